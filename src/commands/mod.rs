@@ -1,0 +1,8 @@
+//! The terminal: one file a command, its arguments beside the code that runs them.
+
+use std::process::ExitCode;
+
+/// Parses the arguments, runs the command and renders its error.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,181 @@
+//! Classes of error, their hints, their places, and the exit codes they lead to.
+//!
+//! A message is lower case, says what failed and to what, and never starts with "error".
+//! The cause is a source, never repeated in the message. One renderer, in `output`.
+
+use std::fmt;
+
+/// What an error means for whoever called the program; each has its own exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Something failed; nothing more is known. Exit code 1.
+    Failed,
+    /// The arguments, the settings or the manifests are wrong. Exit code 2.
+    Usage,
+    /// Changes are pending and the caller asked to be told. Exit code 3.
+    Pending,
+    /// Some operations were done and some were not. Exit code 4.
+    Partial,
+    /// The plan no longer fits the platform; nothing was written. Exit code 5.
+    Stale,
+    /// A guard refused; nothing was written. Exit code 6.
+    Refused,
+}
+
+impl Class {
+    /// The exit code of the program.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Pending => 3,
+            Self::Partial => 4,
+            Self::Stale => 5,
+            Self::Refused => 6,
+        }
+    }
+}
+
+/// A place in a manifest. Lines and columns count from one.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
+pub struct Place {
+    /// The file as the user named it, or `-` for standard input.
+    pub file: String,
+    /// The line, from one.
+    pub line: u64,
+    /// The column in characters, from one.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One thing that is wrong with a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, when a place is known.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The line of the source at the place, to be shown below the message.
+    pub source_line: Option<String>,
+}
+
+impl Problem {
+    /// A problem at no particular place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into(), hint: None, source_line: None }
+    }
+
+    /// The same, with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(out, "{place}: ")?;
+        }
+        out.write_str(&self.message)
+    }
+}
+
+/// An error of the program: a class, a message, a cause chain, places and a hint.
+#[derive(Debug)]
+pub struct Error {
+    /// What it means for the caller.
+    pub class: Class,
+    /// What failed, and to what.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What is wrong with the manifests, when they are at fault.
+    pub problems: Vec<Problem>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The program's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a class.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), hint: None, problems: Vec::new(), source: None }
+    }
+
+    /// Something failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Class::Failed, message)
+    }
+
+    /// The arguments, the settings or the manifests are wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Class::Usage, message)
+    }
+
+    /// The manifests are wrong in these ways.
+    #[must_use]
+    pub fn manifests(problems: Vec<Problem>) -> Self {
+        let message = match problems.len() {
+            1 => "1 problem in the manifests".to_owned(),
+            count => format!("{count} problems in the manifests"),
+        };
+        Self { problems, ..Self::usage(message) }
+    }
+
+    /// The same, with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, caused by another error.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// Adds what was being done to an error of a library.
+pub trait Context<T> {
+    /// Turns the error into one that says what failed, with the original as its cause.
+    ///
+    /// # Errors
+    ///
+    /// The original's, wrapped.
+    fn context(self, message: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Context<T>
+    for std::result::Result<T, E>
+{
+    fn context(self, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::failed(message()).because(cause))
+    }
+}

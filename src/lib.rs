@@ -1,0 +1,31 @@
+//! `meshagent`: a declarative reconciler for MeshAgent projects, and an embedded platform.
+//!
+//! The map of the house. Dependencies run downward only; what is marked *pure* does no
+//! input or output and has no async.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`commands`] | one file a command of the terminal: its arguments beside the code that runs them |
+//! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
+//! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
+//! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
+//! | [`manifest`] | files become documents with positions; templates; validation; the set |
+//! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
+//! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
+//! | [`output`] | the one printer |
+//! | [`settings`] | flags, environment and files, resolved once |
+//! | [`error`] | classes of error, their hints, their exit codes |
+//!
+//! Invariants: the planner decides and the executor obeys; there is one write path;
+//! standard output is data; a secret's text never enters a plan, a report or a message.
+
+pub mod api;
+pub mod apply;
+pub mod commands;
+pub mod error;
+pub mod kinds;
+pub mod manifest;
+pub mod output;
+pub mod plan;
+pub mod platform;
+pub mod settings;

@@ -1,0 +1,3 @@
+//! Files become documents with positions, documents become a set.
+
+pub mod template;

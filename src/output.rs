@@ -1,0 +1,1 @@
+//! The one printer: data on stdout, everything else on stderr.

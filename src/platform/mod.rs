@@ -1,0 +1,1 @@
+//! The embedded platform: REST, store, accounts. It never imports `commands`.

@@ -1,0 +1,1 @@
+//! Flags, environment and files, resolved once at the top.
