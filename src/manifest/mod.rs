@@ -1,3 +1,4 @@
 //! Files become documents with positions, documents become a set.
 
 pub mod template;
+pub mod yaml;

@@ -1,0 +1,391 @@
+//! The one YAML parser: text becomes a tree in which every value knows its place.
+//!
+//! YAML 1.2 decides what a plain scalar is: `yes`, `on` and `010` stay the text that the
+//! writer sees. Duplicate keys, aliases that explode and non-finite numbers are errors.
+//! JSON is YAML, so the same parser reads it.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Spanned, Tagged};
+
+/// The largest text that is read, in bytes.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where something stands in its text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The line, from one; zero when unknown.
+    pub line: u64,
+    /// The column in characters, from one.
+    pub column: u64,
+    /// The byte offset in the text.
+    pub start: usize,
+    /// The byte offset after its end.
+    pub end: usize,
+}
+
+impl From<Location> for Mark {
+    fn from(location: Location) -> Self {
+        let span = location.span();
+        let start = span.byte_offset().unwrap_or_default() as usize;
+        let length = span.byte_len().unwrap_or_default() as usize;
+        Self { line: location.line(), column: location.column(), start, end: start + length }
+    }
+}
+
+/// A value with its place and, when it was tagged, its tag (`!template`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What stands there.
+    pub value: Value,
+    /// The tag as written; core tags such as `!!str` are resolved and not kept.
+    pub tag: Option<String>,
+    /// Where it stands.
+    pub mark: Mark,
+}
+
+/// A key of a map with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// The key's text.
+    pub text: String,
+    /// Where it stands.
+    pub mark: Mark,
+}
+
+/// What stands at a node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(serde_json::Number),
+    /// Text.
+    String(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order of the text; keys are unique.
+    Map(Vec<(Key, Node)>),
+}
+
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    /// What is wrong.
+    pub message: String,
+    /// Where, when known.
+    pub mark: Option<Mark>,
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+/// Reads all documents of a text, in order; empty documents are left out.
+///
+/// # Errors
+///
+/// Text that is not YAML, has duplicate keys, expands beyond the limits, or is longer
+/// than [`MAX_BYTES`].
+pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
+    if text.len() > MAX_BYTES {
+        return Err(YamlError {
+            message: format!(
+                "the text has {} bytes, more than the {MAX_BYTES} that are read",
+                text.len()
+            ),
+            mark: None,
+        });
+    }
+    let options = serde_yaml::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Merge,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        strict_booleans: true,
+        with_snippet: false,
+        budget: serde_yaml::budget! {
+            max_depth: 128,
+            max_nodes: 1_000_000,
+            max_aliases: 10_000,
+        },
+        alias_limits: serde_yaml::alias_limits! {
+            max_total_replayed_events: 50_000,
+        },
+    };
+    let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options)
+        .map_err(|error| yaml_error(&error))?;
+    documents
+        .into_iter()
+        .map(Node::try_from)
+        .filter(|node| !matches!(node, Ok(Node { value: Value::Null, tag: None, .. })))
+        .collect()
+}
+
+/// The library's message without its place, which is told apart, and in our own words
+/// where it speaks of options that our users do not have.
+fn yaml_error(error: &serde_yaml::Error) -> YamlError {
+    let full = error.without_snippet().to_string();
+    let message = full.split(" at line ").next().unwrap_or(&full);
+    let message = match error.without_snippet() {
+        serde_yaml::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("duplicate key `{key}`")
+        }
+        serde_yaml::Error::Budget { .. } => {
+            format!(
+                "the text expands beyond what is read ({})",
+                message.trim_start_matches("budget breached: ")
+            )
+        }
+        serde_yaml::Error::NullIntoString { .. } => "a key must be text, not null".to_owned(),
+        _ => message.to_owned(),
+    };
+    YamlError { message, mark: error.location().map(Mark::from) }
+}
+
+type Raw = Spanned<Tagged<RawValue>>;
+
+enum RawValue {
+    Null,
+    Bool(bool),
+    Number(serde_json::Number),
+    NonFinite(f64),
+    String(String),
+    List(Vec<Raw>),
+    Map(Vec<(Spanned<String>, Raw)>),
+}
+
+impl<'de> Deserialize<'de> for RawValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RawVisitor;
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = RawValue;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a YAML value")
+            }
+            fn visit_unit<E>(self) -> Result<RawValue, E> {
+                Ok(RawValue::Null)
+            }
+            fn visit_none<E>(self) -> Result<RawValue, E> {
+                Ok(RawValue::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<RawValue, D::Error> {
+                RawValue::deserialize(inner)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
+                Ok(RawValue::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
+                Ok(RawValue::Number(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
+                Ok(RawValue::Number(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
+                Ok(serde_json::Number::from_f64(value)
+                    .map_or(RawValue::NonFinite(value), RawValue::Number))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
+                Ok(RawValue::String(value.to_owned()))
+            }
+            fn visit_string<E>(self, value: String) -> Result<RawValue, E> {
+                Ok(RawValue::String(value))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(RawValue::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawValue, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(RawValue::Map(map))
+            }
+        }
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+impl TryFrom<Raw> for Node {
+    type Error = YamlError;
+
+    fn try_from(raw: Raw) -> Result<Self, YamlError> {
+        let mark = Mark::from(raw.referenced);
+        let Tagged(value, tag) = raw.value;
+        let value = match value {
+            RawValue::Null => Value::Null,
+            RawValue::Bool(value) => Value::Bool(value),
+            RawValue::Number(value) => Value::Number(value),
+            RawValue::NonFinite(value) => {
+                return Err(YamlError {
+                    message: format!("{value} is not a number that can be sent"),
+                    mark: Some(mark),
+                });
+            }
+            RawValue::String(value) => Value::String(value),
+            RawValue::List(items) => {
+                Value::List(items.into_iter().map(Self::try_from).collect::<Result<_, _>>()?)
+            }
+            RawValue::Map(entries) => Value::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let mark = Mark::from(key.referenced);
+                        Ok((Key { text: key.value, mark }, Self::try_from(value)?))
+                    })
+                    .collect::<Result<_, YamlError>>()?,
+            ),
+        };
+        let tag = tag.filter(|tag| !tag.starts_with("tag:yaml.org,2002:") && tag != "!");
+        Ok(Self { value, tag, mark })
+    }
+}
+
+impl Node {
+    /// The value without its places; a tag is dropped.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(value) => serde_json::Value::Number(value.clone()),
+            Value::String(value) => value.clone().into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.text.clone(), value.to_json()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        }
+    }
+
+    /// The value under a key, when this is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|(_, node)| node)
+    }
+
+    /// The key and value under a key, when this is a map that has it.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<(&Key, &Self)> {
+        match &self.value {
+            Value::Map(entries) => {
+                entries.iter().find(|(entry, _)| entry.text == key).map(|(key, node)| (key, node))
+            }
+            _ => None,
+        }
+    }
+
+    /// The text, when this is text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The first tag anywhere in the tree.
+    #[must_use]
+    pub fn first_tag(&self) -> Option<(&str, Mark)> {
+        if let Some(tag) = &self.tag {
+            return Some((tag, self.mark));
+        }
+        match &self.value {
+            Value::List(items) => items.iter().find_map(Self::first_tag),
+            Value::Map(entries) => entries.iter().find_map(|(_, node)| node.first_tag()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> serde_json::Value {
+        parse(text).unwrap().remove(0).to_json()
+    }
+
+    fn refusal(text: &str) -> String {
+        let error = parse(text).unwrap_err();
+        let mark = error.mark.unwrap_or_default();
+        format!("{}:{}: {}", mark.line, mark.column, error.message)
+    }
+
+    #[test]
+    fn plain_scalars_stay_what_the_writer_sees() {
+        assert_eq!(
+            json("[yes, on, 010, 1_000, 2026-01-01, True, ~, 1:20, 0x10, '1', !!str 5]"),
+            serde_json::json!([
+                "yes",
+                "on",
+                "010",
+                "1_000",
+                "2026-01-01",
+                true,
+                null,
+                "1:20",
+                16,
+                "1",
+                "5"
+            ])
+        );
+    }
+
+    #[test]
+    fn places_are_those_of_the_text() {
+        let node = parse("a: 1\nbö:\n  - x\n  - c: !template y\n").unwrap().remove(0);
+        let (key, list) = node.entry("bö").unwrap();
+        assert_eq!((key.mark.line, key.mark.column), (2, 1));
+        let Value::List(items) = &list.value else { panic!("not a list") };
+        let inner = items[1].get("c").unwrap();
+        assert_eq!((inner.mark.line, inner.mark.column), (4, 18));
+        assert_eq!(inner.tag.as_deref(), Some("!template"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        insta::assert_snapshot!(
+            [
+                "a: 1\na: 2",
+                "null: b",
+                "[1]: a",
+                "a: .nan",
+                "a: [1, 2\nb: 3",
+                "\ta: b",
+                "a: *missing",
+                "a: 'x",
+                "a: b: c",
+                "%FOO",
+            ]
+            .map(refusal)
+            .join("\n")
+        );
+    }
+
+    #[test]
+    fn aliases_that_explode_and_deep_nesting_are_refused() {
+        let bomb = ('b'..='i').fold("a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, name| {
+            let last = (name as u8 - 1) as char;
+            text + &format!("{name}: &{name} [{}]\n", vec![format!("*{last}"); 9].join(","))
+        });
+        assert!(
+            refusal(&bomb).contains("expan") || refusal(&bomb).contains("alias"),
+            "{}",
+            refusal(&bomb)
+        );
+        assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+}
