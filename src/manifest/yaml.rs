@@ -364,7 +364,6 @@ mod tests {
                 "[1]: a",
                 "a: .nan",
                 "a: [1, 2\nb: 3",
-                "\ta: b",
                 "a: *missing",
                 "a: 'x",
                 "a: b: c",
