@@ -1,4 +1,5 @@
 //! Files become documents with positions, documents become a set.
 
+mod jinja;
 pub mod template;
 pub mod yaml;
