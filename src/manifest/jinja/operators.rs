@@ -25,8 +25,8 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
         Py::Str(template, safe) => {
             let arguments = match Py::of(&sides[1]) {
                 Py::Seq(Sequence { kind: Kind::Tuple, items, .. }) => items.clone(),
-                Py::Dict(_) | Py::Seq(_) => {
-                    return Err(refuse("`%` on text with a list or a dict"));
+                Py::Dict(_) | Py::Seq(_) | Py::Undefined | Py::Opaque => {
+                    return Err(refuse("`%` on text with anything but texts and numbers"));
                 }
                 _ => vec![sides[1].clone()],
             };

@@ -62,6 +62,7 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
     let mut macros = Macros::default();
     macros.collect(&template.children);
     let mut translation = Translation {
+        source,
         out: String::with_capacity(source.len() * 2),
         line: 1,
         starts: source.match_indices('\n').map(|(at, _)| at + 1).collect(),
@@ -149,7 +150,8 @@ impl Macros {
     }
 }
 
-struct Translation {
+struct Translation<'a> {
+    source: &'a str,
     out: String,
     line: usize,
     starts: Vec<usize>,
@@ -160,7 +162,7 @@ struct Translation {
     has_recursion: bool,
 }
 
-impl Translation {
+impl Translation<'_> {
     fn refuse<T>(&self, span: Span, what: impl std::fmt::Display) -> Result<T, Refusal> {
         Err(Refusal { error: refuse(what), offset: Some(span.start_offset as usize) })
     }
@@ -239,7 +241,7 @@ impl Translation {
                     self.expression(filter)?;
                 }
                 self.out.push_str(" %}");
-                self.statements(&inner.body)?;
+                self.scoped(&inner.body)?;
                 self.out.push_str("{% endset %}");
                 Ok(())
             }
@@ -248,7 +250,7 @@ impl Translation {
                 self.out.push_str("filter ");
                 self.expression(&inner.filter)?;
                 self.out.push_str(" %}");
-                self.statements(&inner.body)?;
+                self.scoped(&inner.body)?;
                 self.out.push_str("{% endfilter %}");
                 Ok(())
             }
@@ -486,9 +488,7 @@ impl Translation {
     fn expression(&mut self, expression: &ast::Expr<'_>) -> Done {
         match expression {
             ast::Expr::Var(name) => {
-                if name.id == "lipsum" {
-                    return self.refuse(name.span(), "`lipsum`");
-                }
+                self.plain_name(name.id, name.span())?;
                 self.out.push_str(name.id);
                 Ok(())
             }
@@ -577,6 +577,14 @@ impl Translation {
                     let offset = Some(test.span().start_offset as usize);
                     return Err(Refusal { error, offset });
                 }
+                // Jinja2 takes a sign after the name of a test for an operator.
+                if let [ast::CallArg::Pos(ast::Expr::UnaryOp(argument))] = &test.args[..]
+                    && !self.source[..argument.span().start_offset as usize]
+                        .trim_end()
+                        .ends_with('(')
+                {
+                    return self.refuse(test.span(), "a sign after the name of a test");
+                }
                 let tested = match &test.expr {
                     ast::Expr::UnaryOp(unary) => &unary.expr,
                     expression => expression,
@@ -608,6 +616,25 @@ impl Translation {
             ast::Expr::GetItem(item) => self.operation("item", &[&item.expr, &item.subscript_expr]),
             ast::Expr::Call(call) => self.call(call, call.span()),
         }
+    }
+
+    /// A name in an expression is neither a keyword, which the engine lets through where an
+    /// operand is due, nor random text.
+    fn plain_name(&self, name: &str, span: Span) -> Done {
+        match name {
+            "lipsum" | "not" | "and" | "or" | "if" | "else" | "in" | "is" | "elif" => {
+                self.refuse(span, format!("`{name}` in such a place"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The body of a block that is captured: what is set inside stays inside.
+    fn scoped(&mut self, statements: &[ast::Stmt<'_>]) -> Done {
+        self.out.push_str("{% with %}");
+        self.statements(statements)?;
+        self.out.push_str("{% endwith %}");
+        Ok(())
     }
 
     fn loop_attribute(&mut self, name: &str, span: Span) -> Done {
@@ -708,9 +735,7 @@ impl Translation {
                 }
             }
             ast::Expr::Var(name) => {
-                if name.id == "lipsum" {
-                    return self.refuse(name.span(), "`lipsum`");
-                }
+                self.plain_name(name.id, name.span())?;
                 self.out.push_str(name.id);
                 if name.id == "namespace" {
                     let positional = call

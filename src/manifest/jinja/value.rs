@@ -556,13 +556,8 @@ pub(super) fn exact_float(number: i128) -> Outcome<f64> {
 pub(super) fn iterate(budget: &Budget, value: &Value) -> Outcome<Vec<Value>> {
     let items = match Py::of(value) {
         Py::Undefined => Vec::new(),
-        Py::Str(text, safe) => text
-            .chars()
-            .map(|character| {
-                let text = character.to_string();
-                if safe { Value::from_safe_string(text) } else { Value::from(text) }
-            })
-            .collect(),
+        // Walking over markup gives plain characters.
+        Py::Str(text, _) => text.chars().map(|character| character.to_string().into()).collect(),
         Py::Seq(sequence) => sequence.items.clone(),
         Py::Dict(dict) => dict.entries.iter().map(|(key, _)| key.clone()).collect(),
         Py::Generator(generator) => generator.take(),
