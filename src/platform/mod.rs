@@ -34,6 +34,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 pub use self::auth::Access;
@@ -128,6 +129,12 @@ impl Platform {
         let store = Arc::clone(&self.store);
         let router = router(App { platform: self, address });
         let (stopping, stopped) = tokio::sync::oneshot::channel();
+        // Answers are small and wait for nothing, so they are sent at once.
+        let listener = listener.tap_io(|stream| {
+            if let Err(cause) = stream.set_nodelay(true) {
+                tracing::debug!(%cause, "failed to set TCP_NODELAY");
+            }
+        });
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             shutdown.await;
             let _ = stopping.send(());
