@@ -49,6 +49,9 @@ pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// How long running requests may go on once the platform was told to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How long the store may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// An open platform. Clones share one store.
 #[derive(Debug, Clone)]
 pub struct Platform {
@@ -153,7 +156,11 @@ impl Platform {
                 Ok(())
             }
         };
-        store.close().await;
+        // A request that was cut off may still hold a connection. What was acknowledged is on
+        // disk, so closing is for tidiness and need not be waited for long.
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the store was left open");
+        }
         outcome.context(|| format!("failed to serve on {address}"))
     }
 }

@@ -281,7 +281,7 @@ async fn addresses(walk: &mut Walk) {
     let body = json!({"room_name": "demo", "port": "99", "annotations": {"q": "r"}});
     walk.go("PUT", &one, &["app.meshagent.app"], body).await;
     let route = walk.get(&one, &["APP.meshagent.app"]).await["route"].clone();
-    assert_eq!((&route["domain"], &route["port"]), (&json!("app.meshagent.app"), &json!("99")));
+    assert_eq!((&route["domain"], &route["port"]), (&json!("App.meshagent.app"), &json!("99")));
     assert_eq!(walk.get(&base, &[]).await["routes"][0]["port"], "99");
     let list = walk.get(&format!("{in_room}/routes"), &["demo"]).await;
     assert_eq!(list["routes"][0]["annotations"], json!({"q": "r"}));

@@ -5,6 +5,7 @@
 //! the table, so a test can walk it.
 
 pub(super) mod api_keys;
+mod connect;
 mod grants;
 mod mailboxes;
 mod platform;
@@ -76,6 +77,7 @@ pub fn routes() -> Vec<Route> {
         users::routes(),
         api_keys::routes(),
         rooms::routes(),
+        connect::routes(),
         grants::routes(),
         services::routes(),
         templates::routes(),
