@@ -159,11 +159,16 @@ impl Server {
 }
 
 impl Server {
-    /// A key that acts for a member. No route makes one yet, so it is put where keys are kept.
-    pub async fn key_for_user(&self, user: &str) -> String {
+    /// The store, for what no route makes yet.
+    pub async fn store(&self) -> sqlx::SqlitePool {
         let path = self.data.path().join("data/platform.sqlite");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        let pool = sqlx::SqlitePool::connect_with(options).await.expect("the store");
+        sqlx::SqlitePool::connect_with(options).await.expect("the store")
+    }
+
+    /// A key that acts for a member. No route makes one yet, so it is put where keys are kept.
+    pub async fn key_for_user(&self, user: &str) -> String {
+        let pool = self.store().await;
         let id = uuid::Uuid::new_v4();
         sqlx::query(
             "INSERT INTO api_keys \

@@ -5,10 +5,11 @@
 //! the table, so a test can walk it.
 
 pub(super) mod api_keys;
+mod config;
 mod connect;
 mod grants;
 mod mailboxes;
-mod platform;
+
 pub(super) mod projects;
 mod rooms;
 mod routes;
@@ -72,7 +73,7 @@ impl Route {
 /// Every route of the platform.
 pub fn routes() -> Vec<Route> {
     [
-        platform::routes(),
+        config::routes(),
         projects::routes(),
         users::routes(),
         api_keys::routes(),
