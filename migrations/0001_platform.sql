@@ -116,8 +116,10 @@ CREATE TABLE service_secrets (
 CREATE INDEX service_secrets_secret ON service_secrets (secret_id);
 
 -- Mailboxes, routes and tasks name their room; the room's id is looked up when they are read.
+-- Addresses and domains are compared in lower case and answered as they were given.
 CREATE TABLE mailboxes (
     address TEXT PRIMARY KEY NOT NULL,
+    given TEXT NOT NULL,
     project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     room_name TEXT NOT NULL,
     queue TEXT NOT NULL,
@@ -130,6 +132,7 @@ CREATE INDEX mailboxes_order ON mailboxes (project_id, seq);
 
 CREATE TABLE routes (
     domain TEXT PRIMARY KEY NOT NULL,
+    given TEXT NOT NULL,
     project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     room_name TEXT NOT NULL,
     port TEXT NOT NULL,

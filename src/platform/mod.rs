@@ -34,6 +34,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 pub use self::auth::Access;
@@ -47,6 +48,9 @@ pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// How long running requests may go on once the platform was told to stop.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long the store may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// An open platform. Clones share one store.
 #[derive(Debug, Clone)]
@@ -128,6 +132,12 @@ impl Platform {
         let store = Arc::clone(&self.store);
         let router = router(App { platform: self, address });
         let (stopping, stopped) = tokio::sync::oneshot::channel();
+        // Answers are small and wait for nothing, so they are sent at once.
+        let listener = listener.tap_io(|stream| {
+            if let Err(cause) = stream.set_nodelay(true) {
+                tracing::debug!(%cause, "failed to set TCP_NODELAY");
+            }
+        });
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             shutdown.await;
             let _ = stopping.send(());
@@ -146,7 +156,11 @@ impl Platform {
                 Ok(())
             }
         };
-        store.close().await;
+        // A request that was cut off may still hold a connection. What was acknowledged is on
+        // disk, so closing is for tidiness and need not be waited for long.
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the store was left open");
+        }
         outcome.context(|| format!("failed to serve on {address}"))
     }
 }

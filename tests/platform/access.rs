@@ -221,3 +221,63 @@ async fn connecting_gives_no_more_than_the_caller_has() {
     let role = server.ask("GET", &role).bearer(jwt).send().await.expect(200);
     assert_eq!(role.json()["role"], "developer");
 }
+
+#[tokio::test]
+async fn members_do_what_their_flags_allow() {
+    let server = Server::start().await;
+    server.room("demo").await;
+    let (project, _) = server.other_project("other").await;
+    let reach = [Access::Read, Access::CreateRoom, Access::Write];
+    for (user, is_developer, can_create_rooms, reach) in [
+        ("member", false, false, &reach[..1]),
+        ("creator", false, true, &reach[..2]),
+        ("developer", true, false, &reach[..3]),
+    ] {
+        let flags = json!({
+            "user_id": user, "is_developer": is_developer, "can_create_rooms": can_create_rooms,
+        });
+        server.send("POST", "/users", flags).await.expect(201);
+        let key = server.key_for_user(user).await;
+        for route in Platform::routes().iter().filter(|route| route.path.contains("{project}")) {
+            let status = status(&server, route, Some(&format!("Bearer {key}"))).await;
+            let line = format!("{} {} as {user}: {status}", route.method, route.path);
+            assert_eq!(status == 403, !reach.contains(&route.access), "{line}");
+        }
+        let elsewhere = format!("/accounts/projects/{project}");
+        server.ask("GET", &elsewhere).bearer(&key).send().await.expect(403);
+        let own = format!("/accounts/projects/{}", server.project);
+        let seen = server.ask("GET", &own).bearer(&key).send().await.expect(200).json();
+        assert_eq!(seen.get("settings").is_some(), is_developer);
+    }
+}
+
+#[tokio::test]
+async fn a_member_enters_the_rooms_that_were_granted() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    server.room("other").await;
+    server.send("POST", "/users", json!({"user_id": "ada"})).await.expect(201);
+    let key = server.key_for_user("ada").await;
+    let grant = json!({
+        "room_id": room, "user_id": "ada", "email": null,
+        "permissions": {"queues": {"send": ["q"], "receive": null, "list": false}, "admin": null},
+    });
+    server.send("POST", "/room-grants", grant).await.expect(201);
+    let connect = |room: &str| {
+        let path = format!("/accounts/projects/{}/rooms/{room}/connect", server.project);
+        server.ask("POST", &path).bearer(&key).text("{}").send()
+    };
+    connect("other").await.expect(403);
+    let reply = connect("demo").await.expect(200).json();
+    let jwt = reply["jwt"].as_str().expect("a token");
+    let minted: serde_json::Value =
+        jsonwebtoken::dangerous::insecure_decode_claims(jwt).expect("claims");
+    assert_eq!(minted["name"], "ada");
+    let scope = json!({"queues": {"send": ["q"], "list": false}});
+    assert_eq!(minted["grants"][2]["scope"], scope);
+    // Who leaves the project loses what was granted.
+    server.own("DELETE", "/users/ada").send().await.expect(200);
+    connect("demo").await.expect(403);
+    server.send("POST", "/users", json!({"user_id": "ada"})).await.expect(201);
+    connect("demo").await.expect(403);
+}

@@ -9,7 +9,7 @@ use meshagent::platform::Platform;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 
-use super::harness::client;
+use super::harness::{Server, client};
 
 const DATA: &str = "MESHAGENT_TEST_DATA";
 
@@ -168,4 +168,33 @@ async fn the_data_is_its_owners_alone() {
         let path = entry.expect("an entry").path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
+}
+
+#[tokio::test]
+async fn clients_that_hang_up_do_no_harm() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::start().await;
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let body = serde_json::json!({ "name": format!("room {number}") }).to_string();
+        let request = format!(
+            "POST /accounts/projects/{}/rooms HTTP/1.1\r\nhost: {address}\r\n\
+             authorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+            server.project,
+            server.owner,
+            body.len(),
+        );
+        let address = address.to_owned();
+        clients.spawn(async move {
+            let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(request.as_bytes()).await.expect("a request");
+        });
+    }
+    clients.join_all().await;
+    // A transaction that was left open would hold the one writer for ever.
+    server.room("after").await;
+    let rooms = server.read("/rooms?limit=1000&offset=0").await.expect(200).json();
+    let rooms = rooms["rooms"].as_array().expect("rooms");
+    assert!(rooms.iter().any(|room| room["name"] == "after"));
 }

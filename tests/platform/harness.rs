@@ -20,7 +20,7 @@ pub struct Server {
     pub project: String,
     client: reqwest::Client,
     _stop: oneshot::Sender<()>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// What was answered.
@@ -108,7 +108,7 @@ impl Server {
             project: bootstrap.project_id,
             client: client(),
             _stop: stop,
-            _data: data,
+            data,
         }
     }
 
@@ -155,6 +155,36 @@ impl Server {
         let made = self.ask("POST", &path).bearer(&self.owner);
         let made = made.json(&json!({"name": "k", "description": ""})).send().await.expect(201);
         made.json()["value"].as_str().expect("a key").to_owned()
+    }
+}
+
+impl Server {
+    /// The store, for what no route makes yet.
+    pub async fn store(&self) -> sqlx::SqlitePool {
+        let path = self.data.path().join("data/platform.sqlite");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        sqlx::SqlitePool::connect_with(options).await.expect("the store")
+    }
+
+    /// A key that acts for a member. No route makes one yet, so it is put where keys are kept.
+    pub async fn key_for_user(&self, user: &str) -> String {
+        let pool = self.store().await;
+        let id = uuid::Uuid::new_v4();
+        sqlx::query(
+            "INSERT INTO api_keys \
+             (id, project_id, purpose, user_id, name, description, secret, seq, rev) \
+             VALUES ($1, $2, 'project', $3, 'user', '', 'secret', 0, 0)",
+        )
+        .bind(id.to_string())
+        .bind(&self.project)
+        .bind(user)
+        .execute(&pool)
+        .await
+        .expect("a key");
+        pool.close().await;
+        let project = uuid::Uuid::parse_str(&self.project).expect("a UUID");
+        let text = |id: uuid::Uuid| URL_SAFE_NO_PAD.encode(id.as_bytes()).replace('-', ".");
+        format!("ma-{}-{}-secret", text(id), text(project))
     }
 }
 

@@ -168,6 +168,8 @@ async fn what_is_malformed_is_400_with_its_field() {
     // Nothing of a refused request stays.
     server.read("/rooms/a").await.expect(404);
     post("/secrets", json!({"name": "s", "type": "acr", "data": {}})).await.refuses("type");
+    let masked = json!({"name": "s", "type": "keys", "data": {"A": "********"}});
+    post("/secrets", masked).await.refuses("data.A");
     let secret = post("/secrets", json!({"name": "s", "type": "keys", "data": {"A": 12345}})).await;
     assert!(!secret.text.contains("12345"), "{secret:?}");
     secret.refuses("data.A");

@@ -281,7 +281,7 @@ async fn addresses(walk: &mut Walk) {
     let body = json!({"room_name": "demo", "port": "99", "annotations": {"q": "r"}});
     walk.go("PUT", &one, &["app.meshagent.app"], body).await;
     let route = walk.get(&one, &["APP.meshagent.app"]).await["route"].clone();
-    assert_eq!((&route["domain"], &route["port"]), (&json!("app.meshagent.app"), &json!("99")));
+    assert_eq!((&route["domain"], &route["port"]), (&json!("App.meshagent.app"), &json!("99")));
     assert_eq!(walk.get(&base, &[]).await["routes"][0]["port"], "99");
     let list = walk.get(&format!("{in_room}/routes"), &["demo"]).await;
     assert_eq!(list["routes"][0]["annotations"], json!({"q": "r"}));
@@ -334,4 +334,67 @@ async fn storage(walk: &mut Walk) {
     assert_eq!((reply.json(), reply.header("etag")), (body, tag));
     assert_eq!(reply.header("content-type"), "application/octet-stream");
     walk.go("DELETE", "/projects/{project}/storage?path=a+b/c.txt", &[], Value::Null).await;
+}
+
+#[tokio::test]
+async fn sessions_that_were_recorded_are_shown() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    let (other, other_key) = server.other_project("other").await;
+    let store = server.store().await;
+    for (id, ended) in [("old", Some("2026-01-01T00:00:01Z")), ("new", None)] {
+        sqlx::query(
+            "INSERT INTO sessions (id, project_id, room_id, room_name, created_at, ended_at, \
+             participants, seq) VALUES ($1, $2, $3, 'demo', '2026-01-01T00:00:00Z', $4, \
+             '{\"user\": 2}', (SELECT COUNT(*) FROM sessions))",
+        )
+        .bind(id)
+        .bind(&server.project)
+        .bind(&room)
+        .bind(ended)
+        .execute(&store)
+        .await
+        .expect("a session");
+    }
+    sqlx::query(
+        "INSERT INTO session_records (session_id, kind, seq, document) \
+         VALUES ('new', 'event', 1, '{\"type\": \"a\", \"data\": {}}'), ('new', 'span', 1, '{}')",
+    )
+    .execute(&store)
+    .await
+    .expect("records");
+    store.close().await;
+
+    let ids = |list: &Value| {
+        let sessions = list["sessions"].as_array().expect("sessions").clone();
+        sessions.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&server.read("/sessions").await.json()), ["new", "old"]);
+    assert_eq!(ids(&server.read("/sessions/active").await.json()), ["new"]);
+    let new = server.read("/sessions/new").await.expect(200).json();
+    assert_eq!(
+        new,
+        json!({
+            "id": "new", "room_id": room, "room_name": "demo",
+            "created_at": "2026-01-01T00:00:00Z", "is_active": true, "participants": {"user": 2},
+        })
+    );
+    let events = server.read("/sessions/new/events").await.expect(200).json();
+    assert_eq!(events, json!({"events": [{"type": "a", "data": {}}]}));
+    assert_eq!(server.read("/sessions/new/spans").await.json(), json!({"spans": [{}]}));
+    assert_eq!(server.read("/sessions/new/metrics").await.json(), json!({"metrics": []}));
+
+    for path in ["", "/events"] {
+        let path = format!("/accounts/projects/{other}/sessions/new{path}");
+        server.ask("GET", &path).bearer(&other_key).send().await.expect(404);
+    }
+    let path = format!("/accounts/projects/{other}/sessions/new/terminate");
+    server.ask("POST", &path).bearer(&other_key).send().await.expect(404);
+    server.own("POST", "/sessions/new/terminate").send().await.expect(204);
+    assert_eq!(ids(&server.read("/sessions/active").await.json()), Vec::<String>::new());
+
+    // A session outlives its room, and then says so with a null that is there.
+    server.own("DELETE", &format!("/rooms/{room}")).send().await.expect(204);
+    let old = server.read("/sessions/old").await.expect(200).json();
+    assert_eq!((old.get("room_id"), &old["is_active"]), (Some(&Value::Null), &json!(false)));
 }

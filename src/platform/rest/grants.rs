@@ -257,9 +257,42 @@ impl Row {
     }
 }
 
-fn listed(rows: &[Row]) -> Result<Answer> {
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "room_grants": items })))
+/// Which grants of a project to find, and in which order.
+#[derive(Default)]
+struct Wanted<'a> {
+    room: Option<&'a str>,
+    user: Option<&'a str>,
+    by_user: bool,
+}
+
+impl Wanted<'_> {
+    /// The order is total, so pages do not overlap.
+    async fn find(&self, app: &App, project: &str, page: (i64, i64)) -> Result<Vec<Row>> {
+        let rows = sqlx::query_as(
+            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
+             room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
+             FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+             WHERE rooms.project_id = $1 AND ($2 IS NULL OR rooms.id = $2) \
+             AND ($3 IS NULL OR room_grants.user_id = $3) \
+             ORDER BY CASE WHEN $4 THEN room_grants.user_id ELSE '' END, rooms.name, \
+             room_grants.user_id LIMIT $5 OFFSET $6",
+        )
+        .bind(project)
+        .bind(self.room)
+        .bind(self.user)
+        .bind(self.by_user)
+        .bind(page.0)
+        .bind(page.1)
+        .fetch_all(app.store().reads())
+        .await?;
+        Ok(rows)
+    }
+
+    async fn answer(&self, app: &App, project: &str, page: &Page) -> Result<Answer> {
+        let rows = self.find(app, project, page.bounds(50)?).await?;
+        let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
+        Ok(Answer::json(&json!({ "room_grants": items })))
+    }
 }
 
 async fn get(
@@ -268,18 +301,9 @@ async fn get(
     Path((_, room, user)): Path<(String, String, String)>,
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&user)?;
-    let row: Row = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-         room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
-         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         WHERE rooms.project_id = $1 AND rooms.id = $2 AND room_grants.user_id = $3",
-    )
-    .bind(&caller.project)
-    .bind(&room)
-    .bind(user)
-    .fetch_optional(app.store().reads())
-    .await?
-    .ok_or_else(|| Refusal::missing("grant of user", user))?;
+    let wanted = Wanted { room: Some(&room), user: Some(user), by_user: false };
+    let rows = wanted.find(&app, &caller.project, (1, 0)).await?;
+    let row = rows.first().ok_or_else(|| Refusal::missing("grant of user", user))?;
     Ok(Answer::json(&row.whole()?).tagged(row.grant_rev))
 }
 
@@ -294,31 +318,13 @@ async fn list(
     Asked(page): Asked<Page>,
     Asked(order): Asked<Order>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let sql = match order.order_by.as_deref().unwrap_or("room_name") {
-        "room_name" => {
-            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-             room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
-             FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-             WHERE rooms.project_id = $1 ORDER BY rooms.name, room_grants.user_id \
-             LIMIT $2 OFFSET $3"
-        }
-        "user_id" => {
-            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-             room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
-             FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-             WHERE rooms.project_id = $1 ORDER BY room_grants.user_id, rooms.name \
-             LIMIT $2 OFFSET $3"
-        }
+    let by_user = match order.order_by.as_deref().unwrap_or("room_name") {
+        "room_name" => false,
+        "user_id" => true,
         _ => return Err(Refusal::field("order_by", "must be room_name or user_id")),
     };
-    let rows: Vec<Row> = sqlx::query_as(sql)
-        .bind(&caller.project)
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(app.store().reads())
-        .await?;
-    listed(&rows)
+    let wanted = Wanted { by_user, ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
 }
 
 async fn of_user(
@@ -327,21 +333,9 @@ async fn of_user(
     Path((_, user)): Path<(String, String)>,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-         room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
-         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         WHERE rooms.project_id = $1 AND room_grants.user_id = $2 ORDER BY rooms.name \
-         LIMIT $3 OFFSET $4",
-    )
-    .bind(&caller.project)
-    .bind(caller.principal.resolve(&user)?)
-    .bind(limit)
-    .bind(offset)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    let user = caller.principal.resolve(&user)?;
+    let wanted = Wanted { user: Some(user), ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
 }
 
 /// By the room's name: that is what the SDK sends, whatever it calls it.
@@ -351,20 +345,9 @@ async fn of_room(
     Path((_, room)): Path<(String, String)>,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
     let room = Room::named(app.store().reads(), &caller.project, &room).await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-         room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
-         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         WHERE rooms.id = $1 ORDER BY room_grants.user_id LIMIT $2 OFFSET $3",
-    )
-    .bind(&room.id)
-    .bind(limit)
-    .bind(offset)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    let wanted = Wanted { room: Some(&room.id), ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
 }
 
 #[derive(sqlx::FromRow)]

@@ -52,10 +52,11 @@ async fn create(
     let revision = write.revision().await?;
     sqlx::query(
         "INSERT INTO mailboxes \
-         (address, project_id, room_name, queue, public, annotations, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+         (address, given, project_id, room_name, queue, public, annotations, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
     )
     .bind(&address)
+    .bind(&new.address)
     .bind(&caller.project)
     .bind(&new.room)
     .bind(&new.queue)
@@ -71,7 +72,7 @@ async fn create(
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    address: String,
+    given: String,
     project_id: String,
     room_name: String,
     room_id: Option<String>,
@@ -84,7 +85,7 @@ struct Row {
 impl Row {
     fn whole(&self) -> Result<Value> {
         Ok(json!({
-            "address": self.address,
+            "address": self.given,
             "room": self.room_name,
             "room_id": self.room_id,
             "queue": self.queue,

@@ -5,9 +5,11 @@
 //! the table, so a test can walk it.
 
 pub(super) mod api_keys;
+mod config;
+mod connect;
 mod grants;
 mod mailboxes;
-mod platform;
+
 pub(super) mod projects;
 mod rooms;
 mod routes;
@@ -71,11 +73,12 @@ impl Route {
 /// Every route of the platform.
 pub fn routes() -> Vec<Route> {
     [
-        platform::routes(),
+        config::routes(),
         projects::routes(),
         users::routes(),
         api_keys::routes(),
         rooms::routes(),
+        connect::routes(),
         grants::routes(),
         services::routes(),
         templates::routes(),

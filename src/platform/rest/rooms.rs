@@ -1,11 +1,9 @@
-//! Rooms. GET and connect take a room's *name*, PUT and DELETE its *id*, in the same place of
-//! the path.
+//! Rooms. GET takes a room's *name*, as everything below a room does; PUT and DELETE take its
+//! *id*, in the same place of the path.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header, uri::Authority};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sqlx::SqliteConnection;
@@ -14,8 +12,7 @@ use uuid::Uuid;
 use super::{Page, Route, grants, kept, stored};
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
-use crate::platform::auth::token::{self, Claims, Grant};
-use crate::platform::auth::{Access, Caller, Principal, Role};
+use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::rules;
@@ -27,7 +24,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/accounts/projects/{project}/rooms/{room}", Access::Read, get),
         Route::put("/accounts/projects/{project}/rooms/{room}", Access::Write, put),
         Route::delete("/accounts/projects/{project}/rooms/{room}", Access::Write, delete),
-        Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect),
     ]
 }
 
@@ -36,7 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) struct Room {
     /// Its id.
     pub id: String,
-    name: String,
+    /// Its name.
+    pub name: String,
     metadata: String,
     annotations: String,
     rev: i64,
@@ -125,7 +122,8 @@ struct NewRoom {
 }
 
 /// With `if_not_exists` a room that exists is answered as it is, with 200; nothing of the
-/// request is applied to it.
+/// request is applied to it. Whoever may create a room may say who enters it, so that room
+/// creators can enter their own.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -134,9 +132,6 @@ async fn create(
     rules::name("name", &new.name)?;
     rules::annotations("annotations", new.annotations.as_ref())?;
     let permissions = new.permissions.unwrap_or_default();
-    if !permissions.is_empty() && !caller.role.reaches(Access::Write) {
-        return Err(Refusal::Forbidden("granting permissions takes a developer".into()));
-    }
     let mut write = app.store().write().await?;
     if new.if_not_exists
         && let Some(room) = Room::find(write.on(), &caller.project, &new.name).await?
@@ -291,148 +286,4 @@ async fn delete(
     sqlx::query("DELETE FROM rooms WHERE id = $1").bind(&room.id).execute(write.on()).await?;
     write.commit().await?;
     Ok(Answer::nothing())
-}
-
-/// How long a minted token may be used to connect. A connection that is open outlives it.
-const TOKEN_SECONDS: u64 = 24 * 60 * 60;
-
-/// Mints a participant token, signed with the project's own signing key.
-///
-/// Admins and developers get every scope, a participant with the `admin` scope gets its own
-/// scope and end again, and a user who is a mere member gets what was granted in this room;
-/// everybody else is 403.
-async fn connect(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, name)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Answer> {
-    let room = Room::named(app.store().reads(), &caller.project, &name).await?;
-    let (api, role) = scope(&app, &caller, &room).await?;
-    let latest = jsonwebtoken::get_current_timestamp() + TOKEN_SECONDS;
-    let (participant, exp) = match &caller.principal {
-        Principal::Participant(claims) => {
-            (claims.name.clone(), claims.exp.map_or(latest, |exp| exp.min(latest)))
-        }
-        Principal::User { id, .. } => (participant_name(&app, id).await?, latest),
-        Principal::Key { id, .. } => (id.clone(), latest),
-    };
-    let (kid, secret): (String, String) = sqlx::query_as(
-        "SELECT id, secret FROM api_keys WHERE project_id = $1 AND purpose = 'signing'",
-    )
-    .bind(&caller.project)
-    .fetch_one(app.store().reads())
-    .await?;
-    let grant = |name: &str, scope: Value| Grant { name: name.into(), scope };
-    let claims = Claims {
-        exp: Some(exp),
-        name: participant,
-        grants: vec![grant("room", json!(room.name)), grant("role", role), grant("api", api)],
-        version: token::VERSION.into(),
-        kid,
-        sub: caller.project.clone(),
-    };
-    Ok(Answer::json(&json!({
-        "jwt": token::sign(&claims, &secret.into())?,
-        "room_name": room.name,
-        "project_id": caller.project,
-        "room_url": room_url(&app, &headers, &room.name),
-    })))
-}
-
-/// The scope and role that the caller gets in a room.
-async fn scope(app: &App, caller: &Caller, room: &Room) -> Result<(Value, Value)> {
-    let user = json!("user");
-    match &caller.principal {
-        Principal::Participant(claims) if caller.role >= Role::Developer => {
-            let role = claims.grants.iter().find(|grant| grant.name == "role");
-            let api = claims.api().cloned().unwrap_or_default();
-            Ok((api, role.map_or(user, |role| role.scope.clone())))
-        }
-        Principal::User { .. } | Principal::Key { .. } if caller.role >= Role::Developer => {
-            Ok((every_scope(), user))
-        }
-        Principal::User { id, .. } => {
-            match grants::permissions(app.store().reads(), &room.id, id).await? {
-                Some(permissions) => Ok((present(stored(&permissions)?), user)),
-                None => Err(Refusal::Forbidden("nothing is granted to you in this room".into())),
-            }
-        }
-        _ => Err(Refusal::Forbidden("the token does not allow connecting to rooms".into())),
-    }
-}
-
-/// Every scope with its defaults, as the SDK's full scope writes it into a token.
-fn every_scope() -> Value {
-    let names = [
-        "livekit",
-        "queues",
-        "messaging",
-        "database",
-        "memory",
-        "sync",
-        "storage",
-        "containers",
-        "developer",
-        "agents",
-        "admin",
-        "secrets",
-        "tunnels",
-        "services",
-    ];
-    names.into_iter().map(|name| (name.to_owned(), json!({}))).collect::<Map<_, _>>().into()
-}
-
-/// A stored scope without its nulls, as tokens carry it.
-fn present(scope: Value) -> Value {
-    match scope {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, present(value)))
-            .collect::<Map<_, _>>()
-            .into(),
-        Value::Array(items) => items.into_iter().map(present).collect(),
-        other => other,
-    }
-}
-
-async fn participant_name(app: &App, user: &str) -> Result<String> {
-    let email: Option<String> = sqlx::query_scalar("SELECT email FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(app.store().reads())
-        .await?;
-    Ok(email.filter(|email| !email.is_empty()).unwrap_or_else(|| user.to_owned()))
-}
-
-/// What a path segment may hold as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The room's websocket on this server, under the name by which the caller reached it, so
-/// that it also works through a forwarded port.
-fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .and_then(|host| host.parse::<Authority>().ok())
-        .map_or_else(|| app.address().to_string(), |host| host.to_string());
-    format!("ws://{host}/rooms/{}", utf8_percent_encode(room, SEGMENT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_carry_no_nulls() {
-        let scope = json!({"queues": {"send": null, "list": true}, "admin": null});
-        assert_eq!(present(scope), json!({"queues": {"list": true}}));
-    }
-
-    #[test]
-    fn every_scope_is_one_that_is_known() {
-        let scope: ApiScope = serde_json::from_value(every_scope()).expect("a scope");
-        let back = serde_json::to_value(scope).expect("JSON");
-        assert!(back.as_object().is_some_and(|members| members.values().all(|one| !one.is_null())));
-    }
 }

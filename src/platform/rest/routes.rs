@@ -48,10 +48,11 @@ async fn create(
     rooms::required(write.on(), &caller.project, ("room_name", &new.room_name)).await?;
     let revision = write.revision().await?;
     sqlx::query(
-        "INSERT INTO routes (domain, project_id, room_name, port, annotations, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO routes (domain, given, project_id, room_name, port, annotations, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
     .bind(&domain)
+    .bind(&new.domain)
     .bind(&caller.project)
     .bind(&new.room_name)
     .bind(&new.port)
@@ -66,7 +67,7 @@ async fn create(
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    domain: String,
+    given: String,
     project_id: String,
     room_name: String,
     room_id: Option<String>,
@@ -78,7 +79,7 @@ struct Row {
 impl Row {
     fn whole(&self) -> Result<Value> {
         Ok(json!({
-            "domain": self.domain,
+            "domain": self.given,
             "room_name": self.room_name,
             "room_id": self.room_id,
             "port": self.port,

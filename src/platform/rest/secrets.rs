@@ -53,6 +53,13 @@ impl SecretBody {
     /// The data as it is stored, checked against the type.
     fn checked(self) -> Result<(String, String, String)> {
         rules::name("name", &self.name)?;
+        // A list that is written back would replace every secret by its mask.
+        let masked = |data: &serde_json::Map<String, Value>| {
+            data.iter().find(|(_, value)| *value == MASK).map(|(key, _)| format!("data.{key}"))
+        };
+        if let Some(field) = self.data.as_object().and_then(masked) {
+            return Err(Refusal::field(field, "is the mask that lists show, not a secret"));
+        }
         let data = match self.kind.as_str() {
             "docker" => serde_json::to_string(&within_data::<Docker>(self.data)?)?,
             "keys" => serde_json::to_string(&within_data::<BTreeMap<String, String>>(self.data)?)?,

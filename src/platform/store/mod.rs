@@ -67,7 +67,9 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE * 2);
+        // A connection to a file does not go stale, so none is tested before each use.
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(PATIENCE * 2).test_before_acquire(false);
         let failed = || format!("failed to open {}", path.display());
         let writer =
             pool().max_connections(1).connect_with(options.clone()).await.context(failed)?;
