@@ -2,6 +2,8 @@
 //!
 //! Must not live here: anything that another front end would need too.
 
+pub mod server;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -1,28 +1,44 @@
 //! Rendering of service templates.
 
+use indexmap::IndexMap;
+
 use crate::api::specs::template::ServiceTemplateSpec;
 
-/// Values of a template's variables, in the order in which they were written.
-pub type Values = indexmap::IndexMap<String, String>;
+/// The annotation that keeps the template as it was written.
+const SOURCE: &str = "meshagent.service.template.yaml";
+/// The annotation that keeps the values.
+const VALUES: &str = "meshagent.service.template.values";
 
-/// What is wrong with a template.
-#[derive(Debug, Clone)]
-pub struct TemplateError {
-    /// What is wrong.
-    pub message: String,
-    /// The line.
-    pub line: Option<u64>,
-    /// The column.
-    pub column: Option<u64>,
-    /// Whether the line counts in the rendered text.
-    pub in_rendered: bool,
+/// Why a template cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The placeholders are wrong.
+    #[error("failed to render the template: {0}")]
+    Render(#[from] minijinja::Error),
+    /// What was rendered is no service template.
+    #[error("the rendered text is no service template: {0}")]
+    Parse(#[from] serde_yaml::Error),
+    /// The values cannot be kept.
+    #[error("failed to keep the values: {0}")]
+    Values(#[from] serde_json::Error),
 }
 
-/// Renders.
+/// Renders a template with values and reads the result.
 ///
 /// # Errors
 ///
-/// What is wrong.
-pub fn render(_source: &str, _values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
-    Err(TemplateError { message: "not merged yet".into(), line: None, column: None, in_rendered: false })
+/// The placeholders are wrong, or the rendered text is no service template.
+pub fn render(
+    source: &str,
+    values: &IndexMap<String, String>,
+) -> Result<ServiceTemplateSpec, TemplateError> {
+    let text = minijinja::Environment::new().render_str(
+        source,
+        minijinja::Value::from_pairs(values.iter().map(|(k, v)| (k.as_str(), v.as_str()))),
+    )?;
+    let mut spec: ServiceTemplateSpec = serde_yaml::from_str(&text)?;
+    let annotations = spec.metadata.annotations.get_or_insert_default();
+    annotations.insert(SOURCE.into(), source.into());
+    annotations.insert(VALUES.into(), serde_json::to_string(values)?);
+    Ok(spec)
 }

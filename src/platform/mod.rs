@@ -1,1 +1,195 @@
 //! The embedded platform: REST, store, accounts. It never imports `commands`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `auth` | who calls and what that allows; keys and participant tokens |
+//! | `error` | the one refusal and its status |
+//! | `exchange` | bodies, queries, conditions, answers |
+//! | `rest` | one file a resource: its routes, handlers and SQL |
+//! | `rules` | *pure*: what names, addresses, schedules and documents must look like |
+//! | `store` | the SQLite file |
+//!
+//! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
+//! write safely, and what that SDK ignores: entity tags (`ETag` on every answer that
+//! stands for one object, `etag` in the items of lists except services, whose model is
+//! strict), `If-Match` on every update and delete, `If-None-Match` on uploads,
+//! `DELETE /projects/{project}/storage?path=` and `GET /config`.
+
+mod auth;
+mod bootstrap;
+mod error;
+mod exchange;
+mod rest;
+mod rules;
+mod store;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::HeaderValue;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+
+pub use self::auth::Access;
+pub use self::bootstrap::Bootstrap;
+use self::error::Refusal;
+use self::store::Store;
+use crate::error::Context;
+
+/// The largest body that is read, in bytes.
+pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How long running requests may go on once the platform was told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How long the store may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// An open platform. Clones share one store.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    store: Arc<Store>,
+    bootstrap: Bootstrap,
+}
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    platform: Platform,
+    address: SocketAddr,
+}
+
+impl App {
+    pub(crate) fn store(&self) -> &Store {
+        &self.platform.store
+    }
+
+    /// Where the platform listens, for requests that do not say how they reached it.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A route of the platform, as documentation and tests see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSummary {
+    /// The method.
+    pub method: axum::http::Method,
+    /// The path, with parameters in braces.
+    pub path: &'static str,
+    /// What it asks of its caller.
+    pub access: Access,
+}
+
+impl Platform {
+    /// Opens the platform that keeps its data in a folder; creates it, its owner and a first
+    /// project when there is none.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be created, or the store in it cannot be opened.
+    pub async fn open(data: &Path) -> crate::error::Result<Self> {
+        let store = Store::open(data).await?;
+        let bootstrap = bootstrap::ensure(&store)
+            .await
+            .context(|| "failed to set the platform up".to_owned())?;
+        Ok(Self { store: Arc::new(store), bootstrap })
+    }
+
+    /// What the owner needs to use the platform.
+    #[must_use]
+    pub fn bootstrap(&self) -> Bootstrap {
+        self.bootstrap.clone()
+    }
+
+    /// Every route that the platform serves.
+    #[must_use]
+    pub fn routes() -> Vec<RouteSummary> {
+        rest::routes().iter().map(rest::Route::summary).collect()
+    }
+
+    /// Serves on a listener until the shutdown future completes, then finishes the requests
+    /// under way, for at most half a minute, and closes the store.
+    ///
+    /// # Errors
+    ///
+    /// The listener has no address, or accepting failed for good.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> crate::error::Result<()> {
+        let address = listener
+            .local_addr()
+            .context(|| "failed to read the address of the listener".to_owned())?;
+        let store = Arc::clone(&self.store);
+        let router = router(App { platform: self, address });
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        // Answers are small and wait for nothing, so they are sent at once.
+        let listener = listener.tap_io(|stream| {
+            if let Err(cause) = stream.set_nodelay(true) {
+                tracing::debug!(%cause, "failed to set TCP_NODELAY");
+            }
+        });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            shutdown.await;
+            let _ = stopping.send(());
+        });
+        // A client that never finishes its request must not keep the process alive.
+        let overdue = async {
+            match stopped.await {
+                Ok(()) => tokio::time::sleep(GRACE).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = async { serving.await } => outcome,
+            () = overdue => {
+                tracing::warn!("requests were cut off at the end of the grace period");
+                Ok(())
+            }
+        };
+        // A request that was cut off may still hold a connection. What was acknowledged is on
+        // disk, so closing is for tidiness and need not be waited for long.
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the store was left open");
+        }
+        outcome.context(|| format!("failed to serve on {address}"))
+    }
+}
+
+fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for route in rest::routes() {
+        let admit = middleware::from_fn_with_state((app.clone(), route.access), auth::admit);
+        router = router.route(route.path, route.handler.route_layer(admit));
+    }
+    router
+        .method_not_allowed_fallback(|| async { Refusal::MethodNotAllowed })
+        .fallback(|| async { Refusal::NotFound("no such path".into()) })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(note))
+        .with_state(app)
+}
+
+/// Numbers and logs each request: method, path and outcome, never its query, headers or body.
+async fn note(request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::new_v4().to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let start = Instant::now();
+    let mut response = next.run(request).await;
+    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+    let status = response.status().as_u16();
+    tracing::info!(%id, %method, path, status, milliseconds, "request");
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}

@@ -1,0 +1,308 @@
+//! What handlers take in and what they answer with: bodies, queries, conditions, answers.
+//!
+//! The extractors turn every malformed request into one [`Refusal`] that names the field,
+//! so that no handler meets a rejection of the web framework.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::{Refusal, Result};
+
+/// A body of JSON. The content type is not looked at: the public SDK sends it on everything.
+///
+/// Malformed JSON and wrong types are 400 with the path of the field; too much is 413.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let bytes = raw(request, state).await?;
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| at(&error))?;
+        reader.end().map_err(|error| Refusal::Invalid {
+            field: None,
+            message: format!("the body is not one JSON document: {error}"),
+        })?;
+        Ok(Self(value))
+    }
+}
+
+/// A body of bytes, within the limit.
+pub struct Raw(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        raw(request, state).await.map(Self)
+    }
+}
+
+async fn raw<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Refusal::TooLarge
+        } else {
+            Refusal::Invalid { field: None, message: "the body could not be read".into() }
+        }
+    })
+}
+
+/// Reads a value that is already JSON, with the path of the field in the refusal.
+///
+/// # Errors
+///
+/// 400 naming the field.
+pub fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| at(&error))
+}
+
+/// The place of a decoding error. Serde reports a missing field at its parent, so its name
+/// is taken from the message.
+fn at(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
+    let mut field = error.path().to_string();
+    let mut message = error.inner().to_string();
+    if let Some(position) = message.rfind(" at line ") {
+        message.truncate(position);
+    }
+    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match named {
+        Some(name) if field == "." => name.clone_into(&mut field),
+        Some(name) => field = format!("{field}.{name}"),
+        None => {}
+    }
+    let field = (field != "." && field != "?").then_some(field);
+    Refusal::Invalid { field, message }
+}
+
+/// The query of the request.
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(at_query(&rejection.body_text())),
+        }
+    }
+}
+
+/// The place of an error in a query. The text is that of the decoder: `name: what is wrong`
+/// behind a preamble, or a missing field.
+fn at_query(text: &str) -> Refusal {
+    let text = text.rsplit_once("query string: ").map_or(text, |(_, rest)| rest);
+    if let Some(name) = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+    {
+        return Refusal::field(name, "is required in the query");
+    }
+    match text.split_once(": ") {
+        Some((name, message)) => Refusal::field(name, message),
+        None => Refusal::Invalid { field: None, message: text.to_owned() },
+    }
+}
+
+/// The conditions of a request: `If-Match` and `If-None-Match`.
+#[derive(Debug, Default)]
+pub struct Condition {
+    matching: Option<Tags>,
+    absent: Option<Tags>,
+}
+
+#[derive(Debug)]
+enum Tags {
+    Any,
+    These(Vec<String>),
+}
+
+impl Tags {
+    /// All values of a header that may be given several times.
+    fn of(headers: &HeaderMap, name: header::HeaderName) -> Option<Self> {
+        let values: Vec<&str> =
+            headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("")).collect();
+        if values.is_empty() {
+            return None;
+        }
+        let tags =
+            values.iter().flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned());
+        let tags: Vec<String> = tags.collect();
+        Some(if tags.iter().any(|tag| tag == "*") { Self::Any } else { Self::These(tags) })
+    }
+
+    fn holds(&self, tag: Option<&str>) -> bool {
+        match (self, tag) {
+            (_, None) => false,
+            (Self::Any, Some(_)) => true,
+            (Self::These(tags), Some(tag)) => tags.iter().any(|one| one == tag),
+        }
+    }
+}
+
+impl Condition {
+    /// Compares with the tag of the object as it is, or with its absence.
+    ///
+    /// # Errors
+    ///
+    /// 412 when the condition is not met.
+    pub fn check(&self, tag: Option<&str>) -> Result<()> {
+        let matching = self.matching.as_ref().is_none_or(|tags| tags.holds(tag));
+        let absent = self.absent.as_ref().is_none_or(|tags| !tags.holds(tag));
+        if matching && absent { Ok(()) } else { Err(Refusal::Changed) }
+    }
+
+    /// Compares with the revision of the object as it is.
+    ///
+    /// # Errors
+    ///
+    /// 412 when the condition is not met.
+    pub fn allows(&self, revision: i64) -> Result<()> {
+        self.check(Some(&tag(revision)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Condition {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(Self {
+            matching: Tags::of(&parts.headers, header::IF_MATCH),
+            absent: Tags::of(&parts.headers, header::IF_NONE_MATCH),
+        })
+    }
+}
+
+/// The entity tag of a revision, quotes included, as it is sent and compared.
+pub fn tag(revision: i64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// An answer: a status, a body of JSON unless there is none, an entity tag where there is
+/// one object.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    tag: Option<String>,
+    body: Option<String>,
+}
+
+impl Answer {
+    /// 200 with a value.
+    pub fn json(value: &Value) -> Self {
+        Self::text(value.to_string())
+    }
+
+    /// 200 with JSON that is text already.
+    pub fn text(body: String) -> Self {
+        Self { status: StatusCode::OK, tag: None, body: Some(body) }
+    }
+
+    /// 204.
+    pub fn nothing() -> Self {
+        Self { status: StatusCode::NO_CONTENT, tag: None, body: None }
+    }
+
+    /// 200 with `{name: [items]}`, from items that are JSON text already.
+    pub fn list<'a>(name: &str, items: impl Iterator<Item = &'a str>) -> Self {
+        let mut body = format!("{{\"{name}\":[");
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                body.push(',');
+            }
+            body.push_str(item);
+        }
+        body.push_str("]}");
+        Self::text(body)
+    }
+
+    /// The same, as 201.
+    #[must_use]
+    pub fn created(mut self) -> Self {
+        self.status = StatusCode::CREATED;
+        self
+    }
+
+    /// The same, with the entity tag of a revision.
+    #[must_use]
+    pub fn tagged(mut self, revision: i64) -> Self {
+        self.tag = Some(tag(revision));
+        self
+    }
+
+    /// The same, with an entity tag of any kind, quotes included.
+    #[must_use]
+    pub fn with_tag(mut self, tag: String) -> Self {
+        self.tag = Some(tag);
+        self
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = match self.body {
+            Some(body) => {
+                let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+                (self.status, json, body).into_response()
+            }
+            None => self.status.into_response(),
+        };
+        if let Some(tag) = self.tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::specs::service::ServiceSpec;
+    use serde_json::json;
+
+    fn field_of(value: Value) -> Option<String> {
+        match decode::<ServiceSpec>(value) {
+            Err(Refusal::Invalid { field, .. }) => field,
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_at_fault() {
+        let service = |rest: Value| {
+            let mut whole = json!({"version": "v1", "kind": "Service", "metadata": {"name": "a"}});
+            if let (Some(whole), Some(rest)) = (whole.as_object_mut(), rest.as_object()) {
+                whole.extend(rest.clone());
+            }
+            whole
+        };
+        let ports = service(json!({"ports": [{"num": 0}]}));
+        assert_eq!(field_of(ports).as_deref(), Some("ports[0].num"));
+        let image = service(json!({"container": {}}));
+        assert_eq!(field_of(image).as_deref(), Some("container.image"));
+        let unknown = service(json!({"container": {"image": "x", "imag": 1}}));
+        assert_eq!(field_of(unknown).as_deref(), Some("container.imag"));
+        let version = json!({"kind": "Service"});
+        assert_eq!(field_of(version).as_deref(), Some("version"));
+    }
+
+    #[test]
+    fn conditions_compare_strongly() {
+        let matching = |text: &str| Condition {
+            matching: Some(Tags::These(vec![text.to_owned()])),
+            absent: None,
+        };
+        assert!(matching("\"7\"").allows(7).is_ok());
+        assert!(matching("W/\"7\"").allows(7).is_err());
+        assert!(matching("\"7\"").check(None).is_err());
+        let create = Condition { matching: None, absent: Some(Tags::Any) };
+        assert!(create.check(None).is_ok());
+        assert!(create.check(Some("\"1\"")).is_err());
+        assert!(Condition::default().check(None).is_ok());
+    }
+}

@@ -1,0 +1,23 @@
+//! `GET /config`: what this platform is. An extension; the public SDK does not ask for it.
+
+use serde_json::json;
+
+use super::Route;
+use crate::platform::auth::{Access, token};
+use crate::platform::exchange::Answer;
+use crate::platform::rules;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::get("/config", Access::Signed, config)]
+}
+
+/// `api_version` is the release of the public SDK that the platform is held to.
+async fn config() -> Answer {
+    Answer::json(&json!({
+        "name": "meshagent",
+        "version": env!("CARGO_PKG_VERSION"),
+        "api_version": token::VERSION,
+        "embedded": true,
+        "mail_domains": rules::MAIL_DOMAINS,
+    }))
+}

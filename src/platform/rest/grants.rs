@@ -1,0 +1,419 @@
+//! Room grants: what each user may do in each room, used when `connect` mints a token.
+//!
+//! A grant is known by its room and user; the grant id in the path of PUT is not looked at.
+//! Only members of the project can be granted anything. A grant by an address that nobody
+//! has invites that person as a plain member, which takes an admin.
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::rooms::Room;
+use super::{Page, Route, stored, users};
+use crate::api::specs::scope::ApiScope;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller, Flags, Role};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::store::Write;
+
+const BASE: &str = "/accounts/projects/{project}/room-grants";
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post(BASE, Access::Write, create),
+        Route::get(BASE, Access::Read, list),
+        Route::put("/accounts/projects/{project}/room-grants/{grant}", Access::Write, put),
+        Route::get("/accounts/projects/{project}/room-grants/{room}/{user}", Access::Read, get),
+        Route::delete(
+            "/accounts/projects/{project}/room-grants/{room}/{user}",
+            Access::Write,
+            delete,
+        ),
+        Route::get("/accounts/projects/{project}/room-grants/by-user", Access::Read, count_users),
+        Route::get("/accounts/projects/{project}/room-grants/by-room", Access::Read, count_rooms),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-user/{user}",
+            Access::Read,
+            of_user,
+        ),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-room/{room}",
+            Access::Read,
+            of_room,
+        ),
+    ]
+}
+
+/// The stored permissions of a user in a room.
+pub(super) async fn permissions(
+    reads: &SqlitePool,
+    room: &str,
+    user: &str,
+) -> Result<Option<String>> {
+    let permissions = sqlx::query_scalar(
+        "SELECT permissions FROM room_grants WHERE room_id = $1 AND user_id = $2",
+    )
+    .bind(room)
+    .bind(user)
+    .fetch_optional(reads)
+    .await?;
+    Ok(permissions)
+}
+
+/// Refuses a user that is not a member of the project: 400 naming the field.
+pub(super) async fn require_member(
+    on: &mut SqliteConnection,
+    project: &str,
+    (field, user): (&str, &str),
+) -> Result<()> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT user_id FROM members WHERE project_id = $1 AND user_id = $2")
+            .bind(project)
+            .bind(user)
+            .fetch_optional(on)
+            .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Refusal::field(field, format!("user {user:?} is not a member of the project"))),
+    }
+}
+
+/// Stores a grant of a room and a user, and gives its revision.
+pub(super) async fn insert(
+    write: &mut Write,
+    (room, user): (&str, &str),
+    scope: &ApiScope,
+) -> Result<i64> {
+    let revision = write.revision().await?;
+    sqlx::query(
+        "INSERT INTO room_grants (room_id, user_id, permissions, rev) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(room)
+    .bind(user)
+    .bind(serde_json::to_string(scope)?)
+    .bind(revision)
+    .execute(write.on())
+    .await
+    .map_err(|error| Refusal::taken(error, || format!("user {user:?} has a grant in this room")))?;
+    Ok(revision)
+}
+
+/// Refuses a room id that is not one of the project: 400 naming the field.
+async fn require_room(on: &mut SqliteConnection, project: &str, room: &str) -> Result<()> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT id FROM rooms WHERE project_id = $1 AND id = $2")
+            .bind(project)
+            .bind(room)
+            .fetch_optional(on)
+            .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Refusal::field("room_id", format!("room {room:?} does not exist"))),
+    }
+}
+
+#[derive(Deserialize)]
+struct NewGrant {
+    room_id: String,
+    user_id: Option<String>,
+    email: Option<String>,
+    permissions: ApiScope,
+}
+
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Body(new): Body<NewGrant>,
+) -> Result<Answer> {
+    let mut write = app.store().write().await?;
+    require_room(write.on(), &caller.project, &new.room_id).await?;
+    let user = match (new.user_id, new.email) {
+        (Some(user), None) => {
+            let user = caller.principal.resolve(&user)?.to_owned();
+            require_member(write.on(), &caller.project, ("user_id", &user)).await?;
+            user
+        }
+        (None, Some(email)) => by_email(&mut write, &caller, &email).await?,
+        _ => return Err(Refusal::field("user_id", "exactly one of user_id and email is required")),
+    };
+    let revision = insert(&mut write, (&new.room_id, &user), &new.permissions).await?;
+    write.commit().await?;
+    Ok(Answer::json(&json!({})).created().tagged(revision))
+}
+
+/// The member with an address; somebody unknown is invited, which only an admin may do.
+async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<String> {
+    let member: Option<String> = sqlx::query_scalar(
+        "SELECT users.id FROM users JOIN members ON members.user_id = users.id \
+         WHERE members.project_id = $1 AND lower(users.email) = lower($2)",
+    )
+    .bind(&caller.project)
+    .bind(email)
+    .fetch_optional(write.on())
+    .await?;
+    if let Some(member) = member {
+        return Ok(member);
+    }
+    if !email.contains('@') {
+        return Err(Refusal::field("email", "is not a mail address"));
+    }
+    if caller.role < Role::Admin {
+        return Err(Refusal::field("email", "nobody in the project has this address"));
+    }
+    let user = users::with_email(write, email).await?;
+    let flags = Flags { is_admin: false, is_developer: false, can_create_rooms: false };
+    users::join(write, &caller.project, &user, flags).await?;
+    Ok(user)
+}
+
+#[derive(Deserialize)]
+struct GrantChange {
+    room_id: String,
+    user_id: String,
+    permissions: ApiScope,
+}
+
+/// The revision of a grant in the project, or 404.
+async fn current(write: &mut Write, project: &str, (room, user): (&str, &str)) -> Result<i64> {
+    sqlx::query_scalar(
+        "SELECT room_grants.rev FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+         WHERE rooms.project_id = $1 AND rooms.id = $2 AND room_grants.user_id = $3",
+    )
+    .bind(project)
+    .bind(room)
+    .bind(user)
+    .fetch_optional(write.on())
+    .await?
+    .ok_or_else(|| Refusal::missing("grant of user", user))
+}
+
+async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    condition: Condition,
+    Body(change): Body<GrantChange>,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&change.user_id)?;
+    let mut write = app.store().write().await?;
+    condition.allows(current(&mut write, &caller.project, (&change.room_id, user)).await?)?;
+    let revision = write.revision().await?;
+    sqlx::query(
+        "UPDATE room_grants SET permissions = $1, rev = $2 WHERE room_id = $3 AND user_id = $4",
+    )
+    .bind(serde_json::to_string(&change.permissions)?)
+    .bind(revision)
+    .bind(&change.room_id)
+    .bind(user)
+    .execute(write.on())
+    .await?;
+    write.commit().await?;
+    Ok(Answer::json(&json!({})).tagged(revision))
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, room, user)): Path<(String, String, String)>,
+    condition: Condition,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&user)?;
+    let mut write = app.store().write().await?;
+    condition.allows(current(&mut write, &caller.project, (&room, user)).await?)?;
+    sqlx::query("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2")
+        .bind(&room)
+        .bind(user)
+        .execute(write.on())
+        .await?;
+    write.commit().await?;
+    Ok(Answer::nothing())
+}
+
+/// A grant with its room. The columns of the room keep their names, so that it is read by
+/// the type that rooms have everywhere.
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    room: Room,
+    user_id: String,
+    permissions: String,
+    grant_rev: i64,
+}
+
+impl Row {
+    fn whole(&self) -> Result<Value> {
+        Ok(json!({
+            "room": self.room.whole()?,
+            "user_id": self.user_id,
+            "permissions": stored(&self.permissions)?,
+        }))
+    }
+
+    fn item(&self) -> Result<Value> {
+        let mut item = self.whole()?;
+        item["etag"] = json!(exchange::tag(self.grant_rev));
+        Ok(item)
+    }
+}
+
+/// Which grants of a project to find, and in which order.
+#[derive(Default)]
+struct Wanted<'a> {
+    room: Option<&'a str>,
+    user: Option<&'a str>,
+    by_user: bool,
+}
+
+impl Wanted<'_> {
+    /// The order is total, so pages do not overlap.
+    async fn find(&self, app: &App, project: &str, page: (i64, i64)) -> Result<Vec<Row>> {
+        let rows = sqlx::query_as(
+            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
+             room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
+             FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+             WHERE rooms.project_id = $1 AND ($2 IS NULL OR rooms.id = $2) \
+             AND ($3 IS NULL OR room_grants.user_id = $3) \
+             ORDER BY CASE WHEN $4 THEN room_grants.user_id ELSE '' END, rooms.name, \
+             room_grants.user_id LIMIT $5 OFFSET $6",
+        )
+        .bind(project)
+        .bind(self.room)
+        .bind(self.user)
+        .bind(self.by_user)
+        .bind(page.0)
+        .bind(page.1)
+        .fetch_all(app.store().reads())
+        .await?;
+        Ok(rows)
+    }
+
+    async fn answer(&self, app: &App, project: &str, page: &Page) -> Result<Answer> {
+        let rows = self.find(app, project, page.bounds(50)?).await?;
+        let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
+        Ok(Answer::json(&json!({ "room_grants": items })))
+    }
+}
+
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, room, user)): Path<(String, String, String)>,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&user)?;
+    let wanted = Wanted { room: Some(&room), user: Some(user), by_user: false };
+    let rows = wanted.find(&app, &caller.project, (1, 0)).await?;
+    let row = rows.first().ok_or_else(|| Refusal::missing("grant of user", user))?;
+    Ok(Answer::json(&row.whole()?).tagged(row.grant_rev))
+}
+
+#[derive(Deserialize)]
+struct Order {
+    order_by: Option<String>,
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(page): Asked<Page>,
+    Asked(order): Asked<Order>,
+) -> Result<Answer> {
+    let by_user = match order.order_by.as_deref().unwrap_or("room_name") {
+        "room_name" => false,
+        "user_id" => true,
+        _ => return Err(Refusal::field("order_by", "must be room_name or user_id")),
+    };
+    let wanted = Wanted { by_user, ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
+}
+
+async fn of_user(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, user)): Path<(String, String)>,
+    Asked(page): Asked<Page>,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&user)?;
+    let wanted = Wanted { user: Some(user), ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
+}
+
+/// By the room's name: that is what the SDK sends, whatever it calls it.
+async fn of_room(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, room)): Path<(String, String)>,
+    Asked(page): Asked<Page>,
+) -> Result<Answer> {
+    let room = Room::named(app.store().reads(), &caller.project, &room).await?;
+    let wanted = Wanted { room: Some(&room.id), ..Wanted::default() };
+    wanted.answer(&app, &caller.project, &page).await
+}
+
+#[derive(sqlx::FromRow)]
+struct RoomCount {
+    #[sqlx(flatten)]
+    room: Room,
+    grants: i64,
+}
+
+async fn count_rooms(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(page): Asked<Page>,
+) -> Result<Answer> {
+    let (limit, offset) = page.bounds(50)?;
+    let counts: Vec<RoomCount> = sqlx::query_as(
+        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
+         COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+         WHERE rooms.project_id = $1 GROUP BY rooms.id ORDER BY rooms.name LIMIT $2 OFFSET $3",
+    )
+    .bind(&caller.project)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(app.store().reads())
+    .await?;
+    let item =
+        |count: &RoomCount| Ok(json!({ "room": count.room.whole()?, "count": count.grants }));
+    let items = counts.iter().map(item).collect::<Result<Vec<Value>>>()?;
+    Ok(Answer::json(&json!({ "rooms": items })))
+}
+
+#[derive(sqlx::FromRow)]
+struct UserCount {
+    id: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: String,
+    grants: i64,
+}
+
+async fn count_users(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(page): Asked<Page>,
+) -> Result<Answer> {
+    let (limit, offset) = page.bounds(50)?;
+    let counts: Vec<UserCount> = sqlx::query_as(
+        "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
+         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+         JOIN users ON users.id = room_grants.user_id WHERE rooms.project_id = $1 \
+         GROUP BY users.id ORDER BY users.email, users.id LIMIT $2 OFFSET $3",
+    )
+    .bind(&caller.project)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(app.store().reads())
+    .await?;
+    let item = |count: &UserCount| {
+        json!({
+            "user_id": count.id,
+            "count": count.grants,
+            "first_name": count.first_name,
+            "last_name": count.last_name,
+            "email": count.email,
+        })
+    };
+    let items: Vec<Value> = counts.iter().map(item).collect();
+    Ok(Answer::json(&json!({ "users": items })))
+}

@@ -1,0 +1,130 @@
+//! The REST API: one file a resource, and the table of all routes.
+//!
+//! Paths, envelopes and answers are those that release 0.31.4 of the public SDK reads. A
+//! route is a method, a path, an access and a handler; nothing is served that is not in
+//! the table, so a test can walk it.
+
+pub(super) mod api_keys;
+mod config;
+mod connect;
+mod grants;
+mod mailboxes;
+
+pub(super) mod projects;
+mod rooms;
+mod routes;
+mod secrets;
+mod services;
+mod sessions;
+mod storage;
+mod tasks;
+mod templates;
+mod users;
+mod webhooks;
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::auth::Access;
+use super::error::{Refusal, Result};
+use super::{App, RouteSummary};
+
+/// A route: nothing is served without an access.
+pub struct Route {
+    method: Method,
+    /// The path, in the router's syntax.
+    pub path: &'static str,
+    /// What it asks of its caller.
+    pub access: Access,
+    /// The handler.
+    pub handler: MethodRouter<App>,
+}
+
+impl Route {
+    fn get<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, App>) -> Self {
+        Self { method: Method::GET, path, access, handler: on(MethodFilter::GET, handler) }
+    }
+
+    fn post<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, App>) -> Self {
+        Self { method: Method::POST, path, access, handler: on(MethodFilter::POST, handler) }
+    }
+
+    fn put<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, App>) -> Self {
+        Self { method: Method::PUT, path, access, handler: on(MethodFilter::PUT, handler) }
+    }
+
+    fn delete<T: 'static>(
+        path: &'static str,
+        access: Access,
+        handler: impl Handler<T, App>,
+    ) -> Self {
+        Self { method: Method::DELETE, path, access, handler: on(MethodFilter::DELETE, handler) }
+    }
+
+    /// The route without its handler.
+    pub fn summary(&self) -> RouteSummary {
+        RouteSummary { method: self.method.clone(), path: self.path, access: self.access }
+    }
+}
+
+/// Every route of the platform.
+pub fn routes() -> Vec<Route> {
+    [
+        config::routes(),
+        projects::routes(),
+        users::routes(),
+        api_keys::routes(),
+        rooms::routes(),
+        connect::routes(),
+        grants::routes(),
+        services::routes(),
+        templates::routes(),
+        secrets::routes(),
+        mailboxes::routes(),
+        routes::routes(),
+        tasks::routes(),
+        webhooks::routes(),
+        sessions::routes(),
+        storage::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The page of a list. The SDK always asks for one where a list has pages.
+#[derive(Debug, Deserialize)]
+struct Page {
+    limit: Option<i64>,
+    offset: Option<i64>,
+}
+
+impl Page {
+    /// Limit and offset, as the query takes them. There is no upper bound, because a list
+    /// that is cut short without a word would be taken for a complete one.
+    fn bounds(&self, default: i64) -> Result<(i64, i64)> {
+        let check = |field: &str, value: i64| match value {
+            0.. => Ok(value),
+            _ => Err(Refusal::field(field, "must not be negative")),
+        };
+        let limit = check("limit", self.limit.unwrap_or(default))?;
+        Ok((limit, check("offset", self.offset.unwrap_or(0))?))
+    }
+}
+
+/// Stored JSON as a value.
+fn stored(text: &str) -> Result<Value> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// A set of annotations or another map as stored text; nothing is an empty map, because
+/// the SDK refuses null where it reads them back.
+fn kept<T: serde::Serialize + Default>(value: Option<&T>) -> Result<String> {
+    Ok(match value {
+        Some(value) => serde_json::to_string(value)?,
+        None => serde_json::to_string(&T::default())?,
+    })
+}

@@ -1,0 +1,191 @@
+//! Projects, and the keys that come with them.
+
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::api_keys::NewKey;
+use super::{Route, kept, stored};
+use crate::platform::App;
+use crate::platform::auth::key::ApiKey;
+use crate::platform::auth::{Access, Caller, Principal, Role};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{Answer, Body, Condition};
+use crate::platform::rules;
+use crate::platform::store::Write;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/accounts/projects", Access::Signed, list),
+        Route::post("/accounts/projects", Access::Owner, create),
+        Route::get("/accounts/projects/{project}", Access::Read, get),
+        Route::put("/accounts/projects/{project}/settings", Access::Admin, put_settings),
+        Route::get("/accounts/projects/{project}/role", Access::Read, role),
+        Route::get("/accounts/projects/{project}/status", Access::Read, status),
+    ]
+}
+
+#[derive(sqlx::FromRow)]
+struct Project {
+    id: String,
+    owner_user_id: String,
+    name: String,
+    settings: String,
+    enabled: bool,
+    rev: i64,
+}
+
+impl Project {
+    async fn read(app: &App, id: &str) -> Result<Self> {
+        sqlx::query_as(
+            "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(app.store().reads())
+        .await?
+        .ok_or_else(|| Refusal::missing("project", id))
+    }
+
+    fn item(&self) -> Value {
+        json!({ "id": self.id, "name": self.name, "owner_user_id": self.owner_user_id })
+    }
+
+    /// Settings hold provider keys, so members do not see them.
+    fn whole(&self, role: Role) -> Result<Value> {
+        let mut item = self.item();
+        if role >= Role::Developer {
+            item["settings"] = stored(&self.settings)?;
+        }
+        Ok(item)
+    }
+}
+
+/// What the caller belongs to: a user's own and joined projects, otherwise the one project.
+async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
+    let projects: Vec<Project> = sqlx::query_as(
+        "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects \
+         WHERE id = $1 OR owner_user_id = $2 \
+         OR id IN (SELECT project_id FROM members WHERE user_id = $2) ORDER BY seq",
+    )
+    .bind(principal.project())
+    .bind(principal.user())
+    .fetch_all(app.store().reads())
+    .await?;
+    let items: Vec<Value> = projects.iter().map(Project::item).collect();
+    Ok(Answer::json(&json!({ "projects": items })))
+}
+
+#[derive(Deserialize)]
+struct NewProject {
+    name: String,
+    settings: Option<Map<String, Value>>,
+}
+
+/// The owner alone creates projects; two of one owner never share a name.
+async fn create(
+    State(app): State<App>,
+    principal: Principal,
+    Body(new): Body<NewProject>,
+) -> Result<Answer> {
+    rules::name("name", &new.name)?;
+    let owner = principal.resolve("me")?;
+    let settings = kept(new.settings.as_ref())?;
+    let mut write = app.store().write().await?;
+    let made = insert(&mut write, owner, &new.name, &settings).await?;
+    write.commit().await?;
+    let body = json!({ "id": made.id, "name": new.name, "owner_user_id": owner });
+    Ok(Answer::json(&body).created().tagged(made.revision))
+}
+
+async fn get(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    let project = Project::read(&app, &caller.project).await?;
+    Ok(Answer::json(&project.whole(caller.role)?).tagged(project.rev))
+}
+
+/// The body is the settings themselves, which are replaced as a whole.
+async fn put_settings(
+    State(app): State<App>,
+    caller: Caller,
+    condition: Condition,
+    Body(settings): Body<Map<String, Value>>,
+) -> Result<Answer> {
+    let mut write = app.store().write().await?;
+    let current: i64 = sqlx::query_scalar("SELECT rev FROM projects WHERE id = $1")
+        .bind(&caller.project)
+        .fetch_one(write.on())
+        .await?;
+    condition.allows(current)?;
+    let revision = write.revision().await?;
+    sqlx::query("UPDATE projects SET settings = $1, rev = $2 WHERE id = $3")
+        .bind(serde_json::to_string(&settings)?)
+        .bind(revision)
+        .bind(&caller.project)
+        .execute(write.on())
+        .await?;
+    write.commit().await?;
+    let project = Project::read(&app, &caller.project).await?;
+    Ok(Answer::json(&project.whole(caller.role)?).tagged(revision))
+}
+
+async fn role(caller: Caller) -> Answer {
+    Answer::json(&json!({ "role": caller.role.word() }))
+}
+
+async fn status(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    let project = Project::read(&app, &caller.project).await?;
+    Ok(Answer::json(&json!({ "enabled": project.enabled })))
+}
+
+/// A project that was just made.
+pub struct Made {
+    /// Its id.
+    pub id: String,
+    /// Its revision.
+    pub revision: i64,
+}
+
+/// Creates a project with its owner as a member and a key of its own, from which the
+/// platform signs participant tokens: no key that a person deletes then ends a session.
+///
+/// # Errors
+///
+/// 409 when the owner has a project of that name.
+pub async fn insert(write: &mut Write, owner: &str, name: &str, settings: &str) -> Result<Made> {
+    let project = Uuid::new_v4();
+    let id = project.to_string();
+    let revision = write.revision().await?;
+    sqlx::query(
+        "INSERT INTO projects (id, owner_user_id, name, settings, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $5)",
+    )
+    .bind(&id)
+    .bind(owner)
+    .bind(name)
+    .bind(settings)
+    .bind(revision)
+    .execute(write.on())
+    .await
+    .map_err(|error| Refusal::taken(error, || format!("a project named {name:?} exists")))?;
+    sqlx::query(
+        "INSERT INTO members \
+         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
+         VALUES ($1, $2, TRUE, TRUE, TRUE, $3, $3)",
+    )
+    .bind(&id)
+    .bind(owner)
+    .bind(revision)
+    .execute(write.on())
+    .await?;
+    let key = ApiKey::generate(project)?;
+    let signing = NewKey {
+        key: &key,
+        purpose: "signing",
+        user: None,
+        name: "signing",
+        description: "",
+        created_by: None,
+    };
+    signing.insert(write).await?;
+    Ok(Made { id, revision })
+}

@@ -1,0 +1,278 @@
+//! Services, of the whole project or of one room.
+//!
+//! Both scopes share their handlers; the path says which one it is. What is answered
+//! differs, because the SDK reads different things: a plain create in a room gives only the
+//! id and a plain update there an empty object, everything else the whole service. Answers
+//! hold exactly the fields of the model, so a service carries no entity tag in its body.
+
+use std::collections::BTreeSet;
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Route;
+use super::rooms::Room;
+use super::templates::{self, TemplateBody};
+use crate::api::specs::service::ServiceSpec;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::rules;
+use crate::platform::store::Write;
+
+pub(super) fn routes() -> Vec<Route> {
+    ["/accounts/projects/{project}/services", "/accounts/projects/{project}/rooms/{room}/services"]
+        .into_iter()
+        .flat_map(|path| {
+            [Route::post(path, Access::Write, create), Route::get(path, Access::Read, list)]
+        })
+        .chain(
+            [
+                "/accounts/projects/{project}/services/{service}",
+                "/accounts/projects/{project}/rooms/{room}/services/{service}",
+            ]
+            .into_iter()
+            .flat_map(|path| {
+                [
+                    Route::get(path, Access::Read, get),
+                    Route::put(path, Access::Write, put),
+                    Route::delete(path, Access::Write, delete),
+                ]
+            }),
+        )
+        .collect()
+}
+
+/// What the path names beyond the project.
+#[derive(Deserialize)]
+struct Place {
+    room: Option<String>,
+}
+
+/// The same with the service's id.
+#[derive(Deserialize)]
+struct PlaceOfOne {
+    room: Option<String>,
+    service: String,
+}
+
+/// The value of the column `scope`: the id of the room, or nothing for the whole project.
+async fn scope(
+    on: impl sqlx::SqliteExecutor<'_>,
+    caller: &Caller,
+    room: Option<&str>,
+) -> Result<String> {
+    match room {
+        Some(name) => Ok(Room::named(on, &caller.project, name).await?.id),
+        None => Ok(String::new()),
+    }
+}
+
+/// A service as it was asked for.
+struct Wanted {
+    spec: ServiceSpec,
+    from_template: bool,
+}
+
+impl Wanted {
+    /// Reads either a service, or a template with values that becomes one.
+    fn read(body: Value) -> Result<Self> {
+        let from_template = body.get("template").is_some();
+        let spec = if from_template {
+            let asked: TemplateBody = exchange::decode(body)?;
+            let rendered = templates::rendered(&asked)?;
+            rendered.into_service().map_err(|message| Refusal::field("template", message))?
+        } else {
+            exchange::decode(body)?
+        };
+        rules::service(&spec)?;
+        Ok(Self { spec, from_template })
+    }
+
+    fn answer(&self, document: String, in_room: bool, brief: Value) -> Answer {
+        if in_room && !self.from_template { Answer::json(&brief) } else { Answer::text(document) }
+    }
+
+    /// The secrets that it refers to, each of which must exist with the right type.
+    async fn secrets(&self, write: &mut Write, project: &str) -> Result<BTreeSet<String>> {
+        let Some(container) = &self.spec.container else { return Ok(BTreeSet::new()) };
+        let keys = container.secrets.iter().flatten().enumerate();
+        let keys = keys.map(|(index, id)| (format!("container.secrets[{index}]"), id, "keys"));
+        let pull = container.pull_secret.iter();
+        let pull = pull.map(|id| ("container.pull_secret".to_owned(), id, "docker"));
+        let mut ids = BTreeSet::new();
+        for (field, id, kind) in keys.chain(pull) {
+            let found: Option<String> =
+                sqlx::query_scalar("SELECT type FROM secrets WHERE id = $1 AND project_id = $2")
+                    .bind(id)
+                    .bind(project)
+                    .fetch_optional(write.on())
+                    .await?;
+            match found {
+                Some(found) if found == kind => ids.insert(id.clone()),
+                Some(found) => {
+                    let message = format!("secret {id:?} is of type {found}, not {kind}");
+                    return Err(Refusal::field(field, message));
+                }
+                None => {
+                    return Err(Refusal::field(field, format!("secret {id:?} does not exist")));
+                }
+            };
+        }
+        Ok(ids)
+    }
+}
+
+async fn refer(write: &mut Write, service: &str, secrets: &BTreeSet<String>) -> Result<()> {
+    for secret in secrets {
+        sqlx::query("INSERT INTO service_secrets (service_id, secret_id) VALUES ($1, $2)")
+            .bind(service)
+            .bind(secret)
+            .execute(write.on())
+            .await?;
+    }
+    Ok(())
+}
+
+fn name_taken(error: sqlx::Error, name: &str) -> Refusal {
+    Refusal::taken(error, || format!("a service named {name:?} exists"))
+}
+
+/// The platform chooses ids, and a name is taken once in a scope.
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Path(place): Path<Place>,
+    Body(body): Body<Value>,
+) -> Result<Answer> {
+    let mut wanted = Wanted::read(body)?;
+    if wanted.spec.id.is_some() {
+        return Err(Refusal::field("id", "is chosen by the platform and must be null"));
+    }
+    let id = Uuid::new_v4().to_string();
+    wanted.spec.id = Some(id.clone());
+    let document = serde_json::to_string(&wanted.spec)?;
+    let name = &wanted.spec.metadata.name;
+
+    let mut write = app.store().write().await?;
+    let scope = scope(write.on(), &caller, place.room.as_deref()).await?;
+    let secrets = wanted.secrets(&mut write, &caller.project).await?;
+    let revision = write.revision().await?;
+    sqlx::query(
+        "INSERT INTO services (id, project_id, room_id, scope, name, document, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+    )
+    .bind(&id)
+    .bind(&caller.project)
+    .bind((!scope.is_empty()).then_some(&scope))
+    .bind(&scope)
+    .bind(name)
+    .bind(&document)
+    .bind(revision)
+    .execute(write.on())
+    .await
+    .map_err(|error| name_taken(error, name))?;
+    refer(&mut write, &id, &secrets).await?;
+    write.commit().await?;
+    let brief = json!({ "id": id });
+    Ok(wanted.answer(document, place.room.is_some(), brief).created().tagged(revision))
+}
+
+/// The services of exactly this scope: a room's list does not repeat the project's.
+async fn list(State(app): State<App>, caller: Caller, Path(place): Path<Place>) -> Result<Answer> {
+    let scope = scope(app.store().reads(), &caller, place.room.as_deref()).await?;
+    let documents: Vec<String> = sqlx::query_scalar(
+        "SELECT document FROM services WHERE project_id = $1 AND scope = $2 ORDER BY seq",
+    )
+    .bind(&caller.project)
+    .bind(&scope)
+    .fetch_all(app.store().reads())
+    .await?;
+    Ok(Answer::list("services", documents.iter().map(String::as_str)))
+}
+
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(place): Path<PlaceOfOne>,
+) -> Result<Answer> {
+    let scope = scope(app.store().reads(), &caller, place.room.as_deref()).await?;
+    let (document, revision): (String, i64) = sqlx::query_as(
+        "SELECT document, rev FROM services WHERE project_id = $1 AND scope = $2 AND id = $3",
+    )
+    .bind(&caller.project)
+    .bind(&scope)
+    .bind(&place.service)
+    .fetch_optional(app.store().reads())
+    .await?
+    .ok_or_else(|| Refusal::missing("service", &place.service))?;
+    Ok(Answer::text(document).tagged(revision))
+}
+
+/// The revision of a service in its scope, or 404.
+async fn current(write: &mut Write, caller: &Caller, place: &PlaceOfOne) -> Result<i64> {
+    let scope = scope(write.on(), caller, place.room.as_deref()).await?;
+    sqlx::query_scalar("SELECT rev FROM services WHERE project_id = $1 AND scope = $2 AND id = $3")
+        .bind(&caller.project)
+        .bind(&scope)
+        .bind(&place.service)
+        .fetch_optional(write.on())
+        .await?
+        .ok_or_else(|| Refusal::missing("service", &place.service))
+}
+
+/// Replaces a service as a whole. An id in the body must be the one of the path.
+async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Path(place): Path<PlaceOfOne>,
+    condition: Condition,
+    Body(body): Body<Value>,
+) -> Result<Answer> {
+    let mut wanted = Wanted::read(body)?;
+    if wanted.spec.id.as_ref().is_some_and(|id| *id != place.service) {
+        return Err(Refusal::field("id", "is not the id of the path"));
+    }
+    wanted.spec.id = Some(place.service.clone());
+    let document = serde_json::to_string(&wanted.spec)?;
+    let name = &wanted.spec.metadata.name;
+
+    let mut write = app.store().write().await?;
+    condition.allows(current(&mut write, &caller, &place).await?)?;
+    let secrets = wanted.secrets(&mut write, &caller.project).await?;
+    let revision = write.revision().await?;
+    sqlx::query("UPDATE services SET name = $1, document = $2, rev = $3 WHERE id = $4")
+        .bind(name)
+        .bind(&document)
+        .bind(revision)
+        .bind(&place.service)
+        .execute(write.on())
+        .await
+        .map_err(|error| name_taken(error, name))?;
+    sqlx::query("DELETE FROM service_secrets WHERE service_id = $1")
+        .bind(&place.service)
+        .execute(write.on())
+        .await?;
+    refer(&mut write, &place.service, &secrets).await?;
+    write.commit().await?;
+    Ok(wanted.answer(document, place.room.is_some(), json!({})).tagged(revision))
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(place): Path<PlaceOfOne>,
+    condition: Condition,
+) -> Result<Answer> {
+    let mut write = app.store().write().await?;
+    condition.allows(current(&mut write, &caller, &place).await?)?;
+    sqlx::query("DELETE FROM services WHERE id = $1")
+        .bind(&place.service)
+        .execute(write.on())
+        .await?;
+    write.commit().await?;
+    Ok(Answer::nothing())
+}

@@ -1,0 +1,162 @@
+//! Sessions: one run of a room from its start to its end, with what was recorded in it.
+//!
+//! These are stored records and nothing is made up: without a room that ran there are none.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use sqlx::SqlitePool;
+
+use super::{Route, stored};
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::Answer;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/accounts/projects/{project}/sessions", Access::Read, list),
+        Route::get("/accounts/projects/{project}/sessions/active", Access::Read, active),
+        Route::get("/accounts/projects/{project}/sessions/{session}", Access::Read, get),
+        Route::get("/accounts/projects/{project}/sessions/{session}/events", Access::Read, events),
+        Route::get("/accounts/projects/{project}/sessions/{session}/spans", Access::Read, spans),
+        Route::get(
+            "/accounts/projects/{project}/sessions/{session}/metrics",
+            Access::Read,
+            metrics,
+        ),
+        Route::post(
+            "/accounts/projects/{project}/sessions/{session}/terminate",
+            Access::Write,
+            terminate,
+        ),
+    ]
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    room_id: Option<String>,
+    room_name: String,
+    created_at: String,
+    ended_at: Option<String>,
+    participants: Option<String>,
+}
+
+impl Row {
+    /// The key `room_id` is there even when it is null: the SDK requires it.
+    fn whole(&self) -> Result<Value> {
+        let participants: Option<BTreeMap<String, i64>> =
+            self.participants.as_deref().map(serde_json::from_str).transpose()?;
+        Ok(json!({
+            "id": self.id,
+            "room_id": self.room_id,
+            "room_name": self.room_name,
+            "created_at": self.created_at,
+            "is_active": self.ended_at.is_none(),
+            "participants": participants,
+        }))
+    }
+}
+
+async fn sessions(app: &App, caller: &Caller, only_active: bool) -> Result<Answer> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
+         WHERE project_id = $1 AND ($2 = FALSE OR ended_at IS NULL) ORDER BY seq DESC",
+    )
+    .bind(&caller.project)
+    .bind(only_active)
+    .fetch_all(app.store().reads())
+    .await?;
+    let items = rows.iter().map(Row::whole).collect::<Result<Vec<Value>>>()?;
+    Ok(Answer::json(&json!({ "sessions": items })))
+}
+
+/// The latest first.
+async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    sessions(&app, &caller, false).await
+}
+
+async fn active(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    sessions(&app, &caller, true).await
+}
+
+async fn find(reads: &SqlitePool, caller: &Caller, id: &str) -> Result<Row> {
+    sqlx::query_as(
+        "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
+         WHERE id = $1 AND project_id = $2",
+    )
+    .bind(id)
+    .bind(&caller.project)
+    .fetch_optional(reads)
+    .await?
+    .ok_or_else(|| Refusal::missing("session", id))
+}
+
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Answer> {
+    Ok(Answer::json(&find(app.store().reads(), &caller, &id).await?.whole()?))
+}
+
+/// The records of one kind, in the order in which they were made.
+async fn records(app: &App, caller: &Caller, (id, kind): (&str, &str)) -> Result<Vec<Value>> {
+    let session = find(app.store().reads(), caller, id).await?;
+    let documents: Vec<String> = sqlx::query_scalar(
+        "SELECT document FROM session_records WHERE session_id = $1 AND kind = $2 ORDER BY seq",
+    )
+    .bind(&session.id)
+    .bind(kind)
+    .fetch_all(app.store().reads())
+    .await?;
+    documents.iter().map(|document| stored(document)).collect()
+}
+
+async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Answer> {
+    Ok(Answer::json(&json!({ "events": records(&app, &caller, (&id, "event")).await? })))
+}
+
+async fn spans(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Answer> {
+    Ok(Answer::json(&json!({ "spans": records(&app, &caller, (&id, "span")).await? })))
+}
+
+async fn metrics(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Answer> {
+    Ok(Answer::json(&json!({ "metrics": records(&app, &caller, (&id, "metric")).await? })))
+}
+
+/// Ends a session; one that has ended stays as it is.
+async fn terminate(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Answer> {
+    let mut write = app.store().write().await?;
+    let ended = sqlx::query(
+        "UPDATE sessions SET ended_at = COALESCE(ended_at, $1) WHERE id = $2 AND project_id = $3",
+    )
+    .bind(format!("{:.6}", jiff::Timestamp::now()))
+    .bind(&id)
+    .bind(&caller.project)
+    .execute(write.on())
+    .await?;
+    if ended.rows_affected() == 0 {
+        return Err(Refusal::missing("session", &id));
+    }
+    write.commit().await?;
+    Ok(Answer::nothing())
+}

@@ -1,0 +1,116 @@
+//! Files of a project: bytes under a path.
+//!
+//! The tag of a file is the digest of its content. Uploads honour `If-Match` and
+//! `If-None-Match: *`, so that two writers can compare and set; `DELETE` is an extension
+//! that the public SDK does not know.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::Route;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{Answer, Asked, Condition, Raw};
+use crate::platform::rules;
+use crate::platform::store::Write;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/projects/{project}/storage/upload", Access::Write, upload),
+        Route::get("/projects/{project}/storage/download", Access::Read, download),
+        Route::delete("/projects/{project}/storage", Access::Write, delete),
+    ]
+}
+
+#[derive(Deserialize)]
+struct Named {
+    path: String,
+}
+
+impl Named {
+    fn path(&self) -> Result<String> {
+        rules::file_path("path", &self.path)
+    }
+}
+
+/// The tag of the stored file, if there is one.
+async fn current(write: &mut Write, caller: &Caller, path: &str) -> Result<Option<String>> {
+    let digest = sqlx::query_scalar("SELECT digest FROM files WHERE project_id = $1 AND path = $2")
+        .bind(&caller.project)
+        .bind(path)
+        .fetch_optional(write.on())
+        .await?;
+    Ok(digest)
+}
+
+async fn upload(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(named): Asked<Named>,
+    condition: Condition,
+    Raw(content): Raw,
+) -> Result<Answer> {
+    let path = named.path()?;
+    let digest = format!("\"{:x}\"", Sha256::digest(&content));
+    let mut write = app.store().write().await?;
+    let before = current(&mut write, &caller, &path).await?;
+    condition.check(before.as_deref())?;
+    sqlx::query(
+        "INSERT INTO files (project_id, path, content, digest) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (project_id, path) \
+         DO UPDATE SET content = excluded.content, digest = excluded.digest",
+    )
+    .bind(&caller.project)
+    .bind(&path)
+    .bind(content.as_ref())
+    .bind(&digest)
+    .execute(write.on())
+    .await?;
+    write.commit().await?;
+    let answer = Answer::json(&serde_json::json!({})).with_tag(digest);
+    Ok(if before.is_none() { answer.created() } else { answer })
+}
+
+async fn download(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(named): Asked<Named>,
+) -> Result<Response> {
+    let path = named.path()?;
+    let (content, digest): (Vec<u8>, String) =
+        sqlx::query_as("SELECT content, digest FROM files WHERE project_id = $1 AND path = $2")
+            .bind(&caller.project)
+            .bind(&path)
+            .fetch_optional(app.store().reads())
+            .await?
+            .ok_or_else(|| Refusal::missing("file", &path))?;
+    let tag = HeaderValue::try_from(digest).map_err(Refusal::internal)?;
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    Ok(([(header::CONTENT_TYPE, bytes), (header::ETAG, tag)], content).into_response())
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(named): Asked<Named>,
+    condition: Condition,
+) -> Result<Answer> {
+    let path = named.path()?;
+    let mut write = app.store().write().await?;
+    let before = current(&mut write, &caller, &path).await?;
+    condition.check(before.as_deref())?;
+    if before.is_none() {
+        return Err(Refusal::missing("file", &path));
+    }
+    sqlx::query("DELETE FROM files WHERE project_id = $1 AND path = $2")
+        .bind(&caller.project)
+        .bind(&path)
+        .execute(write.on())
+        .await?;
+    write.commit().await?;
+    Ok(Answer::nothing())
+}

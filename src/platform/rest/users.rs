@@ -1,0 +1,320 @@
+//! The people of a project, their roles, and their profiles.
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::Route;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller, Flags, Principal};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::rules;
+use crate::platform::store::Write;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/accounts/projects/{project}/users", Access::Admin, create),
+        Route::get("/accounts/projects/{project}/users", Access::Read, list),
+        Route::put("/accounts/projects/{project}/users/{user}", Access::Admin, put),
+        Route::delete("/accounts/projects/{project}/users/{user}", Access::Admin, delete),
+        Route::get("/accounts/profiles/{user}", Access::Signed, profile),
+        Route::put("/accounts/profiles/{user}", Access::Signed, put_profile),
+    ]
+}
+
+/// Makes a user a member of a project, and gives the membership's revision.
+pub(super) async fn join(
+    write: &mut Write,
+    project: &str,
+    user: &str,
+    flags: Flags,
+) -> Result<i64> {
+    let revision = write.revision().await?;
+    sqlx::query(
+        "INSERT INTO members \
+         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+    )
+    .bind(project)
+    .bind(user)
+    .bind(flags.is_admin)
+    .bind(flags.is_developer)
+    .bind(flags.can_create_rooms)
+    .bind(revision)
+    .execute(write.on())
+    .await
+    .map_err(|error| {
+        Refusal::taken(error, || format!("user {user:?} is a member of the project"))
+    })?;
+    Ok(revision)
+}
+
+/// The user with an address, made when there is none.
+pub(super) async fn with_email(write: &mut Write, email: &str) -> Result<String> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT id FROM users WHERE lower(email) = lower($1)")
+            .bind(email)
+            .fetch_optional(write.on())
+            .await?;
+    match found {
+        Some(id) => Ok(id),
+        None => {
+            let id = Uuid::new_v4().to_string();
+            add(write, &id, email).await?;
+            Ok(id)
+        }
+    }
+}
+
+async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
+    let revision = write.revision().await?;
+    sqlx::query("INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)")
+        .bind(id)
+        .bind(email)
+        .bind(revision)
+        .execute(write.on())
+        .await?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct NewMember {
+    project_id: Option<String>,
+    user_id: String,
+    #[serde(default)]
+    is_admin: bool,
+    #[serde(default)]
+    is_developer: bool,
+    #[serde(default)]
+    can_create_rooms: bool,
+}
+
+/// Adds a member. An id that is unknown becomes a profile without a name; one that is a
+/// mail address becomes that profile's address.
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Body(new): Body<NewMember>,
+) -> Result<Answer> {
+    rules::name("user_id", &new.user_id)?;
+    if new.project_id.is_some_and(|project| project != caller.project) {
+        return Err(Refusal::field("project_id", "is not the project of the path"));
+    }
+    let user = caller.principal.resolve(&new.user_id)?;
+    let flags = Flags {
+        is_admin: new.is_admin,
+        is_developer: new.is_developer,
+        can_create_rooms: new.can_create_rooms,
+    };
+    let mut write = app.store().write().await?;
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
+        .bind(user)
+        .fetch_optional(write.on())
+        .await?;
+    if known.is_none() {
+        add(&mut write, user, if user.contains('@') { user } else { "" }).await?;
+    }
+    let revision = join(&mut write, &caller.project, user, flags).await?;
+    write.commit().await?;
+    Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
+}
+
+#[derive(sqlx::FromRow)]
+struct Member {
+    id: String,
+    email: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    #[sqlx(flatten)]
+    flags: Flags,
+    rev: i64,
+}
+
+async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    let members: Vec<Member> = sqlx::query_as(
+        "SELECT users.id, users.email, users.first_name, users.last_name, members.is_admin, \
+         members.is_developer, members.can_create_rooms, members.rev \
+         FROM members JOIN users ON users.id = members.user_id \
+         WHERE members.project_id = $1 ORDER BY members.seq",
+    )
+    .bind(&caller.project)
+    .fetch_all(app.store().reads())
+    .await?;
+    let item = |member: &Member| -> Value {
+        json!({
+            "id": member.id,
+            "user_id": member.id,
+            "email": member.email,
+            "first_name": member.first_name,
+            "last_name": member.last_name,
+            "is_admin": member.flags.is_admin,
+            "is_developer": member.flags.is_developer,
+            "can_create_rooms": member.flags.can_create_rooms,
+            "etag": exchange::tag(member.rev),
+        })
+    };
+    let items: Vec<Value> = members.iter().map(item).collect();
+    Ok(Answer::json(&json!({ "users": items })))
+}
+
+/// The revision of a membership; 404 when there is none, 409 for the project's owner, whose
+/// role is not a matter of flags.
+async fn current(on: &mut SqliteConnection, project: &str, user: &str) -> Result<i64> {
+    let (revision, owner): (i64, String) = sqlx::query_as(
+        "SELECT members.rev, projects.owner_user_id FROM members \
+         JOIN projects ON projects.id = members.project_id \
+         WHERE members.project_id = $1 AND members.user_id = $2",
+    )
+    .bind(project)
+    .bind(user)
+    .fetch_optional(on)
+    .await?
+    .ok_or_else(|| Refusal::missing("member", user))?;
+    if owner == user {
+        return Err(Refusal::Conflict("the owner's role in the project cannot be changed".into()));
+    }
+    Ok(revision)
+}
+
+async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, user)): Path<(String, String)>,
+    condition: Condition,
+    Body(flags): Body<FlagsBody>,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&user)?;
+    let mut write = app.store().write().await?;
+    condition.allows(current(write.on(), &caller.project, user).await?)?;
+    let revision = write.revision().await?;
+    sqlx::query(
+        "UPDATE members SET is_admin = $1, is_developer = $2, can_create_rooms = $3, rev = $4 \
+         WHERE project_id = $5 AND user_id = $6",
+    )
+    .bind(flags.is_admin)
+    .bind(flags.is_developer)
+    .bind(flags.can_create_rooms)
+    .bind(revision)
+    .bind(&caller.project)
+    .bind(user)
+    .execute(write.on())
+    .await?;
+    write.commit().await?;
+    Ok(Answer::json(&json!({ "ok": true })).tagged(revision))
+}
+
+/// All three are required: an update replaces the role.
+#[derive(Deserialize)]
+struct FlagsBody {
+    is_admin: bool,
+    is_developer: bool,
+    can_create_rooms: bool,
+}
+
+/// A member who leaves loses what was granted in the project's rooms.
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, user)): Path<(String, String)>,
+    condition: Condition,
+) -> Result<Answer> {
+    let user = caller.principal.resolve(&user)?;
+    let mut write = app.store().write().await?;
+    condition.allows(current(write.on(), &caller.project, user).await?)?;
+    for sql in [
+        "DELETE FROM members WHERE project_id = $1 AND user_id = $2",
+        "DELETE FROM room_grants WHERE user_id = $2 \
+         AND room_id IN (SELECT id FROM rooms WHERE project_id = $1)",
+    ] {
+        sqlx::query(sql).bind(&caller.project).bind(user).execute(write.on()).await?;
+    }
+    write.commit().await?;
+    Ok(Answer::json(&json!({ "ok": true })))
+}
+
+#[derive(sqlx::FromRow)]
+struct Profile {
+    id: String,
+    email: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    rev: i64,
+}
+
+impl Profile {
+    fn answer(&self) -> Answer {
+        let body = json!({
+            "id": self.id,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "email": self.email,
+        });
+        Answer::json(&body).tagged(self.rev)
+    }
+}
+
+/// A profile of somebody in a project of the caller's; everybody else does not exist.
+async fn profile(
+    State(app): State<App>,
+    principal: Principal,
+    Path(user): Path<String>,
+) -> Result<Answer> {
+    let user = principal.resolve(&user)?;
+    let profile: Profile = sqlx::query_as(
+        "SELECT id, email, first_name, last_name, rev FROM users WHERE id = $1 AND (id = $2 \
+         OR id IN (SELECT user_id FROM members WHERE project_id = $3) \
+         OR id IN (SELECT others.user_id FROM members others \
+                   JOIN members own ON own.project_id = others.project_id \
+                   WHERE own.user_id = $2))",
+    )
+    .bind(user)
+    .bind(principal.user())
+    .bind(principal.project())
+    .fetch_optional(app.store().reads())
+    .await?
+    .ok_or_else(|| Refusal::missing("user", user))?;
+    Ok(profile.answer())
+}
+
+#[derive(Deserialize)]
+struct ProfileBody {
+    first_name: Option<String>,
+    last_name: Option<String>,
+}
+
+/// A profile belongs to its user, and nobody else changes it.
+async fn put_profile(
+    State(app): State<App>,
+    principal: Principal,
+    Path(user): Path<String>,
+    condition: Condition,
+    Body(body): Body<ProfileBody>,
+) -> Result<Answer> {
+    if principal.user().is_none_or(|own| user != "me" && user != own) {
+        return Err(Refusal::Forbidden("only users themselves change their profiles".into()));
+    }
+    let user = principal.resolve(&user)?;
+    let mut write = app.store().write().await?;
+    let revision: i64 = sqlx::query_scalar("SELECT rev FROM users WHERE id = $1")
+        .bind(user)
+        .fetch_optional(write.on())
+        .await?
+        .ok_or_else(|| Refusal::missing("user", user))?;
+    condition.allows(revision)?;
+    let revision = write.revision().await?;
+    let profile: Profile = sqlx::query_as(
+        "UPDATE users SET first_name = $1, last_name = $2, rev = $3 WHERE id = $4 \
+         RETURNING id, email, first_name, last_name, rev",
+    )
+    .bind(body.first_name)
+    .bind(body.last_name)
+    .bind(revision)
+    .bind(user)
+    .fetch_one(write.on())
+    .await?;
+    write.commit().await?;
+    Ok(profile.answer())
+}

@@ -1,0 +1,160 @@
+//! Where the platform keeps its objects: one SQLite file in one folder.
+//!
+//! Reads go through several connections that cannot write; writes go through one, in
+//! transactions that take the write lock at their start, so that they queue in this
+//! process instead of failing as busy, and wait for another process that has the same
+//! folder open. A commit is on disk before it is acknowledged (WAL, `synchronous = FULL`),
+//! so a killed process loses nothing that it answered for.
+//!
+//! The SQL of a resource stands beside its handlers in `rest`. It is kept to what
+//! PostgreSQL understands too.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::error::Result;
+use crate::error::{self, Context};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+const READERS: u32 = 4;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The store: a pool to read from and a queue of writes.
+#[derive(Debug)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Store {
+    /// Opens the store in a folder, creates both when they are missing and migrates.
+    ///
+    /// The folder is made for its owner alone, and so is the file: it holds secrets.
+    /// An existing folder keeps its mode, because it may be shared on purpose.
+    ///
+    /// # Errors
+    ///
+    /// The folder or file cannot be made, opened or migrated.
+    pub async fn open(folder: &Path) -> error::Result<Self> {
+        let shown = folder.display();
+        create_folder(folder).context(|| format!("failed to create the data folder {shown}"))?;
+        let path = folder.join("platform.sqlite");
+        // SQLite has no lock around a migration, so two processes that open a new folder at
+        // once would both create the tables. The lock is released when the file is dropped.
+        let lock_path = folder.join("migrate.lock");
+        let lock = create_file(&lock_path)
+            .context(|| format!("failed to create {}", lock_path.display()))?;
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+            .await
+            .context(|| "failed to wait for the data folder".to_owned())?
+            .context(|| format!("failed to lock {}", lock_path.display()))?;
+        // A descriptor of the database that is closed would drop the locks that SQLite holds on
+        // it elsewhere in this process, so an existing file is left alone.
+        if !path.exists() {
+            create_file(&path).context(|| format!("failed to create {}", path.display()))?;
+        }
+
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE);
+        // A connection to a file does not go stale, so none is tested before each use.
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(PATIENCE * 2).test_before_acquire(false);
+        let failed = || format!("failed to open {}", path.display());
+        let writer =
+            pool().max_connections(1).connect_with(options.clone()).await.context(failed)?;
+        MIGRATIONS
+            .run(&writer)
+            .await
+            .context(|| format!("failed to migrate {}", path.display()))?;
+        let readers = pool()
+            .max_connections(READERS)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .context(failed)?;
+        drop(lock);
+        Ok(Self { readers, writer })
+    }
+
+    /// Where to read from. Each statement sees everything that was acknowledged before it.
+    pub fn reads(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Starts a write. Dropping it without [`Write::commit`] undoes everything.
+    ///
+    /// # Errors
+    ///
+    /// The write lock was not free in time.
+    pub async fn write(&self) -> Result<Write> {
+        Ok(Write { transaction: self.writer.begin_with("BEGIN IMMEDIATE").await? })
+    }
+
+    /// Closes all connections, which folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A write under way: everything in it happens, or nothing.
+pub struct Write {
+    transaction: Transaction<'static, Sqlite>,
+}
+
+impl Write {
+    /// The connection to run statements on.
+    pub fn on(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// The next revision. It never repeats, whatever is deleted and made again.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn revision(&mut self) -> Result<i64> {
+        Ok(sqlx::query_scalar(
+            "UPDATE revisions SET value = value + 1 WHERE id = 1 RETURNING value",
+        )
+        .fetch_one(self.on())
+        .await?)
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; nothing was written.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Creates the file before SQLite does, so that it is never readable by others; the
+/// write-ahead log takes over its mode.
+fn create_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

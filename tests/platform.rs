@@ -1,0 +1,7 @@
+//! The embedded platform, over the wire: who may do what, and what it promises to those.
+
+mod access;
+mod durability;
+mod harness;
+mod promises;
+mod surface;

@@ -1,0 +1,236 @@
+//! A platform on a free port, and requests to it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use meshagent::platform::Platform;
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// A running platform that ends with the test.
+pub struct Server {
+    /// Its URL.
+    pub url: String,
+    /// The owner's key.
+    pub owner: String,
+    /// The first project.
+    pub project: String,
+    client: reqwest::Client,
+    _stop: oneshot::Sender<()>,
+    data: tempfile::TempDir,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    /// The body, or null when it is not JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// A header as text, empty when it is absent.
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text")).to_owned()
+    }
+
+    /// The reply, if it has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// The reply, if it is a 400 for this field.
+    #[track_caller]
+    pub fn refuses(self, field: &str) -> Self {
+        assert_eq!((self.status, self.json()["field"].as_str()), (400, Some(field)), "{self:?}");
+        self
+    }
+}
+
+/// A request under construction.
+pub struct Ask(reqwest::RequestBuilder);
+
+impl Ask {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.text(&body.to_string())
+    }
+
+    pub fn text(self, body: &str) -> Self {
+        Self(self.0.body(body.to_owned()))
+    }
+
+    pub async fn send(self) -> Reply {
+        // The public SDK names this type on every request, with a body or without.
+        let request = self.0.header("content-type", "application/json");
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let reply = Reply { status, headers, text: response.text().await.expect("a body") };
+        assert!(!reply.header("x-request-id").is_empty(), "{reply:?}");
+        if status >= 400 {
+            assert!(reply.json()["error"].is_string(), "{reply:?}");
+        }
+        reply
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let platform = Platform::open(&data.path().join("data")).await.expect("a platform");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let bootstrap = platform.bootstrap();
+        tokio::spawn(platform.serve(listener, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            url,
+            owner: bootstrap.api_key.expose_secret().to_owned(),
+            project: bootstrap.project_id,
+            client: client(),
+            _stop: stop,
+            data,
+        }
+    }
+
+    /// A request with no credential.
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        Ask(self.client.request(method, format!("{}{path}", self.url)))
+    }
+
+    /// A request of the owner to a path below the first project.
+    pub fn own(&self, method: &str, path: &str) -> Ask {
+        let path = format!("/accounts/projects/{}{path}", self.project);
+        self.ask(method, &path).bearer(&self.owner)
+    }
+
+    /// Sends JSON as the owner, below the first project.
+    pub async fn send(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.own(method, path).json(&body).send().await
+    }
+
+    /// Reads as the owner, below the first project.
+    pub async fn read(&self, path: &str) -> Reply {
+        self.own("GET", path).send().await
+    }
+
+    /// Creates a room and gives its id.
+    pub async fn room(&self, name: &str) -> String {
+        let reply = self.send("POST", "/rooms", json!({ "name": name })).await.expect(201);
+        reply.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Another project of the owner, with an ordinary key of its own.
+    pub async fn other_project(&self, name: &str) -> (String, String) {
+        let made = self.ask("POST", "/accounts/projects").bearer(&self.owner);
+        let made = made.json(&json!({"name": name, "settings": null})).send().await.expect(201);
+        let project = made.json()["id"].as_str().expect("an id").to_owned();
+        let key = self.key_of(&project).await;
+        (project, key)
+    }
+
+    /// A new ordinary key of a project.
+    pub async fn key_of(&self, project: &str) -> String {
+        let path = format!("/accounts/projects/{project}/api-keys");
+        let made = self.ask("POST", &path).bearer(&self.owner);
+        let made = made.json(&json!({"name": "k", "description": ""})).send().await.expect(201);
+        made.json()["value"].as_str().expect("a key").to_owned()
+    }
+}
+
+impl Server {
+    /// The store, for what no route makes yet.
+    pub async fn store(&self) -> sqlx::SqlitePool {
+        let path = self.data.path().join("data/platform.sqlite");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        sqlx::SqlitePool::connect_with(options).await.expect("the store")
+    }
+
+    /// A key that acts for a member. No route makes one yet, so it is put where keys are kept.
+    pub async fn key_for_user(&self, user: &str) -> String {
+        let pool = self.store().await;
+        let id = uuid::Uuid::new_v4();
+        sqlx::query(
+            "INSERT INTO api_keys \
+             (id, project_id, purpose, user_id, name, description, secret, seq, rev) \
+             VALUES ($1, $2, 'project', $3, 'user', '', 'secret', 0, 0)",
+        )
+        .bind(id.to_string())
+        .bind(&self.project)
+        .bind(user)
+        .execute(&pool)
+        .await
+        .expect("a key");
+        pool.close().await;
+        let project = uuid::Uuid::parse_str(&self.project).expect("a UUID");
+        let text = |id: uuid::Uuid| URL_SAFE_NO_PAD.encode(id.as_bytes()).replace('-', ".");
+        format!("ma-{}-{}-secret", text(id), text(project))
+    }
+}
+
+/// A client without a proxy, whatever the environment says.
+pub fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
+/// A minimal service.
+pub fn service(name: &str) -> Value {
+    json!({
+        "version": "v1",
+        "kind": "Service",
+        "metadata": { "name": name },
+        "container": { "image": "busybox" },
+    })
+}
+
+/// The parts of a key: its id, its project, its secret.
+pub fn parts(key: &str) -> (String, String, String) {
+    let mut parts = key.strip_prefix("ma-").expect("a key").splitn(3, '-');
+    let mut id = || {
+        let text = parts.next().expect("an id").replace('.', "-");
+        let bytes = URL_SAFE_NO_PAD.decode(text).expect("base64");
+        uuid::Uuid::from_slice(&bytes).expect("a UUID").to_string()
+    };
+    (id(), id(), parts.next().expect("a secret").to_owned())
+}
+
+/// The claims of a participant token, as the public SDK signs them with a key.
+pub fn claims(key: &str, api: Option<Value>) -> Value {
+    let (kid, sub, _) = parts(key);
+    let mut grants = vec![json!({"name": "room", "scope": "demo"})];
+    grants.extend(api.map(|scope| json!({"name": "api", "scope": scope})));
+    json!({"name": "ada", "grants": grants, "version": "0.31.4", "kid": kid, "sub": sub})
+}
+
+/// Signs claims with the secret of a key.
+pub fn signed(algorithm: Algorithm, claims: &Value, key: &str) -> String {
+    let (_, _, secret) = parts(key);
+    let secret = EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&Header::new(algorithm), claims, &secret).expect("a token")
+}
+
+/// A participant token with an `api` grant.
+pub fn token(key: &str, api: Value) -> String {
+    signed(Algorithm::HS256, &claims(key, Some(api)), key)
+}
