@@ -1,1 +1,100 @@
-//! The one printer: data on stdout, everything else on stderr.
+//! The one printer: data on standard output, everything else on standard error. Styles are
+//! taken off where there is no terminal, or where `NO_COLOR` asks for it.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::error::{Error, Problem, Result};
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
+}
+
+/// Prints data. A reader that went away is not an error.
+pub fn data(text: &str) {
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints data as JSON: indented on a terminal and elsewhere alike, valid everywhere.
+///
+/// # Errors
+///
+/// A value that cannot be written as JSON.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed("failed to write JSON").because(error))?;
+    data(&(text + "\n"));
+    Ok(())
+}
+
+/// Prints a line for people beside the data.
+pub fn note(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Prints a warning beside the data.
+pub fn warning(line: &str) {
+    let style = AnsiColor::Yellow.on_default().bold();
+    note(&format!("{style}warning:{style:#} {line}"));
+}
+
+/// Prints an error: the problems of manifests, what failed, why, and what to do about it.
+pub fn error(error: &Error) {
+    for problem in &error.problems {
+        note(&render_problem(problem));
+    }
+    let style = AnsiColor::Red.on_default().bold();
+    let mut line = format!("{style}error:{style:#} {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !line.ends_with(&cause_text) {
+            line += &format!(": {cause_text}");
+        }
+        source = cause.source();
+    }
+    note(&line);
+    if let Some(hint) = &error.hint {
+        note(&render_hint(hint));
+    }
+}
+
+fn render_hint(hint: &str) -> String {
+    let style = AnsiColor::Cyan.on_default().bold();
+    format!("{style}hint:{style:#} {hint}")
+}
+
+/// A problem with its place, the line of the source, and a hint.
+#[must_use]
+pub fn render_problem(problem: &Problem) -> String {
+    let (bold, dim, red) = (Style::new().bold(), Style::new().dimmed(), AnsiColor::Red.on_default());
+    let mut out = match &problem.place {
+        Some(place) => format!("{bold}{place}:{bold:#} {}", problem.message),
+        None => problem.message.clone(),
+    };
+    if let (Some(place), Some(line)) = (&problem.place, &problem.source_line) {
+        let number = place.line.to_string();
+        let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
+        // Tabs stay tabs, so that the mark stands below its column.
+        let indent: String = line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let shown: String = line.chars().take(160).collect();
+        out += &format!("\n  {dim}{number} |{dim:#} {shown}");
+        if column < 160 {
+            out += &format!("\n  {} {dim}|{dim:#} {indent}{red}^{red:#}", " ".repeat(number.len()));
+        }
+    }
+    if let Some(hint) = &problem.hint {
+        out += &format!("\n  {}", render_hint(hint));
+    }
+    out
+}

@@ -1,1 +1,186 @@
-//! Flags, environment and files, resolved once at the top.
+//! Flags, environment and files, resolved once: flags win over the environment, the
+//! environment over files. The names and files are those of the reference command line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::api::client::Client;
+use crate::error::{Error, Result};
+use crate::platform::Platform;
+
+/// Where the platform is when nothing says otherwise.
+const DEFAULT_URL: &str = "https://api.meshagent.com";
+
+/// Where the embedded platform keeps its data when nothing says otherwise.
+pub const DEFAULT_DATA: &str = ".meshagent/embedded";
+
+/// Which platform is talked to, and as whom.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PlatformArgs {
+    /// The project of what names none, by name or id
+    #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
+    pub project_id: Option<String>,
+
+    /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
+    #[arg(long, value_name = "URL", help_heading = "Platform")]
+    pub api_url: Option<String>,
+
+    /// Use the embedded platform, with its data in DIR [default: .meshagent/embedded]
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = DEFAULT_DATA,
+        conflicts_with = "api_url",
+        help_heading = "Platform"
+    )]
+    pub embedded: Option<PathBuf>,
+}
+
+/// A platform to talk to. An embedded one runs until this is dropped.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// The project that `--project-id` names.
+    pub project: Option<String>,
+    /// The project that the environment, a file or the credential names.
+    pub fallback_project: Option<String>,
+    server: Option<Server>,
+}
+
+struct Server {
+    stop: tokio_util::sync::CancellationToken,
+    task: tokio::task::JoinHandle<Result<()>>,
+}
+
+/// `~/.meshagent/project.json` of the reference.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ProjectFile {
+    active_project: Option<String>,
+    active_api_keys: BTreeMap<String, String>,
+}
+
+impl PlatformArgs {
+    /// The project that the settings name, without talking to a platform.
+    ///
+    /// # Errors
+    ///
+    /// A settings file that cannot be read.
+    pub fn offline_project(&self) -> Result<Option<String>> {
+        let file = project_file()?;
+        Ok(variable("MESHAGENT_PROJECT_ID").or(file.active_project))
+    }
+
+    /// Connects, starting the embedded platform when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// No credential; a platform that cannot be started.
+    pub async fn connect(&self) -> Result<Connection> {
+        if let Some(data) = &self.embedded {
+            return self.connect_embedded(data).await;
+        }
+        let file = project_file()?;
+        let url = self.api_url.clone().or_else(|| variable("MESHAGENT_API_URL")).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project);
+        let activated = self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.active_api_keys.get(project));
+        let token = variable("MESHAGENT_API_KEY")
+            .or_else(|| variable("MESHAGENT_TOKEN"))
+            .or_else(|| activated.filter(|key| key.starts_with("ma-")).cloned());
+        let Some(token) = token else {
+            return Err(Error::usage("there are no credentials for the platform").hint(
+                "set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
+            ));
+        };
+        let fallback_project = chosen.or_else(|| project_of_key(&token));
+        let client = Client::new(&url, SecretString::from(token))?;
+        Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
+    }
+
+    async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
+        let platform = Platform::open(data).await?;
+        let bootstrap = platform.bootstrap();
+        let failed = |error: std::io::Error| Error::failed("failed to start the embedded platform").because(error);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let stop = tokio_util::sync::CancellationToken::new();
+        let task = tokio::spawn(platform.serve(listener, stop.clone().cancelled_owned()));
+        let client = Client::new(&format!("http://{address}"), bootstrap.api_key)?;
+        Ok(Connection {
+            client,
+            project: self.project_id.clone(),
+            // What the environment names is a project of another platform.
+            fallback_project: Some(bootstrap.project_id),
+            server: Some(Server { stop, task }),
+        })
+    }
+}
+
+impl Connection {
+    /// What a plan says of the platform; the embedded one has another port each time.
+    #[must_use]
+    pub fn platform_name(&self) -> String {
+        if self.server.is_some() { "embedded".to_owned() } else { self.client.base().to_owned() }
+    }
+
+    /// Ends an embedded platform, after it has answered what it was asked.
+    ///
+    /// # Errors
+    ///
+    /// The platform's.
+    pub async fn close(mut self) -> Result<()> {
+        drop(self.client);
+        if let Some(server) = self.server.take() {
+            server.stop.cancel();
+            server.task.await.map_err(|error| Error::failed("the embedded platform failed").because(error))??;
+        }
+        Ok(())
+    }
+}
+
+/// An environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn project_file() -> Result<ProjectFile> {
+    let Some(home) = std::env::home_dir() else { return Ok(ProjectFile::default()) };
+    let path = home.join(".meshagent/project.json");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ProjectFile::default()),
+        Err(error) => return Err(Error::failed(format!("failed to read {}", path.display())).because(error)),
+    };
+    serde_json::from_str(&text).map_err(|error| {
+        Error::usage(format!("{} is not what it should be: {error}", path.display()))
+            .hint("mend it, or delete it and activate a project again")
+    })
+}
+
+/// The project that an API key belongs to: `ma-KEY-PROJECT-SECRET`, each id the 16 bytes
+/// of a UUID in URL-safe base64 without padding, with `.` for `-`.
+fn project_of_key(key: &str) -> Option<String> {
+    let project = key.strip_prefix("ma-")?.split('-').nth(1)?.replace('.', "-");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(project).ok()?;
+    uuid::Uuid::from_slice(&bytes).ok().map(|id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_its_project() {
+        let id = uuid::Uuid::from_bytes([0xff; 16]);
+        let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id.as_bytes()).replace('-', ".");
+        assert_eq!(project_of_key(&format!("ma-{encoded}-{encoded}-s-e-c")), Some(id.to_string()));
+        assert_eq!(project_of_key("ma-x"), None);
+        assert_eq!(project_of_key("eyJ"), None);
+    }
+}

@@ -1,5 +1,7 @@
 //! The platform's REST API: requests as values, the client that sends them, the shapes of
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
+pub mod client;
 pub mod python_json;
+pub mod request;
 pub mod specs;

@@ -1,1 +1,7 @@
-//! apply
+//! What touches the platform: observe it, execute a plan, keep the inventory of a set.
+//!
+//! Must not live here: any decision. What is to be done was decided by the planner.
+
+pub mod execute;
+pub mod inventory;
+pub mod observe;

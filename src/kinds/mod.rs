@@ -1,1 +1,394 @@
-//! kinds
+//! The nine kinds: one file each, one trait, a registry. Everything that is done with a
+//! kind elsewhere is done through [`Kind`], so that a new kind is a file here, a line in
+//! [`ALL`] and an example.
+//!
+//! Must not live here: input or output, anything async, anything that decides what is to
+//! be done.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::request::{Listing, Request};
+use document::Lifecycle;
+use path::FieldPath;
+use shape::Shape;
+use tree::Tree;
+
+pub mod document;
+pub mod mailbox;
+pub mod path;
+pub mod project;
+pub mod room;
+pub mod route;
+pub mod scheduled_task;
+pub mod schema;
+pub mod secret;
+pub mod service;
+pub mod service_template;
+pub mod shape;
+pub mod tree;
+pub mod webhook;
+
+/// The annotation that names the set which owns an object, on kinds that carry annotations.
+pub const OWNER_ANNOTATION: &str = "meshagent.set";
+
+/// The name of a kind, as it stands in `kind:`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum KindName {
+    /// A project.
+    Project,
+    /// A room of a project.
+    Room,
+    /// A project secret.
+    Secret,
+    /// A service, of a room or of every room.
+    Service,
+    /// A template of services.
+    ServiceTemplate,
+    /// A mailbox.
+    Mailbox,
+    /// A route from a domain to a port.
+    Route,
+    /// A scheduled task.
+    ScheduledTask,
+    /// A webhook.
+    Webhook,
+}
+
+impl fmt::Display for KindName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, out)
+    }
+}
+
+/// What tells an object apart from all others: kind, project, room where it has one, name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Key {
+    /// The kind.
+    pub kind: KindName,
+    /// The project's name, or its id where the name is not known; a project's own name.
+    pub project: String,
+    /// The room's name, for a service of one room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// The name, address, domain or id.
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    /// `Kind/name`, or `Kind/name@room` for a service of one room.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let printable = |text: &str| -> String {
+            if text.chars().any(|c| c.is_control() || c == '\u{202e}') { format!("{text:?}") } else { text.to_owned() }
+        };
+        write!(out, "{}/{}", self.kind, printable(&self.name))?;
+        match &self.room {
+            Some(room) => write!(out, "@{}", printable(room)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What one object refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The field that refers.
+    pub path: FieldPath,
+    /// What it refers to.
+    pub to: ReferredTo,
+}
+
+/// What a field refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferredTo {
+    /// A room of the same project, by name.
+    Room(String),
+    /// A secret of the same project: by name in a manifest, by id on the wire.
+    Secret(String),
+    /// Whatever service of the room publishes the port; nothing when none does.
+    Port {
+        /// The room.
+        room: String,
+        /// The port's number.
+        port: String,
+    },
+}
+
+/// One object that a document declares.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// The project it names, if it names one.
+    pub project: Option<String>,
+    /// The room it is placed in, for a service of one room.
+    pub room: Option<String>,
+    /// The natural key: name, address, domain or id.
+    pub name: String,
+    /// Its fields, read through the kind's shape.
+    pub fields: Tree,
+    /// How the reconciler treats it.
+    pub lifecycle: Lifecycle,
+}
+
+/// What is wrong with a document beyond its schema.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The field at fault.
+    pub path: FieldPath,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault of a field.
+    pub fn new(path: &[&str], message: impl Into<String>) -> Self {
+        Self { path: FieldPath::of(path), message: message.into(), hint: None }
+    }
+
+    /// The same, with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// One object of a list that the platform answered with.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The natural key: name, address, domain or id.
+    pub name: String,
+    /// The platform's id, for kinds that are addressed by one.
+    pub id: Option<String>,
+    /// The set that the owner annotation names.
+    pub owner: Option<String>,
+    /// Its fields, read through the kind's shape.
+    pub fields: Tree,
+}
+
+/// What a write is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The project's id; empty when a project is created.
+    pub project: &'a str,
+    /// The room's name, for a service of one room.
+    pub room: Option<&'a str>,
+    /// The natural key.
+    pub name: &'a str,
+    /// The platform's id, once the object exists and its kind has one.
+    pub id: Option<&'a str>,
+    /// The fields, with references as the wire wants them.
+    pub fields: &'a Tree,
+    /// The set to write into the owner annotation, where the kind carries annotations.
+    pub owner: Option<&'a str>,
+    /// What the platform answered with when the object was observed.
+    pub answered: Option<&'a Value>,
+    /// The fields that go away.
+    pub removed: &'a [FieldPath],
+}
+
+/// A kind: its documents, its fields, its references and its requests.
+pub trait Kind: Sync {
+    /// Its name.
+    fn name(&self) -> KindName;
+
+    /// What it is, in one line.
+    fn summary(&self) -> &'static str;
+
+    /// The JSON Schema of its documents.
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+
+    /// A complete document of this kind, with comments.
+    fn example(&self) -> &'static str;
+
+    /// What the planner knows of its fields.
+    fn shape(&self) -> &'static Shape;
+
+    /// Reads a document that passed its schema. A document may declare several objects
+    /// (a service in two rooms) or none (a template that is not placed).
+    ///
+    /// # Errors
+    ///
+    /// What the schema cannot say, with the field at fault.
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault>;
+
+    /// What an object refers to.
+    fn references(&self, _fields: &Tree) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// The top-level fields that cannot be changed once the object exists.
+    fn immutable(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether objects of this kind live in a room when their key names one.
+    fn is_listed_by_room(&self) -> bool {
+        false
+    }
+
+    /// Whether the platform can delete an object of this kind.
+    fn is_deletable(&self) -> bool {
+        true
+    }
+
+    /// Whether objects carry the owner annotation.
+    fn carries_owner(&self) -> bool {
+        true
+    }
+
+    /// The request that lists its objects in a project, or in one room of it.
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing>;
+
+    /// The request that answers with more of one object than its list does.
+    fn detail(&self, _project: &str) -> Option<Request> {
+        None
+    }
+
+    /// Reads one object of a list.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about what the answer lacks.
+    fn seen(&self, item: &Value) -> Result<Seen, String>;
+
+    /// The request that creates an object.
+    fn create(&self, target: &Target<'_>) -> Request;
+
+    /// The request that changes an object.
+    fn update(&self, target: &Target<'_>) -> Request;
+
+    /// The request that deletes an object; `None` where the platform has no such call.
+    fn delete(&self, target: &Target<'_>) -> Option<Request>;
+
+    /// The platform's id in the answer to a create.
+    fn created_id(&self, answer: &Value) -> Option<String> {
+        answer.get("id")?.as_str().map(str::to_owned)
+    }
+}
+
+/// Every kind, in the order in which they are explained.
+pub static ALL: [&dyn Kind; 9] = [
+    &project::Project,
+    &room::Room,
+    &service::Service,
+    &service_template::ServiceTemplate,
+    &mailbox::Mailbox,
+    &route::Route,
+    &scheduled_task::ScheduledTask,
+    &secret::Secret,
+    &webhook::Webhook,
+];
+
+impl KindName {
+    /// The kind of this name.
+    #[must_use]
+    pub fn kind(self) -> &'static dyn Kind {
+        match self {
+            Self::Project => &project::Project,
+            Self::Room => &room::Room,
+            Self::Service => &service::Service,
+            Self::ServiceTemplate => &service_template::ServiceTemplate,
+            Self::Mailbox => &mailbox::Mailbox,
+            Self::Route => &route::Route,
+            Self::ScheduledTask => &scheduled_task::ScheduledTask,
+            Self::Secret => &secret::Secret,
+            Self::Webhook => &webhook::Webhook,
+        }
+    }
+}
+
+/// The kind with this name, as it stands in `kind:`; upper and lower case are the same.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Kind> {
+    ALL.into_iter().find(|kind| kind.name().to_string().eq_ignore_ascii_case(name))
+}
+
+/// Defines the type of a document's `kind` field, which has one value.
+macro_rules! kind_tag {
+    ($tag:ident, $kind:ident) => {
+        #[doc = concat!("The literal `", stringify!($kind), "`.")]
+        #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        enum $tag {
+            #[doc = "The only value."]
+            $kind,
+        }
+    };
+}
+pub(crate) use kind_tag;
+
+/// Reads a document that passed its schema into its type.
+fn typed<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, Fault> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let steps = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                serde_path_to_error::Segment::Map { key } => Some(path::Step::Field(key.clone())),
+                serde_path_to_error::Segment::Seq { index } => Some(path::Step::Index(*index)),
+                _ => None,
+            })
+            .collect();
+        Fault { path: FieldPath(steps), message: error.inner().to_string(), hint: None }
+    })
+}
+
+/// The shape of a document's own fields: its schema without what every document has.
+fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
+    let mut shape = Shape::of::<T>();
+    if let shape::Form::Object(fields) = &mut shape.form {
+        fields.retain(|name, _| {
+            !["version", "kind", "project", "lifecycle"].contains(&name.as_str()) && !left_out.contains(&name.as_str())
+        });
+        if let Some(shape::Form::Object(metadata)) = fields.get_mut("metadata").map(|field| &mut field.form) {
+            metadata.retain(|name, _| name != "name" && !left_out.contains(&format!("metadata.{name}").as_str()));
+        }
+        match fields.get_mut("metadata") {
+            Some(metadata) => metadata.empty_is_absent = true,
+            None => {}
+        }
+    }
+    shape
+}
+
+/// The annotations to send: the object's own, and the owner's.
+fn annotations(target: &Target<'_>) -> Value {
+    let mut annotations = match target.fields.at(&FieldPath::of(&["metadata", "annotations"])).map(Tree::reveal) {
+        Some(Value::Object(annotations)) => annotations,
+        _ => serde_json::Map::new(),
+    };
+    if let Some(owner) = target.owner {
+        annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+    }
+    Value::Object(annotations)
+}
+
+/// The annotations of an answer without the owner's, as a document has them, and the owner.
+fn annotated(item: &Value) -> (Value, Option<String>) {
+    let mut annotations = item.get("annotations").cloned().unwrap_or(Value::Null);
+    let owner = match &mut annotations {
+        Value::Object(map) => map.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.as_str().map(str::to_owned)),
+        _ => None,
+    };
+    (serde_json::json!({ "annotations": annotations }), owner)
+}
+
+/// A text field of an answer.
+fn text_of(item: &Value, field: &str) -> Result<String, String> {
+    match item.get(field) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        _ => Err(format!("the answer has no text in `{field}`")),
+    }
+}
+
+/// A reference from a field that names a room.
+fn room_reference(fields: &Tree) -> Option<Reference> {
+    let room = fields.get("room")?.as_str()?;
+    Some(Reference { path: FieldPath::of(&["room"]), to: ReferredTo::Room(room.to_owned()) })
+}

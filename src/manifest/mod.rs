@@ -1,5 +1,14 @@
 //! Files become documents with positions, documents become a set.
+//!
+//! Lives here: which files are read, the one YAML parser, templates, validation, and what
+//! the documents of a set declare together. Must not: anything that asks the platform.
 
+pub mod document;
 mod jinja;
+pub mod placement;
+pub mod secrets;
+pub mod set;
+pub mod source;
 pub mod template;
+pub mod values;
 pub mod yaml;

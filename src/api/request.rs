@@ -1,0 +1,165 @@
+//! Requests as values: built without being sent, and tested without a server.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+/// What stays as it is in a path segment; everything else is percent-encoded, so that no
+/// name can become a second segment, a query or a fragment.
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@').remove(b'+').remove(b':');
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Create.
+    Post,
+    /// Replace or change.
+    Put,
+    /// Delete.
+    Delete,
+}
+
+impl Method {
+    /// Whether a request with this method changes nothing.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        self == Self::Get
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        })
+    }
+}
+
+/// A request's body.
+#[derive(Clone, PartialEq)]
+pub enum Body {
+    /// No body.
+    Empty,
+    /// JSON; it may hold secrets, so it cannot be printed.
+    Json(Value),
+    /// Bytes of a file.
+    Bytes(Vec<u8>),
+}
+
+/// A request, not sent yet.
+#[derive(Clone, PartialEq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path below the base URL, with every segment encoded.
+    pub path: String,
+    /// The query, not encoded yet.
+    pub query: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+    /// The revision that the object must still have (`If-Match`), or `*` behind
+    /// [`Precondition::Absent`].
+    pub precondition: Precondition,
+}
+
+/// What must hold for a write to happen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// The object still has this revision (`If-Match`).
+    Revision(String),
+    /// The object does not exist yet (`If-None-Match: *`).
+    Absent,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.method, self.path)
+    }
+}
+
+impl Request {
+    /// A request whose path is these segments, each encoded. No encoding keeps `.` and
+    /// `..` from being resolved away, so the client refuses to send a path with those.
+    #[must_use]
+    pub fn new(method: Method, segments: &[&str]) -> Self {
+        let path = segments.iter().fold(String::new(), |path, segment| {
+            path + "/" + &utf8_percent_encode(segment, SEGMENT).to_string()
+        });
+        Self { method, path, query: Vec::new(), body: Body::Empty, precondition: Precondition::None }
+    }
+
+    /// `GET` of a path.
+    #[must_use]
+    pub fn get(segments: &[&str]) -> Self {
+        Self::new(Method::Get, segments)
+    }
+
+    /// `POST` of JSON.
+    #[must_use]
+    pub fn post(segments: &[&str], body: Value) -> Self {
+        Self { body: Body::Json(body), ..Self::new(Method::Post, segments) }
+    }
+
+    /// `PUT` of JSON.
+    #[must_use]
+    pub fn put(segments: &[&str], body: Value) -> Self {
+        Self { body: Body::Json(body), ..Self::new(Method::Put, segments) }
+    }
+
+    /// `DELETE` of a path.
+    #[must_use]
+    pub fn delete(segments: &[&str]) -> Self {
+        Self::new(Method::Delete, segments)
+    }
+
+    /// The same, with a query parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+}
+
+/// A request that lists objects, and how its answer is read.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The request, without its page.
+    pub request: Request,
+    /// The field of the answer that holds the objects.
+    pub envelope: &'static str,
+    /// The largest page to ask for, when the list is paged by `limit` and `offset`.
+    pub page: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_escapes_its_segment() {
+        for name in ["a/b", "a?b", "a#b", "%2F", "ü x", "a\\b", "a;b"] {
+            let request = Request::get(&["accounts", name, "end"]);
+            let url = url::Url::parse(&format!("http://h{}", request.path)).unwrap();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            assert_eq!(segments.len(), 3, "{name}: {url}");
+            assert_eq!(percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap(), name);
+            assert_eq!((url.query(), url.fragment()), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_request_prints_no_body() {
+        let request = Request::post(&["x"], serde_json::json!({"password": "canary"}));
+        assert_eq!(format!("{request:?}"), "POST /x");
+    }
+}

@@ -1,0 +1,178 @@
+//! What a set owns in a project, kept in the project's storage.
+//!
+//! One file a set: `.meshagent/sets/NAME.json`. It is written with the revision that was
+//! read, so that two writers cannot overwrite each other where the platform has revisions.
+//! Secrets are in it as fingerprints only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::client::{ApiError, Client, Reader};
+use crate::api::request::{Body, Method, Precondition, Request};
+use crate::error::{Class, Error, Result};
+use crate::kinds::tree::Fingerprinter;
+use crate::kinds::{Key, KindName};
+use crate::plan::{Entry, Inventory};
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// An inventory with what is needed to write it back.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What the set owns.
+    pub inventory: Inventory,
+    fingerprint_key: String,
+    precondition: Precondition,
+    exists: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    set: String,
+    tool: String,
+    fingerprint_key: String,
+    objects: Vec<Object>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Object {
+    kind: KindName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room: Option<String>,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied: Option<Value>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    protected: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    orphan: bool,
+}
+
+/// Whether a name can be a set's: it becomes a file's name.
+#[must_use]
+pub fn is_set_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn path(set: &str) -> String {
+    format!(".meshagent/sets/{set}.json")
+}
+
+impl Stored {
+    /// An inventory that owns nothing yet, with a new random key for its fingerprints.
+    ///
+    /// # Errors
+    ///
+    /// The machine gives no random bytes.
+    pub fn empty() -> Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| Error::failed("failed to get random bytes").because(error))?;
+        let fingerprint_key = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let inventory = Inventory { entries: BTreeMap::new(), fingerprinter: Fingerprinter::new(&fingerprint_key) };
+        Ok(Self { inventory, fingerprint_key, precondition: Precondition::Absent, exists: false })
+    }
+
+    /// Whether the platform has it.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+}
+
+/// Reads the inventory of a set in a project; one that does not exist owns nothing.
+///
+/// # Errors
+///
+/// The platform's, and a file that this program cannot read: what it owns is not known
+/// then, so nothing may be decided.
+pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -> Result<Stored> {
+    let request = Request::get(&["projects", project_id, "storage", "download"]).query("path", path(set));
+    let answer = match reader.get(&request).await {
+        Ok(answer) => answer,
+        Err(ApiError { status: Some(404), .. }) => return Stored::empty(),
+        Err(error) => return Err(error.into()),
+    };
+    let broken = |what: String| {
+        Error::failed(format!("the inventory of the set `{set}` in project `{project}` cannot be read: {what}"))
+            .hint(format!("it is the file {} of the project's storage", path(set)))
+    };
+    let file: File = serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
+    if file.version != VERSION {
+        return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
+    }
+    let entries = file
+        .objects
+        .into_iter()
+        .map(|object| {
+            let key = Key { kind: object.kind, project: project.to_owned(), room: object.room, name: object.name };
+            let entry = Entry { id: object.id, applied: object.applied, protected: object.protected, orphan: object.orphan };
+            (key, entry)
+        })
+        .collect();
+    Ok(Stored {
+        inventory: Inventory { entries, fingerprinter: Fingerprinter::new(&file.fingerprint_key) },
+        fingerprint_key: file.fingerprint_key,
+        precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
+        exists: true,
+    })
+}
+
+/// Writes what a set owns, unless somebody else wrote it meanwhile.
+///
+/// # Errors
+///
+/// The platform's; [`Class::Stale`] when somebody else wrote it.
+pub async fn save(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+    entries: BTreeMap<Key, Entry>,
+) -> Result<()> {
+    let file = File {
+        version: VERSION,
+        set: set.to_owned(),
+        tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
+        fingerprint_key: stored.fingerprint_key.clone(),
+        objects: entries
+            .iter()
+            .map(|(key, entry)| Object {
+                kind: key.kind,
+                room: key.room.clone(),
+                name: key.name.clone(),
+                id: entry.id.clone(),
+                applied: entry.applied.clone(),
+                protected: entry.protected,
+                orphan: entry.orphan,
+            })
+            .collect(),
+    };
+    let bytes = serde_json::to_vec(&file).map_err(|error| Error::failed("failed to write the inventory").because(error))?;
+    let request = Request {
+        body: Body::Bytes(bytes),
+        precondition: stored.precondition.clone(),
+        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"]).query("path", path(set))
+    };
+    match client.send(&request).await {
+        Ok(answer) => {
+            stored.precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
+            stored.inventory.entries = entries;
+            stored.exists = true;
+            Ok(())
+        }
+        Err(ApiError { status: Some(412), .. }) => Err(Error::new(
+            Class::Stale,
+            format!("somebody else is applying the set `{set}`: its inventory changed since it was read"),
+        )
+        .hint("wait for them, then run the same command again")),
+        Err(error) => Err(error.into()),
+    }
+}

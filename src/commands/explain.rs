@@ -1,0 +1,143 @@
+//! `explain`: type, default and meaning of a kind's fields.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::schema::unknown_kind;
+use crate::error::{Error, Result};
+use crate::kinds::{self, schema};
+use crate::manifest::document::nearest;
+use crate::output;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  meshagent explain Service\n  meshagent explain service.container.environment\n  meshagent explain Room --example")]
+pub struct ExplainArgs {
+    /// A kind, or one of its fields: Service.container.image
+    #[arg(value_name = "KIND[.FIELD]")]
+    what: Option<String>,
+    /// Print a complete document of the kind
+    #[arg(long, requires = "what")]
+    example: bool,
+}
+
+/// Runs `explain`.
+///
+/// # Errors
+///
+/// A kind or field that does not exist.
+pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
+    let Some(what) = &args.what else {
+        let width = kinds::ALL.iter().map(|kind| kind.name().to_string().len()).max().unwrap_or_default();
+        for kind in kinds::ALL {
+            output::data(&format!("{:width$}  {}\n", kind.name().to_string(), kind.summary()));
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut steps = what.split('.');
+    let name = steps.next().unwrap_or_default();
+    let kind = kinds::find(name).ok_or_else(|| unknown_kind(name))?;
+    if args.example {
+        output::data(kind.example());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut path = kind.name().to_string();
+    let mut field = schema::inlined(kind);
+    for step in steps {
+        field = child(&field, step.trim_end_matches("[]")).ok_or_else(|| no_field(&path, &field, step))?;
+        path = format!("{path}.{step}");
+    }
+    output::data(&render(&path, &field));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A field of a map, or of the items of a list.
+fn child(schema: &Value, name: &str) -> Option<Value> {
+    let map = if schema.get("items").is_some() { schema.get("items")? } else { schema };
+    let named = map.get("properties").and_then(|properties| properties.get(name));
+    named.or_else(|| map.get("additionalProperties").filter(|any| any.is_object())).cloned()
+}
+
+fn fields(schema: &Value) -> Vec<(&String, &Value)> {
+    let map = schema.get("items").unwrap_or(schema);
+    map.get("properties").and_then(Value::as_object).into_iter().flatten().collect()
+}
+
+fn no_field(path: &str, schema: &Value, written: &str) -> Error {
+    let names: Vec<&str> = fields(schema).into_iter().map(|(name, _)| name.as_str()).collect();
+    let error = Error::usage(format!("{path} has no field {written:?}"));
+    match nearest(written, names.iter().copied()) {
+        Some(name) => error.hint(format!("did you mean {name}?")),
+        None if names.is_empty() => error,
+        None => error.hint(format!("known are {}", names.join(", "))),
+    }
+}
+
+fn render(path: &str, schema: &Value) -> String {
+    let mut out = format!("{path}: {}{}\n", type_of(schema), default_of(schema));
+    if let Some(text) = schema.get("description").and_then(Value::as_str) {
+        out += &format!("\n  {}\n", text.replace('\n', "\n  "));
+    }
+    let required: Vec<&str> = schema
+        .get("items")
+        .unwrap_or(schema)
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let fields = fields(schema);
+    if !fields.is_empty() {
+        out += "\nFields:\n";
+    }
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, field) in fields {
+        let text = field.get("description").and_then(Value::as_str).unwrap_or_default();
+        let first = text.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+        let mark = if required.contains(&name.as_str()) { ", required" } else { "" };
+        out += &format!("  {name:width$}  {}{mark}{}\n", type_of(field), default_of(field));
+        if !first.is_empty() {
+            out += &format!("  {:width$}    {first}\n", "");
+        }
+    }
+    out
+}
+
+fn default_of(schema: &Value) -> String {
+    match schema.get("default") {
+        None | Some(Value::Null) => String::new(),
+        Some(default) => format!(", default {default}"),
+    }
+}
+
+fn type_of(schema: &Value) -> String {
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        let values: Vec<_> = values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
+        return values.join(" | ");
+    }
+    let names: Vec<&str> = match schema.get("type") {
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        _ => Vec::new(),
+    };
+    let named = |name: &str| match name {
+        "string" => "text".to_owned(),
+        "object" => match schema.get("additionalProperties").filter(|any| any.is_object()) {
+            Some(value) => format!("map of {}", type_of(value)),
+            None => "map".to_owned(),
+        },
+        "array" => format!("list of {}", schema.get("items").map_or_else(|| "anything".to_owned(), type_of)),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "whole number".to_owned(),
+        other => other.to_owned(),
+    };
+    if !names.is_empty() {
+        return names.into_iter().map(named).collect::<Vec<_>>().join(" or ");
+    }
+    match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+        Some(options) => options.iter().map(type_of).collect::<Vec<_>>().join(" or "),
+        None => "anything".to_owned(),
+    }
+}

@@ -1,0 +1,129 @@
+//! What the commands share that read a set: its files, its name, and the way from files to
+//! a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::apply::inventory::{Stored, is_set_name};
+use crate::apply::observe;
+use crate::error::{Class, Error, Result};
+use crate::manifest::set::{Input, Set, read};
+use crate::manifest::values::FileValues;
+use crate::output;
+use crate::plan::Plan;
+use crate::plan::planner::{self, Adopt, Policy, Refusal};
+use crate::settings::Connection;
+
+/// The files of a set.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FileArgs {
+    /// A manifest, a folder of them, or - for standard input; may be repeated
+    #[arg(short, long = "file", value_name = "PATH", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Values for manifests that are templates (*.j2); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub values_file: Vec<PathBuf>,
+
+    /// One value for manifests that are templates; may be repeated
+    #[arg(short = 'v', long = "value", value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
+}
+
+/// The name of a set.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SetArgs {
+    /// The set's name; what a set created it owns
+    #[arg(long = "set", value_name = "NAME", default_value = "default")]
+    pub set: String,
+}
+
+/// What is taken over and what is deleted.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PolicyArgs {
+    /// Take over objects that exist and that no set owns: all, or those given
+    #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, require_equals = false, action = clap::ArgAction::Append, default_missing_value = "")]
+    pub adopt: Vec<String>,
+
+    /// Leave alone what left the manifests
+    #[arg(long)]
+    pub no_prune: bool,
+}
+
+impl FileArgs {
+    /// Reads the set.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every file.
+    pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
+        let values = FileValues::read(&self.values_file, &self.values).map_err(Error::manifests)?;
+        let input = Input { paths: self.files.clone(), values, project, fallback_project };
+        read(&input).map_err(Error::manifests)
+    }
+}
+
+impl SetArgs {
+    /// The name, when it can be one.
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be a file's.
+    pub fn name(&self) -> Result<&str> {
+        if is_set_name(&self.set) {
+            return Ok(&self.set);
+        }
+        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set))
+            .hint("letters, digits, `-`, `_` and `.`, starting with a letter or digit, 64 at most"))
+    }
+}
+
+impl PolicyArgs {
+    /// The policy for a set.
+    #[must_use]
+    pub fn policy(&self, set: &str) -> Policy {
+        let adopt = if self.adopt.is_empty() {
+            Adopt::None
+        } else if self.adopt.iter().any(String::is_empty) {
+            Adopt::All
+        } else {
+            Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
+        };
+        Policy { set: set.to_owned(), prune: !self.no_prune, destroy: false, adopt }
+    }
+}
+
+/// A plan with what is needed to perform it.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The inventories, by project.
+    pub stored: BTreeMap<String, Stored>,
+}
+
+/// Reads the platform and decides.
+///
+/// # Errors
+///
+/// The platform's; what the planner refuses.
+pub async fn decide(connection: &Connection, mut set: Set, policy: &Policy) -> Result<Planned> {
+    let reader = connection.client.reader();
+    let also = match set.objects.is_empty() {
+        true => connection.project.as_deref().or(connection.fallback_project.as_deref()),
+        false => None,
+    };
+    let observation = observe::observe(&reader, &policy.set, &mut set, also).await?;
+    let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
+    let mut plan = planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => Error { problems, ..Error::new(Class::Refused, "refused; nothing was written") },
+    })?;
+    plan.platform = connection.platform_name();
+    plan.digest = set.digest;
+    set.notes.append(&mut plan.notes);
+    plan.notes = set.notes;
+    for note in &plan.notes {
+        output::note(&format!("note: {note}"));
+    }
+    Ok(Planned { plan, stored: observation.stored })
+}

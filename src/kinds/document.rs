@@ -1,0 +1,120 @@
+//! What the documents of several kinds share: metadata, lifecycle, secret texts.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A document's name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The object's name; with its kind and project it is the object's key.
+    pub name: String,
+    /// What it is for. Kept in the manifest only.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// A document's name and annotations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnotatedMetadata {
+    /// The object's name; with its kind and project it is the object's key.
+    pub name: String,
+    /// What it is for. Kept in the manifest only.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Notes for programs, text to text.
+    #[serde(default)]
+    #[schemars(extend("x-empty" = "absent"))]
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// How the reconciler treats the object. Never sent to the platform.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lifecycle {
+    /// Refuse any plan that would delete or replace the object.
+    pub prevent_destroy: bool,
+    /// Fields, such as `container.image`, that are left as they are on the platform once
+    /// the object exists.
+    pub ignore: Vec<String>,
+    /// What happens when the document goes away.
+    pub delete: OnDelete,
+    /// Whether a placed template brings the mailboxes, routes and scheduled tasks that it
+    /// asks for. Only for services made from a template.
+    #[serde(default = "crate::api::specs::service::yes")]
+    pub derive: bool,
+}
+
+impl Lifecycle {
+    /// What a document without `lifecycle` means.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self { derive: true, ..Self::default() }
+    }
+}
+
+/// What happens to an object when its document goes away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDelete {
+    /// It is deleted.
+    #[default]
+    Delete,
+    /// It stays, and the set no longer owns it.
+    Orphan,
+}
+
+/// Where a secret's text is read from when a plan is made or applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable, by name.
+    Env(String),
+    /// A file, relative to the manifest; one line break at its end is dropped.
+    File(String),
+    /// A command's standard output, run in the manifest's folder without a shell; one line
+    /// break at its end is dropped.
+    Command(Vec<String>),
+}
+
+/// A secret's text, or where it is read from: `{from: {env: NAME}}`.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum SecretText {
+    /// The text itself.
+    Text(String),
+    /// Where it is read from.
+    From {
+        /// Where it is read from.
+        from: SecretSource,
+    },
+}
+
+impl JsonSchema for SecretText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretText".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let source = generator.subschema_for::<SecretSource>();
+        schemars::json_schema!({
+            "description": "the text itself, or where it is read from: {from: {env: NAME}}, {from: {file: PATH}} or {from: {command: [PROGRAM, ARGUMENT]}}",
+            "x-secret": true,
+            "type": ["string", "object"],
+            "properties": {"from": source},
+            "required": ["from"],
+            "additionalProperties": false
+        })
+    }
+}
+
+impl From<SecretText> for super::tree::Tree {
+    fn from(text: SecretText) -> Self {
+        match text {
+            SecretText::Text(text) => Self::secret(text),
+            SecretText::From { from } => Self::Secret(super::tree::Sealed::Source(from)),
+        }
+    }
+}

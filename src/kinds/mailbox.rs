@@ -1,0 +1,144 @@
+//! `kind: Mailbox`. An address whose mail lands in a queue of a room.
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::document::{AnnotatedMetadata, Lifecycle};
+use super::shape::Shape;
+use super::tree::Tree;
+use super::{
+    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag, room_reference, text_of,
+    typed,
+};
+use crate::api::request::{Listing, Request};
+use crate::api::specs::Version;
+
+kind_tag!(MailboxTag, Mailbox);
+
+/// A mailbox: an address whose mail lands in a queue of a room.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Mailbox")]
+struct MailboxDocument {
+    /// Always `v1`.
+    version: Version,
+    /// Always `Mailbox`.
+    kind: MailboxTag,
+    /// The mailbox's name; its address, unless `address` says otherwise.
+    metadata: AnnotatedMetadata,
+    /// The project, by name or id.
+    #[serde(default)]
+    project: Option<String>,
+    /// The address, unique on the platform. Default: the name.
+    #[serde(default)]
+    address: Option<String>,
+    /// The room, by name.
+    room: String,
+    /// The queue that mail is put on. Default: the address.
+    #[serde(default)]
+    queue: Option<String>,
+    /// Whether anyone may write to it; otherwise just members of the room.
+    #[serde(default)]
+    public: bool,
+    /// How the reconciler treats it.
+    #[serde(default)]
+    lifecycle: Option<Lifecycle>,
+}
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<MailboxDocument>(&["address", "metadata.description"]));
+
+/// The kind.
+pub struct Mailbox;
+
+fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
+    let fields = target.fields;
+    let text = |name: &str| fields.get(name).and_then(Tree::as_str).unwrap_or_default();
+    let public = matches!(fields.get("public"), Some(Tree::Bool(true)));
+    serde_json::Map::from_iter([
+        ("room".to_owned(), text("room").into()),
+        ("queue".to_owned(), text("queue").into()),
+        ("public".to_owned(), public.into()),
+        ("annotations".to_owned(), annotations(target)),
+    ])
+}
+
+impl Kind for Mailbox {
+    fn name(&self) -> KindName {
+        KindName::Mailbox
+    }
+
+    fn summary(&self) -> &'static str {
+        "a mailbox: an address whose mail lands in a queue of a room"
+    }
+
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.root_schema_for::<MailboxDocument>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("examples/mailbox.yaml")
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &SHAPE
+    }
+
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+        let mut fields = SHAPE.read(&document);
+        let document: MailboxDocument = typed(document)?;
+        let address = document.address.unwrap_or(document.metadata.name);
+        fields.set("queue", Tree::text(document.queue.unwrap_or_else(|| address.clone())));
+        Ok(vec![Declared {
+            project: document.project,
+            room: None,
+            name: address,
+            fields,
+            lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
+        }])
+    }
+
+    fn references(&self, fields: &Tree) -> Vec<Reference> {
+        room_reference(fields).into_iter().collect()
+    }
+
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        room.is_none().then(|| Listing {
+            request: Request::get(&["accounts", "projects", project, "mailboxes"]),
+            envelope: "mailboxes",
+            page: None,
+        })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let (metadata, owner) = annotated(item);
+        let fields = SHAPE.read(&json!({
+            "metadata": metadata,
+            "room": item.get("room"),
+            "queue": item.get("queue"),
+            "public": item.get("public"),
+        }));
+        Ok(Seen { name: text_of(item, "address")?, id: None, owner, fields })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Request {
+        let mut body = body(target);
+        body.insert("address".to_owned(), target.name.into());
+        Request::post(&["accounts", "projects", target.project, "mailboxes"], Value::Object(body))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Request {
+        Request::put(&["accounts", "projects", target.project, "mailboxes", target.name], Value::Object(body(target)))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&["accounts", "projects", target.project, "mailboxes", target.name]))
+    }
+
+    fn created_id(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,143 @@
+//! `kind: Route`. A domain that leads to a published port of a room.
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::document::{AnnotatedMetadata, Lifecycle};
+use super::path::FieldPath;
+use super::shape::Shape;
+use super::tree::Tree;
+use super::{
+    Declared, Fault, Kind, KindName, Reference, ReferredTo, Seen, Target, annotated, annotations, kind_tag,
+    room_reference, text_of, typed,
+};
+use crate::api::request::{Listing, Request};
+use crate::api::specs::Version;
+use crate::api::specs::service::PortNumber;
+
+kind_tag!(RouteTag, Route);
+
+/// A route: a domain that leads to a published port of a room.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Route")]
+struct RouteDocument {
+    /// Always `v1`.
+    version: Version,
+    /// Always `Route`.
+    kind: RouteTag,
+    /// The route's name; its domain, unless `domain` says otherwise.
+    metadata: AnnotatedMetadata,
+    /// The project, by name or id.
+    #[serde(default)]
+    project: Option<String>,
+    /// The domain, unique on the platform. Default: the name.
+    #[serde(default)]
+    domain: Option<String>,
+    /// The room, by name.
+    room: String,
+    /// The port of a service of the room that is `published`.
+    port: PortNumber,
+    /// How the reconciler treats it.
+    #[serde(default)]
+    lifecycle: Option<Lifecycle>,
+}
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<RouteDocument>(&["domain", "metadata.description"]));
+
+/// The kind.
+pub struct Route;
+
+fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
+    let text = |name: &str| target.fields.get(name).and_then(Tree::as_str).unwrap_or_default();
+    serde_json::Map::from_iter([
+        ("room_name".to_owned(), text("room").into()),
+        ("port".to_owned(), text("port").into()),
+        ("annotations".to_owned(), annotations(target)),
+    ])
+}
+
+impl Kind for Route {
+    fn name(&self) -> KindName {
+        KindName::Route
+    }
+
+    fn summary(&self) -> &'static str {
+        "a route: a domain that leads to a published port of a room"
+    }
+
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.root_schema_for::<RouteDocument>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("examples/route.yaml")
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &SHAPE
+    }
+
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+        let mut fields = SHAPE.read(&document);
+        let document: RouteDocument = typed(document)?;
+        let PortNumber::Fixed(port) = document.port else {
+            return Err(Fault::new(&["port"], "a route needs the number of a port, not `*`"));
+        };
+        fields.set("port", Tree::text(port.to_string()));
+        Ok(vec![Declared {
+            project: document.project,
+            room: None,
+            name: document.domain.unwrap_or(document.metadata.name),
+            fields,
+            lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
+        }])
+    }
+
+    fn references(&self, fields: &Tree) -> Vec<Reference> {
+        let port = fields.get("port").and_then(Tree::as_str).zip(fields.get("room").and_then(Tree::as_str)).map(
+            |(port, room)| Reference {
+                path: FieldPath::of(&["port"]),
+                to: ReferredTo::Port { room: room.to_owned(), port: port.to_owned() },
+            },
+        );
+        room_reference(fields).into_iter().chain(port).collect()
+    }
+
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        room.is_none().then(|| Listing {
+            request: Request::get(&["accounts", "projects", project, "routes"]),
+            envelope: "routes",
+            page: None,
+        })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let (metadata, owner) = annotated(item);
+        let fields = SHAPE
+            .read(&json!({ "metadata": metadata, "room": item.get("room_name"), "port": item.get("port") }));
+        Ok(Seen { name: text_of(item, "domain")?, id: None, owner, fields })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Request {
+        let mut body = body(target);
+        body.insert("domain".to_owned(), target.name.into());
+        Request::post(&["accounts", "projects", target.project, "routes"], Value::Object(body))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Request {
+        Request::put(&["accounts", "projects", target.project, "routes", target.name], Value::Object(body(target)))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&["accounts", "projects", target.project, "routes", target.name]))
+    }
+
+    fn created_id(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+}

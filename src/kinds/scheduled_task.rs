@@ -1,0 +1,161 @@
+//! `kind: ScheduledTask`. A payload that is put on a queue of a room by the clock.
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::document::{AnnotatedMetadata, Lifecycle};
+use super::shape::Shape;
+use super::tree::Tree;
+use super::{
+    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag, room_reference, text_of,
+    typed,
+};
+use crate::api::request::{Listing, Request};
+use crate::api::specs::Version;
+use crate::api::specs::service::yes;
+
+kind_tag!(ScheduledTaskTag, ScheduledTask);
+
+/// A scheduled task: a payload that is put on a queue of a room by the clock.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "ScheduledTask")]
+struct ScheduledTaskDocument {
+    /// Always `v1`.
+    version: Version,
+    /// Always `ScheduledTask`.
+    kind: ScheduledTaskTag,
+    /// The task's name; its id, unless `id` says otherwise.
+    metadata: AnnotatedMetadata,
+    /// The project, by name or id.
+    #[serde(default)]
+    project: Option<String>,
+    /// The task's id, unique in its project. Default: the name.
+    #[serde(default)]
+    id: Option<String>,
+    /// The room, by name.
+    room: String,
+    /// The queue that the payload is put on.
+    queue: String,
+    /// When: five cron fields, in UTC.
+    schedule: String,
+    /// What is put on the queue.
+    #[serde(default)]
+    payload: serde_json::Map<String, Value>,
+    /// Whether it runs; `false` keeps it without running it.
+    #[serde(default = "yes")]
+    active: bool,
+    /// Whether it runs one time only. Cannot be changed.
+    #[serde(default)]
+    once: bool,
+    /// How the reconciler treats it.
+    #[serde(default)]
+    lifecycle: Option<Lifecycle>,
+}
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<ScheduledTaskDocument>(&["id", "metadata.description"]));
+
+/// The kind.
+pub struct ScheduledTask;
+
+fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
+    let fields = target.fields;
+    let text = |name: &str| fields.get(name).and_then(Tree::as_str).unwrap_or_default();
+    serde_json::Map::from_iter([
+        ("room_name".to_owned(), text("room").into()),
+        ("queue_name".to_owned(), text("queue").into()),
+        ("payload".to_owned(), fields.get("payload").map_or_else(|| json!({}), Tree::reveal)),
+        ("schedule".to_owned(), text("schedule").into()),
+        ("active".to_owned(), (!matches!(fields.get("active"), Some(Tree::Bool(false)))).into()),
+        ("annotations".to_owned(), annotations(target)),
+    ])
+}
+
+impl Kind for ScheduledTask {
+    fn name(&self) -> KindName {
+        KindName::ScheduledTask
+    }
+
+    fn summary(&self) -> &'static str {
+        "a scheduled task: a payload that is put on a queue of a room by the clock"
+    }
+
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.root_schema_for::<ScheduledTaskDocument>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("examples/scheduled_task.yaml")
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &SHAPE
+    }
+
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+        let fields = SHAPE.read(&document);
+        let document: ScheduledTaskDocument = typed(document)?;
+        Ok(vec![Declared {
+            project: document.project,
+            room: None,
+            name: document.id.unwrap_or(document.metadata.name),
+            fields,
+            lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
+        }])
+    }
+
+    fn references(&self, fields: &Tree) -> Vec<Reference> {
+        room_reference(fields).into_iter().collect()
+    }
+
+    fn immutable(&self) -> &'static [&'static str] {
+        &["once"]
+    }
+
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        room.is_none().then(|| Listing {
+            request: Request::get(&["accounts", "projects", project, "scheduled-tasks"]),
+            envelope: "tasks",
+            page: Some(500),
+        })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let (metadata, owner) = annotated(item);
+        let fields = SHAPE.read(&json!({
+            "metadata": metadata,
+            "room": item.get("room_name"),
+            "queue": item.get("queue_name"),
+            "schedule": item.get("schedule"),
+            "payload": item.get("payload"),
+            "active": item.get("active"),
+            "once": item.get("once"),
+        }));
+        Ok(Seen { name: text_of(item, "id")?, id: None, owner, fields })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Request {
+        let mut body = body(target);
+        body.insert("id".to_owned(), target.name.into());
+        let once = matches!(target.fields.get("once"), Some(Tree::Bool(true)));
+        body.insert("once".to_owned(), once.into());
+        Request::post(&["accounts", "projects", target.project, "scheduled-tasks"], Value::Object(body))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Request {
+        let path = ["accounts", "projects", target.project, "scheduled-tasks", target.name];
+        Request::put(&path, Value::Object(body(target)))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&["accounts", "projects", target.project, "scheduled-tasks", target.name]))
+    }
+
+    fn created_id(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+}

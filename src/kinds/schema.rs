@@ -1,0 +1,120 @@
+//! JSON Schemas of the kinds: the ones that are published for people and editors, and the
+//! same in the form that gives the best messages when a document is checked.
+
+use std::sync::LazyLock;
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Value, json};
+
+use super::{ALL, Kind};
+
+/// The published schema of a kind's documents.
+#[must_use]
+pub fn published(kind: &dyn Kind) -> Value {
+    let mut schema = kind.document_schema(&mut SchemaGenerator::default()).to_value();
+    name_limits(&mut schema);
+    schema
+}
+
+/// One published schema for all kinds, told apart by `kind`; for editors.
+#[must_use]
+pub fn combined() -> Value {
+    let mut definitions = serde_json::Map::new();
+    let mut branches = Vec::new();
+    for kind in ALL {
+        let mut schema = published(kind);
+        if let Value::Object(keywords) = &mut schema {
+            keywords.shift_remove("$schema");
+            if let Some(Value::Object(shared)) = keywords.shift_remove("$defs") {
+                definitions.extend(shared);
+            }
+        }
+        let name = kind.name().to_string();
+        branches.push(json!({
+            "if": {"properties": {"kind": {"const": name}}, "required": ["kind"]},
+            "then": {"$ref": format!("#/$defs/{name}Document")},
+        }));
+        definitions.insert(format!("{name}Document"), schema);
+    }
+    let names: Vec<String> = ALL.iter().map(|kind| kind.name().to_string()).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "MeshAgent manifest",
+        "description": "One document of a manifest.",
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"enum": names}},
+        "allOf": branches,
+        "$defs": definitions,
+    })
+}
+
+/// Names are keys: never empty, never a dot segment, which no URL can carry.
+fn name_limits(schema: &mut Value) {
+    let pointers = ["/properties/metadata/properties/name", "/$defs/Metadata/properties/name", "/$defs/AnnotatedMetadata/properties/name", "/$defs/ServiceMetadata/properties/name"];
+    for pointer in pointers {
+        if let Some(Value::Object(name)) = schema.pointer_mut(pointer) {
+            name.insert("minLength".to_owned(), 1.into());
+            name.insert("maxLength".to_owned(), 255.into());
+        }
+    }
+}
+
+/// The schema that documents of a kind are checked against. It says the same as the
+/// published one, with every definition in its place and every optional struct as a type
+/// that may be null, so that a message names the field at fault and not an alternative.
+fn checked(kind: &dyn Kind) -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = kind.document_schema(&mut SchemaGenerator::new(settings)).to_value();
+    flatten(&mut schema);
+    name_limits(&mut schema);
+    schema
+}
+
+fn flatten(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(flatten),
+        Value::Object(keywords) => {
+            keywords.values_mut().for_each(flatten);
+            for alternatives in ["anyOf", "oneOf"] {
+                let Some(Value::Array(options)) = keywords.get(alternatives) else { continue };
+                let null = json!("null");
+                let (nulls, mut others): (Vec<_>, Vec<_>) =
+                    options.clone().into_iter().partition(|option| option.get("type") == Some(&null));
+                let constants: Vec<_> = others.iter().filter_map(|option| option.get("const").cloned()).collect();
+                if constants.len() == others.len() {
+                    keywords.shift_remove(alternatives);
+                    let values = constants.into_iter().chain(nulls.iter().map(|_| Value::Null)).collect();
+                    keywords.insert("enum".to_owned(), Value::Array(values));
+                } else if let (1, 1, Some(Value::Object(mut only))) = (nulls.len(), others.len(), others.pop()) {
+                    if let Some(name) = only.get("type").cloned() {
+                        only.insert("type".to_owned(), json!([name, null]));
+                    }
+                    if let Some(Value::Array(values)) = only.get_mut("enum") {
+                        values.push(Value::Null);
+                    }
+                    keywords.shift_remove(alternatives);
+                    for (name, value) in only {
+                        keywords.entry(name).or_insert(value);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The validator of a kind's documents, compiled when it is first needed.
+#[must_use]
+pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
+    static VALIDATORS: LazyLock<Vec<std::sync::OnceLock<Option<jsonschema::Validator>>>> =
+        LazyLock::new(|| ALL.iter().map(|_| std::sync::OnceLock::new()).collect());
+    let index = ALL.iter().position(|candidate| candidate.name() == kind.name())?;
+    VALIDATORS.get(index)?.get_or_init(|| jsonschema::validator_for(&checked(kind)).ok()).as_ref()
+}
+
+/// The schema with every definition in its place, to look fields up in.
+#[must_use]
+pub fn inlined(kind: &dyn Kind) -> Value {
+    checked(kind)
+}

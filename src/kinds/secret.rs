@@ -1,0 +1,214 @@
+//! `kind: Secret`. A project secret: environment pairs, or what an image is pulled with.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::document::{Lifecycle, Metadata, SecretText};
+use super::shape::Shape;
+use super::tree::Tree;
+use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
+use crate::api::request::{Listing, Request};
+use crate::api::specs::Version;
+
+kind_tag!(SecretTag, Secret);
+
+/// What a secret is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum SecretType {
+    /// Pairs that become environment variables of a container.
+    Keys,
+    /// A user and password that images are pulled with.
+    Docker,
+    /// The same for a registry of Azure.
+    Acr,
+    /// The same for Google Artifact Registry, with a JSON key.
+    Gar,
+}
+
+/// A project secret: environment pairs, or what an image is pulled with.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Secret")]
+struct SecretDocument {
+    /// Always `v1`.
+    version: Version,
+    /// Always `Secret`.
+    #[allow(dead_code, reason = "read for its schema")]
+    kind: SecretTag,
+    /// The secret's name; services refer to it by this name.
+    metadata: Metadata,
+    /// The project, by name or id.
+    #[serde(default)]
+    project: Option<String>,
+    /// What it is for: `keys`, or what images are pulled with: `docker`, `acr`, `gar`.
+    #[serde(rename = "type")]
+    secret_type: SecretType,
+    /// For `keys`: names of environment variables with their texts.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    data: Option<BTreeMap<String, SecretText>>,
+    /// For `docker`, `acr`, `gar`: the registry's host.
+    #[serde(default)]
+    server: Option<String>,
+    /// For `docker` and `acr`: the user.
+    #[serde(default)]
+    username: Option<String>,
+    /// For `docker` and `acr`: the password.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    password: Option<SecretText>,
+    /// For `gar`: the JSON key of a service account.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    json_key: Option<SecretText>,
+    /// For `docker`: the user's mail address. Default: `none@example.com`.
+    #[serde(default)]
+    email: Option<String>,
+    /// How the reconciler treats it.
+    #[serde(default)]
+    lifecycle: Option<Lifecycle>,
+}
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<SecretDocument>(&["metadata", "json_key", "metadata.description"]));
+
+/// What the reference sends, and its reader assumes, where no address is given.
+const NO_EMAIL: &str = "none@example.com";
+
+/// The kind.
+pub struct Secret;
+
+impl SecretDocument {
+    /// The fields as the wire knows them: `acr` and `gar` are presets of `docker`.
+    fn fields(self) -> Result<Tree, Fault> {
+        let _ = self.version;
+        let given = [
+            ("data", self.data.is_some()),
+            ("server", self.server.is_some()),
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+            ("json_key", self.json_key.is_some()),
+            ("email", self.email.is_some()),
+        ];
+        let (name, needed, allowed): (_, &[&str], &[&str]) = match self.secret_type {
+            SecretType::Keys => ("keys", &["data"], &["data"]),
+            SecretType::Docker => {
+                ("docker", &["server", "username", "password"], &["server", "username", "password", "email"])
+            }
+            SecretType::Acr => ("acr", &["server", "username", "password"], &["server", "username", "password"]),
+            SecretType::Gar => ("gar", &["server", "json_key"], &["server", "json_key"]),
+        };
+        if let Some((field, _)) = given.iter().find(|(field, given)| *given && !allowed.contains(field)) {
+            return Err(Fault::new(&[field], format!("a secret of type `{name}` has no field `{field}`"))
+                .hint(format!("it has {}", allowed.join(", "))));
+        }
+        if let Some((field, _)) = given.iter().find(|(field, given)| !*given && needed.contains(field)) {
+            return Err(Fault::new(&["type"], format!("a secret of type `{name}` needs `{field}`")));
+        }
+        if self.secret_type == SecretType::Keys {
+            let data = self.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into())).collect();
+            return Ok(Tree::map([("type", Tree::text("keys")), ("data", Tree::Map(data))]));
+        }
+        let (username, password, email) = match self.secret_type {
+            SecretType::Gar => (Some("_json_key".to_owned()), self.json_key, Some("none@google.com".to_owned())),
+            SecretType::Acr => (self.username, self.password, Some("none@microsoft.com".to_owned())),
+            _ => (self.username, self.password, self.email),
+        };
+        Ok(Tree::map([
+            ("type", Tree::text("docker")),
+            ("server", Tree::text(self.server.unwrap_or_default())),
+            ("username", Tree::text(username.unwrap_or_default())),
+            ("password", password.map_or(Tree::Null, Tree::from)),
+            ("email", Tree::text(email.unwrap_or_else(|| NO_EMAIL.to_owned()))),
+        ]))
+    }
+}
+
+/// The three keys of the wire. Listing on the platform needs `data` of exactly this form.
+fn body(target: &Target<'_>) -> Value {
+    let fields = target.fields;
+    let kind = fields.get("type").and_then(Tree::as_str).unwrap_or("keys");
+    let data = if kind == "keys" {
+        fields.get("data").map(Tree::reveal).unwrap_or_else(|| json!({}))
+    } else {
+        let of = |name: &str| fields.get(name).map(Tree::reveal);
+        json!({ "server": of("server"), "username": of("username"), "password": of("password"), "email": of("email") })
+    };
+    json!({ "name": target.name, "type": kind, "data": data })
+}
+
+impl Kind for Secret {
+    fn name(&self) -> KindName {
+        KindName::Secret
+    }
+
+    fn summary(&self) -> &'static str {
+        "a project secret: environment pairs, or what an image is pulled with"
+    }
+
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.root_schema_for::<SecretDocument>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("examples/secret.yaml")
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &SHAPE
+    }
+
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+        let document: SecretDocument = typed(document)?;
+        let project = document.project.clone();
+        let name = document.metadata.name.clone();
+        let lifecycle = document.lifecycle.clone().unwrap_or_else(Lifecycle::standard);
+        Ok(vec![Declared { project, room: None, name, fields: document.fields()?, lifecycle }])
+    }
+
+    fn carries_owner(&self) -> bool {
+        false
+    }
+
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        room.is_none().then(|| Listing {
+            request: Request::get(&["accounts", "projects", project, "secrets"]),
+            envelope: "secrets",
+            page: None,
+        })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let kind = text_of(item, "type")?;
+        let data = item.get("data").cloned().unwrap_or_else(|| json!({}));
+        let fields = if kind == "docker" {
+            let mut fields = SHAPE.read(&data);
+            if fields.get("email").is_none() {
+                fields.set("email", Tree::text(NO_EMAIL));
+            }
+            fields.set("type", Tree::text(kind));
+            fields
+        } else {
+            Tree::map([("type", Tree::text(kind)), ("data", Tree::from(&data).sealed())])
+        };
+        Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner: None, fields })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Request {
+        Request::post(&["accounts", "projects", target.project, "secrets"], body(target))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Request {
+        let path = ["accounts", "projects", target.project, "secrets", target.id.unwrap_or_default()];
+        Request::put(&path, body(target))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&["accounts", "projects", target.project, "secrets", target.id?]))
+    }
+}

@@ -1,0 +1,279 @@
+//! `kind: Service`. What runs in one room, or in every room of a project.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::document::Lifecycle;
+use super::path::{FieldPath, Step};
+use super::shape::Shape;
+use super::tree::Tree;
+use super::{
+    Declared, Fault, Kind, KindName, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target, kind_tag, text_of, typed,
+};
+use crate::api::request::{Listing, Request};
+use crate::api::specs::Version;
+use crate::api::specs::service::{
+    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceMetadata, ServiceSpec,
+};
+
+kind_tag!(ServiceTag, Service);
+
+/// A service: what runs in one room, or in every room of a project.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Service")]
+pub struct ServiceDocument {
+    /// Always `v1`.
+    version: Version,
+    /// Always `Service`.
+    kind: ServiceTag,
+    /// The service's name, unique in its room or project, and what is known about it.
+    metadata: ServiceMetadata,
+    /// The platform's id in a file that it wrote. Not used: services are found by name.
+    #[serde(default, skip_serializing)]
+    #[allow(dead_code, reason = "accepted and not used")]
+    id: Option<String>,
+    /// The agents that the service brings into a room.
+    #[serde(default)]
+    #[schemars(extend("x-empty" = "absent", "x-key" = "name"))]
+    agents: Option<Vec<AgentSpec>>,
+    /// The ports that the service listens on.
+    #[serde(default)]
+    #[schemars(extend("x-empty" = "absent", "x-key" = "num"))]
+    ports: Option<Vec<PortSpec>>,
+    /// What to run. A service has exactly one of `container`, `external` and `template`.
+    #[serde(default)]
+    container: Option<ContainerSpec>,
+    /// Where a service that runs elsewhere is reached.
+    #[serde(default)]
+    external: Option<ExternalServiceSpec>,
+    /// The project, by name or id.
+    #[serde(default)]
+    project: Option<String>,
+    /// The room it is placed in; in every room of the project when neither `room` nor
+    /// `rooms` is there.
+    #[serde(default)]
+    room: Option<String>,
+    /// The rooms it is placed in.
+    #[serde(default)]
+    rooms: Option<Vec<String>>,
+    /// A `ServiceTemplate` of the set, by name, that the service is made from.
+    #[serde(default)]
+    template: Option<String>,
+    /// The values of the template's variables.
+    #[serde(default)]
+    #[schemars(extend("x-empty" = "absent"))]
+    values: Option<BTreeMap<String, String>>,
+    /// How the reconciler treats it.
+    #[serde(default)]
+    lifecycle: Option<Lifecycle>,
+}
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    let mut shape = super::own_fields::<ServiceDocument>(&["id", "room", "rooms", "template", "values"]);
+    // An external service without a URL is still an external service.
+    if let super::shape::Form::Object(fields) = &mut shape.form {
+        for name in ["container", "external"] {
+            if let Some(field) = fields.get_mut(name) {
+                field.empty_is_absent = false;
+            }
+        }
+    }
+    shape
+});
+
+/// The kind.
+pub struct Service;
+
+/// The fields of the platform's own document.
+const SPEC_FIELDS: [&str; 5] = ["metadata", "agents", "ports", "container", "external"];
+
+/// Where a document places its service: one entry a room, or one `None` for every room.
+///
+/// # Errors
+///
+/// `room` and `rooms` together, an empty list, and a room that is named twice.
+pub fn placements(room: Option<String>, rooms: Option<Vec<String>>) -> Result<Vec<Option<String>>, Fault> {
+    match (room, rooms) {
+        (Some(_), Some(_)) => Err(Fault::new(&["rooms"], "`room` and `rooms` exclude each other")),
+        (Some(room), None) => Ok(vec![Some(room)]),
+        (None, None) => Ok(vec![None]),
+        (None, Some(rooms)) if rooms.is_empty() => Err(Fault::new(&["rooms"], "`rooms` names no room")
+            .hint("leave it out to place the service in every room of the project")),
+        (None, Some(rooms)) => {
+            if let Some(twice) = rooms.iter().enumerate().find(|(index, room)| rooms[..*index].contains(room)) {
+                return Err(Fault::new(&["rooms"], format!("room `{}` is named twice", twice.1)));
+            }
+            Ok(rooms.into_iter().map(Some).collect())
+        }
+    }
+}
+
+/// The fields of a service, as the planner compares them.
+#[must_use]
+pub fn fields_of(spec: &ServiceSpec) -> Tree {
+    // Serializing a specification cannot fail: its maps have text keys.
+    SHAPE.read(&serde_json::to_value(spec).unwrap_or_default())
+}
+
+/// Whether a service publishes a port.
+#[must_use]
+pub fn publishes(fields: &Tree, port: &str) -> bool {
+    match fields.get("ports") {
+        Some(Tree::List(ports)) => ports.iter().any(|entry| {
+            entry.get("num").and_then(Tree::scalar).as_deref() == Some(port)
+                && matches!(entry.get("published"), Some(Tree::Bool(true)))
+        }),
+        _ => false,
+    }
+}
+
+fn body(target: &Target<'_>) -> Value {
+    let mut body = match target.fields.reveal() {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let mut metadata = match body.remove("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        _ => serde_json::Map::new(),
+    };
+    metadata.insert("name".to_owned(), target.name.into());
+    if let Some(owner) = target.owner {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if let Value::Object(annotations) = annotations {
+            annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+        }
+    }
+    body.insert("metadata".to_owned(), Value::Object(metadata));
+    body.insert("version".to_owned(), "v1".into());
+    body.insert("kind".to_owned(), "Service".into());
+    if let Some(id) = target.id {
+        body.insert("id".to_owned(), id.into());
+    }
+    // The reference always sends the whole document, nulls included, in the model's order.
+    let mut whole = serde_json::from_value::<ServiceSpec>(Value::Object(body.clone()))
+        .ok()
+        .and_then(|spec| serde_json::to_value(spec).ok())
+        .unwrap_or(Value::Object(body));
+    if let Some(answered) = target.answered {
+        SHAPE.keep_unknown(&mut whole, answered);
+    }
+    whole
+}
+
+fn path<'a>(target: &Target<'a>, id: Option<&'a str>) -> Vec<&'a str> {
+    let mut path = vec!["accounts", "projects", target.project];
+    if let Some(room) = target.room {
+        path.extend(["rooms", room]);
+    }
+    path.push("services");
+    path.extend(id);
+    path
+}
+
+impl Kind for Service {
+    fn name(&self) -> KindName {
+        KindName::Service
+    }
+
+    fn summary(&self) -> &'static str {
+        "a service: what runs in one room, or in every room of a project"
+    }
+
+    fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.root_schema_for::<ServiceDocument>()
+    }
+
+    fn example(&self) -> &'static str {
+        include_str!("examples/service.yaml")
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &SHAPE
+    }
+
+    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+        let own: serde_json::Map<_, _> =
+            SPEC_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
+        let document: ServiceDocument = typed(document)?;
+        if document.container.is_some() == document.external.is_some() {
+            let message = match document.container {
+                Some(_) => "a service has `container` or `external`, not both",
+                None => "a service needs one of `container`, `external` and `template`",
+            };
+            let field = if document.container.is_some() { "external" } else { "metadata" };
+            return Err(Fault::new(&[field], message));
+        }
+        let mut spec = own;
+        spec.insert("version".to_owned(), "v1".into());
+        spec.insert("kind".to_owned(), "Service".into());
+        let fields = fields_of(&typed::<ServiceSpec>(Value::Object(spec))?);
+        let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
+        let rooms = placements(document.room, document.rooms)?;
+        Ok(rooms
+            .into_iter()
+            .map(|room| Declared {
+                project: document.project.clone(),
+                room,
+                name: document.metadata.name.clone(),
+                fields: fields.clone(),
+                lifecycle: lifecycle.clone(),
+            })
+            .collect())
+    }
+
+    fn references(&self, fields: &Tree) -> Vec<Reference> {
+        let container = FieldPath::of(&["container"]);
+        let pull_secret = container.field("pull_secret");
+        let secrets = container.field("secrets");
+        let listed = match fields.at(&secrets) {
+            Some(Tree::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        let listed = listed.iter().enumerate().map(|(index, item)| (secrets.join(Step::Index(index)), Some(item)));
+        listed
+            .chain([(pull_secret.clone(), fields.at(&pull_secret))])
+            .filter_map(|(path, item)| Some(Reference { path, to: ReferredTo::Secret(item?.as_str()?.to_owned()) }))
+            .collect()
+    }
+
+    fn is_listed_by_room(&self) -> bool {
+        true
+    }
+
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        let request = match room {
+            None => Request::get(&["accounts", "projects", project, "services"]),
+            Some(room) => Request::get(&["accounts", "projects", project, "rooms", room, "services"]),
+        };
+        Some(Listing { request, envelope: "services", page: None })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let metadata = item.get("metadata").ok_or("the answer has no `metadata`")?;
+        let mut fields = SHAPE.read(item);
+        let annotations = FieldPath::of(&["metadata", "annotations"]);
+        let mut owner = None;
+        if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
+            owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
+        }
+        let fields = SHAPE.normalize(&fields).unwrap_or_else(|| Tree::map([]));
+        Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Request {
+        Request::post(&path(target, None), body(target))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Request {
+        Request::put(&path(target, Some(target.id.unwrap_or_default())), body(target))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&path(target, Some(target.id?))))
+    }
+}

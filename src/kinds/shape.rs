@@ -1,0 +1,248 @@
+//! What the planner knows of a kind's fields without knowing its types: which of them
+//! have defaults, which lists are ordered, which texts are secret. Read off the JSON
+//! Schema of the fields, so there is one place where a field is described.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+use super::tree::{Tree, same_number};
+
+/// What is known of a field.
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    /// What an absent field means.
+    pub default: Option<Value>,
+    /// `null`, `[]`, `{}` and absent are one and the same.
+    pub empty_is_absent: bool,
+    /// Its texts are never shown.
+    pub secret: bool,
+    /// Keys that neither the manifest nor the set's last apply named are left alone.
+    pub partial: bool,
+    /// What stands in it.
+    pub form: Form,
+}
+
+/// What stands in a field.
+#[derive(Debug, Clone, Default)]
+pub enum Form {
+    /// A text, number or boolean.
+    #[default]
+    Scalar,
+    /// Any JSON, compared as it is.
+    Free,
+    /// Known fields; others are left alone.
+    Object(IndexMap<String, Shape>),
+    /// Any keys, each with a value of this shape.
+    Map(Box<Shape>),
+    /// A list.
+    List {
+        /// What an item is.
+        items: Box<Shape>,
+        /// How items are told apart.
+        identity: Identity,
+    },
+}
+
+/// How the items of a list are told apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// By their position.
+    #[default]
+    Position,
+    /// By one of their fields; order carries no meaning.
+    Field(String),
+    /// By being equal; order carries no meaning.
+    Value,
+}
+
+impl Shape {
+    /// The shape of a type, from its JSON Schema.
+    #[must_use]
+    pub fn of<T: JsonSchema>() -> Self {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let schema = settings.into_generator().into_root_schema_for::<T>();
+        Self::from_schema(schema.as_value())
+    }
+
+    fn from_schema(schema: &Value) -> Self {
+        let keywords = match schema {
+            Value::Object(keywords) => keywords,
+            _ => return Self { form: Form::Free, ..Self::default() },
+        };
+        let flag = |name: &str| keywords.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let mut shape = Self {
+            default: keywords.get("default").cloned(),
+            empty_is_absent: keywords.get("x-empty").is_some(),
+            secret: flag("x-secret"),
+            partial: flag("x-partial"),
+            form: Form::Scalar,
+        };
+        // An optional struct is `anyOf: [struct, null]`; what stands beside `anyOf` is ours.
+        if let Some(Value::Array(options)) = keywords.get("anyOf") {
+            let mut forms = options.iter().filter(|option| option.get("type") != Some(&Value::from("null")));
+            if let (Some(only), None) = (forms.next(), forms.next()) {
+                let inner = Self::from_schema(only);
+                shape.form = inner.form;
+                shape.empty_is_absent |= inner.empty_is_absent;
+                shape.secret |= inner.secret;
+            } else if keywords.get("x-free").is_some() {
+                shape.form = Form::Free;
+            }
+            return shape;
+        }
+        let has_type = |name: &str| match keywords.get("type") {
+            Some(Value::String(text)) => text == name,
+            Some(Value::Array(names)) => names.iter().any(|text| text == name),
+            _ => false,
+        };
+        shape.form = if has_type("object") {
+            Self::object_form(keywords)
+        } else if has_type("array") {
+            let items = keywords.get("items").map_or_else(Self::default, Self::from_schema);
+            let identity = match keywords.get("x-key").and_then(Value::as_str) {
+                Some(field) => Identity::Field(field.to_owned()),
+                None if flag("x-set") => Identity::Value,
+                None => Identity::Position,
+            };
+            Form::List { items: Box::new(items), identity }
+        } else if keywords.contains_key("type") || keywords.contains_key("enum") || keywords.contains_key("const") || keywords.contains_key("oneOf") {
+            Form::Scalar
+        } else {
+            Form::Free
+        };
+        shape
+    }
+
+    fn object_form(keywords: &Map<String, Value>) -> Form {
+        match (keywords.get("properties"), keywords.get("additionalProperties")) {
+            (Some(Value::Object(properties)), _) => Form::Object(
+                properties.iter().map(|(name, schema)| (name.clone(), Self::from_schema(schema))).collect(),
+            ),
+            (_, Some(schema @ Value::Object(_))) => Form::Map(Box::new(Self::from_schema(schema))),
+            _ => Form::Free,
+        }
+    }
+
+    /// A document's fields without what only spells out a default: absent fields are left
+    /// out, secrets are sealed, and fields that the kind does not know are dropped.
+    #[must_use]
+    pub fn read(&self, value: &Value) -> Tree {
+        self.normalize(&Tree::from(value)).unwrap_or_else(|| Tree::Map(IndexMap::new()))
+    }
+
+    /// The same for a tree; `None` when what is left means "absent".
+    #[must_use]
+    pub fn normalize(&self, tree: &Tree) -> Option<Tree> {
+        let null_is_a_value = matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent;
+        if matches!(tree, Tree::Null) && !null_is_a_value {
+            return None;
+        }
+        let read = match (&self.form, tree) {
+            (Form::Object(shapes), Tree::Map(fields)) => Tree::Map(
+                shapes
+                    .iter()
+                    .filter_map(|(name, shape)| Some((name.clone(), shape.normalize(fields.get(name)?)?)))
+                    .collect(),
+            ),
+            (Form::Map(shape), Tree::Map(fields)) => Tree::Map(
+                fields.iter().filter_map(|(name, value)| Some((name.clone(), shape.normalize(value)?))).collect(),
+            ),
+            (Form::List { items: shape, .. }, Tree::List(items)) => {
+                // An item never means "absent": dropping one would change the others' positions.
+                Tree::List(items.iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect())
+            }
+            _ => tree.clone(),
+        };
+        let read = if self.secret { read.sealed() } else { read };
+        let is_empty = match &read {
+            Tree::List(items) => items.is_empty(),
+            Tree::Map(fields) => fields.is_empty(),
+            _ => false,
+        };
+        if is_empty && self.empty_is_absent || self.is_default(&read) { None } else { Some(read) }
+    }
+
+    fn is_default(&self, tree: &Tree) -> bool {
+        match (&self.default, tree) {
+            (Some(Value::Bool(default)), Tree::Bool(value)) => default == value,
+            (Some(Value::String(default)), Tree::Text(value)) => default == value,
+            (Some(Value::Number(default)), Tree::Number(value)) => same_number(default, value),
+            (Some(Value::Array(default)), Tree::List(value)) => default.is_empty() && value.is_empty(),
+            // A struct whose own fields have defaults: all of them at their defaults.
+            (Some(Value::Object(_)), Tree::Map(fields)) => fields.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// The shape of a field one step down, when it is known.
+    #[must_use]
+    pub fn child(&self, step: &super::path::Step) -> Option<&Self> {
+        match (&self.form, step) {
+            (Form::Object(shapes), super::path::Step::Field(name)) => shapes.get(name),
+            (Form::Map(shape), super::path::Step::Field(_)) => Some(shape),
+            (Form::List { items, .. }, _) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Puts back into `body` what the platform answered and this shape does not know, so
+    /// that a full update does not take away what a newer platform added.
+    pub fn keep_unknown(&self, body: &mut Value, answered: &Value) {
+        match (&self.form, body, answered) {
+            (Form::Object(shapes), Value::Object(body), Value::Object(answered)) => {
+                for (name, value) in answered {
+                    match (shapes.get(name), body.get_mut(name)) {
+                        (Some(shape), Some(below)) => shape.keep_unknown(below, value),
+                        (Some(_), None) => {}
+                        (None, Some(_)) => {}
+                        (None, None) => {
+                            body.insert(name.clone(), value.clone());
+                        }
+                    }
+                }
+            }
+            (Form::List { items: shape, identity: Identity::Field(field) }, Value::Array(items), Value::Array(answered)) => {
+                for item in items {
+                    if let Some(same) = answered.iter().find(|candidate| candidate.get(field) == item.get(field)) {
+                        shape.keep_unknown(item, same);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::specs::service::{ContainerSpec, PortSpec};
+    use serde_json::json;
+
+    #[test]
+    fn null_empty_and_default_mean_absent_where_the_schema_says_so() {
+        let shape = Shape::of::<ContainerSpec>();
+        let spelled_out = json!({
+            "image": "x", "command": null, "environment": [], "secrets": null, "storage": {"room": []},
+            "private": true, "on_demand": false, "new_in_1_0": 1
+        });
+        assert_eq!(shape.read(&spelled_out).redacted(), json!({"image": "x", "on_demand": false}));
+        assert_eq!(Shape::of::<PortSpec>().read(&json!({"num": "*", "type": "http"})).redacted(), json!({}));
+    }
+
+    #[test]
+    fn an_empty_list_inside_a_scope_is_not_absent() {
+        let shape = Shape::of::<crate::api::specs::scope::ApiScope>();
+        let scope = json!({"queues": {"send": [], "receive": null, "list": true}, "admin": null});
+        assert_eq!(shape.read(&scope).redacted(), json!({"queues": {"send": []}}));
+    }
+
+    #[test]
+    fn unknown_fields_of_an_answer_are_put_back() {
+        let shape = Shape::of::<ContainerSpec>();
+        let mut body = json!({"image": "x", "environment": [{"name": "A", "value": "1"}]});
+        shape.keep_unknown(&mut body, &json!({"image": "y", "gpu": 1, "environment": [{"name": "A", "value": "0", "from": "z"}]}));
+        assert_eq!(body, json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1}));
+    }
+}

@@ -1,0 +1,298 @@
+//! The fields of an object as the planner sees them. Unlike JSON, a tree can hold a
+//! secret, and a secret cannot be printed.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac};
+use indexmap::IndexMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::path::{FieldPath, Step};
+
+/// The fields of an object, or a part of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tree {
+    /// Nothing; only inside free JSON, elsewhere an absent field is left out.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(serde_json::Number),
+    /// Text.
+    Text(String),
+    /// Text that must not be shown.
+    Secret(Sealed),
+    /// A list.
+    List(Vec<Tree>),
+    /// A map, in the order in which it was written.
+    Map(IndexMap<String, Tree>),
+}
+
+/// Text that must not be shown, or the knowledge that there is one.
+#[derive(Clone)]
+pub enum Sealed {
+    /// The text.
+    Known(SecretString),
+    /// Text that is read when it is needed.
+    Source(super::document::SecretSource),
+    /// Text that the platform keeps to itself.
+    Masked,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secret)")
+    }
+}
+
+impl PartialEq for Sealed {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Known(one), Self::Known(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Source(one), Self::Source(other)) => one == other,
+            (Self::Masked, Self::Masked) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Turns secrets into short texts that tell two of them apart and give neither away:
+/// HMAC-SHA-256 under a random key that each inventory keeps, cut to 16 hex digits.
+#[derive(Clone)]
+pub struct Fingerprinter {
+    key: SecretString,
+}
+
+impl fmt::Debug for Fingerprinter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Fingerprinter")
+    }
+}
+
+impl Fingerprinter {
+    /// Fingerprints under a key.
+    #[must_use]
+    pub fn new(key: &str) -> Self {
+        Self { key: key.into() }
+    }
+
+    /// The fingerprint of a text.
+    #[must_use]
+    pub fn of(&self, text: &str) -> String {
+        // HMAC takes a key of any length, so this cannot fail.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose_secret().as_bytes()) else {
+            return String::new();
+        };
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes()[..8].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+}
+
+impl Tree {
+    /// A map of fields.
+    #[must_use]
+    pub fn map<const N: usize>(fields: [(&str, Self); N]) -> Self {
+        Self::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// Text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A secret's text.
+    pub fn secret(text: impl Into<String>) -> Self {
+        Self::Secret(Sealed::Known(SecretString::from(text.into())))
+    }
+
+    /// The field of a map.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Map(fields) => fields.get(name),
+            _ => None,
+        }
+    }
+
+    /// Sets the field of a map; does nothing to what is not one.
+    pub fn set(&mut self, name: &str, value: Self) {
+        if let Self::Map(fields) = self {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+
+    /// What stands at a path.
+    #[must_use]
+    pub fn at(&self, path: &FieldPath) -> Option<&Self> {
+        path.0.iter().try_fold(self, |tree, step| match (step, tree) {
+            (Step::Field(name), _) => tree.get(name),
+            (Step::Index(index), Self::List(items)) => items.get(*index),
+            (Step::Item { field, text }, Self::List(items)) => {
+                items.iter().find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text))
+            }
+            _ => None,
+        })
+    }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, path: &FieldPath) -> Option<&mut Self> {
+        path.0.iter().try_fold(self, |tree, step| match (step, tree) {
+            (Step::Field(name), Self::Map(fields)) => fields.get_mut(name),
+            (Step::Index(index), Self::List(items)) => items.get_mut(*index),
+            (Step::Item { field, text }, Self::List(items)) => {
+                items.iter_mut().find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text))
+            }
+            _ => None,
+        })
+    }
+
+    /// The text, when this is text that may be shown.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A scalar as text, to tell the items of a list apart.
+    #[must_use]
+    pub fn scalar(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Bool(value) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The tree with every secret's text in it, for a request's body only.
+    #[must_use]
+    pub fn reveal(&self) -> Value {
+        self.convert(&|sealed| match sealed {
+            Sealed::Known(text) => Value::String(text.expose_secret().to_owned()),
+            Sealed::Source(_) | Sealed::Masked => Value::Null,
+        })
+    }
+
+    /// The tree as it may be shown: each secret is `(secret)`.
+    #[must_use]
+    pub fn redacted(&self) -> Value {
+        self.convert(&|_| Value::String("(secret)".to_owned()))
+    }
+
+    /// The tree as it is kept in a plan or an inventory: each secret is an object with its
+    /// fingerprint, or with `null` where the text is not known.
+    #[must_use]
+    pub fn recorded(&self, fingerprinter: &Fingerprinter) -> Value {
+        self.convert(&|sealed| match sealed {
+            Sealed::Known(text) => serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) }),
+            Sealed::Source(_) | Sealed::Masked => serde_json::json!({ "$secret": null }),
+        })
+    }
+
+    fn convert(&self, secret: &impl Fn(&Sealed) -> Value) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::String(text.clone()),
+            Self::Secret(sealed) => secret(sealed),
+            Self::List(items) => items.iter().map(|item| item.convert(secret)).collect(),
+            Self::Map(fields) => Value::Object(
+                fields.iter().map(|(name, value)| (name.clone(), value.convert(secret))).collect(),
+            ),
+        }
+    }
+
+    /// Calls `visit` with every leaf and its path; what it returns takes the leaf's place.
+    pub fn rewrite_leaves(&mut self, visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>) {
+        self.rewrite_below(&FieldPath::default(), visit);
+    }
+
+    fn rewrite_below(&mut self, path: &FieldPath, visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>) {
+        match self {
+            Self::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    item.rewrite_below(&path.join(Step::Index(index)), visit);
+                }
+            }
+            Self::Map(fields) => {
+                for (name, value) in fields {
+                    value.rewrite_below(&path.field(name), visit);
+                }
+            }
+            leaf => {
+                if let Some(replacement) = visit(path, leaf) {
+                    *leaf = replacement;
+                }
+            }
+        }
+    }
+
+    /// Hides every text that contains one of `needles`; an empty needle hides nothing.
+    pub fn seal_texts_with(&mut self, needles: &[&str]) {
+        self.rewrite_leaves(&mut |_, leaf| match leaf {
+            Self::Text(text) if needles.iter().any(|needle| !needle.is_empty() && text.contains(needle)) => {
+                Some(Self::secret(text.clone()))
+            }
+            _ => None,
+        });
+    }
+
+    /// Hides every text below here.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.rewrite_leaves(&mut |_, leaf| match leaf {
+            Self::Text(text) => Some(Self::secret(text.clone())),
+            Self::Number(number) => Some(Self::secret(number.to_string())),
+            _ => None,
+        });
+        self
+    }
+}
+
+impl From<&Value> for Tree {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.clone()),
+            Value::String(text) => Self::Text(text.clone()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(fields) => {
+                Self::Map(fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect())
+            }
+        }
+    }
+}
+
+/// Whether two numbers are the same, however they are written.
+#[must_use]
+pub fn same_number(one: &serde_json::Number, other: &serde_json::Number) -> bool {
+    one == other || (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_printed_by_nothing_but_reveal() {
+        let tree = Tree::map([("a", Tree::secret("canary")), ("b", Tree::List(vec![Tree::secret("canary")]))]);
+        let fingerprinter = Fingerprinter::new("key");
+        let shown = format!("{tree:?} {} {} {fingerprinter:?}", tree.redacted(), tree.recorded(&fingerprinter));
+        assert!(!shown.contains("canary"), "{shown}");
+        assert_eq!(tree.reveal(), serde_json::json!({"a": "canary", "b": ["canary"]}));
+    }
+
+    #[test]
+    fn fingerprints_depend_on_the_key_and_the_text() {
+        let one = Fingerprinter::new("one");
+        assert_eq!(one.of("x"), one.of("x"));
+        assert_ne!(one.of("x"), one.of("y"));
+        assert_ne!(one.of("x"), Fingerprinter::new("other").of("x"));
+    }
+}

@@ -1,0 +1,395 @@
+//! Texts become documents: split at `---`, parsed, told apart by `kind`, and checked
+//! against the schema of their kind. All problems are collected.
+
+use std::sync::Arc;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use serde_json::Value;
+
+use super::source::Source;
+use super::yaml::{self, Mark, Node};
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::service_template::OWN_FIELDS;
+use crate::kinds::{self, Kind, KindName, schema};
+
+/// One document of a manifest.
+pub struct Document {
+    /// The text it stands in.
+    pub source: Arc<Source>,
+    /// Its kind.
+    pub kind: &'static dyn Kind,
+    /// Its tree, with places in the source. Of a service template: just the fields that
+    /// the reconciler reads itself.
+    pub root: Node,
+    /// Of a service template: the text that is rendered.
+    pub template: Option<TemplateText>,
+}
+
+/// The text of a service template, without the fields that the reconciler reads itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateText {
+    /// What is rendered, and kept by the platform as the template's source.
+    pub text: String,
+    /// The line in the source of each line of the text.
+    pub lines: Vec<u64>,
+}
+
+impl TemplateText {
+    /// The mark of a line of the text in its source.
+    #[must_use]
+    pub fn mark(&self, line: u64, column: u64) -> Mark {
+        let index = usize::try_from(line.max(1) - 1).unwrap_or(usize::MAX);
+        let line = self.lines.get(index).or(self.lines.last()).copied().unwrap_or(1);
+        Mark { line, column: column.max(1), ..Mark::default() }
+    }
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} at {}", self.kind.name(), self.source.place(self.root.mark))
+    }
+}
+
+impl Document {
+    /// A problem at a field, or at the nearest thing above it.
+    pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
+        self.source.problem(path.locate(&self.root).0, message)
+    }
+
+    /// The document's name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.root.get("metadata")?.get("name")?.as_str()
+    }
+}
+
+/// Reads all documents of a source.
+#[must_use]
+pub fn read(source: &Arc<Source>) -> (Vec<Document>, Vec<Problem>) {
+    let mut documents = Vec::new();
+    let mut problems = Vec::new();
+    for part in split(&source.text) {
+        match read_part(source, &part) {
+            Ok(Some(document)) => documents.push(document),
+            Ok(None) => {}
+            Err(found) => problems.extend(found),
+        }
+    }
+    (documents, problems)
+}
+
+/// A document's text within its source.
+struct Part<'a> {
+    text: &'a str,
+    /// Lines before it.
+    lines: u64,
+    /// Bytes before it.
+    bytes: usize,
+}
+
+/// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
+/// a mark wherever it stands, even inside a block of text.
+fn split(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut part = Part { text: "", lines: 0, bytes: 0 };
+    let (mut offset, mut lines) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let is_mark = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if is_mark {
+            part.text = &text[part.bytes..offset];
+            parts.push(part);
+            let rest_is_empty = line[3..].trim_start().is_empty() || line[3..].trim_start().starts_with('#');
+            // What follows the mark on its line belongs to the document.
+            let (bytes, lines) = if rest_is_empty { (offset + line.len(), lines + 1) } else { (offset + 3, lines) };
+            part = Part { text: "", lines, bytes };
+        }
+        offset += line.len();
+        lines += 1;
+    }
+    part.text = &text[part.bytes..];
+    parts.push(part);
+    parts
+}
+
+fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, Vec<Problem>> {
+    if is_block_template(part.text) {
+        return read_template(source, part).map(Some);
+    }
+    let Some(root) = parse(source, part)? else { return Ok(None) };
+    if let Some((tag, mark)) = root.first_tag() {
+        return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
+    }
+    let kind = kind_of(source, &root).map_err(|problem| vec![problem])?;
+    let mut document = Document { source: Arc::clone(source), kind, root, template: None };
+    if kind.name() == KindName::ServiceTemplate {
+        // In flow style (JSON) the text is written again without the reconciler's own fields.
+        let mut value = document.root.to_json();
+        if let Value::Object(fields) = &mut value {
+            fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+        }
+        let text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        let lines = vec![document.root.mark.line; text.lines().count()];
+        document.template = Some(TemplateText { text, lines });
+        return Ok(Some(document));
+    }
+    let problems = check(&document);
+    if problems.is_empty() { Ok(Some(document)) } else { Err(problems) }
+}
+
+fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>> {
+    let shift = |mark: Mark| Mark {
+        line: mark.line + part.lines,
+        start: mark.start + part.bytes,
+        end: mark.end + part.bytes,
+        ..mark
+    };
+    match yaml::parse(part.text) {
+        Ok(mut nodes) => Ok((!nodes.is_empty()).then(|| nodes.remove(0)).map(|mut node| {
+            shift_all(&mut node, &shift);
+            node
+        })),
+        Err(error) => {
+            let mark = error.mark.map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
+            Err(vec![source.problem(mark, error.message)])
+        }
+    }
+}
+
+fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
+    node.mark = shift(node.mark);
+    match &mut node.value {
+        yaml::Value::List(items) => items.iter_mut().for_each(|item| shift_all(item, shift)),
+        yaml::Value::Map(entries) => {
+            for (key, value) in entries {
+                key.mark = shift(key.mark);
+                shift_all(value, shift);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn kind_of(source: &Source, root: &Node) -> Result<&'static dyn Kind, Problem> {
+    let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
+    if !matches!(root.value, yaml::Value::Map(_)) {
+        return Err(source.problem(root.mark, "a document is a map with `version`, `kind` and `metadata`"));
+    }
+    let Some(kind) = root.get("kind") else {
+        return Err(source.problem(root.mark, "the document has no `kind`").hint(format!("one of {}", names().join(", "))));
+    };
+    let text = kind.as_str().unwrap_or_default();
+    match kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text) {
+        Some(found) => Ok(found),
+        None => {
+            let problem = source.problem(kind.mark, format!("unknown kind `{text}`"));
+            Err(match nearest(text, names().iter().map(String::as_str)) {
+                Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                None => problem.hint(format!("one of {}", names().join(", "))),
+            })
+        }
+    }
+}
+
+/// The known name that is nearest to what was written, if one is near.
+pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let lower = written.to_lowercase();
+    known
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name.to_owned())
+}
+
+/// Checks a document against the schema of its kind.
+#[must_use]
+pub fn check(document: &Document) -> Vec<Problem> {
+    let value = document.root.to_json();
+    let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
+    let mut problems: Vec<Problem> =
+        validator.iter_errors(&value).flat_map(|error| schema_problems(document, &error)).collect();
+    problems.sort_by(|one, other| one.place.cmp(&other.place));
+    problems.dedup();
+    problems
+}
+
+fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
+    let path = pointer(error.instance_path().as_str(), &document.root);
+    let here = |message: String| document.problem_at(&path, message);
+    let named = |what: &str| if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| {
+                let problem = document.problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
+                let known = known_fields(document.kind, &path);
+                match nearest(name, known.iter().map(String::as_str)) {
+                    Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+                    None if known.is_empty() => problem,
+                    None => problem.hint(format!("known are {}", known.join(", "))),
+                }
+            })
+            .collect(),
+        ValidationErrorKind::Required { property } => {
+            vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
+        }
+        ValidationErrorKind::Type { kind } => {
+            let wanted = match kind {
+                TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
+                TypeKind::Multiple(kinds) => {
+                    let names: Vec<_> =
+                        kinds.iter().map(|kind| kind.to_string()).filter(|name| name != "null").map(|name| type_name(&name).to_owned()).collect();
+                    names.join(" or ")
+                }
+            };
+            let problem = here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
+            let is_scalar = matches!(&**error.instance(), Value::Bool(_) | Value::Number(_));
+            vec![if wanted == "text" && is_scalar { problem.hint("put it in quotes") } else { problem }]
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<_> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let written = error.instance().as_str().map_or_else(|| error.instance().to_string(), str::to_owned);
+            let problem = here(format!("`{path}` cannot be `{written}`"));
+            vec![match nearest(&written, options.iter().copied()) {
+                Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                None => problem.hint(format!("one of {}", options.join(", "))),
+            }]
+        }
+        ValidationErrorKind::MinLength { .. } => vec![here(format!("`{path}` is empty"))],
+        ValidationErrorKind::MaxLength { limit } => vec![here(format!("`{path}` is longer than {limit} characters"))],
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let what = description(document.kind, &path).unwrap_or_else(|| "what is allowed here".to_owned());
+            vec![here(format!("`{path}` is not {what}"))]
+        }
+        _ => vec![here(format!("`{path}`: {}", error.masked()))],
+    }
+}
+
+fn type_name(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "object" => "a map",
+        "array" => "a list",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        other => other,
+    }
+}
+
+fn described(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// A JSON pointer as a path; whether a step is an index depends on the document.
+fn pointer(pointer: &str, root: &Node) -> FieldPath {
+    let mut path = FieldPath::default();
+    let mut node = Some(root);
+    for step in pointer.split('/').skip(1) {
+        let name = step.replace("~1", "/").replace("~0", "~");
+        let step = match (node.map(|node| &node.value), name.parse::<usize>()) {
+            (Some(yaml::Value::List(items)), Ok(index)) => {
+                node = items.get(index);
+                Step::Index(index)
+            }
+            _ => {
+                node = node.and_then(|node| node.get(&name));
+                Step::Field(name)
+            }
+        };
+        path = path.join(step);
+    }
+    path
+}
+
+fn schema_at(kind: &dyn Kind, path: &FieldPath) -> Value {
+    let root = schema::inlined(kind);
+    path.0
+        .iter()
+        .try_fold(&root, |schema, step| match step {
+            Step::Field(name) => schema
+                .pointer("/properties")
+                .and_then(|properties| properties.get(name))
+                .or_else(|| schema.get("additionalProperties")),
+            Step::Index(_) | Step::Item { .. } => schema.get("items"),
+        })
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {
+    match schema_at(kind, path).get("properties") {
+        Some(Value::Object(properties)) => properties.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn description(kind: &dyn Kind, path: &FieldPath) -> Option<String> {
+    schema_at(kind, path).get("description")?.as_str().map(|text| text.trim_end_matches('.').to_owned())
+}
+
+/// Whether a part is a service template in block style. It is recognized without being
+/// parsed, because placeholders and statements may keep it from being YAML.
+fn is_block_template(text: &str) -> bool {
+    text.lines().any(|line| {
+        line.strip_prefix("kind:").is_some_and(|rest| {
+            rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']) == "ServiceTemplate"
+        })
+    })
+}
+
+/// Takes the reconciler's own fields off the text of a template.
+fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<Problem>> {
+    let mut template = TemplateText { text: String::new(), lines: Vec::new() };
+    let mut own = String::new();
+    // Comments and empty lines after a field may belong to the next one.
+    let mut pending: Vec<(u64, &str)> = Vec::new();
+    let mut in_own = false;
+    for (index, line) in part.text.split_inclusive('\n').enumerate() {
+        let number = part.lines + index as u64 + 1;
+        let starts_field = !line.starts_with(char::is_whitespace) && !line.starts_with(['#', '-']) && !line.trim().is_empty();
+        if starts_field {
+            in_own = OWN_FIELDS.iter().any(|field| {
+                line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with(':'))
+            });
+        }
+        if in_own {
+            let is_loose = line.trim().is_empty() || line.starts_with('#');
+            if is_loose {
+                pending.push((number, line));
+            } else {
+                pending.clear();
+                own.push_str(line);
+                continue;
+            }
+        } else {
+            for (number, line) in pending.drain(..).chain([(number, line)]) {
+                template.text.push_str(line);
+                template.lines.push(number);
+            }
+        }
+        own.push('\n');
+    }
+    for (number, line) in pending {
+        template.text.push_str(line);
+        template.lines.push(number);
+    }
+    let own_part = Part { text: &own, lines: part.lines, bytes: part.bytes };
+    let root = parse(source, &own_part)?.unwrap_or(Node {
+        value: yaml::Value::Map(Vec::new()),
+        tag: None,
+        mark: Mark { line: part.lines + 1, column: 1, ..Mark::default() },
+    });
+    let kind = KindName::ServiceTemplate.kind();
+    let document = Document { source: Arc::clone(source), kind, root, template: Some(template) };
+    // Only these fields are checked now; the rest is checked once it is rendered.
+    let problems: Vec<_> = check(&document).into_iter().filter(|problem| !problem.message.starts_with("missing field")).collect();
+    if problems.is_empty() { Ok(document) } else { Err(problems) }
+}

@@ -1,0 +1,407 @@
+//! A template with values becomes a service, and brings what installers would set up with
+//! it: a mailbox, a route, scheduled tasks. The rules are those that the platform's own
+//! installers follow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::document::{Document, nearest};
+use super::set::{Found, Origin};
+use super::template::{self, TemplateError, Values};
+use super::yaml;
+use crate::api::specs::service::{Annotations, ServiceSpec};
+use crate::api::specs::template::{ServiceTemplateSpec, ServiceTemplateVariable, VariableType};
+use crate::error::{Place, Problem};
+use crate::kinds::document::Lifecycle;
+use crate::kinds::path::FieldPath;
+use crate::kinds::service::{fields_of, placements};
+use crate::kinds::{Declared, Key, KindName};
+
+/// A template of the set.
+pub struct Template {
+    /// Where it stands.
+    pub document: Arc<Document>,
+    /// What it is when it is rendered with no values.
+    pub spec: ServiceTemplateSpec,
+}
+
+impl Template {
+    /// The place of the template.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.document.source.place(self.document.root.mark)
+    }
+}
+
+/// A template that is to become services.
+pub struct Placement<'a> {
+    /// The document that places it.
+    document: &'a Arc<Document>,
+    /// The document of the template; the same when a template places itself.
+    template: &'a Arc<Document>,
+}
+
+impl<'a> Placement<'a> {
+    /// Whether a template document places itself.
+    #[must_use]
+    pub fn is_placed(document: &Document) -> bool {
+        document.template.is_some() && ["values", "room", "rooms"].iter().any(|field| document.root.get(field).is_some())
+    }
+
+    /// The placement that a document asks for, if it asks for one.
+    #[must_use]
+    pub fn of(
+        document: &'a Arc<Document>,
+        templates: &'a BTreeMap<String, Template>,
+    ) -> Option<Result<Self, Vec<Problem>>> {
+        if document.template.is_some() {
+            return Self::is_placed(document).then_some(Ok(Self { document, template: document }));
+        }
+        let name = document.root.get("template").filter(|_| document.kind.name() == KindName::Service)?.as_str()?;
+        let path = FieldPath::of(&["template"]);
+        for field in ["container", "external", "agents", "ports"] {
+            if document.root.get(field).is_some() {
+                let message = format!("a service made from a template has no `{field}` of its own");
+                return Some(Err(vec![document.problem_at(&FieldPath::of(&[field]), message)]));
+            }
+        }
+        Some(match templates.get(name) {
+            Some(template) => Ok(Self { document, template: &template.document }),
+            None => {
+                let problem = document.problem_at(&path, format!("the set has no ServiceTemplate `{name}`"));
+                Err(vec![match nearest(name, templates.keys().map(String::as_str)) {
+                    Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                    None => problem.hint("give the file or folder of the template with -f too"),
+                }])
+            }
+        })
+    }
+}
+
+/// The problem of a template that cannot be rendered, at its line in the manifest.
+#[must_use]
+pub fn render_problem(document: &Document, error: &TemplateError) -> Problem {
+    let text = document.template.as_ref();
+    match (error.line, text) {
+        (Some(line), Some(text)) if !error.in_rendered || is_line_for_line(&text.text) => {
+            document.source.problem(text.mark(line, error.column.unwrap_or(1)), error.message.clone())
+        }
+        (Some(line), Some(text)) => document
+            .source
+            .problem(text.mark(1, 1), format!("line {line} of the rendered template: {}", error.message)),
+        (None, Some(text)) => document.source.problem(text.mark(1, 1), error.message.clone()),
+        (_, None) => Problem::new(error.message.clone()),
+    }
+}
+
+/// Whether a template's lines are those of what it is rendered to.
+fn is_line_for_line(text: &str) -> bool {
+    !text.contains("{%") && !text.contains("{#")
+}
+
+/// Renders the template, checks the values, and yields the services and what they imply.
+///
+/// # Errors
+///
+/// What is wrong with the values or the template, each at its line.
+pub(super) fn place(placement: &Placement<'_>, notes: &mut Vec<String>) -> Result<Vec<Found>, Vec<Problem>> {
+    let document = placement.document;
+    let Some(text) = &placement.template.template else { return Ok(Vec::new()) };
+    let values = values(document);
+    let spec = template::render(&text.text, &values)
+        .map_err(|error| vec![render_problem(placement.template, &error)])?;
+    let problems = check_values(document, &spec, &values);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let variables = spec.variables.clone().unwrap_or_default();
+    let text_field = |name: &str| document.root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
+    let rooms = document.root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
+    let rooms = placements(text_field("room"), rooms).map_err(|fault| vec![document.problem_at(&fault.path, fault.message)])?;
+    let lifecycle: Lifecycle = document
+        .root
+        .get("lifecycle")
+        .and_then(|node| serde_json::from_value(node.to_json()).ok())
+        .unwrap_or_else(Lifecycle::standard);
+    let service = named_service(placement, spec)?;
+    let needles: Vec<&str> = variables
+        .iter()
+        .filter(|variable| variable.obscure)
+        .filter_map(|variable| values.get(&variable.name).map(String::as_str))
+        .collect();
+    let mut fields = fields_of(&service);
+    fields.seal_texts_with(&needles);
+    let mut found = Vec::new();
+    for room in rooms {
+        let installation = Installation { document, service: &service, room: room.as_deref(), project: text_field("project"), lifecycle: &lifecycle };
+        if lifecycle.derive {
+            found.extend(installation.derive(&variables, &values, notes)?);
+        }
+        found.push(Found {
+            declared: Declared {
+                project: text_field("project"),
+                room: room.clone(),
+                name: service.metadata.name.clone(),
+                fields: fields.clone(),
+                lifecycle: lifecycle.clone(),
+            },
+            kind: KindName::Service,
+            origin: Origin { document: Arc::clone(document), derived_from: None },
+        });
+    }
+    Ok(found)
+}
+
+/// The service; a `Service` document gives it its own name, description and annotations.
+fn named_service(placement: &Placement<'_>, spec: ServiceTemplateSpec) -> Result<ServiceSpec, Vec<Problem>> {
+    let document = placement.document;
+    let mut service =
+        spec.into_service().map_err(|message| vec![document.problem_at(&FieldPath::of(&["template"]), message)])?;
+    if document.template.is_none() {
+        let own = document.root.get("metadata");
+        let text = |name: &str| own.and_then(|own| own.get(name)).and_then(yaml::Node::as_str).map(str::to_owned);
+        if let Some(name) = text("name") {
+            service.metadata.name = name;
+        }
+        for (field, name) in [
+            (&mut service.metadata.description, "description"),
+            (&mut service.metadata.repo, "repo"),
+            (&mut service.metadata.icon, "icon"),
+        ] {
+            if let Some(text) = text(name) {
+                *field = Some(text);
+            }
+        }
+        let annotations = own.and_then(|own| own.get("annotations")).map(yaml::Node::to_json);
+        if let Some(Ok(own)) = annotations.map(serde_json::from_value::<Annotations>) {
+            service.metadata.annotations.get_or_insert_default().extend(own);
+        }
+    }
+    if service.container.is_some() == service.external.is_some() {
+        let problem = "a placed template has exactly one of `container` and `external`";
+        return Err(vec![placement.template.source.problem(placement.template.root.mark, problem)]);
+    }
+    Ok(service)
+}
+
+fn values(document: &Document) -> Values {
+    match document.root.get("values").map(|node| &node.value) {
+        Some(yaml::Value::Map(entries)) => entries
+            .iter()
+            .filter_map(|(key, node)| Some((key.text.clone(), node.as_str()?.to_owned())))
+            .collect(),
+        _ => Values::new(),
+    }
+}
+
+fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values) -> Vec<Problem> {
+    let variables = spec.variables.as_deref().unwrap_or_default();
+    let mut problems = Vec::new();
+    let at = |path: &FieldPath, message: String| document.problem_at(path, message);
+    let root = FieldPath::of(&["values"]);
+    for variable in variables {
+        match values.get(&variable.name) {
+            None if variable.optional => {}
+            None => {
+                let problem = at(&root, format!("the value `{}` is missing", variable.name));
+                problems.push(match variable.description.as_deref().or(variable.title.as_deref()) {
+                    Some(description) => problem.hint(description.to_owned()),
+                    None => problem,
+                });
+            }
+            Some(value) => {
+                let allowed = variable.allowed.as_deref().unwrap_or_default();
+                let is_left_out = variable.optional && value.is_empty();
+                if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
+                    let shown = if variable.obscure { "what is given" } else { value };
+                    problems.push(
+                        at(&root.field(&variable.name), format!("`{}` cannot be `{shown}`", variable.name))
+                            .hint(format!("one of {}", allowed.join(", "))),
+                    );
+                }
+            }
+        }
+    }
+    for name in values.keys().filter(|name| !variables.iter().any(|variable| variable.name == **name)) {
+        let problem = at(&root.field(name), format!("the template has no variable `{name}`"));
+        let known = variables.iter().map(|variable| variable.name.as_str());
+        problems.push(match nearest(name, known.clone()) {
+            Some(name) => problem.hint(format!("did you mean `{name}`?")),
+            None if variables.is_empty() => problem,
+            None => problem.hint(format!("known are {}", known.collect::<Vec<_>>().join(", "))),
+        });
+    }
+    problems
+}
+
+/// One service in one room, as an installer sees it.
+struct Installation<'a> {
+    document: &'a Arc<Document>,
+    service: &'a ServiceSpec,
+    room: Option<&'a str>,
+    project: Option<String>,
+    lifecycle: &'a Lifecycle,
+}
+
+impl Installation<'_> {
+    /// The mailbox, routes and tasks that come with the service.
+    fn derive(
+        &self,
+        variables: &[ServiceTemplateVariable],
+        values: &Values,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Found>, Vec<Problem>> {
+        let given = |wanted: VariableType| {
+            variables
+                .iter()
+                .filter(move |variable| variable.variable_type == Some(wanted))
+                .filter_map(|variable| Some((variable, values.get(&variable.name)?)))
+                .filter(|(_, value)| !value.trim().is_empty())
+        };
+        let mut found = Vec::new();
+        // An agent has one mailbox: of several addresses the last one counts.
+        let email = given(VariableType::Email).last();
+        let routes: Vec<_> = given(VariableType::Route).collect();
+        let tasks = self.tasks(notes)?;
+        let Some(room) = self.room else {
+            if email.is_some() || !routes.is_empty() || !tasks.is_empty() {
+                notes.push(format!(
+                    "{} runs in every room, so the mailboxes, routes and tasks that its template asks for are left out",
+                    self.key()
+                ));
+            }
+            return Ok(found);
+        };
+        if let Some((variable, address)) = email {
+            let public = match variable.annotations.as_ref().and_then(|map| map.get("meshagent.email.privacy")).map(String::as_str) {
+                Some("public") => true,
+                None | Some("private") => false,
+                Some(other) => {
+                    return Err(vec![self.problem(
+                        &variable.name,
+                        format!("the variable's annotation `meshagent.email.privacy` is `{other}`, not `public` or `private`"),
+                    )]);
+                }
+            };
+            let document = json!({"room": room, "queue": address, "public": public, "metadata": self.metadata(address)});
+            found.push(self.found(KindName::Mailbox, document, &format!("variable `{}`", variable.name))?);
+        }
+        for (variable, domain) in routes {
+            let port = variable.annotations.as_ref().and_then(|map| map.get("meshagent.route.port"));
+            let Some(port) = port else {
+                return Err(vec![self.problem(&variable.name, "the variable lacks the annotation `meshagent.route.port`".to_owned())]);
+            };
+            let document = json!({"room": room, "port": port, "metadata": self.metadata(domain)});
+            found.push(self.found(KindName::Route, document, &format!("variable `{}`", variable.name))?);
+        }
+        for (task, reason) in tasks {
+            found.push(self.found(KindName::ScheduledTask, task, &reason)?);
+        }
+        Ok(found)
+    }
+
+    fn key(&self) -> Key {
+        Key {
+            kind: KindName::Service,
+            project: self.project.clone().unwrap_or_default(),
+            room: self.room.map(str::to_owned),
+            name: self.service.metadata.name.clone(),
+        }
+    }
+
+    fn problem(&self, variable: &str, message: String) -> Problem {
+        self.document.problem_at(&FieldPath::of(&["values", variable]), message)
+    }
+
+    /// What derived objects are called, with the service's logical id, by which installers
+    /// find them again.
+    fn metadata(&self, name: &str) -> Value {
+        let id = self.service.metadata.annotations.as_ref().and_then(|map| map.get("meshagent.service.id"));
+        match id {
+            Some(id) => json!({"name": name, "annotations": {"meshagent.service.id": id}}),
+            None => json!({"name": name}),
+        }
+    }
+
+    fn found(&self, kind: KindName, document: Value, reason: &str) -> Result<Found, Vec<Problem>> {
+        let mut document = document;
+        document["version"] = "v1".into();
+        document["kind"] = kind.to_string().into();
+        let origin = format!("{reason} of {}", self.key());
+        let declared = kind.kind().declare(document).map_err(|fault| {
+            vec![self.document.problem_at(&FieldPath::of(&["values"]), format!("{origin}: {}", fault.message))]
+        })?;
+        let lifecycle = Lifecycle { derive: true, ignore: Vec::new(), ..self.lifecycle.clone() };
+        declared
+            .into_iter()
+            .next()
+            .map(|declared| Found {
+                declared: Declared { project: self.project.clone(), lifecycle, ..declared },
+                kind,
+                origin: Origin { document: Arc::clone(self.document), derived_from: Some(origin.clone()) },
+            })
+            .ok_or_else(|| vec![Problem::new(format!("{origin} declares nothing"))])
+    }
+
+    /// The scheduled tasks that agents ask for in `meshagent.agent.schedule`.
+    fn tasks(&self, notes: &mut Vec<String>) -> Result<Vec<(Value, String)>, Vec<Problem>> {
+        const ANNOTATION: &str = "meshagent.agent.schedule";
+        let mut tasks: Vec<(Value, String)> = Vec::new();
+        for agent in self.service.agents.as_deref().unwrap_or_default() {
+            let Some(text) = agent.annotations.as_ref().and_then(|map| map.get(ANNOTATION)) else { continue };
+            let reason = format!("annotation `{ANNOTATION}` of agent `{}`", agent.name);
+            let wrong = |what: &str| vec![self.document.problem_at(&FieldPath::of(&["template"]), format!("{reason}: {what}"))];
+            let parsed: Value = serde_json::from_str(text).map_err(|error| wrong(&format!("not JSON: {error}")))?;
+            let entries = match parsed {
+                Value::Array(entries) => entries,
+                entry => vec![entry],
+            };
+            for entry in entries {
+                let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+                let Some(queue) = text("queue") else {
+                    notes.push(format!("{}: {reason} names no queue, so no task follows from it", self.key()));
+                    continue;
+                };
+                let schedule = text("schedule").ok_or_else(|| wrong("`schedule` is missing"))?;
+                let name = text("name").unwrap_or(queue);
+                let payload = entry.get("payload").cloned().filter(|payload| !payload.is_null()).unwrap_or_else(|| json!({}));
+                if !payload.is_object() {
+                    return Err(wrong("`payload` is not a map"));
+                }
+                let base = slug(&[self.room.unwrap_or_default(), &self.service.metadata.name, name]);
+                let taken = tasks.iter().filter(|(task, _)| task["base"] == base.as_str()).count();
+                let id = if taken == 0 { base.clone() } else { format!("{base}-{}", taken + 1) };
+                let mut metadata = self.metadata(&id);
+                metadata["annotations"]["meshagent.agent.name"] = agent.name.clone().into();
+                metadata["annotations"]["meshagent.agent.task.name"] = name.into();
+                let task = json!({
+                    "base": base, "metadata": metadata, "room": self.room.unwrap_or_default(), "queue": queue,
+                    "schedule": schedule, "payload": payload,
+                });
+                tasks.push((task, reason.clone()));
+            }
+        }
+        for (task, _) in &mut tasks {
+            if let Value::Object(fields) = task {
+                fields.shift_remove("base");
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+/// Words joined into an id: lower-case letters, digits and single dashes.
+fn slug(words: &[&str]) -> String {
+    let text = words.join("-").to_lowercase();
+    let mut slug = String::new();
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}

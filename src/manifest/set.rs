@@ -1,0 +1,234 @@
+//! Documents become a set: the objects that they declare together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::document::{self, Document};
+use super::placement::{self, Placement, Template};
+use super::source;
+use super::values::FileValues;
+use super::yaml::Mark;
+use crate::error::{Place, Problem};
+use crate::kinds::document::{Lifecycle, OnDelete};
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Declared, Key, KindName};
+
+/// Where an object comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The document that declares it.
+    pub document: Arc<Document>,
+    /// What a placed template made it from, such as ``variable `email` of Service/mail@lobby``.
+    pub derived_from: Option<String>,
+}
+
+impl Origin {
+    /// The place of the document.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let mark = match self.document.root.entry("metadata") {
+            Some((key, _)) => key.mark,
+            None => self.document.root.mark,
+        };
+        self.document.source.place(mark)
+    }
+
+    /// The place of a field, when it is written in the document.
+    #[must_use]
+    pub fn place_of(&self, path: &FieldPath) -> Option<Place> {
+        if self.derived_from.is_some() || self.document.template.is_some() {
+            return None;
+        }
+        let (mark, found) = path.locate(&self.document.root);
+        found.then(|| self.document.source.place(mark))
+    }
+}
+
+/// One object that the set wants.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// What it is.
+    pub key: Key,
+    /// Its fields.
+    pub fields: Tree,
+    /// How the reconciler treats it.
+    pub lifecycle: Lifecycle,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Desired {
+    /// Whether it may be deleted once its document is gone.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.lifecycle.delete == OnDelete::Orphan
+    }
+}
+
+/// All objects that the documents of one command declare.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// The objects, in the order of their keys.
+    pub objects: BTreeMap<Key, Desired>,
+    /// What the user should know and need not act on.
+    pub notes: Vec<String>,
+    /// SHA-256 over the rendered texts, in order, as hex.
+    pub digest: String,
+    /// How many documents were read.
+    pub documents: usize,
+}
+
+/// What a set is read from.
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// Files, folders, or `-`.
+    pub paths: Vec<PathBuf>,
+    /// Values for `*.j2` files.
+    pub values: FileValues,
+    /// The project of documents that name none; it goes before a `Project` document of
+    /// the set.
+    pub project: Option<String>,
+    /// The project of documents that name none when the set has not exactly one `Project`
+    /// document.
+    pub fallback_project: Option<String>,
+}
+
+/// Reads a set: every file, every document, every reference between documents.
+///
+/// # Errors
+///
+/// Every problem of every file, in the order of files and lines.
+pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
+    let (sources, mut problems) = source::read(&input.paths, &input.values);
+    let mut documents = Vec::new();
+    let mut digest = Sha256::new();
+    for source in &sources {
+        digest.update(source.text.len().to_be_bytes());
+        digest.update(source.text.as_bytes());
+        let (read, found) = document::read(source);
+        documents.extend(read.into_iter().map(Arc::new));
+        problems.extend(found);
+    }
+    let mut set = Set {
+        digest: digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
+        documents: documents.len(),
+        ..Set::default()
+    };
+    declare_all(&mut set, &documents, input, &mut problems);
+    if problems.is_empty() {
+        return Ok(set);
+    }
+    problems.sort_by(|one, other| one.place.cmp(&other.place));
+    Err(problems)
+}
+
+/// One declared object with where it comes from, before its project is known.
+pub(super) struct Found {
+    pub declared: Declared,
+    pub kind: KindName,
+    pub origin: Origin,
+}
+
+fn declare_all(set: &mut Set, documents: &[Arc<Document>], input: &Input, problems: &mut Vec<Problem>) {
+    let templates = templates(documents, problems);
+    let mut found = Vec::new();
+    for document in documents {
+        if let Some(placement) = Placement::of(document, &templates) {
+            match placement.and_then(|placement| placement::place(&placement, &mut set.notes)) {
+                Ok(placed) => found.extend(placed),
+                Err(faults) => problems.extend(faults),
+            }
+            continue;
+        }
+        match document.kind.declare(document.root.to_json()) {
+            Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
+                declared,
+                kind: document.kind.name(),
+                origin: Origin { document: Arc::clone(document), derived_from: None },
+            })),
+            Err(fault) => {
+                let problem = document.problem_at(&fault.path, fault.message);
+                problems.push(Problem { hint: fault.hint, ..problem });
+            }
+        }
+    }
+    let projects: Vec<_> = found.iter().filter(|found| found.kind == KindName::Project).collect();
+    let only_project = match projects.as_slice() {
+        [only] => Some(only.declared.name.clone()),
+        _ => None,
+    };
+    let default_project = input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
+    // Explicit documents go before derived ones, so that they win.
+    found.sort_by_key(|found| found.origin.derived_from.is_some());
+    for Found { mut declared, kind, origin } in found {
+        problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
+        let project = match (kind, declared.project.or_else(|| default_project.clone())) {
+            (KindName::Project, _) => declared.name.clone(),
+            (_, Some(project)) => project,
+            (_, None) => {
+                problems.push(origin.document.problem_at(&FieldPath::default(), "the document is of no project").hint(
+                    "write `project: NAME`, add a Project document, give --project-id, or set MESHAGENT_PROJECT_ID",
+                ));
+                continue;
+            }
+        };
+        let key = Key { kind, project, room: declared.room, name: declared.name };
+        let desired = Desired { key: key.clone(), fields: declared.fields, lifecycle: declared.lifecycle, origin };
+        insert(set, key, desired, problems);
+    }
+}
+
+fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>) {
+    let Some(first) = set.objects.get(&key) else {
+        set.objects.insert(key, desired);
+        return;
+    };
+    match (&first.origin.derived_from, &desired.origin.derived_from) {
+        (None, Some(derived)) => {
+            set.notes.push(format!("{key} is declared at {}, so what {derived} implies is left out", first.origin.place()));
+        }
+        (Some(one), Some(other)) => problems.push(
+            desired.origin.document.problem_at(
+                &FieldPath::of(&["values"]),
+                format!("{key} follows from {one} and from {other}"),
+            )
+            .hint("give the placements different values, or turn one off with `lifecycle: {derive: false}`"),
+        ),
+        _ => problems.push(desired.origin.document.problem_at(
+            &FieldPath::of(&["metadata", "name"]),
+            format!("{key} is declared twice, first at {}", first.origin.place()),
+        )),
+    }
+}
+
+/// The templates of the set by name. A template that no document places is rendered with
+/// no values, as installers do, so that its mistakes are found too.
+fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> BTreeMap<String, Template> {
+    let mut templates: BTreeMap<String, Template> = BTreeMap::new();
+    for document in documents {
+        let Some(text) = &document.template else { continue };
+        match super::template::render(&text.text, &super::template::Values::new()) {
+            Ok(spec) => {
+                let name = spec.metadata.name.clone();
+                let template = Template { document: Arc::clone(document), spec };
+                if let Some(first) = templates.get(&name) {
+                    let mark = Mark { line: document.root.mark.line, column: 1, ..Mark::default() };
+                    problems.push(document.source.problem(
+                        mark,
+                        format!("ServiceTemplate/{name} is declared twice, first at {}", first.place()),
+                    ));
+                } else {
+                    templates.insert(name, template);
+                }
+            }
+            // Placed by itself, it is rendered with its values and reported then.
+            Err(_) if Placement::is_placed(document) => {}
+            Err(error) => problems.push(placement::render_problem(document, &error)),
+        }
+    }
+    templates
+}

@@ -1,0 +1,267 @@
+//! Which fields of two trees differ, by the rules of their shape.
+
+use serde_json::Value;
+
+use super::FieldChange;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::shape::{Form, Identity, Shape};
+use crate::kinds::tree::{Fingerprinter, Sealed, Tree, same_number};
+
+/// What helps to tell secrets apart that the platform does not give back.
+#[derive(Clone, Copy)]
+pub struct Memory<'a> {
+    /// Makes fingerprints as the inventory did.
+    pub fingerprinter: &'a Fingerprinter,
+    /// What was last applied.
+    pub applied: Option<&'a Value>,
+}
+
+/// The fields in which `new` differs from `old`, in the order of `new`.
+#[must_use]
+pub fn changes(shape: &Shape, old: Option<&Tree>, new: Option<&Tree>, memory: Memory<'_>) -> Vec<FieldChange> {
+    let mut walk = Walk { memory, changes: Vec::new() };
+    walk.compare(&FieldPath::default(), Some(shape), old, new);
+    walk.changes
+}
+
+/// What was recorded at a path.
+fn recorded_at<'a>(recorded: &'a Value, path: &FieldPath) -> Option<&'a Value> {
+    path.0.iter().try_fold(recorded, |value, step| match step {
+        Step::Field(name) => value.get(name),
+        Step::Index(index) => value.get(index),
+        Step::Item { field, text } => value.as_array()?.iter().find(|item| match item.get(field) {
+            Some(Value::String(name)) => name == text,
+            Some(other) => other.to_string() == *text,
+            None => false,
+        }),
+    })
+}
+
+/// Whether a platform's answer only says that there is a secret.
+fn is_masked(sealed: &Sealed) -> bool {
+    use secrecy::ExposeSecret;
+    match sealed {
+        Sealed::Masked | Sealed::Source(_) => true,
+        Sealed::Known(text) => {
+            let text = text.expose_secret();
+            text.is_empty() || text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count() >= text.chars().count().div_ceil(2)
+        }
+    }
+}
+
+struct Walk<'a> {
+    memory: Memory<'a>,
+    changes: Vec<FieldChange>,
+}
+
+impl Walk<'_> {
+    fn compare(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+        match (old, new) {
+            (None, None) => {}
+            (Some(Tree::Secret(sealed)), Some(new)) => self.compare_secret(path, Some(sealed), old, new),
+            (_, Some(new @ Tree::Secret(_))) => self.compare_secret(path, None, old, new),
+            (Some(Tree::Map(_)) | None, Some(Tree::Map(_))) | (Some(Tree::Map(_)), None) => {
+                self.compare_maps(path, shape, old, new);
+            }
+            (Some(Tree::List(one)), Some(Tree::List(other))) => self.compare_lists(path, shape, one, other),
+            (Some(Tree::Number(one)), Some(Tree::Number(other))) if same_number(one, other) => {}
+            (Some(one), Some(other)) if one == other => {}
+            _ => self.change(path, shape, old, new),
+        }
+    }
+
+    fn change(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+        // What is absent means its default, so the default is what the reader should see.
+        let default = || shape.and_then(|shape| shape.default.as_ref()).filter(|value| !value.is_null()).map(Tree::from);
+        self.changes.push(FieldChange {
+            path: path.clone(),
+            old: old.cloned().or_else(default),
+            new: new.cloned().or_else(default),
+            place: None,
+        });
+    }
+
+    fn compare_secret(&mut self, path: &FieldPath, sealed: Option<&Sealed>, old: Option<&Tree>, new: &Tree) {
+        let same = match (sealed, old, new) {
+            (Some(sealed), _, _) if is_masked(sealed) => {
+                let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+                recorded == Some(&new.recorded(self.memory.fingerprinter))
+            }
+            (Some(sealed), _, Tree::Secret(wanted)) => sealed == wanted,
+            (Some(Sealed::Known(text)), _, Tree::Text(wanted)) => {
+                use secrecy::ExposeSecret;
+                text.expose_secret() == wanted
+            }
+            // A secret by its value only, such as an obscure value of a template.
+            (None, Some(Tree::Text(text)), Tree::Secret(Sealed::Known(wanted))) => {
+                use secrecy::ExposeSecret;
+                text == wanted.expose_secret()
+            }
+            _ => false,
+        };
+        if !same {
+            let old = old.map(|_| Tree::Secret(sealed.cloned().unwrap_or(Sealed::Masked)));
+            self.changes.push(FieldChange { path: path.clone(), old, new: Some(new.clone().sealed()), place: None });
+        }
+    }
+
+    fn compare_maps(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+        let empty = indexmap::IndexMap::new();
+        let fields = |tree: Option<&Tree>| match tree {
+            Some(Tree::Map(fields)) => fields.clone(),
+            _ => empty.clone(),
+        };
+        let (old_fields, new_fields) = (fields(old), fields(new));
+        // An empty map that comes or goes has no field to show it by.
+        if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
+            return self.change(path, None, old, new);
+        }
+        let names = new_fields.keys().chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
+        for name in names {
+            let step = Step::Field(name.clone());
+            let below = path.join(step.clone());
+            let (old, new) = (old_fields.get(name), new_fields.get(name));
+            let is_partial = shape.is_some_and(|shape| shape.partial);
+            if is_partial && new.is_none() && self.memory.applied.and_then(|applied| recorded_at(applied, &below)).is_none() {
+                continue;
+            }
+            self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
+        }
+    }
+
+    fn compare_lists(&mut self, path: &FieldPath, shape: Option<&Shape>, old: &[Tree], new: &[Tree]) {
+        let positional = Identity::Position;
+        let (items, identity) = match shape.map(|shape| &shape.form) {
+            Some(Form::List { items, identity }) => (Some(items.as_ref()), identity),
+            _ => (None, &positional),
+        };
+        match identity {
+            Identity::Value => {
+                let mut rest: Vec<&Tree> = old.iter().collect();
+                let all_found = new.iter().all(|item| {
+                    rest.iter().position(|candidate| *candidate == item).map(|index| rest.swap_remove(index)).is_some()
+                });
+                if !all_found || !rest.is_empty() {
+                    self.change(path, shape, Some(&Tree::List(old.to_vec())), Some(&Tree::List(new.to_vec())));
+                }
+            }
+            Identity::Field(field) => self.compare_keyed(path, items, field, (old, new)),
+            Identity::Position => {
+                let is_plain = |items: &[Tree]| items.iter().all(|item| !matches!(item, Tree::Map(_) | Tree::List(_)));
+                if is_plain(old) && is_plain(new) && !old.iter().chain(new).any(|item| matches!(item, Tree::Secret(_))) {
+                    let same = old.len() == new.len() && old.iter().zip(new).all(|(one, other)| same_scalar(one, other));
+                    if !same {
+                        self.change(path, shape, Some(&Tree::List(old.to_vec())), Some(&Tree::List(new.to_vec())));
+                    }
+                    return;
+                }
+                for index in 0..old.len().max(new.len()) {
+                    self.compare_item(&path.join(Step::Index(index)), items, old.get(index), new.get(index));
+                }
+            }
+        }
+    }
+
+    /// An item that comes or goes is shown whole.
+    fn compare_item(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+        match (old, new) {
+            (Some(_), Some(_)) => self.compare(path, shape, old, new),
+            _ => self.change(path, None, old, new),
+        }
+    }
+
+    /// Items with the same text in `field` belong together; of several with the same text,
+    /// equal ones first, then the rest in order.
+    fn compare_keyed(&mut self, path: &FieldPath, shape: Option<&Shape>, field: &str, lists: (&[Tree], &[Tree])) {
+        // An absent field means its default, such as `*` for a port's number.
+        let default = shape
+            .and_then(|shape| shape.child(&Step::Field(field.to_owned())))
+            .and_then(|shape| shape.default.as_ref())
+            .map(Tree::from)
+            .and_then(|tree| tree.scalar());
+        let text = |item: &Tree| item.get(field).and_then(Tree::scalar).or_else(|| default.clone()).unwrap_or_default();
+        let mut rest: Vec<(String, &Tree)> = lists.0.iter().map(|item| (text(item), item)).collect();
+        let mut unequal = Vec::new();
+        for item in lists.1 {
+            let text = text(item);
+            match rest.iter().position(|(name, candidate)| *name == text && *candidate == item) {
+                Some(index) => drop(rest.remove(index)),
+                None => unequal.push((text, item)),
+            }
+        }
+        for (text, item) in unequal {
+            let below = path.join(Step::Item { field: field.to_owned(), text: text.clone() });
+            let old = rest.iter().position(|(name, _)| *name == text).map(|index| rest.remove(index).1);
+            self.compare_item(&below, shape, old, Some(item));
+        }
+        for (text, item) in rest {
+            let below = path.join(Step::Item { field: field.to_owned(), text });
+            self.compare_item(&below, shape, Some(item), None);
+        }
+    }
+}
+
+fn same_scalar(one: &Tree, other: &Tree) -> bool {
+    match (one, other) {
+        (Tree::Number(one), Tree::Number(other)) => same_number(one, other),
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{KindName, shape::Shape};
+    use serde_json::json;
+
+    fn diff(kind: KindName, old: &Value, new: &Value) -> Vec<String> {
+        let shape: &Shape = kind.kind().shape();
+        let fingerprinter = Fingerprinter::new("k");
+        let memory = Memory { fingerprinter: &fingerprinter, applied: None };
+        changes(shape, Some(&shape.read(old)), Some(&shape.read(new)), memory)
+            .iter()
+            .map(|change| {
+                let show = |tree: &Option<Tree>| tree.as_ref().map_or("-".to_owned(), |tree| tree.redacted().to_string());
+                format!("{}: {} -> {}", change.path, show(&change.old), show(&change.new))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn reordered_lists_and_spelled_out_defaults_are_no_change() {
+        let old = json!({"container": {"image": "x", "private": true, "environment": [{"name": "A", "value": "1", "token": null}, {"name": "B"}], "secrets": ["s", "t"]}, "ports": null, "agents": [{"name": "n", "description": "1"}, {"name": "n", "description": "2"}]});
+        let new = json!({"container": {"image": "x", "environment": [{"name": "B"}, {"name": "A", "value": "1"}], "secrets": ["t", "s"]}, "agents": [{"name": "n", "description": "2"}, {"name": "n", "description": "1"}]});
+        assert_eq!(diff(KindName::Service, &old, &new), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_change_names_its_field_and_shows_defaults() {
+        let old = json!({"container": {"image": "x", "private": false, "environment": [{"name": "A", "value": "1"}]}, "ports": [{"num": 80}]});
+        let new = json!({"container": {"image": "y", "environment": [{"name": "A", "value": "2"}, {"name": "B"}]}, "ports": [{"type": "tcp", "num": 80}], "metadata": {"annotations": {"a.b": "c"}}});
+        insta::assert_snapshot!(diff(KindName::Service, &old, &new).join("\n"));
+    }
+
+    #[test]
+    fn a_scope_that_comes_empty_is_a_change() {
+        let with = |api: Value| json!({"container": {"image": "x", "environment": [{"name": "T", "token": {"identity": "i", "api": api}}]}});
+        assert_eq!(diff(KindName::Service, &with(json!({})), &with(json!({"admin": {}}))).len(), 1);
+        assert_eq!(diff(KindName::Service, &with(json!({"queues": {}})), &with(json!({"queues": {"send": []}}))).len(), 1);
+        assert_eq!(diff(KindName::Service, &with(json!({"queues": {}})), &with(json!({"queues": {"list": true}}))).len(), 0);
+    }
+
+    #[test]
+    fn a_secret_that_the_platform_masks_is_compared_with_what_was_applied() {
+        let shape = KindName::Secret.kind().shape();
+        let fingerprinter = Fingerprinter::new("k");
+        let desired = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("v"))]))]);
+        let observed = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("********"))]))]);
+        let applied = desired.recorded(&fingerprinter);
+        let with = |applied: Option<&Value>, desired: &Tree| {
+            changes(shape, Some(&observed), Some(desired), Memory { fingerprinter: &fingerprinter, applied }).len()
+        };
+        assert_eq!(with(Some(&applied), &desired), 0);
+        assert_eq!(with(None, &desired), 1);
+        let rotated = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("w"))]))]);
+        assert_eq!(with(Some(&applied), &rotated), 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! The plan as people read it in a terminal.
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+
+use super::{Action, FieldChange, Operation, Plan};
+use crate::kinds::tree::Tree;
+
+/// The longest value that is shown on one line, in characters.
+const WIDTH: usize = 100;
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+
+/// The sign and the colour of an operation.
+#[must_use]
+pub fn sign(operation: &Operation) -> (&'static str, Style) {
+    match (operation.action, operation.replaces) {
+        (_, true) => ("±", YELLOW),
+        (Action::Create, _) => ("+", GREEN),
+        (Action::Update, _) => ("~", YELLOW),
+        (Action::Adopt, _) => ("↓", CYAN),
+        (Action::Delete, _) => ("-", RED),
+        (Action::Release, _) => ("○", CYAN),
+    }
+}
+
+/// What is done, as one word.
+#[must_use]
+pub fn verb(operation: &Operation) -> &'static str {
+    match (operation.action, operation.replaces) {
+        (_, true) => "replace",
+        (Action::Create, _) => "create",
+        (Action::Update, _) => "update",
+        (Action::Adopt, _) => "adopt",
+        (Action::Delete, _) => "delete",
+        (Action::Release, _) => "release",
+    }
+}
+
+/// The plan as text with styles, which the printer takes off where they do not belong.
+#[must_use]
+pub fn render(plan: &Plan) -> String {
+    let mut out = String::new();
+    for operation in &plan.operations {
+        // Of a replacement, the half that creates tells it all.
+        if operation.replaces && operation.action == Action::Delete {
+            continue;
+        }
+        let (sign, style) = sign(operation);
+        out += &format!("{style}{sign} {} {}{style:#}", verb(operation), plan.address(&operation.key));
+        let mut remarks = vec![operation.reason.clone()];
+        remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
+        if operation.action == Action::Create && !operation.replaces {
+            remarks.remove(0);
+        }
+        remarks.extend(operation.place.as_ref().map(ToString::to_string));
+        if !remarks.is_empty() {
+            out += &format!("  {DIM}{}{DIM:#}", remarks.join("; "));
+        }
+        out.push('\n');
+        for change in &operation.changes {
+            out += &render_change(operation, change);
+        }
+    }
+    if !plan.is_empty() {
+        out.push('\n');
+    }
+    out += &match plan.is_empty() {
+        true => format!("Nothing to change: {}.\n", count(plan.unchanged, "object is", "objects are")),
+        false => format!("Plan: {}.\n", plan.counts().sentence()),
+    };
+    out
+}
+
+fn count(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {} as declared", if count == 1 { one } else { many })
+}
+
+fn render_change(operation: &Operation, change: &FieldChange) -> String {
+    let place = match (&change.place, &operation.place) {
+        (Some(place), Some(of)) if place.file == of.file && operation.action != Action::Create => {
+            format!("  {DIM}:{}:{}{DIM:#}", place.line, place.column)
+        }
+        _ => String::new(),
+    };
+    let path = &change.path;
+    match (&change.old, &change.new) {
+        (None, Some(new)) => format!("    {GREEN}+{GREEN:#} {path}: {}{place}\n", shown(new)),
+        (Some(old), None) => format!("    {RED}-{RED:#} {path}: {}{place}\n", shown(old)),
+        (Some(old), Some(new)) => {
+            format!("    {YELLOW}~{YELLOW:#} {path}: {} → {}{place}\n", shown(old), shown(new))
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// A value on one line; long texts by their first line and their length.
+#[must_use]
+pub fn shown(tree: &Tree) -> String {
+    match tree {
+        Tree::Secret(_) => "(secret)".to_owned(),
+        Tree::Text(text) if text.lines().count() > 1 => {
+            let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            format!("{} … ({} lines)", quoted(&cut(first)), text.lines().count())
+        }
+        Tree::Text(text) => quoted(&cut(text)),
+        other => cut(&flow(&other.redacted())),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+/// A value in the flow style of YAML, close to JSON but with plain keys.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,114 @@
+//! The plan as a unified difference of YAML documents, one for each object that changes.
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use super::{Action, Operation, Plan};
+use crate::kinds::OWNER_ANNOTATION;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+
+/// The differences, with styles, which the printer takes off where they do not belong.
+#[must_use]
+pub fn render(plan: &Plan) -> String {
+    plan.operations
+        .iter()
+        .filter(|operation| !(operation.replaces && operation.action == Action::Delete))
+        .map(|operation| render_operation(plan, operation))
+        .collect()
+}
+
+fn render_operation(plan: &Plan, operation: &Operation) -> String {
+    let address = plan.address(&operation.key);
+    let (old, new) = sides(operation);
+    let (old, new) = (yaml(&old), yaml(&new));
+    let name = |text: &str, side: &str| if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") };
+    let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
+    let mut out = format!("{bold}--- {}\n+++ {}{bold:#}\n", name(&old, "platform"), name(&new, "manifest"));
+    let diff = TextDiff::from_lines(&old, &new);
+    for group in diff.grouped_ops(3) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+        let range = |start: usize, end: usize| match end - start {
+            0 => format!("{start},0"),
+            length => format!("{},{length}", start + 1),
+        };
+        let header = format!(
+            "@@ -{} +{} @@",
+            range(first.old_range().start, last.old_range().end),
+            range(first.new_range().start, last.new_range().end)
+        );
+        out += &format!("{cyan}{header}{cyan:#}\n");
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let (sign, style) = match change.tag() {
+                ChangeTag::Delete => ('-', AnsiColor::Red.on_default()),
+                ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
+                ChangeTag::Equal => (' ', Style::new()),
+            };
+            out += &format!("{style}{sign}{}{style:#}\n", change.value().trim_end_matches('\n'));
+        }
+    }
+    out
+}
+
+/// What is on the platform, and what will be; secrets that change are told apart.
+fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
+    let mut old = operation.work.observed.as_ref().map(|observed| observed.fields.clone());
+    let mut new = match operation.action {
+        Action::Delete => None,
+        Action::Release => old.clone(),
+        _ => operation.work.fields.clone(),
+    };
+    if operation.replaces {
+        // The half that creates has observed nothing; the changes hold what was there.
+        old = new.clone();
+    }
+    let annotation = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+    for change in &operation.changes {
+        let is_secret = matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
+        if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
+            *leaf = Tree::text("(secret, changed)");
+        }
+        if change.path == annotation {
+            place(old.as_mut(), &annotation, change.old.as_ref());
+            place(new.as_mut(), &annotation, change.new.as_ref());
+        } else if operation.replaces {
+            place(old.as_mut(), &change.path, change.old.as_ref());
+        }
+    }
+    (old, new)
+}
+
+fn place(tree: Option<&mut Tree>, path: &FieldPath, value: Option<&Tree>) {
+    let Some(tree) = tree else { return };
+    let Some((crate::kinds::path::Step::Field(last), parents)) = path.0.split_last() else { return };
+    let mut node = tree;
+    for step in parents {
+        let crate::kinds::path::Step::Field(name) = step else { return };
+        let Tree::Map(fields) = node else { return };
+        node = fields.entry(name.clone()).or_insert_with(|| Tree::map([]));
+    }
+    match (node, value) {
+        (Tree::Map(fields), Some(value)) => {
+            fields.insert(last.clone(), value.clone());
+        }
+        (Tree::Map(fields), None) => {
+            fields.shift_remove(last);
+        }
+        _ => {}
+    }
+}
+
+fn yaml(tree: &Option<Tree>) -> String {
+    let Some(tree) = tree else { return String::new() };
+    match tree.redacted() {
+        Value::Object(fields) if fields.is_empty() => "{}\n".to_owned(),
+        value => to_yaml(&value),
+    }
+}
+
+/// A value as block-style YAML, with keys in the order of the value.
+#[must_use]
+pub fn to_yaml(value: &Value) -> String {
+    serde_yaml::to_string(value).unwrap_or_else(|_| value.to_string())
+}
