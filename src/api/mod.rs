@@ -2,5 +2,6 @@
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
 pub mod client;
+pub mod python_json;
 pub mod request;
 pub mod specs;

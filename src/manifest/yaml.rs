@@ -122,11 +122,17 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     };
     let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options)
         .map_err(|error| yaml_error(&error))?;
-    documents
+    let mut documents = documents
         .into_iter()
         .map(Node::try_from)
         .filter(|node| !matches!(node, Ok(Node { value: Value::Null, tag: None, .. })))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    if !text.ends_with('\n')
+        && let Some(last) = documents.last_mut()
+    {
+        last.end_without_line_feed(text);
+    }
+    Ok(documents)
 }
 
 /// The library's message without its place, which is told apart, and in our own words
@@ -253,6 +259,34 @@ impl TryFrom<Raw> for Node {
 }
 
 impl Node {
+    /// A block scalar at the end of a text that has no line feed there has none either;
+    /// the library adds one.
+    fn end_without_line_feed(&mut self, text: &str) {
+        match &mut self.value {
+            Value::List(items) => {
+                if let Some(last) = items.last_mut() {
+                    last.end_without_line_feed(text);
+                }
+            }
+            Value::Map(entries) => {
+                if let Some((_, last)) = entries.last_mut() {
+                    last.end_without_line_feed(text);
+                }
+            }
+            Value::String(scalar) if scalar.ends_with('\n') => {
+                let line = text.lines().last().unwrap_or_default().trim_start();
+                let written = text.get(self.mark.start..).unwrap_or_default();
+                let written = written.trim_start_matches(|next| !"|>\"'".contains(next));
+                let block = written.starts_with(['|', '>']);
+                let ended = scalar.trim_end_matches('\n').ends_with(line);
+                if block && ended && scalar.matches('\n').count() > 0 && !scalar.ends_with("\n\n") {
+                    scalar.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The value without its places; a tag is dropped.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -322,6 +356,21 @@ mod tests {
         let error = parse(text).unwrap_err();
         let mark = error.mark.unwrap_or_default();
         format!("{}:{}: {}", mark.line, mark.column, error.message)
+    }
+
+    #[test]
+    fn a_block_scalar_ends_as_its_text_ends() {
+        for (text, expected) in [
+            ("a: |\n  b\n  c", "b\nc"),
+            ("a: |\n  b\n  c\n", "b\nc\n"),
+            ("a: |+\n  b\n\n", "b\n\n"),
+            ("a: |-\n  b", "b"),
+            ("a: >\n  b\n  c", "b c"),
+            ("a: \"b\\n\"", "b\n"),
+            ("a: 'b\n\n  c'", "b\nc"),
+        ] {
+            assert_eq!(json(text)["a"], expected, "{text:?}");
+        }
     }
 
     #[test]
