@@ -274,12 +274,14 @@ impl Node {
                 }
             }
             Value::String(scalar) if scalar.ends_with('\n') => {
-                let line = text.lines().last().unwrap_or_default().trim_start();
-                let written = text.get(self.mark.start..).unwrap_or_default();
-                let written = written.trim_start_matches(|next| !"|>\"'".contains(next));
-                let block = written.starts_with(['|', '>']);
-                let ended = scalar.trim_end_matches('\n').ends_with(line);
-                if block && ended && scalar.matches('\n').count() > 0 && !scalar.ends_with("\n\n") {
+                // The place of a block scalar is its header or the start of its text.
+                let from = text.get(self.mark.start..).unwrap_or_default();
+                let before = text.get(..self.mark.start).unwrap_or_default().trim_end();
+                let header = before.lines().last().unwrap_or_default();
+                let header = header.split(" #").next().unwrap_or_default().trim_end();
+                let header = header.trim_end_matches(|next: char| "+123456789".contains(next));
+                let block = from.starts_with(['|', '>']) || header.ends_with(['|', '>']);
+                if block {
                     scalar.pop();
                 }
             }
@@ -368,6 +370,8 @@ mod tests {
             ("a: >\n  b\n  c", "b c"),
             ("a: \"b\\n\"", "b\n"),
             ("a: 'b\n\n  c'", "b\nc"),
+            ("b: [x]\na: |2 # note\n    b: |\n     c", "  b: |\n   c"),
+            ("a: |+\n  b", "b"),
         ] {
             assert_eq!(json(text)["a"], expected, "{text:?}");
         }
