@@ -135,6 +135,12 @@ impl Error {
         Self { problems, ..Self::usage(message) }
     }
 
+    /// A guard refused for these reasons; nothing was written.
+    #[must_use]
+    pub fn refused(problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Class::Refused, "refused, so nothing was written") }
+    }
+
     /// The same, with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

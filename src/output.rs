@@ -32,7 +32,8 @@ pub fn data(text: &str) {
 ///
 /// A value that cannot be written as JSON.
 pub fn json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed("failed to write JSON").because(error))?;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::failed("failed to write JSON").because(error))?;
     data(&(text + "\n"));
     Ok(())
 }
@@ -77,7 +78,8 @@ fn render_hint(hint: &str) -> String {
 /// A problem with its place, the line of the source, and a hint.
 #[must_use]
 pub fn render_problem(problem: &Problem) -> String {
-    let (bold, dim, red) = (Style::new().bold(), Style::new().dimmed(), AnsiColor::Red.on_default());
+    let (bold, dim, red) =
+        (Style::new().bold(), Style::new().dimmed(), AnsiColor::Red.on_default());
     let mut out = match &problem.place {
         Some(place) => format!("{bold}{place}:{bold:#} {}", problem.message),
         None => problem.message.clone(),
@@ -86,7 +88,8 @@ pub fn render_problem(problem: &Problem) -> String {
         let number = place.line.to_string();
         let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
         // Tabs stay tabs, so that the mark stands below its column.
-        let indent: String = line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String =
+            line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let shown: String = line.chars().take(160).collect();
         out += &format!("\n  {dim}{number} |{dim:#} {shown}");
         if column < 160 {

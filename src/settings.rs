@@ -87,9 +87,17 @@ impl PlatformArgs {
             return self.connect_embedded(data).await;
         }
         let file = project_file()?;
-        let url = self.api_url.clone().or_else(|| variable("MESHAGENT_API_URL")).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let url = self
+            .api_url
+            .clone()
+            .or_else(|| variable("MESHAGENT_API_URL"))
+            .unwrap_or_else(|| DEFAULT_URL.to_owned());
         let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project);
-        let activated = self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.active_api_keys.get(project));
+        let activated = self
+            .project_id
+            .as_ref()
+            .or(chosen.as_ref())
+            .and_then(|project| file.active_api_keys.get(project));
         let token = variable("MESHAGENT_API_KEY")
             .or_else(|| variable("MESHAGENT_TOKEN"))
             .or_else(|| activated.filter(|key| key.starts_with("ma-")).cloned());
@@ -106,7 +114,9 @@ impl PlatformArgs {
     async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
         let platform = Platform::open(data).await?;
         let bootstrap = platform.bootstrap();
-        let failed = |error: std::io::Error| Error::failed("failed to start the embedded platform").because(error);
+        let failed = |error: std::io::Error| {
+            Error::failed("failed to start the embedded platform").because(error)
+        };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = tokio_util::sync::CancellationToken::new();
@@ -138,7 +148,10 @@ impl Connection {
         drop(self.client);
         if let Some(server) = self.server.take() {
             server.stop.cancel();
-            server.task.await.map_err(|error| Error::failed("the embedded platform failed").because(error))??;
+            server
+                .task
+                .await
+                .map_err(|error| Error::failed("the embedded platform failed").because(error))??;
         }
         Ok(())
     }
@@ -154,8 +167,12 @@ fn project_file() -> Result<ProjectFile> {
     let path = home.join(".meshagent/project.json");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ProjectFile::default()),
-        Err(error) => return Err(Error::failed(format!("failed to read {}", path.display())).because(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(ProjectFile::default());
+        }
+        Err(error) => {
+            return Err(Error::failed(format!("failed to read {}", path.display())).because(error));
+        }
     };
     serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("{} is not what it should be: {error}", path.display()))
@@ -178,7 +195,9 @@ mod tests {
     #[test]
     fn a_key_tells_its_project() {
         let id = uuid::Uuid::from_bytes([0xff; 16]);
-        let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id.as_bytes()).replace('-', ".");
+        let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(id.as_bytes())
+            .replace('-', ".");
         assert_eq!(project_of_key(&format!("ma-{encoded}-{encoded}-s-e-c")), Some(id.to_string()));
         assert_eq!(project_of_key("ma-x"), None);
         assert_eq!(project_of_key("eyJ"), None);

@@ -1,5 +1,7 @@
 //! The one integration test binary.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
+
 mod jinja;
 mod platform;
 mod reference;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -61,7 +63,9 @@ pub struct ApiError {
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let hint = match error.status {
-            Some(401) => Some("the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN"),
+            Some(401) => Some(
+                "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
+            ),
             Some(403) => Some("the credential does not reach this project or this call"),
             None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
             _ => None,
@@ -101,10 +105,13 @@ impl Client {
     /// A URL that is not http or https, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString) -> Result<Self> {
         let base = base.trim_end_matches('/');
-        let parsed = url::Url::parse(base)
-            .map_err(|error| Error::usage(format!("the platform's URL {base:?} is not one: {error}")))?;
+        let parsed = url::Url::parse(base).map_err(|error| {
+            Error::usage(format!("the platform's URL {base:?} is not one: {error}"))
+        })?;
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));
+            return Err(Error::usage(format!(
+                "the platform's URL {base:?} is neither http nor https"
+            )));
         }
         // A process has one provider; when another client set it first, that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -119,7 +126,9 @@ impl Client {
             .build()
             .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| Error::usage("the credential holds characters that no header can carry"))?;
+            .map_err(|_| {
+                Error::usage("the credential holds characters that no header can carry")
+            })?;
         bearer.set_sensitive(true);
         Ok(Self { http, base: base.to_owned(), token })
     }
@@ -165,20 +174,33 @@ impl Client {
         builder = match &request.body {
             Body::Empty => builder.header(CONTENT_TYPE, "application/json"),
             Body::Json(value) => {
-                let bytes = serde_json::to_vec(value).map_err(|error| fail(None, None, error.to_string()))?;
+                let bytes = serde_json::to_vec(value)
+                    .map_err(|error| fail(None, None, error.to_string()))?;
                 builder.header(CONTENT_TYPE, "application/json").body(bytes)
             }
-            Body::Bytes(bytes) => builder.header(CONTENT_TYPE, "application/octet-stream").body(bytes.clone()),
+            Body::Bytes(bytes) => {
+                builder.header(CONTENT_TYPE, "application/octet-stream").body(bytes.clone())
+            }
         };
         let answer = builder.send().await.map_err(|error| fail(None, None, cause(&error)))?;
         let status = answer.status().as_u16();
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let etag = header(ETAG.as_str());
         let request_id = header("x-request-id");
         tracing::debug!(method = %request.method, path = request.path, status, "answered");
-        let body = answer.bytes().await.map_err(|error| fail(None, request_id.clone(), cause(&error)))?.to_vec();
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|error| fail(None, request_id.clone(), cause(&error)))?
+            .to_vec();
         if status >= 300 {
-            return Err(fail(Some(status), request_id, format!("was answered with {status}{}", explanation(&body))));
+            return Err(fail(
+                Some(status),
+                request_id,
+                format!("was answered with {status}{}", explanation(&body)),
+            ));
         }
         Ok(Answer { body, etag })
     }
@@ -193,12 +215,14 @@ impl Client {
     /// The request's URL. A name like `..` would be resolved away, so a URL with another
     /// number of segments than the request is never sent.
     fn url(&self, request: &Request) -> std::result::Result<url::Url, String> {
-        let mut url = url::Url::parse(&format!("{}{}", self.base, request.path)).map_err(|error| error.to_string())?;
+        let mut url = url::Url::parse(&format!("{}{}", self.base, request.path))
+            .map_err(|error| error.to_string())?;
         if !url.path().ends_with(&request.path) {
             return Err("was not sent: a name in it cannot stand in a URL".to_owned());
         }
         if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(request.query.iter().map(|(name, value)| (*name, value.as_str())));
+            url.query_pairs_mut()
+                .extend_pairs(request.query.iter().map(|(name, value)| (*name, value.as_str())));
         }
         Ok(url)
     }
@@ -249,14 +273,18 @@ impl Reader {
         loop {
             let mut request = listing.request.clone();
             if let Some(page) = listing.page {
-                request = request.query("limit", page.to_string()).query("offset", all.len().to_string());
+                request =
+                    request.query("limit", page.to_string()).query("offset", all.len().to_string());
             }
             let answer = self.get(&request).await?;
-            let mut body = answer
-                .json()
-                .map_err(|error| refused(&request, &format!("was answered with what is not JSON: {error}")))?;
+            let mut body = answer.json().map_err(|error| {
+                refused(&request, &format!("was answered with what is not JSON: {error}"))
+            })?;
             let Some(Value::Array(items)) = body.get_mut(listing.envelope).map(Value::take) else {
-                return Err(refused(&request, &format!("was answered without the list `{}`", listing.envelope)));
+                return Err(refused(
+                    &request,
+                    &format!("was answered without the list `{}`", listing.envelope),
+                ));
             };
             let received = items.len();
             all.extend(items);
@@ -268,7 +296,13 @@ impl Reader {
 }
 
 fn refused(request: &Request, what: &str) -> ApiError {
-    ApiError { method: request.method, path: request.path.clone(), status: None, request_id: None, what: what.to_owned() }
+    ApiError {
+        method: request.method,
+        path: request.path.clone(),
+        status: None,
+        request_id: None,
+        what: what.to_owned(),
+    }
 }
 
 /// The innermost cause, which says what the outer ones do not.
@@ -277,7 +311,11 @@ fn cause(error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if error.is_timeout() { "had no answer in time".to_owned() } else { format!("had no answer: {cause}") }
+    if error.is_timeout() {
+        "had no answer in time".to_owned()
+    } else {
+        format!("had no answer: {cause}")
+    }
 }
 
 /// What an error's body says, as one line.
@@ -286,9 +324,12 @@ fn explanation(body: &[u8]) -> String {
     let message = match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(fields)) => {
             let field = |name: &str| fields.get(name).and_then(Value::as_str);
-            let message = field("error").or(field("message")).or(field("detail")).map(str::to_owned);
+            let message =
+                field("error").or(field("message")).or(field("detail")).map(str::to_owned);
             match (message, field("field")) {
-                (Some(message), Some(field)) if !message.contains(field) => format!("{field}: {message}"),
+                (Some(message), Some(field)) if !message.contains(field) => {
+                    format!("{field}: {message}")
+                }
                 (Some(message), _) => message,
                 (None, _) => text_of(&text),
             }

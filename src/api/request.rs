@@ -7,8 +7,14 @@ use serde_json::Value;
 
 /// What stays as it is in a path segment; everything else is percent-encoded, so that no
 /// name can become a second segment, a query or a fragment.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@').remove(b'+').remove(b':');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b'+')
+    .remove(b':');
 
 /// A request's method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +101,13 @@ impl Request {
         let path = segments.iter().fold(String::new(), |path, segment| {
             path + "/" + &utf8_percent_encode(segment, SEGMENT).to_string()
         });
-        Self { method, path, query: Vec::new(), body: Body::Empty, precondition: Precondition::None }
+        Self {
+            method,
+            path,
+            query: Vec::new(),
+            body: Body::Empty,
+            precondition: Precondition::None,
+        }
     }
 
     /// `GET` of a path.
@@ -152,7 +164,10 @@ mod tests {
             let url = url::Url::parse(&format!("http://h{}", request.path)).unwrap();
             let segments: Vec<_> = url.path_segments().unwrap().collect();
             assert_eq!(segments.len(), 3, "{name}: {url}");
-            assert_eq!(percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap(), name);
+            assert_eq!(
+                percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap(),
+                name
+            );
             assert_eq!((url.query(), url.fragment()), (None, None));
         }
     }

@@ -77,7 +77,8 @@ impl Report {
     /// Whether every operation was done and recorded.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.inventory_error.is_none() && self.outcomes.iter().all(|outcome| *outcome == Outcome::Done)
+        self.inventory_error.is_none()
+            && self.outcomes.iter().all(|outcome| *outcome == Outcome::Done)
     }
 }
 
@@ -102,14 +103,16 @@ pub async fn execute(
         }
     }
     let mut outcomes: Vec<Option<Outcome>> = vec![None; plan.operations.len()];
-    let mut waiting: Vec<usize> = plan.operations.iter().map(|operation| operation.waits_for.len()).collect();
+    let mut waiting: Vec<usize> =
+        plan.operations.iter().map(|operation| operation.waits_for.len()).collect();
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); plan.operations.len()];
     for (index, operation) in plan.operations.iter().enumerate() {
         for before in &operation.waits_for {
             followers[*before].push(index);
         }
     }
-    let mut ready: BTreeSet<usize> = (0..waiting.len()).filter(|index| waiting[*index] == 0).collect();
+    let mut ready: BTreeSet<usize> =
+        (0..waiting.len()).filter(|index| waiting[*index] == 0).collect();
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
@@ -135,7 +138,8 @@ pub async fn execute(
                         ready.insert(follower);
                     }
                 } else {
-                    let skipped = Outcome::Skipped { because: plan.address(&plan.operations[index].key) };
+                    let skipped =
+                        Outcome::Skipped { because: plan.address(&plan.operations[index].key) };
                     progress.finished(&plan.operations[follower], &skipped);
                     outcomes[follower] = Some(skipped);
                     settled.push(follower);
@@ -144,7 +148,8 @@ pub async fn execute(
         }
     }
     drop(running);
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
+    let outcomes: Vec<Outcome> =
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
     let inventory_error = run.record(&outcomes).await.err();
     Ok(Report { outcomes, inventory_error })
 }
@@ -188,7 +193,10 @@ impl<'a> Run<'a> {
             ids.insert(key.clone(), id.clone());
         }
         let claims = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
-        let stored = stored.into_iter().map(|(name, stored)| (name, tokio::sync::Mutex::new(stored))).collect();
+        let stored = stored
+            .into_iter()
+            .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
+            .collect();
         Self { client, plan, ids: Mutex::new(ids), stored, claims }
     }
 
@@ -207,11 +215,14 @@ impl<'a> Run<'a> {
         let answer = match self.client.send(&request).await {
             Ok(answer) => answer,
             // What is to be gone is gone.
-            Err(ApiError { status: Some(404), .. }) if operation.action == Action::Delete => return Outcome::Done,
+            Err(ApiError { status: Some(404), .. }) if operation.action == Action::Delete => {
+                return Outcome::Done;
+            }
             Err(error) => return failed(&error),
         };
         if operation.action == Action::Create
-            && let Some(id) = answer.json().ok().and_then(|answer| key.kind.kind().created_id(&answer))
+            && let Some(id) =
+                answer.json().ok().and_then(|answer| key.kind.kind().created_id(&answer))
         {
             locked(&self.ids).insert(key.clone(), id);
         }
@@ -230,8 +241,14 @@ impl<'a> Run<'a> {
             (None, None) => Tree::map([]),
         };
         for (path, name) in &operation.work.secrets {
-            let secret = Key { kind: KindName::Secret, project: key.project.clone(), room: None, name: name.clone() };
-            let id = ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
+            let secret = Key {
+                kind: KindName::Secret,
+                project: key.project.clone(),
+                room: None,
+                name: name.clone(),
+            };
+            let id =
+                ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
             if let Some(leaf) = fields.at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
@@ -258,7 +275,9 @@ impl<'a> Run<'a> {
             Action::Update => Some(kind.update(&target)),
             Action::Adopt | Action::Release if operation.changes.is_empty() => None,
             Action::Adopt | Action::Release => Some(kind.update(&target)),
-            Action::Delete => Some(kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?),
+            Action::Delete => Some(
+                kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?,
+            ),
         })
     }
 
@@ -268,7 +287,11 @@ impl<'a> Run<'a> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
             let entries = self.entries(project, |_, operation, old| match operation.action {
-                Action::Create => operation.work.entry.clone().map(|entry| Entry { applied: None, id: None, ..entry }),
+                Action::Create => operation.work.entry.clone().map(|entry| Entry {
+                    applied: None,
+                    id: None,
+                    ..entry
+                }),
                 _ => old.cloned().or_else(|| operation.work.entry.clone()),
             });
             self.save(project, entries).await
@@ -278,7 +301,11 @@ impl<'a> Run<'a> {
     }
 
     /// What the inventory of a project says, where `of` decides for each operation.
-    async fn save(&self, project: &str, entries: impl Future<Output = BTreeMap<Key, Entry>>) -> Result<()> {
+    async fn save(
+        &self,
+        project: &str,
+        entries: impl Future<Output = BTreeMap<Key, Entry>>,
+    ) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
         let id = locked(&self.ids).get(&project_key(project)).cloned();
         let Some(id) = id else { return Ok(()) };
@@ -319,18 +346,27 @@ impl<'a> Run<'a> {
     /// Writes what was done.
     async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
         for project in self.stored.keys() {
-            let entries = self.entries(project, |index, operation, old| match (&outcomes[index], operation.action) {
-                (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
-                    let id = locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
-                    Entry { id, ..entry }
-                }),
-                // It may have been created all the same, so the claim stays.
-                (Outcome::Failed { refused: false, .. }, Action::Create) => {
-                    old.cloned().or_else(|| operation.work.entry.clone().map(|entry| Entry { applied: None, ..entry }))
+            let entries = self.entries(project, |index, operation, old| {
+                match (&outcomes[index], operation.action) {
+                    (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
+                        let id =
+                            locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
+                        Entry { id, ..entry }
+                    }),
+                    // It may have been created all the same, so the claim stays.
+                    (Outcome::Failed { refused: false, .. }, Action::Create) => {
+                        old.cloned().or_else(|| {
+                            operation
+                                .work
+                                .entry
+                                .clone()
+                                .map(|entry| Entry { applied: None, ..entry })
+                        })
+                    }
+                    // What did not happen leaves the inventory as it was before this run.
+                    (_, Action::Create | Action::Adopt) => operation.work.before.clone(),
+                    _ => operation.work.before.clone().or_else(|| old.cloned()),
                 }
-                // What did not happen leaves the inventory as it was before this run.
-                (_, Action::Create | Action::Adopt) => operation.work.before.clone(),
-                _ => operation.work.before.clone().or_else(|| old.cloned()),
             });
             self.save(project, entries).await?;
         }

@@ -74,9 +74,14 @@ impl Stored {
     /// The machine gives no random bytes.
     pub fn empty() -> Result<Self> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| Error::failed("failed to get random bytes").because(error))?;
-        let fingerprint_key = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        let inventory = Inventory { entries: BTreeMap::new(), fingerprinter: Fingerprinter::new(&fingerprint_key) };
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::failed("failed to get random bytes").because(error))?;
+        let fingerprint_key =
+            bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let inventory = Inventory {
+            entries: BTreeMap::new(),
+            fingerprinter: Fingerprinter::new(&fingerprint_key),
+        };
         Ok(Self { inventory, fingerprint_key, precondition: Precondition::Absent, exists: false })
     }
 
@@ -94,17 +99,21 @@ impl Stored {
 /// The platform's, and a file that this program cannot read: what it owns is not known
 /// then, so nothing may be decided.
 pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -> Result<Stored> {
-    let request = Request::get(&["projects", project_id, "storage", "download"]).query("path", path(set));
+    let request =
+        Request::get(&["projects", project_id, "storage", "download"]).query("path", path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
         Err(ApiError { status: Some(404), .. }) => return Stored::empty(),
         Err(error) => return Err(error.into()),
     };
     let broken = |what: String| {
-        Error::failed(format!("the inventory of the set `{set}` in project `{project}` cannot be read: {what}"))
-            .hint(format!("it is the file {} of the project's storage", path(set)))
+        Error::failed(format!(
+            "the inventory of the set `{set}` in project `{project}` cannot be read: {what}"
+        ))
+        .hint(format!("it is the file {} of the project's storage", path(set)))
     };
-    let file: File = serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
+    let file: File =
+        serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
     }
@@ -112,8 +121,18 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         .objects
         .into_iter()
         .map(|object| {
-            let key = Key { kind: object.kind, project: project.to_owned(), room: object.room, name: object.name };
-            let entry = Entry { id: object.id, applied: object.applied, protected: object.protected, orphan: object.orphan };
+            let key = Key {
+                kind: object.kind,
+                project: project.to_owned(),
+                room: object.room,
+                name: object.name,
+            };
+            let entry = Entry {
+                id: object.id,
+                applied: object.applied,
+                protected: object.protected,
+                orphan: object.orphan,
+            };
             (key, entry)
         })
         .collect();
@@ -155,11 +174,13 @@ pub async fn save(
             })
             .collect(),
     };
-    let bytes = serde_json::to_vec(&file).map_err(|error| Error::failed("failed to write the inventory").because(error))?;
+    let bytes = serde_json::to_vec(&file)
+        .map_err(|error| Error::failed("failed to write the inventory").because(error))?;
     let request = Request {
         body: Body::Bytes(bytes),
         precondition: stored.precondition.clone(),
-        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"]).query("path", path(set))
+        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"])
+            .query("path", path(set))
     };
     match client.send(&request).await {
         Ok(answer) => {
@@ -170,7 +191,9 @@ pub async fn save(
         }
         Err(ApiError { status: Some(412), .. }) => Err(Error::new(
             Class::Stale,
-            format!("somebody else is applying the set `{set}`: its inventory changed since it was read"),
+            format!(
+                "somebody else is applying the set `{set}`: its inventory changed since it was read"
+            ),
         )
         .hint("wait for them, then run the same command again")),
         Err(error) => Err(error.into()),

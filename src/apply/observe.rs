@@ -33,7 +33,12 @@ pub struct Observation {
 /// # Errors
 ///
 /// The platform's; documents of a project that does not exist.
-pub async fn observe(reader: &Reader, set_name: &str, set: &mut Set, also: Option<&str>) -> Result<Observation> {
+pub async fn observe(
+    reader: &Reader,
+    set_name: &str,
+    set: &mut Set,
+    also: Option<&str>,
+) -> Result<Observation> {
     let projects = projects(reader).await?;
     let named = resolve_projects(set, also, &projects)?;
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
@@ -88,15 +93,22 @@ fn resolve_projects(
     let mut found: BTreeMap<String, Option<Project>> = BTreeMap::new();
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     let mut problems = Vec::new();
-    let declared: BTreeSet<String> =
-        set.objects.keys().filter(|key| key.kind == KindName::Project).map(|key| key.name.clone()).collect();
-    let mentions = set.objects.values().map(|desired| (desired.key.project.as_str(), Some(desired)));
+    let declared: BTreeSet<String> = set
+        .objects
+        .keys()
+        .filter(|key| key.kind == KindName::Project)
+        .map(|key| key.name.clone())
+        .collect();
+    let mentions =
+        set.objects.values().map(|desired| (desired.key.project.as_str(), Some(desired)));
     for (name, desired) in mentions.chain(also.map(|name| (name, None))) {
         if renamed.contains_key(name) {
             continue;
         }
         let problem = |message: String| match desired {
-            Some(desired) => desired.origin.document.problem_at(&FieldPath::of(&["project"]), message),
+            Some(desired) => {
+                desired.origin.document.problem_at(&FieldPath::of(&["project"]), message)
+            }
             None => Problem::new(message),
         };
         let by_id = projects.iter().find(|project| project.id == name);
@@ -107,15 +119,27 @@ fn resolve_projects(
             (None, []) if declared.contains(name) => (name.to_owned(), None),
             (None, []) => {
                 problems.push(
-                    problem(format!("there is no project `{name}`, or the credential does not reach it"))
-                        .hint("declare it with a Project document, or name an existing one by name or id"),
+                    problem(format!(
+                        "there is no project `{name}`, or the credential does not reach it"
+                    ))
+                    .hint(
+                        "declare it with a Project document, or name an existing one by name or id",
+                    ),
                 );
                 continue;
             }
             (None, several) => {
                 problems.push(
-                    problem(format!("{} projects are called `{name}`", several.len()))
-                        .hint(format!("name one by id: {}", several.iter().map(|project| project.id.as_str()).collect::<Vec<_>>().join(", "))),
+                    problem(format!("{} projects are called `{name}`", several.len())).hint(
+                        format!(
+                            "name one by id: {}",
+                            several
+                                .iter()
+                                .map(|project| project.id.as_str())
+                                .collect::<Vec<_>>()
+                                .join(", ")
+                        ),
+                    ),
                 );
                 continue;
             }
@@ -150,24 +174,36 @@ struct Wanted {
 
 impl Wanted {
     fn new(set: &Set, state: &State, project: &str) -> Self {
-        let owned = state.inventories.get(project).into_iter().flat_map(|inventory| inventory.entries.keys());
-        let keys: Vec<&Key> = set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
+        let owned = state
+            .inventories
+            .get(project)
+            .into_iter()
+            .flat_map(|inventory| inventory.entries.keys());
+        let keys: Vec<&Key> =
+            set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
         // What these may refer to.
         let room_users = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
-        if room_users.iter().any(|kind| kinds.contains(kind)) || keys.iter().any(|key| key.room.is_some()) {
+        if room_users.iter().any(|kind| kinds.contains(kind))
+            || keys.iter().any(|key| key.room.is_some())
+        {
             kinds.insert(KindName::Room);
         }
         if kinds.contains(&KindName::Service) {
             kinds.insert(KindName::Secret);
         }
-        let mut rooms_with_services: BTreeSet<String> = keys.iter().filter_map(|key| key.room.clone()).collect();
+        let mut rooms_with_services: BTreeSet<String> =
+            keys.iter().filter_map(|key| key.room.clone()).collect();
         // A room that may be deleted takes its services with it, so they must be known.
         rooms_with_services.extend(
-            keys.iter().filter(|key| key.kind == KindName::Room && !set.objects.contains_key(*key)).map(|key| key.name.clone()),
+            keys.iter()
+                .filter(|key| key.kind == KindName::Room && !set.objects.contains_key(*key))
+                .map(|key| key.name.clone()),
         );
         Self {
-            project_services: keys.iter().any(|key| key.kind == KindName::Service && key.room.is_none()),
+            project_services: keys
+                .iter()
+                .any(|key| key.kind == KindName::Service && key.room.is_none()),
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
             kinds,
@@ -175,7 +211,13 @@ impl Wanted {
     }
 }
 
-async fn read_project(reader: &Reader, set: &Set, name: &str, project: &Project, state: &mut State) -> Result<()> {
+async fn read_project(
+    reader: &Reader,
+    set: &Set,
+    name: &str,
+    project: &Project,
+    state: &mut State,
+) -> Result<()> {
     let wanted = Wanted::new(set, state, name);
     let mut lists: Vec<(KindName, Option<String>)> = wanted
         .kinds
@@ -187,14 +229,20 @@ async fn read_project(reader: &Reader, set: &Set, name: &str, project: &Project,
     if wanted.project_services {
         lists.push((KindName::Service, None));
     }
-    lists.extend(wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))));
+    lists.extend(
+        wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
+    );
     let mut read: Vec<(KindName, Option<String>, Vec<Value>)> = stream::iter(lists)
         .map(|(kind, room)| async move {
-            let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else { return Ok((kind, room, Vec::new())) };
+            let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
+                return Ok((kind, room, Vec::new()));
+            };
             match reader.list(&listing).await {
                 Ok(items) => Ok((kind, room, items)),
                 // A room that does not exist yet has no services.
-                Err(ApiError { status: Some(404), .. }) if room.is_some() => Ok((kind, room, Vec::new())),
+                Err(ApiError { status: Some(404), .. }) if room.is_some() => {
+                    Ok((kind, room, Vec::new()))
+                }
                 Err(error) => Err(Error::from(error)),
             }
         })
@@ -209,7 +257,8 @@ async fn read_project(reader: &Reader, set: &Set, name: &str, project: &Project,
         for item in items {
             let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
             let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name };
-            let observed = Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered: item };
+            let observed =
+                Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered: item };
             if let Some(first) = state.objects.insert(key.clone(), observed) {
                 ambiguous.push((key, first));
             }
@@ -232,10 +281,16 @@ async fn read_project(reader: &Reader, set: &Set, name: &str, project: &Project,
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is
 /// meant; without that, a set that needs the name cannot be planned.
-fn settle_ambiguous(set: &Set, project: &str, state: &mut State, ambiguous: Vec<(Key, Observed)>) -> Result<()> {
+fn settle_ambiguous(
+    set: &Set,
+    project: &str,
+    state: &mut State,
+    ambiguous: Vec<(Key, Observed)>,
+) -> Result<()> {
     let mut problems = Vec::new();
     for (key, first) in ambiguous {
-        let entry = state.inventories.get(project).and_then(|inventory| inventory.entries.get(&key));
+        let entry =
+            state.inventories.get(project).and_then(|inventory| inventory.entries.get(&key));
         let recorded = entry.and_then(|entry| entry.id.as_ref());
         if recorded.is_some() && recorded == first.id.as_ref() {
             state.objects.insert(key, first);
@@ -244,7 +299,9 @@ fn settle_ambiguous(set: &Set, project: &str, state: &mut State, ambiguous: Vec<
         {
             let problem = desired.origin.document.problem_at(
                 &FieldPath::of(&["metadata", "name"]),
-                format!("the platform has more than one {key}, so it is not clear which one is meant"),
+                format!(
+                    "the platform has more than one {key}, so it is not clear which one is meant"
+                ),
             );
             problems.push(problem.hint("delete or rename all but one"));
         }
@@ -254,7 +311,9 @@ fn settle_ambiguous(set: &Set, project: &str, state: &mut State, ambiguous: Vec<
 
 /// The project with its settings; where the credential may not read them, as listed.
 async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
-    let Some(request) = KindName::Project.kind().detail(&project.id) else { return Ok(project.item.clone()) };
+    let Some(request) = KindName::Project.kind().detail(&project.id) else {
+        return Ok(project.item.clone());
+    };
     match reader.get(&request).await {
         Ok(answer) => answer
             .json()

@@ -45,7 +45,9 @@ pub enum ApplyFormat {
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes")]
+#[command(
+    after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes"
+)]
 pub struct ApplyArgs {
     #[command(flatten)]
     files: FileArgs,
@@ -61,7 +63,9 @@ pub struct ApplyArgs {
 
 /// Arguments of `destroy`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes")]
+#[command(
+    after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
+)]
 pub struct DestroyArgs {
     /// Manifests of the set, to find its projects; without them, the project of the settings
     #[arg(short, long = "file", value_name = "PATH")]
@@ -97,8 +101,12 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 ///
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
-    let policy =
-        Policy { set: args.set.name()?.to_owned(), prune: true, destroy: true, adopt: Default::default() };
+    let policy = Policy {
+        set: args.set.name()?.to_owned(),
+        prune: true,
+        destroy: true,
+        adopt: Default::default(),
+    };
     let connection = args.platform.connect().await?;
     let set = if args.files.is_empty() {
         Ok(Set::default())
@@ -114,7 +122,12 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     done.and_then(|code| closed.map(|()| code))
 }
 
-async fn run(connection: &Connection, set: Set, policy: &Policy, args: &PerformArgs) -> Result<ExitCode> {
+async fn run(
+    connection: &Connection,
+    set: Set,
+    policy: &Policy,
+    args: &PerformArgs,
+) -> Result<ExitCode> {
     let Planned { plan, stored } = decide(connection, set, policy).await?;
     if args.output == ApplyFormat::Text {
         print(&plan, Format::Text)?;
@@ -141,7 +154,9 @@ async fn run(connection: &Connection, set: Set, policy: &Policy, args: &PerformA
 /// Asks, where somebody can answer.
 fn confirm() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes"));
+        return Err(
+            Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")
+        );
     }
     let _ = write!(anstream::stderr(), "Apply this plan? [y/N] ");
     let mut answer = String::new();
@@ -164,7 +179,9 @@ async fn stop_on_signal(stop: CancellationToken) {
 }
 
 async fn wait_for_signal() -> bool {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+    let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    else {
         return tokio::signal::ctrl_c().await.is_ok();
     };
     tokio::select! {
@@ -181,11 +198,18 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
     let open = report.outcomes.len() - done;
     let class = if done > 0 { Class::Partial } else { Class::Failed };
     let what = if stopped { "stopped" } else { "not everything was done" };
-    let error = Error::new(class, format!("{what}: {open} of {} operations are open", report.outcomes.len()));
+    let error = Error::new(
+        class,
+        format!("{what}: {open} of {} operations are open", report.outcomes.len()),
+    );
     match report.inventory_error {
-        Some(cause) => Err(Error::new(Class::Partial, "what was done could not be recorded in the inventory")
-            .because(cause)
-            .hint("run the same command again: objects that carry the owner annotation are found")),
+        Some(cause) => {
+            Err(Error::new(Class::Partial, "what was done could not be recorded in the inventory")
+                .because(cause)
+                .hint(
+                    "run the same command again: objects that carry the owner annotation are found",
+                ))
+        }
         None => Err(error.hint("run the same command again to go on from here")),
     }
 }
@@ -197,11 +221,18 @@ fn summary(plan: &Plan, report: &Report) -> String {
         let address = plan.address(&operation.key);
         match outcome {
             Outcome::Done => {}
-            Outcome::Failed { message, .. } => out += &format!("failed: {} {address}: {message}\n", text::verb(operation)),
-            Outcome::Skipped { because } => {
-                out += &format!("skipped: {} {address}, because it waits for {because}\n", text::verb(operation));
+            Outcome::Failed { message, .. } => {
+                out += &format!("failed: {} {address}: {message}\n", text::verb(operation))
             }
-            Outcome::NotStarted => out += &format!("not started: {} {address}\n", text::verb(operation)),
+            Outcome::Skipped { because } => {
+                out += &format!(
+                    "skipped: {} {address}, because it waits for {because}\n",
+                    text::verb(operation)
+                );
+            }
+            Outcome::NotStarted => {
+                out += &format!("not started: {} {address}\n", text::verb(operation))
+            }
         }
     }
     let count = |wanted: fn(&Outcome) -> bool| report.count(wanted);
@@ -235,10 +266,12 @@ struct OutcomeDocument {
 
 impl ReportDocument {
     fn of(plan: &Plan, report: &Report) -> Self {
-        let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| OutcomeDocument {
-            address: plan.address(&operation.key),
-            action: operation.action,
-            outcome: outcome.clone(),
+        let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| {
+            OutcomeDocument {
+                address: plan.address(&operation.key),
+                action: operation.action,
+                outcome: outcome.clone(),
+            }
         });
         Self { outcomes: outcomes.collect(), plan: PlanDocument::of(plan) }
     }
@@ -250,7 +283,9 @@ fn reporter(plan: &Plan) -> Box<dyn Progress> {
         return Box::new(Lines { address: plan.projects.len() > 1 });
     }
     let bar = ProgressBar::new(plan.operations.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} {elapsed} {wide_msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} {elapsed} {wide_msg}")
+    {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -263,7 +298,8 @@ struct Lines {
 
 impl Lines {
     fn name(&self, operation: &Operation) -> String {
-        let suffix = if self.address { format!(" in {}", operation.key.project) } else { String::new() };
+        let suffix =
+            if self.address { format!(" in {}", operation.key.project) } else { String::new() };
         format!("{} {}{suffix}", text::verb(operation), operation.key)
     }
 }
@@ -276,7 +312,9 @@ impl Progress for Lines {
         output::note(&match outcome {
             Outcome::Done => format!("done: {name}"),
             Outcome::Failed { message, .. } => format!("failed: {name}: {message}"),
-            Outcome::Skipped { because } => format!("skipped: {name}, because it waits for {because}"),
+            Outcome::Skipped { because } => {
+                format!("skipped: {name}, because it waits for {because}")
+            }
             Outcome::NotStarted => format!("not started: {name}"),
         });
     }

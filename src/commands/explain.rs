@@ -12,7 +12,9 @@ use crate::output;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent explain Service\n  meshagent explain service.container.environment\n  meshagent explain Room --example")]
+#[command(
+    after_help = "Examples:\n  meshagent explain Service\n  meshagent explain service.container.environment\n  meshagent explain Room --example"
+)]
 pub struct ExplainArgs {
     /// A kind, or one of its fields: Service.container.image
     #[arg(value_name = "KIND[.FIELD]")]
@@ -29,7 +31,8 @@ pub struct ExplainArgs {
 /// A kind or field that does not exist.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let Some(what) = &args.what else {
-        let width = kinds::ALL.iter().map(|kind| kind.name().to_string().len()).max().unwrap_or_default();
+        let width =
+            kinds::ALL.iter().map(|kind| kind.name().to_string().len()).max().unwrap_or_default();
         for kind in kinds::ALL {
             output::data(&format!("{:width$}  {}\n", kind.name().to_string(), kind.summary()));
         }
@@ -45,7 +48,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let mut path = kind.name().to_string();
     let mut field = schema::inlined(kind);
     for step in steps {
-        field = child(&field, step.trim_end_matches("[]")).ok_or_else(|| no_field(&path, &field, step))?;
+        field = child(&field, step.trim_end_matches("[]"))
+            .ok_or_else(|| no_field(&path, &field, step))?;
         path = format!("{path}.{step}");
     }
     output::data(&render(&path, &field));
@@ -114,12 +118,15 @@ fn default_of(schema: &Value) -> String {
 
 fn type_of(schema: &Value) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let values: Vec<_> = values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
+        let values: Vec<_> =
+            values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
         return values.join(" | ");
     }
     let names: Vec<&str> = match schema.get("type") {
         Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
+        }
         _ => Vec::new(),
     };
     let named = |name: &str| match name {
@@ -128,7 +135,10 @@ fn type_of(schema: &Value) -> String {
             Some(value) => format!("map of {}", type_of(value)),
             None => "map".to_owned(),
         },
-        "array" => format!("list of {}", schema.get("items").map_or_else(|| "anything".to_owned(), type_of)),
+        "array" => format!(
+            "list of {}",
+            schema.get("items").map_or_else(|| "anything".to_owned(), type_of)
+        ),
         "boolean" => "true or false".to_owned(),
         "integer" => "whole number".to_owned(),
         other => other.to_owned(),

@@ -30,7 +30,14 @@ Try it with no account:\n  meshagent apply -f examples/manifests --embedded"
 )]
 struct Cli {
     /// What is logged on standard error: error, warn, info, debug or trace
-    #[arg(long, global = true, value_name = "LEVEL", env = "MESHAGENT_LOG", default_value = "warn", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "MESHAGENT_LOG",
+        default_value = "warn",
+        hide_env_values = true
+    )]
     log: String,
 
     #[command(subcommand)]
@@ -82,7 +89,11 @@ pub fn main() -> ExitCode {
 fn init_log(level: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(level)
         .map_err(|error| Error::usage(format!("--log {level:?} is not a level")).because(error))?;
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(anstream::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(anstream::stderr)
+        .with_target(false)
+        .try_init();
     Ok(())
 }
 
@@ -97,7 +108,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Validate(args) => validate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
-        Command::Server(args) => wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) }),
+        Command::Server(args) => {
+            wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
+        }
         Command::Version => {
             output::data(concat!(env!("CARGO_PKG_VERSION"), "\n"));
             Ok(ExitCode::SUCCESS)

@@ -27,7 +27,9 @@ pub struct PlanningArgs {
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --exit-code   # 3 when something would change")]
+#[command(
+    after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --exit-code   # 3 when something would change"
+)]
 pub struct PlanArgs {
     #[command(flatten)]
     planning: PlanningArgs,
@@ -44,7 +46,9 @@ pub struct PlanArgs {
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent diff -f manifests\n  meshagent diff -f manifests --exit-code")]
+#[command(
+    after_help = "Examples:\n  meshagent diff -f manifests\n  meshagent diff -f manifests --exit-code"
+)]
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
@@ -55,7 +59,9 @@ pub struct DiffArgs {
 
 /// Arguments of `graph`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent graph -f manifests\n  meshagent graph -f manifests --language dot | dot -Tsvg > plan.svg")]
+#[command(
+    after_help = "Examples:\n  meshagent graph -f manifests\n  meshagent graph -f manifests --language dot | dot -Tsvg > plan.svg"
+)]
 pub struct GraphArgs {
     #[command(flatten)]
     planning: PlanningArgs,
@@ -68,7 +74,8 @@ impl PlanningArgs {
     async fn plan(&self) -> Result<Plan> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
-        let set = self.files.read(connection.project.clone(), connection.fallback_project.clone())?;
+        let set =
+            self.files.read(connection.project.clone(), connection.fallback_project.clone())?;
         let decided = decide(&connection, set, &self.policy.policy(set_name)).await;
         let closed = connection.close().await;
         let Planned { plan, .. } = decided?;
@@ -106,7 +113,8 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
 
 /// Writes a plan where no half of it can be met.
 fn write(path: &Path, plan: &Plan) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("failed to write {}", path.display());
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
     serde_json::to_writer_pretty(&mut file, &PlanDocument::of(plan)).context(failed)?;

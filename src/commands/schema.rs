@@ -13,7 +13,9 @@ use crate::plan::document::PlanDocument;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each")]
+#[command(
+    after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
+)]
 pub struct SchemaArgs {
     /// A kind, or `plan` for plans; without it, one schema for all kinds
     kind: Option<String>,
@@ -27,7 +29,9 @@ pub struct SchemaArgs {
 pub fn all() -> Vec<(String, Value)> {
     let mut all: Vec<(String, Value)> = kinds::ALL
         .iter()
-        .map(|kind| (format!("{}.json", kind.name().to_string().to_lowercase()), schema::published(*kind)))
+        .map(|kind| {
+            (format!("{}.json", kind.name().to_string().to_lowercase()), schema::published(*kind))
+        })
         .collect();
     all.push(("manifest.json".to_owned(), schema::combined()));
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
@@ -41,15 +45,21 @@ pub fn all() -> Vec<(String, Value)> {
 /// A kind that does not exist; a folder that cannot be written.
 pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.dir {
-        std::fs::create_dir_all(folder).context(|| format!("failed to make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .context(|| format!("failed to make {}", folder.display()))?;
         for (name, schema) in all() {
             let path = folder.join(name);
-            let text = serde_json::to_string_pretty(&schema).context(|| "failed to write JSON".to_owned())?;
-            std::fs::write(&path, text + "\n").context(|| format!("failed to write {}", path.display()))?;
+            let text = serde_json::to_string_pretty(&schema)
+                .context(|| "failed to write JSON".to_owned())?;
+            std::fs::write(&path, text + "\n")
+                .context(|| format!("failed to write {}", path.display()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let name = args.kind.as_deref().map_or_else(|| "manifest.json".to_owned(), |kind| format!("{}.json", kind.to_lowercase()));
+    let name = args
+        .kind
+        .as_deref()
+        .map_or_else(|| "manifest.json".to_owned(), |kind| format!("{}.json", kind.to_lowercase()));
     match all().into_iter().find(|(file, _)| *file == name) {
         Some((_, schema)) => output::json(&schema)?,
         None => return Err(unknown_kind(args.kind.as_deref().unwrap_or_default())),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::values::FileValues;
 use crate::output;
@@ -114,10 +114,11 @@ pub async fn decide(connection: &Connection, mut set: Set, policy: &Policy) -> R
     };
     let observation = observe::observe(&reader, &policy.set, &mut set, also).await?;
     let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
-    let mut plan = planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
-        Refusal::Manifests(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => Error { problems, ..Error::new(Class::Refused, "refused; nothing was written") },
-    })?;
+    let mut plan =
+        planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
+            Refusal::Manifests(problems) => Error::manifests(problems),
+            Refusal::Guard(problems) => Error::refused(problems),
+        })?;
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);

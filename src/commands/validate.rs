@@ -9,7 +9,9 @@ use crate::settings::PlatformArgs;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -f service.yaml.j2 -v image=demo:1")]
+#[command(
+    after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -f service.yaml.j2 -v image=demo:1"
+)]
 pub struct ValidateArgs {
     #[command(flatten)]
     files: FileArgs,
@@ -26,11 +28,18 @@ pub struct ValidateArgs {
 pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let fallback = PlatformArgs::default().offline_project()?;
     // Which project it would be does not matter here.
-    let set = args.files.read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
+    let set = args
+        .files
+        .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
     for note in &set.notes {
         output::note(&format!("note: {note}"));
     }
-    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    output::data(&format!("valid: {}, {}\n", plural(set.documents, "document"), plural(set.objects.len(), "object")));
+    let plural =
+        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    output::data(&format!(
+        "valid: {}, {}\n",
+        plural(set.documents, "document"),
+        plural(set.objects.len(), "object")
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -10,8 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag, room_reference, text_of,
-    typed,
+    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag,
+    room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -131,7 +131,10 @@ impl Kind for Mailbox {
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        Request::put(&["accounts", "projects", target.project, "mailboxes", target.name], Value::Object(body(target)))
+        Request::put(
+            &["accounts", "projects", target.project, "mailboxes", target.name],
+            Value::Object(body(target)),
+        )
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

@@ -67,7 +67,9 @@ impl fmt::Display for KindName {
 }
 
 /// What tells an object apart from all others: kind, project, room where it has one, name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Key {
     /// The kind.
     pub kind: KindName,
@@ -84,7 +86,11 @@ impl fmt::Display for Key {
     /// `Kind/name`, or `Kind/name@room` for a service of one room.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let printable = |text: &str| -> String {
-            if text.chars().any(|c| c.is_control() || c == '\u{202e}') { format!("{text:?}") } else { text.to_owned() }
+            if text.chars().any(|c| c.is_control() || c == '\u{202e}') {
+                format!("{text:?}")
+            } else {
+                text.to_owned()
+            }
         };
         write!(out, "{}/{}", self.kind, printable(&self.name))?;
         match &self.room {
@@ -314,7 +320,9 @@ pub fn find(name: &str) -> Option<&'static dyn Kind> {
 macro_rules! kind_tag {
     ($tag:ident, $kind:ident) => {
         #[doc = concat!("The literal `", stringify!($kind), "`.")]
-        #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(
+            Debug, Clone, Copy, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
         enum $tag {
             #[doc = "The only value."]
             $kind,
@@ -344,14 +352,18 @@ fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
     let mut shape = Shape::of::<T>();
     if let shape::Form::Object(fields) = &mut shape.form {
         fields.retain(|name, _| {
-            !["version", "kind", "project", "lifecycle"].contains(&name.as_str()) && !left_out.contains(&name.as_str())
+            !["version", "kind", "project", "lifecycle"].contains(&name.as_str())
+                && !left_out.contains(&name.as_str())
         });
-        if let Some(shape::Form::Object(metadata)) = fields.get_mut("metadata").map(|field| &mut field.form) {
-            metadata.retain(|name, _| name != "name" && !left_out.contains(&format!("metadata.{name}").as_str()));
+        if let Some(shape::Form::Object(metadata)) =
+            fields.get_mut("metadata").map(|field| &mut field.form)
+        {
+            metadata.retain(|name, _| {
+                name != "name" && !left_out.contains(&format!("metadata.{name}").as_str())
+            });
         }
-        match fields.get_mut("metadata") {
-            Some(metadata) => metadata.empty_is_absent = true,
-            None => {}
+        if let Some(metadata) = fields.get_mut("metadata") {
+            metadata.empty_is_absent = true;
         }
     }
     shape
@@ -359,10 +371,11 @@ fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
 
 /// The annotations to send: the object's own, and the owner's.
 fn annotations(target: &Target<'_>) -> Value {
-    let mut annotations = match target.fields.at(&FieldPath::of(&["metadata", "annotations"])).map(Tree::reveal) {
-        Some(Value::Object(annotations)) => annotations,
-        _ => serde_json::Map::new(),
-    };
+    let mut annotations =
+        match target.fields.at(&FieldPath::of(&["metadata", "annotations"])).map(Tree::reveal) {
+            Some(Value::Object(annotations)) => annotations,
+            _ => serde_json::Map::new(),
+        };
     if let Some(owner) = target.owner {
         annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
     }
@@ -373,7 +386,9 @@ fn annotations(target: &Target<'_>) -> Value {
 fn annotated(item: &Value) -> (Value, Option<String>) {
     let mut annotations = item.get("annotations").cloned().unwrap_or(Value::Null);
     let owner = match &mut annotations {
-        Value::Object(map) => map.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.as_str().map(str::to_owned)),
+        Value::Object(map) => {
+            map.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.as_str().map(str::to_owned))
+        }
         _ => None,
     };
     (serde_json::json!({ "annotations": annotations }), owner)

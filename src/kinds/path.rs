@@ -53,11 +53,18 @@ impl FieldPath {
         let mut mark = root.mark;
         for step in &self.0 {
             let next = match (step, &node.value) {
-                (Step::Field(name), Value::Map(_)) => node.entry(name).map(|(key, node)| (key.mark, node)),
-                (Step::Index(index), Value::List(items)) => items.get(*index).map(|node| (node.mark, node)),
+                (Step::Field(name), Value::Map(_)) => {
+                    node.entry(name).map(|(key, node)| (key.mark, node))
+                }
+                (Step::Index(index), Value::List(items)) => {
+                    items.get(*index).map(|node| (node.mark, node))
+                }
                 (Step::Item { field, text }, Value::List(items)) => items
                     .iter()
-                    .find(|item| item.get(field).is_some_and(|value| scalar_text(value).as_deref() == Some(text)))
+                    .find(|item| {
+                        item.get(field)
+                            .is_some_and(|value| scalar_text(value).as_deref() == Some(text))
+                    })
                     .map(|node| (node.mark, node)),
                 _ => None,
             };
@@ -96,7 +103,9 @@ impl fmt::Display for FieldPath {
                 }
                 Step::Field(name) => write!(out, "[{name:?}]")?,
                 Step::Index(position) => write!(out, "[{position}]")?,
-                Step::Item { field, text } if is_plain(text) || text.starts_with('/') => write!(out, "[{field}={text}]")?,
+                Step::Item { field, text } if is_plain(text) || text.starts_with('/') => {
+                    write!(out, "[{field}={text}]")?
+                }
                 Step::Item { field, text } => write!(out, "[{field}={text:?}]")?,
             }
         }
@@ -127,7 +136,8 @@ mod tests {
     #[test]
     fn a_path_is_found_in_its_document_or_at_what_is_nearest() {
         let node = crate::manifest::yaml::parse("a:\n  - name: x\n    v: 1\n").unwrap().remove(0);
-        let item = FieldPath::of(&["a"]).join(Step::Item { field: "name".into(), text: "x".into() });
+        let item =
+            FieldPath::of(&["a"]).join(Step::Item { field: "name".into(), text: "x".into() });
         assert_eq!(item.field("v").locate(&node).0.line, 3);
         assert_eq!(item.field("w").locate(&node), (item.locate(&node).0, false));
     }

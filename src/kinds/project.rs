@@ -38,7 +38,8 @@ struct ProjectDocument {
     lifecycle: Option<Lifecycle>,
 }
 
-static SHAPE: LazyLock<Shape> = LazyLock::new(|| super::own_fields::<ProjectDocument>(&["metadata.description"]));
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<ProjectDocument>(&["metadata.description"]));
 
 /// The kind.
 pub struct Project;
@@ -49,7 +50,9 @@ fn settings(value: &Value) -> Tree {
         Value::Object(fields) => match fields.get("from") {
             Some(from) if fields.len() == 1 => serde_json::from_value(from.clone())
                 .map_or_else(|_| Tree::from(value), |source| Tree::Secret(Sealed::Source(source))),
-            _ => Tree::Map(fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect()),
+            _ => Tree::Map(
+                fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect(),
+            ),
         },
         other => Tree::from(other),
     }
@@ -121,12 +124,20 @@ impl Kind for Project {
             Some(_) => {}
             None => fields.set("settings", Tree::Secret(Sealed::Masked)),
         }
-        Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner: None, fields })
+        Ok(Seen {
+            name: text_of(item, "name")?,
+            id: Some(text_of(item, "id")?),
+            owner: None,
+            fields,
+        })
     }
 
     fn create(&self, target: &Target<'_>) -> Request {
         let settings = target.fields.get("settings").map(Tree::reveal);
-        Request::post(&["accounts", "projects"], json!({ "name": target.name, "settings": settings }))
+        Request::post(
+            &["accounts", "projects"],
+            json!({ "name": target.name, "settings": settings }),
+        )
     }
 
     /// The body is the settings themselves; those that the manifest does not name are sent
@@ -144,7 +155,10 @@ impl Kind for Project {
                 body.shift_remove(name);
             }
         }
-        Request::put(&["accounts", "projects", target.id.unwrap_or_default(), "settings"], Value::Object(body))
+        Request::put(
+            &["accounts", "projects", target.id.unwrap_or_default(), "settings"],
+            Value::Object(body),
+        )
     }
 
     fn delete(&self, _target: &Target<'_>) -> Option<Request> {

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Kind, KindName, Seen, Target, annotated, annotations, kind_tag, text_of, typed};
+use super::{
+    Declared, Fault, Kind, KindName, Seen, Target, annotated, annotations, kind_tag, text_of, typed,
+};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 
@@ -38,7 +40,8 @@ struct RoomDocument {
     lifecycle: Option<Lifecycle>,
 }
 
-static SHAPE: LazyLock<Shape> = LazyLock::new(|| super::own_fields::<RoomDocument>(&["metadata.description"]));
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<RoomDocument>(&["metadata.description"]));
 
 /// The kind.
 pub struct Room;
@@ -82,7 +85,8 @@ impl Kind for Room {
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "rooms"]).query("order_by", "room_name"),
+            request: Request::get(&["accounts", "projects", project, "rooms"])
+                .query("order_by", "room_name"),
             envelope: "rooms",
             page: Some(500),
         })
@@ -90,7 +94,8 @@ impl Kind for Room {
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let (metadata, owner) = annotated(item);
-        let fields = SHAPE.read(&json!({ "metadata": metadata, "room_metadata": item.get("metadata") }));
+        let fields =
+            SHAPE.read(&json!({ "metadata": metadata, "room_metadata": item.get("metadata") }));
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 
@@ -111,7 +116,10 @@ impl Kind for Room {
             "metadata": room_metadata(target),
             "annotations": annotations(target),
         });
-        Request::put(&["accounts", "projects", target.project, "rooms", target.id.unwrap_or_default()], body)
+        Request::put(
+            &["accounts", "projects", target.project, "rooms", target.id.unwrap_or_default()],
+            body,
+        )
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

@@ -11,8 +11,8 @@ use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, ReferredTo, Seen, Target, annotated, annotations, kind_tag,
-    room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Reference, ReferredTo, Seen, Target, annotated, annotations,
+    kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -99,12 +99,14 @@ impl Kind for Route {
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
-        let port = fields.get("port").and_then(Tree::as_str).zip(fields.get("room").and_then(Tree::as_str)).map(
-            |(port, room)| Reference {
+        let port = fields
+            .get("port")
+            .and_then(Tree::as_str)
+            .zip(fields.get("room").and_then(Tree::as_str))
+            .map(|(port, room)| Reference {
                 path: FieldPath::of(&["port"]),
                 to: ReferredTo::Port { room: room.to_owned(), port: port.to_owned() },
-            },
-        );
+            });
         room_reference(fields).into_iter().chain(port).collect()
     }
 
@@ -130,7 +132,10 @@ impl Kind for Route {
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        Request::put(&["accounts", "projects", target.project, "routes", target.name], Value::Object(body(target)))
+        Request::put(
+            &["accounts", "projects", target.project, "routes", target.name],
+            Value::Object(body(target)),
+        )
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

@@ -10,8 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag, room_reference, text_of,
-    typed,
+    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag,
+    room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -143,7 +143,10 @@ impl Kind for ScheduledTask {
         body.insert("id".to_owned(), target.name.into());
         let once = matches!(target.fields.get("once"), Some(Tree::Bool(true)));
         body.insert("once".to_owned(), once.into());
-        Request::post(&["accounts", "projects", target.project, "scheduled-tasks"], Value::Object(body))
+        Request::post(
+            &["accounts", "projects", target.project, "scheduled-tasks"],
+            Value::Object(body),
+        )
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
@@ -152,7 +155,13 @@ impl Kind for ScheduledTask {
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "scheduled-tasks", target.name]))
+        Some(Request::delete(&[
+            "accounts",
+            "projects",
+            target.project,
+            "scheduled-tasks",
+            target.name,
+        ]))
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

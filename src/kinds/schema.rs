@@ -51,7 +51,12 @@ pub fn combined() -> Value {
 
 /// Names are keys: never empty, never a dot segment, which no URL can carry.
 fn name_limits(schema: &mut Value) {
-    let pointers = ["/properties/metadata/properties/name", "/$defs/Metadata/properties/name", "/$defs/AnnotatedMetadata/properties/name", "/$defs/ServiceMetadata/properties/name"];
+    let pointers = [
+        "/properties/metadata/properties/name",
+        "/$defs/Metadata/properties/name",
+        "/$defs/AnnotatedMetadata/properties/name",
+        "/$defs/ServiceMetadata/properties/name",
+    ];
     for pointer in pointers {
         if let Some(Value::Object(name)) = schema.pointer_mut(pointer) {
             name.insert("minLength".to_owned(), 1.into());
@@ -64,7 +69,8 @@ fn name_limits(schema: &mut Value) {
 /// published one, with every definition in its place and every optional struct as a type
 /// that may be null, so that a message names the field at fault and not an alternative.
 fn checked(kind: &dyn Kind) -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = kind.document_schema(&mut SchemaGenerator::new(settings)).to_value();
     flatten(&mut schema);
     name_limits(&mut schema);
@@ -79,14 +85,20 @@ fn flatten(schema: &mut Value) {
             for alternatives in ["anyOf", "oneOf"] {
                 let Some(Value::Array(options)) = keywords.get(alternatives) else { continue };
                 let null = json!("null");
-                let (nulls, mut others): (Vec<_>, Vec<_>) =
-                    options.clone().into_iter().partition(|option| option.get("type") == Some(&null));
-                let constants: Vec<_> = others.iter().filter_map(|option| option.get("const").cloned()).collect();
+                let (nulls, mut others): (Vec<_>, Vec<_>) = options
+                    .clone()
+                    .into_iter()
+                    .partition(|option| option.get("type") == Some(&null));
+                let constants: Vec<_> =
+                    others.iter().filter_map(|option| option.get("const").cloned()).collect();
                 if constants.len() == others.len() {
                     keywords.shift_remove(alternatives);
-                    let values = constants.into_iter().chain(nulls.iter().map(|_| Value::Null)).collect();
+                    let values =
+                        constants.into_iter().chain(nulls.iter().map(|_| Value::Null)).collect();
                     keywords.insert("enum".to_owned(), Value::Array(values));
-                } else if let (1, 1, Some(Value::Object(mut only))) = (nulls.len(), others.len(), others.pop()) {
+                } else if let (1, 1, Some(Value::Object(mut only))) =
+                    (nulls.len(), others.len(), others.pop())
+                {
                     if let Some(name) = only.get("type").cloned() {
                         only.insert("type".to_owned(), json!([name, null]));
                     }

@@ -74,8 +74,9 @@ struct SecretDocument {
     lifecycle: Option<Lifecycle>,
 }
 
-static SHAPE: LazyLock<Shape> =
-    LazyLock::new(|| super::own_fields::<SecretDocument>(&["metadata", "json_key", "metadata.description"]));
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    super::own_fields::<SecretDocument>(&["metadata", "json_key", "metadata.description"])
+});
 
 /// What the reference sends, and its reader assumes, where no address is given.
 const NO_EMAIL: &str = "none@example.com";
@@ -97,26 +98,49 @@ impl SecretDocument {
         ];
         let (name, needed, allowed): (_, &[&str], &[&str]) = match self.secret_type {
             SecretType::Keys => ("keys", &["data"], &["data"]),
-            SecretType::Docker => {
-                ("docker", &["server", "username", "password"], &["server", "username", "password", "email"])
+            SecretType::Docker => (
+                "docker",
+                &["server", "username", "password"],
+                &["server", "username", "password", "email"],
+            ),
+            SecretType::Acr => {
+                ("acr", &["server", "username", "password"], &["server", "username", "password"])
             }
-            SecretType::Acr => ("acr", &["server", "username", "password"], &["server", "username", "password"]),
             SecretType::Gar => ("gar", &["server", "json_key"], &["server", "json_key"]),
         };
-        if let Some((field, _)) = given.iter().find(|(field, given)| *given && !allowed.contains(field)) {
-            return Err(Fault::new(&[field], format!("a secret of type `{name}` has no field `{field}`"))
-                .hint(format!("it has {}", allowed.join(", "))));
+        if let Some((field, _)) =
+            given.iter().find(|(field, given)| *given && !allowed.contains(field))
+        {
+            return Err(Fault::new(
+                &[field],
+                format!("a secret of type `{name}` has no field `{field}`"),
+            )
+            .hint(format!("it has {}", allowed.join(", "))));
         }
-        if let Some((field, _)) = given.iter().find(|(field, given)| !*given && needed.contains(field)) {
-            return Err(Fault::new(&["type"], format!("a secret of type `{name}` needs `{field}`")));
+        if let Some((field, _)) =
+            given.iter().find(|(field, given)| !*given && needed.contains(field))
+        {
+            return Err(Fault::new(
+                &["type"],
+                format!("a secret of type `{name}` needs `{field}`"),
+            ));
         }
         if self.secret_type == SecretType::Keys {
-            let data = self.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into())).collect();
+            let data = self
+                .data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, text)| (name, text.into()))
+                .collect();
             return Ok(Tree::map([("type", Tree::text("keys")), ("data", Tree::Map(data))]));
         }
         let (username, password, email) = match self.secret_type {
-            SecretType::Gar => (Some("_json_key".to_owned()), self.json_key, Some("none@google.com".to_owned())),
-            SecretType::Acr => (self.username, self.password, Some("none@microsoft.com".to_owned())),
+            SecretType::Gar => {
+                (Some("_json_key".to_owned()), self.json_key, Some("none@google.com".to_owned()))
+            }
+            SecretType::Acr => {
+                (self.username, self.password, Some("none@microsoft.com".to_owned()))
+            }
             _ => (self.username, self.password, self.email),
         };
         Ok(Tree::map([
@@ -196,7 +220,12 @@ impl Kind for Secret {
         } else {
             Tree::map([("type", Tree::text(kind)), ("data", Tree::from(&data).sealed())])
         };
-        Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner: None, fields })
+        Ok(Seen {
+            name: text_of(item, "name")?,
+            id: Some(text_of(item, "id")?),
+            owner: None,
+            fields,
+        })
     }
 
     fn create(&self, target: &Target<'_>) -> Request {
@@ -204,7 +233,8 @@ impl Kind for Secret {
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        let path = ["accounts", "projects", target.project, "secrets", target.id.unwrap_or_default()];
+        let path =
+            ["accounts", "projects", target.project, "secrets", target.id.unwrap_or_default()];
         Request::put(&path, body(target))
     }
 

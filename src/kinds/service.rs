@@ -12,7 +12,8 @@ use super::path::{FieldPath, Step};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target, kind_tag, text_of, typed,
+    Declared, Fault, Kind, KindName, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target,
+    kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -74,7 +75,8 @@ pub struct ServiceDocument {
 }
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
-    let mut shape = super::own_fields::<ServiceDocument>(&["id", "room", "rooms", "template", "values"]);
+    let mut shape =
+        super::own_fields::<ServiceDocument>(&["id", "room", "rooms", "template", "values"]);
     // An external service without a URL is still an external service.
     if let super::shape::Form::Object(fields) = &mut shape.form {
         for name in ["container", "external"] {
@@ -97,15 +99,22 @@ const SPEC_FIELDS: [&str; 5] = ["metadata", "agents", "ports", "container", "ext
 /// # Errors
 ///
 /// `room` and `rooms` together, an empty list, and a room that is named twice.
-pub fn placements(room: Option<String>, rooms: Option<Vec<String>>) -> Result<Vec<Option<String>>, Fault> {
+pub fn placements(
+    room: Option<String>,
+    rooms: Option<Vec<String>>,
+) -> Result<Vec<Option<String>>, Fault> {
     match (room, rooms) {
         (Some(_), Some(_)) => Err(Fault::new(&["rooms"], "`room` and `rooms` exclude each other")),
         (Some(room), None) => Ok(vec![Some(room)]),
         (None, None) => Ok(vec![None]),
-        (None, Some(rooms)) if rooms.is_empty() => Err(Fault::new(&["rooms"], "`rooms` names no room")
-            .hint("leave it out to place the service in every room of the project")),
+        (None, Some(rooms)) if rooms.is_empty() => {
+            Err(Fault::new(&["rooms"], "`rooms` names no room")
+                .hint("leave it out to place the service in every room of the project"))
+        }
         (None, Some(rooms)) => {
-            if let Some(twice) = rooms.iter().enumerate().find(|(index, room)| rooms[..*index].contains(room)) {
+            if let Some(twice) =
+                rooms.iter().enumerate().find(|(index, room)| rooms[..*index].contains(room))
+            {
                 return Err(Fault::new(&["rooms"], format!("room `{}` is named twice", twice.1)));
             }
             Ok(rooms.into_iter().map(Some).collect())
@@ -197,8 +206,10 @@ impl Kind for Service {
     }
 
     fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let own: serde_json::Map<_, _> =
-            SPEC_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
+        let own: serde_json::Map<_, _> = SPEC_FIELDS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone())))
+            .collect();
         let document: ServiceDocument = typed(document)?;
         if document.container.is_some() == document.external.is_some() {
             let message = match document.container {
@@ -234,10 +245,15 @@ impl Kind for Service {
             Some(Tree::List(items)) => items.as_slice(),
             _ => &[],
         };
-        let listed = listed.iter().enumerate().map(|(index, item)| (secrets.join(Step::Index(index)), Some(item)));
+        let listed = listed
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (secrets.join(Step::Index(index)), Some(item)));
         listed
             .chain([(pull_secret.clone(), fields.at(&pull_secret))])
-            .filter_map(|(path, item)| Some(Reference { path, to: ReferredTo::Secret(item?.as_str()?.to_owned()) }))
+            .filter_map(|(path, item)| {
+                Some(Reference { path, to: ReferredTo::Secret(item?.as_str()?.to_owned()) })
+            })
             .collect()
     }
 
@@ -248,7 +264,9 @@ impl Kind for Service {
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         let request = match room {
             None => Request::get(&["accounts", "projects", project, "services"]),
-            Some(room) => Request::get(&["accounts", "projects", project, "rooms", room, "services"]),
+            Some(room) => {
+                Request::get(&["accounts", "projects", project, "rooms", room, "services"])
+            }
         };
         Some(Listing { request, envelope: "services", page: None })
     }

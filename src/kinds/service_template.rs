@@ -14,7 +14,9 @@ use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::service::{AgentSpec, PortSpec, ServiceMetadata};
-use crate::api::specs::template::{ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateVariable};
+use crate::api::specs::template::{
+    ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateVariable,
+};
 
 kind_tag!(ServiceTemplateTag, ServiceTemplate);
 
@@ -66,7 +68,8 @@ struct ServiceTemplateDocument {
 /// the text before it is rendered.
 pub const OWN_FIELDS: [&str; 5] = ["project", "room", "rooms", "values", "lifecycle"];
 
-static SHAPE: LazyLock<Shape> = LazyLock::new(|| super::own_fields::<ServiceTemplateDocument>(&OWN_FIELDS));
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| super::own_fields::<ServiceTemplateDocument>(&OWN_FIELDS));
 
 /// The kind.
 pub struct ServiceTemplate;

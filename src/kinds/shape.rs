@@ -60,7 +60,8 @@ impl Shape {
     /// The shape of a type, from its JSON Schema.
     #[must_use]
     pub fn of<T: JsonSchema>() -> Self {
-        let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let settings = schemars::generate::SchemaSettings::draft2020_12()
+            .with(|settings| settings.inline_subschemas = true);
         let schema = settings.into_generator().into_root_schema_for::<T>();
         Self::from_schema(schema.as_value())
     }
@@ -80,7 +81,8 @@ impl Shape {
         };
         // An optional struct is `anyOf: [struct, null]`; what stands beside `anyOf` is ours.
         if let Some(Value::Array(options)) = keywords.get("anyOf") {
-            let mut forms = options.iter().filter(|option| option.get("type") != Some(&Value::from("null")));
+            let mut forms =
+                options.iter().filter(|option| option.get("type") != Some(&Value::from("null")));
             if let (Some(only), None) = (forms.next(), forms.next()) {
                 let inner = Self::from_schema(only);
                 shape.form = inner.form;
@@ -106,7 +108,11 @@ impl Shape {
                 None => Identity::Position,
             };
             Form::List { items: Box::new(items), identity }
-        } else if keywords.contains_key("type") || keywords.contains_key("enum") || keywords.contains_key("const") || keywords.contains_key("oneOf") {
+        } else if keywords.contains_key("type")
+            || keywords.contains_key("enum")
+            || keywords.contains_key("const")
+            || keywords.contains_key("oneOf")
+        {
             Form::Scalar
         } else {
             Form::Free
@@ -117,7 +123,10 @@ impl Shape {
     fn object_form(keywords: &Map<String, Value>) -> Form {
         match (keywords.get("properties"), keywords.get("additionalProperties")) {
             (Some(Value::Object(properties)), _) => Form::Object(
-                properties.iter().map(|(name, schema)| (name.clone(), Self::from_schema(schema))).collect(),
+                properties
+                    .iter()
+                    .map(|(name, schema)| (name.clone(), Self::from_schema(schema)))
+                    .collect(),
             ),
             (_, Some(schema @ Value::Object(_))) => Form::Map(Box::new(Self::from_schema(schema))),
             _ => Form::Free,
@@ -134,7 +143,8 @@ impl Shape {
     /// The same for a tree; `None` when what is left means "absent".
     #[must_use]
     pub fn normalize(&self, tree: &Tree) -> Option<Tree> {
-        let null_is_a_value = matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent;
+        let null_is_a_value =
+            matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent;
         if matches!(tree, Tree::Null) && !null_is_a_value {
             return None;
         }
@@ -142,15 +152,22 @@ impl Shape {
             (Form::Object(shapes), Tree::Map(fields)) => Tree::Map(
                 shapes
                     .iter()
-                    .filter_map(|(name, shape)| Some((name.clone(), shape.normalize(fields.get(name)?)?)))
+                    .filter_map(|(name, shape)| {
+                        Some((name.clone(), shape.normalize(fields.get(name)?)?))
+                    })
                     .collect(),
             ),
             (Form::Map(shape), Tree::Map(fields)) => Tree::Map(
-                fields.iter().filter_map(|(name, value)| Some((name.clone(), shape.normalize(value)?))).collect(),
+                fields
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), shape.normalize(value)?)))
+                    .collect(),
             ),
             (Form::List { items: shape, .. }, Tree::List(items)) => {
                 // An item never means "absent": dropping one would change the others' positions.
-                Tree::List(items.iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect())
+                Tree::List(
+                    items.iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect(),
+                )
             }
             _ => tree.clone(),
         };
@@ -168,7 +185,9 @@ impl Shape {
             (Some(Value::Bool(default)), Tree::Bool(value)) => default == value,
             (Some(Value::String(default)), Tree::Text(value)) => default == value,
             (Some(Value::Number(default)), Tree::Number(value)) => same_number(default, value),
-            (Some(Value::Array(default)), Tree::List(value)) => default.is_empty() && value.is_empty(),
+            (Some(Value::Array(default)), Tree::List(value)) => {
+                default.is_empty() && value.is_empty()
+            }
             // A struct whose own fields have defaults: all of them at their defaults.
             (Some(Value::Object(_)), Tree::Map(fields)) => fields.is_empty(),
             _ => false,
@@ -202,9 +221,15 @@ impl Shape {
                     }
                 }
             }
-            (Form::List { items: shape, identity: Identity::Field(field) }, Value::Array(items), Value::Array(answered)) => {
+            (
+                Form::List { items: shape, identity: Identity::Field(field) },
+                Value::Array(items),
+                Value::Array(answered),
+            ) => {
                 for item in items {
-                    if let Some(same) = answered.iter().find(|candidate| candidate.get(field) == item.get(field)) {
+                    if let Some(same) =
+                        answered.iter().find(|candidate| candidate.get(field) == item.get(field))
+                    {
                         shape.keep_unknown(item, same);
                     }
                 }
@@ -228,7 +253,10 @@ mod tests {
             "private": true, "on_demand": false, "new_in_1_0": 1
         });
         assert_eq!(shape.read(&spelled_out).redacted(), json!({"image": "x", "on_demand": false}));
-        assert_eq!(Shape::of::<PortSpec>().read(&json!({"num": "*", "type": "http"})).redacted(), json!({}));
+        assert_eq!(
+            Shape::of::<PortSpec>().read(&json!({"num": "*", "type": "http"})).redacted(),
+            json!({})
+        );
     }
 
     #[test]
@@ -243,6 +271,9 @@ mod tests {
         let shape = Shape::of::<ContainerSpec>();
         let mut body = json!({"image": "x", "environment": [{"name": "A", "value": "1"}]});
         shape.keep_unknown(&mut body, &json!({"image": "y", "gpu": 1, "environment": [{"name": "A", "value": "0", "from": "z"}]}));
-        assert_eq!(body, json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1}));
+        assert_eq!(
+            body,
+            json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1})
+        );
     }
 }

@@ -82,11 +82,14 @@ impl Fingerprinter {
     #[must_use]
     pub fn of(&self, text: &str) -> String {
         // HMAC takes a key of any length, so this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose_secret().as_bytes()) else {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose_secret().as_bytes())
+        else {
             return String::new();
         };
         mac.update(text.as_bytes());
-        mac.finalize().into_bytes()[..8].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        mac.finalize().into_bytes()[..8]
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 }
 
@@ -129,9 +132,9 @@ impl Tree {
         path.0.iter().try_fold(self, |tree, step| match (step, tree) {
             (Step::Field(name), _) => tree.get(name),
             (Step::Index(index), Self::List(items)) => items.get(*index),
-            (Step::Item { field, text }, Self::List(items)) => {
-                items.iter().find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text))
-            }
+            (Step::Item { field, text }, Self::List(items)) => items
+                .iter()
+                .find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text)),
             _ => None,
         })
     }
@@ -141,9 +144,9 @@ impl Tree {
         path.0.iter().try_fold(self, |tree, step| match (step, tree) {
             (Step::Field(name), Self::Map(fields)) => fields.get_mut(name),
             (Step::Index(index), Self::List(items)) => items.get_mut(*index),
-            (Step::Item { field, text }, Self::List(items)) => {
-                items.iter_mut().find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text))
-            }
+            (Step::Item { field, text }, Self::List(items)) => items
+                .iter_mut()
+                .find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text)),
             _ => None,
         })
     }
@@ -188,7 +191,9 @@ impl Tree {
     #[must_use]
     pub fn recorded(&self, fingerprinter: &Fingerprinter) -> Value {
         self.convert(&|sealed| match sealed {
-            Sealed::Known(text) => serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) }),
+            Sealed::Known(text) => {
+                serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) })
+            }
             Sealed::Source(_) | Sealed::Masked => serde_json::json!({ "$secret": null }),
         })
     }
@@ -212,7 +217,11 @@ impl Tree {
         self.rewrite_below(&FieldPath::default(), visit);
     }
 
-    fn rewrite_below(&mut self, path: &FieldPath, visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>) {
+    fn rewrite_below(
+        &mut self,
+        path: &FieldPath,
+        visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>,
+    ) {
         match self {
             Self::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -235,7 +244,9 @@ impl Tree {
     /// Hides every text that contains one of `needles`; an empty needle hides nothing.
     pub fn seal_texts_with(&mut self, needles: &[&str]) {
         self.rewrite_leaves(&mut |_, leaf| match leaf {
-            Self::Text(text) if needles.iter().any(|needle| !needle.is_empty() && text.contains(needle)) => {
+            Self::Text(text)
+                if needles.iter().any(|needle| !needle.is_empty() && text.contains(needle)) =>
+            {
                 Some(Self::secret(text.clone()))
             }
             _ => None,
@@ -262,9 +273,9 @@ impl From<&Value> for Tree {
             Value::Number(number) => Self::Number(number.clone()),
             Value::String(text) => Self::Text(text.clone()),
             Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
-            Value::Object(fields) => {
-                Self::Map(fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect())
-            }
+            Value::Object(fields) => Self::Map(
+                fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect(),
+            ),
         }
     }
 }
@@ -281,9 +292,16 @@ mod tests {
 
     #[test]
     fn a_secret_is_printed_by_nothing_but_reveal() {
-        let tree = Tree::map([("a", Tree::secret("canary")), ("b", Tree::List(vec![Tree::secret("canary")]))]);
+        let tree = Tree::map([
+            ("a", Tree::secret("canary")),
+            ("b", Tree::List(vec![Tree::secret("canary")])),
+        ]);
         let fingerprinter = Fingerprinter::new("key");
-        let shown = format!("{tree:?} {} {} {fingerprinter:?}", tree.redacted(), tree.recorded(&fingerprinter));
+        let shown = format!(
+            "{tree:?} {} {} {fingerprinter:?}",
+            tree.redacted(),
+            tree.recorded(&fingerprinter)
+        );
         assert!(!shown.contains("canary"), "{shown}");
         assert_eq!(tree.reveal(), serde_json::json!({"a": "canary", "b": ["canary"]}));
     }

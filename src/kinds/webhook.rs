@@ -127,7 +127,8 @@ impl Kind for Webhook {
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        let path = ["accounts", "projects", target.project, "webhooks", target.id.unwrap_or_default()];
+        let path =
+            ["accounts", "projects", target.project, "webhooks", target.id.unwrap_or_default()];
         Request::put(&path, body(target))
     }
 

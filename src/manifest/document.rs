@@ -95,13 +95,17 @@ fn split(text: &str) -> Vec<Part<'_>> {
     let mut part = Part { text: "", lines: 0, bytes: 0 };
     let (mut offset, mut lines) = (0, 0);
     for line in text.split_inclusive('\n') {
-        let is_mark = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        let is_mark = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if is_mark {
             part.text = &text[part.bytes..offset];
             parts.push(part);
-            let rest_is_empty = line[3..].trim_start().is_empty() || line[3..].trim_start().starts_with('#');
+            let rest_is_empty =
+                line[3..].trim_start().is_empty() || line[3..].trim_start().starts_with('#');
             // What follows the mark on its line belongs to the document.
-            let (bytes, lines) = if rest_is_empty { (offset + line.len(), lines + 1) } else { (offset + 3, lines) };
+            let (bytes, lines) =
+                if rest_is_empty { (offset + line.len(), lines + 1) } else { (offset + 3, lines) };
             part = Part { text: "", lines, bytes };
         }
         offset += line.len();
@@ -150,7 +154,9 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
             node
         })),
         Err(error) => {
-            let mark = error.mark.map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
+            let mark = error
+                .mark
+                .map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
             Err(vec![source.problem(mark, error.message)])
         }
     }
@@ -173,10 +179,14 @@ fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
 fn kind_of(source: &Source, root: &Node) -> Result<&'static dyn Kind, Problem> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
     if !matches!(root.value, yaml::Value::Map(_)) {
-        return Err(source.problem(root.mark, "a document is a map with `version`, `kind` and `metadata`"));
+        return Err(
+            source.problem(root.mark, "a document is a map with `version`, `kind` and `metadata`")
+        );
     }
     let Some(kind) = root.get("kind") else {
-        return Err(source.problem(root.mark, "the document has no `kind`").hint(format!("one of {}", names().join(", "))));
+        return Err(source
+            .problem(root.mark, "the document has no `kind`")
+            .hint(format!("one of {}", names().join(", "))));
     };
     let text = kind.as_str().unwrap_or_default();
     match kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text) {
@@ -196,7 +206,9 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Optio
     let lower = written.to_lowercase();
     known
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1))
+        .filter(|(distance, name)| {
+            *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name.to_owned())
 }
@@ -216,12 +228,15 @@ pub fn check(document: &Document) -> Vec<Problem> {
 fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
     let path = pointer(error.instance_path().as_str(), &document.root);
     let here = |message: String| document.problem_at(&path, message);
-    let named = |what: &str| if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") };
+    let named = |what: &str| {
+        if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
+    };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
             .map(|name| {
-                let problem = document.problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
+                let problem = document
+                    .problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
                 let known = known_fields(document.kind, &path);
                 match nearest(name, known.iter().map(String::as_str)) {
                     Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
@@ -237,18 +252,31 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             let wanted = match kind {
                 TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
                 TypeKind::Multiple(kinds) => {
-                    let names: Vec<_> =
-                        kinds.iter().map(|kind| kind.to_string()).filter(|name| name != "null").map(|name| type_name(&name).to_owned()).collect();
+                    let names: Vec<_> = kinds
+                        .iter()
+                        .map(|kind| kind.to_string())
+                        .filter(|name| name != "null")
+                        .map(|name| type_name(&name).to_owned())
+                        .collect();
                     names.join(" or ")
                 }
             };
-            let problem = here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
+            let problem =
+                here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
             let is_scalar = matches!(&**error.instance(), Value::Bool(_) | Value::Number(_));
-            vec![if wanted == "text" && is_scalar { problem.hint("put it in quotes") } else { problem }]
+            vec![if wanted == "text" && is_scalar {
+                problem.hint("put it in quotes")
+            } else {
+                problem
+            }]
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<_> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let written = error.instance().as_str().map_or_else(|| error.instance().to_string(), str::to_owned);
+            let options: Vec<_> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let written = error
+                .instance()
+                .as_str()
+                .map_or_else(|| error.instance().to_string(), str::to_owned);
             let problem = here(format!("`{path}` cannot be `{written}`"));
             vec![match nearest(&written, options.iter().copied()) {
                 Some(name) => problem.hint(format!("did you mean `{name}`?")),
@@ -256,9 +284,12 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             }]
         }
         ValidationErrorKind::MinLength { .. } => vec![here(format!("`{path}` is empty"))],
-        ValidationErrorKind::MaxLength { limit } => vec![here(format!("`{path}` is longer than {limit} characters"))],
+        ValidationErrorKind::MaxLength { limit } => {
+            vec![here(format!("`{path}` is longer than {limit} characters"))]
+        }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            let what = description(document.kind, &path).unwrap_or_else(|| "what is allowed here".to_owned());
+            let what = description(document.kind, &path)
+                .unwrap_or_else(|| "what is allowed here".to_owned());
             vec![here(format!("`{path}` is not {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
@@ -332,7 +363,10 @@ fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {
 }
 
 fn description(kind: &dyn Kind, path: &FieldPath) -> Option<String> {
-    schema_at(kind, path).get("description")?.as_str().map(|text| text.trim_end_matches('.').to_owned())
+    schema_at(kind, path)
+        .get("description")?
+        .as_str()
+        .map(|text| text.trim_end_matches('.').to_owned())
 }
 
 /// Whether a part is a service template in block style. It is recognized without being
@@ -340,7 +374,8 @@ fn description(kind: &dyn Kind, path: &FieldPath) -> Option<String> {
 fn is_block_template(text: &str) -> bool {
     text.lines().any(|line| {
         line.strip_prefix("kind:").is_some_and(|rest| {
-            rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']) == "ServiceTemplate"
+            rest.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\''])
+                == "ServiceTemplate"
         })
     })
 }
@@ -354,7 +389,9 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
     let mut in_own = false;
     for (index, line) in part.text.split_inclusive('\n').enumerate() {
         let number = part.lines + index as u64 + 1;
-        let starts_field = !line.starts_with(char::is_whitespace) && !line.starts_with(['#', '-']) && !line.trim().is_empty();
+        let starts_field = !line.starts_with(char::is_whitespace)
+            && !line.starts_with(['#', '-'])
+            && !line.trim().is_empty();
         if starts_field {
             in_own = OWN_FIELDS.iter().any(|field| {
                 line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with(':'))
@@ -390,6 +427,9 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
     let kind = KindName::ServiceTemplate.kind();
     let document = Document { source: Arc::clone(source), kind, root, template: Some(template) };
     // Only these fields are checked now; the rest is checked once it is rendered.
-    let problems: Vec<_> = check(&document).into_iter().filter(|problem| !problem.message.starts_with("missing field")).collect();
+    let problems: Vec<_> = check(&document)
+        .into_iter()
+        .filter(|problem| !problem.message.starts_with("missing field"))
+        .collect();
     if problems.is_empty() { Ok(document) } else { Err(problems) }
 }

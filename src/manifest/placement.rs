@@ -35,6 +35,15 @@ impl Template {
     }
 }
 
+/// The templates of a set.
+#[derive(Default)]
+pub struct Templates {
+    /// Those that can be read, by name.
+    pub by_name: BTreeMap<String, Template>,
+    /// Whether there are others.
+    pub has_broken: bool,
+}
+
 /// A template that is to become services.
 pub struct Placement<'a> {
     /// The document that places it.
@@ -47,19 +56,24 @@ impl<'a> Placement<'a> {
     /// Whether a template document places itself.
     #[must_use]
     pub fn is_placed(document: &Document) -> bool {
-        document.template.is_some() && ["values", "room", "rooms"].iter().any(|field| document.root.get(field).is_some())
+        document.template.is_some()
+            && ["values", "room", "rooms"].iter().any(|field| document.root.get(field).is_some())
     }
 
     /// The placement that a document asks for, if it asks for one.
     #[must_use]
     pub fn of(
         document: &'a Arc<Document>,
-        templates: &'a BTreeMap<String, Template>,
+        templates: &'a Templates,
     ) -> Option<Result<Self, Vec<Problem>>> {
         if document.template.is_some() {
             return Self::is_placed(document).then_some(Ok(Self { document, template: document }));
         }
-        let name = document.root.get("template").filter(|_| document.kind.name() == KindName::Service)?.as_str()?;
+        let name = document
+            .root
+            .get("template")
+            .filter(|_| document.kind.name() == KindName::Service)?
+            .as_str()?;
         let path = FieldPath::of(&["template"]);
         for field in ["container", "external", "agents", "ports"] {
             if document.root.get(field).is_some() {
@@ -67,11 +81,14 @@ impl<'a> Placement<'a> {
                 return Some(Err(vec![document.problem_at(&FieldPath::of(&[field]), message)]));
             }
         }
-        Some(match templates.get(name) {
+        Some(match templates.by_name.get(name) {
             Some(template) => Ok(Self { document, template: &template.document }),
+            // It may be the one that cannot be read, which is told already.
+            None if templates.has_broken => Err(Vec::new()),
             None => {
-                let problem = document.problem_at(&path, format!("the set has no ServiceTemplate `{name}`"));
-                Err(vec![match nearest(name, templates.keys().map(String::as_str)) {
+                let problem =
+                    document.problem_at(&path, format!("the set has no ServiceTemplate `{name}`"));
+                Err(vec![match nearest(name, templates.by_name.keys().map(String::as_str)) {
                     Some(name) => problem.hint(format!("did you mean `{name}`?")),
                     None => problem.hint("give the file or folder of the template with -f too"),
                 }])
@@ -85,12 +102,13 @@ impl<'a> Placement<'a> {
 pub fn render_problem(document: &Document, error: &TemplateError) -> Problem {
     let text = document.template.as_ref();
     match (error.line, text) {
-        (Some(line), Some(text)) if !error.in_rendered || is_line_for_line(&text.text) => {
-            document.source.problem(text.mark(line, error.column.unwrap_or(1)), error.message.clone())
-        }
-        (Some(line), Some(text)) => document
+        (Some(line), Some(text)) if !error.in_rendered || is_line_for_line(&text.text) => document
             .source
-            .problem(text.mark(1, 1), format!("line {line} of the rendered template: {}", error.message)),
+            .problem(text.mark(line, error.column.unwrap_or(1)), error.message.clone()),
+        (Some(line), Some(text)) => document.source.problem(
+            text.mark(1, 1),
+            format!("line {line} of the rendered template: {}", error.message),
+        ),
         (None, Some(text)) => document.source.problem(text.mark(1, 1), error.message.clone()),
         (_, None) => Problem::new(error.message.clone()),
     }
@@ -106,7 +124,10 @@ fn is_line_for_line(text: &str) -> bool {
 /// # Errors
 ///
 /// What is wrong with the values or the template, each at its line.
-pub(super) fn place(placement: &Placement<'_>, notes: &mut Vec<String>) -> Result<Vec<Found>, Vec<Problem>> {
+pub(super) fn place(
+    placement: &Placement<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Found>, Vec<Problem>> {
     let document = placement.document;
     let Some(text) = &placement.template.template else { return Ok(Vec::new()) };
     let values = values(document);
@@ -117,9 +138,12 @@ pub(super) fn place(placement: &Placement<'_>, notes: &mut Vec<String>) -> Resul
         return Err(problems);
     }
     let variables = spec.variables.clone().unwrap_or_default();
-    let text_field = |name: &str| document.root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
-    let rooms = document.root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
-    let rooms = placements(text_field("room"), rooms).map_err(|fault| vec![document.problem_at(&fault.path, fault.message)])?;
+    let text_field =
+        |name: &str| document.root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
+    let rooms =
+        document.root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
+    let rooms = placements(text_field("room"), rooms)
+        .map_err(|fault| vec![document.problem_at(&fault.path, fault.message)])?;
     let lifecycle: Lifecycle = document
         .root
         .get("lifecycle")
@@ -135,7 +159,13 @@ pub(super) fn place(placement: &Placement<'_>, notes: &mut Vec<String>) -> Resul
     fields.seal_texts_with(&needles);
     let mut found = Vec::new();
     for room in rooms {
-        let installation = Installation { document, service: &service, room: room.as_deref(), project: text_field("project"), lifecycle: &lifecycle };
+        let installation = Installation {
+            document,
+            service: &service,
+            room: room.as_deref(),
+            project: text_field("project"),
+            lifecycle: &lifecycle,
+        };
         if lifecycle.derive {
             found.extend(installation.derive(&variables, &values, notes)?);
         }
@@ -155,13 +185,19 @@ pub(super) fn place(placement: &Placement<'_>, notes: &mut Vec<String>) -> Resul
 }
 
 /// The service; a `Service` document gives it its own name, description and annotations.
-fn named_service(placement: &Placement<'_>, spec: ServiceTemplateSpec) -> Result<ServiceSpec, Vec<Problem>> {
+fn named_service(
+    placement: &Placement<'_>,
+    spec: ServiceTemplateSpec,
+) -> Result<ServiceSpec, Vec<Problem>> {
     let document = placement.document;
-    let mut service =
-        spec.into_service().map_err(|message| vec![document.problem_at(&FieldPath::of(&["template"]), message)])?;
+    let mut service = spec
+        .into_service()
+        .map_err(|message| vec![document.problem_at(&FieldPath::of(&["template"]), message)])?;
     if document.template.is_none() {
         let own = document.root.get("metadata");
-        let text = |name: &str| own.and_then(|own| own.get(name)).and_then(yaml::Node::as_str).map(str::to_owned);
+        let text = |name: &str| {
+            own.and_then(|own| own.get(name)).and_then(yaml::Node::as_str).map(str::to_owned)
+        };
         if let Some(name) = text("name") {
             service.metadata.name = name;
         }
@@ -206,10 +242,12 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
             None if variable.optional => {}
             None => {
                 let problem = at(&root, format!("the value `{}` is missing", variable.name));
-                problems.push(match variable.description.as_deref().or(variable.title.as_deref()) {
-                    Some(description) => problem.hint(description.to_owned()),
-                    None => problem,
-                });
+                problems.push(
+                    match variable.description.as_deref().or(variable.title.as_deref()) {
+                        Some(description) => problem.hint(description.to_owned()),
+                        None => problem,
+                    },
+                );
             }
             Some(value) => {
                 let allowed = variable.allowed.as_deref().unwrap_or_default();
@@ -217,14 +255,19 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                 if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
                     let shown = if variable.obscure { "what is given" } else { value };
                     problems.push(
-                        at(&root.field(&variable.name), format!("`{}` cannot be `{shown}`", variable.name))
-                            .hint(format!("one of {}", allowed.join(", "))),
+                        at(
+                            &root.field(&variable.name),
+                            format!("`{}` cannot be `{shown}`", variable.name),
+                        )
+                        .hint(format!("one of {}", allowed.join(", "))),
                     );
                 }
             }
         }
     }
-    for name in values.keys().filter(|name| !variables.iter().any(|variable| variable.name == **name)) {
+    for name in
+        values.keys().filter(|name| !variables.iter().any(|variable| variable.name == **name))
+    {
         let problem = at(&root.field(name), format!("the template has no variable `{name}`"));
         let known = variables.iter().map(|variable| variable.name.as_str());
         problems.push(match nearest(name, known.clone()) {
@@ -262,7 +305,7 @@ impl Installation<'_> {
         };
         let mut found = Vec::new();
         // An agent has one mailbox: of several addresses the last one counts.
-        let email = given(VariableType::Email).last();
+        let email = given(VariableType::Email).next_back();
         let routes: Vec<_> = given(VariableType::Route).collect();
         let tasks = self.tasks(notes)?;
         let Some(room) = self.room else {
@@ -275,7 +318,12 @@ impl Installation<'_> {
             return Ok(found);
         };
         if let Some((variable, address)) = email {
-            let public = match variable.annotations.as_ref().and_then(|map| map.get("meshagent.email.privacy")).map(String::as_str) {
+            let public = match variable
+                .annotations
+                .as_ref()
+                .and_then(|map| map.get("meshagent.email.privacy"))
+                .map(String::as_str)
+            {
                 Some("public") => true,
                 None | Some("private") => false,
                 Some(other) => {
@@ -286,15 +334,27 @@ impl Installation<'_> {
                 }
             };
             let document = json!({"room": room, "queue": address, "public": public, "metadata": self.metadata(address)});
-            found.push(self.found(KindName::Mailbox, document, &format!("variable `{}`", variable.name))?);
+            found.push(self.found(
+                KindName::Mailbox,
+                document,
+                &format!("variable `{}`", variable.name),
+            )?);
         }
         for (variable, domain) in routes {
-            let port = variable.annotations.as_ref().and_then(|map| map.get("meshagent.route.port"));
+            let port =
+                variable.annotations.as_ref().and_then(|map| map.get("meshagent.route.port"));
             let Some(port) = port else {
-                return Err(vec![self.problem(&variable.name, "the variable lacks the annotation `meshagent.route.port`".to_owned())]);
+                return Err(vec![self.problem(
+                    &variable.name,
+                    "the variable lacks the annotation `meshagent.route.port`".to_owned(),
+                )]);
             };
             let document = json!({"room": room, "port": port, "metadata": self.metadata(domain)});
-            found.push(self.found(KindName::Route, document, &format!("variable `{}`", variable.name))?);
+            found.push(self.found(
+                KindName::Route,
+                document,
+                &format!("variable `{}`", variable.name),
+            )?);
         }
         for (task, reason) in tasks {
             found.push(self.found(KindName::ScheduledTask, task, &reason)?);
@@ -318,7 +378,12 @@ impl Installation<'_> {
     /// What derived objects are called, with the service's logical id, by which installers
     /// find them again.
     fn metadata(&self, name: &str) -> Value {
-        let id = self.service.metadata.annotations.as_ref().and_then(|map| map.get("meshagent.service.id"));
+        let id = self
+            .service
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|map| map.get("meshagent.service.id"));
         match id {
             Some(id) => json!({"name": name, "annotations": {"meshagent.service.id": id}}),
             None => json!({"name": name}),
@@ -330,9 +395,13 @@ impl Installation<'_> {
         document["version"] = "v1".into();
         document["kind"] = kind.to_string().into();
         let origin = format!("{reason} of {}", self.key());
-        let declared = kind.kind().declare(document).map_err(|fault| {
-            vec![self.document.problem_at(&FieldPath::of(&["values"]), format!("{origin}: {}", fault.message))]
-        })?;
+        let declared =
+            kind.kind().declare(document).map_err(|fault| {
+                vec![self.document.problem_at(
+                    &FieldPath::of(&["values"]),
+                    format!("{origin}: {}", fault.message),
+                )]
+            })?;
         let lifecycle = Lifecycle { derive: true, ignore: Vec::new(), ..self.lifecycle.clone() };
         declared
             .into_iter()
@@ -340,7 +409,10 @@ impl Installation<'_> {
             .map(|declared| Found {
                 declared: Declared { project: self.project.clone(), lifecycle, ..declared },
                 kind,
-                origin: Origin { document: Arc::clone(self.document), derived_from: Some(origin.clone()) },
+                origin: Origin {
+                    document: Arc::clone(self.document),
+                    derived_from: Some(origin.clone()),
+                },
             })
             .ok_or_else(|| vec![Problem::new(format!("{origin} declares nothing"))])
     }
@@ -350,27 +422,45 @@ impl Installation<'_> {
         const ANNOTATION: &str = "meshagent.agent.schedule";
         let mut tasks: Vec<(Value, String)> = Vec::new();
         for agent in self.service.agents.as_deref().unwrap_or_default() {
-            let Some(text) = agent.annotations.as_ref().and_then(|map| map.get(ANNOTATION)) else { continue };
+            let Some(text) = agent.annotations.as_ref().and_then(|map| map.get(ANNOTATION)) else {
+                continue;
+            };
             let reason = format!("annotation `{ANNOTATION}` of agent `{}`", agent.name);
-            let wrong = |what: &str| vec![self.document.problem_at(&FieldPath::of(&["template"]), format!("{reason}: {what}"))];
-            let parsed: Value = serde_json::from_str(text).map_err(|error| wrong(&format!("not JSON: {error}")))?;
+            let wrong = |what: &str| {
+                vec![
+                    self.document
+                        .problem_at(&FieldPath::of(&["template"]), format!("{reason}: {what}")),
+                ]
+            };
+            let parsed: Value =
+                serde_json::from_str(text).map_err(|error| wrong(&format!("not JSON: {error}")))?;
             let entries = match parsed {
                 Value::Array(entries) => entries,
                 entry => vec![entry],
             };
             for entry in entries {
-                let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+                let text = |name: &str| {
+                    entry.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+                };
                 let Some(queue) = text("queue") else {
-                    notes.push(format!("{}: {reason} names no queue, so no task follows from it", self.key()));
+                    notes.push(format!(
+                        "{}: {reason} names no queue, so no task follows from it",
+                        self.key()
+                    ));
                     continue;
                 };
                 let schedule = text("schedule").ok_or_else(|| wrong("`schedule` is missing"))?;
                 let name = text("name").unwrap_or(queue);
-                let payload = entry.get("payload").cloned().filter(|payload| !payload.is_null()).unwrap_or_else(|| json!({}));
+                let payload = entry
+                    .get("payload")
+                    .cloned()
+                    .filter(|payload| !payload.is_null())
+                    .unwrap_or_else(|| json!({}));
                 if !payload.is_object() {
                     return Err(wrong("`payload` is not a map"));
                 }
-                let base = slug(&[self.room.unwrap_or_default(), &self.service.metadata.name, name]);
+                let base =
+                    slug(&[self.room.unwrap_or_default(), &self.service.metadata.name, name]);
                 let taken = tasks.iter().filter(|(task, _)| task["base"] == base.as_str()).count();
                 let id = if taken == 0 { base.clone() } else { format!("{base}-{}", taken + 1) };
                 let mut metadata = self.metadata(&id);

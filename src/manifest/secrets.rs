@@ -41,7 +41,10 @@ fn read(source: &SecretSource, origin: &Origin) -> Result<SecretString, (String,
         SecretSource::Env(name) => match std::env::var(name) {
             Ok(text) => text,
             Err(std::env::VarError::NotPresent) => {
-                return Err((format!("the environment variable {name} is not set"), Some(format!("export {name}=…"))));
+                return Err((
+                    format!("the environment variable {name} is not set"),
+                    Some(format!("export {name}=…")),
+                ));
             }
             Err(std::env::VarError::NotUnicode(_)) => {
                 return Err((format!("the environment variable {name} is not UTF-8"), None));
@@ -74,7 +77,8 @@ fn run(words: &[String], folder: &std::path::Path) -> Result<String, (String, Op
     if !output.status.success() {
         return Err((format!("the command {program:?} failed: {}", output.status), None));
     }
-    String::from_utf8(output.stdout).map_err(|_| (format!("the command {program:?} printed what is not UTF-8"), None))
+    String::from_utf8(output.stdout)
+        .map_err(|_| (format!("the command {program:?} printed what is not UTF-8"), None))
 }
 
 fn without_line_break(mut text: String) -> String {

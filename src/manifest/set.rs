@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Document};
-use super::placement::{self, Placement, Template};
+use super::placement::{self, Placement, Template, Templates};
 use super::source;
 use super::values::FileValues;
 use super::yaml::Mark;
@@ -114,7 +114,10 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
         problems.extend(found);
     }
     let mut set = Set {
-        digest: digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
+        digest: digest
+            .finalize()
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
         ..Set::default()
     };
@@ -133,7 +136,12 @@ pub(super) struct Found {
     pub origin: Origin,
 }
 
-fn declare_all(set: &mut Set, documents: &[Arc<Document>], input: &Input, problems: &mut Vec<Problem>) {
+fn declare_all(
+    set: &mut Set,
+    documents: &[Arc<Document>],
+    input: &Input,
+    problems: &mut Vec<Problem>,
+) {
     let templates = templates(documents, problems);
     let mut found = Vec::new();
     for document in documents {
@@ -161,7 +169,8 @@ fn declare_all(set: &mut Set, documents: &[Arc<Document>], input: &Input, proble
         [only] => Some(only.declared.name.clone()),
         _ => None,
     };
-    let default_project = input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
+    let default_project =
+        input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     for Found { mut declared, kind, origin } in found {
@@ -177,7 +186,12 @@ fn declare_all(set: &mut Set, documents: &[Arc<Document>], input: &Input, proble
             }
         };
         let key = Key { kind, project, room: declared.room, name: declared.name };
-        let desired = Desired { key: key.clone(), fields: declared.fields, lifecycle: declared.lifecycle, origin };
+        let desired = Desired {
+            key: key.clone(),
+            fields: declared.fields,
+            lifecycle: declared.lifecycle,
+            origin,
+        };
         insert(set, key, desired, problems);
     }
 }
@@ -207,27 +221,33 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
 
 /// The templates of the set by name. A template that no document places is rendered with
 /// no values, as installers do, so that its mistakes are found too.
-fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> BTreeMap<String, Template> {
-    let mut templates: BTreeMap<String, Template> = BTreeMap::new();
+fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> Templates {
+    let mut templates = Templates::default();
     for document in documents {
         let Some(text) = &document.template else { continue };
         match super::template::render(&text.text, &super::template::Values::new()) {
             Ok(spec) => {
                 let name = spec.metadata.name.clone();
                 let template = Template { document: Arc::clone(document), spec };
-                if let Some(first) = templates.get(&name) {
+                if let Some(first) = templates.by_name.get(&name) {
                     let mark = Mark { line: document.root.mark.line, column: 1, ..Mark::default() };
                     problems.push(document.source.problem(
                         mark,
-                        format!("ServiceTemplate/{name} is declared twice, first at {}", first.place()),
+                        format!(
+                            "ServiceTemplate/{name} is declared twice, first at {}",
+                            first.place()
+                        ),
                     ));
                 } else {
-                    templates.insert(name, template);
+                    templates.by_name.insert(name, template);
                 }
             }
             // Placed by itself, it is rendered with its values and reported then.
             Err(_) if Placement::is_placed(document) => {}
-            Err(error) => problems.push(placement::render_problem(document, &error)),
+            Err(error) => {
+                templates.has_broken = true;
+                problems.push(placement::render_problem(document, &error));
+            }
         }
     }
     templates

@@ -74,13 +74,18 @@ fn read_stdin() -> Result<Source, Problem> {
     Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
 }
 
-fn read_folder(folder: &Path, values: &FileValues, problems: &mut Vec<Problem>) -> Result<Vec<Source>, Problem> {
+fn read_folder(
+    folder: &Path,
+    values: &FileValues,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<Source>, Problem> {
     let mut sources = Vec::new();
     let mut found = false;
-    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| {
-        // Hidden folders hold the tools' own files (`.git`, `.meshagent`).
-        entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
-    });
+    let entries =
+        walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| {
+            // Hidden folders hold the tools' own files (`.git`, `.meshagent`).
+            entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+        });
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -116,8 +121,12 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 fn has_template(path: &Path) -> bool {
-    let Some(entries) = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else { return false };
-    entries.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "j2"))
+    let Some(entries) = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else {
+        return false;
+    };
+    entries
+        .flatten()
+        .any(|entry| entry.path().extension().is_some_and(|extension| extension == "j2"))
 }
 
 fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
@@ -127,7 +136,11 @@ fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     let text = decode(&name, bytes)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+        .to_owned();
     let source = Source { name, folder, text };
     if path.extension().is_some_and(|extension| extension == "j2") {
         return super::values::render(source, values);
@@ -137,12 +150,18 @@ fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
 
 fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
     if bytes.len() > MAX_BYTES {
-        return Err(Source::whole(name, format!("the file is larger than {} MiB", MAX_BYTES / 1024 / 1024)));
+        return Err(Source::whole(
+            name,
+            format!("the file is larger than {} MiB", MAX_BYTES / 1024 / 1024),
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        let column = error.as_bytes()[..good].iter().rev().take_while(|byte| **byte != b'\n').count() as u64 + 1;
+        let line =
+            error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let column =
+            error.as_bytes()[..good].iter().rev().take_while(|byte| **byte != b'\n').count() as u64
+                + 1;
         Problem {
             place: Some(Place { file: name.to_owned(), line, column }),
             ..Problem::new(format!("not UTF-8: byte {:#04x}", error.as_bytes()[good]))

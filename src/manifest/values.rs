@@ -39,7 +39,8 @@ impl FileValues {
             match parse_pair(pair) {
                 Ok(map) => merge(&mut values, map),
                 Err(message) => problems.push(
-                    Problem::new(format!("--value {pair:?}: {message}")).hint("write --value name=value"),
+                    Problem::new(format!("--value {pair:?}: {message}"))
+                        .hint("write --value name=value"),
                 ),
             }
         }
@@ -56,7 +57,9 @@ fn parse_pair(pair: &str) -> Result<Map<String, Value>, String> {
         Ok(mut nodes) if nodes.len() == 1 => nodes.remove(0).to_json(),
         _ => Value::String(text.to_owned()),
     };
-    let nested = name.rsplit('.').fold(value, |value, part| Value::Object(Map::from_iter([(part.to_owned(), value)])));
+    let nested = name
+        .rsplit('.')
+        .fold(value, |value, part| Value::Object(Map::from_iter([(part.to_owned(), value)])));
     match nested {
         Value::Object(map) => Ok(map),
         _ => Err("the name is empty".to_owned()),
@@ -84,7 +87,9 @@ fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
     match nodes.first().map(yaml::Node::to_json) {
         None => Ok(Map::new()),
         Some(Value::Object(map)) if nodes.len() == 1 => Ok(map),
-        Some(_) => Err(source.problem(nodes[0].mark, "a values file is one map of names to values")),
+        Some(_) => {
+            Err(source.problem(nodes[0].mark, "a values file is one map of names to values"))
+        }
     }
 }
 
@@ -102,26 +107,30 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
     let mut environment = minijinja::Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    if let Ok(syntax) = minijinja::syntax::SyntaxConfig::builder().keep_trailing_newline(true).build() {
+    if let Ok(syntax) =
+        minijinja::syntax::SyntaxConfig::builder().keep_trailing_newline(true).build()
+    {
         environment.set_syntax(syntax);
     }
     environment.set_fuel(Some(10_000_000));
     environment.add_function("env", env);
-    let rendered = environment.render_str(&source.text, minijinja::value::Serde(&all)).map_err(|error| {
-        let line = error.line().unwrap_or(1) as u64;
-        let message = match (error.detail(), error.kind()) {
-            (Some(detail), kind) => format!("{kind}: {detail}"),
-            (None, minijinja::ErrorKind::UndefinedError) => "a name here has no value".to_owned(),
-            (None, kind) => kind.to_string(),
-        };
-        let problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
-        match error.kind() {
-            minijinja::ErrorKind::UndefinedError => {
-                problem.hint("give it with --value NAME=VALUE or in values.yaml beside the template")
+    let rendered =
+        environment.render_str(&source.text, minijinja::value::Serde(&all)).map_err(|error| {
+            let line = error.line().unwrap_or(1) as u64;
+            let message = match (error.detail(), error.kind()) {
+                (Some(detail), kind) => format!("{kind}: {detail}"),
+                (None, minijinja::ErrorKind::UndefinedError) => {
+                    "a name here has no value".to_owned()
+                }
+                (None, kind) => kind.to_string(),
+            };
+            let problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
+            match error.kind() {
+                minijinja::ErrorKind::UndefinedError => problem
+                    .hint("give it with --value NAME=VALUE or in values.yaml beside the template"),
+                _ => problem,
             }
-            _ => problem,
-        }
-    })?;
+        })?;
     Ok(Source { name: format!("{} (rendered)", source.name), text: rendered, ..source })
 }
 
@@ -141,7 +150,8 @@ mod tests {
     fn rendered(text: &str, pairs: &[&str]) -> Result<String, String> {
         let pairs: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
         let values = FileValues::read(&[], &pairs).map_err(|problems| problems[0].to_string())?;
-        let source = Source { name: "t.j2".into(), folder: "/nonexistent".into(), text: text.into() };
+        let source =
+            Source { name: "t.j2".into(), folder: "/nonexistent".into(), text: text.into() };
         render(source, &values).map(|source| source.text).map_err(|problem| problem.to_string())
     }
 
@@ -158,6 +168,12 @@ mod tests {
 
     #[test]
     fn a_template_that_never_ends_is_stopped() {
-        assert!(rendered("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", &[]).is_err());
+        assert!(
+            rendered(
+                "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}",
+                &[]
+            )
+            .is_err()
+        );
     }
 }

@@ -18,7 +18,12 @@ pub struct Memory<'a> {
 
 /// The fields in which `new` differs from `old`, in the order of `new`.
 #[must_use]
-pub fn changes(shape: &Shape, old: Option<&Tree>, new: Option<&Tree>, memory: Memory<'_>) -> Vec<FieldChange> {
+pub fn changes(
+    shape: &Shape,
+    old: Option<&Tree>,
+    new: Option<&Tree>,
+    memory: Memory<'_>,
+) -> Vec<FieldChange> {
     let mut walk = Walk { memory, changes: Vec::new() };
     walk.compare(&FieldPath::default(), Some(shape), old, new);
     walk.changes
@@ -30,8 +35,7 @@ fn recorded_at<'a>(recorded: &'a Value, path: &FieldPath) -> Option<&'a Value> {
         Step::Field(name) => value.get(name),
         Step::Index(index) => value.get(index),
         Step::Item { field, text } => value.as_array()?.iter().find(|item| match item.get(field) {
-            Some(Value::String(name)) => name == text,
-            Some(other) => other.to_string() == *text,
+            Some(found) => Tree::from(found).scalar().as_deref() == Some(text),
             None => false,
         }),
     })
@@ -44,7 +48,9 @@ fn is_masked(sealed: &Sealed) -> bool {
         Sealed::Masked | Sealed::Source(_) => true,
         Sealed::Known(text) => {
             let text = text.expose_secret();
-            text.is_empty() || text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count() >= text.chars().count().div_ceil(2)
+            text.is_empty()
+                || text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count()
+                    >= text.chars().count().div_ceil(2)
         }
     }
 }
@@ -55,24 +61,45 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn compare(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+    fn compare(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        old: Option<&Tree>,
+        new: Option<&Tree>,
+    ) {
         match (old, new) {
             (None, None) => {}
-            (Some(Tree::Secret(sealed)), Some(new)) => self.compare_secret(path, Some(sealed), old, new),
+            (Some(Tree::Secret(sealed)), Some(new)) => {
+                self.compare_secret(path, Some(sealed), old, new)
+            }
             (_, Some(new @ Tree::Secret(_))) => self.compare_secret(path, None, old, new),
             (Some(Tree::Map(_)) | None, Some(Tree::Map(_))) | (Some(Tree::Map(_)), None) => {
                 self.compare_maps(path, shape, old, new);
             }
-            (Some(Tree::List(one)), Some(Tree::List(other))) => self.compare_lists(path, shape, one, other),
+            (Some(Tree::List(one)), Some(Tree::List(other))) => {
+                self.compare_lists(path, shape, one, other)
+            }
             (Some(Tree::Number(one)), Some(Tree::Number(other))) if same_number(one, other) => {}
             (Some(one), Some(other)) if one == other => {}
             _ => self.change(path, shape, old, new),
         }
     }
 
-    fn change(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+    fn change(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        old: Option<&Tree>,
+        new: Option<&Tree>,
+    ) {
         // What is absent means its default, so the default is what the reader should see.
-        let default = || shape.and_then(|shape| shape.default.as_ref()).filter(|value| !value.is_null()).map(Tree::from);
+        let default = || {
+            shape
+                .and_then(|shape| shape.default.as_ref())
+                .filter(|value| !value.is_null())
+                .map(Tree::from)
+        };
         self.changes.push(FieldChange {
             path: path.clone(),
             old: old.cloned().or_else(default),
@@ -81,7 +108,13 @@ impl Walk<'_> {
         });
     }
 
-    fn compare_secret(&mut self, path: &FieldPath, sealed: Option<&Sealed>, old: Option<&Tree>, new: &Tree) {
+    fn compare_secret(
+        &mut self,
+        path: &FieldPath,
+        sealed: Option<&Sealed>,
+        old: Option<&Tree>,
+        new: &Tree,
+    ) {
         let same = match (sealed, old, new) {
             (Some(sealed), _, _) if is_masked(sealed) => {
                 let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
@@ -101,11 +134,22 @@ impl Walk<'_> {
         };
         if !same {
             let old = old.map(|_| Tree::Secret(sealed.cloned().unwrap_or(Sealed::Masked)));
-            self.changes.push(FieldChange { path: path.clone(), old, new: Some(new.clone().sealed()), place: None });
+            self.changes.push(FieldChange {
+                path: path.clone(),
+                old,
+                new: Some(new.clone().sealed()),
+                place: None,
+            });
         }
     }
 
-    fn compare_maps(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+    fn compare_maps(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        old: Option<&Tree>,
+        new: Option<&Tree>,
+    ) {
         let empty = indexmap::IndexMap::new();
         let fields = |tree: Option<&Tree>| match tree {
             Some(Tree::Map(fields)) => fields.clone(),
@@ -116,20 +160,31 @@ impl Walk<'_> {
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);
         }
-        let names = new_fields.keys().chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
+        let names = new_fields
+            .keys()
+            .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
         for name in names {
             let step = Step::Field(name.clone());
             let below = path.join(step.clone());
             let (old, new) = (old_fields.get(name), new_fields.get(name));
             let is_partial = shape.is_some_and(|shape| shape.partial);
-            if is_partial && new.is_none() && self.memory.applied.and_then(|applied| recorded_at(applied, &below)).is_none() {
+            if is_partial
+                && new.is_none()
+                && self.memory.applied.and_then(|applied| recorded_at(applied, &below)).is_none()
+            {
                 continue;
             }
             self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
         }
     }
 
-    fn compare_lists(&mut self, path: &FieldPath, shape: Option<&Shape>, old: &[Tree], new: &[Tree]) {
+    fn compare_lists(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        old: &[Tree],
+        new: &[Tree],
+    ) {
         let positional = Identity::Position;
         let (items, identity) = match shape.map(|shape| &shape.form) {
             Some(Form::List { items, identity }) => (Some(items.as_ref()), identity),
@@ -139,31 +194,61 @@ impl Walk<'_> {
             Identity::Value => {
                 let mut rest: Vec<&Tree> = old.iter().collect();
                 let all_found = new.iter().all(|item| {
-                    rest.iter().position(|candidate| *candidate == item).map(|index| rest.swap_remove(index)).is_some()
+                    rest.iter()
+                        .position(|candidate| *candidate == item)
+                        .map(|index| rest.swap_remove(index))
+                        .is_some()
                 });
                 if !all_found || !rest.is_empty() {
-                    self.change(path, shape, Some(&Tree::List(old.to_vec())), Some(&Tree::List(new.to_vec())));
+                    self.change(
+                        path,
+                        shape,
+                        Some(&Tree::List(old.to_vec())),
+                        Some(&Tree::List(new.to_vec())),
+                    );
                 }
             }
             Identity::Field(field) => self.compare_keyed(path, items, field, (old, new)),
             Identity::Position => {
-                let is_plain = |items: &[Tree]| items.iter().all(|item| !matches!(item, Tree::Map(_) | Tree::List(_)));
-                if is_plain(old) && is_plain(new) && !old.iter().chain(new).any(|item| matches!(item, Tree::Secret(_))) {
-                    let same = old.len() == new.len() && old.iter().zip(new).all(|(one, other)| same_scalar(one, other));
+                let is_plain = |items: &[Tree]| {
+                    items.iter().all(|item| !matches!(item, Tree::Map(_) | Tree::List(_)))
+                };
+                if is_plain(old)
+                    && is_plain(new)
+                    && !old.iter().chain(new).any(|item| matches!(item, Tree::Secret(_)))
+                {
+                    let same = old.len() == new.len()
+                        && old.iter().zip(new).all(|(one, other)| same_scalar(one, other));
                     if !same {
-                        self.change(path, shape, Some(&Tree::List(old.to_vec())), Some(&Tree::List(new.to_vec())));
+                        self.change(
+                            path,
+                            shape,
+                            Some(&Tree::List(old.to_vec())),
+                            Some(&Tree::List(new.to_vec())),
+                        );
                     }
                     return;
                 }
                 for index in 0..old.len().max(new.len()) {
-                    self.compare_item(&path.join(Step::Index(index)), items, old.get(index), new.get(index));
+                    self.compare_item(
+                        &path.join(Step::Index(index)),
+                        items,
+                        old.get(index),
+                        new.get(index),
+                    );
                 }
             }
         }
     }
 
     /// An item that comes or goes is shown whole.
-    fn compare_item(&mut self, path: &FieldPath, shape: Option<&Shape>, old: Option<&Tree>, new: Option<&Tree>) {
+    fn compare_item(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        old: Option<&Tree>,
+        new: Option<&Tree>,
+    ) {
         match (old, new) {
             (Some(_), Some(_)) => self.compare(path, shape, old, new),
             _ => self.change(path, None, old, new),
@@ -172,15 +257,24 @@ impl Walk<'_> {
 
     /// Items with the same text in `field` belong together; of several with the same text,
     /// equal ones first, then the rest in order.
-    fn compare_keyed(&mut self, path: &FieldPath, shape: Option<&Shape>, field: &str, lists: (&[Tree], &[Tree])) {
+    fn compare_keyed(
+        &mut self,
+        path: &FieldPath,
+        shape: Option<&Shape>,
+        field: &str,
+        lists: (&[Tree], &[Tree]),
+    ) {
         // An absent field means its default, such as `*` for a port's number.
         let default = shape
             .and_then(|shape| shape.child(&Step::Field(field.to_owned())))
             .and_then(|shape| shape.default.as_ref())
             .map(Tree::from)
             .and_then(|tree| tree.scalar());
-        let text = |item: &Tree| item.get(field).and_then(Tree::scalar).or_else(|| default.clone()).unwrap_or_default();
-        let mut rest: Vec<(String, &Tree)> = lists.0.iter().map(|item| (text(item), item)).collect();
+        let text = |item: &Tree| {
+            item.get(field).and_then(Tree::scalar).or_else(|| default.clone()).unwrap_or_default()
+        };
+        let mut rest: Vec<(String, &Tree)> =
+            lists.0.iter().map(|item| (text(item), item)).collect();
         let mut unequal = Vec::new();
         for item in lists.1 {
             let text = text(item);
@@ -191,7 +285,8 @@ impl Walk<'_> {
         }
         for (text, item) in unequal {
             let below = path.join(Step::Item { field: field.to_owned(), text: text.clone() });
-            let old = rest.iter().position(|(name, _)| *name == text).map(|index| rest.remove(index).1);
+            let old =
+                rest.iter().position(|(name, _)| *name == text).map(|index| rest.remove(index).1);
             self.compare_item(&below, shape, old, Some(item));
         }
         for (text, item) in rest {
@@ -221,7 +316,9 @@ mod tests {
         changes(shape, Some(&shape.read(old)), Some(&shape.read(new)), memory)
             .iter()
             .map(|change| {
-                let show = |tree: &Option<Tree>| tree.as_ref().map_or("-".to_owned(), |tree| tree.redacted().to_string());
+                let show = |tree: &Option<Tree>| {
+                    tree.as_ref().map_or("-".to_owned(), |tree| tree.redacted().to_string())
+                };
                 format!("{}: {} -> {}", change.path, show(&change.old), show(&change.new))
             })
             .collect()
@@ -245,23 +342,54 @@ mod tests {
     fn a_scope_that_comes_empty_is_a_change() {
         let with = |api: Value| json!({"container": {"image": "x", "environment": [{"name": "T", "token": {"identity": "i", "api": api}}]}});
         assert_eq!(diff(KindName::Service, &with(json!({})), &with(json!({"admin": {}}))).len(), 1);
-        assert_eq!(diff(KindName::Service, &with(json!({"queues": {}})), &with(json!({"queues": {"send": []}}))).len(), 1);
-        assert_eq!(diff(KindName::Service, &with(json!({"queues": {}})), &with(json!({"queues": {"list": true}}))).len(), 0);
+        assert_eq!(
+            diff(
+                KindName::Service,
+                &with(json!({"queues": {}})),
+                &with(json!({"queues": {"send": []}}))
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            diff(
+                KindName::Service,
+                &with(json!({"queues": {}})),
+                &with(json!({"queues": {"list": true}}))
+            )
+            .len(),
+            0
+        );
     }
 
     #[test]
     fn a_secret_that_the_platform_masks_is_compared_with_what_was_applied() {
         let shape = KindName::Secret.kind().shape();
         let fingerprinter = Fingerprinter::new("k");
-        let desired = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("v"))]))]);
-        let observed = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("********"))]))]);
+        let desired = Tree::map([
+            ("type", Tree::text("keys")),
+            ("data", Tree::map([("A", Tree::secret("v"))])),
+        ]);
+        let observed = Tree::map([
+            ("type", Tree::text("keys")),
+            ("data", Tree::map([("A", Tree::secret("********"))])),
+        ]);
         let applied = desired.recorded(&fingerprinter);
         let with = |applied: Option<&Value>, desired: &Tree| {
-            changes(shape, Some(&observed), Some(desired), Memory { fingerprinter: &fingerprinter, applied }).len()
+            changes(
+                shape,
+                Some(&observed),
+                Some(desired),
+                Memory { fingerprinter: &fingerprinter, applied },
+            )
+            .len()
         };
         assert_eq!(with(Some(&applied), &desired), 0);
         assert_eq!(with(None, &desired), 1);
-        let rotated = Tree::map([("type", Tree::text("keys")), ("data", Tree::map([("A", Tree::secret("w"))]))]);
+        let rotated = Tree::map([
+            ("type", Tree::text("keys")),
+            ("data", Tree::map([("A", Tree::secret("w"))])),
+        ]);
         assert_eq!(with(Some(&applied), &rotated), 1);
     }
 }

@@ -86,10 +86,18 @@ impl PlanDocument {
             tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
             set: plan.set.clone(),
             platform: plan.platform.clone(),
-            projects: plan.projects.iter().map(|(name, project)| (name.clone(), project.id.clone())).collect(),
+            projects: plan
+                .projects
+                .iter()
+                .map(|(name, project)| (name.clone(), project.id.clone()))
+                .collect(),
             digest: plan.digest.clone(),
             counts: plan.counts(),
-            operations: plan.operations.iter().map(|operation| document_of(plan, operation)).collect(),
+            operations: plan
+                .operations
+                .iter()
+                .map(|operation| document_of(plan, operation))
+                .collect(),
             notes: plan.notes.clone(),
         }
     }

@@ -15,7 +15,11 @@ const RESERVE: usize = 600;
 pub fn render(plan: &Plan) -> String {
     let mut out = format!("<!-- meshagent-plan set={} -->\n", plan.set);
     if plan.is_empty() {
-        out += &format!("### Plan for set {}: nothing to change\n\n{} unchanged.\n", code(&plan.set), plan.unchanged);
+        out += &format!(
+            "### Plan for set {}: nothing to change\n\n{} unchanged.\n",
+            code(&plan.set),
+            plan.unchanged
+        );
         return out;
     }
     out += &format!("### Plan for set {}: {}\n\n", code(&plan.set), plan.counts().sentence());
@@ -45,13 +49,16 @@ pub fn render(plan: &Plan) -> String {
         out += &entry;
     }
     if left_out > 0 {
-        out += &format!("\n… and {left_out} more operations that do not fit here; `meshagent plan` shows them all.\n");
+        out += &format!(
+            "\n… and {left_out} more operations that do not fit here; `meshagent plan` shows them all.\n"
+        );
     }
     out
 }
 
 fn entry(plan: &Plan, operation: &Operation) -> String {
-    let mut out = format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
+    let mut out =
+        format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
     if operation.action != Action::Create || operation.replaces {
         out += &format!(": {}", escaped(&operation.reason));
     }
@@ -69,7 +76,9 @@ fn change_line(change: &FieldChange) -> String {
     match (&change.old, &change.new) {
         (None, Some(new)) => format!("{path}: added {}", code(&text::shown(new))),
         (Some(old), None) => format!("{path}: removed {}", code(&text::shown(old))),
-        (Some(old), Some(new)) => format!("{path}: {} → {}", code(&text::shown(old)), code(&text::shown(new))),
+        (Some(old), Some(new)) => {
+            format!("{path}: {} → {}", code(&text::shown(old)), code(&text::shown(new)))
+        }
         (None, None) => path,
     }
 }
@@ -79,7 +88,8 @@ fn code(text: &str) -> String {
     let line = text.replace(['\n', '\r'], " ");
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
-    let pad = if line.starts_with('`') || line.ends_with('`') || line.is_empty() { " " } else { "" };
+    let pad =
+        if line.starts_with('`') || line.ends_with('`') || line.is_empty() { " " } else { "" };
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 

@@ -26,8 +26,12 @@ pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>
     }
     let mut waiting: Vec<usize> =
         nodes.iter().map(|node| graph.edges_directed(*node, petgraph::Incoming).count()).collect();
-    let mut ready: std::collections::BTreeSet<usize> =
-        waiting.iter().enumerate().filter(|(_, count)| **count == 0).map(|(index, _)| index).collect();
+    let mut ready: std::collections::BTreeSet<usize> = waiting
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count == 0)
+        .map(|(index, _)| index)
+        .collect();
     let mut position = vec![usize::MAX; operations.len()];
     let mut order = Vec::with_capacity(operations.len());
     while let Some(next) = ready.pop_first() {
@@ -49,8 +53,10 @@ pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>
         .into_iter()
         .filter_map(|index| {
             let mut operation = sorted[index].take()?;
-            operation.waits_for =
-                graph.edges_directed(nodes[index], petgraph::Incoming).map(|edge| position[edge.source().index()]).collect();
+            operation.waits_for = graph
+                .edges_directed(nodes[index], petgraph::Incoming)
+                .map(|edge| position[edge.source().index()])
+                .collect();
             operation.waits_for.sort_unstable();
             Some(operation)
         })
@@ -102,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_comes_first_and_ties_keep_their_order() {
-        let sorted = sort(["a", "b", "c", "d"].map(operation).into(), &[(3, 0), (2, 0), (3, 0)]).unwrap();
+        let sorted =
+            sort(["a", "b", "c", "d"].map(operation).into(), &[(3, 0), (2, 0), (3, 0)]).unwrap();
         let names: Vec<_> = sorted.iter().map(|operation| operation.key.name.as_str()).collect();
         assert_eq!(names, ["b", "c", "d", "a"]);
         assert_eq!(sorted[3].waits_for, [1, 2]);
@@ -110,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_cycle_is_told_with_its_members() {
-        let problems = sort(["a", "b", "c"].map(operation).into(), &[(0, 1), (1, 0), (1, 2)]).unwrap_err();
+        let problems =
+            sort(["a", "b", "c"].map(operation).into(), &[(0, 1), (1, 0), (1, 2)]).unwrap_err();
         assert_eq!(problems[0].message, "these wait for each other: Room/a, Room/b");
     }
 }

@@ -62,7 +62,11 @@ pub enum Refusal {
 ///
 /// References that lead nowhere, cycles; objects that the set does not own or must not
 /// delete.
-pub fn plan(desired: &BTreeMap<Key, Desired>, state: &State, policy: &Policy) -> Result<Plan, Refusal> {
+pub fn plan(
+    desired: &BTreeMap<Key, Desired>,
+    state: &State,
+    policy: &Policy,
+) -> Result<Plan, Refusal> {
     let mut planner = Planner {
         desired,
         state,
@@ -88,8 +92,11 @@ pub fn plan(desired: &BTreeMap<Key, Desired>, state: &State, policy: &Policy) ->
     }
     let edges = planner.edges();
     for operation in &mut planner.operations {
-        operation.work.before =
-            state.inventories.get(&operation.key.project).and_then(|inventory| inventory.entries.get(&operation.key)).cloned();
+        operation.work.before = state
+            .inventories
+            .get(&operation.key.project)
+            .and_then(|inventory| inventory.entries.get(&operation.key))
+            .cloned();
     }
     let mut plan = planner.plan;
     plan.secret_ids = state
@@ -132,7 +139,8 @@ impl<'a> Planner<'a> {
     }
 
     fn fingerprinter(&self, key: &Key) -> Fingerprinter {
-        self.inventory(key).map_or_else(|| Fingerprinter::new(""), |inventory| inventory.fingerprinter.clone())
+        self.inventory(key)
+            .map_or_else(|| Fingerprinter::new(""), |inventory| inventory.fingerprinter.clone())
     }
 
     fn ownership(&self, key: &Key, observed: &Observed) -> Ownership {
@@ -143,7 +151,9 @@ impl<'a> Planner<'a> {
         }
         match self.entry(key) {
             // Another object under the same name: somebody deleted ours and made their own.
-            Some(Entry { id: Some(recorded), .. }) if observed.id.as_ref().is_some_and(|id| id != recorded) => {
+            Some(Entry { id: Some(recorded), .. })
+                if observed.id.as_ref().is_some_and(|id| id != recorded) =>
+            {
                 Ownership::Nobodys
             }
             Some(_) => Ownership::Ours,
@@ -170,13 +180,21 @@ impl<'a> Planner<'a> {
         let adopts = match self.ownership(key, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
-                self.guard(desired, format!("{key} is owned by the set `{owner}`"), "remove it from one of the two sets");
+                self.guard(
+                    desired,
+                    format!("{key} is owned by the set `{owner}`"),
+                    "remove it from one of the two sets",
+                );
                 return;
             }
             Ownership::Nobodys if self.policy.adopt.covers(key) => true,
             Ownership::Nobodys => {
                 let hint = format!("take it over with --adopt {key}, or give it another name");
-                self.guard(desired, format!("{key} exists and is not owned by the set `{}`", self.policy.set), &hint);
+                self.guard(
+                    desired,
+                    format!("{key} exists and is not owned by the set `{}`", self.policy.set),
+                    &hint,
+                );
                 return;
             }
         };
@@ -190,7 +208,11 @@ impl<'a> Planner<'a> {
             .immutable()
             .iter()
             .copied()
-            .filter(|name| changes.iter().any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned()))))
+            .filter(|name| {
+                changes
+                    .iter()
+                    .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
+            })
             .collect();
         let entry = self.entry_for(desired, observed.id.clone(), &fields);
         let operation = Operation {
@@ -231,7 +253,11 @@ impl<'a> Planner<'a> {
         let key = &desired.key;
         let fields = self.by_name(key, desired.fields.clone());
         let mut changes = self.field_changes(desired, None, &fields);
-        changes.retain(|change| change.new.is_some());
+        // Before it exists nothing has a default either.
+        changes.retain_mut(|change| {
+            change.old = None;
+            change.new.is_some() && !change.path.0.is_empty()
+        });
         Operation {
             key: key.clone(),
             action: Action::Create,
@@ -255,7 +281,8 @@ impl<'a> Planner<'a> {
     /// A delete, then a create, because a field cannot be changed in place.
     fn replace(&mut self, desired: &Desired, update: Operation, frozen: &[&str]) {
         let key = &desired.key;
-        let is_protected = desired.lifecycle.prevent_destroy || self.entry(key).is_some_and(|entry| entry.protected);
+        let is_protected = desired.lifecycle.prevent_destroy
+            || self.entry(key).is_some_and(|entry| entry.protected);
         let fields = frozen.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if is_protected {
             self.guard(
@@ -302,13 +329,19 @@ impl<'a> Planner<'a> {
             .collect()
     }
 
-    fn field_changes(&self, desired: &Desired, observed: Option<&Tree>, fields: &Tree) -> Vec<FieldChange> {
+    fn field_changes(
+        &self,
+        desired: &Desired,
+        observed: Option<&Tree>,
+        fields: &Tree,
+    ) -> Vec<FieldChange> {
         let fingerprinter = self.fingerprinter(&desired.key);
         let memory = Memory {
             fingerprinter: &fingerprinter,
             applied: self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()),
         };
-        let mut changes = diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
+        let mut changes =
+            diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
         for change in &mut changes {
             change.place = desired.origin.place_of(&change.path);
         }
@@ -321,7 +354,8 @@ impl<'a> Planner<'a> {
 
     /// The owner annotation is a field like any other, so its change is shown.
     fn owner_change(&self, key: &Key, observed: &Observed) -> Option<FieldChange> {
-        let is_missing = key.kind.kind().carries_owner() && observed.owner.as_ref() != Some(&self.policy.set);
+        let is_missing =
+            key.kind.kind().carries_owner() && observed.owner.as_ref() != Some(&self.policy.set);
         is_missing.then(|| FieldChange {
             path: FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]),
             old: observed.owner.clone().map(Tree::Text),
@@ -356,14 +390,17 @@ impl<'a> Planner<'a> {
             .references(key, fields)
             .into_iter()
             .filter_map(|(path, resolved)| match (path, resolved) {
-                (Some(path), Resolved::Object(to)) if to.kind == KindName::Secret => Some((path, to.name)),
+                (Some(path), Resolved::Object(to)) if to.kind == KindName::Secret => {
+                    Some((path, to.name))
+                }
                 _ => None,
             })
             .collect()
     }
 
     fn guard(&mut self, desired: &Desired, message: String, hint: &str) {
-        let problem = desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
+        let problem =
+            desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
         self.guards.push(problem.hint(hint));
     }
 
@@ -394,23 +431,33 @@ impl<'a> Planner<'a> {
             return;
         }
         let (action, reason) = match self.ownership(key, observed) {
-            Ownership::Foreign(owner) => (Action::Release, format!("the set `{owner}` owns it now")),
+            Ownership::Foreign(owner) => {
+                (Action::Release, format!("the set `{owner}` owns it now"))
+            }
             Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
             Ownership::Ours if entry.protected => {
-                let verb = if self.policy.destroy { "destroyed" } else { "deleted, because no document declares it any more" };
+                let verb = if self.policy.destroy {
+                    "destroyed"
+                } else {
+                    "deleted, because no document declares it any more"
+                };
                 self.guards.push(
-                    Problem::new(format!("{key} would be {verb}, and it is protected"))
-                        .hint("declare it with `lifecycle: {prevent_destroy: false}` and apply first"),
+                    Problem::new(format!("{key} would be {verb}, and it is protected")).hint(
+                        "declare it with `lifecycle: {prevent_destroy: false}` and apply first",
+                    ),
                 );
                 return;
             }
             Ownership::Ours if entry.orphan => {
                 (Action::Release, "its lifecycle says to leave it".to_owned())
             }
-            Ownership::Ours if !key.kind.kind().is_deletable() => {
-                (Action::Release, format!("the platform has no call that deletes a {}", key.kind).to_lowercase())
+            Ownership::Ours if !key.kind.kind().is_deletable() => (
+                Action::Release,
+                format!("the platform has no call that deletes a {}", key.kind).to_lowercase(),
+            ),
+            Ownership::Ours if self.policy.destroy => {
+                (Action::Delete, "the set is destroyed".to_owned())
             }
-            Ownership::Ours if self.policy.destroy => (Action::Delete, "the set is destroyed".to_owned()),
             Ownership::Ours => (Action::Delete, "no document declares it any more".to_owned()),
         };
         let fingerprint = fingerprint(observed, &self.fingerprinter(key));
@@ -419,7 +466,11 @@ impl<'a> Planner<'a> {
             action,
             replaces: false,
             reason,
-            changes: if action == Action::Release { self.disown(key, observed) } else { Vec::new() },
+            changes: if action == Action::Release {
+                self.disown(key, observed)
+            } else {
+                Vec::new()
+            },
             waits_for: Vec::new(),
             place: None,
             derived_from: None,
@@ -430,7 +481,8 @@ impl<'a> Planner<'a> {
 
     /// An object that is released must not go on naming the set as its owner.
     fn disown(&self, key: &Key, observed: &Observed) -> Vec<FieldChange> {
-        let is_named = key.kind.kind().carries_owner() && observed.owner.as_ref() == Some(&self.policy.set);
+        let is_named =
+            key.kind.kind().carries_owner() && observed.owner.as_ref() == Some(&self.policy.set);
         let change = is_named.then(|| FieldChange {
             path: FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]),
             old: observed.owner.clone().map(Tree::Text),
@@ -461,7 +513,10 @@ impl<'a> Planner<'a> {
                 match resolved {
                     Resolved::Missing(message) => faults.push(at(message)),
                     Resolved::Object(to) if deleted.contains(&to) => {
-                        faults.push(at(format!("{to} is deleted by this plan, and {} refers to it", desired.key)));
+                        faults.push(at(format!(
+                            "{to} is deleted by this plan, and {} refers to it",
+                            desired.key
+                        )));
                     }
                     _ => {}
                 }
@@ -476,11 +531,17 @@ impl<'a> Planner<'a> {
         let mut guards = Vec::new();
         for room in deleted.iter().filter(|key| key.kind == KindName::Room) {
             for (key, observed) in &self.state.objects {
-                let is_inside = key.project == room.project && key.room.as_ref() == Some(&room.name);
-                if is_inside && !deleted.contains(key) && !matches!(self.ownership(key, observed), Ownership::Ours) {
+                let is_inside =
+                    key.project == room.project && key.room.as_ref() == Some(&room.name);
+                if is_inside
+                    && !deleted.contains(key)
+                    && !matches!(self.ownership(key, observed), Ownership::Ours)
+                {
                     guards.push(
-                        Problem::new(format!("{room} would be deleted, and {key} in it is not owned by the set"))
-                            .hint("delete or move that service first"),
+                        Problem::new(format!(
+                            "{room} would be deleted, and {key} in it is not owned by the set"
+                        ))
+                        .hint("delete or move that service first"),
                     );
                 }
             }
@@ -494,7 +555,9 @@ impl<'a> Planner<'a> {
             // A replacement deletes first.
             if operation.replaces && operation.action == Action::Create {
                 let halves = &self.by_key[&operation.key];
-                edges.extend(halves.iter().filter(|half| **half != index).map(|half| (*half, index)));
+                edges.extend(
+                    halves.iter().filter(|half| **half != index).map(|half| (*half, index)),
+                );
             }
             // What an object will refer to must be there before it.
             if let Some(fields) = &operation.work.fields {
@@ -511,7 +574,8 @@ impl<'a> Planner<'a> {
                 for to in self.targets(&operation.key, &observed.fields) {
                     for after in self.by_key.get(&to).into_iter().flatten() {
                         // What keeps referring to a replaced object waits for its new half.
-                        let stays = self.operations[*after].replaces && operation.action != Action::Delete;
+                        let stays =
+                            self.operations[*after].replaces && operation.action != Action::Delete;
                         if self.operations[*after].action == Action::Delete && !stays {
                             edges.push((index, *after));
                         }

@@ -42,7 +42,12 @@ impl<'a> Known<'a> {
     pub fn references(&self, key: &Key, fields: &Tree) -> Vec<(Option<FieldPath>, Resolved)> {
         let mut found = Vec::new();
         if key.kind != KindName::Project {
-            let project = Key { kind: KindName::Project, project: key.project.clone(), room: None, name: key.project.clone() };
+            let project = Key {
+                kind: KindName::Project,
+                project: key.project.clone(),
+                room: None,
+                name: key.project.clone(),
+            };
             found.push((None, Resolved::Any(vec![project])));
         }
         if let Some(room) = &key.room {
@@ -60,7 +65,12 @@ impl<'a> Known<'a> {
     }
 
     fn room(&self, project: &str, room: &str) -> Resolved {
-        let key = Key { kind: KindName::Room, project: project.to_owned(), room: None, name: room.to_owned() };
+        let key = Key {
+            kind: KindName::Room,
+            project: project.to_owned(),
+            room: None,
+            name: room.to_owned(),
+        };
         if self.has(&key) {
             Resolved::Object(key)
         } else {
@@ -70,19 +80,32 @@ impl<'a> Known<'a> {
 
     /// A secret by name, or by the id that the platform gave it.
     fn secret(&self, project: &str, name: &str) -> Resolved {
-        let key = Key { kind: KindName::Secret, project: project.to_owned(), room: None, name: name.to_owned() };
+        let key = Key {
+            kind: KindName::Secret,
+            project: project.to_owned(),
+            room: None,
+            name: name.to_owned(),
+        };
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        let by_id = self.secrets(project).find(|(_, observed)| observed.id.as_deref() == Some(name));
+        let by_id =
+            self.secrets(project).find(|(_, observed)| observed.id.as_deref() == Some(name));
         match by_id {
             Some((key, _)) => Resolved::Object(key.clone()),
-            None => Resolved::Missing(format!("secret `{name}` is neither in the set nor on the platform")),
+            None => Resolved::Missing(format!(
+                "secret `{name}` is neither in the set nor on the platform"
+            )),
         }
     }
 
     fn secrets(&self, project: &str) -> impl Iterator<Item = (&Key, &Observed)> {
-        let first = Key { kind: KindName::Secret, project: project.to_owned(), room: None, name: String::new() };
+        let first = Key {
+            kind: KindName::Secret,
+            project: project.to_owned(),
+            room: None,
+            name: String::new(),
+        };
         self.state
             .objects
             .range(first..)

@@ -51,7 +51,8 @@ pub fn render(plan: &Plan) -> String {
             continue;
         }
         let (sign, style) = sign(operation);
-        out += &format!("{style}{sign} {} {}{style:#}", verb(operation), plan.address(&operation.key));
+        out +=
+            &format!("{style}{sign} {} {}{style:#}", verb(operation), plan.address(&operation.key));
         let mut remarks = vec![operation.reason.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
         if operation.action == Action::Create && !operation.replaces {
@@ -70,7 +71,9 @@ pub fn render(plan: &Plan) -> String {
         out.push('\n');
     }
     out += &match plan.is_empty() {
-        true => format!("Nothing to change: {}.\n", count(plan.unchanged, "object is", "objects are")),
+        true => {
+            format!("Nothing to change: {}.\n", count(plan.unchanged, "object is", "objects are"))
+        }
         false => format!("Plan: {}.\n", plan.counts().sentence()),
     };
     out
@@ -120,10 +123,13 @@ fn quoted(text: &str) -> String {
 fn flow(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
+            let fields: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
             format!("{{{}}}", fields.join(", "))
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     }
 }

@@ -23,9 +23,12 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
     let address = plan.address(&operation.key);
     let (old, new) = sides(operation);
     let (old, new) = (yaml(&old), yaml(&new));
-    let name = |text: &str, side: &str| if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") };
+    let name = |text: &str, side: &str| {
+        if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") }
+    };
     let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
-    let mut out = format!("{bold}--- {}\n+++ {}{bold:#}\n", name(&old, "platform"), name(&new, "manifest"));
+    let mut out =
+        format!("{bold}--- {}\n+++ {}{bold:#}\n", name(&old, "platform"), name(&new, "manifest"));
     let diff = TextDiff::from_lines(&old, &new);
     for group in diff.grouped_ops(3) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
@@ -65,7 +68,8 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
     }
     let annotation = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
     for change in &operation.changes {
-        let is_secret = matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
+        let is_secret =
+            matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
         if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
             *leaf = Tree::text("(secret, changed)");
         }
@@ -81,7 +85,9 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
 
 fn place(tree: Option<&mut Tree>, path: &FieldPath, value: Option<&Tree>) {
     let Some(tree) = tree else { return };
-    let Some((crate::kinds::path::Step::Field(last), parents)) = path.0.split_last() else { return };
+    let Some((crate::kinds::path::Step::Field(last), parents)) = path.0.split_last() else {
+        return;
+    };
     let mut node = tree;
     for step in parents {
         let crate::kinds::path::Step::Field(name) = step else { return };
