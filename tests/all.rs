@@ -2,7 +2,9 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod cli;
 mod jinja;
 mod platform;
 mod reference;
+mod schemas;
 mod sdk;
