@@ -5,6 +5,7 @@
 mod cli;
 mod jinja;
 mod platform;
+mod readme;
 mod reference;
 mod schemas;
 mod sdk;
