@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A folder, a home and an environment of its own for one test.
-struct Sandbox {
+pub struct Sandbox {
     folder: tempfile::TempDir,
 }
 
 /// How a run ended.
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Sandbox {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -38,7 +38,7 @@ impl Sandbox {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
@@ -48,7 +48,7 @@ impl Sandbox {
         self.write(name, &text.replace(from, to));
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meshagent"));
         command
             .args(arguments)
@@ -60,13 +60,13 @@ impl Sandbox {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).output().unwrap())
     }
 
     /// Runs on the embedded platform and expects this exit code.
     #[track_caller]
-    fn embedded(&self, code: i32, arguments: &[&str]) -> Run {
+    pub fn embedded(&self, code: i32, arguments: &[&str]) -> Run {
         let run = self.run(&[arguments, &["--embedded"]].concat());
         assert_eq!(run.code, code, "{}\n{}", run.stdout, run.stderr);
         run
@@ -82,7 +82,7 @@ impl Run {
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }

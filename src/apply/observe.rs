@@ -59,11 +59,17 @@ pub async fn observe(
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
-    for (name, project) in named {
+    while let Some((name, project)) = named.pop_first() {
         let stored = match &project {
             Some(project) => inventory::load(reader, set_name, &name, &project.id).await?,
             None => Stored::empty()?,
         };
+        // The set may own objects in a project of which it has no document any more.
+        for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
+            if project.name != name && !observation.state.projects.contains_key(&project.name) {
+                named.entry(project.name.clone()).or_insert_with(|| Some(project.clone()));
+            }
+        }
         observation.state.inventories.insert(name.clone(), stored.inventory.clone());
         observation.stored.insert(name.clone(), stored);
         let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };
