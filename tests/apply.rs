@@ -57,16 +57,33 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
         ),
     );
     let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
-    let told: Vec<&str> = run.stdout.lines().filter(|line| line.contains(": create ") && !line.starts_with('+')).collect();
+    let told: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.contains(": create ") && !line.starts_with('+'))
+        .collect();
     assert_eq!(told.len(), 2, "{}", run.stdout);
-    assert!(told[0].starts_with("failed: create Room/refused: POST /accounts/projects/"), "{}", told[0]);
+    assert!(
+        told[0].starts_with("failed: create Room/refused: POST /accounts/projects/"),
+        "{}",
+        told[0]
+    );
     assert!(told[0].contains("was answered with 400: "), "{}", told[0]);
-    assert_eq!(told[1], "skipped: create Mailbox/a@mail.meshagent.com, because it waits for Room/refused");
+    assert_eq!(
+        told[1],
+        "skipped: create Mailbox/a@mail.meshagent.com, because it waits for Room/refused"
+    );
     assert!(run.stdout.ends_with("Applied: 2 done, 1 failed, 1 skipped.\n"));
-    assert!(run.stderr.contains("error: not everything was done: 2 of 4 operations are open\nhint: "));
+    assert!(
+        run.stderr.contains("error: not everything was done: 2 of 4 operations are open\nhint: ")
+    );
     let again = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).json();
-    let outcomes: Vec<&str> =
-        again["outcomes"].as_array().unwrap().iter().map(|outcome| outcome["status"].as_str().unwrap()).collect();
+    let outcomes: Vec<&str> = again["outcomes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|outcome| outcome["status"].as_str().unwrap())
+        .collect();
     assert_eq!(outcomes, ["failed", "skipped"]);
 }
 
@@ -75,7 +92,16 @@ fn a_platform_that_is_not_there_is_one_line() {
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", &rooms(1));
     let output = sandbox
-        .command(&["apply", "-f", "set.yaml", "--yes", "--project-id", "p", "--api-url", "http://127.0.0.1:9"])
+        .command(&[
+            "apply",
+            "-f",
+            "set.yaml",
+            "--yes",
+            "--project-id",
+            "p",
+            "--api-url",
+            "http://127.0.0.1:9",
+        ])
         .env("MESHAGENT_API_KEY", "canary-key")
         .output()
         .unwrap();

@@ -4,4 +4,6 @@
 
 pub mod execute;
 pub mod inventory;
+pub mod journal;
+pub mod lock;
 pub mod observe;

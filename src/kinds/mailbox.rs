@@ -10,8 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag,
-    room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
+    kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -122,6 +122,11 @@ impl Kind for Mailbox {
             "public": item.get("public"),
         }));
         Ok(Seen { name: text_of(item, "address")?, id: None, owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        let path = ["accounts", "projects", target.project, "mailboxes", target.name];
+        Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

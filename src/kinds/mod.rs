@@ -199,6 +199,15 @@ pub struct Target<'a> {
     pub removed: &'a [FieldPath],
 }
 
+/// How one object is read again.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// It is answered by itself, below this field of the answer where there is one.
+    One(Request, Option<&'static str>),
+    /// It is found by its name in a list.
+    Among(Listing),
+}
+
 /// A kind: its documents, its fields, its references and its requests.
 pub trait Kind: Sync {
     /// Its name.
@@ -263,6 +272,12 @@ pub trait Kind: Sync {
     ///
     /// A sentence about what the answer lacks.
     fn seen(&self, item: &Value) -> Result<Seen, String>;
+
+    /// How one object is read again, by its key or its id. The default looks through the
+    /// whole list, for kinds whose objects the platform does not give one by one.
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        self.list(target.project, target.room).map(Lookup::Among)
+    }
 
     /// The request that creates an object.
     fn create(&self, target: &Target<'_>) -> Request;

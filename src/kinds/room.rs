@@ -10,7 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Seen, Target, annotated, annotations, kind_tag, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, Seen, Target, annotated, annotations, kind_tag,
+    text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -97,6 +98,13 @@ impl Kind for Room {
         let fields =
             SHAPE.read(&json!({ "metadata": metadata, "room_metadata": item.get("metadata") }));
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        Some(Lookup::One(
+            Request::get(&["accounts", "projects", target.project, "rooms", target.name]),
+            None,
+        ))
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

@@ -11,8 +11,8 @@ use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, ReferredTo, Seen, Target, annotated, annotations,
-    kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, Reference, ReferredTo, Seen, Target, annotated,
+    annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -123,6 +123,11 @@ impl Kind for Route {
         let fields = SHAPE
             .read(&json!({ "metadata": metadata, "room": item.get("room_name"), "port": item.get("port") }));
         Ok(Seen { name: text_of(item, "domain")?, id: None, owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        let path = ["accounts", "projects", target.project, "routes", target.name];
+        Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

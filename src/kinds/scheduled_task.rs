@@ -10,8 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Reference, Seen, Target, annotated, annotations, kind_tag,
-    room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
+    kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -136,6 +136,12 @@ impl Kind for ScheduledTask {
             "once": item.get("once"),
         }));
         Ok(Seen { name: text_of(item, "id")?, id: None, owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        let request = Request::get(&["accounts", "projects", target.project, "scheduled-tasks"]);
+        let request = request.query("task_id", target.name);
+        Some(Lookup::Among(Listing { request, envelope: "tasks", page: Some(50) }))
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

@@ -12,7 +12,7 @@ use super::path::{FieldPath, Step};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target,
+    Declared, Fault, Kind, KindName, Lookup, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target,
     kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
@@ -281,6 +281,13 @@ impl Kind for Service {
         }
         let fields = SHAPE.normalize(&fields).unwrap_or_else(|| Tree::map([]));
         Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        match target.id {
+            Some(id) => Some(Lookup::One(Request::get(&path(target, Some(id))), None)),
+            None => self.list(target.project, target.room).map(Lookup::Among),
+        }
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Place;
@@ -17,6 +17,7 @@ use crate::kinds::{Key, KindName};
 pub mod diff;
 pub mod document;
 pub mod graph;
+pub mod guards;
 pub mod markdown;
 pub mod order;
 pub mod planner;
@@ -79,7 +80,9 @@ pub struct State {
 }
 
 /// What becomes of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is created.

@@ -1,0 +1,89 @@
+//! Guards on a whole plan: how much it may delete, what it may be made from, where it may
+//! write. A guard refuses; nothing was written then.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Plan, State};
+use crate::error::Problem;
+use crate::kinds::KindName;
+
+/// The share of a kind that may be deleted or replaced without consent.
+const SHARE: f64 = 0.3;
+
+/// How many objects of a kind may be deleted or replaced without consent, whatever their
+/// share.
+const FEW: usize = 3;
+
+/// What the user consented to.
+#[derive(Debug, Clone, Default)]
+pub struct Consent {
+    /// At most so many objects may be deleted or replaced.
+    pub deletes: Option<usize>,
+    /// The set may be empty.
+    pub empty: bool,
+    /// Everything the set owns is to be deleted, so there is no budget.
+    pub destroy: bool,
+    /// The only project that may be written to, by name or id.
+    pub project: Option<String>,
+}
+
+/// What the guards refuse.
+#[must_use]
+pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> Vec<Problem> {
+    let mut refused = Vec::new();
+    if objects == 0 && !consent.empty && !consent.destroy {
+        refused.push(
+            Problem::new(
+                "the manifests declare nothing, so everything that the set owns would be deleted",
+            )
+            .hint("if that is meant, add --allow-empty, or use `meshagent destroy`"),
+        );
+    }
+    if let Some(expected) = &consent.project {
+        for (name, project) in &plan.projects {
+            if name != expected && project.id.as_ref() != Some(expected) {
+                refused.push(Problem::new(format!(
+                    "the plan is for project `{name}`, and only `{expected}` is expected"
+                )));
+            }
+        }
+    }
+    refused.extend(budget(plan, state, consent));
+    refused
+}
+
+fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
+    let mut deleted: BTreeMap<KindName, usize> = BTreeMap::new();
+    for operation in plan.operations.iter().filter(|operation| operation.action == Action::Delete) {
+        *deleted.entry(operation.key.kind).or_default() += 1;
+    }
+    let total: usize = deleted.values().sum();
+    if consent.destroy || consent.deletes.is_some_and(|allowed| total <= allowed) {
+        return None;
+    }
+    let owned = |kind: KindName| {
+        state
+            .inventories
+            .values()
+            .flat_map(|inventory| inventory.entries.keys())
+            .filter(|key| key.kind == kind)
+            .count()
+    };
+    let over: Vec<String> = deleted
+        .iter()
+        .map(|(kind, count)| (kind, *count, owned(*kind)))
+        // Counts of objects are far below what a float holds exactly.
+        .filter(|(_, count, owned)| *count > FEW && *count as f64 > SHARE * *owned as f64)
+        .map(|(kind, count, owned)| format!("{count} of {owned} {kind}s"))
+        .collect();
+    if over.is_empty() && consent.deletes.is_none() {
+        return None;
+    }
+    let what = match (over.is_empty(), consent.deletes) {
+        (true, Some(allowed)) => {
+            format!("the plan deletes or replaces {total} objects, and {allowed} are allowed")
+        }
+        _ => format!("the plan deletes or replaces {}", over.join(", ")),
+    };
+    Some(Problem::new(what).hint(format!("if that is meant, add --allow-deletes {total}")))
+}
