@@ -4,5 +4,7 @@
 
 mod jinja;
 mod platform;
+mod reconciler;
 mod reference;
+mod registry;
 mod sdk;
