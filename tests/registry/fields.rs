@@ -70,6 +70,10 @@ impl Walk<'_> {
                 plan.operations.iter().flat_map(|operation| &operation.changes).collect();
             assert!(!changes.is_empty(), "{label}: nothing is told");
             for change in changes {
+                // The service keeps the text of its template, which says the same again.
+                if change.path.to_string().contains("meshagent.service.template.yaml") {
+                    continue;
+                }
                 let names = names(&change.path);
                 assert!(
                     names.len() >= told.len() && names.iter().zip(&told).all(|(a, b)| a == b),
@@ -84,7 +88,19 @@ impl Walk<'_> {
         self.world.apply(&decided).await;
         let again = self.plan(&document).await;
         assert!(again.plan.is_empty(), "{label}, applied: {}", describe(&again.plan));
+        self.is_as_declared(&again, &document, &label);
         self.current = document;
+    }
+
+    /// What the platform has is what the documents say, no less and no more.
+    fn is_as_declared(&self, decided: &Decided, document: &Value, label: &str) {
+        for (key, desired) in self.world.set_of(&surrounded(document)).unwrap().objects {
+            let seen = decided.state.objects.iter().find(|(seen, _)| {
+                (seen.kind, &seen.name, &seen.room) == (key.kind, &key.name, &key.room)
+            });
+            let seen = seen.unwrap_or_else(|| panic!("{label}: {key} is not there")).1;
+            assert_eq!(seen.fields.redacted(), desired.fields.redacted(), "{label}: {key}");
+        }
     }
 }
 
