@@ -25,6 +25,8 @@ pub struct PlatformArgs {
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
+    // The text is read in a terminal, where a link needs no brackets.
+    #[allow(rustdoc::bare_urls)]
     /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,

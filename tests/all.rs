@@ -2,9 +2,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod apply;
+mod cli;
 mod jinja;
 mod platform;
+mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod schemas;
 mod sdk;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use meshagent::api::client::Client;
 use meshagent::apply::execute::{Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
-use meshagent::apply::observe;
+use meshagent::apply::observe::{self, Scope};
 use meshagent::error::{Error, Problem};
 use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::set::{Input, Set, read};
@@ -29,14 +29,20 @@ pub struct World {
 pub struct Decided {
     pub plan: Plan,
     pub state: State,
-    stored: BTreeMap<String, Stored>,
+    pub stored: BTreeMap<String, Stored>,
 }
 
-impl Decided {
-    /// The inventories as they were read, to perform the plan more than once.
-    pub fn stored(&self) -> BTreeMap<String, Stored> {
-        self.stored.clone()
-    }
+/// Decides on what was read before.
+pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> {
+    let nothing = BTreeMap::new();
+    let desired = if policy.destroy { &nothing } else { &set.objects };
+    let mut plan = planner::plan(desired, state, policy).map_err(|refusal| match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => Error::refused(problems),
+    })?;
+    plan.notes.splice(0..0, set.notes.iter().cloned());
+    plan.digest.clone_from(&set.digest);
+    Ok(plan)
 }
 
 /// The policy of a set that does nothing unusual.
@@ -81,22 +87,19 @@ impl World {
             paths: paths.to_vec(),
             values,
             project: None,
-            fallback_project: Some(self.server.project.clone()),
+            fallback_project: Some("default".to_owned()),
         })
     }
 
+    /// Reads the platform and decides.
     pub async fn decide(&self, mut set: Set, policy: &Policy) -> Result<Decided, Error> {
-        let also = set.objects.is_empty().then_some(self.server.project.as_str());
-        let seen = observe::observe(&self.client.reader(), &policy.set, &mut set, also).await?;
-        let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
-        let mut plan =
-            planner::plan(&desired, &seen.state, policy).map_err(|refusal| match refusal {
-                Refusal::Manifests(problems) => Error::manifests(problems),
-                Refusal::Guard(problems) => Error::refused(problems),
-            })?;
-        set.notes.append(&mut plan.notes);
-        plan.notes = set.notes;
-        plan.digest = set.digest;
+        let scope = match set.objects.is_empty() {
+            true => Scope::Project("default"),
+            false => Scope::Documents,
+        };
+        let reader = self.client.reader();
+        let seen = observe::observe(&reader, &policy.set, &mut set, scope).await?;
+        let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }
 
@@ -120,7 +123,7 @@ impl World {
 
     pub async fn perform(&self, decided: &Decided, parallelism: usize) -> Result<Report, Error> {
         let options = Options { parallelism, stop: CancellationToken::new() };
-        execute(&self.client, &decided.plan, decided.stored(), &options, &Silent).await
+        execute(&self.client, &decided.plan, decided.stored.clone(), &options, &Silent).await
     }
 
     /// Performs a plan in full. What is not done ends the test.

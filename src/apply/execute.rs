@@ -307,13 +307,25 @@ impl<'a> Run<'a> {
         entries: impl Future<Output = BTreeMap<Key, Entry>>,
     ) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
-        let id = locked(&self.ids).get(&project_key(project)).cloned();
+        let (id, projects) = {
+            let ids = locked(&self.ids);
+            let id_of = |name: &String| ids.get(&project_key(name)).cloned();
+            (
+                id_of(&project.to_owned()),
+                self.plan.projects.keys().filter_map(id_of).collect::<BTreeSet<_>>(),
+            )
+        };
         let Some(id) = id else { return Ok(()) };
         let entries = entries.await;
         let mut stored = stored.lock().await;
-        if stored.inventory.entries == entries && (stored.exists() || entries.is_empty()) {
+        let is_new = !stored.exists() && !entries.is_empty();
+        if !is_new
+            && stored.inventory.entries == entries
+            && (entries.is_empty() || stored.projects == projects)
+        {
             return Ok(());
         }
+        stored.projects = projects;
         inventory::save(self.client, &self.plan.set, &id, &mut stored, entries).await
     }
 

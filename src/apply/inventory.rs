@@ -4,7 +4,7 @@
 //! read, so that two writers cannot overwrite each other where the platform has revisions.
 //! Secrets are in it as fingerprints only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +24,8 @@ const VERSION: u32 = 1;
 pub struct Stored {
     /// What the set owns.
     pub inventory: Inventory,
+    /// The ids of the projects in which the set owns something.
+    pub projects: BTreeSet<String>,
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
@@ -35,6 +37,10 @@ struct File {
     set: String,
     tool: String,
     fingerprint_key: String,
+    /// The ids of all projects that the set has been applied to, so that one whose last
+    /// document is gone is not forgotten.
+    #[serde(default)]
+    projects: Vec<String>,
     objects: Vec<Object>,
 }
 
@@ -82,7 +88,13 @@ impl Stored {
             entries: BTreeMap::new(),
             fingerprinter: Fingerprinter::new(&fingerprint_key),
         };
-        Ok(Self { inventory, fingerprint_key, precondition: Precondition::Absent, exists: false })
+        Ok(Self {
+            inventory,
+            projects: BTreeSet::new(),
+            fingerprint_key,
+            precondition: Precondition::Absent,
+            exists: false,
+        })
     }
 
     /// Whether the platform has it.
@@ -138,6 +150,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         .collect();
     Ok(Stored {
         inventory: Inventory { entries, fingerprinter: Fingerprinter::new(&file.fingerprint_key) },
+        projects: file.projects.into_iter().collect(),
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
@@ -161,6 +174,7 @@ pub async fn save(
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
+        projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
             .map(|(key, entry)| Object {

@@ -18,6 +18,17 @@ use crate::plan::{Observed, ProjectState, State};
 /// How many lists are read at once.
 const CONCURRENT_LISTS: usize = 16;
 
+/// The projects that are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Those of the documents.
+    Documents,
+    /// Those of the documents, and this one.
+    Project(&'a str),
+    /// All that the credential reaches.
+    Everywhere,
+}
+
 /// What was read, with what is needed to write the inventories back.
 #[derive(Debug)]
 pub struct Observation {
@@ -37,16 +48,28 @@ pub async fn observe(
     reader: &Reader,
     set_name: &str,
     set: &mut Set,
-    also: Option<&str>,
+    scope: Scope<'_>,
 ) -> Result<Observation> {
     let projects = projects(reader).await?;
-    let named = resolve_projects(set, also, &projects)?;
+    let mut named = match scope {
+        Scope::Documents | Scope::Everywhere => resolve_projects(set, None, &projects)?,
+        Scope::Project(project) => resolve_projects(set, Some(project), &projects)?,
+    };
+    if scope == Scope::Everywhere {
+        named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
+    }
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
-    for (name, project) in named {
+    while let Some((name, project)) = named.pop_first() {
         let stored = match &project {
             Some(project) => inventory::load(reader, set_name, &name, &project.id).await?,
             None => Stored::empty()?,
         };
+        // The set may own objects in a project of which it has no document any more.
+        for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
+            if project.name != name && !observation.state.projects.contains_key(&project.name) {
+                named.entry(project.name.clone()).or_insert_with(|| Some(project.clone()));
+            }
+        }
         observation.state.inventories.insert(name.clone(), stored.inventory.clone());
         observation.stored.insert(name.clone(), stored);
         let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };

@@ -67,7 +67,7 @@ pub struct ApplyArgs {
     after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
 )]
 pub struct DestroyArgs {
-    /// Manifests of the set, to find its projects; without them, the project of the settings
+    /// Manifests of the set, to find its projects; without them, every project that is reached
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<std::path::PathBuf>,
     #[command(flatten)]

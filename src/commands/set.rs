@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::apply::inventory::{Stored, is_set_name};
-use crate::apply::observe;
+use crate::apply::observe::{self, Scope};
 use crate::error::{Error, Result};
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::values::FileValues;
@@ -108,11 +108,15 @@ pub struct Planned {
 /// The platform's; what the planner refuses.
 pub async fn decide(connection: &Connection, mut set: Set, policy: &Policy) -> Result<Planned> {
     let reader = connection.client.reader();
-    let also = match set.objects.is_empty() {
-        true => connection.project.as_deref().or(connection.fallback_project.as_deref()),
-        false => None,
+    // What is to be destroyed may be anywhere; without documents there is one project.
+    let scope = match (&connection.project, &connection.fallback_project) {
+        _ if !set.objects.is_empty() => Scope::Documents,
+        (Some(project), _) => Scope::Project(project),
+        _ if policy.destroy => Scope::Everywhere,
+        (None, Some(project)) => Scope::Project(project),
+        (None, None) => Scope::Documents,
     };
-    let observation = observe::observe(&reader, &policy.set, &mut set, also).await?;
+    let observation = observe::observe(&reader, &policy.set, &mut set, scope).await?;
     let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
     let mut plan =
         planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {

@@ -31,6 +31,36 @@ impl FieldPath {
         Self(fields.iter().map(|field| Step::Field((*field).to_owned())).collect())
     }
 
+    /// Reads a path as it is shown: `container.environment[name=TOKEN].value`,
+    /// `ports[0]`, `metadata.annotations["a.b"]`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, as a phrase.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(inside) = rest.strip_prefix('[') {
+                let (step, after) = parse_bracket(inside)?;
+                steps.push(step);
+                rest = after;
+            } else {
+                let name = match rest.strip_prefix('.') {
+                    Some(name) if !steps.is_empty() => name,
+                    _ => rest,
+                };
+                let end = name.find(['.', '[']).unwrap_or(name.len());
+                if end == 0 {
+                    return Err("a field's name is missing".to_owned());
+                }
+                steps.push(Step::Field(name[..end].to_owned()));
+                rest = &name[end..];
+            }
+        }
+        if steps.is_empty() { Err("it is empty".to_owned()) } else { Ok(Self(steps)) }
+    }
+
     /// The path one step further down.
     #[must_use]
     pub fn join(&self, step: Step) -> Self {
@@ -75,6 +105,38 @@ impl FieldPath {
         }
         (mark, true)
     }
+}
+
+/// Reads what stands in brackets, up to and with the closing one.
+fn parse_bracket(inside: &str) -> Result<(Step, &str), String> {
+    let unclosed = || "a bracket is not closed".to_owned();
+    let quoted = |text: &str| -> Result<(String, usize), String> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+        match values.next() {
+            Some(Ok(value)) => Ok((value, values.byte_offset())),
+            _ => Err("a quoted text is not closed".to_owned()),
+        }
+    };
+    if inside.starts_with('"') {
+        let (name, end) = quoted(inside)?;
+        let after = inside[end..].strip_prefix(']').ok_or_else(unclosed)?;
+        return Ok((Step::Field(name), after));
+    }
+    let end = inside.find(['=', ']']).ok_or_else(unclosed)?;
+    if inside[end..].starts_with(']') {
+        let index =
+            inside[..end].parse().map_err(|_| format!("`{}` is no position", &inside[..end]))?;
+        return Ok((Step::Index(index), &inside[end + 1..]));
+    }
+    let (field, text) = (inside[..end].to_owned(), &inside[end + 1..]);
+    let (text, after) = if text.starts_with('"') {
+        let (value, end) = quoted(text)?;
+        (value, text[end..].strip_prefix(']').ok_or_else(unclosed)?)
+    } else {
+        let (value, after) = text.split_once(']').ok_or_else(unclosed)?;
+        (value.to_owned(), after)
+    };
+    Ok((Step::Item { field, text }, after))
 }
 
 fn scalar_text(node: &Node) -> Option<String> {
@@ -131,6 +193,22 @@ mod tests {
         assert_eq!(path.to_string(), "container.environment[name=TOKEN].value");
         let path = FieldPath::of(&["metadata", "annotations", "a.b"]);
         assert_eq!(path.to_string(), "metadata.annotations[\"a.b\"]");
+    }
+
+    #[test]
+    fn paths_are_read_as_they_are_shown() {
+        for text in [
+            "container.environment[name=TOKEN].value",
+            "metadata.annotations[\"a.b]\"]",
+            "ports[0].num",
+            "storage[path=/data]",
+            "agents[name=\"a b\"].description",
+        ] {
+            assert_eq!(FieldPath::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "a..b", "a[", "a[x]", "a[n=\"x]", ".a."] {
+            assert!(FieldPath::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

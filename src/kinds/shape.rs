@@ -205,6 +205,22 @@ impl Shape {
         }
     }
 
+    /// Whether a path can lead to a field; anything may stand in free JSON.
+    #[must_use]
+    pub fn has(&self, path: &super::path::FieldPath) -> bool {
+        let mut shape = self;
+        for step in &path.0 {
+            if matches!(shape.form, Form::Free) {
+                return true;
+            }
+            match shape.child(step) {
+                Some(below) => shape = below,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// Puts back into `body` what the platform answered and this shape does not know, so
     /// that a full update does not take away what a newer platform added.
     pub fn keep_unknown(&self, body: &mut Value, answered: &Value) {

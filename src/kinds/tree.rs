@@ -155,6 +155,49 @@ impl Tree {
         })
     }
 
+    /// Puts a value at a path, or takes what stands there away. Maps on the way are made;
+    /// items of lists are replaced, added or taken away, but no list is made.
+    pub fn put(&mut self, path: &FieldPath, value: Option<Self>) {
+        let Some((last, parents)) = path.0.split_last() else { return };
+        let mut tree = self;
+        for step in parents {
+            if let (Step::Field(name), Self::Map(fields)) = (step, &mut *tree)
+                && !fields.contains_key(name)
+            {
+                if value.is_none() {
+                    return;
+                }
+                fields.insert(name.clone(), Self::Map(IndexMap::new()));
+            }
+            let Some(below) = tree.at_mut(&FieldPath(vec![step.clone()])) else { return };
+            tree = below;
+        }
+        match (last, tree, value) {
+            (Step::Field(name), Self::Map(fields), Some(value)) => {
+                fields.insert(name.clone(), value);
+            }
+            (Step::Field(name), Self::Map(fields), None) => {
+                fields.shift_remove(name);
+            }
+            (step, Self::List(items), value) => {
+                let position = items.iter().enumerate().position(|(index, item)| match step {
+                    Step::Index(wanted) => index == *wanted,
+                    Step::Item { field, text } => {
+                        item.get(field).and_then(Self::scalar).as_ref() == Some(text)
+                    }
+                    Step::Field(_) => false,
+                });
+                match (position, value) {
+                    (Some(index), Some(value)) => items[index] = value,
+                    (Some(index), None) => drop(items.remove(index)),
+                    (None, Some(value)) => items.push(value),
+                    (None, None) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The text, when this is text that may be shown.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -363,10 +363,11 @@ fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {
 }
 
 fn description(kind: &dyn Kind, path: &FieldPath) -> Option<String> {
-    schema_at(kind, path)
-        .get("description")?
-        .as_str()
-        .map(|text| text.trim_end_matches('.').to_owned())
+    let schema = schema_at(kind, path);
+    let text = schema.get("description")?.as_str()?.trim_end_matches('.');
+    let mut letters = text.chars();
+    let first = letters.next()?;
+    Some(first.to_lowercase().chain(letters).collect())
 }
 
 /// Whether a part is a service template in block style. It is recognized without being

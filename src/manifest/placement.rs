@@ -23,8 +23,9 @@ use crate::kinds::{Declared, Key, KindName};
 pub struct Template {
     /// Where it stands.
     pub document: Arc<Document>,
-    /// What it is when it is rendered with no values.
-    pub spec: ServiceTemplateSpec,
+    /// Why it cannot be rendered without values, if it cannot. That is no fault of a
+    /// template that is placed with values.
+    pub unplaceable: Option<Problem>,
 }
 
 impl Template {
@@ -35,13 +36,19 @@ impl Template {
     }
 }
 
-/// The templates of a set.
-#[derive(Default)]
-pub struct Templates {
-    /// Those that can be read, by name.
-    pub by_name: BTreeMap<String, Template>,
-    /// Whether there are others.
-    pub has_broken: bool,
+/// The templates of a set, by name.
+pub type Templates = BTreeMap<String, Template>;
+
+/// The name of a template, also of one that cannot be rendered: the first `name` below
+/// `metadata` in its text.
+#[must_use]
+pub fn written_name(text: &str) -> Option<String> {
+    let metadata = text.lines().skip_while(|line| !line.starts_with("metadata:")).skip(1);
+    let mut fields =
+        metadata.take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
+    let line = fields.find_map(|line| line.trim_start().strip_prefix("name:"))?;
+    let name = yaml::parse(line).ok()?.first()?.as_str()?.to_owned();
+    (!name.contains("{{")).then_some(name)
 }
 
 /// A template that is to become services.
@@ -49,7 +56,7 @@ pub struct Placement<'a> {
     /// The document that places it.
     document: &'a Arc<Document>,
     /// The document of the template; the same when a template places itself.
-    template: &'a Arc<Document>,
+    pub(super) template: &'a Arc<Document>,
 }
 
 impl<'a> Placement<'a> {
@@ -81,14 +88,12 @@ impl<'a> Placement<'a> {
                 return Some(Err(vec![document.problem_at(&FieldPath::of(&[field]), message)]));
             }
         }
-        Some(match templates.by_name.get(name) {
+        Some(match templates.get(name) {
             Some(template) => Ok(Self { document, template: &template.document }),
-            // It may be the one that cannot be read, which is told already.
-            None if templates.has_broken => Err(Vec::new()),
             None => {
                 let problem =
                     document.problem_at(&path, format!("the set has no ServiceTemplate `{name}`"));
-                Err(vec![match nearest(name, templates.by_name.keys().map(String::as_str)) {
+                Err(vec![match nearest(name, templates.keys().map(String::as_str)) {
                     Some(name) => problem.hint(format!("did you mean `{name}`?")),
                     None => problem.hint("give the file or folder of the template with -f too"),
                 }])

@@ -10,10 +10,9 @@ use super::document::{self, Document};
 use super::placement::{self, Placement, Template, Templates};
 use super::source;
 use super::values::FileValues;
-use super::yaml::Mark;
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Key, KindName};
 
@@ -142,10 +141,14 @@ fn declare_all(
     input: &Input,
     problems: &mut Vec<Problem>,
 ) {
-    let templates = templates(documents, problems);
+    let mut templates = templates(documents, problems);
     let mut found = Vec::new();
+    let mut placed: Vec<Arc<Document>> = Vec::new();
     for document in documents {
         if let Some(placement) = Placement::of(document, &templates) {
+            if let Ok(placement) = &placement {
+                placed.push(Arc::clone(placement.template));
+            }
             match placement.and_then(|placement| placement::place(&placement, &mut set.notes)) {
                 Ok(placed) => found.extend(placed),
                 Err(faults) => problems.extend(faults),
@@ -164,6 +167,10 @@ fn declare_all(
             }
         }
     }
+    templates.retain(|_, template| {
+        !placed.iter().any(|document| Arc::ptr_eq(document, &template.document))
+    });
+    problems.extend(templates.into_values().filter_map(|template| template.unplaceable));
     let projects: Vec<_> = found.iter().filter(|found| found.kind == KindName::Project).collect();
     let only_project = match projects.as_slice() {
         [only] => Some(only.declared.name.clone()),
@@ -174,6 +181,7 @@ fn declare_all(
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     for Found { mut declared, kind, origin } in found {
+        problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
@@ -194,6 +202,27 @@ fn declare_all(
         };
         insert(set, key, desired, problems);
     }
+}
+
+/// A rule of `lifecycle.ignore` must name a field that the kind has.
+fn ignore_problems(declared: &Declared, kind: KindName, origin: &Origin) -> Vec<Problem> {
+    let problem = |index: usize, what: String| {
+        let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
+        origin.document.problem_at(&path, what)
+    };
+    let rules = declared.lifecycle.ignore.iter().enumerate();
+    rules
+        .filter_map(|(index, rule)| match FieldPath::parse(rule) {
+            Err(what) => {
+                Some(problem(index, format!("`{rule}` is not the path of a field: {what}")))
+            }
+            Ok(path) if kind.kind().shape().has(&path) => None,
+            Ok(_) => Some(
+                problem(index, format!("a {kind} has no field `{rule}`"))
+                    .hint(format!("see `meshagent explain {kind}`")),
+            ),
+        })
+        .collect()
 }
 
 fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>) {
@@ -219,35 +248,32 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
     }
 }
 
-/// The templates of the set by name. A template that no document places is rendered with
-/// no values, as installers do, so that its mistakes are found too.
+/// The templates of the set by name. Each is rendered with no values, as installers do, so
+/// that the mistakes of those that nothing places are found too.
 fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> Templates {
-    let mut templates = Templates::default();
+    let mut templates = Templates::new();
     for document in documents {
         let Some(text) = &document.template else { continue };
-        match super::template::render(&text.text, &super::template::Values::new()) {
-            Ok(spec) => {
-                let name = spec.metadata.name.clone();
-                let template = Template { document: Arc::clone(document), spec };
-                if let Some(first) = templates.by_name.get(&name) {
-                    let mark = Mark { line: document.root.mark.line, column: 1, ..Mark::default() };
-                    problems.push(document.source.problem(
-                        mark,
-                        format!(
-                            "ServiceTemplate/{name} is declared twice, first at {}",
-                            first.place()
-                        ),
-                    ));
-                } else {
-                    templates.by_name.insert(name, template);
+        let (name, unplaceable) =
+            match super::template::render(&text.text, &super::template::Values::new()) {
+                Ok(spec) => (spec.metadata.name, None),
+                Err(error) => {
+                    let problem = placement::render_problem(document, &error);
+                    match placement::written_name(&text.text) {
+                        Some(name) => (name, Some(problem)),
+                        None => {
+                            problems.push(problem);
+                            continue;
+                        }
+                    }
                 }
-            }
-            // Placed by itself, it is rendered with its values and reported then.
-            Err(_) if Placement::is_placed(document) => {}
-            Err(error) => {
-                templates.has_broken = true;
-                problems.push(placement::render_problem(document, &error));
-            }
+            };
+        if let Some(first) = templates.get(&name) {
+            let message =
+                format!("ServiceTemplate/{name} is declared twice, first at {}", first.place());
+            problems.push(document.source.problem(document.root.mark, message));
+        } else {
+            templates.insert(name, Template { document: Arc::clone(document), unplaceable });
         }
     }
     templates

@@ -37,9 +37,9 @@ impl Source {
         }
     }
 
+    /// A problem of a file that has no lines to point at.
     fn whole(name: &str, message: impl Into<String>) -> Problem {
-        let place = Place { file: name.to_owned(), line: 1, column: 1 };
-        Problem { place: Some(place), ..Problem::new(message) }
+        Problem::new(format!("{name}: {}", message.into()))
     }
 }
 

@@ -162,7 +162,10 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_an_error_at_its_line() {
-        assert_eq!(rendered("a\n{{ b }}", &[]).unwrap_err(), "t.j2:2:1: undefined value: `b` is undefined");
+        assert_eq!(
+            rendered("a\n{{ b }}", &[]).unwrap_err(),
+            "t.j2:2:1: undefined value: `b` is undefined"
+        );
         assert!(rendered("x", &["novalue"]).unwrap_err().contains("there is no `=`"));
     }
 

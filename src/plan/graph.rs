@@ -1,4 +1,4 @@
-//! The plan as a graph, in Mermaid or DOT: an arrow leads to what must be done before.
+//! The plan as a graph, in Mermaid or DOT: an arrow leads from what must be done first.
 
 use super::{Operation, Plan, text};
 
@@ -28,8 +28,8 @@ pub fn render(plan: &Plan, language: Language) -> String {
     for (index, operation) in plan.operations.iter().enumerate() {
         for before in &operation.waits_for {
             out += &match language {
-                Language::Mermaid => format!("  o{index} --> o{before}\n"),
-                Language::Dot => format!("  o{index} -> o{before};\n"),
+                Language::Mermaid => format!("  o{before} --> o{index}\n"),
+                Language::Dot => format!("  o{before} -> o{index};\n"),
             };
         }
     }

@@ -2,6 +2,7 @@
 //! and never longer than what a comment may hold.
 
 use super::{Action, FieldChange, Operation, Plan, text};
+use crate::kinds::tree::Tree;
 
 /// What a comment may hold, in characters.
 const LIMIT: usize = 65_535;
@@ -74,6 +75,7 @@ fn entry(plan: &Plan, operation: &Operation) -> String {
 fn change_line(change: &FieldChange) -> String {
     let path = code(&change.path.to_string());
     match (&change.old, &change.new) {
+        (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("{path}: (secret, changed)"),
         (None, Some(new)) => format!("{path}: added {}", code(&text::shown(new))),
         (Some(old), None) => format!("{path}: removed {}", code(&text::shown(old))),
         (Some(old), Some(new)) => {

@@ -603,17 +603,8 @@ impl<'a> Planner<'a> {
 /// `lifecycle.ignore` says to leave a field as it is.
 fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
     let mut fields = desired.fields.clone();
-    for rule in &desired.lifecycle.ignore {
-        let path = FieldPath::of(&rule.split('.').collect::<Vec<_>>());
-        let Some((Step::Field(last), parents)) = path.0.split_last() else { continue };
-        let parent = FieldPath(parents.to_vec());
-        match (observed.fields.at(&path), fields.at_mut(&parent)) {
-            (Some(value), Some(parent)) => parent.set(last, value.clone()),
-            (None, Some(Tree::Map(parent))) => {
-                parent.shift_remove(last);
-            }
-            _ => {}
-        }
+    for path in desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok()) {
+        fields.put(&path, observed.fields.at(&path).cloned());
     }
     fields
 }

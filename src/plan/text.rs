@@ -92,6 +92,9 @@ fn render_change(operation: &Operation, change: &FieldChange) -> String {
     };
     let path = &change.path;
     match (&change.old, &change.new) {
+        (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
+            format!("    {YELLOW}~{YELLOW:#} {path}: (secret, changed){place}\n")
+        }
         (None, Some(new)) => format!("    {GREEN}+{GREEN:#} {path}: {}{place}\n", shown(new)),
         (Some(old), None) => format!("    {RED}-{RED:#} {path}: {}{place}\n", shown(old)),
         (Some(old), Some(new)) => {

@@ -84,24 +84,8 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
 }
 
 fn place(tree: Option<&mut Tree>, path: &FieldPath, value: Option<&Tree>) {
-    let Some(tree) = tree else { return };
-    let Some((crate::kinds::path::Step::Field(last), parents)) = path.0.split_last() else {
-        return;
-    };
-    let mut node = tree;
-    for step in parents {
-        let crate::kinds::path::Step::Field(name) = step else { return };
-        let Tree::Map(fields) = node else { return };
-        node = fields.entry(name.clone()).or_insert_with(|| Tree::map([]));
-    }
-    match (node, value) {
-        (Tree::Map(fields), Some(value)) => {
-            fields.insert(last.clone(), value.clone());
-        }
-        (Tree::Map(fields), None) => {
-            fields.shift_remove(last);
-        }
-        _ => {}
+    if let Some(tree) = tree {
+        tree.put(path, value.cloned());
     }
 }
 

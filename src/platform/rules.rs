@@ -25,7 +25,7 @@ pub const EVENTS: [&str; 6] = [
 ];
 
 const NAME_LIMIT: usize = 255;
-const ANNOTATIONS_LIMIT: usize = 64 * 1024;
+const ANNOTATIONS_LIMIT: usize = 1024 * 1024;
 
 /// A name of any object: some text without control characters, at most 255 characters.
 ///
@@ -45,7 +45,8 @@ pub fn name(field: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Annotations of one object, at most 64 KiB of keys and values together.
+/// Annotations of one object, at most 1 MiB of keys and values together: a placed
+/// template keeps its own text there, and published ones have a hundred KiB.
 ///
 /// # Errors
 ///
@@ -55,7 +56,7 @@ pub fn annotations(field: &str, annotations: Option<&BTreeMap<String, String>>) 
         annotations.iter().map(|(key, text)| key.len() + text.len()).sum()
     });
     if size > ANNOTATIONS_LIMIT {
-        return Err(Refusal::field(field, "is larger than 64 KiB"));
+        return Err(Refusal::field(field, "is larger than 1 MiB"));
     }
     Ok(())
 }

@@ -52,8 +52,7 @@ async def test_users_come_change_and_go(platform):
 
 
 async def test_a_profile_is_read_and_changed(platform):
-    async with platform.project() as (client, project):
-        await client.add_user_to_project(project, "me")
+    async with platform.client() as client:
         before = await client.get_user_profile("me")
         assert before["id"] and "email" in before
         await client.update_user_profile("me", "Ada", "Lovelace")

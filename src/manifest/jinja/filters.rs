@@ -36,7 +36,7 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
     ("batch", batch),
     ("capitalize", |budget, _, value, rest| {
         rest.none("capitalize")?;
-        map_text(budget, value, |text| format::capitalize(text))
+        map_text(budget, value, format::capitalize)
     }),
     ("center", |budget, _, value, rest| {
         let [width] = rest.bind("center", ["width"])?;

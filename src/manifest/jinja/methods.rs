@@ -426,9 +426,9 @@ fn of_text(budget: &Budget, text: &str, name: &str, arguments: Arguments) -> Out
         }
         "isspace" => arguments.none(name).and_then(|()| every(text, |next| Ok(is_space(next)))),
         "isalnum" => arguments.none(name).and_then(|()| every(text, is_alphanumeric)),
-        "isalpha" => arguments.none(name).and_then(|()| {
-            every(text, |next| Ok(is_alphanumeric(next)? && !(next.is_numeric() && !is_han(next))))
-        }),
+        "isalpha" => arguments
+            .none(name)
+            .and_then(|()| every(text, |next| Ok(is_alphanumeric(next)? && !next.is_numeric()))),
         "isdigit" | "isdecimal" | "isnumeric" => {
             arguments.none(name).and_then(|()| every(text, digit))
         }
@@ -548,12 +548,6 @@ fn of_text(budget: &Budget, text: &str, name: &str, arguments: Arguments) -> Out
         "format" => format_text(budget, text, &arguments),
         _ => Err(refuse(format!("the method `{name}` of text"))),
     }
-}
-
-fn is_han(character: char) -> bool {
-    // Han numerals are letters to Python and to Unicode; Rust counts none of them as digits,
-    // so nothing needs to be told apart, but the range keeps the intent in one place.
-    ('\u{4e00}'..='\u{9fff}').contains(&character)
 }
 
 fn format_text(budget: &Budget, text: &str, arguments: &Arguments) -> Outcome {
