@@ -35,6 +35,8 @@ pub enum Tree {
 pub enum Sealed {
     /// The text.
     Known(SecretString),
+    /// A number, written as text.
+    Number(SecretString),
     /// Text that is read when it is needed.
     Source(super::document::SecretSource),
     /// Text that the platform keeps to itself.
@@ -50,7 +52,9 @@ impl fmt::Debug for Sealed {
 impl PartialEq for Sealed {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Known(one), Self::Known(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Known(one), Self::Known(other)) | (Self::Number(one), Self::Number(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
             (Self::Source(one), Self::Source(other)) => one == other,
             (Self::Masked, Self::Masked) => true,
             _ => false,
@@ -219,6 +223,8 @@ impl Tree {
     pub fn reveal(&self) -> Value {
         self.convert(&|sealed| match sealed {
             Sealed::Known(text) => Value::String(text.expose_secret().to_owned()),
+            // What was a number stays one, or the platform would be told a text.
+            Sealed::Number(text) => serde_json::from_str(text.expose_secret()).unwrap_or_default(),
             Sealed::Source(_) | Sealed::Masked => Value::Null,
         })
     }
@@ -234,7 +240,7 @@ impl Tree {
     #[must_use]
     pub fn recorded(&self, fingerprinter: &Fingerprinter) -> Value {
         self.convert(&|sealed| match sealed {
-            Sealed::Known(text) => {
+            Sealed::Known(text) | Sealed::Number(text) => {
                 serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) })
             }
             Sealed::Source(_) | Sealed::Masked => serde_json::json!({ "$secret": null }),
@@ -301,7 +307,10 @@ impl Tree {
     pub fn sealed(mut self) -> Self {
         self.rewrite_leaves(&mut |_, leaf| match leaf {
             Self::Text(text) => Some(Self::secret(text.clone())),
-            Self::Number(number) => Some(Self::secret(number.to_string())),
+            Self::Number(number) => {
+                let text = SecretString::from(number.to_string());
+                Some(Self::Secret(Sealed::Number(text)))
+            }
             _ => None,
         });
         self

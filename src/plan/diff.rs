@@ -46,6 +46,7 @@ fn is_masked(sealed: &Sealed) -> bool {
     use secrecy::ExposeSecret;
     match sealed {
         Sealed::Masked | Sealed::Source(_) => true,
+        Sealed::Number(_) => false,
         Sealed::Known(text) => {
             let text = text.expose_secret();
             text.is_empty()

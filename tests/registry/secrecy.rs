@@ -1,0 +1,1 @@
+//! Texts of secret fields are shown nowhere.
