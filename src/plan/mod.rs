@@ -4,6 +4,7 @@
 //! Must not live here: input, output, anything async, anything that knows a kind by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub mod text;
 pub mod unified;
 
 /// One object as the platform answered with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Observed {
     /// The platform's id, for kinds that are addressed by one.
     pub id: Option<String>,
@@ -35,6 +36,17 @@ pub struct Observed {
     pub fields: Tree,
     /// What the platform answered with, to send back what this program does not know.
     pub answered: Value,
+}
+
+impl fmt::Debug for Observed {
+    /// Without the answer, in which secrets stand as they are.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Observed")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a set knows of one object that it owns.
