@@ -294,9 +294,15 @@ async fn read_project(
         .filter(|(key, _)| key.kind == KindName::Secret && key.project == name)
         .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
         .collect();
-    for (key, observed) in &mut state.objects {
-        if key.kind == KindName::Service && key.project == name {
+    let inventory = state.inventories.get(name);
+    for (key, observed) in state.objects.iter_mut().filter(|(key, _)| key.project == name) {
+        if key.kind == KindName::Service {
             name_secrets(key, &mut observed.fields, &secret_names);
+        }
+        let entry = inventory.and_then(|inventory| inventory.entries.get(key));
+        if let Some((inventory, applied)) = inventory.zip(entry.and_then(|it| it.applied.as_ref()))
+        {
+            observed.fields.seal_recorded(applied, &inventory.fingerprinter);
         }
     }
     Ok(())

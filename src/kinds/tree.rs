@@ -302,6 +302,38 @@ impl Tree {
         });
     }
 
+    /// Hides the texts that were secret when they were recorded, by where they stand and by
+    /// their fingerprints: a platform answers with the text of what only its set knows to
+    /// be a secret.
+    pub fn seal_recorded(&mut self, recorded: &Value, fingerprinter: &Fingerprinter) {
+        let mut secrets = Vec::new();
+        recorded_secrets(recorded, &FieldPath::default(), &mut secrets);
+        if secrets.is_empty() {
+            return;
+        }
+        self.rewrite_leaves(&mut |path, leaf| match leaf {
+            Self::Text(text)
+                if secrets.iter().any(|(recorded, fingerprint)| {
+                    recorded == path || *fingerprint == Some(&fingerprinter.of(text))
+                }) =>
+            {
+                Some(Self::secret(text.clone()))
+            }
+            _ => None,
+        });
+    }
+
+    /// Whether a secret stands anywhere in it.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::List(items) => items.iter().any(Self::has_secrets),
+            Self::Map(fields) => fields.values().any(Self::has_secrets),
+            _ => false,
+        }
+    }
+
     /// Hides every text below here.
     #[must_use]
     pub fn sealed(mut self) -> Self {
@@ -314,6 +346,31 @@ impl Tree {
             _ => None,
         });
         self
+    }
+}
+
+/// The secrets of a recorded tree, with their fingerprints where the text was known.
+fn recorded_secrets<'a>(
+    value: &'a Value,
+    path: &FieldPath,
+    found: &mut Vec<(FieldPath, Option<&'a String>)>,
+) {
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                recorded_secrets(item, &path.join(Step::Index(index)), found);
+            }
+        }
+        Value::Object(fields) => match fields.get("$secret") {
+            Some(Value::String(fingerprint)) => found.push((path.clone(), Some(fingerprint))),
+            Some(_) => found.push((path.clone(), None)),
+            None => {
+                for (name, field) in fields {
+                    recorded_secrets(field, &path.field(name), found);
+                }
+            }
+        },
+        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@
 //! Must not live here: input, output, anything async, anything that knows a kind by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub mod text;
 pub mod unified;
 
 /// One object as the platform answered with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Observed {
     /// The platform's id, for kinds that are addressed by one.
     pub id: Option<String>,
@@ -40,6 +41,17 @@ pub struct Observed {
     pub answered: Value,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,
+}
+
+impl fmt::Debug for Observed {
+    /// Without the answer, in which secrets stand as they are.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Observed")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a set knows of one object that it owns.

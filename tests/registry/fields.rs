@@ -26,6 +26,15 @@ fn told(variant: &Variant, field: &Field) -> Vec<String> {
         (KindName::Secret, "gar", "json_key") => names = vec!["password".to_owned()],
         // Another item of the list: the old one goes, the new one comes.
         _ if field.identity => drop(names.pop()),
+        // What comes of a template is told as a service.
+        (KindName::ServiceTemplate, label, _) => {
+            let services = variants(KindName::Service.kind());
+            let service = services.iter().find(|service| service.label == label).unwrap();
+            let fields = &service.fields;
+            if fields.iter().any(|known| known.names == names && known.identity) {
+                names.pop();
+            }
+        }
         _ => {}
     }
     names
