@@ -83,6 +83,19 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Does not show the line of the source when this text, a secret, stands in it.
+    pub fn hide_line_with(&mut self, text: &str) {
+        // A text that is written in parts, or with escapes, shows in none of them as it is.
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 3);
+        let is_in =
+            |line: &String| line.contains(text) || words.clone().any(|word| line.contains(word));
+        if !text.is_empty() && self.source_line.as_ref().is_some_and(is_in) {
+            self.source_line = None;
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {

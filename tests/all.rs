@@ -7,6 +7,8 @@ mod cli;
 mod jinja;
 mod platform;
 mod readme;
+mod reconciler;
 mod reference;
+mod registry;
 mod schemas;
 mod sdk;

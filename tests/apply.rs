@@ -46,7 +46,7 @@ fn a_signal_stops_new_work_and_tells_what_is_open() {
 fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
     let sandbox = Sandbox::new();
     // The platform refuses annotations of this size, which no schema can say.
-    let long = "x".repeat(70_000);
+    let long = "x".repeat(1_100_000);
     sandbox.write(
         "set.yaml",
         &format!(

@@ -84,6 +84,12 @@ impl ApiError {
     pub fn is_refusal(&self) -> bool {
         matches!(self.status, Some(400..=499))
     }
+
+    /// Whether the platform may have done what was asked all the same.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self.status, None | Some(500 | 502..=504))
+    }
 }
 
 impl Answer {

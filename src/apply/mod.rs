@@ -7,3 +7,5 @@ pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+mod perform;
+mod record;

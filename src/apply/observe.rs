@@ -10,7 +10,7 @@ use super::inventory::{self, Stored};
 use crate::api::client::{ApiError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Key, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::references::name_secrets;
 use crate::plan::{Observed, ProjectState, State};
@@ -279,9 +279,9 @@ async fn read_project(
     for (kind, room, items) in read {
         for item in items {
             let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name };
+            let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name.clone() };
             let observed =
-                Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered: item };
+                observed(seen, item, None);
             if let Some(first) = state.objects.insert(key.clone(), observed) {
                 ambiguous.push((key, first));
             }
@@ -294,12 +294,73 @@ async fn read_project(
         .filter(|(key, _)| key.kind == KindName::Secret && key.project == name)
         .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
         .collect();
-    for (key, observed) in &mut state.objects {
-        if key.kind == KindName::Service && key.project == name {
+    let inventory = state.inventories.get(name);
+    for (key, observed) in state.objects.iter_mut().filter(|(key, _)| key.project == name) {
+        if key.kind == KindName::Service {
             name_secrets(key, &mut observed.fields, &secret_names);
+        }
+        let entry = inventory.and_then(|inventory| inventory.entries.get(key));
+        if let Some((inventory, applied)) = inventory.zip(entry.and_then(|it| it.applied.as_ref()))
+        {
+            observed.fields.seal_recorded(applied, &inventory.fingerprinter);
         }
     }
     Ok(())
+}
+
+/// An object as it was answered, with its revision where the answer tells one.
+fn observed(seen: Seen, answered: Value, revision: Option<String>) -> Observed {
+    let listed = || answered.get("etag").and_then(Value::as_str).map(str::to_owned);
+    let revision = revision.or_else(listed);
+    Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered, revision }
+}
+
+/// Reads one object again, by its id where it has one, else by its key; `None` when it does
+/// not exist. References by id are turned back into names with `secret_names`.
+///
+/// # Errors
+///
+/// The platform's; an answer that is not what it should be.
+pub async fn look_up(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    secret_names: &BTreeMap<String, String>,
+) -> Result<Option<Observed>> {
+    let kind = key.kind.kind();
+    let (item, revision) = match kind.lookup(target) {
+        None => return Ok(None),
+        Some(Lookup::One(request, envelope)) => match reader.get(&request).await {
+            Err(ApiError { status: Some(404), .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(answer) => {
+                let mut body = answer
+                    .json()
+                    .map_err(|error| Error::failed(format!("failed to read {key}")).because(error))?;
+                let item = match envelope {
+                    Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
+                    None => body,
+                };
+                (item, answer.etag)
+            }
+        },
+        Some(Lookup::Among(listing)) => {
+            let items = reader.list(&listing).await?;
+            let is_meant = |item: &Value| match (kind.seen(item), target.id) {
+                (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
+                (Ok(seen), _) => seen.name == target.name,
+                (Err(_), _) => false,
+            };
+            match items.into_iter().find(is_meant) {
+                Some(item) => (item, None),
+                None => return Ok(None),
+            }
+        }
+    };
+    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let mut observed = observed(seen, item, revision);
+    name_secrets(key, &mut observed.fields, secret_names);
+    Ok(Some(observed))
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::print;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
-use crate::apply::execute::{Options, Outcome, Progress, Report, execute};
+use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::error::{Class, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
@@ -101,12 +101,7 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 ///
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
-    let policy = Policy {
-        set: args.set.name()?.to_owned(),
-        prune: true,
-        destroy: true,
-        adopt: Default::default(),
-    };
+    let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let connection = args.platform.connect().await?;
     let set = if args.files.is_empty() {
         Ok(Set::default())
@@ -137,9 +132,15 @@ async fn run(
     }
     let stop = CancellationToken::new();
     let listener = tokio::spawn(stop_on_signal(stop.clone()));
-    let options = Options { parallelism: usize::from(args.parallelism), stop: stop.clone() };
+    let options = Options {
+        parallelism: usize::from(args.parallelism),
+        stop: stop.clone(),
+        bound: false,
+        attempts: 5,
+    };
     let progress = reporter(&plan);
-    let report = execute(&connection.client, &plan, stored, &options, progress.as_ref()).await;
+    let listeners = Listeners { progress: progress.as_ref(), journal: None };
+    let report = execute(&connection.client, &plan, stored, &options, listeners).await;
     drop(progress);
     listener.abort();
     let report = report?;
@@ -230,6 +231,9 @@ fn summary(plan: &Plan, report: &Report) -> String {
                     text::verb(operation)
                 );
             }
+            Outcome::Stale { message } => {
+                out += &format!("stale: {} {address}: {message}\n", text::verb(operation));
+            }
             Outcome::NotStarted => {
                 out += &format!("not started: {} {address}\n", text::verb(operation))
             }
@@ -239,6 +243,7 @@ fn summary(plan: &Plan, report: &Report) -> String {
     let parts: Vec<String> = [
         (count(|outcome| *outcome == Outcome::Done), "done"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
+        (count(|outcome| matches!(outcome, Outcome::Stale { .. })), "stale"),
         (count(|outcome| matches!(outcome, Outcome::Skipped { .. })), "skipped"),
         (count(|outcome| *outcome == Outcome::NotStarted), "not started"),
     ]
@@ -315,6 +320,7 @@ impl Progress for Lines {
             Outcome::Skipped { because } => {
                 format!("skipped: {name}, because it waits for {because}")
             }
+            Outcome::Stale { message } => format!("stale: {name}: {message}"),
             Outcome::NotStarted => format!("not started: {name}"),
         });
     }

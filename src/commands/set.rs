@@ -89,7 +89,7 @@ impl PolicyArgs {
         } else {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
         };
-        Policy { set: set.to_owned(), prune: !self.no_prune, destroy: false, adopt }
+        Policy { prune: !self.no_prune, adopt, ..Policy::standard(set) }
     }
 }
 

@@ -253,6 +253,11 @@ pub trait Kind: Sync {
         true
     }
 
+    /// Whether an object of this kind can get another name and stay what it is.
+    fn is_renamable(&self) -> bool {
+        false
+    }
+
     /// Whether objects carry the owner annotation.
     fn carries_owner(&self) -> bool {
         true

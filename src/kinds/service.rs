@@ -261,6 +261,10 @@ impl Kind for Service {
         true
     }
 
+    fn is_renamable(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         let request = match room {
             None => Request::get(&["accounts", "projects", project, "services"]),

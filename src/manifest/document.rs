@@ -54,13 +54,53 @@ impl std::fmt::Debug for Document {
 impl Document {
     /// A problem at a field, or at the nearest thing above it.
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        self.source.problem(path.locate(&self.root).0, message)
+        let mut problem = self.source.problem(path.locate(&self.root).0, message);
+        let mut secrets = Vec::new();
+        secret_texts(&schema::inlined(self.kind), &self.root, &mut secrets);
+        secrets.iter().for_each(|secret| problem.hide_line_with(secret));
+        problem
     }
 
     /// The document's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.root.get("metadata")?.get("name")?.as_str()
+    }
+}
+
+/// The texts that stand where the schema says that a secret stands, also where something
+/// else should.
+fn secret_texts(schema: &Value, node: &Node, found: &mut Vec<String>) {
+    match &node.value {
+        _ if schema.get("x-secret") == Some(&Value::Bool(true)) => scalar_texts(node, found),
+        yaml::Value::Map(entries) => {
+            for (key, below) in entries {
+                let of_name = schema.get("properties").and_then(|fields| fields.get(&key.text));
+                if let Some(schema) = of_name.or_else(|| schema.get("additionalProperties")) {
+                    secret_texts(schema, below, found);
+                }
+            }
+        }
+        yaml::Value::List(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter().for_each(|item| secret_texts(schema, item, found));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// All texts and numbers, but not where a text is read from.
+fn scalar_texts(node: &Node, found: &mut Vec<String>) {
+    match &node.value {
+        yaml::Value::String(text) => found.push(text.clone()),
+        yaml::Value::Number(number) => found.push(number.to_string()),
+        yaml::Value::List(items) => items.iter().for_each(|item| scalar_texts(item, found)),
+        yaml::Value::Map(entries) => {
+            let below = entries.iter().filter(|(key, _)| entries.len() > 1 || key.text != "from");
+            below.for_each(|(_, below)| scalar_texts(below, found));
+        }
+        yaml::Value::Null | yaml::Value::Bool(_) => {}
     }
 }
 

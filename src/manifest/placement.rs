@@ -17,6 +17,7 @@ use crate::error::{Place, Problem};
 use crate::kinds::document::Lifecycle;
 use crate::kinds::path::FieldPath;
 use crate::kinds::service::{fields_of, placements};
+use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Key, KindName};
 
 /// A template of the set.
@@ -161,7 +162,19 @@ pub(super) fn place(
         .filter_map(|variable| values.get(&variable.name).map(String::as_str))
         .collect();
     let mut fields = fields_of(&service);
+    // The annotations spell the template and its values in their own way, so they are
+    // hidden as a whole where there is a secret in them.
+    let has_literals = fields.has_secrets();
     fields.seal_texts_with(&needles);
+    for (annotation, is_secret) in [
+        (template::SOURCE_ANNOTATION, has_literals),
+        (template::VALUES_ANNOTATION, !needles.is_empty()),
+    ] {
+        let path = FieldPath::of(&["metadata", "annotations", annotation]);
+        if let Some(leaf) = fields.at_mut(&path).filter(|_| is_secret) {
+            *leaf = std::mem::replace(leaf, Tree::Null).sealed();
+        }
+    }
     let mut found = Vec::new();
     for room in rooms {
         let installation = Installation {
@@ -280,6 +293,10 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
             None if variables.is_empty() => problem,
             None => problem.hint(format!("known are {}", known.collect::<Vec<_>>().join(", "))),
         });
+    }
+    let obscure = variables.iter().filter(|variable| variable.obscure);
+    for value in obscure.filter_map(|variable| values.get(&variable.name)) {
+        problems.iter_mut().for_each(|problem| problem.hide_line_with(value));
     }
     problems
 }

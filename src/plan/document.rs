@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Action, Counts, Operation, Plan};
+use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
 use crate::kinds::tree::Tree;
@@ -75,6 +75,9 @@ pub struct ChangeDocument {
     /// Where the manifest says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Who made the difference; absent where nothing was applied before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 impl PlanDocument {
@@ -118,6 +121,7 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
                 old: change.old.as_ref().map(Tree::redacted),
                 new: change.new.as_ref().map(Tree::redacted),
                 place: change.place.clone(),
+                cause: change.cause,
             })
             .collect(),
         waits_for: operation.waits_for.clone(),

@@ -34,7 +34,7 @@ pub fn render(plan: &Plan) -> String {
         (_, true) => 1,
         (Action::Release, _) => 2,
         (Action::Adopt, _) => 3,
-        (Action::Update, _) => 4,
+        (Action::Update | Action::Rename, _) => 4,
         (Action::Create, _) => 5,
     });
     let mut left_out = 0;

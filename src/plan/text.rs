@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-use super::{Action, FieldChange, Operation, Plan};
+use super::{Action, Cause, FieldChange, Operation, Plan};
 use crate::kinds::tree::Tree;
 
 /// The longest value that is shown on one line, in characters.
@@ -22,6 +22,7 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
         (_, true) => ("±", YELLOW),
         (Action::Create, _) => ("+", GREEN),
         (Action::Update, _) => ("~", YELLOW),
+        (Action::Rename, _) => ("→", YELLOW),
         (Action::Adopt, _) => ("↓", CYAN),
         (Action::Delete, _) => ("-", RED),
         (Action::Release, _) => ("○", CYAN),
@@ -35,6 +36,7 @@ pub fn verb(operation: &Operation) -> &'static str {
         (_, true) => "replace",
         (Action::Create, _) => "create",
         (Action::Update, _) => "update",
+        (Action::Rename, _) => "rename",
         (Action::Adopt, _) => "adopt",
         (Action::Delete, _) => "delete",
         (Action::Release, _) => "release",
@@ -90,6 +92,12 @@ fn render_change(operation: &Operation, change: &FieldChange) -> String {
         }
         _ => String::new(),
     };
+    let cause = match change.cause {
+        Some(Cause::Drift) => format!("  {CYAN}drifted{CYAN:#}"),
+        Some(Cause::Both) => format!("  {CYAN}drifted, and the manifest changed{CYAN:#}"),
+        Some(Cause::Manifest) | None => String::new(),
+    };
+    let place = cause + &place;
     let path = &change.path;
     match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
