@@ -293,10 +293,11 @@ fn check(bytes: &[u8]) {
             && end + 1 == path.len()
             && (parent.as_object().is_some_and(|fields| fields.len() == 1)
                 || parent.as_array().is_some_and(|items| items.len() == 1));
-        let is_first_of_dash = written.lines[&path[..end]].0 == touched.0;
-        let (first, last, _) = written.lines[&path[..end]];
-        if is_only || touched.2 || is_first_of_dash {
-            touched = (first, if is_only || touched.2 { last } else { touched.1.max(touched.1) }, written.lines[&path[..end]].2);
+        let (first, last, is_flow) = written.lines[&path[..end]];
+        // Without its first key, what comes next moves up to the dash.
+        let moves_up = value.is_none() && end + 1 == path.len() && first == touched.0;
+        if is_only || touched.2 || moves_up {
+            touched = (first, last, is_flow);
         }
     }
     let edited = match edit::set(&text, &FieldPath(path.clone()), value.as_ref()) {
@@ -309,6 +310,7 @@ fn check(bytes: &[u8]) {
     let new: Vec<&str> = edited.split_inclusive('\n').collect();
     assert_eq!(old[..touched.0], new[..touched.0], "{}", told());
     let tail = old.len() - touched.1 - 1;
+    assert!(new.len() >= touched.0 + tail, "{}", told());
     assert_eq!(old[touched.1 + 1..], new[new.len() - tail..], "{}", told());
     let comments = |lines: &[&str]| lines.iter().filter(|line| line.contains("# note: [x]") || line.contains("# at the margin")).count();
     if value.is_some() && path.len() == 1 && !old[touched.0..=touched.1].iter().any(|line| line.contains('#')) {

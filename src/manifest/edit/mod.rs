@@ -27,7 +27,13 @@ pub fn set(text: &str, path: &FieldPath, value: Option<&Value>) -> Result<String
     put(&mut wanted, path, value)?;
     let mut edited = text.to_owned();
     // A large change is made of small ones, each on the text that the one before left.
-    for change in differences(&old, &wanted) {
+    let changes = match value {
+        Some(_) => differences(&old, &wanted),
+        // Of equal items the one that was asked for goes, with its comments.
+        None if old == wanted => Vec::new(),
+        None => vec![Change { path: places(&old, path)?, what: What::Remove }],
+    };
+    for change in changes {
         let is_json = serde_json::from_str::<Value>(&edited).is_ok();
         let root = layout::read(&edited)
             .ok_or_else(|| "the document uses YAML that is not edited".to_owned())?;
@@ -134,6 +140,25 @@ fn below<'a>(at: &'a mut Value, step: &Step) -> Result<&'a mut Value, String> {
         }
         _ => Err(missing()),
     }
+}
+
+/// The path with every item found.
+fn places(root: &Value, path: &FieldPath) -> Result<Vec<Place>, String> {
+    let mut at = root;
+    let mut places = Vec::new();
+    for step in &path.0 {
+        let (place, below) = match (step, at) {
+            (Step::Field(name), _) => (Place::Key(name.clone()), at.get(name)),
+            (step, Value::Array(items)) => {
+                let index = position(items, step)?.ok_or_else(|| no_such(path))?;
+                (Place::Index(index), items.get(index))
+            }
+            _ => return Err(no_such(path)),
+        };
+        places.push(place);
+        at = below.ok_or_else(|| no_such(path))?;
+    }
+    Ok(places)
 }
 
 /// The position of an item, if the list has it; an item that is there twice is an error.
