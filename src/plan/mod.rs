@@ -15,6 +15,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
 
+pub mod acceptance;
 pub mod diff;
 pub mod document;
 pub mod graph;
