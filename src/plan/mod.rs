@@ -26,6 +26,7 @@ pub mod planner;
 pub mod references;
 pub mod renames;
 pub mod scope;
+pub mod suggestion;
 pub mod text;
 pub mod unified;
 

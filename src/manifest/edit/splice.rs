@@ -335,11 +335,15 @@ impl Editor<'_> {
                 Ok(vec![(at..at, self.lines_at(at, &lines))])
             }
             (Style::BlockList, Place::Index(index), Some(last)) => {
-                let lines = self.item_lines(value, column(self.text, last.start));
-                let at = match index.checked_sub(1).and_then(|before| piece.entries.get(before)) {
-                    Some(before) => line_end(self.text, before.value.end),
-                    None => return Err("an item cannot be put before the first one".to_owned()),
+                let column = column(self.text, last.start);
+                let lines = self.item_lines(value, column);
+                let before = index.checked_sub(1).and_then(|before| piece.entries.get(before));
+                let Some(before) = before else {
+                    // The first dash may follow another one on its line.
+                    let joined = self.joined(&lines) + &" ".repeat(column);
+                    return Ok(vec![(piece.start..piece.start, joined.trim_start().to_owned())]);
                 };
+                let at = line_end(self.text, before.value.end);
                 Ok(vec![(at..at, self.lines_at(at, &lines))])
             }
             (Style::FlowMap, Place::Key(key), _) => {
