@@ -12,6 +12,7 @@ use crate::output;
 pub mod apply;
 pub mod explain;
 pub mod plan;
+pub mod saved;
 pub mod schema;
 pub mod server;
 pub mod set;

@@ -140,6 +140,11 @@ pub fn plan(
             .cloned();
     }
     let mut plan = planner.plan;
+    plan.fingerprinters = state
+        .inventories
+        .iter()
+        .map(|(project, inventory)| (project.clone(), inventory.fingerprinter.clone()))
+        .collect();
     plan.secret_ids = state
         .objects
         .iter()
@@ -382,7 +387,8 @@ impl<'a> Planner<'a> {
             return;
         }
         let former = renames::former_key(desired);
-        let former_exists = former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
+        let former_exists =
+            former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
         let reason = match (former, self.entry(key)) {
             (Some(former), _) if former_exists => {
                 format!("{former} cannot be renamed in place, so {key} is created in its stead")
@@ -394,7 +400,9 @@ impl<'a> Planner<'a> {
                 self.faults.push(problem.hint("take `moved_from` away, or mend the name in it"));
                 return;
             }
-            (_, Some(Entry { applied: Some(_), .. })) => "it was deleted behind the set's back".to_owned(),
+            (_, Some(Entry { applied: Some(_), .. })) => {
+                "it was deleted behind the set's back".to_owned()
+            }
             _ => "it is not on the platform".to_owned(),
         };
         let operation = self.create(desired, reason);
@@ -556,7 +564,9 @@ impl<'a> Planner<'a> {
         }
         let observed = self.state.objects.get(key);
         let scope = &self.policy.scope;
-        if !scope.is_everything() && !scope.wants_leaver(key, observed.map(|observed| &observed.fields)) {
+        if !scope.is_everything()
+            && !scope.wants_leaver(key, observed.map(|observed| &observed.fields))
+        {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
