@@ -220,16 +220,21 @@ impl Wanted {
         }
         let mut rooms_with_services: BTreeSet<String> =
             keys.iter().filter_map(|key| key.room.clone()).collect();
-        // A room that may be deleted takes its services with it, so they must be known.
-        rooms_with_services.extend(
-            keys.iter()
-                .filter(|key| key.kind == KindName::Room && !set.objects.contains_key(*key))
-                .map(|key| key.name.clone()),
-        );
+        // What refers to an object that may be deleted must be known, whoever owns it.
+        let leaving = |kind: KindName| {
+            let is_leaving =
+                move |key: &&&Key| key.kind == kind && !set.objects.contains_key(**key);
+            keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
+        };
+        let rooms = leaving(KindName::Room);
+        if !rooms.is_empty() {
+            kinds.extend(room_users);
+        }
+        rooms_with_services.extend(rooms);
+        let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: keys
-                .iter()
-                .any(|key| key.kind == KindName::Service && key.room.is_none()),
+            project_services: keys.iter().any(is_service_of_all)
+                || !leaving(KindName::Secret).is_empty(),
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
             kinds,

@@ -119,7 +119,7 @@ pub fn plan(
     }
     planner.decide_leavers();
     planner.check_references();
-    planner.check_deleted_rooms();
+    planner.check_deleted();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -684,25 +684,31 @@ impl<'a> Planner<'a> {
         self.faults.extend(faults);
     }
 
-    /// A room takes its services with it, so none of them may be somebody else's.
-    fn check_deleted_rooms(&mut self) {
+    /// A room takes with it what is in it, so nothing may refer to what is deleted that
+    /// stays as it is: what is somebody else's, and what is released.
+    fn check_deleted(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
-        for room in deleted.iter().filter(|key| key.kind == KindName::Room) {
-            for (key, observed) in &self.state.objects {
-                let is_inside =
-                    key.project == room.project && key.room.as_ref() == Some(&room.name);
-                if is_inside
-                    && !deleted.contains(key)
-                    && !matches!(self.ownership(key, observed), Ownership::Ours)
-                {
-                    guards.push(
-                        Problem::new(format!(
-                            "{room} would be deleted, and {key} in it is not owned by the set"
-                        ))
-                        .hint("delete or move that service first"),
-                    );
+        for (key, observed) in &self.state.objects {
+            // What is declared may be turned to something else; that is checked with the
+            // references of documents.
+            if deleted.contains(key) || self.desired.contains_key(key) {
+                continue;
+            }
+            for to in self.targets(key, &observed.fields) {
+                if !deleted.contains(&to) {
+                    continue;
                 }
+                let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
+                let why = match key.room.is_some() && to.kind == KindName::Room {
+                    _ if is_ours => format!("{key} refers to it and stays"),
+                    true => format!("{key} in it is not owned by the set"),
+                    false => format!("{key}, which is not owned by the set, refers to it"),
+                };
+                guards.push(
+                    Problem::new(format!("{to} would be deleted, and {why}"))
+                        .hint(format!("delete or move {key} first")),
+                );
             }
         }
         self.guards.extend(guards);
