@@ -39,7 +39,7 @@ impl Class {
 
 /// A place in a manifest. Lines and columns count from one.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
 pub struct Place {
     /// The file as the user named it, or `-` for standard input.
@@ -146,6 +146,12 @@ impl Error {
             count => format!("{count} problems in the manifests"),
         };
         Self { problems, ..Self::usage(message) }
+    }
+
+    /// The plan no longer fits, for these reasons; nothing was written.
+    #[must_use]
+    pub fn stale(problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Class::Stale, "the plan is stale, so nothing was written") }
     }
 
     /// A guard refused for these reasons; nothing was written.

@@ -1,14 +1,13 @@
 //! A running platform and the way from manifests to a plan and back, as the commands go it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use meshagent::api::client::Client;
 use meshagent::apply::execute::{Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
 use meshagent::error::{Error, Problem};
-use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Adopt, Policy, Refusal};
@@ -148,16 +147,6 @@ fn text_of(document: &Value) -> String {
 /// The plan as text without styles.
 pub fn describe(plan: &Plan) -> String {
     anstream::adapter::strip_str(&meshagent::plan::text::render(plan)).to_string()
-}
-
-/// The files of a folder of the repository.
-pub fn folder(path: &str) -> Vec<PathBuf> {
-    if Path::new(path).is_dir() { vec![PathBuf::from(path)] } else { Vec::new() }
-}
-
-/// A key of an object that lives in no room.
-pub fn key(kind: KindName, project: &str, name: &str) -> Key {
-    Key { kind, project: project.to_owned(), room: None, name: name.to_owned() }
 }
 
 struct Silent;

@@ -38,7 +38,8 @@ pub struct Observation {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform. Keys of the set that name their project by id name it by name
+/// Reads the platform. `keys` are those of a saved plan for the fingerprints of inventories
+/// that do not exist yet. Keys of the set that name their project by id name it by name
 /// afterwards, so that one object has one key.
 ///
 /// # Errors
@@ -49,6 +50,7 @@ pub async fn observe(
     set_name: &str,
     set: &mut Set,
     scope: Scope<'_>,
+    keys: &BTreeMap<String, String>,
 ) -> Result<Observation> {
     let projects = projects(reader).await?;
     let mut named = match scope {
@@ -63,7 +65,8 @@ pub async fn observe(
         let stored = match &project {
             Some(project) => inventory::load(reader, set_name, &name, &project.id).await?,
             None => Stored::empty()?,
-        };
+        }
+        .with_key(keys.get(&name));
         // The set may own objects in a project of which it has no document any more.
         for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
             if project.name != name && !observation.state.projects.contains_key(&project.name) {
@@ -217,16 +220,21 @@ impl Wanted {
         }
         let mut rooms_with_services: BTreeSet<String> =
             keys.iter().filter_map(|key| key.room.clone()).collect();
-        // A room that may be deleted takes its services with it, so they must be known.
-        rooms_with_services.extend(
-            keys.iter()
-                .filter(|key| key.kind == KindName::Room && !set.objects.contains_key(*key))
-                .map(|key| key.name.clone()),
-        );
+        // What refers to an object that may be deleted must be known, whoever owns it.
+        let leaving = |kind: KindName| {
+            let is_leaving =
+                move |key: &&&Key| key.kind == kind && !set.objects.contains_key(**key);
+            keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
+        };
+        let rooms = leaving(KindName::Room);
+        if !rooms.is_empty() {
+            kinds.extend(room_users);
+        }
+        rooms_with_services.extend(rooms);
+        let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: keys
-                .iter()
-                .any(|key| key.kind == KindName::Service && key.room.is_none()),
+            project_services: keys.iter().any(is_service_of_all)
+                || !leaving(KindName::Secret).is_empty(),
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
             kinds,
@@ -279,9 +287,9 @@ async fn read_project(
     for (kind, room, items) in read {
         for item in items {
             let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name.clone() };
-            let observed =
-                observed(seen, item, None);
+            let key =
+                Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name.clone() };
+            let observed = observed(seen, item, None);
             if let Some(first) = state.objects.insert(key.clone(), observed) {
                 ambiguous.push((key, first));
             }
@@ -334,9 +342,9 @@ pub async fn look_up(
             Err(ApiError { status: Some(404), .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
             Ok(answer) => {
-                let mut body = answer
-                    .json()
-                    .map_err(|error| Error::failed(format!("failed to read {key}")).because(error))?;
+                let mut body = answer.json().map_err(|error| {
+                    Error::failed(format!("failed to read {key}")).because(error)
+                })?;
                 let item = match envelope {
                     Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
                     None => body,

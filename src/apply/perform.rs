@@ -67,7 +67,10 @@ impl Run<'_> {
                 Err(outcome) => return outcome,
             }
         }
-        if let Err(error) = self.journal.map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action)) {
+        if let Err(error) = self
+            .journal
+            .map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
+        {
             return not_sent(error.to_string());
         }
         let outcome = self.send(operation, &write).await;
@@ -88,7 +91,10 @@ impl Run<'_> {
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
                     if operation.action == Action::Create {
-                        let id = answer.json().ok().and_then(|answer| operation.key.kind.kind().created_id(&answer));
+                        let id = answer
+                            .json()
+                            .ok()
+                            .and_then(|answer| operation.key.kind.kind().created_id(&answer));
                         self.learn(&operation.key, id);
                     }
                     return Outcome::Done;
@@ -99,7 +105,9 @@ impl Run<'_> {
                 // What is to be gone is gone.
                 (Action::Delete, Some(404)) => return Outcome::Done,
                 // It changed since it was looked at, or our own lost write changed it.
-                (_, Some(412)) => return self.settle_changed(operation, write, &error, attempts).await,
+                (_, Some(412)) => {
+                    return self.settle_changed(operation, write, &error, attempts).await;
+                }
                 // Our own lost write was there first.
                 (Action::Create, Some(409)) if attempts > 1 => {
                     return self.settle_existing(operation, write, &error, attempts).await;
@@ -139,7 +147,13 @@ impl Run<'_> {
         }
     }
 
-    async fn settle_existing(&self, operation: &Operation, write: &Write, error: &ApiError, attempts: u32) -> Outcome {
+    async fn settle_existing(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
         match self.look_up(operation, write).await {
             Ok(Some(found)) if self.is_ours(&found, operation) => {
                 self.learn(&operation.key, found.id);
@@ -151,12 +165,24 @@ impl Run<'_> {
 
     /// The revision is another one. When the object already is what was to be sent, our
     /// own write did that, or somebody else the same; otherwise the plan is stale.
-    async fn settle_changed(&self, operation: &Operation, write: &Write, error: &ApiError, attempts: u32) -> Outcome {
+    async fn settle_changed(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
         match self.look_up(operation, write).await {
             Ok(None) if operation.action == Action::Delete => Outcome::Done,
-            Ok(Some(found)) if operation.action != Action::Delete && self.is_as_desired(operation, &found) => Outcome::Done,
+            Ok(Some(found))
+                if operation.action != Action::Delete && self.is_as_desired(operation, &found) =>
+            {
+                Outcome::Done
+            }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => Outcome::Stale { message: format!("{} is gone since it was looked at", operation.key) },
+            Ok(None) => Outcome::Stale {
+                message: format!("{} is gone since it was looked at", operation.key),
+            },
             Err(_) => failed(error, attempts),
         }
     }
@@ -175,19 +201,29 @@ impl Run<'_> {
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
         let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
         let shape = operation.key.kind.kind().shape();
-        diff::changes(shape, Some(&found.fields), sent, memory).into_iter().map(|change| change.path).collect()
+        diff::changes(shape, Some(&found.fields), sent, memory)
+            .into_iter()
+            .map(|change| change.path)
+            .collect()
     }
 
     /// Reads the object again. `Ok` with its revision when it is what the plan looked at.
-    async fn read_again(&self, operation: &Operation, write: &Write) -> Result<Option<String>, Outcome> {
-        let found = self.look_up(operation, write).await.map_err(|error| not_sent(error.to_string()))?;
+    async fn read_again(
+        &self,
+        operation: &Operation,
+        write: &Write,
+    ) -> Result<Option<String>, Outcome> {
+        let found =
+            self.look_up(operation, write).await.map_err(|error| not_sent(error.to_string()))?;
         match (&operation.fingerprint, found) {
             (None, None) => Ok(None),
             // The half of a replacement that creates runs when the other half is done.
-            (None, Some(_)) => {
-                Err(Outcome::Stale { message: format!("{} exists, and did not when it was looked at", operation.key) })
-            }
-            (Some(_), None) => Err(Outcome::Stale { message: format!("{} is gone since it was looked at", operation.key) }),
+            (None, Some(_)) => Err(Outcome::Stale {
+                message: format!("{} exists, and did not when it was looked at", operation.key),
+            }),
+            (Some(_), None) => Err(Outcome::Stale {
+                message: format!("{} is gone since it was looked at", operation.key),
+            }),
             (Some(planned), Some(found)) => {
                 if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
                     Ok(found.revision)
@@ -215,11 +251,16 @@ impl Run<'_> {
             .iter()
             .map(|change| change.path.to_string())
             .collect();
-        let what = if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
+        let what =
+            if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
         format!("{} changed{what} since it was looked at", operation.key)
     }
 
-    async fn look_up(&self, operation: &Operation, write: &Write) -> Result<Option<Observed>, Error> {
+    async fn look_up(
+        &self,
+        operation: &Operation,
+        write: &Write,
+    ) -> Result<Option<Observed>, Error> {
         let names: BTreeMap<String, String> = {
             let ids = locked(&self.ids);
             let secrets = ids.iter().filter(|(key, _)| key.kind == KindName::Secret);
@@ -253,15 +294,25 @@ impl Run<'_> {
             (None, None) => Tree::map([]),
         };
         for (path, name) in &operation.work.secrets {
-            let secret = Key { kind: KindName::Secret, project: key.project.clone(), room: None, name: name.clone() };
-            let id = ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
+            let secret = Key {
+                kind: KindName::Secret,
+                project: key.project.clone(),
+                room: None,
+                name: name.clone(),
+            };
+            let id =
+                ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
             if let Some(leaf) = fields.at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
         }
         let observed = operation.work.observed.as_ref();
-        let removed: Vec<FieldPath> =
-            operation.changes.iter().filter(|change| change.new.is_none()).map(|change| change.path.clone()).collect();
+        let removed: Vec<FieldPath> = operation
+            .changes
+            .iter()
+            .filter(|change| change.new.is_none())
+            .map(|change| change.path.clone())
+            .collect();
         let target = Target {
             project: &project,
             room: key.room.as_deref(),
@@ -277,7 +328,9 @@ impl Run<'_> {
             Action::Update | Action::Rename => kind.update(&target),
             Action::Adopt | Action::Release if operation.changes.is_empty() => return Ok(None),
             Action::Adopt | Action::Release => kind.update(&target),
-            Action::Delete => kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?,
+            Action::Delete => {
+                kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
+            }
         };
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())

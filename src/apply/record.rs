@@ -16,11 +16,13 @@ impl Run<'_> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
             let entries = self.entries(project, |_, operation, old| match operation.action {
-                Action::Create | Action::Rename => operation.work.entry.clone().map(|entry| Entry {
-                    applied: None,
-                    id: operation.work.renamed_from.as_ref().and(entry.id),
-                    ..entry
-                }),
+                Action::Create | Action::Rename => {
+                    operation.work.entry.clone().map(|entry| Entry {
+                        applied: None,
+                        id: operation.work.renamed_from.as_ref().and(entry.id),
+                        ..entry
+                    })
+                }
                 _ => old.cloned().or_else(|| operation.work.entry.clone()),
             });
             self.save(project, entries).await

@@ -13,6 +13,7 @@ pub mod accept;
 pub mod apply;
 pub mod explain;
 pub mod plan;
+pub mod saved;
 pub mod schema;
 pub mod server;
 pub mod set;

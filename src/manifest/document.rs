@@ -57,9 +57,19 @@ impl std::fmt::Debug for Document {
 impl Document {
     /// A problem at a field, or at the nearest thing above it.
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        let mut problem = self.source.problem(path.locate(&self.root).0, message);
+        self.problem_at_mark(path.locate(&self.root).0, message)
+    }
+
+    /// A problem at a place of the document; its line is shown unless a secret stands in it.
+    pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
+        let mut problem = self.source.problem(mark, message);
+        let schema = schema::inlined(self.kind);
         let mut secrets = Vec::new();
-        secret_texts(&schema::inlined(self.kind), &self.root, &mut secrets);
+        secret_texts(&schema, &self.root, &mut secrets);
+        let template = self.template.as_ref().and_then(|template| yaml::parse(&template.text).ok());
+        for root in template.iter().flatten() {
+            secret_texts(&schema, root, &mut secrets);
+        }
         secrets.iter().for_each(|secret| problem.hide_line_with(secret));
         problem
     }
@@ -173,7 +183,9 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     if let Some((tag, mark)) = root.first_tag() {
         return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
     }
-    let kind = kind_of(source, &root).map_err(|problem| vec![problem])?;
+    let kind = kind_of(&root).map_err(|(mark, message, hint)| {
+        vec![unread(source, part, mark, message).hint(hint)]
+    })?;
     let mut document =
         Document { source: Arc::clone(source), kind, root, template: None, bytes: part.range() };
     if kind.name() == KindName::ServiceTemplate {
@@ -207,9 +219,23 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
             let mark = error
                 .mark
                 .map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
-            Err(vec![source.problem(mark, error.message)])
+            Err(vec![unread(source, part, mark, error.message)])
         }
     }
+}
+
+/// A problem of a part that could not be read, so that it is not known what in it is a
+/// secret. Its line is shown when the part names no field that is one.
+fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Problem {
+    let mut problem = source.problem(mark, message);
+    let is_key = |name: &str| {
+        let mut rest = part.text.match_indices(name).map(|(at, _)| &part.text[at + name.len()..]);
+        rest.any(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+    };
+    if schema::secret_fields().iter().any(|name| is_key(name)) {
+        problem.source_line = None;
+    }
+    problem
 }
 
 fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
@@ -226,29 +252,25 @@ fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
     }
 }
 
-fn kind_of(source: &Source, root: &Node) -> Result<&'static dyn Kind, Problem> {
+/// The kind of a document; what is wrong with it, where, and what to do about it.
+fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
+    let one_of = || format!("one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
-        return Err(
-            source.problem(root.mark, "a document is a map with `version`, `kind` and `metadata`")
-        );
+        let message = "a document is a map with `version`, `kind` and `metadata`";
+        return Err((root.mark, message.to_owned(), format!("`kind` is {}", one_of())));
     }
     let Some(kind) = root.get("kind") else {
-        return Err(source
-            .problem(root.mark, "the document has no `kind`")
-            .hint(format!("one of {}", names().join(", "))));
+        return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
     };
     let text = kind.as_str().unwrap_or_default();
-    match kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text) {
-        Some(found) => Ok(found),
-        None => {
-            let problem = source.problem(kind.mark, format!("unknown kind `{text}`"));
-            Err(match nearest(text, names().iter().map(String::as_str)) {
-                Some(name) => problem.hint(format!("did you mean `{name}`?")),
-                None => problem.hint(format!("one of {}", names().join(", "))),
-            })
-        }
-    }
+    kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text).ok_or_else(|| {
+        let hint = match nearest(text, names().iter().map(String::as_str)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => one_of(),
+        };
+        (kind.mark, format!("unknown kind `{text}`"), hint)
+    })
 }
 
 /// The known name that is nearest to what was written, if one is near.

@@ -109,13 +109,12 @@ pub fn render_problem(document: &Document, error: &TemplateError) -> Problem {
     let text = document.template.as_ref();
     match (error.line, text) {
         (Some(line), Some(text)) if !error.in_rendered || is_line_for_line(&text.text) => document
-            .source
-            .problem(text.mark(line, error.column.unwrap_or(1)), error.message.clone()),
-        (Some(line), Some(text)) => document.source.problem(
+            .problem_at_mark(text.mark(line, error.column.unwrap_or(1)), error.message.clone()),
+        (Some(line), Some(text)) => document.problem_at_mark(
             text.mark(1, 1),
             format!("line {line} of the rendered template: {}", error.message),
         ),
-        (None, Some(text)) => document.source.problem(text.mark(1, 1), error.message.clone()),
+        (None, Some(text)) => document.problem_at_mark(text.mark(1, 1), error.message.clone()),
         (_, None) => Problem::new(error.message.clone()),
     }
 }

@@ -118,7 +118,9 @@ impl State {
     pub fn doubt(&self, key: &Key) -> Option<&str> {
         self.incomplete
             .iter()
-            .find(|list| list.kind == key.kind && list.project == key.project && list.room == key.room)
+            .find(|list| {
+                list.kind == key.kind && list.project == key.project && list.room == key.room
+            })
             .map(|list| list.reason.as_str())
     }
 }
@@ -237,10 +239,12 @@ pub struct Plan {
     pub secret_ids: BTreeMap<Key, String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
+    /// What makes the fingerprints of secrets, by project.
+    pub fingerprinters: BTreeMap<String, Fingerprinter>,
 }
 
 /// How many operations a plan has of each sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Objects that are created.
     pub create: usize,
@@ -284,6 +288,34 @@ impl Plan {
             }
         }
         counts
+    }
+
+    /// Just what changed on the platform behind the set's back: fields that drifted, and
+    /// objects that were deleted. It is for reading, not for applying.
+    #[must_use]
+    pub fn drift(&self) -> Self {
+        let drifted =
+            |change: &FieldChange| matches!(change.cause, Some(Cause::Drift | Cause::Both));
+        let mut position = vec![None; self.operations.len()];
+        let mut operations: Vec<Operation> = Vec::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            let was_deleted = operation.action == Action::Create
+                && !operation.replaces
+                && operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+            let mut operation = operation.clone();
+            if !was_deleted {
+                operation.changes.retain(drifted);
+                if operation.changes.is_empty() {
+                    continue;
+                }
+            }
+            operation.waits_for =
+                operation.waits_for.iter().filter_map(|before| position[*before]).collect();
+            position[index] = Some(operations.len());
+            operations.push(operation);
+        }
+        let left_out = self.operations.len() - operations.len();
+        Self { operations, unchanged: self.unchanged + left_out, ..self.clone() }
     }
 
     /// The kinds that the plan touches.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
+use super::suggestion;
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
@@ -119,7 +120,7 @@ pub fn plan(
     }
     planner.decide_leavers();
     planner.check_references();
-    planner.check_deleted_rooms();
+    planner.check_deleted();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -140,6 +141,11 @@ pub fn plan(
             .cloned();
     }
     let mut plan = planner.plan;
+    plan.fingerprinters = state
+        .inventories
+        .iter()
+        .map(|(project, inventory)| (project.clone(), inventory.fingerprinter.clone()))
+        .collect();
     plan.secret_ids = state
         .objects
         .iter()
@@ -277,6 +283,7 @@ impl<'a> Planner<'a> {
         };
         let mut fields = self.by_name(key, with_ignored(desired, observed));
         let mut changes = self.changes(desired, observed, &fields);
+        suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
             changes.retain(|change| {
                 let drifted = change.cause == Some(Cause::Drift);
@@ -382,7 +389,8 @@ impl<'a> Planner<'a> {
             return;
         }
         let former = renames::former_key(desired);
-        let former_exists = former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
+        let former_exists =
+            former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
         let reason = match (former, self.entry(key)) {
             (Some(former), _) if former_exists => {
                 format!("{former} cannot be renamed in place, so {key} is created in its stead")
@@ -394,7 +402,9 @@ impl<'a> Planner<'a> {
                 self.faults.push(problem.hint("take `moved_from` away, or mend the name in it"));
                 return;
             }
-            (_, Some(Entry { applied: Some(_), .. })) => "it was deleted behind the set's back".to_owned(),
+            (_, Some(Entry { applied: Some(_), .. })) => {
+                "it was deleted behind the set's back".to_owned()
+            }
             _ => "it is not on the platform".to_owned(),
         };
         let operation = self.create(desired, reason);
@@ -556,7 +566,9 @@ impl<'a> Planner<'a> {
         }
         let observed = self.state.objects.get(key);
         let scope = &self.policy.scope;
-        if !scope.is_everything() && !scope.wants_leaver(key, observed.map(|observed| &observed.fields)) {
+        if !scope.is_everything()
+            && !scope.wants_leaver(key, observed.map(|observed| &observed.fields))
+        {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
@@ -674,25 +686,31 @@ impl<'a> Planner<'a> {
         self.faults.extend(faults);
     }
 
-    /// A room takes its services with it, so none of them may be somebody else's.
-    fn check_deleted_rooms(&mut self) {
+    /// A room takes with it what is in it, so nothing may refer to what is deleted that
+    /// stays as it is: what is somebody else's, and what is released.
+    fn check_deleted(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
-        for room in deleted.iter().filter(|key| key.kind == KindName::Room) {
-            for (key, observed) in &self.state.objects {
-                let is_inside =
-                    key.project == room.project && key.room.as_ref() == Some(&room.name);
-                if is_inside
-                    && !deleted.contains(key)
-                    && !matches!(self.ownership(key, observed), Ownership::Ours)
-                {
-                    guards.push(
-                        Problem::new(format!(
-                            "{room} would be deleted, and {key} in it is not owned by the set"
-                        ))
-                        .hint("delete or move that service first"),
-                    );
+        for (key, observed) in &self.state.objects {
+            // What is declared may be turned to something else; that is checked with the
+            // references of documents.
+            if deleted.contains(key) || self.desired.contains_key(key) {
+                continue;
+            }
+            for to in self.targets(key, &observed.fields) {
+                if !deleted.contains(&to) {
+                    continue;
                 }
+                let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
+                let why = match key.room.is_some() && to.kind == KindName::Room {
+                    _ if is_ours => format!("{key} refers to it and stays"),
+                    true => format!("{key} in it is not owned by the set"),
+                    false => format!("{key}, which is not owned by the set, refers to it"),
+                };
+                guards.push(
+                    Problem::new(format!("{to} would be deleted, and {why}"))
+                        .hint(format!("delete or move {key} first")),
+                );
             }
         }
         self.guards.extend(guards);
@@ -752,10 +770,18 @@ impl<'a> Planner<'a> {
 /// `lifecycle.ignore` says to leave a field as it is.
 fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
     let mut fields = desired.fields.clone();
-    for path in desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok()) {
-        fields.put(&path, observed.fields.at(&path).cloned());
+    if desired.lifecycle.ignore.is_empty() {
+        return fields;
     }
-    fields
+    for rule in ignored(desired) {
+        suggestion::leave(&mut fields, &observed.fields, &rule);
+    }
+    // A map that lost its last field this way is as absent as one that never had any.
+    desired.key.kind.kind().shape().normalize(&fields).unwrap_or(fields)
+}
+
+fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
+    desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
 }
 
 fn name_change(key: &Key, former: &Key) -> FieldChange {

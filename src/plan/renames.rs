@@ -50,7 +50,10 @@ pub fn follow_rooms(state: &State, renames: &BTreeMap<Key, Key>) -> State {
     }
     let renamed = |key: &Key| {
         let room = key.room.as_deref().and_then(|room| rooms.get(&(key.project.as_str(), room)));
-        room.map_or_else(|| key.clone(), |room| Key { room: Some((*room).to_owned()), ..key.clone() })
+        room.map_or_else(
+            || key.clone(),
+            |room| Key { room: Some((*room).to_owned()), ..key.clone() },
+        )
     };
     moved.objects = std::mem::take(&mut moved.objects)
         .into_iter()

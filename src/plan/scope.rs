@@ -30,7 +30,9 @@ impl Scope {
 
     fn wants(&self, key: &Key, fields: Option<&Tree>) -> bool {
         let address = key.to_string();
-        let any = |patterns: &[String]| patterns.iter().any(|pattern| WildMatch::new(pattern).matches(&address));
+        let any = |patterns: &[String]| {
+            patterns.iter().any(|pattern| WildMatch::new(pattern).matches(&address))
+        };
         let annotation = |name: &str| {
             let path = FieldPath::of(&["metadata", "annotations", name]);
             fields.and_then(|fields| fields.at(&path)).and_then(Tree::as_str)
@@ -49,8 +51,11 @@ impl Scope {
         known: &Known<'_>,
         notes: &mut Vec<String>,
     ) -> BTreeSet<Key> {
-        let mut selected: BTreeSet<Key> =
-            desired.values().filter(|object| self.wants(&object.key, Some(&object.fields))).map(|object| object.key.clone()).collect();
+        let mut selected: BTreeSet<Key> = desired
+            .values()
+            .filter(|object| self.wants(&object.key, Some(&object.fields)))
+            .map(|object| object.key.clone())
+            .collect();
         let mut open: Vec<Key> = selected.iter().cloned().collect();
         while let Some(key) = open.pop() {
             let Some(object) = desired.get(&key) else { continue };
@@ -61,9 +66,14 @@ impl Scope {
                     Resolved::Missing(_) => Vec::new(),
                 };
                 for found in found {
-                    let is_excluded =
-                        self.excludes.iter().any(|pattern| WildMatch::new(pattern).matches(&found.to_string()));
-                    if desired.contains_key(&found) && !is_excluded && selected.insert(found.clone()) {
+                    let is_excluded = self
+                        .excludes
+                        .iter()
+                        .any(|pattern| WildMatch::new(pattern).matches(&found.to_string()));
+                    if desired.contains_key(&found)
+                        && !is_excluded
+                        && selected.insert(found.clone())
+                    {
                         notes.push(format!("{found} is in scope too, because {key} refers to it"));
                         open.push(found);
                     }
@@ -86,7 +96,9 @@ impl Scope {
         self.targets
             .iter()
             .chain(&self.excludes)
-            .filter(|pattern| !keys.iter().any(|key| WildMatch::new(pattern).matches(&key.to_string())))
+            .filter(|pattern| {
+                !keys.iter().any(|key| WildMatch::new(pattern).matches(&key.to_string()))
+            })
             .map(String::as_str)
             .collect()
     }

@@ -116,7 +116,8 @@ fn placed(value: &str, environment: Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn no_obscure_value_of_a_template_is_shown_when_it_comes_changes_or_goes() {
-    let with_it = json!([{"name": "TOKEN", "value": "{{ token }}"}, {"name": "P", "value": "{{ plain }}"}]);
+    let with_it =
+        json!([{"name": "TOKEN", "value": "{{ token }}"}, {"name": "P", "value": "{{ plain }}"}]);
     let without = json!([{"name": "P", "value": "{{ plain }}"}]);
     let steps = [
         placed(&format!("{CANARY}-1"), with_it.clone()),
@@ -158,7 +159,12 @@ async fn no_problem_of_a_document_shows_its_secrets() {
             continue;
         }
         for (index, document) in broken(&variant).into_iter().enumerate() {
-            let texts = [document.to_string(), unified::to_yaml(&document)];
+            let flow = document.to_string();
+            let block = unified::to_yaml(&document);
+            // What cannot be read at all.
+            let twice = format!("{flow},\n{flow}");
+            let open = block.replacen("kind:", "kind: [", 1);
+            let texts = [flow, block, twice, open];
             for text in texts {
                 let path = world.write("broken/one.yaml", &text);
                 let read = world.set(&[path], Default::default());
