@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::error::{Error, Problem, Result};
+use crate::manifest::source::RENDERED;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -94,16 +95,19 @@ fn annotate(problems: &[Problem]) {
 #[must_use]
 pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     let place = problem.place.as_ref()?;
-    let file = folder.map_or_else(|| PathBuf::from(&place.file), |folder| folder.join(&place.file));
+    // The lines of a rendered text are not those of the template.
+    let (name, at) = match place.file.strip_suffix(RENDERED) {
+        Some(name) => (name, String::new()),
+        None => (place.file.as_str(), format!(",line={},col={}", place.line, place.column)),
+    };
+    let file = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
     let message = match &problem.hint {
         Some(hint) => format!("{}\nhint: {hint}", problem.message),
         None => problem.message.clone(),
     };
     Some(format!(
-        "::error file={},line={},col={},title=meshagent::{}",
+        "::error file={}{at},title=meshagent::{}",
         command_property(&file.to_string_lossy()),
-        place.line,
-        place.column,
         command_text(&message)
     ))
 }

@@ -261,7 +261,7 @@ impl Run<'_> {
             bound: self.saved.is_some(),
             attempts: 5,
         };
-        let progress = reporter(plan);
+        let progress = reporter(plan, self.args.output);
         let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
         let report =
             execute(&connection.client, plan, planned.stored.clone(), &options, listeners).await;
@@ -425,8 +425,11 @@ impl ReportDocument {
     }
 }
 
-/// A bar on a terminal, a line an operation elsewhere.
-fn reporter(plan: &Plan) -> Box<dyn Progress> {
+/// Events for programs, a bar on a terminal, a line an operation elsewhere.
+fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress> {
+    if format == ApplyFormat::Json {
+        return Box::new(events::Lines::of(plan));
+    }
     if !std::io::stderr().is_terminal() || plan.is_empty() {
         return Box::new(Lines { address: plan.projects.len() > 1 });
     }

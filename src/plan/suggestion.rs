@@ -35,13 +35,21 @@ fn is_masked(change: &FieldChange) -> bool {
 /// is left alone as a whole.
 #[must_use]
 pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<FieldPath> {
-    let (observed, fields) = match (&operation.work.observed, &operation.work.fields) {
-        (Some(observed), Some(fields)) => (&observed.fields, fields),
-        _ => return None,
+    let fields = operation.work.fields.as_ref()?;
+    let observed = match (&operation.work.observed, operation.action) {
+        (_, Action::Delete | Action::Release) => return None,
+        (Some(observed), _) => observed.fields.clone(),
+        // The half of a replacement that creates: what was there is what the changes say.
+        (None, _) if operation.replaces => {
+            let mut observed = fields.clone();
+            for change in &operation.changes {
+                observed.put(&change.path, change.old.clone());
+            }
+            observed
+        }
+        (None, _) => return None,
     };
-    if matches!(operation.action, Action::Create | Action::Delete | Action::Release) {
-        return None;
-    }
+    let observed = &observed;
     let no_key = Fingerprinter::new("");
     let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
     let memory = diff::Memory {
