@@ -108,10 +108,22 @@ impl FileArgs {
     ///
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
+        read(&self.input(project, fallback_project)?).map_err(Error::manifests)
+    }
+
+    /// What the set is read from.
+    ///
+    /// # Errors
+    ///
+    /// Values that cannot be read.
+    pub fn input(
+        &self,
+        project: Option<String>,
+        fallback_project: Option<String>,
+    ) -> Result<Input> {
         let values = FileValues::read(&self.values.values_file, &self.values.values)
             .map_err(Error::manifests)?;
-        let input = Input { paths: self.files.clone(), values, project, fallback_project };
-        read(&input).map_err(Error::manifests)
+        Ok(Input { paths: self.files.clone(), values, project, fallback_project })
     }
 }
 

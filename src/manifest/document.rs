@@ -1,6 +1,7 @@
 //! Texts become documents: split at `---`, parsed, told apart by `kind`, and checked
 //! against the schema of their kind. All problems are collected.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -24,6 +25,8 @@ pub struct Document {
     pub root: Node,
     /// Of a service template: the text that is rendered.
     pub template: Option<TemplateText>,
+    /// The bytes of the source that it takes.
+    pub bytes: Range<usize>,
 }
 
 /// The text of a service template, without the fields that the reconciler reads itself.
@@ -138,6 +141,12 @@ struct Part<'a> {
     bytes: usize,
 }
 
+impl Part<'_> {
+    fn range(&self) -> Range<usize> {
+        self.bytes..self.bytes + self.text.len()
+    }
+}
+
 /// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
 /// a mark wherever it stands, even inside a block of text.
 fn split(text: &str) -> Vec<Part<'_>> {
@@ -177,7 +186,8 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     let kind = kind_of(&root).map_err(|(mark, message, hint)| {
         vec![unread(source, part, mark, message).hint(hint)]
     })?;
-    let mut document = Document { source: Arc::clone(source), kind, root, template: None };
+    let mut document =
+        Document { source: Arc::clone(source), kind, root, template: None, bytes: part.range() };
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
         let mut value = document.root.to_json();
@@ -488,7 +498,13 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
         mark: Mark { line: part.lines + 1, column: 1, ..Mark::default() },
     });
     let kind = KindName::ServiceTemplate.kind();
-    let document = Document { source: Arc::clone(source), kind, root, template: Some(template) };
+    let document = Document {
+        source: Arc::clone(source),
+        kind,
+        root,
+        template: Some(template),
+        bytes: part.range(),
+    };
     // Only these fields are checked now; the rest is checked once it is rendered.
     let problems: Vec<_> = check(&document)
         .into_iter()

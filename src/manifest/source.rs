@@ -21,6 +21,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether its text was rendered from a template, so that what a file holds is another.
+    #[must_use]
+    pub fn is_rendered(&self) -> bool {
+        Path::new(&self.name).extension().is_some_and(|extension| extension == "j2")
+    }
+
     /// The place of a mark.
     #[must_use]
     pub fn place(&self, mark: Mark) -> Place {

@@ -15,6 +15,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
 
+pub mod acceptance;
 pub mod diff;
 pub mod document;
 pub mod graph;
@@ -25,6 +26,7 @@ pub mod planner;
 pub mod references;
 pub mod renames;
 pub mod scope;
+pub mod suggestion;
 pub mod text;
 pub mod unified;
 

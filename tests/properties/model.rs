@@ -57,6 +57,7 @@ impl Model {
                 owner: object.owner.clone(),
                 fields: told(key, &object.fields),
                 answered: Value::Null,
+                revision: None,
             };
             (key.clone(), observed)
         };
@@ -66,6 +67,7 @@ impl Model {
             projects: BTreeMap::from([("p".to_owned(), ProjectState { id: Some("id".to_owned()) })]),
             objects: self.objects.iter().map(observe).collect(),
             inventories: BTreeMap::from([("p".to_owned(), inventory)]),
+            incomplete: Vec::new(),
         }
     }
 
@@ -203,6 +205,12 @@ impl Model {
                 let object = self.objects.get_mut(key).unwrap();
                 object.fields = fields.unwrap().clone();
                 object.owner = owner;
+            }
+            Action::Rename => {
+                let former = operation.work.renamed_from.as_ref().unwrap();
+                let mut object = self.objects.remove(former).unwrap();
+                object.fields = fields.unwrap().clone();
+                self.objects.insert(key.clone(), object);
             }
             Action::Release => {
                 let object = self.objects.get_mut(key).unwrap();
