@@ -107,8 +107,11 @@ fn scalar_texts(node: &Node, found: &mut Vec<String>) {
         yaml::Value::Number(number) => found.push(number.to_string()),
         yaml::Value::List(items) => items.iter().for_each(|item| scalar_texts(item, found)),
         yaml::Value::Map(entries) => {
-            let below = entries.iter().filter(|(key, _)| entries.len() > 1 || key.text != "from");
-            below.for_each(|(_, below)| scalar_texts(below, found));
+            let is_source = matches!(entries.as_slice(), [(key, _)]
+                if matches!(key.text.as_str(), "env" | "file" | "command"));
+            if !is_source {
+                entries.iter().for_each(|(_, below)| scalar_texts(below, found));
+            }
         }
         yaml::Value::Null | yaml::Value::Bool(_) => {}
     }
@@ -174,9 +177,8 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     if let Some((tag, mark)) = root.first_tag() {
         return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
     }
-    let kind = kind_of(&root).map_err(|(mark, message, hint)| {
-        vec![unread(source, part, mark, message).hint(hint)]
-    })?;
+    let kind = kind_of(&root)
+        .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
     let mut document = Document { source: Arc::clone(source), kind, root, template: None };
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
@@ -219,8 +221,11 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
 fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Problem {
     let mut problem = source.problem(mark, message);
     let is_key = |name: &str| {
-        let mut rest = part.text.match_indices(name).map(|(at, _)| &part.text[at + name.len()..]);
-        rest.any(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+        part.text.match_indices(name).any(|(at, _)| {
+            let (before, rest) = (&part.text[..at], &part.text[at + name.len()..]);
+            let rest = rest.trim_start_matches(['"', '\'']).trim_start();
+            !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && rest.starts_with(':')
+        })
     };
     if schema::secret_fields().iter().any(|name| is_key(name)) {
         problem.source_line = None;

@@ -86,11 +86,7 @@ fn choices(kind: KindName) -> Vec<Choice> {
                     without: &["server", "username", "password", "json_key", "email"],
                 },
                 Choice { label: "docker", fixed: of("docker"), without: &["data", "json_key"] },
-                Choice {
-                    label: "acr",
-                    fixed: of("acr"),
-                    without: &["data", "json_key", "email"],
-                },
+                Choice { label: "acr", fixed: of("acr"), without: &["data", "json_key", "email"] },
                 Choice {
                     label: "gar",
                     fixed: of("gar"),
@@ -140,14 +136,11 @@ fn known_values(kind: KindName, path: &str) -> Option<[Value; 2]> {
 /// The documents that full documents and examples refer to.
 pub fn surroundings() -> Vec<Value> {
     let of = |kind: &str, name: &str, rest: Value| {
-        let mut document =
-            json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
+        let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
         merge(&mut document, rest);
         document
     };
-    let docker = || {
-        json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"})
-    };
+    let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
     let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
     vec![
         of("Room", "lobby", json!({})),

@@ -116,7 +116,8 @@ fn placed(value: &str, environment: Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn no_obscure_value_of_a_template_is_shown_when_it_comes_changes_or_goes() {
-    let with_it = json!([{"name": "TOKEN", "value": "{{ token }}"}, {"name": "P", "value": "{{ plain }}"}]);
+    let with_it =
+        json!([{"name": "TOKEN", "value": "{{ token }}"}, {"name": "P", "value": "{{ plain }}"}]);
     let without = json!([{"name": "P", "value": "{{ plain }}"}]);
     let steps = [
         placed(&format!("{CANARY}-1"), with_it.clone()),
