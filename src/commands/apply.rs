@@ -138,6 +138,7 @@ async fn run(
     let stop = CancellationToken::new();
     let listener = tokio::spawn(stop_on_signal(stop.clone()));
     let options = Options { parallelism: usize::from(args.parallelism), stop: stop.clone() };
+    connection.client.set_parallelism(options.parallelism);
     let progress = reporter(&plan);
     let report = execute(&connection.client, &plan, stored, &options, progress.as_ref()).await;
     drop(progress);
