@@ -62,7 +62,7 @@ pub fn lines(problems: &[Problem]) -> String {
 impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
-        let client = Client::new(&server.url, server.owner.clone().into()).unwrap();
+        let client = Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
         Self { server, client, folder: tempfile::tempdir().unwrap() }
     }
 
