@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::api::client::Client;
+use crate::api::pace::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 
@@ -19,7 +21,7 @@ const DEFAULT_URL: &str = "https://api.meshagent.com";
 pub const DEFAULT_DATA: &str = ".meshagent/embedded";
 
 /// Which platform is talked to, and as whom.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
     /// The project of what names none, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
@@ -42,6 +44,26 @@ pub struct PlatformArgs {
         help_heading = "Platform"
     )]
     pub embedded: Option<PathBuf>,
+
+    /// How long one request may take with its retries
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration,
+        help_heading = "Platform"
+    )]
+    pub timeout: Duration,
+
+    /// How often a request is tried again
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Retry::default().retries,
+        value_parser = clap::value_parser!(u32).range(..=100),
+        help_heading = "Platform"
+    )]
+    pub retries: u32,
 }
 
 /// A platform to talk to. An embedded one runs until this is dropped.
@@ -66,6 +88,13 @@ struct Server {
 struct ProjectFile {
     active_project: Option<String>,
     active_api_keys: BTreeMap<String, String>,
+}
+
+impl Default for PlatformArgs {
+    fn default() -> Self {
+        let Retry { retries, timeout } = Retry::default();
+        Self { project_id: None, api_url: None, embedded: None, timeout, retries }
+    }
 }
 
 impl PlatformArgs {
@@ -109,8 +138,12 @@ impl PlatformArgs {
             ));
         };
         let fallback_project = chosen.or_else(|| project_of_key(&token));
-        let client = Client::new(&url, SecretString::from(token))?;
+        let client = Client::new(&url, SecretString::from(token), self.retry())?;
         Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { retries: self.retries, timeout: self.timeout }
     }
 
     async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
@@ -123,7 +156,7 @@ impl PlatformArgs {
         let address = listener.local_addr().map_err(failed)?;
         let stop = tokio_util::sync::CancellationToken::new();
         let task = tokio::spawn(platform.serve(listener, stop.clone().cancelled_owned()));
-        let client = Client::new(&format!("http://{address}"), bootstrap.api_key)?;
+        let client = Client::new(&format!("http://{address}"), bootstrap.api_key, self.retry())?;
         Ok(Connection {
             client,
             project: self.project_id.clone(),
@@ -157,6 +190,16 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write it as 500ms, 30s or 2m, at least 1ms and at most 1h".to_owned();
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|it| (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(it))
+        .ok_or_else(wrong)
 }
 
 /// An environment variable that is set and not empty.
@@ -193,6 +236,18 @@ fn project_of_key(key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1m 30s", 90_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "30", "-1s", "0s", "2h", "1d", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_key_tells_its_project() {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use meshagent::api::client::Client;
-use meshagent::apply::execute::{Options, Outcome, Progress, Report, execute};
+use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
 use meshagent::error::{Error, Problem};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
-use meshagent::plan::planner::{self, Adopt, Policy, Refusal};
+use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Operation, Plan, State};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> 
 
 /// The policy of a set that does nothing unusual.
 pub fn policy(set: &str) -> Policy {
-    Policy { set: set.to_owned(), prune: true, destroy: false, adopt: Adopt::None }
+    Policy::standard(set)
 }
 
 /// The policy that deletes what a set owns.
@@ -62,7 +62,7 @@ pub fn lines(problems: &[Problem]) -> String {
 impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
-        let client = Client::new(&server.url, server.owner.clone().into()).unwrap();
+        let client = Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
         Self { server, client, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -97,7 +97,7 @@ impl World {
             false => Scope::Documents,
         };
         let reader = self.client.reader();
-        let seen = observe::observe(&reader, &policy.set, &mut set, scope).await?;
+        let seen = observe::observe(&reader, &policy.set, &mut set, scope, &BTreeMap::new()).await?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }
@@ -121,8 +121,10 @@ impl World {
     }
 
     pub async fn perform(&self, decided: &Decided, parallelism: usize) -> Result<Report, Error> {
-        let options = Options { parallelism, stop: CancellationToken::new() };
-        execute(&self.client, &decided.plan, decided.stored.clone(), &options, &Silent).await
+        let options =
+            Options { parallelism, stop: CancellationToken::new(), bound: false, attempts: 1 };
+        let listeners = Listeners { progress: &Silent, journal: None };
+        execute(&self.client, &decided.plan, decided.stored.clone(), &options, listeners).await
     }
 
     /// Performs a plan in full. What is not done ends the test.

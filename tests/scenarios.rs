@@ -30,7 +30,7 @@ use crate::reconciler::{Decided, World, describe, policy};
 const CASES: &str = "tests/scenarios";
 
 /// How many cases there are at least, so that none is lost unseen.
-const AT_LEAST: usize = 25;
+const AT_LEAST: usize = 45;
 
 struct Case {
     name: String,

@@ -1,18 +1,31 @@
-//! The client: sends requests, follows pages, and reads what comes back.
+//! The client: sends requests at a pace that the platform takes, tries again what may be
+//! tried again, follows pages, and reads what comes back.
+//!
+//! What is tried again: a read whenever another try may help (429, 502, 503, 504, no
+//! answer, half an answer); a write only when the platform surely did nothing (429, a
+//! connection that was not opened). Whether any other failed write happened is for the
+//! caller to find out, who alone knows what to look for: see [`ApiError::is_ambiguous`].
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+    RETRY_AFTER,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::pace::{Ending, Pace, Retry, retry_after};
 use super::request::{Body, Listing, Method, Precondition, Request};
 use crate::error::{Class, Error, Result};
 
-/// The smallest page that ends a list: no platform pages by less than its own default.
-const SMALLEST_PAGE: usize = 50;
+/// How many requests are under way at once unless the command says otherwise.
+const PARALLELISM: usize = 16;
+
+/// How often a list is read from its start because it changed while it was read.
+const LIST_TRIES: u32 = 4;
 
 /// The largest text of an error that is shown.
 const SHOWN: usize = 500;
@@ -23,6 +36,8 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: SecretString,
+    retry: Retry,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Client {
@@ -42,11 +57,13 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The object's revision, where the platform tells.
     pub etag: Option<String>,
+    /// How often the request was sent, the last time included.
+    pub attempts: u32,
 }
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{method} {path} {what}{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+#[error("{method} {path} {what}{}", self.details())]
 pub struct ApiError {
     /// The request's method.
     pub method: Method,
@@ -58,6 +75,37 @@ pub struct ApiError {
     pub request_id: Option<String>,
     /// What went wrong, as one line.
     pub what: String,
+    /// How often the request was tried.
+    pub attempts: u32,
+    /// Whether the last try may have reached the platform.
+    pub sent: bool,
+}
+
+/// Why a list could not be read to its end. Nothing may be concluded from such a list, in
+/// particular not that an object is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// A page could not be read.
+    #[error(transparent)]
+    Failed(#[from] ApiError),
+    /// The list changed each time while it was read, so that no reading of it is whole.
+    #[error("GET {path} gave another list on each of its pages, {tries} times over")]
+    Changed {
+        /// The path of the list.
+        path: String,
+        /// How often it was read from its start.
+        tries: u32,
+    },
+}
+
+impl From<ListError> for Error {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Failed(error) => error.into(),
+            ListError::Changed { .. } => Self::failed(error.to_string())
+                .hint("somebody is changing these objects now: try again when they are done"),
+        }
+    }
 }
 
 impl From<ApiError> for Error {
@@ -79,17 +127,94 @@ impl From<ApiError> for Error {
 }
 
 impl ApiError {
-    /// Whether the platform surely did not do what was asked.
+    /// Whether the platform surely did not do what was asked: it said no, or was not asked.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self.status, Some(400..=499))
+        !self.sent || matches!(self.status, Some(400..=499))
     }
 
-    /// Whether the platform may have done what was asked all the same.
+    /// Whether a write may have happened although it failed: no answer, half an answer, or
+    /// one of a platform in trouble. What it was to do must be looked up before it is
+    /// tried again.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.status, None | Some(500 | 502..=504))
+        !self.method.is_read()
+            && self.sent
+            && self.status.is_none_or(|status| (500..=599).contains(&status))
     }
+
+    fn details(&self) -> String {
+        let tries = (self.attempts > 1).then(|| format!("{} tries", self.attempts));
+        let request = self.request_id.as_ref().map(|id| format!("request {id}"));
+        match [tries, request].into_iter().flatten().collect::<Vec<_>>().join(", ") {
+            details if details.is_empty() => details,
+            details => format!(" ({details})"),
+        }
+    }
+}
+
+/// How one try failed.
+struct Failure {
+    what: String,
+    status: Option<u16>,
+    request_id: Option<String>,
+    /// Whether the platform may have acted.
+    sent: bool,
+    /// Whether another try of a read may help.
+    is_transient: bool,
+    /// How long the platform wants to be left alone.
+    asked: Option<Duration>,
+}
+
+impl Failure {
+    /// A request that never left.
+    fn unsent(what: String) -> Self {
+        Self { what, status: None, request_id: None, sent: false, is_transient: false, asked: None }
+    }
+
+    /// No answer, or half of one.
+    fn of(error: &reqwest::Error) -> Self {
+        Self {
+            sent: !error.is_connect() && !error.is_builder(),
+            is_transient: !error.is_builder(),
+            ..Self::unsent(cause(error))
+        }
+    }
+
+    /// Whether another try may help and cannot do harm.
+    fn may_retry(&self, method: Method) -> bool {
+        self.is_transient && (method.is_read() || !self.sent || self.status == Some(429))
+    }
+
+    fn ending(&self, longest: Duration) -> Ending {
+        // However long the platform wants to be left alone, a caller's patience is bounded.
+        let asked = self.asked.map(|asked| asked.min(longest));
+        match self.status {
+            Some(429) => Ending::TooFast(asked),
+            Some(503) => Ending::Overloaded(asked),
+            _ => Ending::Other,
+        }
+    }
+
+    fn error(self, request: &Request, attempts: u32) -> ApiError {
+        ApiError {
+            method: request.method,
+            path: request.path.clone(),
+            status: self.status,
+            request_id: self.request_id,
+            what: self.what,
+            attempts,
+            sent: self.sent,
+        }
+    }
+}
+
+/// What an answer's body must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Anything,
+    /// JSON that ends early was cut on its way.
+    Json,
 }
 
 impl Answer {
@@ -109,7 +234,7 @@ impl Client {
     /// # Errors
     ///
     /// A URL that is not http or https, a credential that no header can carry.
-    pub fn new(base: &str, token: SecretString) -> Result<Self> {
+    pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
         let parsed = url::Url::parse(base).map_err(|error| {
             Error::usage(format!("the platform's URL {base:?} is not one: {error}"))
@@ -128,7 +253,6 @@ impl Client {
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(120))
             .build()
             .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
@@ -136,7 +260,13 @@ impl Client {
                 Error::usage("the credential holds characters that no header can carry")
             })?;
         bearer.set_sensitive(true);
-        Ok(Self { http, base: base.to_owned(), token })
+        let pace = Pace::new(PARALLELISM);
+        Ok(Self { http, base: base.to_owned(), token, retry, pace })
+    }
+
+    /// Lets this many requests of this client and its copies be under way at once.
+    pub fn set_parallelism(&self, parallelism: usize) {
+        self.pace.set_ceiling(parallelism);
     }
 
     /// The same client, able to read only.
@@ -151,20 +281,72 @@ impl Client {
         &self.base
     }
 
-    /// Sends a request once.
+    /// Sends a request, again where that may help and cannot do harm.
     ///
     /// # Errors
     ///
     /// No answer, or an answer with a status from 300 up.
     pub async fn send(&self, request: &Request) -> std::result::Result<Answer, ApiError> {
-        let fail = |status: Option<u16>, request_id: Option<String>, what: String| ApiError {
-            method: request.method,
-            path: request.path.clone(),
-            status,
-            request_id,
-            what,
-        };
-        let url = self.url(request).map_err(|what| fail(None, None, what))?;
+        self.exchange(request, Expected::Anything).await
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        expected: Expected,
+    ) -> std::result::Result<Answer, ApiError> {
+        let url = self.url(request).map_err(|what| Failure::unsent(what).error(request, 0))?;
+        let mut attempts = 0;
+        let mut deadline: Option<Instant> = None;
+        loop {
+            // The time in the line does not count: it is others who take it.
+            let came = Instant::now();
+            let under_way = self.pace.start().await;
+            let now = Instant::now();
+            let ends = deadline.map_or(now + self.retry.timeout, |ends| ends + (now - came));
+            deadline = Some(ends);
+            let last = if request.method.is_read() { now + self.retry.read_try() } else { ends };
+            attempts += 1;
+            let tried = tokio::time::timeout_at(
+                last.min(ends),
+                self.try_once(request, url.clone(), expected),
+            );
+            let failure = match tried.await {
+                Ok(Ok(answer)) => {
+                    under_way.end(Ending::Accepted);
+                    return Ok(Answer { attempts, ..answer });
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure {
+                    sent: true,
+                    is_transient: true,
+                    ..Failure::unsent("had no answer in time".to_owned())
+                },
+            };
+            under_way.end(failure.ending(self.retry.timeout));
+            if !failure.may_retry(request.method) || attempts > self.retry.retries {
+                return Err(failure.error(request, attempts));
+            }
+            let jitter = self.retry.wait(attempts, &mut fastrand::Rng::new());
+            let wait = failure.asked.map_or(jitter, |asked| asked + jitter / 4);
+            if Instant::now() + wait >= ends {
+                // Waiting longer than anybody waits for the answer helps nobody.
+                return Err(failure.error(request, attempts));
+            }
+            tracing::debug!(
+                method = %request.method, path = request.path, what = failure.what, ?wait,
+                "trying again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn try_once(
+        &self,
+        request: &Request,
+        url: url::Url,
+        expected: Expected,
+    ) -> std::result::Result<Answer, Failure> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -181,34 +363,54 @@ impl Client {
             Body::Empty => builder.header(CONTENT_TYPE, "application/json"),
             Body::Json(value) => {
                 let bytes = serde_json::to_vec(value)
-                    .map_err(|error| fail(None, None, error.to_string()))?;
+                    .map_err(|error| Failure::unsent(error.to_string()))?;
                 builder.header(CONTENT_TYPE, "application/json").body(bytes)
             }
             Body::Bytes(bytes) => {
                 builder.header(CONTENT_TYPE, "application/octet-stream").body(bytes.clone())
             }
         };
-        let answer = builder.send().await.map_err(|error| fail(None, None, cause(&error)))?;
+        let answer = builder.send().await.map_err(|error| Failure::of(&error))?;
         let status = answer.status().as_u16();
         let header = |name: &str| {
             answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let etag = header(ETAG.as_str());
         let request_id = header("x-request-id");
+        let asked = header(RETRY_AFTER.as_str())
+            .and_then(|text| retry_after(&text, jiff::Timestamp::now()));
         tracing::debug!(method = %request.method, path = request.path, status, "answered");
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|error| fail(None, request_id.clone(), cause(&error)))?
-            .to_vec();
+        let body = answer.bytes().await;
         if status >= 300 {
-            return Err(fail(
-                Some(status),
+            // A refusal is one even when its explanation was lost.
+            let explained = body.map(|body| explanation(&body)).unwrap_or_default();
+            return Err(Failure {
+                what: format!("was answered with {status}{explained}"),
+                status: Some(status),
                 request_id,
-                format!("was answered with {status}{}", explanation(&body)),
-            ));
+                sent: true,
+                is_transient: matches!(status, 429 | 502..=504),
+                asked,
+            });
         }
-        Ok(Answer { body, etag })
+        let body = match body {
+            Ok(body) => body.to_vec(),
+            Err(error) => {
+                return Err(Failure { request_id, sent: true, ..Failure::of(&error) });
+            }
+        };
+        let answer = Answer { body, etag, attempts: 0 };
+        if expected == Expected::Json
+            && let Err(error) = answer.json()
+        {
+            return Err(Failure {
+                request_id,
+                sent: true,
+                is_transient: error.is_eof(),
+                ..Failure::unsent(format!("was answered with what is not JSON: {error}"))
+            });
+        }
+        Ok(answer)
     }
 
     fn bearer(&self) -> HeaderValue {
@@ -239,13 +441,9 @@ impl Client {
     ///
     /// As [`Client::send`]; an answer that is not JSON.
     pub async fn send_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
-        let answer = self.send(request).await?;
-        answer.json().map_err(|error| ApiError {
-            method: request.method,
-            path: request.path.clone(),
-            status: None,
-            request_id: None,
-            what: format!("was answered with what is not JSON: {error}"),
+        let answer = self.exchange(request, Expected::Json).await?;
+        answer.json().map_err(|error| {
+            unusable(request, format!("was answered with what is not JSON: {error}"))
         })
     }
 }
@@ -263,52 +461,122 @@ impl Reader {
     ///
     /// As [`Client::send`]; a request that would write is not sent.
     pub async fn get(&self, request: &Request) -> std::result::Result<Answer, ApiError> {
-        if !request.method.is_read() {
-            return Err(refused(request, "was not sent: it would write"));
-        }
+        refuse_write(request)?;
         self.0.send(request).await
+    }
+
+    /// Sends a request that reads, and reads the answer as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::get`]; an answer that is not JSON.
+    pub async fn get_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
+        refuse_write(request)?;
+        self.0.send_json(request).await
     }
 
     /// All objects of a list, page after page.
     ///
+    /// Each next page is asked for with the last object of the page before as its first.
+    /// Where it is another one, the list changed meanwhile, and what was read may lack
+    /// objects; the list is then read again from its start. It ends with a page that
+    /// brings nothing new, not with a short one, because a platform may give fewer objects
+    /// at once than it was asked for.
+    ///
     /// # Errors
     ///
-    /// As [`Reader::get`]; an answer without the list.
-    pub async fn list(&self, listing: &Listing) -> std::result::Result<Vec<Value>, ApiError> {
-        let mut all = Vec::new();
-        loop {
-            let mut request = listing.request.clone();
-            if let Some(page) = listing.page {
-                request =
-                    request.query("limit", page.to_string()).query("offset", all.len().to_string());
-            }
-            let answer = self.get(&request).await?;
-            let mut body = answer.json().map_err(|error| {
-                refused(&request, &format!("was answered with what is not JSON: {error}"))
-            })?;
-            let Some(Value::Array(items)) = body.get_mut(listing.envelope).map(Value::take) else {
-                return Err(refused(
-                    &request,
-                    &format!("was answered without the list `{}`", listing.envelope),
-                ));
-            };
-            let received = items.len();
-            all.extend(items);
-            if listing.page.is_none() || received < SMALLEST_PAGE {
+    /// A page that cannot be read; a list that changes each time while it is read.
+    pub async fn list(&self, listing: &Listing) -> std::result::Result<Vec<Value>, ListError> {
+        let Some(page) = listing.page else {
+            return Ok(self.items(listing, &listing.request).await?);
+        };
+        for _ in 0..LIST_TRIES {
+            if let Some(all) = self.pages(listing, page).await? {
                 return Ok(all);
             }
+            tracing::debug!(path = listing.request.path, "the list changed while it was read");
+        }
+        Err(ListError::Changed { path: listing.request.path.clone(), tries: LIST_TRIES })
+    }
+
+    /// All pages of a list; `None` when they do not fit together.
+    async fn pages(
+        &self,
+        listing: &Listing,
+        page: usize,
+    ) -> std::result::Result<Option<Vec<Value>>, ApiError> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut ids: HashSet<String> = HashSet::new();
+        loop {
+            let offset = all.len().saturating_sub(1);
+            // A page holds the one that is known and at least one more.
+            let limit = page.max(2).to_string();
+            let request = listing.request.clone();
+            let request = request.query("limit", limit).query("offset", offset.to_string());
+            let mut items = self.items(listing, &request).await?.into_iter();
+            if let Some(last) = all.last() {
+                match items.next() {
+                    Some(first) if is_same(last, &first) => {}
+                    _ => return Ok(None),
+                }
+            }
+            let known = all.len();
+            for item in items {
+                // An object that moved to a later page is met twice.
+                if let Some(id) = id(&item)
+                    && !ids.insert(id.to_owned())
+                {
+                    return Ok(None);
+                }
+                all.push(item);
+            }
+            if all.len() == known {
+                return Ok(Some(all));
+            }
+        }
+    }
+
+    /// The objects of one answer.
+    async fn items(
+        &self,
+        listing: &Listing,
+        request: &Request,
+    ) -> std::result::Result<Vec<Value>, ApiError> {
+        let mut body = self.get_json(request).await?;
+        match body.get_mut(listing.envelope).map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(unusable(
+                request,
+                format!("was answered without the list `{}`", listing.envelope),
+            )),
         }
     }
 }
 
-fn refused(request: &Request, what: &str) -> ApiError {
-    ApiError {
-        method: request.method,
-        path: request.path.clone(),
-        status: None,
-        request_id: None,
-        what: what.to_owned(),
+fn id(item: &Value) -> Option<&str> {
+    item.get("id").and_then(Value::as_str)
+}
+
+/// Whether two readings are of the same object. Its fields may have changed in between.
+fn is_same(one: &Value, other: &Value) -> bool {
+    let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
+    match (id(one), id(other)) {
+        (None, None) if name(one).is_some() => name(one) == name(other),
+        (None, None) => one == other,
+        (one, other) => one == other,
     }
+}
+
+fn refuse_write(request: &Request) -> std::result::Result<(), ApiError> {
+    match request.method.is_read() {
+        true => Ok(()),
+        false => Err(Failure::unsent("was not sent: it would write".to_owned()).error(request, 0)),
+    }
+}
+
+/// An answer that came and cannot be used.
+fn unusable(request: &Request, what: String) -> ApiError {
+    Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
 }
 
 /// The innermost cause, which says what the outer ones do not.

@@ -2,6 +2,7 @@
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
 pub mod client;
+pub mod pace;
 pub mod python_json;
 pub mod request;
 pub mod specs;

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::inventory::{self, Stored};
-use crate::api::client::{ApiError, Reader};
+use crate::api::client::{ApiError, ListError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, KindName, Lookup, Seen, Target};
@@ -271,7 +271,7 @@ async fn read_project(
             match reader.list(&listing).await {
                 Ok(items) => Ok((kind, room, items)),
                 // A room that does not exist yet has no services.
-                Err(ApiError { status: Some(404), .. }) if room.is_some() => {
+                Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
                     Ok((kind, room, Vec::new()))
                 }
                 Err(error) => Err(Error::from(error)),
@@ -406,10 +406,8 @@ async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
     let Some(request) = KindName::Project.kind().detail(&project.id) else {
         return Ok(project.item.clone());
     };
-    match reader.get(&request).await {
-        Ok(answer) => answer
-            .json()
-            .map_err(|error| Error::failed("failed to read the project").because(error)),
+    match reader.get_json(&request).await {
+        Ok(project) => Ok(project),
         Err(ApiError { status: Some(403 | 404), .. }) => Ok(project.item.clone()),
         Err(error) => Err(error.into()),
     }

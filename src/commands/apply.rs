@@ -261,6 +261,7 @@ impl Run<'_> {
             bound: self.saved.is_some(),
             attempts: 5,
         };
+        connection.client.set_parallelism(options.parallelism);
         let progress = reporter(plan, self.args.output);
         let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
         let report =

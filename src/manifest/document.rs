@@ -110,8 +110,11 @@ fn scalar_texts(node: &Node, found: &mut Vec<String>) {
         yaml::Value::Number(number) => found.push(number.to_string()),
         yaml::Value::List(items) => items.iter().for_each(|item| scalar_texts(item, found)),
         yaml::Value::Map(entries) => {
-            let below = entries.iter().filter(|(key, _)| entries.len() > 1 || key.text != "from");
-            below.for_each(|(_, below)| scalar_texts(below, found));
+            let is_source = matches!(entries.as_slice(), [(key, _)]
+                if matches!(key.text.as_str(), "env" | "file" | "command"));
+            if !is_source {
+                entries.iter().for_each(|(_, below)| scalar_texts(below, found));
+            }
         }
         yaml::Value::Null | yaml::Value::Bool(_) => {}
     }
@@ -229,8 +232,11 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
 fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Problem {
     let mut problem = source.problem(mark, message);
     let is_key = |name: &str| {
-        let mut rest = part.text.match_indices(name).map(|(at, _)| &part.text[at + name.len()..]);
-        rest.any(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+        part.text.match_indices(name).any(|(at, _)| {
+            let (before, rest) = (&part.text[..at], &part.text[at + name.len()..]);
+            let rest = rest.trim_start_matches(['"', '\'']).trim_start();
+            !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && rest.starts_with(':')
+        })
     };
     if schema::secret_fields().iter().any(|name| is_key(name)) {
         problem.source_line = None;

@@ -270,11 +270,14 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                 let allowed = variable.allowed.as_deref().unwrap_or_default();
                 let is_left_out = variable.optional && value.is_empty();
                 if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
-                    let shown = if variable.obscure { "what is given" } else { value };
+                    let shown = match variable.obscure {
+                        true => "what is given".to_owned(),
+                        false => format!("`{value}`"),
+                    };
                     problems.push(
                         at(
                             &root.field(&variable.name),
-                            format!("`{}` cannot be `{shown}`", variable.name),
+                            format!("`{}` cannot be {shown}", variable.name),
                         )
                         .hint(format!("one of {}", allowed.join(", "))),
                     );

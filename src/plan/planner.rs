@@ -697,7 +697,8 @@ impl<'a> Planner<'a> {
             if deleted.contains(key) || self.desired.contains_key(key) {
                 continue;
             }
-            for to in self.targets(key, &observed.fields) {
+            for (_, resolved) in self.known.references(key, &observed.fields) {
+                let Resolved::Object(to) = resolved else { continue };
                 if !deleted.contains(&to) {
                     continue;
                 }
@@ -730,7 +731,10 @@ impl<'a> Planner<'a> {
             if let Some(fields) = &operation.work.fields {
                 for to in self.targets(&operation.key, fields) {
                     for before in self.by_key.get(&to).into_iter().flatten() {
-                        if self.operations[*before].action != Action::Release {
+                        let before_it = &self.operations[*before];
+                        // Of several that publish a port, one may go.
+                        let goes = before_it.action == Action::Delete && !before_it.replaces;
+                        if before_it.action != Action::Release && !goes {
                             edges.push((*before, index));
                         }
                     }

@@ -113,17 +113,19 @@ impl<'a> Known<'a> {
             .filter(move |(key, _)| key.project == project)
     }
 
-    /// The services of a room, or of every room, that publish a port. A port may also be
-    /// published by something outside the set, so none is no fault.
+    /// The services of a room, or of every room, that publish a port: those that the set
+    /// wants, and those that are there and not in the set. A port may also be published by
+    /// something that was not looked at, so none is no fault.
     fn publishers(&self, project: &str, room: &str, port: &str) -> Resolved {
-        let publishers = self
-            .desired
-            .iter()
-            .filter(|(key, desired)| {
+        let wanted = self.desired.iter().map(|(key, desired)| (key, &desired.fields));
+        let others = self.state.objects.iter().filter(|(key, _)| !self.desired.contains_key(key));
+        let publishers = wanted
+            .chain(others.map(|(key, observed)| (key, &observed.fields)))
+            .filter(|(key, fields)| {
                 key.kind == KindName::Service
                     && key.project == project
                     && key.room.as_deref().is_none_or(|placed| placed == room)
-                    && service::publishes(&desired.fields, port)
+                    && service::publishes(fields, port)
             })
             .map(|(key, _)| key.clone())
             .collect();

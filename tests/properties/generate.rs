@@ -77,9 +77,11 @@ impl Wish {
                     document["room"] = room(*placed).into();
                 }
                 let secrets: Vec<_> = secrets.iter().map(|name| secret(*name)).collect();
-                document["container"] = json!({"image": format!("image:{note}"), "secrets": secrets});
+                document["container"] =
+                    json!({"image": format!("image:{note}"), "secrets": secrets});
                 if let Some(port) = port {
-                    document["ports"] = json!([{"num": 5000 + u16::from(*port), "published": true}]);
+                    document["ports"] =
+                        json!([{"num": 5000 + u16::from(*port), "published": true}]);
                 }
                 document
             }
@@ -128,7 +130,9 @@ impl Wish {
     fn rooms(&self) -> Option<u8> {
         match self {
             Self::Service { room, .. } => *room,
-            Self::Mailbox { room, .. } | Self::Route { room, .. } | Self::Task { room, .. } => Some(*room),
+            Self::Mailbox { room, .. } | Self::Route { room, .. } | Self::Task { room, .. } => {
+                Some(*room)
+            }
             _ => None,
         }
     }
@@ -160,8 +164,11 @@ fn wish() -> impl Strategy<Value = Wish> {
                 port,
                 note,
             }),
-        (name(), name(), any::<bool>())
-            .prop_map(|(name, room, public)| Wish::Mailbox { name, room, public }),
+        (name(), name(), any::<bool>()).prop_map(|(name, room, public)| Wish::Mailbox {
+            name,
+            room,
+            public
+        }),
         (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
         (name(), name(), any::<bool>(), any::<bool>())
             .prop_map(|(name, room, once, active)| Wish::Task { name, room, once, active }),
@@ -204,7 +211,12 @@ pub fn story() -> impl Strategy<Value = Story> {
         prop::collection::vec(any::<prop::sample::Index>(), 0..2),
         prop::collection::vec(any::<prop::sample::Index>(), 0..3),
     )
-        .prop_map(|(applied, by_hand, lost, changed)| Story { applied, by_hand, lost, changed })
+        .prop_map(|(applied, by_hand, lost, changed)| Story {
+            applied,
+            by_hand,
+            lost,
+            changed,
+        })
 }
 
 impl Story {
@@ -214,7 +226,8 @@ impl Story {
         for (is_other, wishes) in &self.applied {
             let moved: Vec<Wish> = wishes.iter().map(|wish| wish.moved(2)).collect();
             let set = read(if *is_other { &moved } else { wishes });
-            let policy = Policy { adopt: Adopt::None, ..policy(if *is_other { "other" } else { "s" }) };
+            let policy =
+                Policy { adopt: Adopt::None, ..policy(if *is_other { "other" } else { "s" }) };
             if let Ok(plan) = decide(&set, &model.state(&policy.set), &policy) {
                 model.perform(&set, &plan).unwrap();
             }

@@ -7,9 +7,7 @@ use meshagent::kinds::tree::{Fingerprinter, Tree};
 use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::set::{Desired, Set};
 use meshagent::plan::references::{Known, Resolved};
-use meshagent::plan::{
-    Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State,
-};
+use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
 use proptest::sample::Index;
 use serde_json::Value;
 
@@ -40,6 +38,16 @@ fn told(key: &Key, fields: &Tree) -> Tree {
     fields
 }
 
+/// Whether an operation turns a route elsewhere, or deletes it.
+fn turns(operation: &Operation, route: &Object) -> bool {
+    match &operation.work.fields {
+        Some(fields) => {
+            ["room", "port"].iter().any(|name| fields.get(name) != route.fields.get(name))
+        }
+        None => operation.action == Action::Delete,
+    }
+}
+
 impl Model {
     pub fn new() -> Self {
         Self { objects: BTreeMap::new(), inventories: BTreeMap::new(), next: 0 }
@@ -57,15 +65,20 @@ impl Model {
                 owner: object.owner.clone(),
                 fields: told(key, &object.fields),
                 answered: Value::Null,
+                revision: None,
             };
             (key.clone(), observed)
         };
         let entries = self.inventories.get(set).cloned().unwrap_or_default();
         let inventory = Inventory { entries, fingerprinter: self.fingerprinter() };
         State {
-            projects: BTreeMap::from([("p".to_owned(), ProjectState { id: Some("id".to_owned()) })]),
+            projects: BTreeMap::from([(
+                "p".to_owned(),
+                ProjectState { id: Some("id".to_owned()) },
+            )]),
             objects: self.objects.iter().map(observe).collect(),
             inventories: BTreeMap::from([("p".to_owned(), inventory)]),
+            incomplete: Vec::new(),
         }
     }
 
@@ -133,17 +146,12 @@ impl Model {
         self.objects.get_mut(key).unwrap().fields.set(field.0, field.1);
     }
 
-    fn references(&self, key: &Key, fields: &Tree) -> Vec<Resolved> {
-        let (nothing, state) = (BTreeMap::new(), self.state(""));
-        let known = Known::new(&nothing, &state);
-        known.references(key, fields).into_iter().map(|(_, resolved)| resolved).collect()
-    }
-
     /// What an object would refer to that is not there.
     fn dangling(&self, key: &Key, fields: &Tree) -> Vec<String> {
-        let resolved = self.references(key, fields).into_iter();
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let resolved = Known::new(&nothing, &state).references(key, fields).into_iter();
         resolved
-            .filter_map(|resolved| match resolved {
+            .filter_map(|(_, resolved)| match resolved {
                 Resolved::Missing(what) => Some(what),
                 _ => None,
             })
@@ -151,10 +159,29 @@ impl Model {
     }
 
     fn referring(&self, to: &Key) -> Vec<Key> {
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let known = Known::new(&nothing, &state);
+        let wanted = Resolved::Object(to.clone());
         let refers = |(key, object): &(&Key, &Object)| {
-            *key != to && self.references(key, &object.fields).contains(&Resolved::Object(to.clone()))
+            let mut resolved = known.references(key, &object.fields).into_iter();
+            *key != to && resolved.any(|(_, resolved)| resolved == wanted)
         };
         self.objects.iter().filter(refers).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The routes that lead to a port that only this service publishes.
+    fn routes_to(&self, service: &Key) -> Vec<Key> {
+        if service.kind != KindName::Service {
+            return Vec::new();
+        }
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let known = Known::new(&nothing, &state);
+        let wanted = Resolved::Any(vec![service.clone()]);
+        let leads = |(key, object): &(&Key, &Object)| {
+            let mut resolved = known.references(key, &object.fields).into_iter();
+            key.kind == KindName::Route && resolved.any(|(_, resolved)| resolved == wanted)
+        };
+        self.objects.iter().filter(leads).map(|(key, _)| key.clone()).collect()
     }
 
     /// Performs a plan, operation by operation, in its order.
@@ -175,7 +202,12 @@ impl Model {
     }
 
     /// Performs one operation; the id of what it makes.
-    fn step(&mut self, set: &Set, plan: &Plan, operation: &Operation) -> Result<Option<String>, String> {
+    fn step(
+        &mut self,
+        set: &Set,
+        plan: &Plan,
+        operation: &Operation,
+    ) -> Result<Option<String>, String> {
         let key = &operation.key;
         let what = format!("{:?} {key}", operation.action);
         if let Some(observed) = &operation.work.observed {
@@ -204,6 +236,12 @@ impl Model {
                 object.fields = fields.unwrap().clone();
                 object.owner = owner;
             }
+            Action::Rename => {
+                let former = operation.work.renamed_from.as_ref().unwrap();
+                let mut object = self.objects.remove(former).unwrap();
+                object.fields = fields.unwrap().clone();
+                self.objects.insert(key.clone(), object);
+            }
             Action::Release => {
                 let object = self.objects.get_mut(key).unwrap();
                 if object.owner.as_ref() == Some(&plan.set) {
@@ -215,6 +253,16 @@ impl Model {
                 let referring = self.referring(key);
                 if !operation.replaces && !referring.is_empty() {
                     return Err(format!("{what}: {referring:?} refers to it"));
+                }
+                // A route that the plan turns elsewhere, or deletes, goes first.
+                for route in self.routes_to(key) {
+                    let is_pending = plan
+                        .operations
+                        .iter()
+                        .any(|other| other.key == route && turns(other, &self.objects[&route]));
+                    if is_pending {
+                        return Err(format!("{what}: {route} still leads to it"));
+                    }
                 }
                 self.objects.remove(key);
             }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use meshagent::kinds::path::{FieldPath, Step};
-use meshagent::kinds::{self, KindName};
+use meshagent::kinds::{self, Kind, KindName, schema};
 use meshagent::plan::{Action, FieldChange};
 use serde_json::Value;
 
@@ -116,6 +116,26 @@ fn is_text(change: &FieldChange) -> bool {
     change.path.to_string().contains("meshagent.service.template.yaml")
 }
 
+/// Whether a template has it within something that a service has too, the very same: then
+/// it is walked there, field by field, and here as a whole.
+fn is_walked_as_service(variant: &Variant, field: &Field) -> bool {
+    if variant.kind.name() != KindName::ServiceTemplate {
+        return false;
+    }
+    let at = |kind: &dyn Kind, names: &[String]| {
+        names.iter().fold(schema::inlined(kind), |schema, name| {
+            let of_item = &schema["items"];
+            let of_map = &schema["additionalProperties"];
+            let below = [&schema, of_item].map(|schema| &schema["properties"][name]);
+            below.into_iter().find(|below| !below.is_null()).unwrap_or(of_map).clone()
+        })
+    };
+    (1..field.names.len()).any(|length| {
+        let above = &field.names[..length];
+        at(variant.kind, above) == at(KindName::Service.kind(), above)
+    })
+}
+
 /// Walks the fields of a variant that no earlier one had.
 async fn walk(variant: &Variant, walked: &mut BTreeSet<String>) {
     let world = World::start().await;
@@ -126,7 +146,7 @@ async fn walk(variant: &Variant, walked: &mut BTreeSet<String>) {
     assert!(seen.plan.is_empty(), "{label}: {}", describe(&seen.plan));
     let mut walk = Walk { world: &world, variant, current: full.clone(), seen };
     for field in &variant.fields {
-        if !walked.insert(field.names.join(".")) {
+        if !walked.insert(field.names.join(".")) || is_walked_as_service(variant, field) {
             continue;
         }
         if !field.required {
