@@ -51,14 +51,13 @@ pub fn render(plan: &Plan) -> String {
         match shown {
             // What matters less takes no place from what does not fit.
             Some(text) if left_out.is_empty() => out += &text,
-            _ => left_out.push(operation.clone()),
+            _ => left_out.push(operation),
         }
     }
     if !left_out.is_empty() {
-        let rest = Plan { operations: left_out, ..Plan::default() };
         out += &format!(
             "\n… and what does not fit here: {}. `meshagent plan` shows it all.\n",
-            Counts::sentence(&rest.counts())
+            Counts::of(left_out).sentence()
         );
     }
     out
@@ -126,8 +125,11 @@ fn code(text: &str) -> String {
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';
-    let pad =
-        if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() { " " } else { "" };
+    let pad = if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 

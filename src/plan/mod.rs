@@ -274,20 +274,7 @@ impl Plan {
     /// How many operations there are of each sort; a replacement counts once.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { unchanged: self.unchanged, ..Counts::default() };
-        for operation in &self.operations {
-            match (operation.action, operation.replaces) {
-                (Action::Create, true) => counts.replace += 1,
-                (Action::Delete, true) => {}
-                (Action::Create, false) => counts.create += 1,
-                (Action::Update, _) => counts.update += 1,
-                (Action::Rename, _) => counts.rename += 1,
-                (Action::Adopt, _) => counts.adopt += 1,
-                (Action::Delete, false) => counts.delete += 1,
-                (Action::Release, _) => counts.release += 1,
-            }
-        }
-        counts
+        Counts { unchanged: self.unchanged, ..Counts::of(&self.operations) }
     }
 
     /// Just what changed on the platform behind the set's back: fields that drifted, and
@@ -336,6 +323,25 @@ impl Plan {
 }
 
 impl Counts {
+    /// Counts operations; a replacement counts once, by the half that creates.
+    #[must_use]
+    pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Self {
+        let mut counts = Self::default();
+        for operation in operations {
+            match (operation.action, operation.replaces) {
+                (Action::Create, true) => counts.replace += 1,
+                (Action::Delete, true) => {}
+                (Action::Create, false) => counts.create += 1,
+                (Action::Update, _) => counts.update += 1,
+                (Action::Rename, _) => counts.rename += 1,
+                (Action::Adopt, _) => counts.adopt += 1,
+                (Action::Delete, false) => counts.delete += 1,
+                (Action::Release, _) => counts.release += 1,
+            }
+        }
+        counts
+    }
+
     /// One sentence: `2 to create, 1 to delete, 5 unchanged`.
     #[must_use]
     pub fn sentence(&self) -> String {

@@ -49,7 +49,6 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         }
         (None, _) => return None,
     };
-    let observed = &observed;
     let no_key = Fingerprinter::new("");
     let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
     let memory = diff::Memory {
@@ -57,6 +56,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         applied,
     };
     let shape = operation.key.kind.kind().shape();
+    let observed = &shape.normalize(&observed).unwrap_or(observed);
     let settles = |rule: &FieldPath| {
         let mut left = fields.clone();
         leave(&mut left, observed, rule);
@@ -70,9 +70,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let is_position = |step: &Step| matches!(step, Step::Index(_));
     let most = change.path.0.iter().position(is_position).unwrap_or(change.path.0.len());
     (1..=most).rev().map(|length| FieldPath(change.path.0[..length].to_vec())).find(|rule| {
-        shape.has(rule)
-            && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule)
-            && settles(rule)
+        shape.has(rule) && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule) && settles(rule)
     })
 }
 
