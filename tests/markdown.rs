@@ -36,7 +36,7 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
     let key = Key { kind: KindName::Room, project: text(0), room: Some(text(1)), name: text(2) };
     let change = |index: usize| FieldChange {
         path: FieldPath::of(&["room_metadata", &text(index), &text(index + 1)]),
-        old: (index % 3 != 0).then(|| Tree::text(text(index + 2))),
+        old: (!index.is_multiple_of(3)).then(|| Tree::text(text(index + 2))),
         new: (index % 3 != 1).then(|| Tree::List(vec![Tree::text(text(index + 3))])),
         place: None,
         cause: [None, Some(Cause::Drift), Some(Cause::Both)][index % 3],

@@ -12,6 +12,7 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 
 mod layout;
+mod lines;
 mod scalar;
 mod splice;
 
