@@ -232,7 +232,8 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
-    let mut read: Vec<(KindName, Option<String>, Vec<Value>)> = stream::iter(lists)
+    // Each list is read into fields as it comes, so that no two answers are held at once.
+    let mut lists = stream::iter(lists)
         .map(|(kind, room)| async move {
             let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
                 return Ok((kind, room, Vec::new()));
@@ -246,23 +247,14 @@ async fn read_project(
                 Err(error) => Err(Error::from(error)),
             }
         })
-        .buffered(CONCURRENT_LISTS)
-        .try_collect()
-        .await?;
-    if wanted.settings {
-        read.push((KindName::Project, None, vec![detailed_project(reader, project).await?]));
-    }
+        .buffered(CONCURRENT_LISTS);
     let mut ambiguous = Vec::new();
-    for (kind, room, items) in read {
-        for item in items {
-            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name };
-            let observed =
-                Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered: item };
-            if let Some(first) = state.objects.insert(key.clone(), observed) {
-                ambiguous.push((key, first));
-            }
-        }
+    while let Some((kind, room, items)) = lists.try_next().await? {
+        ambiguous.extend(take_in(state, name, kind, room.as_ref(), items)?);
+    }
+    if wanted.settings {
+        let detailed = detailed_project(reader, project).await?;
+        ambiguous.extend(take_in(state, name, KindName::Project, None, vec![detailed])?);
     }
     settle_ambiguous(set, name, state, ambiguous)?;
     let secret_names: BTreeMap<String, String> = state
@@ -277,6 +269,28 @@ async fn read_project(
         }
     }
     Ok(())
+}
+
+/// Adds the objects of a list to the state. What is returned are those whose place another
+/// object of the same key has taken.
+fn take_in(
+    state: &mut State,
+    project: &str,
+    kind: KindName,
+    room: Option<&String>,
+    items: Vec<Value>,
+) -> Result<Vec<(Key, Observed)>> {
+    let mut displaced = Vec::new();
+    for item in items {
+        let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+        let key = Key { kind, project: project.to_owned(), room: room.cloned(), name: seen.name };
+        let answered = kind.kind().kept(&item);
+        let observed = Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered };
+        if let Some(first) = state.objects.insert(key.clone(), observed) {
+            displaced.push((key, first));
+        }
+    }
+    Ok(displaced)
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

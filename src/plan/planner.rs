@@ -215,6 +215,11 @@ impl<'a> Planner<'a> {
             })
             .collect();
         let entry = self.entry_for(desired, observed.id.clone(), &fields);
+        if !adopts && changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
         let operation = Operation {
             key: key.clone(),
             action: if adopts { Action::Adopt } else { Action::Update },
@@ -235,17 +240,14 @@ impl<'a> Planner<'a> {
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
+                entry: Some(entry),
                 before: None,
             },
         };
-        if !frozen.is_empty() {
-            self.replace(desired, operation, &frozen);
-        } else if adopts || !operation.changes.is_empty() {
+        if frozen.is_empty() {
             self.push(operation);
         } else {
-            self.plan.unchanged += 1;
-            self.plan.kept.insert(key.clone(), entry);
+            self.replace(desired, operation, &frozen);
         }
     }
 
