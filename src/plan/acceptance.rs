@@ -146,9 +146,8 @@ fn write(
             ));
         }
     }
-    let text = edited
-        .get(place)
-        .map_or(&document.source.text[document.bytes.clone()], String::as_str);
+    let text =
+        edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
     let value = change.old.as_ref().map(Tree::reveal);
     let new = edit::set(text, &change.path, value.as_ref())?;
     check(document, &new)?;

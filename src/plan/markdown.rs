@@ -124,8 +124,11 @@ fn code(text: &str) -> String {
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';
-    let pad =
-        if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() { " " } else { "" };
+    let pad = if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 

@@ -308,6 +308,11 @@ impl<'a> Planner<'a> {
             .collect();
         let intended = self.by_name(key, desired.fields.clone());
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
+        if !adopts && changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
         let operation = Operation {
             key: key.clone(),
             action: match (former.is_some(), adopts) {
@@ -334,18 +339,15 @@ impl<'a> Planner<'a> {
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
+                entry: Some(entry),
                 renamed_from: former,
                 ..Work::default()
             },
         };
-        if !frozen.is_empty() {
-            self.replace(desired, operation, &frozen);
-        } else if adopts || !operation.changes.is_empty() {
+        if frozen.is_empty() {
             self.push(operation);
         } else {
-            self.plan.unchanged += 1;
-            self.plan.kept.insert(key.clone(), entry);
+            self.replace(desired, operation, &frozen);
         }
     }
 

@@ -34,17 +34,12 @@ pub fn leave(fields: &mut Tree, observed: &Tree, rule: &FieldPath) {
     fields.put(rule, observed.at(rule).cloned());
 }
 
-fn is_settled(
-    operation: &Operation,
-    change: &FieldChange,
-    observed: &Tree,
-    fields: &Tree,
-) -> bool {
+fn is_settled(operation: &Operation, change: &FieldChange, observed: &Tree, fields: &Tree) -> bool {
     let fingerprinter = Fingerprinter::new("");
     let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
     let memory = diff::Memory { fingerprinter: &fingerprinter, applied };
     let shape = operation.key.kind.kind().shape();
-    !diff::changes(shape, Some(observed), Some(fields), memory)
-        .iter()
-        .any(|open| open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0))
+    !diff::changes(shape, Some(observed), Some(fields), memory).iter().any(|open| {
+        open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)
+    })
 }
