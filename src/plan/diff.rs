@@ -56,6 +56,17 @@ fn is_masked(sealed: &Sealed) -> bool {
     }
 }
 
+/// Whether something in a tree is a secret that the platform keeps to itself.
+#[must_use]
+pub fn has_masked(tree: Option<&Tree>) -> bool {
+    match tree {
+        Some(Tree::Secret(sealed)) => is_masked(sealed),
+        Some(Tree::List(items)) => items.iter().any(|item| has_masked(Some(item))),
+        Some(Tree::Map(fields)) => fields.values().any(|value| has_masked(Some(value))),
+        _ => false,
+    }
+}
+
 struct Walk<'a> {
     memory: Memory<'a>,
     changes: Vec<FieldChange>,

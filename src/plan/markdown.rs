@@ -46,10 +46,12 @@ pub fn render(plan: &Plan) -> String {
     for operation in operations {
         let whole = entry(plan, operation, operation.changes.len());
         let short = || entry(plan, operation, 0);
-        let fitting = [whole].into_iter().chain(std::iter::once_with(short));
-        match fitting.into_iter().find(|text| out.len() + text.len() <= LIMIT - RESERVE) {
-            Some(text) => out += &text,
-            None => left_out.push(operation.clone()),
+        let fits = |text: &String| out.len() + text.len() <= LIMIT - RESERVE;
+        let shown = [whole].into_iter().chain(std::iter::once_with(short)).find(fits);
+        match shown {
+            // What matters less takes no place from what does not fit.
+            Some(text) if left_out.is_empty() => out += &text,
+            _ => left_out.push(operation.clone()),
         }
     }
     if !left_out.is_empty() {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
+use super::suggestion;
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
@@ -282,6 +283,7 @@ impl<'a> Planner<'a> {
         };
         let mut fields = self.by_name(key, with_ignored(desired, observed));
         let mut changes = self.changes(desired, observed, &fields);
+        suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
             changes.retain(|change| {
                 let drifted = change.cause == Some(Cause::Drift);
@@ -774,10 +776,18 @@ impl<'a> Planner<'a> {
 /// `lifecycle.ignore` says to leave a field as it is.
 fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
     let mut fields = desired.fields.clone();
-    for path in desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok()) {
-        fields.put(&path, observed.fields.at(&path).cloned());
+    if desired.lifecycle.ignore.is_empty() {
+        return fields;
     }
-    fields
+    for rule in ignored(desired) {
+        suggestion::leave(&mut fields, &observed.fields, &rule);
+    }
+    // A map that lost its last field this way is as absent as one that never had any.
+    desired.key.kind.kind().shape().normalize(&fields).unwrap_or(fields)
+}
+
+fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
+    desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
 }
 
 fn name_change(key: &Key, former: &Key) -> FieldChange {
