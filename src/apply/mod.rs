@@ -7,3 +7,4 @@ pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+pub mod schedule;
