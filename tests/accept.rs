@@ -91,7 +91,8 @@ impl Setting {
         let room = self.read("/rooms/lobby").await;
         let path = format!("/rooms/{}", room["id"].as_str().unwrap());
         self.change("/rooms/lobby", &path, "", |room| {
-            room["metadata"] = json!({"displayName": "It's the entrance", "open": true, "hours": {"from": 9}});
+            room["metadata"] =
+                json!({"displayName": "It's the entrance", "open": true, "hours": {"from": 9}});
         })
         .await;
         self.change_service(|service| {
@@ -139,7 +140,11 @@ async fn what_drifted_is_written_back_and_the_plan_is_empty() {
     let shown = setting.run(0, &["accept", "-f", "set.yaml", "--dry-run"]).await;
     assert_eq!(setting.manifest(), MANIFEST);
     let only = setting.run(0, &["accept", "-f", "set.yaml", "--dry-run", "Room/lobby"]).await;
-    assert!(only.stdout.contains("displayName") && !only.stdout.contains("image"), "{}", only.stdout);
+    assert!(
+        only.stdout.contains("displayName") && !only.stdout.contains("image"),
+        "{}",
+        only.stdout
+    );
     let unknown = setting.run(2, &["accept", "-f", "set.yaml", "Room/nowhere"]).await;
     assert!(unknown.stderr.contains("declare no Room/nowhere"), "{}", unknown.stderr);
 

@@ -254,9 +254,10 @@ fn wrong_usage_is_told_in_one_line_with_a_hint() {
 fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     let mut shown = String::new();
-    for command in
-        ["", "plan", "diff", "graph", "apply", "accept", "destroy", "validate", "explain", "schema", "server"]
-    {
+    for command in [
+        "", "plan", "diff", "graph", "apply", "accept", "destroy", "validate", "explain", "schema",
+        "server",
+    ] {
         let words: Vec<&str> =
             [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let run = sandbox.run(&words);
@@ -317,7 +318,9 @@ fn problems_are_shown_beside_their_lines_on_github() {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     let line = run.stderr.lines().find(|line| line.starts_with("::error ")).unwrap();
     assert!(
-        line.starts_with("::error file=deploy/room.yaml,line=4,col=1,title=meshagent::unknown field `rom`"),
+        line.starts_with(
+            "::error file=deploy/room.yaml,line=4,col=1,title=meshagent::unknown field `rom`"
+        ),
         "{line}"
     );
 }

@@ -30,12 +30,8 @@ fn set(documents: &[Value]) -> Set {
     let path = folder.path().join("set.yaml");
     let texts: Vec<String> = documents.iter().map(ToString::to_string).collect();
     std::fs::write(&path, texts.join("\n---\n")).unwrap();
-    read(&Input {
-        paths: vec![path],
-        project: Some("p".to_owned()),
-        ..Input::default()
-    })
-    .unwrap_or_else(|problems| panic!("{problems:?}"))
+    read(&Input { paths: vec![path], project: Some("p".to_owned()), ..Input::default() })
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn mask(tree: &mut Tree) {
@@ -159,14 +155,24 @@ fn each_suggested_rule_makes_its_change_disappear() {
             json!({"room_metadata": {"a": 1, "b.c": [1, {"d": 2}], "e": {}}, "metadata": annotated(json!({"a.b/c": "1", "k": "v"}))}),
             json!({"room_metadata": {"a": 2, "b.c": [1, {"d": 3}, 4], "f": null}, "metadata": annotated(json!({"a.b/c": "2", "x[y]": "z"}))}),
         ),
-        ("Room", "x", json!({"room_metadata": {"a": 1}, "metadata": annotated(json!({"a.b": "1"}))}), json!({})),
+        (
+            "Room",
+            "x",
+            json!({"room_metadata": {"a": 1}, "metadata": annotated(json!({"a.b": "1"}))}),
+            json!({}),
+        ),
         (
             "Mailbox",
             "a@mail.meshagent.com",
             json!({"room": "r", "public": true, "queue": "q"}),
             json!({"room": "r", "metadata": annotated(json!({"a.b": "1"}))}),
         ),
-        ("Route", "a.meshagent.app", json!({"room": "r", "port": "80"}), json!({"room": "r", "port": "81"})),
+        (
+            "Route",
+            "a.meshagent.app",
+            json!({"room": "r", "port": "80"}),
+            json!({"room": "r", "port": "81"}),
+        ),
         (
             "ScheduledTask",
             "t",
@@ -179,11 +185,23 @@ fn each_suggested_rule_makes_its_change_disappear() {
             json!({"url": "https://x.example", "events": ["*"], "payload": {"a": 1}}),
             json!({"url": "https://y.example", "events": ["room.started"], "action": "go", "description": "d"}),
         ),
-        ("Secret", "k", json!({"type": "keys", "data": {"A": "1"}}), json!({"type": "keys", "data": {"A": "2"}})),
-        ("Secret", "k", json!({"type": "keys", "data": {"A": "1", "B": "1"}}), json!({"type": "keys", "data": {"A": "2"}})),
+        (
+            "Secret",
+            "k",
+            json!({"type": "keys", "data": {"A": "1"}}),
+            json!({"type": "keys", "data": {"A": "2"}}),
+        ),
+        (
+            "Secret",
+            "k",
+            json!({"type": "keys", "data": {"A": "1", "B": "1"}}),
+            json!({"type": "keys", "data": {"A": "2"}}),
+        ),
     ];
-    let backwards: Vec<_> =
-        kinds.iter().map(|(kind, name, old, new)| (*kind, *name, new.clone(), old.clone())).collect();
+    let backwards: Vec<_> = kinds
+        .iter()
+        .map(|(kind, name, old, new)| (*kind, *name, new.clone(), old.clone()))
+        .collect();
     kinds.extend(backwards);
     let publisher = document(
         "Service",

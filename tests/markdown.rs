@@ -9,8 +9,26 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 const HOSTILE: [&str; 20] = [
-    "`", "``", "```\n", "|", "<!-- x", "-->", "<b onclick=x>", "@octocat", "[a](http://b)", "\n\n# h",
-    "\u{202e}", "http://evil.example", "![i](j)", "\\", "* ", "\r\n- ", "&lt;", "~~", "\u{200b}", "www.x.example ",
+    "`",
+    "``",
+    "```\n",
+    "|",
+    "<!-- x",
+    "-->",
+    "<b onclick=x>",
+    "@octocat",
+    "[a](http://b)",
+    "\n\n# h",
+    "\u{202e}",
+    "http://evil.example",
+    "![i](j)",
+    "\\",
+    "* ",
+    "\r\n- ",
+    "&lt;",
+    "~~",
+    "\u{200b}",
+    "www.x.example ",
 ];
 
 fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
@@ -50,12 +68,15 @@ const ACTIONS: [(Action, bool); 6] = [
 fn is_text_only(rendered: &str) {
     assert!(rendered.len() <= 65_535, "{} bytes", rendered.len());
     let (marker, rest) = rendered.split_once('\n').unwrap();
-    let inner = marker.strip_prefix("<!-- meshagent-plan set=").unwrap().strip_suffix(" -->").unwrap();
+    let inner =
+        marker.strip_prefix("<!-- meshagent-plan set=").unwrap().strip_suffix(" -->").unwrap();
     assert!(!inner.contains(['<', '>', ' ']), "{marker}");
     for event in Parser::new_ext(rest, Options::all()) {
         match event {
             Event::Html(html) | Event::InlineHtml(html) => panic!("HTML {html:?} in\n{rendered}"),
-            Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_) | Tag::Table(_)) => {
+            Event::Start(
+                Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_) | Tag::Table(_),
+            ) => {
                 panic!("{event:?} in\n{rendered}")
             }
             Event::Text(text) => {
@@ -91,7 +112,8 @@ proptest! {
 #[test]
 fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
     for length in [1, 40, 500, 100_000] {
-        let texts: Vec<String> = (0..30).map(|index| format!("é\u{1f600}{index}").repeat(length)).collect();
+        let texts: Vec<String> =
+            (0..30).map(|index| format!("é\u{1f600}{index}").repeat(length)).collect();
         let operations: Vec<Operation> = (0..600)
             .map(|index| ACTIONS[index % ACTIONS.len()])
             .map(|(action, replaces)| operation(action, replaces, &texts))
@@ -100,10 +122,14 @@ fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
         let rendered = markdown::render(&plan);
         is_text_only(&rendered);
         let last = rendered.lines().last().unwrap();
-        assert!(last.contains("what does not fit here: ") && last.contains("100 to create"), "{last}");
+        assert!(
+            last.contains("what does not fit here: ") && last.contains("100 to create"),
+            "{last}"
+        );
         // What is lost for good is told before anything else.
         assert!(rendered.lines().nth(3).unwrap().starts_with("- **delete** "), "{rendered:.300}");
-        let only_deletes = !rendered.contains("- **replace** ") && !rendered.contains("- **update** ");
+        let only_deletes =
+            !rendered.contains("- **replace** ") && !rendered.contains("- **update** ");
         assert!(only_deletes || !last.contains("to delete"), "{last}");
     }
 }

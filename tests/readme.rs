@@ -92,7 +92,10 @@ async fn the_workflow_of_the_readme_runs() {
     for command in commands {
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", &format!("PATH=\"{}:$PATH\"; {command}", program.parent().unwrap().display())])
+            .args([
+                "-c",
+                &format!("PATH=\"{}:$PATH\"; {command}", program.parent().unwrap().display()),
+            ])
             .current_dir(folder.path())
             .env_clear()
             .env("HOME", folder.path())

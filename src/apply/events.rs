@@ -88,12 +88,7 @@ impl Subject {
             true => format!("{key} in {}", key.project),
             false => key.to_string(),
         };
-        Self {
-            address,
-            key: key.clone(),
-            action: operation.action,
-            replaces: operation.replaces,
-        }
+        Self { address, key: key.clone(), action: operation.action, replaces: operation.replaces }
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
-use super::suggestion;
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
+use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -783,7 +783,7 @@ fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
         suggestion::leave(&mut fields, &observed.fields, &rule);
     }
     // A map that lost its last field this way is as absent as one that never had any.
-    desired.key.kind.kind().shape().normalize(&fields).unwrap_or(fields)
+    desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([]))
 }
 
 fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {

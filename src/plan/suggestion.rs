@@ -60,7 +60,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let settles = |rule: &FieldPath| {
         let mut left = fields.clone();
         leave(&mut left, observed, rule);
-        let left = shape.normalize(&left).unwrap_or(left);
+        let left = shape.normalize(left).unwrap_or_else(|| Tree::map([]));
         let mut open = diff::changes(shape, Some(observed), Some(&left), memory);
         leave_secrets(&mut open, std::slice::from_ref(rule));
         !open.iter().any(|open| {
@@ -70,9 +70,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let is_position = |step: &Step| matches!(step, Step::Index(_));
     let most = change.path.0.iter().position(is_position).unwrap_or(change.path.0.len());
     (1..=most).rev().map(|length| FieldPath(change.path.0[..length].to_vec())).find(|rule| {
-        shape.has(rule)
-            && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule)
-            && settles(rule)
+        shape.has(rule) && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule) && settles(rule)
     })
 }
 
