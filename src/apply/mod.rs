@@ -10,3 +10,4 @@ pub mod lock;
 pub mod observe;
 mod perform;
 mod record;
+pub mod schedule;

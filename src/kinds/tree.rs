@@ -114,6 +114,15 @@ impl Tree {
         Self::Secret(Sealed::Known(SecretString::from(text.into())))
     }
 
+    /// The fields, when this is a map.
+    #[must_use]
+    pub fn fields(&self) -> Option<&IndexMap<String, Self>> {
+        match self {
+            Self::Map(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
     /// The field of a map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
-use super::suggestion;
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
+use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -310,6 +310,11 @@ impl<'a> Planner<'a> {
             .collect();
         let intended = self.by_name(key, desired.fields.clone());
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
+        if !adopts && changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
         let operation = Operation {
             key: key.clone(),
             action: match (former.is_some(), adopts) {
@@ -336,18 +341,15 @@ impl<'a> Planner<'a> {
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
+                entry: Some(entry),
                 renamed_from: former,
                 ..Work::default()
             },
         };
-        if !frozen.is_empty() {
-            self.replace(desired, operation, &frozen);
-        } else if adopts || !operation.changes.is_empty() {
+        if frozen.is_empty() {
             self.push(operation);
         } else {
-            self.plan.unchanged += 1;
-            self.plan.kept.insert(key.clone(), entry);
+            self.replace(desired, operation, &frozen);
         }
     }
 
@@ -781,7 +783,7 @@ fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
         suggestion::leave(&mut fields, &observed.fields, &rule);
     }
     // A map that lost its last field this way is as absent as one that never had any.
-    desired.key.kind.kind().shape().normalize(&fields).unwrap_or(fields)
+    desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([]))
 }
 
 fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {

@@ -60,7 +60,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let settles = |rule: &FieldPath| {
         let mut left = fields.clone();
         leave(&mut left, observed, rule);
-        let left = shape.normalize(&left).unwrap_or(left);
+        let left = shape.normalize(left).unwrap_or_else(|| Tree::map([]));
         let mut open = diff::changes(shape, Some(observed), Some(&left), memory);
         leave_secrets(&mut open, std::slice::from_ref(rule));
         !open.iter().any(|open| {

@@ -12,11 +12,11 @@ use super::documents::{Field, Variant, surrounded, variants, with};
 use crate::reconciler::{Decided, World, decide, describe, destroying, lines, policy};
 
 fn names(path: &FieldPath) -> Vec<&str> {
-    let name = |step| match step {
-        &Step::Field(ref name) => Some(name.as_str()),
+    let names = path.0.iter().filter_map(|step| match step {
+        Step::Field(name) => Some(name.as_str()),
         Step::Index(_) | Step::Item { .. } => None,
-    };
-    path.0.iter().filter_map(name).collect()
+    });
+    names.collect()
 }
 
 /// The names under which a change of a field may be told.
