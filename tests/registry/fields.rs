@@ -12,11 +12,13 @@ use super::documents::{Field, Variant, surrounded, variants, with};
 use crate::reconciler::{Decided, World, decide, describe, destroying, lines, policy};
 
 fn names(path: &FieldPath) -> Vec<&str> {
-    let name = |step| match step {
-        &Step::Field(ref name) => Some(name.as_str()),
-        Step::Index(_) | Step::Item { .. } => None,
-    };
-    path.0.iter().filter_map(name).collect()
+    let mut names = Vec::new();
+    for step in &path.0 {
+        if let Step::Field(name) = step {
+            names.push(name.as_str());
+        }
+    }
+    names
 }
 
 /// The names under which a change of a field may be told.
