@@ -2,9 +2,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod accept;
 mod apply;
 mod cli;
+mod edit;
+mod ignore;
 mod jinja;
+mod markdown;
 mod platform;
 mod properties;
 mod readme;

@@ -30,9 +30,31 @@ impl Choices<'_> {
             1 => json!(true),
             2 => json!(self.below(100)),
             3 => json!(1.5),
-            4 => json!(self.of(&["yes", "1", "", "a: b", "#x", "- a", "null", "0x1", "é\u{1f600}", "a'b\"c"])),
-            5 => json!(self.of(&["a\nb", "a\n\nb\n", " a\nb", "a\n  b\n\n", "\n", "\ta", "a\r\nb", "a\n#b: c\n"])),
-            6 | 7 => json!(self.of(&["plain", "two words", "http://x/y", "*/5 * * * *", "x, y", "{z}"])),
+            4 => json!(self.of(&[
+                "yes",
+                "1",
+                "",
+                "a: b",
+                "#x",
+                "- a",
+                "null",
+                "0x1",
+                "é\u{1f600}",
+                "a'b\"c"
+            ])),
+            5 => json!(self.of(&[
+                "a\nb",
+                "a\n\nb\n",
+                " a\nb",
+                "a\n  b\n\n",
+                "\n",
+                "\ta",
+                "a\r\nb",
+                "a\n#b: c\n"
+            ])),
+            6 | 7 => {
+                json!(self.of(&["plain", "two words", "http://x/y", "*/5 * * * *", "x, y", "{z}"]))
+            }
             8 => (0..self.below(4)).map(|_| self.value(depth - 1)).collect(),
             _ => {
                 let mut fields = Map::new();
@@ -83,7 +105,13 @@ impl Written {
     }
 
     /// What follows a colon or a dash, up to the end of its lines.
-    fn block(&mut self, choices: &mut Choices<'_>, path: &[Step], column: usize, depth: usize) -> Value {
+    fn block(
+        &mut self,
+        choices: &mut Choices<'_>,
+        path: &[Step],
+        column: usize,
+        depth: usize,
+    ) -> Value {
         let deeper = column + 2 + choices.below(2);
         match choices.below(if depth == 0 { 8 } else { 12 }) {
             0 => {
@@ -91,7 +119,15 @@ impl Written {
                 Value::Null
             }
             1 => {
-                let (text, value) = [("1", json!(1)), ("true", json!(true)), ("'it''s'", json!("it's")), ("\"a\\tb\"", json!("a\tb")), ("~", json!(null)), ("a b", json!("a b"))][choices.below(6)].clone();
+                let (text, value) = [
+                    ("1", json!(1)),
+                    ("true", json!(true)),
+                    ("'it''s'", json!("it's")),
+                    ("\"a\\tb\"", json!("a\tb")),
+                    ("~", json!(null)),
+                    ("a b", json!("a b")),
+                ][choices.below(6)]
+                .clone();
                 self.text += &format!(" {text}");
                 self.end_line(choices);
                 value
@@ -109,12 +145,19 @@ impl Written {
             }
             4 => {
                 let indent = " ".repeat(deeper);
-                let (header, value) = [("|", "a\n b: |\n\n# c\n"), ("|-", "a\n b: |\n\n# c"), ("|2", "a\n b: |\n\n# c\n")][choices.below(3)];
+                let (header, value) = [
+                    ("|", "a\n b: |\n\n# c\n"),
+                    ("|-", "a\n b: |\n\n# c"),
+                    ("|2", "a\n b: |\n\n# c\n"),
+                ][choices.below(3)];
                 let (header, indent) = match header {
                     "|2" => (format!("|{}", deeper - column), indent),
                     other => (other.to_owned(), indent),
                 };
-                self.text += &format!(" {header}{}\n{indent}a\n{indent} b: |\n\n{indent}# c\n", choices.of(&["", " # note"]));
+                self.text += &format!(
+                    " {header}{}\n{indent}a\n{indent} b: |\n\n{indent}# c\n",
+                    choices.of(&["", " # note"])
+                );
                 self.text += choices.of(&["", "\n"]);
                 json!(value)
             }
@@ -164,7 +207,14 @@ impl Written {
         }
     }
 
-    fn map(&mut self, choices: &mut Choices<'_>, path: &[Step], column: usize, depth: usize, started: bool) -> Value {
+    fn map(
+        &mut self,
+        choices: &mut Choices<'_>,
+        path: &[Step],
+        column: usize,
+        depth: usize,
+        started: bool,
+    ) -> Value {
         let mut fields = Map::new();
         for index in 0..=choices.below(4) {
             if index > 0 || !started {
@@ -182,7 +232,13 @@ impl Written {
         fields.into()
     }
 
-    fn flow(&mut self, choices: &mut Choices<'_>, path: &[Step], column: usize, depth: usize) -> Value {
+    fn flow(
+        &mut self,
+        choices: &mut Choices<'_>,
+        path: &[Step],
+        column: usize,
+        depth: usize,
+    ) -> Value {
         let count = choices.below(4);
         let is_map = choices.below(2) == 0;
         let style = choices.below(3);
@@ -205,7 +261,13 @@ impl Written {
             let value = if depth > 0 && choices.below(3) == 0 {
                 self.flow(choices, &path, column + 2, depth - 1)
             } else {
-                let (text, value) = [("1", json!(1)), ("'it''s'", json!("it's")), ("\"a, b\"", json!("a, b")), ("a b", json!("a b"))][choices.below(4)].clone();
+                let (text, value) = [
+                    ("1", json!(1)),
+                    ("'it''s'", json!("it's")),
+                    ("\"a, b\"", json!("a, b")),
+                    ("a b", json!("a b")),
+                ][choices.below(4)]
+                .clone();
                 self.text += text;
                 value
             };
@@ -245,7 +307,11 @@ fn check(bytes: &[u8]) {
     let mut written = Written::default();
     let mut model = written.map(&mut choices, &[], 0, 4, false);
     written.text += choices.of(&["", "# end\n", "\n"]);
-    let text = if choices.below(8) == 0 { written.text.replace('\n', "\r\n") } else { written.text.clone() };
+    let text = if choices.below(8) == 0 {
+        written.text.replace('\n', "\r\n")
+    } else {
+        written.text.clone()
+    };
     assert_eq!(parse(&text), model, "{text}");
 
     let paths: Vec<&Vec<Step>> = written.lines.keys().collect();
@@ -275,7 +341,11 @@ fn check(bytes: &[u8]) {
         }
         (Some(value), (Step::Index(index), parents)) => {
             let items = at(&mut expected, parents).as_array_mut().unwrap();
-            if *index < items.len() { items[*index] = value.clone() } else { items.push(value.clone()) }
+            if *index < items.len() {
+                items[*index] = value.clone()
+            } else {
+                items.push(value.clone())
+            }
         }
         (None, (Step::Field(name), parents)) => {
             drop(at(&mut expected, parents).as_object_mut().unwrap().shift_remove(name));
@@ -312,8 +382,16 @@ fn check(bytes: &[u8]) {
     let tail = old.len() - touched.1 - 1;
     assert!(new.len() >= touched.0 + tail, "{}", told());
     assert_eq!(old[touched.1 + 1..], new[new.len() - tail..], "{}", told());
-    let comments = |lines: &[&str]| lines.iter().filter(|line| line.contains("# note: [x]") || line.contains("# at the margin")).count();
-    if value.is_some() && path.len() == 1 && !old[touched.0..=touched.1].iter().any(|line| line.contains('#')) {
+    let comments = |lines: &[&str]| {
+        lines
+            .iter()
+            .filter(|line| line.contains("# note: [x]") || line.contains("# at the margin"))
+            .count()
+    };
+    if value.is_some()
+        && path.len() == 1
+        && !old[touched.0..=touched.1].iter().any(|line| line.contains('#'))
+    {
         assert_eq!(comments(&old), comments(&new), "{}", told());
     }
 }

@@ -62,7 +62,8 @@ pub fn lines(problems: &[Problem]) -> String {
 impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
-        let client = Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
+        let client =
+            Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
         Self { server, client, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -97,7 +98,8 @@ impl World {
             false => Scope::Documents,
         };
         let reader = self.client.reader();
-        let seen = observe::observe(&reader, &policy.set, &mut set, scope, &BTreeMap::new()).await?;
+        let seen =
+            observe::observe(&reader, &policy.set, &mut set, scope, &BTreeMap::new()).await?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }

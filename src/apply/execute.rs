@@ -2,7 +2,7 @@
 //! failed operation is skipped and says so; once stopped, nothing new starts and what runs
 //! is finished. The executor decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inventory::Stored;
 use super::journal::Journal;
+use super::schedule::Schedule;
 use crate::api::client::Client;
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
@@ -129,20 +130,13 @@ pub async fn execute(
         }
     }
     let mut outcomes: Vec<Option<Outcome>> = vec![None; plan.operations.len()];
-    let mut waiting: Vec<usize> =
-        plan.operations.iter().map(|operation| operation.waits_for.len()).collect();
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); plan.operations.len()];
-    for (index, operation) in plan.operations.iter().enumerate() {
-        for before in &operation.waits_for {
-            followers[*before].push(index);
-        }
-    }
-    let mut ready: BTreeSet<usize> =
-        (0..waiting.len()).filter(|index| waiting[*index] == 0).collect();
+    let waits_for: Vec<Vec<usize>> =
+        plan.operations.iter().map(|operation| operation.waits_for.clone()).collect();
+    let mut schedule = Schedule::new(&waits_for);
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
-            let Some(index) = ready.pop_first() else { break };
+            let Some(index) = schedule.next() else { break };
             let operation = &plan.operations[index];
             progress.started(operation);
             let run = &run;
@@ -150,34 +144,38 @@ pub async fn execute(
         }
         let Some((index, outcome)) = running.next().await else { break };
         progress.finished(&plan.operations[index], &outcome);
-        let is_done = outcome == Outcome::Done;
-        outcomes[index] = Some(outcome);
-        let mut settled = vec![index];
-        while let Some(index) = settled.pop() {
-            for follower in followers[index].clone() {
-                if outcomes[follower].is_some() {
-                    continue;
-                }
-                waiting[follower] -= 1;
-                if is_done {
-                    if waiting[follower] == 0 {
-                        ready.insert(follower);
-                    }
-                } else {
-                    let skipped =
-                        Outcome::Skipped { because: plan.address(&plan.operations[index].key) };
-                    progress.finished(&plan.operations[follower], &skipped);
-                    outcomes[follower] = Some(skipped);
-                    settled.push(follower);
-                }
+        if outcome == Outcome::Done {
+            schedule.done(index);
+        } else {
+            for skipped in schedule.failed(index) {
+                let operation = &plan.operations[skipped];
+                let outcome =
+                    Outcome::Skipped { because: because(plan, operation, index, &outcomes) };
+                progress.finished(operation, &outcome);
+                outcomes[skipped] = Some(outcome);
             }
         }
+        outcomes[index] = Some(outcome);
     }
     drop(running);
     let outcomes: Vec<Outcome> =
         outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
     let inventory_error = run.record(&outcomes).await.err();
     Ok(Report { outcomes, inventory_error })
+}
+
+/// Which of the operations that a skipped one waits for was not done.
+fn because(
+    plan: &Plan,
+    skipped: &Operation,
+    failed: usize,
+    outcomes: &[Option<Outcome>],
+) -> String {
+    let is_open = |before: &&usize| {
+        **before == failed || matches!(outcomes[**before], Some(Outcome::Skipped { .. }))
+    };
+    let cause = skipped.waits_for.iter().find(is_open).copied().unwrap_or(failed);
+    plan.address(&plan.operations[cause].key)
 }
 
 /// What one run works with.

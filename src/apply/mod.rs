@@ -2,6 +2,7 @@
 //!
 //! Must not live here: any decision. What is to be done was decided by the planner.
 
+pub mod events;
 pub mod execute;
 pub mod inventory;
 pub mod journal;
@@ -9,3 +10,4 @@ pub mod lock;
 pub mod observe;
 mod perform;
 mod record;
+pub mod schedule;

@@ -10,10 +10,10 @@ use super::inventory::{self, Stored};
 use crate::api::client::{ApiError, ListError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, KindName, Lookup, Seen, Target};
+use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::references::name_secrets;
-use crate::plan::{Observed, ProjectState, State};
+use crate::plan::{Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 const CONCURRENT_LISTS: usize = 16;
@@ -263,37 +263,39 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
-    let mut read: Vec<(KindName, Option<String>, Vec<Value>)> = stream::iter(lists)
+    // Each list is read into fields as it comes, so that no two answers are held at once.
+    let mut lists = stream::iter(lists)
         .map(|(kind, room)| async move {
             let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
-                return Ok((kind, room, Vec::new()));
+                return Ok((kind, room, Ok(Vec::new())));
             };
             match reader.list(&listing).await {
-                Ok(items) => Ok((kind, room, items)),
+                Ok(items) => Ok((kind, room, Ok(items))),
                 // A room that does not exist yet has no services.
                 Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
-                    Ok((kind, room, Vec::new()))
+                    Ok((kind, room, Ok(Vec::new())))
                 }
-                Err(error) => Err(Error::from(error)),
+                // Without a credential, or without a platform, nothing can be known at all.
+                Err(ListError::Failed(error @ ApiError { status: None | Some(401), .. })) => {
+                    Err(Error::from(error))
+                }
+                Err(error) => Ok((kind, room, Err(error.to_string()))),
             }
         })
-        .buffered(CONCURRENT_LISTS)
-        .try_collect()
-        .await?;
-    if wanted.settings {
-        read.push((KindName::Project, None, vec![detailed_project(reader, project).await?]));
-    }
+        .buffered(CONCURRENT_LISTS);
     let mut ambiguous = Vec::new();
-    for (kind, room, items) in read {
-        for item in items {
-            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let key =
-                Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name.clone() };
-            let observed = observed(seen, item, None);
-            if let Some(first) = state.objects.insert(key.clone(), observed) {
-                ambiguous.push((key, first));
+    while let Some((kind, room, items)) = lists.try_next().await? {
+        match items {
+            Ok(items) => ambiguous.extend(take_in(state, name, kind, room.as_ref(), items)?),
+            // What can be decided without this list is decided without it.
+            Err(reason) => {
+                state.incomplete.push(Incomplete { kind, project: name.to_owned(), room, reason });
             }
         }
+    }
+    if wanted.settings {
+        let detailed = detailed_project(reader, project).await?;
+        ambiguous.extend(take_in(state, name, KindName::Project, None, vec![detailed])?);
     }
     settle_ambiguous(set, name, state, ambiguous)?;
     let secret_names: BTreeMap<String, String> = state
@@ -317,10 +319,16 @@ async fn read_project(
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
-fn observed(seen: Seen, answered: Value, revision: Option<String>) -> Observed {
-    let listed = || answered.get("etag").and_then(Value::as_str).map(str::to_owned);
+fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
+    let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
     let revision = revision.or_else(listed);
-    Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered, revision }
+    Observed {
+        id: seen.id,
+        owner: seen.owner,
+        fields: seen.fields,
+        answered: kind.kept(item),
+        revision,
+    }
 }
 
 /// Reads one object again, by its id where it has one, else by its key; `None` when it does
@@ -366,9 +374,31 @@ pub async fn look_up(
         }
     };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
-    let mut observed = observed(seen, item, revision);
+    let mut observed = observed(kind, seen, &item, revision);
     name_secrets(key, &mut observed.fields, secret_names);
     Ok(Some(observed))
+}
+
+/// Adds the objects of a list to the state. What is returned are those whose place another
+/// object of the same key has taken.
+fn take_in(
+    state: &mut State,
+    project: &str,
+    kind: KindName,
+    room: Option<&String>,
+    items: Vec<Value>,
+) -> Result<Vec<(Key, Observed)>> {
+    let mut displaced = Vec::new();
+    for item in items {
+        let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+        let name = seen.name.clone();
+        let key = Key { kind, project: project.to_owned(), room: room.cloned(), name };
+        let observed = observed(kind.kind(), seen, &item, None);
+        if let Some(first) = state.objects.insert(key.clone(), observed) {
+            displaced.push((key, first));
+        }
+    }
+    Ok(displaced)
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -279,7 +279,12 @@ impl Run<'_> {
             answered: None,
             removed: &[],
         };
-        look_up(&self.client.reader(), &operation.key, &target, &names).await
+        let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
+        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+        if let (Some(found), Some(applied)) = (&mut found, applied) {
+            found.fields.seal_recorded(applied, &self.fingerprinter(&operation.key).await);
+        }
+        Ok(found)
     }
 
     /// What an operation sends; `None` when it only concerns the inventory.

@@ -112,7 +112,8 @@ async fn decide(
 
 async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<Plan> {
     let reader = connection.client.reader();
-    let observation = observe::observe(&reader, set_name, &mut set, Scope::Documents, &BTreeMap::new()).await?;
+    let observation =
+        observe::observe(&reader, set_name, &mut set, Scope::Documents, &BTreeMap::new()).await?;
     let policy = Policy { prune: false, ..Policy::standard(set_name) };
     planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
         Refusal::Manifests(problems) => Error::manifests(problems),
@@ -126,7 +127,9 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
         .operations
         .iter()
         .filter(|operation| !operation.changes.is_empty())
-        .map(|operation| (&operation.key, operation.changes.iter().map(|change| &change.path).collect()))
+        .map(|operation| {
+            (&operation.key, operation.changes.iter().map(|change| &change.path).collect())
+        })
         .collect();
     let is_open = |key: &Key, path| {
         changes.get(key).is_some_and(|paths: &Vec<&crate::kinds::path::FieldPath>| {
@@ -162,8 +165,13 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let mode = std::fs::metadata(path).context(failed)?.permissions();
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    file.write_all(mark.as_bytes()).and_then(|()| file.write_all(new.as_bytes())).context(failed)?;
-    file.as_file().set_permissions(mode).and_then(|()| file.as_file().sync_all()).context(failed)?;
+    file.write_all(mark.as_bytes())
+        .and_then(|()| file.write_all(new.as_bytes()))
+        .context(failed)?;
+    file.as_file()
+        .set_permissions(mode)
+        .and_then(|()| file.as_file().sync_all())
+        .context(failed)?;
     file.persist(path).context(failed)?;
     Ok(())
 }

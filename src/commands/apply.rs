@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::print;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
+use crate::apply::events::{self, Event, Summary};
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::apply::journal::{self, Journal};
 use crate::apply::lock::{self, Lock};
@@ -49,7 +50,7 @@ pub struct PerformArgs {
 pub enum ApplyFormat {
     /// For people.
     Text,
-    /// For programs: one object with the plan and the outcome of each operation.
+    /// For programs: one JSON object a line, as things happen (`meshagent schema events`).
     Json,
 }
 
@@ -182,8 +183,12 @@ impl Run<'_> {
             saved.check(&planned.plan)?;
         }
         let plan = &planned.plan;
-        if self.args.output == ApplyFormat::Text {
-            print(plan, Format::Text)?;
+        match self.args.output {
+            ApplyFormat::Text => print(plan, Format::Text)?,
+            ApplyFormat::Json => {
+                Event::planned(plan).print();
+                plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
+            }
         }
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
@@ -201,7 +206,7 @@ impl Run<'_> {
             write_json(path, &ledger)?;
         }
         if self.args.output == ApplyFormat::Json {
-            output::json(&ledger)?;
+            Event::Summary(Summary::of(&report)).print();
         } else if !plan.is_empty() {
             output::data(&summary(plan, &report));
         }
@@ -257,7 +262,7 @@ impl Run<'_> {
             attempts: 5,
         };
         connection.client.set_parallelism(options.parallelism);
-        let progress = reporter(plan);
+        let progress = reporter(plan, self.args.output);
         let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
         let report =
             execute(&connection.client, plan, planned.stored.clone(), &options, listeners).await;
@@ -421,8 +426,11 @@ impl ReportDocument {
     }
 }
 
-/// A bar on a terminal, a line an operation elsewhere.
-fn reporter(plan: &Plan) -> Box<dyn Progress> {
+/// Events for programs, a bar on a terminal, a line an operation elsewhere.
+fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress> {
+    if format == ApplyFormat::Json {
+        return Box::new(events::Lines::of(plan));
+    }
     if !std::io::stderr().is_terminal() || plan.is_empty() {
         return Box::new(Lines { address: plan.projects.len() > 1 });
     }

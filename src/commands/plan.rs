@@ -46,6 +46,9 @@ pub struct PlanArgs {
     /// Show just what changed on the platform behind the set's back
     #[arg(long)]
     drift_only: bool,
+    /// Tell below each change the rule of `lifecycle.ignore` that would leave it as it is
+    #[arg(long)]
+    suggest_ignore: bool,
 }
 
 /// Arguments of `diff`.
@@ -128,7 +131,11 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         write(path, &PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) })?;
     }
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
-    print(&plan, args.output)?;
+    match args.output {
+        Format::Text if args.suggest_ignore => output::data(&text::render_suggesting(&plan)),
+        Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
+        format => print(&plan, format)?,
+    }
     Ok(exit_code(&plan, args.exit_code))
 }
 

@@ -132,6 +132,10 @@ impl Kind for Project {
         })
     }
 
+    fn kept(&self, item: &Value) -> Value {
+        item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
+    }
+
     fn create(&self, target: &Target<'_>) -> Request {
         let settings = target.fields.get("settings").map(Tree::reveal);
         Request::post(

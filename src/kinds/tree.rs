@@ -114,6 +114,15 @@ impl Tree {
         Self::Secret(Sealed::Known(SecretString::from(text.into())))
     }
 
+    /// The fields, when this is a map.
+    #[must_use]
+    pub fn fields(&self) -> Option<&IndexMap<String, Self>> {
+        match self {
+            Self::Map(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
     /// The field of a map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
@@ -155,19 +164,25 @@ impl Tree {
         })
     }
 
-    /// Puts a value at a path, or takes what stands there away. Maps on the way are made;
-    /// items of lists are replaced, added or taken away, but no list is made.
+    /// Puts a value at a path, or takes what stands there away. Maps and lists on the way
+    /// are made; items of lists are replaced, added or taken away.
     pub fn put(&mut self, path: &FieldPath, value: Option<Self>) {
         let Some((last, parents)) = path.0.split_last() else { return };
         let mut tree = self;
-        for step in parents {
+        for (index, step) in parents.iter().enumerate() {
             if let (Step::Field(name), Self::Map(fields)) = (step, &mut *tree)
                 && !fields.contains_key(name)
             {
                 if value.is_none() {
                     return;
                 }
-                fields.insert(name.clone(), Self::Map(IndexMap::new()));
+                let below = match &path.0[index + 1] {
+                    Step::Field(_) => Self::Map(IndexMap::new()),
+                    // Below an item that is not there nothing can be put.
+                    _ if index + 2 < path.0.len() => return,
+                    _ => Self::List(Vec::new()),
+                };
+                fields.insert(name.clone(), below);
             }
             let Some(below) = tree.at_mut(&FieldPath(vec![step.clone()])) else { return };
             tree = below;

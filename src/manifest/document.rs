@@ -186,9 +186,8 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     if let Some((tag, mark)) = root.first_tag() {
         return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
     }
-    let kind = kind_of(&root).map_err(|(mark, message, hint)| {
-        vec![unread(source, part, mark, message).hint(hint)]
-    })?;
+    let kind = kind_of(&root)
+        .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
     let mut document =
         Document { source: Arc::clone(source), kind, root, template: None, bytes: part.range() };
     if kind.name() == KindName::ServiceTemplate {

@@ -12,7 +12,7 @@ use crate::kinds::tree::Tree;
 use crate::manifest::document::{self, Document};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
-use crate::manifest::source::Source;
+use crate::manifest::source::{RENDERED, Source};
 
 /// The documents of a set, with how many objects each declares.
 pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>);
@@ -126,7 +126,8 @@ fn write(
         return refuse("it is made from a template");
     }
     if document.source.is_rendered() {
-        return Err(format!("{} is a template", document.source.name));
+        let name = document.source.name.trim_end_matches(RENDERED);
+        return Err(format!("{name} is a template"));
     }
     if document.source.name == "-" {
         return refuse("it was read from standard input");
@@ -146,9 +147,8 @@ fn write(
             ));
         }
     }
-    let text = edited
-        .get(place)
-        .map_or(&document.source.text[document.bytes.clone()], String::as_str);
+    let text =
+        edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
     let value = change.old.as_ref().map(Tree::reveal);
     let new = edit::set(text, &change.path, value.as_ref())?;
     check(document, &new)?;

@@ -56,6 +56,17 @@ fn is_masked(sealed: &Sealed) -> bool {
     }
 }
 
+/// Whether something in a tree is a secret that the platform keeps to itself.
+#[must_use]
+pub fn has_masked(tree: Option<&Tree>) -> bool {
+    match tree {
+        Some(Tree::Secret(sealed)) => is_masked(sealed),
+        Some(Tree::List(items)) => items.iter().any(|item| has_masked(Some(item))),
+        Some(Tree::Map(fields)) => fields.values().any(|value| has_masked(Some(value))),
+        _ => false,
+    }
+}
+
 struct Walk<'a> {
     memory: Memory<'a>,
     changes: Vec<FieldChange>,
@@ -173,11 +184,10 @@ impl Walk<'_> {
         new: Option<&Tree>,
     ) {
         let empty = indexmap::IndexMap::new();
-        let fields = |tree: Option<&Tree>| match tree {
-            Some(Tree::Map(fields)) => fields.clone(),
-            _ => empty.clone(),
-        };
-        let (old_fields, new_fields) = (fields(old), fields(new));
+        let (old_fields, new_fields) = (
+            old.and_then(Tree::fields).unwrap_or(&empty),
+            new.and_then(Tree::fields).unwrap_or(&empty),
+        );
         // An empty map that comes or goes has no field to show it by.
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);

@@ -115,9 +115,26 @@ pub struct ChangeDocument {
     /// Who made the difference; absent where nothing was applied before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The rule of `lifecycle.ignore` that would leave the field as it is, where the plan
+    /// was asked for rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<String>,
 }
 
 impl PlanDocument {
+    /// The document of a plan with the rule that would leave each change as it is.
+    #[must_use]
+    pub fn suggesting(plan: &Plan) -> Self {
+        let mut document = Self::of(plan);
+        for (operation, shown) in plan.operations.iter().zip(&mut document.operations) {
+            for (change, shown) in operation.changes.iter().zip(&mut shown.changes) {
+                let rule = super::suggestion::rule(plan, operation, change);
+                shown.ignore = rule.map(|rule| rule.to_string());
+            }
+        }
+        document
+    }
+
     /// The document of a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
@@ -164,6 +181,7 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
                 new: change.new.as_ref().map(recorded),
                 place: change.place.clone(),
                 cause: change.cause,
+                ignore: None,
             })
             .collect(),
         waits_for: operation.waits_for.clone(),

@@ -46,10 +46,12 @@ pub fn render(plan: &Plan) -> String {
     for operation in operations {
         let whole = entry(plan, operation, operation.changes.len());
         let short = || entry(plan, operation, 0);
-        let fitting = [whole].into_iter().chain(std::iter::once_with(short));
-        match fitting.into_iter().find(|text| out.len() + text.len() <= LIMIT - RESERVE) {
-            Some(text) => out += &text,
-            None => left_out.push(operation.clone()),
+        let fits = |text: &String| out.len() + text.len() <= LIMIT - RESERVE;
+        let shown = [whole].into_iter().chain(std::iter::once_with(short)).find(fits);
+        match shown {
+            // What matters less takes no place from what does not fit.
+            Some(text) if left_out.is_empty() => out += &text,
+            _ => left_out.push(operation.clone()),
         }
     }
     if !left_out.is_empty() {
@@ -124,8 +126,11 @@ fn code(text: &str) -> String {
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';
-    let pad =
-        if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() { " " } else { "" };
+    let pad = if line.starts_with(touches) || line.ends_with(touches) || line.is_empty() {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 

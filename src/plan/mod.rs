@@ -39,7 +39,8 @@ pub struct Observed {
     pub owner: Option<String>,
     /// Its fields; references by id are turned back into names.
     pub fields: Tree,
-    /// What the platform answered with, to send back what this program does not know.
+    /// What is to be sent back of the platform's answer, because this program does not know
+    /// it; see [`crate::kinds::Kind::kept`].
     pub answered: Value,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,

@@ -7,6 +7,7 @@ use super::order::{self, Edge};
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
+use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -282,6 +283,7 @@ impl<'a> Planner<'a> {
         };
         let mut fields = self.by_name(key, with_ignored(desired, observed));
         let mut changes = self.changes(desired, observed, &fields);
+        suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
             changes.retain(|change| {
                 let drifted = change.cause == Some(Cause::Drift);
@@ -308,6 +310,11 @@ impl<'a> Planner<'a> {
             .collect();
         let intended = self.by_name(key, desired.fields.clone());
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
+        if !adopts && changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
         let operation = Operation {
             key: key.clone(),
             action: match (former.is_some(), adopts) {
@@ -334,18 +341,15 @@ impl<'a> Planner<'a> {
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
+                entry: Some(entry),
                 renamed_from: former,
                 ..Work::default()
             },
         };
-        if !frozen.is_empty() {
-            self.replace(desired, operation, &frozen);
-        } else if adopts || !operation.changes.is_empty() {
+        if frozen.is_empty() {
             self.push(operation);
         } else {
-            self.plan.unchanged += 1;
-            self.plan.kept.insert(key.clone(), entry);
+            self.replace(desired, operation, &frozen);
         }
     }
 
@@ -772,10 +776,18 @@ impl<'a> Planner<'a> {
 /// `lifecycle.ignore` says to leave a field as it is.
 fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
     let mut fields = desired.fields.clone();
-    for path in desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok()) {
-        fields.put(&path, observed.fields.at(&path).cloned());
+    if desired.lifecycle.ignore.is_empty() {
+        return fields;
     }
-    fields
+    for rule in ignored(desired) {
+        suggestion::leave(&mut fields, &observed.fields, &rule);
+    }
+    // A map that lost its last field this way is as absent as one that never had any.
+    desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([]))
+}
+
+fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
+    desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
 }
 
 fn name_change(key: &Key, former: &Key) -> FieldChange {

@@ -282,8 +282,10 @@ impl Model {
             for publisher in publishers.iter().filter(|key| key.kind == KindName::Service) {
                 let object = self.objects.get(publisher);
                 let port = fields.get("port").and_then(Tree::as_str).unwrap_or_default();
-                let is_published =
-                    object.is_some_and(|it| meshagent::kinds::service::publishes(&it.fields, port));
+                let is_published = object.is_some_and(|it| {
+                    meshagent::kinds::service::published_ports(&it.fields)
+                        .any(|known| known == port)
+                });
                 if !is_published {
                     return Err(format!("{publisher} does not publish {port} yet"));
                 }

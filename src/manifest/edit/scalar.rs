@@ -103,16 +103,16 @@ fn is_plain(text: &str, context: Context) -> bool {
 /// Whether some reader takes a text without quotes for a number, a date or a word with a
 /// meaning. A text that only might be one is taken for one.
 fn is_another_type(text: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "null", "~", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan",
-    ];
+    const WORDS: [&str; 12] =
+        ["null", "~", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan"];
     let lower = text.to_ascii_lowercase();
     if WORDS.contains(&lower.as_str()) {
         return true;
     }
     let unsigned = lower.trim_start_matches(['+', '-']);
     let number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    number && (unsigned == ".inf" || lower.chars().all(|c| "0123456789abcdefxotz_.:+- ".contains(c)))
+    number
+        && (unsigned == ".inf" || lower.chars().all(|c| "0123456789abcdefxotz_.:+- ".contains(c)))
 }
 
 /// A text below `|` or `>`: the header and the lines, without indentation. `None` when it
@@ -153,13 +153,49 @@ mod tests {
     #[test]
     fn what_a_reader_could_take_for_something_else_is_quoted() {
         for text in [
-            "", " a", "a ", "yes", "No", "ON", "null", "~", "1", "0x1f", "1_000", "1:20", "1e3",
-            ".5", "-1", "2026-01-01", "a: b", "a #b", "#a", "- a", "*a", "&a", "!a", "a\nb", "%a",
-            "@a", "`a", "<<", "=", ".inf", "true", "a:", "\u{85}", "\u{feff}", "...",
+            "",
+            " a",
+            "a ",
+            "yes",
+            "No",
+            "ON",
+            "null",
+            "~",
+            "1",
+            "0x1f",
+            "1_000",
+            "1:20",
+            "1e3",
+            ".5",
+            "-1",
+            "2026-01-01",
+            "a: b",
+            "a #b",
+            "#a",
+            "- a",
+            "*a",
+            "&a",
+            "!a",
+            "a\nb",
+            "%a",
+            "@a",
+            "`a",
+            "<<",
+            "=",
+            ".inf",
+            "true",
+            "a:",
+            "\u{85}",
+            "\u{feff}",
+            "...",
         ] {
-            assert!(inline(&text.into(), Context::Block, Style::Plain).starts_with('"'), "{text:?}");
+            assert!(
+                inline(&text.into(), Context::Block, Style::Plain).starts_with('"'),
+                "{text:?}"
+            );
         }
-        for text in ["a", "a:b", "http://x/y", "a, b", "0 9 * * *", "v1", "ü", "image:1.2", "a'b"] {
+        for text in ["a", "a:b", "http://x/y", "a, b", "0 9 * * *", "v1", "ü", "image:1.2", "a'b"]
+        {
             assert_eq!(inline(&text.into(), Context::Block, Style::Plain), text);
         }
         assert_eq!(inline(&"a, b".into(), Context::Flow, Style::Plain), "\"a, b\"");

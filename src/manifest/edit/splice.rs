@@ -57,7 +57,10 @@ fn refuse_shared(piece: &Piece) -> Result<(), String> {
         return Err("it is an alias, so editing it would change other places".to_owned());
     }
     if piece.shared {
-        return Err("it has an anchor that is used elsewhere, so editing it would change other places".to_owned());
+        return Err(
+            "it has an anchor that is used elsewhere, so editing it would change other places"
+                .to_owned(),
+        );
     }
     Ok(())
 }
@@ -148,7 +151,8 @@ struct Editor<'a> {
 impl Editor<'_> {
     /// What decides how a value inside `piece` is written.
     fn context(&self, way: &[Stop<'_>]) -> Context {
-        let is_flow = |stop: &Stop<'_>| matches!(stop.piece.style, Style::FlowList | Style::FlowMap);
+        let is_flow =
+            |stop: &Stop<'_>| matches!(stop.piece.style, Style::FlowList | Style::FlowMap);
         let has_json_keys = way.iter().rev().find(|stop| is_flow(stop)).is_some_and(|stop| {
             stop.piece.entries.iter().any(|entry| entry.key.is_some())
                 && stop.piece.entries.iter().all(|entry| entry.is_quoted)
@@ -348,7 +352,8 @@ impl Editor<'_> {
             }
             (Style::FlowMap, Place::Key(key), _) => {
                 let style = if self.is_json { Style::Double } else { Style::Plain };
-                let item = format!("{}: {}", scalar::key(key, context), inline(value, context, style));
+                let item =
+                    format!("{}: {}", scalar::key(key, context), inline(value, context, style));
                 Ok(self.add_flow(piece, piece.entries.len(), &item))
             }
             (Style::FlowList, Place::Index(index), _) => {
@@ -389,7 +394,10 @@ impl Editor<'_> {
         let is_alone = rest.trim().is_empty() || rest.trim_start().starts_with('#');
         if !is_alone {
             return match after {
-                Some(comma) => vec![(comma + 1..comma + 1, format!("{line_feed}{indent}{item}{}", if is_last { "" } else { "," }))],
+                Some(comma) => vec![(
+                    comma + 1..comma + 1,
+                    format!("{line_feed}{indent}{item}{}", if is_last { "" } else { "," }),
+                )],
                 None => vec![(end..end, format!(",{line_feed}{indent}{item}"))],
             };
         }
