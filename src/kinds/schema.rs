@@ -1,7 +1,7 @@
 //! JSON Schemas of the kinds: the ones that are published for people and editors, and the
 //! same in the form that gives the best messages when a document is checked.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
@@ -119,8 +119,8 @@ fn flatten(schema: &mut Value) {
 /// The validator of a kind's documents, compiled when it is first needed.
 #[must_use]
 pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
-    static VALIDATORS: LazyLock<Vec<std::sync::OnceLock<Option<jsonschema::Validator>>>> =
-        LazyLock::new(|| ALL.iter().map(|_| std::sync::OnceLock::new()).collect());
+    static VALIDATORS: LazyLock<Vec<OnceLock<Option<jsonschema::Validator>>>> =
+        LazyLock::new(|| ALL.iter().map(|_| OnceLock::new()).collect());
     let index = ALL.iter().position(|candidate| candidate.name() == kind.name())?;
     VALIDATORS.get(index)?.get_or_init(|| jsonschema::validator_for(&checked(kind)).ok()).as_ref()
 }
@@ -152,5 +152,12 @@ pub fn secret_fields() -> &'static [String] {
 /// The schema with every definition in its place, to look fields up in.
 #[must_use]
 pub fn inlined(kind: &dyn Kind) -> Value {
-    checked(kind)
+    // It is looked into for every problem of a document, and costly to make.
+    static SCHEMAS: LazyLock<Vec<OnceLock<Value>>> =
+        LazyLock::new(|| ALL.iter().map(|_| OnceLock::new()).collect());
+    let index = ALL.iter().position(|candidate| candidate.name() == kind.name());
+    match index.and_then(|index| SCHEMAS.get(index)) {
+        Some(schema) => schema.get_or_init(|| checked(kind)).clone(),
+        None => checked(kind),
+    }
 }
