@@ -4,6 +4,7 @@
 
 mod apply;
 mod cli;
+mod hostile;
 mod jinja;
 mod platform;
 mod readme;

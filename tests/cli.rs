@@ -20,7 +20,7 @@ impl Sandbox {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn with_examples() -> Self {
+    pub fn with_examples() -> Self {
         let sandbox = Self::new();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         for entry in walkdir::WalkDir::new(&examples).into_iter().map(Result::unwrap) {
@@ -34,7 +34,7 @@ impl Sandbox {
         sandbox
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -74,7 +74,7 @@ impl Sandbox {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -2,6 +2,6 @@
 
 mod access;
 mod durability;
-mod harness;
+pub mod harness;
 mod promises;
 mod surface;
