@@ -39,7 +39,16 @@ impl Class {
 
 /// A place in a manifest. Lines and columns count from one.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 pub struct Place {
     /// The file as the user named it, or `-` for standard input.
@@ -80,6 +89,19 @@ impl Problem {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl Problem {
+    /// Does not show the line of the source when this text, a secret, stands in it.
+    pub fn hide_line_with(&mut self, text: &str) {
+        // A text that is written in parts, or with escapes, shows in none of them as it is.
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 3);
+        let is_in =
+            |line: &String| line.contains(text) || words.clone().any(|word| line.contains(word));
+        if !text.is_empty() && self.source_line.as_ref().is_some_and(is_in) {
+            self.source_line = None;
+        }
     }
 }
 
@@ -133,6 +155,12 @@ impl Error {
             count => format!("{count} problems in the manifests"),
         };
         Self { problems, ..Self::usage(message) }
+    }
+
+    /// The plan no longer fits, for these reasons; nothing was written.
+    #[must_use]
+    pub fn stale(problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Class::Stale, "the plan is stale, so nothing was written") }
     }
 
     /// A guard refused for these reasons; nothing was written.

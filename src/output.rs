@@ -2,11 +2,13 @@
 //! taken off where there is no terminal, or where `NO_COLOR` asks for it.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::error::{Error, Problem, Result};
+use crate::manifest::source::RENDERED;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -54,6 +56,9 @@ pub fn error(error: &Error) {
     for problem in &error.problems {
         note(&render_problem(problem));
     }
+    if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
+        annotate(&error.problems);
+    }
     let style = AnsiColor::Red.on_default().bold();
     let mut line = format!("{style}error:{style:#} {error}");
     let mut source = std::error::Error::source(error);
@@ -68,6 +73,52 @@ pub fn error(error: &Error) {
     if let Some(hint) = &error.hint {
         note(&render_hint(hint));
     }
+}
+
+/// Prints the commands that make GitHub show problems beside the lines of a pull request.
+/// Its runner reads both streams, and standard output is data.
+fn annotate(problems: &[Problem]) {
+    let folder = std::env::var("GITHUB_WORKSPACE").ok().and_then(|workspace| {
+        let folder = std::env::current_dir().ok()?;
+        let below = folder.strip_prefix(&workspace).ok()?;
+        Some(below.to_owned())
+    });
+    for problem in problems {
+        if let Some(command) = annotation(problem, folder.as_deref()) {
+            note(&command);
+        }
+    }
+}
+
+/// The workflow command for a problem with a place; `folder` is the working folder below
+/// that of the repository, to which the file's name is relative there.
+#[must_use]
+pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
+    let place = problem.place.as_ref()?;
+    // The lines of a rendered text are not those of the template.
+    let (name, at) = match place.file.strip_suffix(RENDERED) {
+        Some(name) => (name, String::new()),
+        None => (place.file.as_str(), format!(",line={},col={}", place.line, place.column)),
+    };
+    let file = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+    let message = match &problem.hint {
+        Some(hint) => format!("{}\nhint: {hint}", problem.message),
+        None => problem.message.clone(),
+    };
+    Some(format!(
+        "::error file={}{at},title=meshagent::{}",
+        command_property(&file.to_string_lossy()),
+        command_text(&message)
+    ))
+}
+
+/// The text of a workflow command, in which a line break would end it.
+fn command_text(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn command_property(text: &str) -> String {
+    command_text(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 fn render_hint(hint: &str) -> String {
@@ -100,4 +151,26 @@ pub fn render_problem(problem: &Problem) -> String {
         out += &format!("\n  {}", render_hint(hint));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Place;
+
+    #[test]
+    fn an_annotation_is_one_line_whatever_it_tells() {
+        let place = Place { file: "a,b:c%.yaml".to_owned(), line: 3, column: 7 };
+        let problem = Problem {
+            place: Some(place),
+            ..Problem::new("50% of\r\n::error::this, that").hint("look: here")
+        };
+        assert_eq!(
+            annotation(&problem, Some(Path::new("deploy"))).as_deref(),
+            Some(
+                "::error file=deploy/a%2Cb%3Ac%25.yaml,line=3,col=7,title=meshagent::50%25 of%0D%0A::error::this, that%0Ahint: look: here"
+            )
+        );
+        assert_eq!(annotation(&Problem::new("of no file"), None), None);
+    }
 }

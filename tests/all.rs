@@ -2,12 +2,20 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod accept;
 mod apply;
 mod cli;
+mod edit;
 mod hostile;
+mod ignore;
 mod jinja;
+mod markdown;
 mod platform;
+mod properties;
 mod readme;
+mod reconciler;
 mod reference;
+mod registry;
+mod scenarios;
 mod schemas;
 mod sdk;

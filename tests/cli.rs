@@ -74,6 +74,11 @@ impl Sandbox {
 }
 
 impl Run {
+    /// The lines of standard output, each of them JSON.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -132,8 +137,16 @@ fn the_example_is_applied_changed_and_destroyed() {
     let schemas = meshagent::commands::schema::all();
     let (_, schema) = schemas.iter().find(|(name, _)| name == "plan.json").unwrap();
     jsonschema::validator_for(schema).unwrap().validate(&plan).unwrap();
-    let applied = sandbox.embedded(0, &words(&["apply", "--yes", "-o", "json"])).json();
-    assert_eq!(applied["outcomes"].as_array().unwrap().len(), 4);
+    let events = sandbox.embedded(0, &words(&["apply", "--yes", "-o", "json"])).events();
+    assert_eq!(events.iter().filter(|event| event["event"] == "finished").count(), 4);
+    let (_, schema) = schemas.iter().find(|(name, _)| name == "events.json").unwrap();
+    let validator = jsonschema::validator_for(schema).unwrap();
+    for event in &events {
+        assert!(validator.is_valid(event), "{event}");
+    }
+    assert_eq!(events[0]["event"], "planned");
+    let summary = events.last().unwrap();
+    assert_eq!((&summary["event"], &summary["done"]), (&"summary".into(), &4.into()));
 
     let refused = sandbox.embedded(6, &words(&["destroy", "--yes"]));
     assert!(refused.stderr.contains("Room/back-office would be destroyed, and it is protected"));
@@ -241,9 +254,10 @@ fn wrong_usage_is_told_in_one_line_with_a_hint() {
 fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     let mut shown = String::new();
-    for command in
-        ["", "plan", "diff", "graph", "apply", "destroy", "validate", "explain", "schema", "server"]
-    {
+    for command in [
+        "", "plan", "diff", "graph", "apply", "accept", "destroy", "validate", "explain", "schema",
+        "server",
+    ] {
         let words: Vec<&str> =
             [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let run = sandbox.run(&words);
@@ -288,4 +302,25 @@ fn the_settings_of_the_reference_are_honoured() {
     let run = sandbox.run(&["plan", "-f", "room.yaml"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("project.json is not what it should be"), "{}", run.stderr);
+}
+
+#[test]
+fn problems_are_shown_beside_their_lines_on_github() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("deploy")).unwrap();
+    sandbox.write("deploy/room.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nrom: 1\n");
+    let mut command = sandbox.command(&["validate", "-f", "room.yaml"]);
+    command.current_dir(sandbox.path("deploy"));
+    let quiet = Run::of(command.output().unwrap());
+    assert!(!quiet.stderr.contains("::error"), "{}", quiet.stderr);
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", sandbox.path(""));
+    let run = Run::of(command.output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    let line = run.stderr.lines().find(|line| line.starts_with("::error ")).unwrap();
+    assert!(
+        line.starts_with(
+            "::error file=deploy/room.yaml,line=4,col=1,title=meshagent::unknown field `rom`"
+        ),
+        "{line}"
+    );
 }

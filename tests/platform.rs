@@ -2,6 +2,6 @@
 
 mod access;
 mod durability;
-pub mod harness;
+pub(crate) mod harness;
 mod promises;
 mod surface;

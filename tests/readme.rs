@@ -58,3 +58,56 @@ fn the_readme_tells_the_exit_codes() {
         assert!(readme.contains(&format!("\n| {} | ", class.exit_code())), "{class:?}");
     }
 }
+
+/// The commands of this program in the workflow of the README, in the order of its jobs.
+fn workflow_commands(readme: &str) -> Vec<String> {
+    let start = readme.find("```yaml\nname: meshagent\n").unwrap() + "```yaml\n".len();
+    let text = &readme[start..start + readme[start..].find("\n```").unwrap() + 1];
+    let workflow = meshagent::manifest::yaml::parse(text).unwrap().remove(0).to_json();
+    assert!(workflow["on"].get("pull_request").is_some() && workflow["on"]["push"].is_object());
+    let mut commands = Vec::new();
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        assert!(job["runs-on"].is_string(), "{name}");
+        for step in job["steps"].as_array().unwrap() {
+            assert!(step.get("uses").is_some() != step.get("run").is_some(), "{name}: {step}");
+            let run = step["run"].as_str().unwrap_or_default();
+            let own = run.lines().filter(|line| line.starts_with("meshagent "));
+            commands.extend(own.map(str::to_owned));
+        }
+    }
+    commands
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_workflow_of_the_readme_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let commands = workflow_commands(&readme);
+    assert!(commands.iter().any(|command| command == "meshagent apply plan.json"), "{commands:?}");
+    let server = crate::platform::harness::Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+    std::os::unix::fs::symlink("examples/manifests", folder.path().join("manifests")).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
+    for command in commands {
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                &format!("PATH=\"{}:$PATH\"; {command}", program.parent().unwrap().display()),
+            ])
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"))
+            .env("MESHAGENT_API_URL", &server.url)
+            .env("MESHAGENT_API_KEY", &server.owner)
+            .env("MESHAGENT_PROJECT_ID", &server.project);
+        let output = tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let comment = std::fs::read_to_string(folder.path().join("plan.md")).unwrap();
+    assert_eq!(comment.lines().next(), Some("<!-- meshagent-plan set=default -->"));
+}

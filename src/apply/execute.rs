@@ -2,7 +2,7 @@
 //! failed operation is skipped and says so; once stopped, nothing new starts and what runs
 //! is finished. The executor decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -10,14 +10,13 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::inventory::{self, Stored};
-use crate::api::client::{ApiError, Client};
-use crate::api::request::Request;
+use super::inventory::Stored;
+use super::journal::Journal;
+use super::schedule::Schedule;
+use crate::api::client::Client;
 use crate::error::{Error, Result};
-use crate::kinds::path::FieldPath;
-use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, Target};
-use crate::plan::{Action, Entry, Operation, Plan};
+use crate::kinds::{Key, KindName};
+use crate::plan::{Operation, Plan};
 
 /// How a plan is performed.
 #[derive(Debug, Clone)]
@@ -26,6 +25,11 @@ pub struct Options {
     pub parallelism: usize,
     /// Cancelled when nothing new may start.
     pub stop: CancellationToken,
+    /// Whether each object is read again right before its write and must still be what the
+    /// plan looked at.
+    pub bound: bool,
+    /// How often a write is tried whose answer was lost, at least once.
+    pub attempts: u32,
 }
 
 /// What is told while a plan is performed.
@@ -34,6 +38,15 @@ pub trait Progress {
     fn started(&self, operation: &Operation);
     /// An operation is done, or was not done for the reason given.
     fn finished(&self, operation: &Operation, outcome: &Outcome);
+}
+
+/// Who is told while a plan is performed.
+#[derive(Clone, Copy)]
+pub struct Listeners<'a> {
+    /// The user.
+    pub progress: &'a dyn Progress,
+    /// The disk, for the next run, should this one be killed.
+    pub journal: Option<&'a Journal>,
 }
 
 /// What became of an operation.
@@ -48,6 +61,19 @@ pub enum Outcome {
         message: String,
         /// Whether the platform surely did not do it.
         refused: bool,
+        /// The status of the last answer, if there was one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The platform's word for the last request.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// It was not done, because the object is not what the plan looked at.
+    Stale {
+        /// What differs, in one line.
+        message: String,
     },
     /// It was not started, because of another that failed or was skipped.
     Skipped {
@@ -93,9 +119,10 @@ pub async fn execute(
     plan: &Plan,
     stored: BTreeMap<String, Stored>,
     options: &Options,
-    progress: &dyn Progress,
+    listeners: Listeners<'_>,
 ) -> Result<Report> {
-    let run = Run::new(client, plan, stored);
+    let Listeners { progress, journal } = listeners;
+    let run = Run::new(client, plan, stored, options, journal);
     for (name, project) in &plan.projects {
         let has_work = plan.operations.iter().any(|operation| operation.key.project == *name);
         if project.id.is_some() && has_work {
@@ -103,20 +130,13 @@ pub async fn execute(
         }
     }
     let mut outcomes: Vec<Option<Outcome>> = vec![None; plan.operations.len()];
-    let mut waiting: Vec<usize> =
-        plan.operations.iter().map(|operation| operation.waits_for.len()).collect();
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); plan.operations.len()];
-    for (index, operation) in plan.operations.iter().enumerate() {
-        for before in &operation.waits_for {
-            followers[*before].push(index);
-        }
-    }
-    let mut ready: BTreeSet<usize> =
-        (0..waiting.len()).filter(|index| waiting[*index] == 0).collect();
+    let waits_for: Vec<Vec<usize>> =
+        plan.operations.iter().map(|operation| operation.waits_for.clone()).collect();
+    let mut schedule = Schedule::new(&waits_for);
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
-            let Some(index) = ready.pop_first() else { break };
+            let Some(index) = schedule.next() else { break };
             let operation = &plan.operations[index];
             progress.started(operation);
             let run = &run;
@@ -124,28 +144,18 @@ pub async fn execute(
         }
         let Some((index, outcome)) = running.next().await else { break };
         progress.finished(&plan.operations[index], &outcome);
-        let is_done = outcome == Outcome::Done;
-        outcomes[index] = Some(outcome);
-        let mut settled = vec![index];
-        while let Some(index) = settled.pop() {
-            for follower in followers[index].clone() {
-                if outcomes[follower].is_some() {
-                    continue;
-                }
-                waiting[follower] -= 1;
-                if is_done {
-                    if waiting[follower] == 0 {
-                        ready.insert(follower);
-                    }
-                } else {
-                    let skipped =
-                        Outcome::Skipped { because: plan.address(&plan.operations[index].key) };
-                    progress.finished(&plan.operations[follower], &skipped);
-                    outcomes[follower] = Some(skipped);
-                    settled.push(follower);
-                }
+        if outcome == Outcome::Done {
+            schedule.done(index);
+        } else {
+            for skipped in schedule.failed(index) {
+                let operation = &plan.operations[skipped];
+                let outcome =
+                    Outcome::Skipped { because: because(plan, operation, index, &outcomes) };
+                progress.finished(operation, &outcome);
+                outcomes[skipped] = Some(outcome);
             }
         }
+        outcomes[index] = Some(outcome);
     }
     drop(running);
     let outcomes: Vec<Outcome> =
@@ -154,30 +164,49 @@ pub async fn execute(
     Ok(Report { outcomes, inventory_error })
 }
 
-struct Run<'a> {
-    client: &'a Client,
-    plan: &'a Plan,
-    /// The ids that are known, of projects and objects.
-    ids: Mutex<BTreeMap<Key, String>>,
-    /// The inventories; claimed once before a project's first operation.
-    stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
-    claims: BTreeMap<String, OnceCell<()>>,
+/// Which of the operations that a skipped one waits for was not done.
+fn because(
+    plan: &Plan,
+    skipped: &Operation,
+    failed: usize,
+    outcomes: &[Option<Outcome>],
+) -> String {
+    let is_open = |before: &&usize| {
+        **before == failed || matches!(outcomes[**before], Some(Outcome::Skipped { .. }))
+    };
+    let cause = skipped.waits_for.iter().find(is_open).copied().unwrap_or(failed);
+    plan.address(&plan.operations[cause].key)
 }
 
-fn project_key(name: &str) -> Key {
+/// What one run works with.
+pub(super) struct Run<'a> {
+    pub client: &'a Client,
+    pub plan: &'a Plan,
+    pub options: &'a Options,
+    pub journal: Option<&'a Journal>,
+    /// The ids that are known, of projects and objects.
+    pub ids: Mutex<BTreeMap<Key, String>>,
+    /// The inventories; claimed once before a project's first operation.
+    pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
+    pub claims: BTreeMap<String, OnceCell<()>>,
+}
+
+pub(super) fn project_key(name: &str) -> Key {
     Key { kind: KindName::Project, project: name.to_owned(), room: None, name: name.to_owned() }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn failed(error: &ApiError) -> Outcome {
-    Outcome::Failed { message: error.to_string(), refused: error.is_refusal() }
-}
-
 impl<'a> Run<'a> {
-    fn new(client: &'a Client, plan: &'a Plan, stored: BTreeMap<String, Stored>) -> Self {
+    fn new(
+        client: &'a Client,
+        plan: &'a Plan,
+        stored: BTreeMap<String, Stored>,
+        options: &'a Options,
+        journal: Option<&'a Journal>,
+    ) -> Self {
         let mut ids = BTreeMap::new();
         for (name, project) in &plan.projects {
             if let Some(id) = &project.id {
@@ -197,191 +226,6 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
             .collect();
-        Self { client, plan, ids: Mutex::new(ids), stored, claims }
-    }
-
-    async fn perform(&self, operation: &Operation) -> Outcome {
-        let key = &operation.key;
-        if (key.kind != KindName::Project || operation.action != Action::Create)
-            && let Err(error) = self.claim(&key.project).await
-        {
-            return Outcome::Failed { message: error.to_string(), refused: true };
-        }
-        let request = match self.request(operation) {
-            Ok(Some(request)) => request,
-            Ok(None) => return Outcome::Done,
-            Err(message) => return Outcome::Failed { message, refused: true },
-        };
-        let answer = match self.client.send(&request).await {
-            Ok(answer) => answer,
-            // What is to be gone is gone.
-            Err(ApiError { status: Some(404), .. }) if operation.action == Action::Delete => {
-                return Outcome::Done;
-            }
-            Err(error) => return failed(&error),
-        };
-        if operation.action == Action::Create
-            && let Some(id) =
-                answer.json().ok().and_then(|answer| key.kind.kind().created_id(&answer))
-        {
-            locked(&self.ids).insert(key.clone(), id);
-        }
-        Outcome::Done
-    }
-
-    /// The request that an operation stands for; `None` when it only concerns the inventory.
-    fn request(&self, operation: &Operation) -> Result<Option<Request>, String> {
-        let key = &operation.key;
-        let kind = key.kind.kind();
-        let ids = locked(&self.ids);
-        let project = ids.get(&project_key(&key.project)).cloned().unwrap_or_default();
-        let mut fields = match (&operation.work.fields, &operation.work.observed) {
-            (Some(fields), _) => fields.clone(),
-            (None, Some(observed)) => observed.fields.clone(),
-            (None, None) => Tree::map([]),
-        };
-        for (path, name) in &operation.work.secrets {
-            let secret = Key {
-                kind: KindName::Secret,
-                project: key.project.clone(),
-                room: None,
-                name: name.clone(),
-            };
-            let id =
-                ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
-            if let Some(leaf) = fields.at_mut(path) {
-                *leaf = Tree::text(id.clone());
-            }
-        }
-        let observed = operation.work.observed.as_ref();
-        let removed: Vec<FieldPath> = operation
-            .changes
-            .iter()
-            .filter(|change| change.new.is_none())
-            .map(|change| change.path.clone())
-            .collect();
-        let target = Target {
-            project: &project,
-            room: key.room.as_deref(),
-            name: &key.name,
-            id: observed.and_then(|observed| observed.id.as_deref()),
-            fields: &fields,
-            owner: (operation.action != Action::Release).then_some(self.plan.set.as_str()),
-            answered: observed.map(|observed| &observed.answered),
-            removed: &removed,
-        };
-        Ok(match operation.action {
-            Action::Create => Some(kind.create(&target)),
-            Action::Update => Some(kind.update(&target)),
-            Action::Adopt | Action::Release if operation.changes.is_empty() => None,
-            Action::Adopt | Action::Release => Some(kind.update(&target)),
-            Action::Delete => Some(
-                kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?,
-            ),
-        })
-    }
-
-    /// Before the first write in a project, its inventory says which objects are about to
-    /// be created, so that a run that dies leaves nothing behind that nobody owns.
-    async fn claim(&self, project: &str) -> Result<()> {
-        let Some(cell) = self.claims.get(project) else { return Ok(()) };
-        cell.get_or_try_init(|| async {
-            let entries = self.entries(project, |_, operation, old| match operation.action {
-                Action::Create => operation.work.entry.clone().map(|entry| Entry {
-                    applied: None,
-                    id: None,
-                    ..entry
-                }),
-                _ => old.cloned().or_else(|| operation.work.entry.clone()),
-            });
-            self.save(project, entries).await
-        })
-        .await
-        .copied()
-    }
-
-    /// What the inventory of a project says, where `of` decides for each operation.
-    async fn save(
-        &self,
-        project: &str,
-        entries: impl Future<Output = BTreeMap<Key, Entry>>,
-    ) -> Result<()> {
-        let Some(stored) = self.stored.get(project) else { return Ok(()) };
-        let (id, projects) = {
-            let ids = locked(&self.ids);
-            let id_of = |name: &String| ids.get(&project_key(name)).cloned();
-            (
-                id_of(&project.to_owned()),
-                self.plan.projects.keys().filter_map(id_of).collect::<BTreeSet<_>>(),
-            )
-        };
-        let Some(id) = id else { return Ok(()) };
-        let entries = entries.await;
-        let mut stored = stored.lock().await;
-        let is_new = !stored.exists() && !entries.is_empty();
-        if !is_new
-            && stored.inventory.entries == entries
-            && (entries.is_empty() || stored.projects == projects)
-        {
-            return Ok(());
-        }
-        stored.projects = projects;
-        inventory::save(self.client, &self.plan.set, &id, &mut stored, entries).await
-    }
-
-    async fn entries(
-        &self,
-        project: &str,
-        of: impl Fn(usize, &Operation, Option<&Entry>) -> Option<Entry>,
-    ) -> BTreeMap<Key, Entry> {
-        let Some(stored) = self.stored.get(project) else { return BTreeMap::new() };
-        let old = stored.lock().await.inventory.entries.clone();
-        let mut entries: BTreeMap<Key, Entry> = self
-            .plan
-            .kept
-            .iter()
-            .filter(|(key, _)| key.project == project)
-            .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect();
-        for (index, operation) in self.plan.operations.iter().enumerate() {
-            if operation.key.project != project {
-                continue;
-            }
-            match of(index, operation, old.get(&operation.key)) {
-                Some(entry) => entries.insert(operation.key.clone(), entry),
-                None => entries.remove(&operation.key),
-            };
-        }
-        entries
-    }
-
-    /// Writes what was done.
-    async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
-        for project in self.stored.keys() {
-            let entries = self.entries(project, |index, operation, old| {
-                match (&outcomes[index], operation.action) {
-                    (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
-                        let id =
-                            locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
-                        Entry { id, ..entry }
-                    }),
-                    // It may have been created all the same, so the claim stays.
-                    (Outcome::Failed { refused: false, .. }, Action::Create) => {
-                        old.cloned().or_else(|| {
-                            operation
-                                .work
-                                .entry
-                                .clone()
-                                .map(|entry| Entry { applied: None, ..entry })
-                        })
-                    }
-                    // What did not happen leaves the inventory as it was before this run.
-                    (_, Action::Create | Action::Adopt) => operation.work.before.clone(),
-                    _ => operation.work.before.clone().or_else(|| old.cloned()),
-                }
-            });
-            self.save(project, entries).await?;
-        }
-        Ok(())
+        Self { client, plan, options, journal, ids: Mutex::new(ids), stored, claims }
     }
 }

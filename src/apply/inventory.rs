@@ -97,6 +97,23 @@ impl Stored {
         })
     }
 
+    /// The key of its fingerprints while it is not on the platform yet, so that a saved
+    /// plan and its apply make the same ones.
+    #[must_use]
+    pub fn new_key(&self) -> Option<&str> {
+        (!self.exists).then_some(self.fingerprint_key.as_str())
+    }
+
+    /// The same with the key of a saved plan, unless the platform has an inventory by now.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<&String>) -> Self {
+        if let Some(key) = key.filter(|_| !self.exists) {
+            self.inventory.fingerprinter = Fingerprinter::new(key);
+            self.fingerprint_key.clone_from(key);
+        }
+        self
+    }
+
     /// Whether the platform has it.
     #[must_use]
     pub fn exists(&self) -> bool {

@@ -101,6 +101,11 @@ pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
     Some(leftover)
 }
 
+/// Takes away what a run left behind, once the platform was seen to be as declared.
+pub fn forget(folder: &Path, set: &str) {
+    let _ = std::fs::remove_file(path(folder, set));
+}
+
 impl Journal {
     /// Begins the journal of a run, in place of one that was left behind.
     ///

@@ -2,9 +2,12 @@
 //!
 //! Must not live here: any decision. What is to be done was decided by the planner.
 
+pub mod events;
 pub mod execute;
 pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+mod perform;
+mod record;
 pub mod schedule;

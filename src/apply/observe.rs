@@ -10,10 +10,10 @@ use super::inventory::{self, Stored};
 use crate::api::client::{ApiError, ListError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::references::name_secrets;
-use crate::plan::{Observed, ProjectState, State};
+use crate::plan::{Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 const CONCURRENT_LISTS: usize = 16;
@@ -38,7 +38,8 @@ pub struct Observation {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform. Keys of the set that name their project by id name it by name
+/// Reads the platform. `keys` are those of a saved plan for the fingerprints of inventories
+/// that do not exist yet. Keys of the set that name their project by id name it by name
 /// afterwards, so that one object has one key.
 ///
 /// # Errors
@@ -49,6 +50,7 @@ pub async fn observe(
     set_name: &str,
     set: &mut Set,
     scope: Scope<'_>,
+    keys: &BTreeMap<String, String>,
 ) -> Result<Observation> {
     let projects = projects(reader).await?;
     let mut named = match scope {
@@ -63,7 +65,8 @@ pub async fn observe(
         let stored = match &project {
             Some(project) => inventory::load(reader, set_name, &name, &project.id).await?,
             None => Stored::empty()?,
-        };
+        }
+        .with_key(keys.get(&name));
         // The set may own objects in a project of which it has no document any more.
         for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
             if project.name != name && !observation.state.projects.contains_key(&project.name) {
@@ -217,16 +220,21 @@ impl Wanted {
         }
         let mut rooms_with_services: BTreeSet<String> =
             keys.iter().filter_map(|key| key.room.clone()).collect();
-        // A room that may be deleted takes its services with it, so they must be known.
-        rooms_with_services.extend(
-            keys.iter()
-                .filter(|key| key.kind == KindName::Room && !set.objects.contains_key(*key))
-                .map(|key| key.name.clone()),
-        );
+        // What refers to an object that may be deleted must be known, whoever owns it.
+        let leaving = |kind: KindName| {
+            let is_leaving =
+                move |key: &&&Key| key.kind == kind && !set.objects.contains_key(**key);
+            keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
+        };
+        let rooms = leaving(KindName::Room);
+        if !rooms.is_empty() {
+            kinds.extend(room_users);
+        }
+        rooms_with_services.extend(rooms);
+        let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: keys
-                .iter()
-                .any(|key| key.kind == KindName::Service && key.room.is_none()),
+            project_services: keys.iter().any(is_service_of_all)
+                || !leaving(KindName::Secret).is_empty(),
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
             kinds,
@@ -255,37 +263,39 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
-    let mut read: Vec<(KindName, Option<String>, Vec<Value>)> = stream::iter(lists)
+    // Each list is read into fields as it comes, so that no two answers are held at once.
+    let mut lists = stream::iter(lists)
         .map(|(kind, room)| async move {
             let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
-                return Ok((kind, room, Vec::new()));
+                return Ok((kind, room, Ok(Vec::new())));
             };
             match reader.list(&listing).await {
-                Ok(items) => Ok((kind, room, items)),
+                Ok(items) => Ok((kind, room, Ok(items))),
                 // A room that does not exist yet has no services.
                 Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
-                    Ok((kind, room, Vec::new()))
+                    Ok((kind, room, Ok(Vec::new())))
                 }
-                Err(error) => Err(Error::from(error)),
+                // Without a credential, or without a platform, nothing can be known at all.
+                Err(ListError::Failed(error @ ApiError { status: None | Some(401), .. })) => {
+                    Err(Error::from(error))
+                }
+                Err(error) => Ok((kind, room, Err(error.to_string()))),
             }
         })
-        .buffered(CONCURRENT_LISTS)
-        .try_collect()
-        .await?;
-    if wanted.settings {
-        read.push((KindName::Project, None, vec![detailed_project(reader, project).await?]));
-    }
+        .buffered(CONCURRENT_LISTS);
     let mut ambiguous = Vec::new();
-    for (kind, room, items) in read {
-        for item in items {
-            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let key = Key { kind, project: name.to_owned(), room: room.clone(), name: seen.name };
-            let observed =
-                Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered: item };
-            if let Some(first) = state.objects.insert(key.clone(), observed) {
-                ambiguous.push((key, first));
+    while let Some((kind, room, items)) = lists.try_next().await? {
+        match items {
+            Ok(items) => ambiguous.extend(take_in(state, name, kind, room.as_ref(), items)?),
+            // What can be decided without this list is decided without it.
+            Err(reason) => {
+                state.incomplete.push(Incomplete { kind, project: name.to_owned(), room, reason });
             }
         }
+    }
+    if wanted.settings {
+        let detailed = detailed_project(reader, project).await?;
+        ambiguous.extend(take_in(state, name, KindName::Project, None, vec![detailed])?);
     }
     settle_ambiguous(set, name, state, ambiguous)?;
     let secret_names: BTreeMap<String, String> = state
@@ -294,12 +304,101 @@ async fn read_project(
         .filter(|(key, _)| key.kind == KindName::Secret && key.project == name)
         .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
         .collect();
-    for (key, observed) in &mut state.objects {
-        if key.kind == KindName::Service && key.project == name {
+    let inventory = state.inventories.get(name);
+    for (key, observed) in state.objects.iter_mut().filter(|(key, _)| key.project == name) {
+        if key.kind == KindName::Service {
             name_secrets(key, &mut observed.fields, &secret_names);
+        }
+        let entry = inventory.and_then(|inventory| inventory.entries.get(key));
+        if let Some((inventory, applied)) = inventory.zip(entry.and_then(|it| it.applied.as_ref()))
+        {
+            observed.fields.seal_recorded(applied, &inventory.fingerprinter);
         }
     }
     Ok(())
+}
+
+/// An object as it was answered, with its revision where the answer tells one.
+fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
+    let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
+    let revision = revision.or_else(listed);
+    Observed {
+        id: seen.id,
+        owner: seen.owner,
+        fields: seen.fields,
+        answered: kind.kept(item),
+        revision,
+    }
+}
+
+/// Reads one object again, by its id where it has one, else by its key; `None` when it does
+/// not exist. References by id are turned back into names with `secret_names`.
+///
+/// # Errors
+///
+/// The platform's; an answer that is not what it should be.
+pub async fn look_up(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    secret_names: &BTreeMap<String, String>,
+) -> Result<Option<Observed>> {
+    let kind = key.kind.kind();
+    let (item, revision) = match kind.lookup(target) {
+        None => return Ok(None),
+        Some(Lookup::One(request, envelope)) => match reader.get(&request).await {
+            Err(ApiError { status: Some(404), .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(answer) => {
+                let mut body = answer.json().map_err(|error| {
+                    Error::failed(format!("failed to read {key}")).because(error)
+                })?;
+                let item = match envelope {
+                    Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
+                    None => body,
+                };
+                (item, answer.etag)
+            }
+        },
+        Some(Lookup::Among(listing)) => {
+            let items = reader.list(&listing).await?;
+            let is_meant = |item: &Value| match (kind.seen(item), target.id) {
+                (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
+                (Ok(seen), _) => seen.name == target.name,
+                (Err(_), _) => false,
+            };
+            match items.into_iter().find(is_meant) {
+                Some(item) => (item, None),
+                None => return Ok(None),
+            }
+        }
+    };
+    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let mut observed = observed(kind, seen, &item, revision);
+    name_secrets(key, &mut observed.fields, secret_names);
+    Ok(Some(observed))
+}
+
+/// Adds the objects of a list to the state. What is returned are those whose place another
+/// object of the same key has taken.
+fn take_in(
+    state: &mut State,
+    project: &str,
+    kind: KindName,
+    room: Option<&String>,
+    items: Vec<Value>,
+) -> Result<Vec<(Key, Observed)>> {
+    let mut displaced = Vec::new();
+    for item in items {
+        let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+        let name = seen.name.clone();
+        let key = Key { kind, project: project.to_owned(), room: room.cloned(), name };
+        let observed = observed(kind.kind(), seen, &item, None);
+        if let Some(first) = state.objects.insert(key.clone(), observed) {
+            displaced.push((key, first));
+        }
+    }
+    Ok(displaced)
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -1,6 +1,7 @@
 //! `apply` and `destroy`: plan, show, ask, perform, tell.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,9 +11,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::print;
-use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
-use crate::apply::execute::{Options, Outcome, Progress, Report, execute};
-use crate::error::{Class, Error, Result};
+use super::saved::{self, Saved};
+use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
+use crate::apply::events::{self, Event, Summary};
+use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
+use crate::apply::journal::{self, Journal};
+use crate::apply::lock::{self, Lock};
+use crate::error::{Class, Context, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::document::PlanDocument;
@@ -29,6 +34,12 @@ pub struct PerformArgs {
     /// How many operations run at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallelism: u16,
+    /// Also write what became of the plan as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Take the set's lease over from whoever holds it
+    #[arg(long)]
+    break_lock: bool,
     /// How the plan and what became of it are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
@@ -39,18 +50,24 @@ pub struct PerformArgs {
 pub enum ApplyFormat {
     /// For people.
     Text,
-    /// For programs: one object with the plan and the outcome of each operation.
+    /// For programs: one JSON object a line, as things happen (`meshagent schema events`).
     Json,
 }
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes"
+    after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes\n  meshagent plan -f manifests --out plan.json && meshagent apply plan.json"
 )]
 pub struct ApplyArgs {
+    /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
+    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
+    plan: Option<PathBuf>,
+    /// A manifest, a folder of them, or - for standard input; may be repeated
+    #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    files: FileArgs,
+    values: ValueArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -69,9 +86,14 @@ pub struct ApplyArgs {
 pub struct DestroyArgs {
     /// Manifests of the set, to find its projects; without them, every project that is reached
     #[arg(short, long = "file", value_name = "PATH")]
-    files: Vec<std::path::PathBuf>,
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    values: ValueArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// Refuse a plan for any project but this one, by name or id
+    #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
+    expect_project: Option<String>,
     #[command(flatten)]
     perform: PerformArgs,
     #[command(flatten)]
@@ -82,13 +104,32 @@ pub struct DestroyArgs {
 ///
 /// # Errors
 ///
-/// What keeps a plan from being made; [`Class::Partial`] when some of it was done.
+/// What keeps a plan from being made; [`Class::Stale`] for a saved plan that no longer
+/// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
-    let policy = args.policy.policy(args.set.name()?);
-    let connection = args.platform.connect().await?;
-    let set = args.files.read(connection.project.clone(), connection.fallback_project.clone());
+    let saved = args.plan.as_deref().map(saved::read).transpose()?;
+    let (mut policy, mut guards) =
+        (args.policy.policy(args.set.name()?), args.policy.guards.clone());
+    let mut files = FileArgs { files: args.files, values: args.values };
+    let mut platform = args.platform;
+    if let Some(saved) = &saved {
+        (policy, guards) = saved.policy();
+        guards.expect_project = args.policy.guards.expect_project;
+        files = saved.files(files)?;
+        platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
+    }
+    let connection = platform.connect().await?;
+    let set = files.read(connection.project.clone(), connection.fallback_project.clone());
     let done = match set {
-        Ok(set) => run(&connection, set, &policy, &args.perform).await,
+        Ok(set) => {
+            let run = Run {
+                policy: &policy,
+                guards: &guards,
+                saved: saved.as_ref(),
+                args: &args.perform,
+            };
+            run.perform(&connection, set).await
+        }
         Err(error) => Err(error),
     };
     let closed = connection.close().await;
@@ -101,55 +142,153 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 ///
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
-    let policy = Policy {
-        set: args.set.name()?.to_owned(),
-        prune: true,
-        destroy: true,
-        adopt: Default::default(),
-    };
+    let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
+    let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     let connection = args.platform.connect().await?;
     let set = if args.files.is_empty() {
         Ok(Set::default())
     } else {
-        let files = FileArgs { files: args.files, values_file: Vec::new(), values: Vec::new() };
+        let files = FileArgs { files: args.files, values: args.values };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
     let done = match set {
-        Ok(set) => run(&connection, set, &policy, &args.perform).await,
+        Ok(set) => {
+            let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
+            run.perform(&connection, set).await
+        }
         Err(error) => Err(error),
     };
     let closed = connection.close().await;
     done.and_then(|code| closed.map(|()| code))
 }
 
-async fn run(
-    connection: &Connection,
-    set: Set,
-    policy: &Policy,
-    args: &PerformArgs,
-) -> Result<ExitCode> {
-    let Planned { plan, stored } = decide(connection, set, policy).await?;
-    if args.output == ApplyFormat::Text {
-        print(&plan, Format::Text)?;
+/// One run of `apply` or `destroy`.
+struct Run<'a> {
+    policy: &'a Policy,
+    guards: &'a GuardArgs,
+    saved: Option<&'a Saved>,
+    args: &'a PerformArgs,
+}
+
+impl Run<'_> {
+    async fn perform(&self, connection: &Connection, set: Set) -> Result<ExitCode> {
+        let folder = Path::new(".");
+        if let Some(leftover) = journal::leftover(folder, &self.policy.set) {
+            output::note(&format!("note: {}", leftover.sentence()));
+        }
+        let keys =
+            self.saved.map(|saved| saved.inputs.fingerprint_keys.clone()).unwrap_or_default();
+        let planned = decide(connection, set, self.policy, self.guards, &keys).await?;
+        if let Some(saved) = self.saved {
+            saved.check(&planned.plan)?;
+        }
+        let plan = &planned.plan;
+        match self.args.output {
+            ApplyFormat::Text => print(plan, Format::Text)?,
+            ApplyFormat::Json => {
+                Event::planned(plan).print();
+                plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
+            }
+        }
+        if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
+            return Err(Error::failed("nothing was done"));
+        }
+        let locks = self.take_locks(connection, plan).await?;
+        let done = self.execute(connection, &planned, folder).await;
+        for lock in locks {
+            if let Err(error) = lock.release().await {
+                tracing::warn!(%error, "failed to give the lease of the set back");
+            }
+        }
+        let (report, stopped) = done?;
+        let ledger = ReportDocument::of(plan, &report);
+        if let Some(path) = &self.args.report {
+            write_json(path, &ledger)?;
+        }
+        if self.args.output == ApplyFormat::Json {
+            Event::Summary(Summary::of(&report)).print();
+        } else if !plan.is_empty() {
+            output::data(&summary(plan, &report));
+        }
+        conclude(report, stopped)
     }
-    if !plan.is_empty() && !args.yes && !confirm()? {
-        return Err(Error::failed("nothing was done"));
+
+    /// One lease for each project that is written to; none for a plan that is empty.
+    async fn take_locks(&self, connection: &Connection, plan: &Plan) -> Result<Vec<Lock>> {
+        let mut locks = Vec::new();
+        if plan.is_empty() {
+            return Ok(locks);
+        }
+        for (name, project) in &plan.projects {
+            let Some(id) = &project.id else { continue };
+            let taken = lock::take(
+                &connection.client,
+                &plan.set,
+                (name, id),
+                self.args.break_lock,
+                lock::LASTS,
+            )
+            .await;
+            match taken {
+                Ok(taken) => locks.extend(taken),
+                Err(error) => {
+                    for lock in locks {
+                        lock.release().await?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(locks)
     }
-    let stop = CancellationToken::new();
-    let listener = tokio::spawn(stop_on_signal(stop.clone()));
-    let options = Options { parallelism: usize::from(args.parallelism), stop: stop.clone() };
-    connection.client.set_parallelism(options.parallelism);
-    let progress = reporter(&plan);
-    let report = execute(&connection.client, &plan, stored, &options, progress.as_ref()).await;
-    drop(progress);
-    listener.abort();
-    let report = report?;
-    if args.output == ApplyFormat::Json {
-        output::json(&ReportDocument::of(&plan, &report))?;
-    } else if !plan.is_empty() {
-        output::data(&summary(&plan, &report));
+
+    async fn execute(
+        &self,
+        connection: &Connection,
+        planned: &Planned,
+        folder: &Path,
+    ) -> Result<(Report, bool)> {
+        let plan = &planned.plan;
+        let journal = match plan.is_empty() {
+            true => None,
+            false => Some(Journal::begin(folder, &plan.set, &plan.platform)?),
+        };
+        let stop = CancellationToken::new();
+        let listener = tokio::spawn(stop_on_signal(stop.clone()));
+        let options = Options {
+            parallelism: usize::from(self.args.parallelism),
+            stop: stop.clone(),
+            bound: self.saved.is_some(),
+            attempts: 5,
+        };
+        connection.client.set_parallelism(options.parallelism);
+        let progress = reporter(plan, self.args.output);
+        let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
+        let report =
+            execute(&connection.client, plan, planned.stored.clone(), &options, listeners).await;
+        drop(progress);
+        listener.abort();
+        // A run that got here ended by itself: what it did is in the inventory.
+        if let Some(journal) = journal {
+            journal.end();
+        }
+        if plan.is_empty() {
+            journal::forget(folder, &plan.set);
+        }
+        Ok((report?, stop.is_cancelled()))
     }
-    conclude(report, stop.is_cancelled())
+}
+
+/// Writes a report where no half of it can be met.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = || format!("failed to write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    serde_json::to_writer_pretty(&mut file, value).context(failed)?;
+    file.write_all(b"\n").context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
 }
 
 /// Asks, where somebody can answer.
@@ -197,7 +336,12 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
     }
     let done = report.count(|outcome| *outcome == Outcome::Done);
     let open = report.outcomes.len() - done;
-    let class = if done > 0 { Class::Partial } else { Class::Failed };
+    let is_stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0;
+    let class = match (done > 0, is_stale) {
+        (true, _) => Class::Partial,
+        (false, true) => Class::Stale,
+        (false, false) => Class::Failed,
+    };
     let what = if stopped { "stopped" } else { "not everything was done" };
     let error = Error::new(
         class,
@@ -231,6 +375,9 @@ fn summary(plan: &Plan, report: &Report) -> String {
                     text::verb(operation)
                 );
             }
+            Outcome::Stale { message } => {
+                out += &format!("stale: {} {address}: {message}\n", text::verb(operation));
+            }
             Outcome::NotStarted => {
                 out += &format!("not started: {} {address}\n", text::verb(operation))
             }
@@ -240,6 +387,7 @@ fn summary(plan: &Plan, report: &Report) -> String {
     let parts: Vec<String> = [
         (count(|outcome| *outcome == Outcome::Done), "done"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
+        (count(|outcome| matches!(outcome, Outcome::Stale { .. })), "stale"),
         (count(|outcome| matches!(outcome, Outcome::Skipped { .. })), "skipped"),
         (count(|outcome| *outcome == Outcome::NotStarted), "not started"),
     ]
@@ -278,8 +426,11 @@ impl ReportDocument {
     }
 }
 
-/// A bar on a terminal, a line an operation elsewhere.
-fn reporter(plan: &Plan) -> Box<dyn Progress> {
+/// Events for programs, a bar on a terminal, a line an operation elsewhere.
+fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress> {
+    if format == ApplyFormat::Json {
+        return Box::new(events::Lines::of(plan));
+    }
     if !std::io::stderr().is_terminal() || plan.is_empty() {
         return Box::new(Lines { address: plan.projects.len() > 1 });
     }
@@ -316,6 +467,7 @@ impl Progress for Lines {
             Outcome::Skipped { because } => {
                 format!("skipped: {name}, because it waits for {because}")
             }
+            Outcome::Stale { message } => format!("stale: {name}: {message}"),
             Outcome::NotStarted => format!("not started: {name}"),
         });
     }

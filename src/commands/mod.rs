@@ -9,9 +9,11 @@ use clap::{Parser, Subcommand};
 use crate::error::{Class, Error, Result};
 use crate::output;
 
+pub mod accept;
 pub mod apply;
 pub mod explain;
 pub mod plan;
+pub mod saved;
 pub mod schema;
 pub mod server;
 pub mod set;
@@ -54,6 +56,8 @@ enum Command {
     Graph(plan::GraphArgs),
     /// Make the platform what the manifests say
     Apply(apply::ApplyArgs),
+    /// Write what drifted on the platform back into the manifests
+    Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
     Destroy(apply::DestroyArgs),
     /// Check manifests without a platform
@@ -104,6 +108,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Diff(args) => wait(plan::diff(args)),
         Command::Graph(args) => wait(plan::graph(args)),
         Command::Apply(args) => wait(apply::apply(args)),
+        Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
         Command::Validate(args) => validate::run(&args),
         Command::Explain(args) => explain::run(&args),

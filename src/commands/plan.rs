@@ -1,5 +1,6 @@
 //! `plan`, `diff`, `graph`: what apply would do, in three forms. None of them writes.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
 use crate::error::{Class, Context, Result};
 use crate::output::{self, Format};
-use crate::plan::document::PlanDocument;
+use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
 use crate::plan::{Plan, graph, markdown, text, unified};
 use crate::settings::PlatformArgs;
@@ -42,6 +43,12 @@ pub struct PlanArgs {
     /// Exit with 3 when something would change
     #[arg(long)]
     exit_code: bool,
+    /// Show just what changed on the platform behind the set's back
+    #[arg(long)]
+    drift_only: bool,
+    /// Tell below each change the rule of `lifecycle.ignore` that would leave it as it is
+    #[arg(long)]
+    suggest_ignore: bool,
 }
 
 /// Arguments of `diff`.
@@ -71,15 +78,44 @@ pub struct GraphArgs {
 }
 
 impl PlanningArgs {
-    async fn plan(&self) -> Result<Plan> {
+    async fn plan(&self) -> Result<Planned> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
         let set =
             self.files.read(connection.project.clone(), connection.fallback_project.clone())?;
-        let decided = decide(&connection, set, &self.policy.policy(set_name)).await;
+        let policy = self.policy.policy(set_name);
+        let decided =
+            decide(&connection, set, &policy, &self.policy.guards, &BTreeMap::new()).await;
         let closed = connection.close().await;
-        let Planned { plan, .. } = decided?;
-        closed.map(|()| plan)
+        let planned = decided?;
+        closed.map(|()| planned)
+    }
+
+    /// What a saved plan says of how it was made.
+    fn inputs(&self, planned: &Planned) -> Inputs {
+        let text = |path: &PathBuf| path.display().to_string();
+        let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
+        Inputs {
+            files: self.files.files.iter().map(text).collect(),
+            values_files: self.files.values.values_file.iter().map(text).collect(),
+            values: self.files.values.values.iter().map(name).collect(),
+            project: self.platform.project_id.clone(),
+            no_prune: self.policy.no_prune,
+            adopt: self.policy.adopt.clone(),
+            ignore_drift: self.policy.ignore_drift,
+            targets: self.policy.target.clone(),
+            excludes: self.policy.exclude.clone(),
+            selectors: self.policy.selector.clone(),
+            allow_deletes: self.policy.guards.allow_deletes,
+            allow_empty: self.policy.guards.allow_empty,
+            fingerprint_keys: planned
+                .stored
+                .iter()
+                .filter_map(|(project, stored)| {
+                    Some((project.clone(), stored.new_key()?.to_owned()))
+                })
+                .collect(),
+        }
     }
 }
 
@@ -89,10 +125,16 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
-    let plan = args.planning.plan().await?;
-    print(&plan, args.output)?;
+    let planned = args.planning.plan().await?;
     if let Some(path) = &args.out {
-        write(path, &plan)?;
+        let inputs = args.planning.inputs(&planned);
+        write(path, &PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) })?;
+    }
+    let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
+    match args.output {
+        Format::Text if args.suggest_ignore => output::data(&text::render_suggesting(&plan)),
+        Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
+        format => print(&plan, format)?,
     }
     Ok(exit_code(&plan, args.exit_code))
 }
@@ -111,13 +153,13 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// Writes a plan where no half of it can be met.
-fn write(path: &Path, plan: &Plan) -> Result<()> {
+/// Writes a plan, readable by its owner only, where no half of it can be met.
+fn write(path: &Path, document: &PlanDocument) -> Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("failed to write {}", path.display());
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    serde_json::to_writer_pretty(&mut file, &PlanDocument::of(plan)).context(failed)?;
+    serde_json::to_writer_pretty(&mut file, document).context(failed)?;
     file.write_all(b"\n").context(failed)?;
     file.persist(path).context(failed)?;
     Ok(())
@@ -133,7 +175,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
-    let plan = args.planning.plan().await?;
+    let Planned { plan, .. } = args.planning.plan().await?;
     output::data(&unified::render(&plan));
     Ok(exit_code(&plan, args.exit_code))
 }
@@ -144,7 +186,7 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let plan = args.planning.plan().await?;
+    let Planned { plan, .. } = args.planning.plan().await?;
     output::data(&graph::render(&plan, args.language));
     Ok(ExitCode::SUCCESS)
 }

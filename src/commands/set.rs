@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::values::FileValues;
 use crate::output;
-use crate::plan::Plan;
+use crate::plan::guards::Consent;
 use crate::plan::planner::{self, Adopt, Policy, Refusal};
+use crate::plan::{self, Plan};
 use crate::settings::Connection;
 
 /// The files of a set.
@@ -20,7 +21,14 @@ pub struct FileArgs {
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub files: Vec<PathBuf>,
+    /// Values for manifests that are templates.
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
 
+/// Values for manifests that are templates.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ValueArgs {
     /// Values for manifests that are templates (*.j2); may be repeated
     #[arg(long, value_name = "FILE")]
     pub values_file: Vec<PathBuf>,
@@ -38,16 +46,59 @@ pub struct SetArgs {
     pub set: String,
 }
 
-/// What is taken over and what is deleted.
+/// What is taken over, what is deleted, and which part of the set is meant.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
     /// Take over objects that exist and that no set owns: all, or those given
-    #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, require_equals = false, action = clap::ArgAction::Append, default_missing_value = "")]
+    #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
     /// Leave alone what left the manifests
     #[arg(long)]
     pub no_prune: bool,
+
+    /// Leave fields as they are that changed on the platform behind the set's back
+    #[arg(long)]
+    pub ignore_drift: bool,
+
+    /// Only these objects and what they refer to: Kind/name with * and ?; may be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "Scope")]
+    pub target: Vec<String>,
+
+    /// Not these objects: Kind/name with * and ?; may be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "Scope")]
+    pub exclude: Vec<String>,
+
+    /// Only objects with this annotation, and what they refer to; may be repeated
+    #[arg(long, value_name = "ANNOTATION=VALUE", value_parser = parse_selector, help_heading = "Scope")]
+    pub selector: Vec<(String, String)>,
+
+    /// What the user consents to.
+    #[command(flatten)]
+    pub guards: GuardArgs,
+}
+
+/// What the user consents to.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct GuardArgs {
+    /// Allow so many objects to be deleted or replaced; without it, 30 % of a kind or 3
+    #[arg(long, value_name = "N", help_heading = "Guards")]
+    pub allow_deletes: Option<usize>,
+
+    /// Allow manifests that declare nothing
+    #[arg(long, help_heading = "Guards")]
+    pub allow_empty: bool,
+
+    /// Refuse a plan for any project but this one, by name or id
+    #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
+    pub expect_project: Option<String>,
+}
+
+fn parse_selector(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write ANNOTATION=VALUE".to_owned()),
+    }
 }
 
 impl FileArgs {
@@ -57,9 +108,22 @@ impl FileArgs {
     ///
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
-        let values = FileValues::read(&self.values_file, &self.values).map_err(Error::manifests)?;
-        let input = Input { paths: self.files.clone(), values, project, fallback_project };
-        read(&input).map_err(Error::manifests)
+        read(&self.input(project, fallback_project)?).map_err(Error::manifests)
+    }
+
+    /// What the set is read from.
+    ///
+    /// # Errors
+    ///
+    /// Values that cannot be read.
+    pub fn input(
+        &self,
+        project: Option<String>,
+        fallback_project: Option<String>,
+    ) -> Result<Input> {
+        let values = FileValues::read(&self.values.values_file, &self.values.values)
+            .map_err(Error::manifests)?;
+        Ok(Input { paths: self.files.clone(), values, project, fallback_project })
     }
 }
 
@@ -89,7 +153,17 @@ impl PolicyArgs {
         } else {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
         };
-        Policy { set: set.to_owned(), prune: !self.no_prune, destroy: false, adopt }
+        Policy {
+            prune: !self.no_prune,
+            adopt,
+            ignore_drift: self.ignore_drift,
+            scope: plan::scope::Scope {
+                targets: self.target.clone(),
+                excludes: self.exclude.clone(),
+                selectors: self.selector.clone(),
+            },
+            ..Policy::standard(set)
+        }
     }
 }
 
@@ -106,7 +180,13 @@ pub struct Planned {
 /// # Errors
 ///
 /// The platform's; what the planner refuses.
-pub async fn decide(connection: &Connection, mut set: Set, policy: &Policy) -> Result<Planned> {
+pub async fn decide(
+    connection: &Connection,
+    mut set: Set,
+    policy: &Policy,
+    guards: &GuardArgs,
+    keys: &BTreeMap<String, String>,
+) -> Result<Planned> {
     let reader = connection.client.reader();
     // What is to be destroyed may be anywhere; without documents there is one project.
     let scope = match (&connection.project, &connection.fallback_project) {
@@ -116,13 +196,24 @@ pub async fn decide(connection: &Connection, mut set: Set, policy: &Policy) -> R
         (None, Some(project)) => Scope::Project(project),
         (None, None) => Scope::Documents,
     };
-    let observation = observe::observe(&reader, &policy.set, &mut set, scope).await?;
+    let observation = observe::observe(&reader, &policy.set, &mut set, scope, keys).await?;
+    let declared = set.objects.len();
     let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
     let mut plan =
         planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems),
             Refusal::Guard(problems) => Error::refused(problems),
         })?;
+    let consent = Consent {
+        deletes: guards.allow_deletes,
+        empty: guards.allow_empty,
+        destroy: policy.destroy,
+        project: guards.expect_project.clone(),
+    };
+    let refused = plan::guards::check(&plan, &observation.state, declared, &consent);
+    if !refused.is_empty() {
+        return Err(Error::refused(refused));
+    }
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);

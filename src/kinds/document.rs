@@ -40,6 +40,9 @@ pub struct Lifecycle {
     /// Fields, such as `container.image`, that are left as they are on the platform once
     /// the object exists.
     pub ignore: Vec<String>,
+    /// What the object was called before, by name. Where the platform can, it is renamed in
+    /// place; elsewhere it is created under its new name and the former one is deleted.
+    pub moved_from: Option<String>,
     /// What happens when the document goes away.
     pub delete: OnDelete,
     /// Whether a placed template brings the mailboxes, routes and scheduled tasks that it

@@ -193,7 +193,7 @@ pub struct Target<'a> {
     pub fields: &'a Tree,
     /// The set to write into the owner annotation, where the kind carries annotations.
     pub owner: Option<&'a str>,
-    /// What the platform answered with when the object was observed.
+    /// What [`Kind::kept`] kept of the platform's answer when the object was observed.
     pub answered: Option<&'a Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],
@@ -253,6 +253,11 @@ pub trait Kind: Sync {
         true
     }
 
+    /// Whether an object of this kind can get another name and stay what it is.
+    fn is_renamable(&self) -> bool {
+        false
+    }
+
     /// Whether objects carry the owner annotation.
     fn carries_owner(&self) -> bool {
         true
@@ -277,6 +282,12 @@ pub trait Kind: Sync {
     /// whole list, for kinds whose objects the platform does not give one by one.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// What of an object of a list an update sends back, because this program does not know
+    /// it or does not change it. Nothing else of the answer is kept in memory.
+    fn kept(&self, _item: &Value) -> Value {
+        Value::Null
     }
 
     /// The request that creates an object.

@@ -132,6 +132,10 @@ impl Kind for Project {
         })
     }
 
+    fn kept(&self, item: &Value) -> Value {
+        item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
+    }
+
     fn create(&self, target: &Target<'_>) -> Request {
         let settings = target.fields.get("settings").map(Tree::reveal);
         Request::post(
@@ -147,14 +151,19 @@ impl Kind for Project {
             Some(Value::Object(settings)) => settings.clone(),
             _ => serde_json::Map::new(),
         };
-        if let Some(Value::Object(settings)) = target.fields.get("settings").map(Tree::reveal) {
-            body.extend(settings);
-        }
+        let wanted = match target.fields.get("settings").map(Tree::reveal) {
+            Some(Value::Object(settings)) => settings,
+            _ => serde_json::Map::new(),
+        };
+        // A setting goes away as a whole, also where what is told are the fields in it.
         for path in target.removed {
-            if let [Step::Field(_), Step::Field(name)] = path.0.as_slice() {
+            if let [Step::Field(_), Step::Field(name), ..] = path.0.as_slice()
+                && !wanted.contains_key(name)
+            {
                 body.shift_remove(name);
             }
         }
+        body.extend(wanted);
         Request::put(
             &["accounts", "projects", target.id.unwrap_or_default(), "settings"],
             Value::Object(body),

@@ -84,6 +84,10 @@ impl Kind for Room {
         }])
     }
 
+    fn is_renamable(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
             request: Request::get(&["accounts", "projects", project, "rooms"])

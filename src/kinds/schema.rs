@@ -125,6 +125,30 @@ pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
     VALIDATORS.get(index)?.get_or_init(|| jsonschema::validator_for(&checked(kind)).ok()).as_ref()
 }
 
+/// The names of all fields that are secret in some kind.
+#[must_use]
+pub fn secret_fields() -> &'static [String] {
+    fn collect(schema: &Value, names: &mut Vec<String>) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            if field["x-secret"] == true && !names.contains(name) {
+                names.push(name.clone());
+            }
+            collect(field, names);
+        }
+        for below in ["items", "additionalProperties"] {
+            if schema[below].is_object() {
+                collect(&schema[below], names);
+            }
+        }
+    }
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let mut names = Vec::new();
+        ALL.iter().for_each(|kind| collect(&checked(*kind), &mut names));
+        names
+    });
+    &NAMES
+}
+
 /// The schema with every definition in its place, to look fields up in.
 #[must_use]
 pub fn inlined(kind: &dyn Kind) -> Value {

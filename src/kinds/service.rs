@@ -129,16 +129,16 @@ pub fn fields_of(spec: &ServiceSpec) -> Tree {
     SHAPE.read(&serde_json::to_value(spec).unwrap_or_default())
 }
 
-/// Whether a service publishes a port.
-#[must_use]
-pub fn publishes(fields: &Tree, port: &str) -> bool {
-    match fields.get("ports") {
-        Some(Tree::List(ports)) => ports.iter().any(|entry| {
-            entry.get("num").and_then(Tree::scalar).as_deref() == Some(port)
-                && matches!(entry.get("published"), Some(Tree::Bool(true)))
-        }),
-        _ => false,
-    }
+/// The ports that a service publishes.
+pub fn published_ports(fields: &Tree) -> impl Iterator<Item = String> {
+    let ports = match fields.get("ports") {
+        Some(Tree::List(ports)) => ports.as_slice(),
+        _ => &[],
+    };
+    ports
+        .iter()
+        .filter(|entry| matches!(entry.get("published"), Some(Tree::Bool(true))))
+        .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
 }
 
 fn body(target: &Target<'_>) -> Value {
@@ -261,6 +261,10 @@ impl Kind for Service {
         true
     }
 
+    fn is_renamable(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         let request = match room {
             None => Request::get(&["accounts", "projects", project, "services"]),
@@ -279,7 +283,7 @@ impl Kind for Service {
         if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
             owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
         }
-        let fields = SHAPE.normalize(&fields).unwrap_or_else(|| Tree::map([]));
+        let fields = SHAPE.normalize(fields).unwrap_or_else(|| Tree::map([]));
         Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 
@@ -288,6 +292,10 @@ impl Kind for Service {
             Some(id) => Some(Lookup::One(Request::get(&path(target, Some(id))), None)),
             None => self.list(target.project, target.room).map(Lookup::Among),
         }
+    }
+
+    fn kept(&self, item: &Value) -> Value {
+        SHAPE.unknown(item).unwrap_or_default()
     }
 
     fn create(&self, target: &Target<'_>) -> Request {

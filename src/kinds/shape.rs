@@ -137,47 +137,84 @@ impl Shape {
     /// out, secrets are sealed, and fields that the kind does not know are dropped.
     #[must_use]
     pub fn read(&self, value: &Value) -> Tree {
-        self.normalize(&Tree::from(value)).unwrap_or_else(|| Tree::Map(IndexMap::new()))
+        self.read_field(value).unwrap_or_else(|| Tree::Map(IndexMap::new()))
     }
 
-    /// The same for a tree; `None` when what is left means "absent".
+    /// The same for one field; `None` when what is left means "absent".
+    fn read_field(&self, value: &Value) -> Option<Tree> {
+        if value.is_null() && !self.null_is_a_value() {
+            return None;
+        }
+        let read = match (&self.form, value) {
+            (Form::Object(shapes), Value::Object(fields)) => Tree::Map(
+                shapes
+                    .iter()
+                    .filter_map(|(name, shape)| {
+                        Some((name.clone(), shape.read_field(fields.get(name)?)?))
+                    })
+                    .collect(),
+            ),
+            (Form::Map(shape), Value::Object(fields)) => Tree::Map(
+                fields
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?)))
+                    .collect(),
+            ),
+            (Form::List { items: shape, .. }, Value::Array(items)) => {
+                // An item never means "absent": dropping one would change the others' positions.
+                Tree::List(
+                    items.iter().map(|item| shape.read_field(item).unwrap_or(Tree::Null)).collect(),
+                )
+            }
+            _ => Tree::from(value),
+        };
+        self.settled(read)
+    }
+
+    /// What was read through this shape, once a part of it was taken away; `None` when what
+    /// is left means "absent".
     #[must_use]
-    pub fn normalize(&self, tree: &Tree) -> Option<Tree> {
-        let null_is_a_value =
-            matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent;
-        if matches!(tree, Tree::Null) && !null_is_a_value {
+    pub fn normalize(&self, tree: Tree) -> Option<Tree> {
+        if matches!(tree, Tree::Null) && !self.null_is_a_value() {
             return None;
         }
         let read = match (&self.form, tree) {
             (Form::Object(shapes), Tree::Map(fields)) => Tree::Map(
-                shapes
-                    .iter()
-                    .filter_map(|(name, shape)| {
-                        Some((name.clone(), shape.normalize(fields.get(name)?)?))
+                fields
+                    .into_iter()
+                    .filter_map(|(name, value)| {
+                        let value = shapes.get(&name)?.normalize(value)?;
+                        Some((name, value))
                     })
                     .collect(),
             ),
             (Form::Map(shape), Tree::Map(fields)) => Tree::Map(
                 fields
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), shape.normalize(value)?)))
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, shape.normalize(value)?)))
                     .collect(),
             ),
-            (Form::List { items: shape, .. }, Tree::List(items)) => {
-                // An item never means "absent": dropping one would change the others' positions.
-                Tree::List(
-                    items.iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect(),
-                )
-            }
-            _ => tree.clone(),
+            (Form::List { items: shape, .. }, Tree::List(items)) => Tree::List(
+                items.into_iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect(),
+            ),
+            (_, tree) => tree,
         };
-        let read = if self.secret { read.sealed() } else { read };
-        let is_empty = match &read {
+        self.settled(read)
+    }
+
+    fn null_is_a_value(&self) -> bool {
+        matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent
+    }
+
+    /// Seals what is secret; `None` for what means "absent".
+    fn settled(&self, tree: Tree) -> Option<Tree> {
+        let tree = if self.secret { tree.sealed() } else { tree };
+        let is_empty = match &tree {
             Tree::List(items) => items.is_empty(),
             Tree::Map(fields) => fields.is_empty(),
             _ => false,
         };
-        if is_empty && self.empty_is_absent || self.is_default(&read) { None } else { Some(read) }
+        if is_empty && self.empty_is_absent || self.is_default(&tree) { None } else { Some(tree) }
     }
 
     fn is_default(&self, tree: &Tree) -> bool {
@@ -219,6 +256,49 @@ impl Shape {
             }
         }
         true
+    }
+
+    /// What of an answer this shape does not know, with what tells the items of lists apart;
+    /// `None` when it knows everything. It is all that [`Shape::keep_unknown`] needs of the
+    /// answer, and much smaller.
+    #[must_use]
+    pub fn unknown(&self, answered: &Value) -> Option<Value> {
+        match (&self.form, answered) {
+            (Form::Object(shapes), Value::Object(fields)) => {
+                let unknown: Map<String, Value> = fields
+                    .iter()
+                    .filter_map(|(name, value)| {
+                        let unknown = match shapes.get(name) {
+                            Some(shape) => shape.unknown(value)?,
+                            None => value.clone(),
+                        };
+                        Some((name.clone(), unknown))
+                    })
+                    .collect();
+                (!unknown.is_empty()).then_some(Value::Object(unknown))
+            }
+            (
+                Form::List { items: shape, identity: Identity::Field(field) },
+                Value::Array(items),
+            ) => {
+                let unknown: Vec<_> = items.iter().map(|item| shape.unknown(item)).collect();
+                unknown.iter().any(Option::is_some).then(|| {
+                    let pairs = items.iter().zip(unknown);
+                    let with_identity = pairs.map(|(item, unknown)| {
+                        let mut unknown = match unknown {
+                            Some(Value::Object(unknown)) => unknown,
+                            _ => Map::new(),
+                        };
+                        if let Some(identity) = item.get(field) {
+                            unknown.insert(field.clone(), identity.clone());
+                        }
+                        Value::Object(unknown)
+                    });
+                    with_identity.collect()
+                })
+            }
+            _ => None,
+        }
     }
 
     /// Puts back into `body` what the platform answered and this shape does not know, so
@@ -285,11 +365,21 @@ mod tests {
     #[test]
     fn unknown_fields_of_an_answer_are_put_back() {
         let shape = Shape::of::<ContainerSpec>();
-        let mut body = json!({"image": "x", "environment": [{"name": "A", "value": "1"}]});
-        shape.keep_unknown(&mut body, &json!({"image": "y", "gpu": 1, "environment": [{"name": "A", "value": "0", "from": "z"}]}));
+        let body = json!({"image": "x", "environment": [{"name": "A", "value": "1"}]});
+        let answered = json!({"image": "y", "gpu": 1, "environment": [{"name": "B"}, {"name": "A", "value": "0", "from": "z"}]});
+        let unknown = shape.unknown(&answered).unwrap();
         assert_eq!(
-            body,
-            json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1})
+            unknown,
+            json!({"gpu": 1, "environment": [{"name": "B"}, {"from": "z", "name": "A"}]})
         );
+        assert_eq!(shape.unknown(&body), None);
+        for answered in [answered, unknown] {
+            let mut body = body.clone();
+            shape.keep_unknown(&mut body, &answered);
+            assert_eq!(
+                body,
+                json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1})
+            );
+        }
     }
 }

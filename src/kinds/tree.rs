@@ -35,6 +35,8 @@ pub enum Tree {
 pub enum Sealed {
     /// The text.
     Known(SecretString),
+    /// A number, written as text.
+    Number(SecretString),
     /// Text that is read when it is needed.
     Source(super::document::SecretSource),
     /// Text that the platform keeps to itself.
@@ -50,7 +52,9 @@ impl fmt::Debug for Sealed {
 impl PartialEq for Sealed {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Known(one), Self::Known(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Known(one), Self::Known(other)) | (Self::Number(one), Self::Number(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
             (Self::Source(one), Self::Source(other)) => one == other,
             (Self::Masked, Self::Masked) => true,
             _ => false,
@@ -110,6 +114,15 @@ impl Tree {
         Self::Secret(Sealed::Known(SecretString::from(text.into())))
     }
 
+    /// The fields, when this is a map.
+    #[must_use]
+    pub fn fields(&self) -> Option<&IndexMap<String, Self>> {
+        match self {
+            Self::Map(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
     /// The field of a map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
@@ -151,19 +164,25 @@ impl Tree {
         })
     }
 
-    /// Puts a value at a path, or takes what stands there away. Maps on the way are made;
-    /// items of lists are replaced, added or taken away, but no list is made.
+    /// Puts a value at a path, or takes what stands there away. Maps and lists on the way
+    /// are made; items of lists are replaced, added or taken away.
     pub fn put(&mut self, path: &FieldPath, value: Option<Self>) {
         let Some((last, parents)) = path.0.split_last() else { return };
         let mut tree = self;
-        for step in parents {
+        for (index, step) in parents.iter().enumerate() {
             if let (Step::Field(name), Self::Map(fields)) = (step, &mut *tree)
                 && !fields.contains_key(name)
             {
                 if value.is_none() {
                     return;
                 }
-                fields.insert(name.clone(), Self::Map(IndexMap::new()));
+                let below = match &path.0[index + 1] {
+                    Step::Field(_) => Self::Map(IndexMap::new()),
+                    // Below an item that is not there nothing can be put.
+                    _ if index + 2 < path.0.len() => return,
+                    _ => Self::List(Vec::new()),
+                };
+                fields.insert(name.clone(), below);
             }
             let Some(below) = tree.at_mut(&FieldPath(vec![step.clone()])) else { return };
             tree = below;
@@ -219,6 +238,8 @@ impl Tree {
     pub fn reveal(&self) -> Value {
         self.convert(&|sealed| match sealed {
             Sealed::Known(text) => Value::String(text.expose_secret().to_owned()),
+            // What was a number stays one, or the platform would be told a text.
+            Sealed::Number(text) => serde_json::from_str(text.expose_secret()).unwrap_or_default(),
             Sealed::Source(_) | Sealed::Masked => Value::Null,
         })
     }
@@ -234,7 +255,7 @@ impl Tree {
     #[must_use]
     pub fn recorded(&self, fingerprinter: &Fingerprinter) -> Value {
         self.convert(&|sealed| match sealed {
-            Sealed::Known(text) => {
+            Sealed::Known(text) | Sealed::Number(text) => {
                 serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) })
             }
             Sealed::Source(_) | Sealed::Masked => serde_json::json!({ "$secret": null }),
@@ -296,15 +317,75 @@ impl Tree {
         });
     }
 
+    /// Hides the texts that were secret when they were recorded, by where they stand and by
+    /// their fingerprints: a platform answers with the text of what only its set knows to
+    /// be a secret.
+    pub fn seal_recorded(&mut self, recorded: &Value, fingerprinter: &Fingerprinter) {
+        let mut secrets = Vec::new();
+        recorded_secrets(recorded, &FieldPath::default(), &mut secrets);
+        if secrets.is_empty() {
+            return;
+        }
+        self.rewrite_leaves(&mut |path, leaf| match leaf {
+            Self::Text(text)
+                if secrets.iter().any(|(recorded, fingerprint)| {
+                    recorded == path || *fingerprint == Some(&fingerprinter.of(text))
+                }) =>
+            {
+                Some(Self::secret(text.clone()))
+            }
+            _ => None,
+        });
+    }
+
+    /// Whether a secret stands anywhere in it.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::List(items) => items.iter().any(Self::has_secrets),
+            Self::Map(fields) => fields.values().any(Self::has_secrets),
+            _ => false,
+        }
+    }
+
     /// Hides every text below here.
     #[must_use]
     pub fn sealed(mut self) -> Self {
         self.rewrite_leaves(&mut |_, leaf| match leaf {
             Self::Text(text) => Some(Self::secret(text.clone())),
-            Self::Number(number) => Some(Self::secret(number.to_string())),
+            Self::Number(number) => {
+                let text = SecretString::from(number.to_string());
+                Some(Self::Secret(Sealed::Number(text)))
+            }
             _ => None,
         });
         self
+    }
+}
+
+/// The secrets of a recorded tree, with their fingerprints where the text was known.
+fn recorded_secrets<'a>(
+    value: &'a Value,
+    path: &FieldPath,
+    found: &mut Vec<(FieldPath, Option<&'a String>)>,
+) {
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                recorded_secrets(item, &path.join(Step::Index(index)), found);
+            }
+        }
+        Value::Object(fields) => match fields.get("$secret") {
+            Some(Value::String(fingerprint)) => found.push((path.clone(), Some(fingerprint))),
+            Some(_) => found.push((path.clone(), None)),
+            None => {
+                for (name, field) in fields {
+                    recorded_secrets(field, &path.field(name), found);
+                }
+            }
+        },
+        _ => {}
     }
 }
 

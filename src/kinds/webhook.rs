@@ -105,6 +105,10 @@ impl Kind for Webhook {
         false
     }
 
+    fn is_renamable(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
             request: Request::get(&["accounts", "projects", project, "webhooks"]),

@@ -1,6 +1,7 @@
 //! Texts become documents: split at `---`, parsed, told apart by `kind`, and checked
 //! against the schema of their kind. All problems are collected.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -24,6 +25,8 @@ pub struct Document {
     pub root: Node,
     /// Of a service template: the text that is rendered.
     pub template: Option<TemplateText>,
+    /// The bytes of the source that it takes.
+    pub bytes: Range<usize>,
 }
 
 /// The text of a service template, without the fields that the reconciler reads itself.
@@ -54,13 +57,66 @@ impl std::fmt::Debug for Document {
 impl Document {
     /// A problem at a field, or at the nearest thing above it.
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        self.source.problem(path.locate(&self.root).0, message)
+        self.problem_at_mark(path.locate(&self.root).0, message)
+    }
+
+    /// A problem at a place of the document; its line is shown unless a secret stands in it.
+    pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
+        let mut problem = self.source.problem(mark, message);
+        let schema = schema::inlined(self.kind);
+        let mut secrets = Vec::new();
+        secret_texts(&schema, &self.root, &mut secrets);
+        let template = self.template.as_ref().and_then(|template| yaml::parse(&template.text).ok());
+        for root in template.iter().flatten() {
+            secret_texts(&schema, root, &mut secrets);
+        }
+        secrets.iter().for_each(|secret| problem.hide_line_with(secret));
+        problem
     }
 
     /// The document's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.root.get("metadata")?.get("name")?.as_str()
+    }
+}
+
+/// The texts that stand where the schema says that a secret stands, also where something
+/// else should.
+fn secret_texts(schema: &Value, node: &Node, found: &mut Vec<String>) {
+    match &node.value {
+        _ if schema.get("x-secret") == Some(&Value::Bool(true)) => scalar_texts(node, found),
+        yaml::Value::Map(entries) => {
+            for (key, below) in entries {
+                let of_name = schema.get("properties").and_then(|fields| fields.get(&key.text));
+                if let Some(schema) = of_name.or_else(|| schema.get("additionalProperties")) {
+                    secret_texts(schema, below, found);
+                }
+            }
+        }
+        yaml::Value::List(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter().for_each(|item| secret_texts(schema, item, found));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// All texts and numbers, but not where a text is read from.
+fn scalar_texts(node: &Node, found: &mut Vec<String>) {
+    match &node.value {
+        yaml::Value::String(text) => found.push(text.clone()),
+        yaml::Value::Number(number) => found.push(number.to_string()),
+        yaml::Value::List(items) => items.iter().for_each(|item| scalar_texts(item, found)),
+        yaml::Value::Map(entries) => {
+            let is_source = matches!(entries.as_slice(), [(key, _)]
+                if matches!(key.text.as_str(), "env" | "file" | "command"));
+            if !is_source {
+                entries.iter().for_each(|(_, below)| scalar_texts(below, found));
+            }
+        }
+        yaml::Value::Null | yaml::Value::Bool(_) => {}
     }
 }
 
@@ -86,6 +142,12 @@ struct Part<'a> {
     lines: u64,
     /// Bytes before it.
     bytes: usize,
+}
+
+impl Part<'_> {
+    fn range(&self) -> Range<usize> {
+        self.bytes..self.bytes + self.text.len()
+    }
 }
 
 /// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
@@ -124,8 +186,10 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     if let Some((tag, mark)) = root.first_tag() {
         return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
     }
-    let kind = kind_of(source, &root).map_err(|problem| vec![problem])?;
-    let mut document = Document { source: Arc::clone(source), kind, root, template: None };
+    let kind = kind_of(&root)
+        .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
+    let mut document =
+        Document { source: Arc::clone(source), kind, root, template: None, bytes: part.range() };
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
         let mut value = document.root.to_json();
@@ -157,9 +221,26 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
             let mark = error
                 .mark
                 .map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
-            Err(vec![source.problem(mark, error.message)])
+            Err(vec![unread(source, part, mark, error.message)])
         }
     }
+}
+
+/// A problem of a part that could not be read, so that it is not known what in it is a
+/// secret. Its line is shown when the part names no field that is one.
+fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Problem {
+    let mut problem = source.problem(mark, message);
+    let is_key = |name: &str| {
+        part.text.match_indices(name).any(|(at, _)| {
+            let (before, rest) = (&part.text[..at], &part.text[at + name.len()..]);
+            let rest = rest.trim_start_matches(['"', '\'']).trim_start();
+            !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && rest.starts_with(':')
+        })
+    };
+    if schema::secret_fields().iter().any(|name| is_key(name)) {
+        problem.source_line = None;
+    }
+    problem
 }
 
 fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
@@ -176,29 +257,25 @@ fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
     }
 }
 
-fn kind_of(source: &Source, root: &Node) -> Result<&'static dyn Kind, Problem> {
+/// The kind of a document; what is wrong with it, where, and what to do about it.
+fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
+    let one_of = || format!("one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
-        return Err(
-            source.problem(root.mark, "a document is a map with `version`, `kind` and `metadata`")
-        );
+        let message = "a document is a map with `version`, `kind` and `metadata`";
+        return Err((root.mark, message.to_owned(), format!("`kind` is {}", one_of())));
     }
     let Some(kind) = root.get("kind") else {
-        return Err(source
-            .problem(root.mark, "the document has no `kind`")
-            .hint(format!("one of {}", names().join(", "))));
+        return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
     };
     let text = kind.as_str().unwrap_or_default();
-    match kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text) {
-        Some(found) => Ok(found),
-        None => {
-            let problem = source.problem(kind.mark, format!("unknown kind `{text}`"));
-            Err(match nearest(text, names().iter().map(String::as_str)) {
-                Some(name) => problem.hint(format!("did you mean `{name}`?")),
-                None => problem.hint(format!("one of {}", names().join(", "))),
-            })
-        }
-    }
+    kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text).ok_or_else(|| {
+        let hint = match nearest(text, names().iter().map(String::as_str)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => one_of(),
+        };
+        (kind.mark, format!("unknown kind `{text}`"), hint)
+    })
 }
 
 /// The known name that is nearest to what was written, if one is near.
@@ -426,7 +503,13 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
         mark: Mark { line: part.lines + 1, column: 1, ..Mark::default() },
     });
     let kind = KindName::ServiceTemplate.kind();
-    let document = Document { source: Arc::clone(source), kind, root, template: Some(template) };
+    let document = Document {
+        source: Arc::clone(source),
+        kind,
+        root,
+        template: Some(template),
+        bytes: part.range(),
+    };
     // Only these fields are checked now; the rest is checked once it is rendered.
     let problems: Vec<_> = check(&document)
         .into_iter()

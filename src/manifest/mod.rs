@@ -4,6 +4,7 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod document;
+pub mod edit;
 mod jinja;
 pub mod placement;
 pub mod secrets;

@@ -17,6 +17,7 @@ use crate::error::{Place, Problem};
 use crate::kinds::document::Lifecycle;
 use crate::kinds::path::FieldPath;
 use crate::kinds::service::{fields_of, placements};
+use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Key, KindName};
 
 /// A template of the set.
@@ -108,13 +109,12 @@ pub fn render_problem(document: &Document, error: &TemplateError) -> Problem {
     let text = document.template.as_ref();
     match (error.line, text) {
         (Some(line), Some(text)) if !error.in_rendered || is_line_for_line(&text.text) => document
-            .source
-            .problem(text.mark(line, error.column.unwrap_or(1)), error.message.clone()),
-        (Some(line), Some(text)) => document.source.problem(
+            .problem_at_mark(text.mark(line, error.column.unwrap_or(1)), error.message.clone()),
+        (Some(line), Some(text)) => document.problem_at_mark(
             text.mark(1, 1),
             format!("line {line} of the rendered template: {}", error.message),
         ),
-        (None, Some(text)) => document.source.problem(text.mark(1, 1), error.message.clone()),
+        (None, Some(text)) => document.problem_at_mark(text.mark(1, 1), error.message.clone()),
         (_, None) => Problem::new(error.message.clone()),
     }
 }
@@ -161,7 +161,19 @@ pub(super) fn place(
         .filter_map(|variable| values.get(&variable.name).map(String::as_str))
         .collect();
     let mut fields = fields_of(&service);
+    // The annotations spell the template and its values in their own way, so they are
+    // hidden as a whole where there is a secret in them.
+    let has_literals = fields.has_secrets();
     fields.seal_texts_with(&needles);
+    for (annotation, is_secret) in [
+        (template::SOURCE_ANNOTATION, has_literals),
+        (template::VALUES_ANNOTATION, !needles.is_empty()),
+    ] {
+        let path = FieldPath::of(&["metadata", "annotations", annotation]);
+        if let Some(leaf) = fields.at_mut(&path).filter(|_| is_secret) {
+            *leaf = std::mem::replace(leaf, Tree::Null).sealed();
+        }
+    }
     let mut found = Vec::new();
     for room in rooms {
         let installation = Installation {
@@ -258,11 +270,14 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                 let allowed = variable.allowed.as_deref().unwrap_or_default();
                 let is_left_out = variable.optional && value.is_empty();
                 if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
-                    let shown = if variable.obscure { "what is given" } else { value };
+                    let shown = match variable.obscure {
+                        true => "what is given".to_owned(),
+                        false => format!("`{value}`"),
+                    };
                     problems.push(
                         at(
                             &root.field(&variable.name),
-                            format!("`{}` cannot be `{shown}`", variable.name),
+                            format!("`{}` cannot be {shown}", variable.name),
                         )
                         .hint(format!("one of {}", allowed.join(", "))),
                     );
@@ -280,6 +295,10 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
             None if variables.is_empty() => problem,
             None => problem.hint(format!("known are {}", known.collect::<Vec<_>>().join(", "))),
         });
+    }
+    let obscure = variables.iter().filter(|variable| variable.obscure);
+    for value in obscure.filter_map(|variable| values.get(&variable.name)) {
+        problems.iter_mut().for_each(|problem| problem.hide_line_with(value));
     }
     problems
 }

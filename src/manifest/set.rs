@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{self, Document};
 use super::placement::{self, Placement, Template, Templates};
-use super::source;
+use super::source::{self, Source};
 use super::values::FileValues;
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
@@ -102,10 +102,23 @@ pub struct Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let (sources, mut problems) = source::read(&input.paths, &input.values);
+    let (sources, problems) = source::read(&input.paths, &input.values);
+    from_sources(&sources, problems, input)
+}
+
+/// Reads a set whose texts are known, with what was wrong with them so far.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn from_sources(
+    sources: &[Arc<Source>],
+    mut problems: Vec<Problem>,
+    input: &Input,
+) -> Result<Set, Vec<Problem>> {
     let mut documents = Vec::new();
     let mut digest = Sha256::new();
-    for source in &sources {
+    for source in sources {
         digest.update(source.text.len().to_be_bytes());
         digest.update(source.text.as_bytes());
         let (read, found) = document::read(source);

@@ -9,6 +9,9 @@ use super::values::FileValues;
 use super::yaml::{MAX_BYTES, Mark};
 use crate::error::{Place, Problem};
 
+/// What follows a template's name where its lines are those of the text it was rendered to.
+pub const RENDERED: &str = " (rendered)";
+
 /// A text that holds documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -21,6 +24,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether its text was rendered from a template, so that what a file holds is another.
+    #[must_use]
+    pub fn is_rendered(&self) -> bool {
+        self.name.ends_with(RENDERED)
+    }
+
     /// The place of a mark.
     #[must_use]
     pub fn place(&self, mark: Mark) -> Place {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::source::Source;
+use super::source::{RENDERED, Source};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
 
@@ -131,7 +131,7 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
                 _ => problem,
             }
         })?;
-    Ok(Source { name: format!("{} (rendered)", source.name), text: rendered, ..source })
+    Ok(Source { name: source.name.clone() + RENDERED, text: rendered, ..source })
 }
 
 fn env(name: &str, default: Option<String>) -> Result<String, minijinja::Error> {

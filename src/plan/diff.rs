@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::FieldChange;
+use super::{Cause, FieldChange};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Identity, Shape};
 use crate::kinds::tree::{Fingerprinter, Sealed, Tree, same_number};
@@ -46,12 +46,24 @@ fn is_masked(sealed: &Sealed) -> bool {
     use secrecy::ExposeSecret;
     match sealed {
         Sealed::Masked | Sealed::Source(_) => true,
+        Sealed::Number(_) => false,
         Sealed::Known(text) => {
             let text = text.expose_secret();
             text.is_empty()
                 || text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count()
                     >= text.chars().count().div_ceil(2)
         }
+    }
+}
+
+/// Whether something in a tree is a secret that the platform keeps to itself.
+#[must_use]
+pub fn has_masked(tree: Option<&Tree>) -> bool {
+    match tree {
+        Some(Tree::Secret(sealed)) => is_masked(sealed),
+        Some(Tree::List(items)) => items.iter().any(|item| has_masked(Some(item))),
+        Some(Tree::Map(fields)) => fields.values().any(|value| has_masked(Some(value))),
+        _ => false,
     }
 }
 
@@ -105,7 +117,26 @@ impl Walk<'_> {
             old: old.cloned().or_else(default),
             new: new.cloned().or_else(default),
             place: None,
+            cause: self.cause(path, old, new),
         });
+    }
+
+    /// Who made the difference, as far as what was last applied tells.
+    fn cause(&self, path: &FieldPath, old: Option<&Tree>, new: Option<&Tree>) -> Option<Cause> {
+        let applied = recorded_at(self.memory.applied?, path);
+        let differs = |tree: Option<&Tree>| match (applied, tree) {
+            (None, None) => false,
+            (Some(applied), Some(tree)) => *applied != tree.recorded(self.memory.fingerprinter),
+            _ => true,
+        };
+        // Whether a secret that the platform keeps to itself drifted cannot be known.
+        let is_hidden = matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
+        match (differs(new), !is_hidden && differs(old)) {
+            (true, true) => Some(Cause::Both),
+            (false, true) => Some(Cause::Drift),
+            (true, false) => Some(Cause::Manifest),
+            (false, false) => None,
+        }
     }
 
     fn compare_secret(
@@ -133,8 +164,10 @@ impl Walk<'_> {
             _ => false,
         };
         if !same {
+            let cause = self.cause(path, old, Some(new));
             let old = old.map(|_| Tree::Secret(sealed.cloned().unwrap_or(Sealed::Masked)));
             self.changes.push(FieldChange {
+                cause,
                 path: path.clone(),
                 old,
                 new: Some(new.clone().sealed()),
@@ -151,11 +184,10 @@ impl Walk<'_> {
         new: Option<&Tree>,
     ) {
         let empty = indexmap::IndexMap::new();
-        let fields = |tree: Option<&Tree>| match tree {
-            Some(Tree::Map(fields)) => fields.clone(),
-            _ => empty.clone(),
-        };
-        let (old_fields, new_fields) = (fields(old), fields(new));
+        let (old_fields, new_fields) = (
+            old.and_then(Tree::fields).unwrap_or(&empty),
+            new.and_then(Tree::fields).unwrap_or(&empty),
+        );
         // An empty map that comes or goes has no field to show it by.
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Action, Counts, Operation, Plan};
+use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
-use crate::kinds::tree::Tree;
+use crate::kinds::tree::{Fingerprinter, Tree};
 
 /// A plan.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "MeshAgent plan")]
 pub struct PlanDocument {
     /// The version of this document's form.
@@ -34,10 +34,47 @@ pub struct PlanDocument {
     pub operations: Vec<OperationDocument>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
+    /// Whether a scope left some of the set out.
+    pub partial: bool,
+    /// What the plan was made from, in a plan that was saved to be applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
+}
+
+/// What a saved plan was made from. The manifests are read again when it is applied, so it
+/// holds no field that the plan does not show, and no secret.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Inputs {
+    /// The files and folders, as they were given.
+    pub files: Vec<String>,
+    /// The files with values for templates.
+    pub values_files: Vec<String>,
+    /// The names of single values; their texts are given again.
+    pub values: Vec<String>,
+    /// The project that `--project-id` named.
+    pub project: Option<String>,
+    /// Whether what left the manifests stays.
+    pub no_prune: bool,
+    /// What is taken over; an empty text means all.
+    pub adopt: Vec<String>,
+    /// Whether drifted fields stay as they are.
+    pub ignore_drift: bool,
+    /// The scope's targets.
+    pub targets: Vec<String>,
+    /// What the scope excludes.
+    pub excludes: Vec<String>,
+    /// The annotations that the scope asks for.
+    pub selectors: Vec<(String, String)>,
+    /// How many deletes were consented to.
+    pub allow_deletes: Option<usize>,
+    /// Whether manifests that declare nothing were consented to.
+    pub allow_empty: bool,
+    /// The keys of the fingerprints in projects where the set has no inventory yet.
+    pub fingerprint_keys: BTreeMap<String, String>,
 }
 
 /// One operation on one object.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OperationDocument {
     /// The object, as it is shown.
     pub address: String,
@@ -62,22 +99,42 @@ pub struct OperationDocument {
 }
 
 /// One field that changes.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeDocument {
     /// The field, such as `container.environment[name=TOKEN].value`.
     pub path: String,
     /// What it is now; absent when it is not there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
     /// What it will be; absent when it goes away.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
     /// Where the manifest says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Who made the difference; absent where nothing was applied before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The rule of `lifecycle.ignore` that would leave the field as it is, where the plan
+    /// was asked for rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<String>,
 }
 
 impl PlanDocument {
+    /// The document of a plan with the rule that would leave each change as it is.
+    #[must_use]
+    pub fn suggesting(plan: &Plan) -> Self {
+        let mut document = Self::of(plan);
+        for (operation, shown) in plan.operations.iter().zip(&mut document.operations) {
+            for (change, shown) in operation.changes.iter().zip(&mut shown.changes) {
+                let rule = super::suggestion::rule(plan, operation, change);
+                shown.ignore = rule.map(|rule| rule.to_string());
+            }
+        }
+        document
+    }
+
     /// The document of a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
@@ -99,11 +156,16 @@ impl PlanDocument {
                 .map(|operation| document_of(plan, operation))
                 .collect(),
             notes: plan.notes.clone(),
+            partial: plan.partial,
+            inputs: None,
         }
     }
 }
 
 fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
+    let no_key = Fingerprinter::new("");
+    let fingerprinter = plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key);
+    let recorded = |tree: &Tree| tree.recorded(fingerprinter);
     OperationDocument {
         address: plan.address(&operation.key),
         key: operation.key.clone(),
@@ -115,14 +177,98 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
             .iter()
             .map(|change| ChangeDocument {
                 path: change.path.to_string(),
-                old: change.old.as_ref().map(Tree::redacted),
-                new: change.new.as_ref().map(Tree::redacted),
+                old: change.old.as_ref().map(recorded),
+                new: change.new.as_ref().map(recorded),
                 place: change.place.clone(),
+                cause: change.cause,
+                ignore: None,
             })
             .collect(),
         waits_for: operation.waits_for.clone(),
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: operation.fingerprint.clone(),
+    }
+}
+
+impl PlanDocument {
+    /// In what a plan that was made now differs from this one, one sentence an object.
+    #[must_use]
+    pub fn staleness(&self, now: &Self) -> Vec<String> {
+        let found = |document: &'_ Self, operation: &OperationDocument| {
+            let same = |candidate: &&OperationDocument| {
+                candidate.key == operation.key
+                    && candidate.replaces == operation.replaces
+                    && candidate.action == operation.action
+            };
+            document.operations.iter().find(same).cloned()
+        };
+        let other = |document: &'_ Self, key: &Key| {
+            document.operations.iter().find(|candidate| candidate.key == *key).cloned()
+        };
+        let mut stale = Vec::new();
+        for planned in &self.operations {
+            match found(now, planned) {
+                Some(same) => stale.extend(planned.difference(&same)),
+                None => stale.push(match other(now, &planned.key) {
+                    Some(needed) => format!(
+                        "{}: the plan says {:?}, and now {:?} is needed{}",
+                        planned.address,
+                        planned.action,
+                        needed.action,
+                        fields(&needed.changes)
+                    ),
+                    None => format!(
+                        "{}: the plan says {:?}, and now nothing is needed",
+                        planned.address, planned.action
+                    ),
+                }),
+            }
+        }
+        for needed in &now.operations {
+            if other(self, &needed.key).is_none() {
+                stale.push(format!(
+                    "{}: the plan does not touch it, and now {:?} is needed{}",
+                    needed.address,
+                    needed.action,
+                    fields(&needed.changes)
+                ));
+            }
+        }
+        stale
+    }
+}
+
+fn fields(changes: &[ChangeDocument]) -> String {
+    let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    if paths.is_empty() { String::new() } else { format!(" (in {})", paths.join(", ")) }
+}
+
+impl OperationDocument {
+    /// In what the same operation of a later plan differs.
+    fn difference(&self, now: &Self) -> Option<String> {
+        let differs = |change: &&ChangeDocument| {
+            let same = |other: &ChangeDocument| {
+                other.path == change.path && other.old == change.old && other.new == change.new
+            };
+            !self.changes.iter().any(same) || !now.changes.iter().any(same)
+        };
+        let mut paths: Vec<&str> = self
+            .changes
+            .iter()
+            .chain(&now.changes)
+            .filter(differs)
+            .map(|change| change.path.as_str())
+            .collect();
+        paths.dedup();
+        if paths.is_empty() && self.fingerprint == now.fingerprint {
+            return None;
+        }
+        let paths = if paths.is_empty() {
+            "fields that the plan leaves alone".to_owned()
+        } else {
+            paths.join(", ")
+        };
+        Some(format!("{}: it changed since the plan was made, in {paths}", self.address))
     }
 }

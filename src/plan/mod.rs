@@ -4,6 +4,7 @@
 //! Must not live here: input, output, anything async, anything that knows a kind by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
 
+pub mod acceptance;
 pub mod diff;
 pub mod document;
 pub mod graph;
@@ -22,11 +24,14 @@ pub mod markdown;
 pub mod order;
 pub mod planner;
 pub mod references;
+pub mod renames;
+pub mod scope;
+pub mod suggestion;
 pub mod text;
 pub mod unified;
 
 /// One object as the platform answered with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Observed {
     /// The platform's id, for kinds that are addressed by one.
     pub id: Option<String>,
@@ -34,8 +39,22 @@ pub struct Observed {
     pub owner: Option<String>,
     /// Its fields; references by id are turned back into names.
     pub fields: Tree,
-    /// What the platform answered with, to send back what this program does not know.
+    /// What is to be sent back of the platform's answer, because this program does not know
+    /// it; see [`crate::kinds::Kind::kept`].
     pub answered: Value,
+    /// Its revision, where the platform tells it in a list.
+    pub revision: Option<String>,
+}
+
+impl fmt::Debug for Observed {
+    /// Without the answer, in which secrets stand as they are.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Observed")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a set knows of one object that it owns.
@@ -77,6 +96,34 @@ pub struct State {
     pub objects: BTreeMap<Key, Observed>,
     /// What the set owns, by project.
     pub inventories: BTreeMap<String, Inventory>,
+    /// The lists that could not be read whole, with the reason.
+    pub incomplete: Vec<Incomplete>,
+}
+
+/// A list that could not be read whole: what is not in it may exist all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incomplete {
+    /// The kind of its objects.
+    pub kind: KindName,
+    /// The project.
+    pub project: String,
+    /// The room, for the services of one room.
+    pub room: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+impl State {
+    /// Why it is not known whether an object exists that was not met; `None` when it is.
+    #[must_use]
+    pub fn doubt(&self, key: &Key) -> Option<&str> {
+        self.incomplete
+            .iter()
+            .find(|list| {
+                list.kind == key.kind && list.project == key.project && list.room == key.room
+            })
+            .map(|list| list.reason.as_str())
+    }
 }
 
 /// What becomes of an object.
@@ -89,6 +136,8 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
+    /// It gets another name, and may be changed with it.
+    Rename,
     /// It exists, and the set takes it over.
     Adopt,
     /// It is deleted.
@@ -108,6 +157,20 @@ pub struct FieldChange {
     pub new: Option<Tree>,
     /// Where the manifest says so.
     pub place: Option<Place>,
+    /// Who made the difference; `None` where nothing was applied before.
+    pub cause: Option<Cause>,
+}
+
+/// Who made a difference between a manifest and the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The manifest changed since it was last applied.
+    Manifest,
+    /// The platform changed since then, and no manifest asked for it.
+    Drift,
+    /// Both changed.
+    Both,
 }
 
 /// One operation on one object.
@@ -146,6 +209,10 @@ pub struct Work {
     pub entry: Option<Entry>,
     /// What the inventory says of the object before the plan.
     pub before: Option<Entry>,
+    /// The object's key before it was renamed.
+    pub renamed_from: Option<Key>,
+    /// Whether a rename changes the object's revision before this operation is its turn.
+    pub follows_rename: bool,
     /// The references whose names become ids before the fields are sent.
     pub secrets: Vec<(FieldPath, String)>,
 }
@@ -171,15 +238,21 @@ pub struct Plan {
     pub kept: BTreeMap<Key, Entry>,
     /// The ids of the secrets that are on the platform, to be referred to.
     pub secret_ids: BTreeMap<Key, String>,
+    /// Whether a scope left some of the set out.
+    pub partial: bool,
+    /// What makes the fingerprints of secrets, by project.
+    pub fingerprinters: BTreeMap<String, Fingerprinter>,
 }
 
 /// How many operations a plan has of each sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Objects that are created.
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
+    /// Objects that get another name.
+    pub rename: usize,
     /// Objects that are deleted and created again.
     pub replace: usize,
     /// Objects that the set takes over.
@@ -209,12 +282,41 @@ impl Plan {
                 (Action::Delete, true) => {}
                 (Action::Create, false) => counts.create += 1,
                 (Action::Update, _) => counts.update += 1,
+                (Action::Rename, _) => counts.rename += 1,
                 (Action::Adopt, _) => counts.adopt += 1,
                 (Action::Delete, false) => counts.delete += 1,
                 (Action::Release, _) => counts.release += 1,
             }
         }
         counts
+    }
+
+    /// Just what changed on the platform behind the set's back: fields that drifted, and
+    /// objects that were deleted. It is for reading, not for applying.
+    #[must_use]
+    pub fn drift(&self) -> Self {
+        let drifted =
+            |change: &FieldChange| matches!(change.cause, Some(Cause::Drift | Cause::Both));
+        let mut position = vec![None; self.operations.len()];
+        let mut operations: Vec<Operation> = Vec::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            let was_deleted = operation.action == Action::Create
+                && !operation.replaces
+                && operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+            let mut operation = operation.clone();
+            if !was_deleted {
+                operation.changes.retain(drifted);
+                if operation.changes.is_empty() {
+                    continue;
+                }
+            }
+            operation.waits_for =
+                operation.waits_for.iter().filter_map(|before| position[*before]).collect();
+            position[index] = Some(operations.len());
+            operations.push(operation);
+        }
+        let left_out = self.operations.len() - operations.len();
+        Self { operations, unchanged: self.unchanged + left_out, ..self.clone() }
     }
 
     /// The kinds that the plan touches.
@@ -241,6 +343,7 @@ impl Counts {
         let parts: Vec<String> = [
             (self.create, "to create"),
             (self.update, "to update"),
+            (self.rename, "to rename"),
             (self.replace, "to replace"),
             (self.adopt, "to adopt"),
             (self.delete, "to delete"),

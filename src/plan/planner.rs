@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
 use super::references::{Known, Resolved};
-use super::{Action, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
+use super::renames;
+use super::scope::Scope;
+use super::suggestion;
+use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::{Fingerprinter, Tree};
@@ -23,6 +26,25 @@ pub struct Policy {
     pub destroy: bool,
     /// Which objects that exist and are not owned may be taken over.
     pub adopt: Adopt,
+    /// Whether fields that changed behind the set's back are left as they are.
+    pub ignore_drift: bool,
+    /// Which part of the set is meant.
+    pub scope: Scope,
+}
+
+impl Policy {
+    /// The policy of a set to which nothing was added.
+    #[must_use]
+    pub fn standard(set: &str) -> Self {
+        Self {
+            set: set.to_owned(),
+            prune: true,
+            destroy: false,
+            adopt: Adopt::None,
+            ignore_drift: false,
+            scope: Scope::default(),
+        }
+    }
 }
 
 /// Which objects that exist and are not owned may be taken over.
@@ -67,23 +89,38 @@ pub fn plan(
     state: &State,
     policy: &Policy,
 ) -> Result<Plan, Refusal> {
+    let renames = renames::in_place(desired, state);
+    let moved;
+    let state = if renames.is_empty() {
+        state
+    } else {
+        moved = renames::follow_rooms(state, &renames);
+        &moved
+    };
     let mut planner = Planner {
         desired,
         state,
         policy,
         known: Known::new(desired, state),
+        renames,
+        selected: None,
         operations: Vec::new(),
         by_key: BTreeMap::new(),
         guards: Vec::new(),
         faults: Vec::new(),
         plan: Plan { set: policy.set.clone(), projects: state.projects.clone(), ..Plan::default() },
     };
+    planner.select();
     for desired in desired.values() {
-        planner.decide(desired);
+        if planner.is_selected(&desired.key) {
+            planner.decide(desired);
+        } else {
+            planner.keep(&desired.key);
+        }
     }
     planner.decide_leavers();
     planner.check_references();
-    planner.check_deleted_rooms();
+    planner.check_deleted();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -91,6 +128,11 @@ pub fn plan(
         return Err(Refusal::Guard(planner.guards));
     }
     let edges = planner.edges();
+    let is_rename: Vec<bool> =
+        planner.operations.iter().map(|operation| operation.action == Action::Rename).collect();
+    for (before, after) in &edges {
+        planner.operations[*after].work.follows_rename |= is_rename[*before];
+    }
     for operation in &mut planner.operations {
         operation.work.before = state
             .inventories
@@ -99,6 +141,11 @@ pub fn plan(
             .cloned();
     }
     let mut plan = planner.plan;
+    plan.fingerprinters = state
+        .inventories
+        .iter()
+        .map(|(project, inventory)| (project.clone(), inventory.fingerprinter.clone()))
+        .collect();
     plan.secret_ids = state
         .objects
         .iter()
@@ -114,6 +161,10 @@ struct Planner<'a> {
     state: &'a State,
     policy: &'a Policy,
     known: Known<'a>,
+    /// The objects that get another name, with their former keys.
+    renames: BTreeMap<Key, Key>,
+    /// The objects that are in scope; all of them without a scope.
+    selected: Option<BTreeSet<Key>>,
     operations: Vec<Operation>,
     /// The operations of each object; of a replacement both, the delete first.
     by_key: BTreeMap<Key, Vec<usize>>,
@@ -161,6 +212,36 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Finds out what is in scope.
+    fn select(&mut self) {
+        let scope = &self.policy.scope;
+        if scope.is_everything() {
+            return;
+        }
+        let selected = scope.select(self.desired, &self.known, &mut self.plan.notes);
+        let owned = self.state.inventories.values().flat_map(|inventory| inventory.entries.keys());
+        let keys: Vec<&Key> = self.desired.keys().chain(owned).collect();
+        for pattern in scope.unmatched(&keys) {
+            self.faults.push(
+                Problem::new(format!("nothing in the set matches `{pattern}`"))
+                    .hint("patterns are Kind/name or Kind/name@room, with * and ?"),
+            );
+        }
+        self.plan.partial = true;
+        self.selected = Some(selected);
+    }
+
+    fn is_selected(&self, key: &Key) -> bool {
+        self.selected.as_ref().is_none_or(|selected| selected.contains(key))
+    }
+
+    /// What is out of scope stays in the inventory as it is.
+    fn keep(&mut self, key: &Key) {
+        if let Some(entry) = self.entry(key) {
+            self.plan.kept.insert(key.clone(), entry.clone());
+        }
+    }
+
     fn push(&mut self, operation: Operation) {
         self.by_key.entry(operation.key.clone()).or_default().push(self.operations.len());
         self.operations.push(operation);
@@ -168,16 +249,14 @@ impl<'a> Planner<'a> {
 
     fn decide(&mut self, desired: &Desired) {
         let key = &desired.key;
-        let Some(observed) = self.state.objects.get(key) else {
-            let reason = match self.entry(key) {
-                Some(Entry { applied: Some(_), .. }) => "it was deleted behind the set's back",
-                _ => "it is not on the platform",
-            };
-            let operation = self.create(desired, reason.to_owned());
-            self.push(operation);
+        let former = self.renames.get(key).cloned();
+        // The key under which the platform and the inventory know it.
+        let known_as = former.clone().unwrap_or_else(|| key.clone());
+        let Some(observed) = self.state.objects.get(&known_as) else {
+            self.decide_absent(desired);
             return;
         };
-        let adopts = match self.ownership(key, observed) {
+        let adopts = match self.ownership(&known_as, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
                 self.guard(
@@ -187,7 +266,11 @@ impl<'a> Planner<'a> {
                 );
                 return;
             }
-            Ownership::Nobodys if self.policy.adopt.covers(key) => true,
+            Ownership::Nobodys
+                if self.policy.adopt.covers(key) || self.policy.adopt.covers(&known_as) =>
+            {
+                true
+            }
             Ownership::Nobodys => {
                 let hint = format!("take it over with --adopt {key}, or give it another name");
                 self.guard(
@@ -198,9 +281,20 @@ impl<'a> Planner<'a> {
                 return;
             }
         };
-        let fields = self.by_name(key, with_ignored(desired, observed));
+        let mut fields = self.by_name(key, with_ignored(desired, observed));
         let mut changes = self.changes(desired, observed, &fields);
+        suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
+        if self.policy.ignore_drift {
+            changes.retain(|change| {
+                let drifted = change.cause == Some(Cause::Drift);
+                if drifted {
+                    fields.put(&change.path, observed.fields.at(&change.path).cloned());
+                }
+                !drifted
+            });
+        }
         let shape_changes = changes.len();
+        changes.extend(former.as_ref().map(|former| name_change(key, former)));
         changes.extend(self.owner_change(key, observed));
         let frozen: Vec<&str> = key
             .kind
@@ -214,12 +308,24 @@ impl<'a> Planner<'a> {
                     .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
             })
             .collect();
-        let entry = self.entry_for(desired, observed.id.clone(), &fields);
+        let intended = self.by_name(key, desired.fields.clone());
+        let entry = self.entry_for(desired, observed.id.clone(), &intended);
+        if !adopts && changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
         let operation = Operation {
             key: key.clone(),
-            action: if adopts { Action::Adopt } else { Action::Update },
+            action: match (former.is_some(), adopts) {
+                (true, _) => Action::Rename,
+                (false, true) => Action::Adopt,
+                (false, false) => Action::Update,
+            },
             replaces: false,
-            reason: if adopts {
+            reason: if let Some(former) = &former {
+                format!("it was {former}")
+            } else if adopts {
                 "it exists and is taken over".to_owned()
             } else if shape_changes == 0 {
                 "it does not name its set".to_owned()
@@ -235,17 +341,15 @@ impl<'a> Planner<'a> {
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
-                before: None,
+                entry: Some(entry),
+                renamed_from: former,
+                ..Work::default()
             },
         };
-        if !frozen.is_empty() {
-            self.replace(desired, operation, &frozen);
-        } else if adopts || !operation.changes.is_empty() {
+        if frozen.is_empty() {
             self.push(operation);
         } else {
-            self.plan.unchanged += 1;
-            self.plan.kept.insert(key.clone(), entry);
+            self.replace(desired, operation, &frozen);
         }
     }
 
@@ -273,9 +377,40 @@ impl<'a> Planner<'a> {
                 entry: Some(self.entry_for(desired, None, &fields)),
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
-                before: None,
+                ..Work::default()
             },
         }
+    }
+
+    /// What becomes of an object that was not met on the platform.
+    fn decide_absent(&mut self, desired: &Desired) {
+        let key = &desired.key;
+        if let Some(doubt) = self.state.doubt(key) {
+            let message = format!("it is not known whether {key} exists: {doubt}");
+            self.guard(desired, message, "run the same command again");
+            return;
+        }
+        let former = renames::former_key(desired);
+        let former_exists =
+            former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
+        let reason = match (former, self.entry(key)) {
+            (Some(former), _) if former_exists => {
+                format!("{former} cannot be renamed in place, so {key} is created in its stead")
+            }
+            (Some(former), None) => {
+                let path = FieldPath::of(&["lifecycle", "moved_from"]);
+                let message = format!("neither {key} nor {former} is on the platform");
+                let problem = desired.origin.document.problem_at(&path, message);
+                self.faults.push(problem.hint("take `moved_from` away, or mend the name in it"));
+                return;
+            }
+            (_, Some(Entry { applied: Some(_), .. })) => {
+                "it was deleted behind the set's back".to_owned()
+            }
+            _ => "it is not on the platform".to_owned(),
+        };
+        let operation = self.create(desired, reason);
+        self.push(operation);
     }
 
     /// A delete, then a create, because a field cannot be changed in place.
@@ -338,7 +473,9 @@ impl<'a> Planner<'a> {
         let fingerprinter = self.fingerprinter(&desired.key);
         let memory = Memory {
             fingerprinter: &fingerprinter,
-            applied: self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()),
+            applied: self
+                .entry(self.renames.get(&desired.key).unwrap_or(&desired.key))
+                .and_then(|entry| entry.applied.as_ref()),
         };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
@@ -361,6 +498,7 @@ impl<'a> Planner<'a> {
             old: observed.owner.clone().map(Tree::Text),
             new: Some(Tree::text(self.policy.set.clone())),
             place: None,
+            cause: None,
         })
     }
 
@@ -424,8 +562,25 @@ impl<'a> Planner<'a> {
     }
 
     fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
+        let is_renamed = self.renames.values().any(|former| former == key);
+        if is_renamed {
+            return;
+        }
+        let observed = self.state.objects.get(key);
+        let scope = &self.policy.scope;
+        if !scope.is_everything()
+            && !scope.wants_leaver(key, observed.map(|observed| &observed.fields))
+        {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        if let Some(doubt) = self.state.doubt(key) {
+            self.plan.notes.push(format!("{key} is not deleted by this run: {doubt}"));
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
         // Gone from both sides: the inventory simply forgets it.
-        let Some(observed) = self.state.objects.get(key) else { return };
+        let Some(observed) = observed else { return };
         if !self.policy.prune && !self.policy.destroy {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
@@ -475,7 +630,14 @@ impl<'a> Planner<'a> {
             place: None,
             derived_from: None,
             fingerprint: Some(fingerprint),
-            work: Work { observed: Some(observed.clone()), ..Work::default() },
+            work: Work {
+                secrets: match action {
+                    Action::Release => self.secrets(key, &observed.fields),
+                    _ => Vec::new(),
+                },
+                observed: Some(observed.clone()),
+                ..Work::default()
+            },
         });
     }
 
@@ -488,6 +650,7 @@ impl<'a> Planner<'a> {
             old: observed.owner.clone().map(Tree::Text),
             new: None,
             place: None,
+            cause: None,
         });
         change.into_iter().collect()
     }
@@ -525,25 +688,32 @@ impl<'a> Planner<'a> {
         self.faults.extend(faults);
     }
 
-    /// A room takes its services with it, so none of them may be somebody else's.
-    fn check_deleted_rooms(&mut self) {
+    /// A room takes with it what is in it, so nothing may refer to what is deleted that
+    /// stays as it is: what is somebody else's, and what is released.
+    fn check_deleted(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
-        for room in deleted.iter().filter(|key| key.kind == KindName::Room) {
-            for (key, observed) in &self.state.objects {
-                let is_inside =
-                    key.project == room.project && key.room.as_ref() == Some(&room.name);
-                if is_inside
-                    && !deleted.contains(key)
-                    && !matches!(self.ownership(key, observed), Ownership::Ours)
-                {
-                    guards.push(
-                        Problem::new(format!(
-                            "{room} would be deleted, and {key} in it is not owned by the set"
-                        ))
-                        .hint("delete or move that service first"),
-                    );
+        for (key, observed) in &self.state.objects {
+            // What is declared may be turned to something else; that is checked with the
+            // references of documents.
+            if deleted.contains(key) || self.desired.contains_key(key) {
+                continue;
+            }
+            for (_, resolved) in self.known.references(key, &observed.fields) {
+                let Resolved::Object(to) = resolved else { continue };
+                if !deleted.contains(&to) {
+                    continue;
                 }
+                let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
+                let why = match key.room.is_some() && to.kind == KindName::Room {
+                    _ if is_ours => format!("{key} refers to it and stays"),
+                    true => format!("{key} in it is not owned by the set"),
+                    false => format!("{key}, which is not owned by the set, refers to it"),
+                };
+                guards.push(
+                    Problem::new(format!("{to} would be deleted, and {why}"))
+                        .hint(format!("delete or move {key} first")),
+                );
             }
         }
         self.guards.extend(guards);
@@ -563,7 +733,10 @@ impl<'a> Planner<'a> {
             if let Some(fields) = &operation.work.fields {
                 for to in self.targets(&operation.key, fields) {
                     for before in self.by_key.get(&to).into_iter().flatten() {
-                        if self.operations[*before].action != Action::Release {
+                        let before_it = &self.operations[*before];
+                        // Of several that publish a port, one may go.
+                        let goes = before_it.action == Action::Delete && !before_it.replaces;
+                        if before_it.action != Action::Release && !goes {
                             edges.push((*before, index));
                         }
                     }
@@ -603,13 +776,32 @@ impl<'a> Planner<'a> {
 /// `lifecycle.ignore` says to leave a field as it is.
 fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
     let mut fields = desired.fields.clone();
-    for path in desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok()) {
-        fields.put(&path, observed.fields.at(&path).cloned());
+    if desired.lifecycle.ignore.is_empty() {
+        return fields;
     }
-    fields
+    for rule in ignored(desired) {
+        suggestion::leave(&mut fields, &observed.fields, &rule);
+    }
+    // A map that lost its last field this way is as absent as one that never had any.
+    desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([]))
+}
+
+fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
+    desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
+}
+
+fn name_change(key: &Key, former: &Key) -> FieldChange {
+    FieldChange {
+        path: FieldPath::of(&["metadata", "name"]),
+        old: Some(Tree::text(former.name.clone())),
+        new: Some(Tree::text(key.name.clone())),
+        place: None,
+        cause: None,
+    }
 }
 
 /// What tells two states of one object apart.
-fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
+#[must_use]
+pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
     fingerprinter.of(&observed.fields.recorded(fingerprinter).to_string())
 }

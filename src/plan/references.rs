@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observed, State};
+use super::State;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo, service};
@@ -23,13 +23,41 @@ pub enum Resolved {
 pub struct Known<'a> {
     desired: &'a BTreeMap<Key, Desired>,
     state: &'a State,
+    /// The services of the set by the ports that they publish.
+    publishers: BTreeMap<String, Vec<&'a Key>>,
+    /// The secrets of the platform by their projects and ids.
+    secrets: BTreeMap<(&'a str, &'a str), &'a Key>,
 }
 
 impl<'a> Known<'a> {
     /// Looks names up in the set first, then on the platform.
     #[must_use]
     pub fn new(desired: &'a BTreeMap<Key, Desired>, state: &'a State) -> Self {
-        Self { desired, state }
+        let mut publishers: BTreeMap<String, Vec<&Key>> = BTreeMap::new();
+        let wanted = desired.iter().map(|(key, desired)| (key, &desired.fields));
+        // What is there and not in the set counts too: a route must go before it goes.
+        let others = state
+            .objects
+            .iter()
+            .filter(|(key, _)| !desired.contains_key(*key))
+            .map(|(key, observed)| (key, &observed.fields));
+        for (key, fields) in wanted.chain(others).filter(|(key, _)| key.kind == KindName::Service) {
+            for port in service::published_ports(fields) {
+                let keys = publishers.entry(port).or_default();
+                if keys.last() != Some(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+        let secrets = state
+            .objects
+            .iter()
+            .filter(|(key, _)| key.kind == KindName::Secret)
+            .filter_map(|(key, observed)| {
+                Some(((key.project.as_str(), observed.id.as_deref()?), key))
+            })
+            .collect();
+        Self { desired, state, publishers, secrets }
     }
 
     fn has(&self, key: &Key) -> bool {
@@ -89,43 +117,27 @@ impl<'a> Known<'a> {
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        let by_id =
-            self.secrets(project).find(|(_, observed)| observed.id.as_deref() == Some(name));
-        match by_id {
-            Some((key, _)) => Resolved::Object(key.clone()),
+        match self.secrets.get(&(project, name)) {
+            Some(key) => Resolved::Object((*key).clone()),
             None => Resolved::Missing(format!(
                 "secret `{name}` is neither in the set nor on the platform"
             )),
         }
     }
 
-    fn secrets(&self, project: &str) -> impl Iterator<Item = (&Key, &Observed)> {
-        let first = Key {
-            kind: KindName::Secret,
-            project: project.to_owned(),
-            room: None,
-            name: String::new(),
-        };
-        self.state
-            .objects
-            .range(first..)
-            .take_while(|(key, _)| key.kind == KindName::Secret)
-            .filter(move |(key, _)| key.project == project)
-    }
-
-    /// The services of a room, or of every room, that publish a port. A port may also be
-    /// published by something outside the set, so none is no fault.
+    /// The services of a room, or of every room, that publish a port: those that the set
+    /// wants, and those that are there and not in the set. A port may also be published by
+    /// something that was not looked at, so none is no fault.
     fn publishers(&self, project: &str, room: &str, port: &str) -> Resolved {
         let publishers = self
-            .desired
-            .iter()
-            .filter(|(key, desired)| {
-                key.kind == KindName::Service
-                    && key.project == project
-                    && key.room.as_deref().is_none_or(|placed| placed == room)
-                    && service::publishes(&desired.fields, port)
+            .publishers
+            .get(port)
+            .into_iter()
+            .flatten()
+            .filter(|key| {
+                key.project == project && key.room.as_deref().is_none_or(|placed| placed == room)
             })
-            .map(|(key, _)| key.clone())
+            .map(|key| (*key).clone())
             .collect();
         Resolved::Any(publishers)
     }

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-use super::{Action, FieldChange, Operation, Plan};
+use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 
 /// The longest value that is shown on one line, in characters.
@@ -22,6 +22,7 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
         (_, true) => ("±", YELLOW),
         (Action::Create, _) => ("+", GREEN),
         (Action::Update, _) => ("~", YELLOW),
+        (Action::Rename, _) => ("→", YELLOW),
         (Action::Adopt, _) => ("↓", CYAN),
         (Action::Delete, _) => ("-", RED),
         (Action::Release, _) => ("○", CYAN),
@@ -35,6 +36,7 @@ pub fn verb(operation: &Operation) -> &'static str {
         (_, true) => "replace",
         (Action::Create, _) => "create",
         (Action::Update, _) => "update",
+        (Action::Rename, _) => "rename",
         (Action::Adopt, _) => "adopt",
         (Action::Delete, _) => "delete",
         (Action::Release, _) => "release",
@@ -44,6 +46,16 @@ pub fn verb(operation: &Operation) -> &'static str {
 /// The plan as text with styles, which the printer takes off where they do not belong.
 #[must_use]
 pub fn render(plan: &Plan) -> String {
+    render_with(plan, false)
+}
+
+/// The same, with the rule of `lifecycle.ignore` below each change that one can leave.
+#[must_use]
+pub fn render_suggesting(plan: &Plan) -> String {
+    render_with(plan, true)
+}
+
+fn render_with(plan: &Plan, suggests: bool) -> String {
     let mut out = String::new();
     for operation in &plan.operations {
         // Of a replacement, the half that creates tells it all.
@@ -65,6 +77,9 @@ pub fn render(plan: &Plan) -> String {
         out.push('\n');
         for change in &operation.changes {
             out += &render_change(operation, change);
+            if suggests && let Some(rule) = suggestion::rule(plan, operation, change) {
+                out += &format!("      {DIM}{}{DIM:#}\n", suggestion::line(&rule));
+            }
         }
     }
     if !plan.is_empty() {
@@ -90,6 +105,12 @@ fn render_change(operation: &Operation, change: &FieldChange) -> String {
         }
         _ => String::new(),
     };
+    let cause = match change.cause {
+        Some(Cause::Drift) => format!("  {CYAN}drifted{CYAN:#}"),
+        Some(Cause::Both) => format!("  {CYAN}drifted, and the manifest changed{CYAN:#}"),
+        Some(Cause::Manifest) | None => String::new(),
+    };
+    let place = cause + &place;
     let path = &change.path;
     match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {

@@ -26,10 +26,18 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
     let name = |text: &str, side: &str| {
         if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") }
     };
-    let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
-    let mut out =
+    let bold = Style::new().bold();
+    let out =
         format!("{bold}--- {}\n+++ {}{bold:#}\n", name(&old, "platform"), name(&new, "manifest"));
-    let diff = TextDiff::from_lines(&old, &new);
+    out + &hunks(&old, &new)
+}
+
+/// The lines in which two texts differ, with three lines around each place.
+#[must_use]
+pub fn hunks(old: &str, new: &str) -> String {
+    let cyan = AnsiColor::Cyan.on_default();
+    let mut out = String::new();
+    let diff = TextDiff::from_lines(old, new);
     for group in diff.grouped_ops(3) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let range = |start: usize, end: usize| match end - start {
@@ -48,7 +56,11 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
                 ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
                 ChangeTag::Equal => (' ', Style::new()),
             };
-            out += &format!("{style}{sign}{}{style:#}\n", change.value().trim_end_matches('\n'));
+            let line = change.value().trim_end_matches(['\n', '\r']);
+            out += &format!("{style}{sign}{line}{style:#}\n");
+            if change.missing_newline() {
+                out += "\\ No newline at end of file\n";
+            }
         }
     }
     out

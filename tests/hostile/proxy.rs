@@ -40,6 +40,8 @@ pub enum Fault {
     TooFast(Option<String>),
     /// More than so many requests a second are answered with 429, after a burst of so many.
     RateLimit(f64, f64),
+    /// The answer is `{}`, at once; the platform is not asked.
+    Taken,
     /// The answer comes late.
     Delay(Duration),
     /// The connection ends without an answer; the platform was not reached.
@@ -322,6 +324,9 @@ impl Proxy {
         if let Some((status, asked)) = refusal {
             *self.state().statuses.entry(status).or_default() += 1;
             return Ok(refuse(status, asked));
+        }
+        if faults.iter().any(|fault| matches!(fault, Fault::Taken)) {
+            return Ok(Reply { status: 200, headers: Vec::new(), body: b"{}".to_vec() }.send(false));
         }
         let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream));
         for (name, value) in &parts.headers {

@@ -1,10 +1,10 @@
 //! Where the platform keeps its objects: one SQLite file in one folder.
 //!
-//! Reads go through several connections that cannot write; writes go through one, in
-//! transactions that take the write lock at their start, so that they queue in this
-//! process instead of failing as busy, and wait for another process that has the same
-//! folder open. A commit is on disk before it is acknowledged (WAL, `synchronous = FULL`),
-//! so a killed process loses nothing that it answered for.
+//! Reads go through several connections that cannot write; writes go through one (see
+//! [`writer`]), so that they queue in this process instead of failing as busy, and wait for
+//! another process that has the same folder open. A commit is on disk before it is
+//! acknowledged (WAL, `synchronous = FULL`), so a killed process loses nothing that it
+//! answered for.
 //!
 //! The SQL of a resource stands beside its handlers in `rest`. It is kept to what
 //! PostgreSQL understands too.
@@ -16,10 +16,14 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions, SqliteConnection};
 
+pub use self::writer::Write;
+use self::writer::Writer;
 use super::error::Result;
 use crate::error::{self, Context};
+
+mod writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -30,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Store {
     readers: SqlitePool,
-    writer: SqlitePool,
+    writer: Writer,
 }
 
 impl Store {
@@ -67,23 +71,22 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        // A connection to a file does not go stale, so none is tested before each use.
-        let pool =
-            || SqlitePoolOptions::new().acquire_timeout(PATIENCE * 2).test_before_acquire(false);
         let failed = || format!("failed to open {}", path.display());
-        let writer =
-            pool().max_connections(1).connect_with(options.clone()).await.context(failed)?;
+        let mut writer: SqliteConnection = options.connect().await.context(failed)?;
         MIGRATIONS
-            .run(&writer)
+            .run(&mut writer)
             .await
             .context(|| format!("failed to migrate {}", path.display()))?;
-        let readers = pool()
+        // A connection to a file does not go stale, so none is tested before each use.
+        let readers = SqlitePoolOptions::new()
+            .acquire_timeout(PATIENCE * 2)
+            .test_before_acquire(false)
             .max_connections(READERS)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .context(failed)?;
         drop(lock);
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer: Writer::new(writer) })
     }
 
     /// Where to read from. Each statement sees everything that was acknowledged before it.
@@ -91,53 +94,19 @@ impl Store {
         &self.readers
     }
 
-    /// Starts a write. Dropping it without [`Write::commit`] undoes everything.
+    /// Starts a write. Dropping it without [`Write::commit`] undoes everything in it.
     ///
     /// # Errors
     ///
     /// The write lock was not free in time.
     pub async fn write(&self) -> Result<Write> {
-        Ok(Write { transaction: self.writer.begin_with("BEGIN IMMEDIATE").await? })
+        self.writer.start(PATIENCE * 2).await
     }
 
     /// Closes all connections, which folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-}
-
-/// A write under way: everything in it happens, or nothing.
-pub struct Write {
-    transaction: Transaction<'static, Sqlite>,
-}
-
-impl Write {
-    /// The connection to run statements on.
-    pub fn on(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
-    }
-
-    /// The next revision. It never repeats, whatever is deleted and made again.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn revision(&mut self) -> Result<i64> {
-        Ok(sqlx::query_scalar(
-            "UPDATE revisions SET value = value + 1 WHERE id = 1 RETURNING value",
-        )
-        .fetch_one(self.on())
-        .await?)
-    }
-
-    /// Makes it last.
-    ///
-    /// # Errors
-    ///
-    /// The store failed; nothing was written.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
     }
 }
 

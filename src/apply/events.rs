@@ -1,0 +1,149 @@
+//! What happens while a plan is performed, as lines of JSON: one object a line, each with
+//! `event`, with a published schema (`schemas/events.json`). The order is `planned`, then
+//! `started` and `finished` of each operation as they happen, `note` at any time, and
+//! `summary` at the end of every run that got as far as a plan.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::execute::{Outcome, Progress, Report};
+use crate::kinds::Key;
+use crate::output;
+use crate::plan::document::PlanDocument;
+use crate::plan::{Action, Operation, Plan};
+
+/// One line.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[schemars(title = "MeshAgent events")]
+pub enum Event {
+    /// What is about to be done. Always the first event.
+    Planned {
+        /// The plan.
+        plan: Box<PlanDocument>,
+    },
+    /// An operation starts.
+    Started {
+        /// The operation.
+        #[serde(flatten)]
+        operation: Subject,
+    },
+    /// An operation is done, or was not done.
+    Finished {
+        /// The operation.
+        #[serde(flatten)]
+        operation: Subject,
+        /// What became of it.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    /// What the user should know and need not act on.
+    Note {
+        /// One sentence.
+        message: String,
+    },
+    /// How it ended. Always the last event.
+    Summary(Summary),
+}
+
+/// An operation as the events name it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Subject {
+    /// The object, as it is shown.
+    pub address: String,
+    /// The object.
+    pub key: Key,
+    /// What becomes of it.
+    pub action: Action,
+    /// Whether it is one half of a replacement.
+    pub replaces: bool,
+}
+
+/// How many operations had which outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Operations that were done.
+    pub done: usize,
+    /// Operations that failed.
+    pub failed: usize,
+    /// Operations whose object was not what the plan looked at.
+    pub stale: usize,
+    /// Operations that waited for one of these.
+    pub skipped: usize,
+    /// Operations that were not started, because the run was stopped.
+    pub not_started: usize,
+    /// Whether every operation was done and recorded.
+    pub complete: bool,
+    /// Why what was done could not be recorded, if it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory_error: Option<String>,
+}
+
+impl Subject {
+    /// Names an operation; with its project where there are several.
+    #[must_use]
+    pub fn of(operation: &Operation, has_several_projects: bool) -> Self {
+        let key = &operation.key;
+        let address = match has_several_projects && key.kind != crate::kinds::KindName::Project {
+            true => format!("{key} in {}", key.project),
+            false => key.to_string(),
+        };
+        Self { address, key: key.clone(), action: operation.action, replaces: operation.replaces }
+    }
+}
+
+impl Summary {
+    /// Counts the outcomes of a report.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        Self {
+            done: report.count(|outcome| *outcome == Outcome::Done),
+            failed: report.count(|outcome| matches!(outcome, Outcome::Failed { .. })),
+            stale: report.count(|outcome| matches!(outcome, Outcome::Stale { .. })),
+            skipped: report.count(|outcome| matches!(outcome, Outcome::Skipped { .. })),
+            not_started: report.count(|outcome| *outcome == Outcome::NotStarted),
+            complete: report.is_complete(),
+            inventory_error: report.inventory_error.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl Event {
+    /// The event that comes first.
+    #[must_use]
+    pub fn planned(plan: &Plan) -> Self {
+        Self::Planned { plan: Box::new(PlanDocument::of(plan)) }
+    }
+
+    /// Prints the event as one line on standard output. What cannot be written as JSON
+    /// cannot be made, so there is no error to tell.
+    pub fn print(&self) {
+        if let Ok(line) = serde_json::to_string(self) {
+            output::data(&(line + "\n"));
+        }
+    }
+}
+
+/// Prints an event for each operation that starts and ends.
+pub struct Lines {
+    has_several_projects: bool,
+}
+
+impl Lines {
+    /// For a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self { has_several_projects: plan.projects.len() > 1 }
+    }
+}
+
+impl Progress for Lines {
+    fn started(&self, operation: &Operation) {
+        Event::Started { operation: Subject::of(operation, self.has_several_projects) }.print();
+    }
+
+    fn finished(&self, operation: &Operation, outcome: &Outcome) {
+        let operation = Subject::of(operation, self.has_several_projects);
+        Event::Finished { operation, outcome: outcome.clone() }.print();
+    }
+}

@@ -1,0 +1,348 @@
+//! One operation: read again what it was decided on, write, and find out what happened when
+//! the answer was lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::execute::{Outcome, Run, locked, project_key};
+use super::observe::look_up;
+use crate::api::client::ApiError;
+use crate::api::request::{Precondition, Request};
+use crate::error::Error;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::{Key, KindName, Target};
+use crate::plan::diff::{self, Memory};
+use crate::plan::planner::fingerprint;
+use crate::plan::{Action, Observed, Operation};
+
+/// How long is waited before an object is looked up whose write had no answer; doubled each
+/// time, since a platform may commit late.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// What an operation sends.
+struct Write {
+    request: Request,
+    /// The fields with ids where the wire wants ids.
+    fields: Tree,
+    project: String,
+}
+
+fn failed(error: &ApiError, attempts: u32) -> Outcome {
+    Outcome::Failed {
+        message: error.to_string(),
+        refused: error.is_refusal(),
+        code: error.status,
+        request_id: error.request_id.clone(),
+        attempts,
+    }
+}
+
+/// Something failed before anything was sent.
+fn not_sent(message: String) -> Outcome {
+    Outcome::Failed { message, refused: true, code: None, request_id: None, attempts: 0 }
+}
+
+impl Run<'_> {
+    /// Performs one operation.
+    pub async fn perform(&self, operation: &Operation) -> Outcome {
+        let key = &operation.key;
+        if (key.kind != KindName::Project || operation.action != Action::Create)
+            && let Err(error) = self.claim(&key.project).await
+        {
+            return not_sent(error.to_string());
+        }
+        let mut write = match self.write(operation) {
+            Ok(Some(write)) => write,
+            Ok(None) => return Outcome::Done,
+            Err(message) => return not_sent(message),
+        };
+        if self.options.bound {
+            match self.read_again(operation, &write).await {
+                Ok(revision) => {
+                    if let Some(revision) = revision {
+                        write.request.precondition = Precondition::Revision(revision);
+                    }
+                }
+                Err(outcome) => return outcome,
+            }
+        }
+        if let Err(error) = self
+            .journal
+            .map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
+        {
+            return not_sent(error.to_string());
+        }
+        let outcome = self.send(operation, &write).await;
+        if let Some(journal) = self.journal
+            && let Err(error) = journal.answered(key.to_string(), operation.action)
+        {
+            tracing::warn!(%error, "failed to write the journal");
+        }
+        outcome
+    }
+
+    /// Sends the write, again where its answer was lost and it did not happen.
+    async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
+        let mut wait = FIRST_WAIT;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let error = match self.client.send(&write.request).await {
+                Ok(answer) => {
+                    if operation.action == Action::Create {
+                        let id = answer
+                            .json()
+                            .ok()
+                            .and_then(|answer| operation.key.kind.kind().created_id(&answer));
+                        self.learn(&operation.key, id);
+                    }
+                    return Outcome::Done;
+                }
+                Err(error) => error,
+            };
+            match (operation.action, error.status) {
+                // What is to be gone is gone.
+                (Action::Delete, Some(404)) => return Outcome::Done,
+                // It changed since it was looked at, or our own lost write changed it.
+                (_, Some(412)) => {
+                    return self.settle_changed(operation, write, &error, attempts).await;
+                }
+                // Our own lost write was there first.
+                (Action::Create, Some(409)) if attempts > 1 => {
+                    return self.settle_existing(operation, write, &error, attempts).await;
+                }
+                _ if !error.is_ambiguous() => return failed(&error, attempts),
+                _ => {}
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+            if operation.action == Action::Create {
+                match self.look_up(operation, write).await {
+                    Ok(Some(found)) if self.is_ours(&found, operation) => {
+                        self.learn(&operation.key, found.id);
+                        return Outcome::Done;
+                    }
+                    Ok(_) => {}
+                    Err(lookup) => tracing::debug!(%lookup, "failed to look an object up"),
+                }
+            }
+            if attempts >= self.options.attempts.max(1) {
+                return failed(&error, attempts);
+            }
+        }
+    }
+
+    fn learn(&self, key: &Key, id: Option<String>) {
+        if let Some(id) = id {
+            locked(&self.ids).insert(key.clone(), id);
+        }
+    }
+
+    /// Whether an object that was found after a lost create is the one that was sent.
+    fn is_ours(&self, found: &Observed, operation: &Operation) -> bool {
+        match operation.key.kind.kind().carries_owner() {
+            true => found.owner.as_ref() == Some(&self.plan.set),
+            false => self.differences(operation, found).is_empty(),
+        }
+    }
+
+    async fn settle_existing(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
+        match self.look_up(operation, write).await {
+            Ok(Some(found)) if self.is_ours(&found, operation) => {
+                self.learn(&operation.key, found.id);
+                Outcome::Done
+            }
+            _ => failed(error, attempts),
+        }
+    }
+
+    /// The revision is another one. When the object already is what was to be sent, our
+    /// own write did that, or somebody else the same; otherwise the plan is stale.
+    async fn settle_changed(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
+        match self.look_up(operation, write).await {
+            Ok(None) if operation.action == Action::Delete => Outcome::Done,
+            Ok(Some(found))
+                if operation.action != Action::Delete && self.is_as_desired(operation, &found) =>
+            {
+                Outcome::Done
+            }
+            Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
+            Ok(None) => Outcome::Stale {
+                message: format!("{} is gone since it was looked at", operation.key),
+            },
+            Err(_) => failed(error, attempts),
+        }
+    }
+
+    fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
+        let owner = (operation.action != Action::Release).then_some(&self.plan.set);
+        let names_us = !operation.key.kind.kind().carries_owner() || found.owner.as_ref() == owner;
+        names_us && self.differences(operation, found).is_empty()
+    }
+
+    /// The fields in which an object differs from what the operation sends. What the
+    /// platform hides is taken to be as it was sent.
+    fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
+        let fingerprinter = Fingerprinter::new("");
+        let sent = operation.work.fields.as_ref();
+        let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
+        let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
+        let shape = operation.key.kind.kind().shape();
+        diff::changes(shape, Some(&found.fields), sent, memory)
+            .into_iter()
+            .map(|change| change.path)
+            .collect()
+    }
+
+    /// Reads the object again. `Ok` with its revision when it is what the plan looked at.
+    async fn read_again(
+        &self,
+        operation: &Operation,
+        write: &Write,
+    ) -> Result<Option<String>, Outcome> {
+        let found =
+            self.look_up(operation, write).await.map_err(|error| not_sent(error.to_string()))?;
+        match (&operation.fingerprint, found) {
+            (None, None) => Ok(None),
+            // The half of a replacement that creates runs when the other half is done.
+            (None, Some(_)) => Err(Outcome::Stale {
+                message: format!("{} exists, and did not when it was looked at", operation.key),
+            }),
+            (Some(_), None) => Err(Outcome::Stale {
+                message: format!("{} is gone since it was looked at", operation.key),
+            }),
+            (Some(planned), Some(found)) => {
+                if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
+                    Ok(found.revision)
+                } else {
+                    Err(Outcome::Stale { message: self.staleness(operation, &found) })
+                }
+            }
+        }
+    }
+
+    async fn fingerprinter(&self, key: &Key) -> Fingerprinter {
+        match self.stored.get(&key.project) {
+            Some(stored) => stored.lock().await.inventory.fingerprinter.clone(),
+            None => Fingerprinter::new(""),
+        }
+    }
+
+    /// Which fields changed since the object was looked at.
+    fn staleness(&self, operation: &Operation, found: &Observed) -> String {
+        let fingerprinter = Fingerprinter::new("");
+        let before = operation.work.observed.as_ref().map(|observed| &observed.fields);
+        let memory = Memory { fingerprinter: &fingerprinter, applied: None };
+        let shape = operation.key.kind.kind().shape();
+        let fields: Vec<String> = diff::changes(shape, before, Some(&found.fields), memory)
+            .iter()
+            .map(|change| change.path.to_string())
+            .collect();
+        let what =
+            if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
+        format!("{} changed{what} since it was looked at", operation.key)
+    }
+
+    async fn look_up(
+        &self,
+        operation: &Operation,
+        write: &Write,
+    ) -> Result<Option<Observed>, Error> {
+        let names: BTreeMap<String, String> = {
+            let ids = locked(&self.ids);
+            let secrets = ids.iter().filter(|(key, _)| key.kind == KindName::Secret);
+            secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
+        };
+        let observed = operation.work.observed.as_ref();
+        // Until it is renamed, the platform knows it by its former name.
+        let known_as = operation.work.renamed_from.as_ref().unwrap_or(&operation.key);
+        let target = Target {
+            project: &write.project,
+            room: known_as.room.as_deref(),
+            name: &known_as.name,
+            id: observed.and_then(|observed| observed.id.as_deref()),
+            fields: &write.fields,
+            owner: None,
+            answered: None,
+            removed: &[],
+        };
+        let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
+        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+        if let (Some(found), Some(applied)) = (&mut found, applied) {
+            found.fields.seal_recorded(applied, &self.fingerprinter(&operation.key).await);
+        }
+        Ok(found)
+    }
+
+    /// What an operation sends; `None` when it only concerns the inventory.
+    fn write(&self, operation: &Operation) -> Result<Option<Write>, String> {
+        let key = &operation.key;
+        let kind = key.kind.kind();
+        let ids = locked(&self.ids);
+        let project = ids.get(&project_key(&key.project)).cloned().unwrap_or_default();
+        let mut fields = match (&operation.work.fields, &operation.work.observed) {
+            (Some(fields), _) => fields.clone(),
+            (None, Some(observed)) => observed.fields.clone(),
+            (None, None) => Tree::map([]),
+        };
+        for (path, name) in &operation.work.secrets {
+            let secret = Key {
+                kind: KindName::Secret,
+                project: key.project.clone(),
+                room: None,
+                name: name.clone(),
+            };
+            let id =
+                ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
+            if let Some(leaf) = fields.at_mut(path) {
+                *leaf = Tree::text(id.clone());
+            }
+        }
+        let observed = operation.work.observed.as_ref();
+        let removed: Vec<FieldPath> = operation
+            .changes
+            .iter()
+            .filter(|change| change.new.is_none())
+            .map(|change| change.path.clone())
+            .collect();
+        let target = Target {
+            project: &project,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id: observed.and_then(|observed| observed.id.as_deref()),
+            fields: &fields,
+            owner: (operation.action != Action::Release).then_some(self.plan.set.as_str()),
+            answered: observed.map(|observed| &observed.answered),
+            removed: &removed,
+        };
+        let mut request = match operation.action {
+            Action::Create => kind.create(&target),
+            Action::Update | Action::Rename => kind.update(&target),
+            Action::Adopt | Action::Release if operation.changes.is_empty() => return Ok(None),
+            Action::Adopt | Action::Release => kind.update(&target),
+            Action::Delete => {
+                kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
+            }
+        };
+        // A rename that came before gave the object another revision.
+        if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
+            && !operation.work.follows_rename
+        {
+            request.precondition = Precondition::Revision(revision);
+        }
+        Ok(Some(Write { request, fields, project }))
+    }
+}

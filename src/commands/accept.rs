@@ -1,0 +1,204 @@
+//! `accept`: what drifted on the platform becomes what the manifests say.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstyle::Style;
+
+use super::set::{FileArgs, SetArgs};
+use crate::apply::observe::{self, Scope};
+use crate::error::{Context, Error, Result};
+use crate::kinds::Key;
+use crate::manifest::set::{Set, from_sources};
+use crate::manifest::source::{self, Source};
+use crate::output;
+use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
+use crate::plan::planner::{self, Policy, Refusal};
+use crate::plan::{Plan, unified};
+use crate::settings::{Connection, PlatformArgs};
+
+/// Arguments of `accept`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meshagent accept -f manifests --dry-run\n  meshagent accept -f manifests Service/support@lobby Room/lobby"
+)]
+pub struct AcceptArgs {
+    /// Just these objects; without them, all that drifted
+    #[arg(value_name = "KIND/NAME")]
+    objects: Vec<String>,
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    set: SetArgs,
+    /// Show the edits and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs `accept`.
+///
+/// # Errors
+///
+/// What keeps a plan from being made; drift that cannot be written into the manifests.
+pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
+    let set_name = args.set.name()?.to_owned();
+    let connection = args.platform.connect().await?;
+    let done = decide(&connection, &set_name, &args).await;
+    let closed = connection.close().await;
+    let (sources, acceptance) = done?;
+    closed?;
+    for (name, text) in &acceptance.texts {
+        let old = sources.iter().find(|source| source.name == *name);
+        let old = old.map_or("", |source| source.text.as_str());
+        let bold = Style::new().bold();
+        let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
+        output::data(&(header + &unified::hunks(old, text)));
+        if !args.dry_run {
+            replace_file(Path::new(name), old, text)?;
+        }
+    }
+    conclude(&acceptance, args.dry_run)
+}
+
+/// The sources as they are, and what they become.
+async fn decide(
+    connection: &Connection,
+    set_name: &str,
+    args: &AcceptArgs,
+) -> Result<(Vec<Arc<Source>>, Acceptance)> {
+    let input =
+        args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
+    let (sources, problems) = source::read(&input.paths, &input.values);
+    let read = |sources: &[Arc<Source>], problems| {
+        from_sources(sources, problems, &input).map_err(Error::manifests)
+    };
+    let set = read(&sources, problems)?;
+    let documents = Documents::of(&set);
+    let names: Vec<String> = set.objects.keys().map(ToString::to_string).collect();
+    if let Some(unknown) = args.objects.iter().find(|name| !names.contains(name)) {
+        return Err(Error::usage(format!("the manifests declare no {unknown}"))
+            .hint("name objects as `plan` does, such as Room/lobby or Service/support@lobby"));
+    }
+    let wanted = |key: &Key| args.objects.is_empty() || args.objects.contains(&key.to_string());
+    let plan = plan(connection, set_name, set).await?;
+    let mut refused = Vec::new();
+    loop {
+        let acceptance = accept(&plan, &documents, &wanted, &refused);
+        if acceptance.texts.is_empty() {
+            return Ok((sources, acceptance));
+        }
+        // Whether the manifests say it now is what the planner says, before anything is
+        // written.
+        let edited: Vec<Arc<Source>> = sources
+            .iter()
+            .map(|source| match acceptance.texts.get(&source.name) {
+                Some(text) => Arc::new(Source { text: text.clone(), ..Source::clone(source) }),
+                None => Arc::clone(source),
+            })
+            .collect();
+        let after = self::plan(connection, set_name, read(&edited, Vec::new())?).await?;
+        let open: Vec<Left> = still_open(&after, &acceptance);
+        if open.is_empty() {
+            return Ok((sources, acceptance));
+        }
+        refused.extend(open);
+    }
+}
+
+async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<Plan> {
+    let reader = connection.client.reader();
+    let observation =
+        observe::observe(&reader, set_name, &mut set, Scope::Documents, &BTreeMap::new()).await?;
+    let policy = Policy { prune: false, ..Policy::standard(set_name) };
+    planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => Error::refused(problems),
+    })
+}
+
+/// What was accepted and differs all the same.
+fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
+    let changes: BTreeMap<&Key, Vec<_>> = after
+        .operations
+        .iter()
+        .filter(|operation| !operation.changes.is_empty())
+        .map(|operation| {
+            (&operation.key, operation.changes.iter().map(|change| &change.path).collect())
+        })
+        .collect();
+    let is_open = |key: &Key, path| {
+        changes.get(key).is_some_and(|paths: &Vec<&crate::kinds::path::FieldPath>| {
+            paths.iter().any(|open| open.0.starts_with(path) || path.starts_with(&open.0))
+        })
+    };
+    acceptance
+        .accepted
+        .iter()
+        .filter(|(key, path)| is_open(key, &path.0))
+        .map(|(key, path)| Left {
+            key: key.clone(),
+            path: path.clone(),
+            reason: "a manifest cannot say so".to_owned(),
+        })
+        .collect()
+}
+
+/// Writes a file in one step, with the mode that it had, unless it changed meanwhile.
+fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    // A link stays one.
+    let path = &std::fs::canonicalize(path).context(failed)?;
+    let current = std::fs::read_to_string(path).context(failed)?;
+    let (mark, text) = match current.strip_prefix('\u{feff}') {
+        Some(text) => ("\u{feff}", text),
+        None => ("", current.as_str()),
+    };
+    if text != old {
+        return Err(Error::failed(format!("{} changed while it was edited", path.display()))
+            .hint("run the same command again"));
+    }
+    let mode = std::fs::metadata(path).context(failed)?.permissions();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(mark.as_bytes())
+        .and_then(|()| file.write_all(new.as_bytes()))
+        .context(failed)?;
+    file.as_file()
+        .set_permissions(mode)
+        .and_then(|()| file.as_file().sync_all())
+        .context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
+}
+
+fn conclude(acceptance: &Acceptance, dry_run: bool) -> Result<ExitCode> {
+    for left in &acceptance.left {
+        let what = match left.path.0.is_empty() {
+            true => left.key.to_string(),
+            false => format!("{} {}", left.key, left.path),
+        };
+        output::note(&format!("not accepted: {what}: {}", left.reason));
+    }
+    let plural =
+        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let (fields, files) = (acceptance.accepted.len(), acceptance.texts.len());
+    output::note(&match (fields, dry_run) {
+        (0, _) if acceptance.left.is_empty() => "nothing drifted".to_owned(),
+        (0, _) => "no field was accepted".to_owned(),
+        (_, true) => {
+            format!("{} would be accepted in {}", plural(fields, "field"), plural(files, "file"))
+        }
+        (_, false) => format!("accepted: {} in {}", plural(fields, "field"), plural(files, "file")),
+    });
+    if acceptance.left.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Error::failed(format!("{} not accepted", plural(acceptance.left.len(), "change"))).hint(
+        "`apply` gives the platform what the manifests say; `lifecycle.ignore` leaves a field alone",
+    ))
+}

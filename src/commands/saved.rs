@@ -1,0 +1,139 @@
+//! A plan that was saved: what it was made from, and whether it still fits.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::set::{FileArgs, GuardArgs, PolicyArgs, ValueArgs};
+use crate::error::{Context, Error, Problem, Result};
+use crate::plan::Plan;
+use crate::plan::document::{Inputs, PlanDocument};
+use crate::plan::planner::Policy;
+
+/// A saved plan.
+pub struct Saved {
+    /// What it says.
+    pub document: PlanDocument,
+    /// What it was made from.
+    pub inputs: Inputs,
+}
+
+/// Reads a saved plan.
+///
+/// # Errors
+///
+/// A file that is not one, or that another version of this program made.
+pub fn read(path: &Path) -> Result<Saved> {
+    let name = path.display();
+    let text =
+        std::fs::read_to_string(path).context(|| format!("failed to read the plan {name}"))?;
+    let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
+        Error::usage(format!("{name} is not a plan: {error}"))
+            .hint("make one with `meshagent plan --out FILE`")
+    })?;
+    let tool = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
+    if document.tool != tool {
+        return Err(stale(vec![Problem::new(format!(
+            "it was made by {}, and this is {tool}",
+            document.tool
+        ))]));
+    }
+    let inputs = document.inputs.clone().ok_or_else(|| {
+        Error::usage(format!("{name} was printed, not saved, so it cannot be applied"))
+            .hint("save it with `meshagent plan --out FILE`")
+    })?;
+    Ok(Saved { document, inputs })
+}
+
+/// The plan no longer fits.
+fn stale(problems: Vec<Problem>) -> Error {
+    Error::stale(problems).hint("plan again")
+}
+
+impl Saved {
+    /// The policy and the consent that it was made with.
+    #[must_use]
+    pub fn policy(&self) -> (Policy, GuardArgs) {
+        let inputs = &self.inputs;
+        let guards = GuardArgs {
+            allow_deletes: inputs.allow_deletes,
+            allow_empty: inputs.allow_empty,
+            expect_project: None,
+        };
+        let args = PolicyArgs {
+            adopt: inputs.adopt.clone(),
+            no_prune: inputs.no_prune,
+            ignore_drift: inputs.ignore_drift,
+            target: inputs.targets.clone(),
+            exclude: inputs.excludes.clone(),
+            selector: inputs.selectors.clone(),
+            guards: guards.clone(),
+        };
+        (args.policy(&self.document.set), guards)
+    }
+
+    /// The manifests that it was made from, or those given instead.
+    ///
+    /// # Errors
+    ///
+    /// Values that are not in a plan and were not given again; standard input.
+    pub fn files(&self, given: FileArgs) -> Result<FileArgs> {
+        let paths = |texts: &[String]| texts.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let files = if given.files.is_empty() { paths(&self.inputs.files) } else { given.files };
+        if files.iter().any(|file| file.as_os_str() == "-")
+            && self.inputs.files.iter().any(|file| file == "-")
+        {
+            return Err(Error::usage(
+                "the plan was made from standard input, which cannot be read again",
+            )
+            .hint("give the same manifests with -f"));
+        }
+        let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
+        let values: BTreeSet<String> = given.values.values.iter().map(name).collect();
+        if let Some(missing) = self.inputs.values.iter().find(|name| !values.contains(*name)) {
+            return Err(Error::usage(format!(
+                "the plan was made with --value {missing}=…, and plans hold no values"
+            ))
+            .hint(format!("give it again: --value {missing}=…")));
+        }
+        let values_file = match given.values.values_file.is_empty() {
+            true => paths(&self.inputs.values_files),
+            false => given.values.values_file,
+        };
+        Ok(FileArgs { files, values: ValueArgs { values_file, values: given.values.values } })
+    }
+
+    /// Whether a plan that was made now is this one.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Class::Stale`], with the objects and fields that differ.
+    pub fn check(&self, now: &Plan) -> Result<()> {
+        let current = PlanDocument::of(now);
+        let mut problems = Vec::new();
+        let mut differs = |what: &str, planned: &str, found: &str| {
+            if planned != found {
+                problems.push(Problem::new(format!(
+                    "the plan is for {what} {planned}, and this is {found}"
+                )));
+            }
+        };
+        differs("the platform", &self.document.platform, &current.platform);
+        for (name, id) in &self.document.projects {
+            let found = current.projects.get(name).cloned().flatten();
+            if id.is_some() && *id != found {
+                differs(
+                    "project",
+                    &format!("{name} ({})", id.clone().unwrap_or_default()),
+                    &found.unwrap_or_default(),
+                );
+            }
+        }
+        if self.document.digest != current.digest {
+            problems.push(Problem::new(
+                "the manifests, or the values for their templates, changed since the plan was made",
+            ));
+        }
+        problems.extend(self.document.staleness(&current).into_iter().map(Problem::new));
+        if problems.is_empty() { Ok(()) } else { Err(stale(problems)) }
+    }
+}

@@ -1,0 +1,190 @@
+//! What drifted on the platform is written back into the manifests: which changes of a plan
+//! can be, and what the texts are then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Action, Cause, FieldChange, Operation, Plan};
+use crate::error::Place;
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::manifest::document::{self, Document};
+use crate::manifest::edit;
+use crate::manifest::set::Set;
+use crate::manifest::source::{RENDERED, Source};
+
+/// The documents of a set, with how many objects each declares.
+pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>);
+
+impl Documents {
+    /// Of a set.
+    #[must_use]
+    pub fn of(set: &Set) -> Self {
+        let mut documents = BTreeMap::new();
+        for desired in set.objects.values() {
+            let (_, count) = documents
+                .entry(desired.origin.place())
+                .or_insert_with(|| (Arc::clone(&desired.origin.document), 0));
+            *count += usize::from(desired.origin.derived_from.is_none());
+        }
+        Self(documents)
+    }
+}
+
+/// One change that was asked for and is not made, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Left {
+    /// The object.
+    pub key: Key,
+    /// The field; empty when the object as a whole is meant.
+    pub path: FieldPath,
+    /// Why.
+    pub reason: String,
+}
+
+/// What becomes of the drift of a plan.
+#[derive(Default)]
+pub struct Acceptance {
+    /// The fields that are written back.
+    pub accepted: BTreeSet<(Key, FieldPath)>,
+    /// What is not, with the reason.
+    pub left: Vec<Left>,
+    /// The new text of each source that changes, by its name.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// Writes the drift of the wanted objects into the texts of their documents. What was
+/// refused before keeps its reason.
+#[must_use]
+pub fn accept(
+    plan: &Plan,
+    documents: &Documents,
+    wanted: &dyn Fn(&Key) -> bool,
+    refused: &[Left],
+) -> Acceptance {
+    let mut acceptance = Acceptance { left: refused.to_vec(), ..Acceptance::default() };
+    let mut edited: BTreeMap<Place, String> = BTreeMap::new();
+    for operation in plan.operations.iter().filter(|operation| wanted(&operation.key)) {
+        if let Some(reason) = drifted_whole(operation) {
+            let (key, path) = (operation.key.clone(), FieldPath::default());
+            acceptance.left.push(Left { key, path, reason: reason.to_owned() });
+        }
+        for change in &operation.changes {
+            let (key, path) = (operation.key.clone(), change.path.clone());
+            if refused.iter().any(|left| left.key == key && left.path == path) {
+                continue;
+            }
+            let done = match change.cause {
+                Some(Cause::Drift) => write(plan, documents, operation, change, &mut edited),
+                Some(Cause::Both) => Err("the manifest changed too".to_owned()),
+                Some(Cause::Manifest) | None => continue,
+            };
+            match done {
+                Ok(()) => drop(acceptance.accepted.insert((key, path))),
+                Err(reason) => acceptance.left.push(Left { key, path, reason }),
+            }
+        }
+    }
+    acceptance.texts = texts(documents, edited);
+    acceptance
+}
+
+/// What happened to an object as a whole, which no field tells.
+fn drifted_whole(operation: &Operation) -> Option<&'static str> {
+    let was_applied = operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+    (operation.action == Action::Create && !operation.replaces && was_applied)
+        .then_some("it was deleted on the platform; take its document out to accept that")
+}
+
+fn has_secret(tree: Option<&Tree>) -> bool {
+    match tree {
+        Some(Tree::Secret(_)) => true,
+        Some(Tree::List(items)) => items.iter().any(|item| has_secret(Some(item))),
+        Some(Tree::Map(fields)) => fields.values().any(|value| has_secret(Some(value))),
+        _ => false,
+    }
+}
+
+fn write(
+    plan: &Plan,
+    documents: &Documents,
+    operation: &Operation,
+    change: &FieldChange,
+    edited: &mut BTreeMap<Place, String>,
+) -> Result<(), String> {
+    let refuse = |reason: &str| Err(reason.to_owned());
+    let Some((place, (document, count))) =
+        operation.place.as_ref().and_then(|place| documents.0.get_key_value(place))
+    else {
+        return refuse("no document declares it");
+    };
+    if let Some(origin) = &operation.derived_from {
+        return Err(format!("it follows from {origin}"));
+    }
+    if document.template.is_some() || document.root.get("template").is_some() {
+        return refuse("it is made from a template");
+    }
+    if document.source.is_rendered() {
+        let name = document.source.name.trim_end_matches(RENDERED);
+        return Err(format!("{name} is a template"));
+    }
+    if document.source.name == "-" {
+        return refuse("it was read from standard input");
+    }
+    if has_secret(change.old.as_ref()) || has_secret(change.new.as_ref()) {
+        return refuse("it is a secret");
+    }
+    if *count > 1 {
+        let same = plan.operations.iter().filter(|other| other.place.as_ref() == Some(place));
+        let same = same.filter(|other| {
+            let mut changes = other.changes.iter();
+            changes.any(|other| other.path == change.path && other.old == change.old)
+        });
+        if same.count() < *count {
+            return Err(format!(
+                "its document declares {count} objects, and not all of them changed so"
+            ));
+        }
+    }
+    let text =
+        edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
+    let value = change.old.as_ref().map(Tree::reveal);
+    let new = edit::set(text, &change.path, value.as_ref())?;
+    check(document, &new)?;
+    edited.insert(place.clone(), new);
+    Ok(())
+}
+
+/// Whether the new text is still a document of its kind.
+fn check(document: &Document, text: &str) -> Result<(), String> {
+    let source = Source {
+        name: document.source.name.clone(),
+        folder: document.source.folder.clone(),
+        text: text.to_owned(),
+    };
+    let (documents, problems) = document::read(&Arc::new(source));
+    match (problems.first(), documents.len()) {
+        (None, 1) => Ok(()),
+        (Some(problem), _) => Err(format!("a manifest cannot say so: {}", problem.message)),
+        _ => Err("a manifest cannot say so".to_owned()),
+    }
+}
+
+/// The texts of the sources with the edited documents in their places.
+fn texts(documents: &Documents, edited: BTreeMap<Place, String>) -> BTreeMap<String, String> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    let mut parts: Vec<(&Arc<Document>, String)> = edited
+        .into_iter()
+        .filter_map(|(place, text)| Some((&documents.0.get(&place)?.0, text)))
+        .collect();
+    // From the end on, so that what comes before stays where it is.
+    parts.sort_by_key(|(document, _)| std::cmp::Reverse(document.bytes.start));
+    for (document, text) in parts {
+        let whole = texts
+            .entry(document.source.name.clone())
+            .or_insert_with(|| document.source.text.clone());
+        whole.replace_range(document.bytes.clone(), &text);
+    }
+    texts
+}

@@ -1,0 +1,87 @@
+//! What a rule of `lifecycle.ignore` leaves as it is, and which rule would leave a
+//! difference as it is.
+
+use super::{Action, FieldChange, Operation, Plan, diff};
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::tree::{Fingerprinter, Tree};
+
+/// Puts what the platform has where the manifest says something else, because a rule says
+/// to leave it so. What the platform keeps to itself cannot be put anywhere.
+pub fn leave(fields: &mut Tree, observed: &Tree, rule: &FieldPath) {
+    let found = observed.at(rule);
+    if !diff::has_masked(found) {
+        fields.put(rule, found.cloned());
+    }
+}
+
+/// Takes away the changes of secrets that a rule leaves alone. The platform does not give
+/// them back, so a write for another reason sends them all the same, and then they stay in
+/// the plan.
+pub fn leave_secrets(changes: &mut Vec<FieldChange>, rules: &[FieldPath]) {
+    let is_left = |change: &FieldChange| {
+        is_masked(change) && rules.iter().any(|rule| change.path.0.starts_with(&rule.0))
+    };
+    if changes.iter().all(is_left) {
+        changes.clear();
+    }
+}
+
+fn is_masked(change: &FieldChange) -> bool {
+    diff::has_masked(change.old.as_ref())
+}
+
+/// The narrowest rule that makes a change disappear, if one does. The rule is tried before
+/// it is told. Positions shift when items come and go, so a list whose items have no name
+/// is left alone as a whole.
+#[must_use]
+pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<FieldPath> {
+    let fields = operation.work.fields.as_ref()?;
+    let observed = match (&operation.work.observed, operation.action) {
+        (_, Action::Delete | Action::Release) => return None,
+        (Some(observed), _) => observed.fields.clone(),
+        // The half of a replacement that creates: what was there is what the changes say.
+        (None, _) if operation.replaces => {
+            let mut observed = fields.clone();
+            for change in &operation.changes {
+                observed.put(&change.path, change.old.clone());
+            }
+            observed
+        }
+        (None, _) => return None,
+    };
+    let observed = &observed;
+    let no_key = Fingerprinter::new("");
+    let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+    let memory = diff::Memory {
+        fingerprinter: plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key),
+        applied,
+    };
+    let shape = operation.key.kind.kind().shape();
+    let settles = |rule: &FieldPath| {
+        let mut left = fields.clone();
+        leave(&mut left, observed, rule);
+        let left = shape.normalize(left).unwrap_or_else(|| Tree::map([]));
+        let mut open = diff::changes(shape, Some(observed), Some(&left), memory);
+        leave_secrets(&mut open, std::slice::from_ref(rule));
+        !open.iter().any(|open| {
+            open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)
+        })
+    };
+    let is_position = |step: &Step| matches!(step, Step::Index(_));
+    let most = change.path.0.iter().position(is_position).unwrap_or(change.path.0.len());
+    (1..=most).rev().map(|length| FieldPath(change.path.0[..length].to_vec())).find(|rule| {
+        shape.has(rule) && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule) && settles(rule)
+    })
+}
+
+/// The rule as it stands in a manifest.
+#[must_use]
+pub fn line(rule: &FieldPath) -> String {
+    // Quotes of YAML, since a selector has brackets.
+    let text = rule.to_string();
+    let quoted = match text.contains(['[', '"', '\'']) {
+        true => format!("'{}'", text.replace('\'', "''")),
+        false => text,
+    };
+    format!("lifecycle: {{ignore: [{quoted}]}}")
+}

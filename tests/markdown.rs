@@ -1,0 +1,135 @@
+//! A plan as Markdown stays text, whatever its names and values hold, and fits a comment.
+
+use meshagent::error::Place;
+use meshagent::kinds::path::FieldPath;
+use meshagent::kinds::tree::Tree;
+use meshagent::kinds::{Key, KindName};
+use meshagent::plan::{Action, Cause, FieldChange, Operation, Plan, Work, markdown};
+use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
+const HOSTILE: [&str; 20] = [
+    "`",
+    "``",
+    "```\n",
+    "|",
+    "<!-- x",
+    "-->",
+    "<b onclick=x>",
+    "@octocat",
+    "[a](http://b)",
+    "\n\n# h",
+    "\u{202e}",
+    "http://evil.example",
+    "![i](j)",
+    "\\",
+    "* ",
+    "\r\n- ",
+    "&lt;",
+    "~~",
+    "\u{200b}",
+    "www.x.example ",
+];
+
+fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
+    let text = |index: usize| texts[index % texts.len()].clone();
+    let key = Key { kind: KindName::Room, project: text(0), room: Some(text(1)), name: text(2) };
+    let change = |index: usize| FieldChange {
+        path: FieldPath::of(&["room_metadata", &text(index), &text(index + 1)]),
+        old: (index % 3 != 0).then(|| Tree::text(text(index + 2))),
+        new: (index % 3 != 1).then(|| Tree::List(vec![Tree::text(text(index + 3))])),
+        place: None,
+        cause: [None, Some(Cause::Drift), Some(Cause::Both)][index % 3],
+    };
+    Operation {
+        key,
+        action,
+        replaces,
+        reason: text(3),
+        changes: (0..texts.len()).map(change).collect(),
+        waits_for: Vec::new(),
+        place: Some(Place { file: text(4), line: 1, column: 1 }),
+        derived_from: Some(text(5)),
+        fingerprint: None,
+        work: Work::default(),
+    }
+}
+
+const ACTIONS: [(Action, bool); 6] = [
+    (Action::Create, false),
+    (Action::Update, false),
+    (Action::Create, true),
+    (Action::Delete, false),
+    (Action::Adopt, false),
+    (Action::Release, false),
+];
+
+#[track_caller]
+fn is_text_only(rendered: &str) {
+    assert!(rendered.len() <= 65_535, "{} bytes", rendered.len());
+    let (marker, rest) = rendered.split_once('\n').unwrap();
+    let inner =
+        marker.strip_prefix("<!-- meshagent-plan set=").unwrap().strip_suffix(" -->").unwrap();
+    assert!(!inner.contains(['<', '>', ' ']), "{marker}");
+    for event in Parser::new_ext(rest, Options::all()) {
+        match event {
+            Event::Html(html) | Event::InlineHtml(html) => panic!("HTML {html:?} in\n{rendered}"),
+            Event::Start(
+                Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_) | Tag::Table(_),
+            ) => {
+                panic!("{event:?} in\n{rendered}")
+            }
+            Event::Text(text) => {
+                let is_ours = |c: char| c.is_alphanumeric() || " .,:()…→".contains(c);
+                assert!(text.chars().all(is_ours), "{text:?} in\n{rendered}");
+            }
+            Event::Code(code) => {
+                assert!(!code.chars().any(|c| c.is_control() || c == '\u{202e}'), "{code:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_that_users_wrote_stands_in_code(
+        parts in proptest::collection::vec(proptest::collection::vec((0..HOSTILE.len(), "[ -~]{0,6}"), 0..5), 1..8),
+        set in "[ -~\\n]{0,20}",
+    ) {
+        let texts: Vec<String> = parts
+            .iter()
+            .map(|parts| parts.iter().map(|(index, text)| format!("{}{text}", HOSTILE[*index])).collect())
+            .collect();
+        let operations = ACTIONS.map(|(action, replaces)| operation(action, replaces, &texts)).to_vec();
+        is_text_only(&markdown::render(&Plan { set: set.clone(), operations, ..Plan::default() }));
+        is_text_only(&markdown::render(&Plan { set, ..Plan::default() }));
+    }
+}
+
+#[test]
+fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
+    for length in [1, 40, 500, 100_000] {
+        let texts: Vec<String> =
+            (0..30).map(|index| format!("é\u{1f600}{index}").repeat(length)).collect();
+        let operations: Vec<Operation> = (0..600)
+            .map(|index| ACTIONS[index % ACTIONS.len()])
+            .map(|(action, replaces)| operation(action, replaces, &texts))
+            .collect();
+        let plan = Plan { set: "s".to_owned(), operations, ..Plan::default() };
+        let rendered = markdown::render(&plan);
+        is_text_only(&rendered);
+        let last = rendered.lines().last().unwrap();
+        assert!(
+            last.contains("what does not fit here: ") && last.contains("100 to create"),
+            "{last}"
+        );
+        // What is lost for good is told before anything else.
+        assert!(rendered.lines().nth(3).unwrap().starts_with("- **delete** "), "{rendered:.300}");
+        let only_deletes =
+            !rendered.contains("- **replace** ") && !rendered.contains("- **update** ");
+        assert!(only_deletes || !last.contains("to delete"), "{last}");
+    }
+}

@@ -1,0 +1,209 @@
+//! What holds for every set and every state of a platform, tried on random ones. The seed
+//! of a case that fails is printed and kept in `tests/properties.proptest-regressions`.
+
+mod generate;
+mod model;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use meshagent::apply::execute::Outcome;
+use meshagent::manifest::set::Set;
+use meshagent::plan::document::PlanDocument;
+use meshagent::plan::planner::{Adopt, Policy};
+use meshagent::plan::{Action, Plan};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
+use serde_json::Value;
+
+use crate::reconciler::{World, decide, describe, policy};
+use generate::{Wish, story, wishes};
+use model::Model;
+
+fn config(cases: u32) -> Config {
+    let persistence = FileFailurePersistence::WithSource("proptest-regressions");
+    Config {
+        cases,
+        max_shrink_iters: 400,
+        source_file: Some(file!()),
+        failure_persistence: Some(Box::new(persistence)),
+        ..Config::default()
+    }
+}
+
+/// A set that can be read and planned, or nothing.
+fn planned(model: &Model, set: &Set, policy: &Policy) -> Option<Plan> {
+    decide(set, &model.state(&policy.set), policy).ok()
+}
+
+/// Performs a plan on the model and checks each step.
+fn perform(model: &mut Model, set: &Set, plan: &Plan) -> Result<(), TestCaseError> {
+    for (index, operation) in plan.operations.iter().enumerate() {
+        for before in &operation.waits_for {
+            prop_assert!(*before < index, "{index} waits for {before}: {}", describe(plan));
+        }
+    }
+    model
+        .perform(set, plan)
+        .map_err(|why| TestCaseError::fail(format!("{why}\n{}", describe(plan))))
+}
+
+/// Plan, apply, plan again: nothing is left to do, nothing outruns what it needs, and
+/// nothing is touched that the set does not own.
+#[test]
+fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
+    let adopts = prop::sample::select(vec![false, false, true]);
+    let done = Cell::new(0);
+    let mut runner = TestRunner::new(config(300));
+    let outcome = runner.run(&(story(), wishes(), any::<bool>(), adopts), |input| {
+        let (story, wanted, prune, adopts) = input;
+        let mut model = story.told();
+        let adopt = if adopts { Adopt::All } else { Adopt::None };
+        let policy = Policy { prune, adopt: adopt.clone(), ..policy("s") };
+        let set = generate::read(&wanted);
+        let before = model.clone();
+        let Some(plan) = planned(&model, &set, &policy) else { return Ok(()) };
+        done.set(done.get() + usize::from(!plan.is_empty()));
+        perform(&mut model, &set, &plan)?;
+        for (key, object) in &before.objects {
+            let is_ours = before.is_owned(key, "s");
+            if !is_ours && (adopt == Adopt::None || !set.objects.contains_key(key)) {
+                prop_assert_eq!(Some(object), model.objects.get(key), "{} was touched", key);
+            }
+            if !prune && !set.objects.contains_key(key) {
+                prop_assert!(model.objects.contains_key(key), "{} was pruned", key);
+            }
+        }
+        let again = planned(&model, &set, &policy);
+        let again = again.ok_or_else(|| TestCaseError::fail("no plan afterwards"))?;
+        prop_assert!(again.is_empty(), "{}\nthen {}", describe(&plan), describe(&again));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(done.get() > 100, "only {} of the cases could be planned", done.get());
+}
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    /// The order of documents, and of lists that the platform answers with, is no input.
+    #[test]
+    fn the_same_documents_in_any_order_are_the_same_plan(
+        story in story(),
+        wanted in wishes(),
+        seed in any::<u64>(),
+    ) {
+        let model = story.told();
+        let one = planned(&model, &generate::read(&wanted), &policy("s"));
+        let mut shuffled = wanted.clone();
+        let length = shuffled.len().max(1);
+        shuffled.rotate_left(usize::try_from(seed % length as u64).unwrap());
+        shuffled.reverse();
+        let other = planned(&model, &generate::read(&shuffled), &policy("s"));
+        let json = |plan: Option<Plan>| {
+            let mut value = serde_json::to_value(PlanDocument::of(&plan?)).unwrap();
+            without_places(&mut value);
+            Some(value.to_string())
+        };
+        prop_assert_eq!(json(one), json(other));
+    }
+
+    /// A set that is destroyed leaves only what was not its own.
+    #[test]
+    fn a_destroyed_set_leaves_what_is_not_its_own(story in story()) {
+        let mut model = story.told();
+        let before = model.clone();
+        let destroy = Policy { destroy: true, ..policy("s") };
+        let nothing = generate::read(&[]);
+        if let Some(plan) = planned(&model, &nothing, &destroy) {
+            perform(&mut model, &nothing, &plan)?;
+            for key in before.objects.keys() {
+                let is_left = model.objects.contains_key(key);
+                prop_assert_eq!(is_left, !before.is_owned(key, "s"), "{}", key);
+            }
+        }
+    }
+}
+
+/// Where a document stands, and the digest of all of them, do depend on their order.
+fn without_places(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_places),
+        Value::Object(fields) => {
+            fields.shift_remove("place");
+            fields.shift_remove("digest");
+            fields.values_mut().for_each(without_places);
+        }
+        _ => {}
+    }
+}
+
+/// The objects of a plan's end, to be compared between platforms.
+fn documents(wishes: &[Wish]) -> Vec<Value> {
+    wishes.iter().map(Wish::document).collect()
+}
+
+async fn go(world: &World, wishes: &[Wish], policy: &Policy) -> Result<bool, TestCaseError> {
+    let set = world.set_of(&documents(wishes)).unwrap();
+    let Ok(decided) = world.decide(set, policy).await else { return Ok(false) };
+    let report = world
+        .perform(&decided, 3)
+        .await
+        .map_err(|error| TestCaseError::fail(format!("{error}")))?;
+    let outcomes: Vec<_> = report.outcomes.iter().filter(|it| **it != Outcome::Done).collect();
+    prop_assert!(report.is_complete(), "{:?} of {}", outcomes, describe(&decided.plan));
+    let set = world.set_of(&documents(wishes)).unwrap();
+    let again = world
+        .decide(set, policy)
+        .await
+        .map_err(|error| TestCaseError::fail(format!("{error}: {:?}", error.problems)))?;
+    prop_assert!(
+        again.plan.is_empty(),
+        "{}\nthen {}",
+        describe(&decided.plan),
+        describe(&again.plan)
+    );
+    let pruned = decided
+        .plan
+        .operations
+        .iter()
+        .any(|operation| operation.action == Action::Delete && !operation.replaces);
+    prop_assert!(policy.prune || !pruned, "{}", describe(&decided.plan));
+    Ok(true)
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    /// The same over HTTP: two sets take turns in one project, with and without pruning,
+    /// and neither disturbs the other.
+    #[test]
+    fn two_sets_take_turns_on_a_platform_and_neither_disturbs_the_other(
+        turns in prop::collection::vec((any::<bool>(), wishes(), any::<bool>()), 2..5),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::start().await;
+            let mut last: BTreeMap<&str, Vec<Wish>> = BTreeMap::new();
+            for (is_other, wishes, prune) in &turns {
+                let (set, by) = if *is_other { ("other", 2) } else { ("s", 0) };
+                let all: Vec<Wish> = wishes.iter().map(|wish| wish.moved(by)).collect();
+                let wishes: &Vec<Wish> =
+                    &all.iter().filter(|wish| wish.needs_no_secret_of(&all)).cloned().collect();
+                let policy = Policy { prune: *prune, ..policy(set) };
+                if go(&world, wishes, &policy).await? {
+                    last.insert(set, wishes.clone());
+                }
+                for (set, wishes) in &last {
+                    let policy = Policy { prune: false, ..crate::reconciler::policy(set) };
+                    let wanted = world.set_of(&documents(wishes)).unwrap();
+                    let decided = world.decide(wanted, &policy).await.map_err(|error| {
+                        TestCaseError::fail(format!("{set}: {error}: {:?}", error.problems))
+                    })?;
+                    prop_assert!(decided.plan.is_empty(), "{}: {}", set, describe(&decided.plan));
+                }
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,262 @@
+//! Random documents and random pasts, from small pools of names, so that things collide.
+
+use std::io::Write;
+
+use meshagent::manifest::set::{Input, Set};
+use meshagent::manifest::values::FileValues;
+use meshagent::plan::planner::{Adopt, Policy};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::model::Model;
+use crate::reconciler::{decide, policy};
+
+/// One document, by what makes it differ from others.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    Room { name: u8, note: u8 },
+    Secret { name: u8, text: u8 },
+    Service { name: u8, room: Option<u8>, secrets: Vec<u8>, port: Option<u8>, note: u8 },
+    Mailbox { name: u8, room: u8, public: bool },
+    Route { name: u8, room: u8, port: u8 },
+    Task { name: u8, room: u8, once: bool, active: bool },
+    Webhook { name: u8, text: u8 },
+}
+
+fn room(number: u8) -> String {
+    format!("room-{number}")
+}
+
+fn secret(number: u8) -> String {
+    format!("secret-{number}")
+}
+
+impl Wish {
+    /// The same under other names, which some other document may have all the same.
+    pub fn moved(&self, by: u8) -> Self {
+        let mut moved = self.clone();
+        let numbers: Vec<&mut u8> = match &mut moved {
+            Self::Room { name, .. } | Self::Secret { name, .. } | Self::Webhook { name, .. } => {
+                vec![name]
+            }
+            Self::Service { name, room, secrets, .. } => {
+                [name].into_iter().chain(room).chain(secrets).collect()
+            }
+            Self::Mailbox { name, room, .. }
+            | Self::Route { name, room, .. }
+            | Self::Task { name, room, .. } => vec![name, room],
+        };
+        numbers.into_iter().for_each(|number| *number += by);
+        moved
+    }
+
+    /// Whether it refers to nothing that another set could take away unseen.
+    pub fn needs_no_secret_of(&self, wishes: &[Self]) -> bool {
+        self.secrets().iter().all(|wanted| {
+            wishes.iter().any(|wish| matches!(wish, Self::Secret { name, .. } if name == wanted))
+        })
+    }
+
+    pub fn document(&self) -> Value {
+        let of = |kind: &str, name: String| json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
+        match self {
+            Self::Room { name, note } => {
+                let mut document = of("Room", room(*name));
+                document["room_metadata"] = json!({"note": note});
+                document
+            }
+            Self::Secret { name, text } => {
+                let mut document = of("Secret", secret(*name));
+                document["type"] = "keys".into();
+                document["data"] = json!({"TEXT": format!("text {text}")});
+                document
+            }
+            Self::Service { name, room: placed, secrets, port, note } => {
+                let mut document = of("Service", format!("service-{name}"));
+                if let Some(placed) = placed {
+                    document["room"] = room(*placed).into();
+                }
+                let secrets: Vec<_> = secrets.iter().map(|name| secret(*name)).collect();
+                document["container"] =
+                    json!({"image": format!("image:{note}"), "secrets": secrets});
+                if let Some(port) = port {
+                    document["ports"] =
+                        json!([{"num": 5000 + u16::from(*port), "published": true}]);
+                }
+                document
+            }
+            Self::Mailbox { name, room: placed, public } => {
+                let mut document = of("Mailbox", format!("box-{name}@mail.localhost"));
+                document["room"] = room(*placed).into();
+                document["public"] = (*public).into();
+                document
+            }
+            Self::Route { name, room: placed, port } => {
+                let mut document = of("Route", format!("route-{name}.meshagent.app"));
+                document["room"] = room(*placed).into();
+                document["port"] = (5000 + u16::from(*port)).into();
+                document
+            }
+            Self::Task { name, room: placed, once, active } => {
+                let mut document = of("ScheduledTask", format!("task-{name}"));
+                document["room"] = room(*placed).into();
+                document["queue"] = "q".into();
+                document["schedule"] = "0 7 * * *".into();
+                document["once"] = (*once).into();
+                document["active"] = (*active).into();
+                document
+            }
+            Self::Webhook { name, text } => {
+                let mut document = of("Webhook", format!("hook-{name}"));
+                document["url"] = format!("https://example.com/{text}").into();
+                document["events"] = json!(["*"]);
+                document
+            }
+        }
+    }
+
+    fn key(&self) -> (u8, u8, Option<u8>) {
+        match self {
+            Self::Room { name, .. } => (0, *name, None),
+            Self::Secret { name, .. } => (1, *name, None),
+            Self::Service { name, room, .. } => (2, *name, *room),
+            Self::Mailbox { name, .. } => (3, *name, None),
+            Self::Route { name, .. } => (4, *name, None),
+            Self::Task { name, .. } => (5, *name, None),
+            Self::Webhook { name, .. } => (6, *name, None),
+        }
+    }
+
+    fn rooms(&self) -> Option<u8> {
+        match self {
+            Self::Service { room, .. } => *room,
+            Self::Mailbox { room, .. } | Self::Route { room, .. } | Self::Task { room, .. } => {
+                Some(*room)
+            }
+            _ => None,
+        }
+    }
+
+    fn secrets(&self) -> &[u8] {
+        match self {
+            Self::Service { secrets, .. } => secrets,
+            _ => &[],
+        }
+    }
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let name = || 0..3_u8;
+    prop_oneof![
+        (name(), 0..2_u8).prop_map(|(name, note)| Wish::Room { name, note }),
+        (name(), 0..2_u8).prop_map(|(name, text)| Wish::Secret { name, text }),
+        (
+            0..2_u8,
+            prop::option::of(name()),
+            prop::collection::btree_set(name(), 0..3),
+            prop::option::of(0..2_u8),
+            0..2_u8,
+        )
+            .prop_map(|(name, room, secrets, port, note)| Wish::Service {
+                name,
+                room,
+                secrets: secrets.into_iter().collect(),
+                port,
+                note,
+            }),
+        (name(), name(), any::<bool>()).prop_map(|(name, room, public)| Wish::Mailbox {
+            name,
+            room,
+            public
+        }),
+        (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
+        (name(), name(), any::<bool>(), any::<bool>())
+            .prop_map(|(name, room, once, active)| Wish::Task { name, room, once, active }),
+        (name(), 0..2_u8).prop_map(|(name, text)| Wish::Webhook { name, text }),
+    ]
+}
+
+/// Documents that name each object once. Most of the time what they refer to is among
+/// them; now and then it has to be on the platform.
+pub fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+    (prop::collection::vec(wish(), 0..12), 0..8_u8).prop_map(|(mut wishes, completeness)| {
+        if completeness > 0 {
+            let rooms: Vec<u8> = wishes.iter().filter_map(Wish::rooms).collect();
+            wishes.extend(rooms.into_iter().map(|name| Wish::Room { name, note: 0 }));
+        }
+        if completeness > 1 {
+            let secrets: Vec<u8> = wishes.iter().flat_map(Wish::secrets).copied().collect();
+            wishes.extend(secrets.into_iter().map(|name| Wish::Secret { name, text: 0 }));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        wishes.retain(|wish| seen.insert(wish.key()));
+        wishes
+    })
+}
+
+/// What happened before: two sets that were applied, what was made by hand, and what was
+/// changed behind everybody's back.
+#[derive(Debug, Clone)]
+pub struct Story {
+    applied: Vec<(bool, Vec<Wish>)>,
+    by_hand: Vec<Wish>,
+    lost: Vec<prop::sample::Index>,
+    changed: Vec<prop::sample::Index>,
+}
+
+pub fn story() -> impl Strategy<Value = Story> {
+    (
+        prop::collection::vec((prop::bool::weighted(0.3), wishes()), 0..4),
+        prop::collection::vec(wish(), 0..2),
+        prop::collection::vec(any::<prop::sample::Index>(), 0..2),
+        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    )
+        .prop_map(|(applied, by_hand, lost, changed)| Story {
+            applied,
+            by_hand,
+            lost,
+            changed,
+        })
+}
+
+impl Story {
+    /// The platform as the story leaves it.
+    pub fn told(&self) -> Model {
+        let mut model = Model::new();
+        for (is_other, wishes) in &self.applied {
+            let moved: Vec<Wish> = wishes.iter().map(|wish| wish.moved(2)).collect();
+            let set = read(if *is_other { &moved } else { wishes });
+            let policy =
+                Policy { adopt: Adopt::None, ..policy(if *is_other { "other" } else { "s" }) };
+            if let Ok(plan) = decide(&set, &model.state(&policy.set), &policy) {
+                model.perform(&set, &plan).unwrap();
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let by_hand: Vec<_> =
+            self.by_hand.iter().filter(|wish| seen.insert(wish.key())).cloned().collect();
+        model.make_by_hand(&read(&by_hand));
+        for index in &self.lost {
+            model.lose(*index);
+        }
+        for index in &self.changed {
+            model.change(*index);
+        }
+        model
+    }
+}
+
+/// The set of these documents.
+pub fn read(wishes: &[Wish]) -> Set {
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    for wish in wishes {
+        write!(file, "---\n{}\n", wish.document()).unwrap();
+    }
+    meshagent::manifest::set::read(&Input {
+        paths: vec![file.path().to_owned()],
+        values: FileValues::default(),
+        project: Some("p".to_owned()),
+        fallback_project: None,
+    })
+    .unwrap_or_else(|problems| panic!("{problems:?}"))
+}

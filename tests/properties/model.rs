@@ -1,0 +1,296 @@
+//! A platform without HTTP: what the planner sees of one, and what operations do to it. It
+//! refuses what would leave a reference behind that leads nowhere.
+
+use std::collections::BTreeMap;
+
+use meshagent::kinds::tree::{Fingerprinter, Tree};
+use meshagent::kinds::{Key, KindName};
+use meshagent::manifest::set::{Desired, Set};
+use meshagent::plan::references::{Known, Resolved};
+use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
+use proptest::sample::Index;
+use serde_json::Value;
+
+/// An object of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    id: Option<String>,
+    owner: Option<String>,
+    fields: Tree,
+}
+
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub objects: BTreeMap<Key, Object>,
+    inventories: BTreeMap<String, BTreeMap<Key, Entry>>,
+    next: u64,
+}
+
+/// What the platform tells of an object: secrets are masked.
+fn told(key: &Key, fields: &Tree) -> Tree {
+    let mut fields = fields.clone();
+    if key.kind == KindName::Secret {
+        fields.rewrite_leaves(&mut |_, leaf| match leaf {
+            Tree::Secret(_) => Some(Tree::secret("********")),
+            _ => None,
+        });
+    }
+    fields
+}
+
+/// Whether an operation turns a route elsewhere, or deletes it.
+fn turns(operation: &Operation, route: &Object) -> bool {
+    match &operation.work.fields {
+        Some(fields) => {
+            ["room", "port"].iter().any(|name| fields.get(name) != route.fields.get(name))
+        }
+        None => operation.action == Action::Delete,
+    }
+}
+
+impl Model {
+    pub fn new() -> Self {
+        Self { objects: BTreeMap::new(), inventories: BTreeMap::new(), next: 0 }
+    }
+
+    fn fingerprinter(&self) -> Fingerprinter {
+        Fingerprinter::new("model")
+    }
+
+    /// What a set reads before it decides.
+    pub fn state(&self, set: &str) -> State {
+        let observe = |(key, object): (&Key, &Object)| {
+            let observed = Observed {
+                id: object.id.clone(),
+                owner: object.owner.clone(),
+                fields: told(key, &object.fields),
+                answered: Value::Null,
+                revision: None,
+            };
+            (key.clone(), observed)
+        };
+        let entries = self.inventories.get(set).cloned().unwrap_or_default();
+        let inventory = Inventory { entries, fingerprinter: self.fingerprinter() };
+        State {
+            projects: BTreeMap::from([(
+                "p".to_owned(),
+                ProjectState { id: Some("id".to_owned()) },
+            )]),
+            objects: self.objects.iter().map(observe).collect(),
+            inventories: BTreeMap::from([("p".to_owned(), inventory)]),
+            incomplete: Vec::new(),
+        }
+    }
+
+    /// Whether a set owns an object: it is named as its owner, or, where objects name
+    /// none, its inventory has the object that is there.
+    pub fn is_owned(&self, key: &Key, set: &str) -> bool {
+        let object = &self.objects[key];
+        let entry = self.inventories.get(set).and_then(|entries| entries.get(key));
+        match &object.owner {
+            Some(owner) => owner == set && entry.is_some(),
+            None => entry.is_some_and(|entry| entry.id.is_none() || entry.id == object.id),
+        }
+    }
+
+    fn add(&mut self, key: &Key, owner: Option<&str>, fields: &Tree) -> Option<String> {
+        self.next += 1;
+        let kind = key.kind.kind();
+        let answer = serde_json::json!({"id": format!("id-{}", self.next)});
+        let id = kind.created_id(&answer);
+        let owner = owner.filter(|_| kind.carries_owner()).map(str::to_owned);
+        let object = Object { id: id.clone(), owner, fields: fields.clone() };
+        self.objects.insert(key.clone(), object);
+        id
+    }
+
+    /// Objects that nobody's inventory knows; what they refer to need not be there.
+    pub fn make_by_hand(&mut self, set: &Set) {
+        for (key, desired) in &set.objects {
+            let is_taken = self.objects.contains_key(key);
+            if !is_taken && self.dangling(key, &desired.fields).is_empty() {
+                self.add(key, None, &desired.fields);
+            }
+        }
+    }
+
+    /// An object goes, with all that refers to it.
+    pub fn lose(&mut self, index: Index) {
+        let keys: Vec<Key> = self.objects.keys().cloned().collect();
+        if !keys.is_empty() {
+            self.remove_with_followers(index.get(&keys));
+        }
+    }
+
+    fn remove_with_followers(&mut self, key: &Key) {
+        for follower in self.referring(key) {
+            self.remove_with_followers(&follower);
+        }
+        self.objects.remove(key);
+    }
+
+    /// Somebody changes an object by hand.
+    pub fn change(&mut self, index: Index) {
+        let keys: Vec<Key> = self.objects.keys().cloned().collect();
+        if keys.is_empty() {
+            return;
+        }
+        let key = index.get(&keys);
+        let field = match key.kind {
+            KindName::Mailbox => ("queue", Tree::text("elsewhere")),
+            KindName::ScheduledTask => ("active", Tree::Bool(false)),
+            KindName::Webhook => ("action", Tree::text("by hand")),
+            KindName::Room => ("room_metadata", Tree::map([("by", Tree::text("hand"))])),
+            _ => return,
+        };
+        self.objects.get_mut(key).unwrap().fields.set(field.0, field.1);
+    }
+
+    /// What an object would refer to that is not there.
+    fn dangling(&self, key: &Key, fields: &Tree) -> Vec<String> {
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let resolved = Known::new(&nothing, &state).references(key, fields).into_iter();
+        resolved
+            .filter_map(|(_, resolved)| match resolved {
+                Resolved::Missing(what) => Some(what),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn referring(&self, to: &Key) -> Vec<Key> {
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let known = Known::new(&nothing, &state);
+        let wanted = Resolved::Object(to.clone());
+        let refers = |(key, object): &(&Key, &Object)| {
+            let mut resolved = known.references(key, &object.fields).into_iter();
+            *key != to && resolved.any(|(_, resolved)| resolved == wanted)
+        };
+        self.objects.iter().filter(refers).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The routes that lead to a port that only this service publishes.
+    fn routes_to(&self, service: &Key) -> Vec<Key> {
+        if service.kind != KindName::Service {
+            return Vec::new();
+        }
+        let (nothing, state) = (BTreeMap::new(), self.state(""));
+        let known = Known::new(&nothing, &state);
+        let wanted = Resolved::Any(vec![service.clone()]);
+        let leads = |(key, object): &(&Key, &Object)| {
+            let mut resolved = known.references(key, &object.fields).into_iter();
+            key.kind == KindName::Route && resolved.any(|(_, resolved)| resolved == wanted)
+        };
+        self.objects.iter().filter(leads).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Performs a plan, operation by operation, in its order.
+    pub fn perform(&mut self, set: &Set, plan: &Plan) -> Result<(), String> {
+        let mut entries = plan.kept.clone();
+        for operation in &plan.operations {
+            let key = &operation.key;
+            let id = self.step(set, plan, operation)?;
+            match operation.work.entry.clone() {
+                Some(entry) => {
+                    entries.insert(key.clone(), Entry { id: id.or(entry.id.clone()), ..entry })
+                }
+                None => entries.remove(key),
+            };
+        }
+        self.inventories.insert(plan.set.clone(), entries);
+        Ok(())
+    }
+
+    /// Performs one operation; the id of what it makes.
+    fn step(
+        &mut self,
+        set: &Set,
+        plan: &Plan,
+        operation: &Operation,
+    ) -> Result<Option<String>, String> {
+        let key = &operation.key;
+        let what = format!("{:?} {key}", operation.action);
+        if let Some(observed) = &operation.work.observed {
+            let object = self.objects.get(key).ok_or(format!("{what}: it is not there"))?;
+            if told(key, &object.fields) != observed.fields || object.owner != observed.owner {
+                return Err(format!("{what}: it is not what was looked at"));
+            }
+        } else if self.objects.contains_key(key) {
+            return Err(format!("{what}: it is there already"));
+        }
+        if let (Action::Create | Action::Update | Action::Adopt, Some(fields)) =
+            (operation.action, &operation.work.fields)
+        {
+            let dangling = self.dangling(key, fields);
+            if !dangling.is_empty() {
+                return Err(format!("{what}: {}", dangling.join(", ")));
+            }
+            self.publishers_are_there(set, key, fields).map_err(|why| format!("{what}: {why}"))?;
+        }
+        let fields = operation.work.fields.as_ref();
+        match operation.action {
+            Action::Create => return Ok(self.add(key, Some(&plan.set), fields.unwrap())),
+            Action::Update | Action::Adopt => {
+                let owner = key.kind.kind().carries_owner().then(|| plan.set.clone());
+                let object = self.objects.get_mut(key).unwrap();
+                object.fields = fields.unwrap().clone();
+                object.owner = owner;
+            }
+            Action::Rename => {
+                let former = operation.work.renamed_from.as_ref().unwrap();
+                let mut object = self.objects.remove(former).unwrap();
+                object.fields = fields.unwrap().clone();
+                self.objects.insert(key.clone(), object);
+            }
+            Action::Release => {
+                let object = self.objects.get_mut(key).unwrap();
+                if object.owner.as_ref() == Some(&plan.set) {
+                    object.owner = None;
+                }
+            }
+            Action::Delete => {
+                // The half of a replacement leaves its references for a moment.
+                let referring = self.referring(key);
+                if !operation.replaces && !referring.is_empty() {
+                    return Err(format!("{what}: {referring:?} refers to it"));
+                }
+                // A route that the plan turns elsewhere, or deletes, goes first.
+                for route in self.routes_to(key) {
+                    let is_pending = plan
+                        .operations
+                        .iter()
+                        .any(|other| other.key == route && turns(other, &self.objects[&route]));
+                    if is_pending {
+                        return Err(format!("{what}: {route} still leads to it"));
+                    }
+                }
+                self.objects.remove(key);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A route comes after every service of the set that is to publish its port.
+    fn publishers_are_there(&self, set: &Set, key: &Key, fields: &Tree) -> Result<(), String> {
+        let state = self.state("");
+        let desired: &BTreeMap<Key, Desired> = &set.objects;
+        if key.kind != KindName::Route {
+            return Ok(());
+        }
+        for (_, resolved) in Known::new(desired, &state).references(key, fields) {
+            let Resolved::Any(publishers) = resolved else { continue };
+            for publisher in publishers.iter().filter(|key| key.kind == KindName::Service) {
+                let object = self.objects.get(publisher);
+                let port = fields.get("port").and_then(Tree::as_str).unwrap_or_default();
+                let is_published = object.is_some_and(|it| {
+                    meshagent::kinds::service::published_ports(&it.fields)
+                        .any(|known| known == port)
+                });
+                if !is_published {
+                    return Err(format!("{publisher} does not publish {port} yet"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

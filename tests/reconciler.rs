@@ -1,0 +1,161 @@
+//! A running platform and the way from manifests to a plan and back, as the commands go it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use meshagent::api::client::Client;
+use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
+use meshagent::apply::inventory::Stored;
+use meshagent::apply::observe::{self, Scope};
+use meshagent::error::{Error, Problem};
+use meshagent::manifest::set::{Input, Set, read};
+use meshagent::manifest::values::FileValues;
+use meshagent::plan::planner::{self, Policy, Refusal};
+use meshagent::plan::{Operation, Plan, State};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::platform::harness::Server;
+
+/// A platform of its own with a client of the reconciler.
+pub struct World {
+    pub server: Server,
+    pub client: Client,
+    folder: tempfile::TempDir,
+}
+
+/// What was decided, and on what.
+pub struct Decided {
+    pub plan: Plan,
+    pub state: State,
+    pub stored: BTreeMap<String, Stored>,
+}
+
+/// Decides on what was read before.
+pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> {
+    let nothing = BTreeMap::new();
+    let desired = if policy.destroy { &nothing } else { &set.objects };
+    let mut plan = planner::plan(desired, state, policy).map_err(|refusal| match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => Error::refused(problems),
+    })?;
+    plan.notes.splice(0..0, set.notes.iter().cloned());
+    plan.digest.clone_from(&set.digest);
+    Ok(plan)
+}
+
+/// The policy of a set that does nothing unusual.
+pub fn policy(set: &str) -> Policy {
+    Policy::standard(set)
+}
+
+/// The policy that deletes what a set owns.
+pub fn destroying(set: &str) -> Policy {
+    Policy { destroy: true, ..policy(set) }
+}
+
+/// One line for each problem.
+pub fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let server = Server::start().await;
+        let client =
+            Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
+        Self { server, client, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A file of the set's folder.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Reads the set of these documents.
+    pub fn set_of(&self, documents: &[Value]) -> Result<Set, Vec<Problem>> {
+        let texts: Vec<String> = documents.iter().map(text_of).collect();
+        self.set(&[self.write("set/all.yaml", &texts.join("---\n"))], FileValues::default())
+    }
+
+    /// Reads a set; documents that name no project are of the platform's first one.
+    pub fn set(&self, paths: &[PathBuf], values: FileValues) -> Result<Set, Vec<Problem>> {
+        read(&Input {
+            paths: paths.to_vec(),
+            values,
+            project: None,
+            fallback_project: Some("default".to_owned()),
+        })
+    }
+
+    /// Reads the platform and decides.
+    pub async fn decide(&self, mut set: Set, policy: &Policy) -> Result<Decided, Error> {
+        let scope = match set.objects.is_empty() {
+            true => Scope::Project("default"),
+            false => Scope::Documents,
+        };
+        let reader = self.client.reader();
+        let seen =
+            observe::observe(&reader, &policy.set, &mut set, scope, &BTreeMap::new()).await?;
+        let plan = decide(&set, &seen.state, policy)?;
+        Ok(Decided { plan, state: seen.state, stored: seen.stored })
+    }
+
+    /// Plans for these documents. What cannot be planned ends the test.
+    #[track_caller]
+    pub fn plan<'a>(
+        &'a self,
+        documents: &'a [Value],
+        policy: &'a Policy,
+    ) -> impl Future<Output = Decided> + 'a {
+        let place = std::panic::Location::caller();
+        async move {
+            let set = self.set_of(documents).unwrap_or_else(|problems| {
+                panic!("at {place}: {}of {documents:#?}", lines(&problems))
+            });
+            self.decide(set, policy).await.unwrap_or_else(|error| {
+                panic!("at {place}: {error}: {}of {documents:#?}", lines(&error.problems))
+            })
+        }
+    }
+
+    pub async fn perform(&self, decided: &Decided, parallelism: usize) -> Result<Report, Error> {
+        let options =
+            Options { parallelism, stop: CancellationToken::new(), bound: false, attempts: 1 };
+        let listeners = Listeners { progress: &Silent, journal: None };
+        execute(&self.client, &decided.plan, decided.stored.clone(), &options, listeners).await
+    }
+
+    /// Performs a plan in full. What is not done ends the test.
+    pub async fn apply(&self, decided: &Decided) {
+        let report = self.perform(decided, 8).await.unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.is_complete(), "{report:?} of {}", describe(&decided.plan));
+    }
+
+    /// Plans and performs.
+    pub async fn run(&self, documents: &[Value], policy: &Policy) -> Decided {
+        let decided = self.plan(documents, policy).await;
+        self.apply(&decided).await;
+        decided
+    }
+}
+
+/// A document as YAML.
+fn text_of(document: &Value) -> String {
+    meshagent::plan::unified::to_yaml(document)
+}
+
+/// The plan as text without styles.
+pub fn describe(plan: &Plan) -> String {
+    anstream::adapter::strip_str(&meshagent::plan::text::render(plan)).to_string()
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn started(&self, _operation: &Operation) {}
+    fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
+}

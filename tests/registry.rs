@@ -1,0 +1,210 @@
+//! Rules that every kind keeps. Each test walks the whole registry, so a new kind, or a new
+//! field of a kind, is under all of them.
+
+mod documents;
+mod fields;
+mod secrecy;
+
+use meshagent::kinds::{self, Kind, KindName, Target, schema};
+use meshagent::manifest::values::FileValues;
+use meshagent::plan::Action;
+use serde_json::Value;
+
+use crate::reconciler::{World, describe, destroying, lines, policy};
+use documents::{is_reconcilers_own, surrounded, variants};
+
+/// The example of a kind, with texts read from a file in place of the environment.
+fn example(kind: &dyn Kind) -> (String, Value) {
+    let text = kind.example().replace("{env: OPENAI_API_KEY}", "{file: key.txt}");
+    assert!(!text.contains("env:"), "{}: its example reads the environment", kind.name());
+    let value = meshagent::manifest::yaml::parse(&text).unwrap().remove(0).to_json();
+    (text, value)
+}
+
+#[test]
+fn every_example_matches_what_is_published_and_what_is_checked() {
+    let combined = jsonschema::validator_for(&schema::combined()).unwrap();
+    for kind in kinds::ALL {
+        let name = kind.name();
+        let (_, document) = example(kind);
+        let published = jsonschema::validator_for(&schema::published(kind)).unwrap();
+        for validator in [&published, &combined, schema::validator(kind).unwrap()] {
+            let errors: Vec<_> = validator.iter_errors(&document).collect();
+            assert!(errors.is_empty(), "{name}: {errors:?}");
+        }
+        let mut wrong = document.clone();
+        wrong["never_heard_of"] = true.into();
+        assert!(!published.is_valid(&wrong), "{name}: any field passes the published schema");
+        assert!(!combined.is_valid(&wrong), "{name}: any field passes the combined schema");
+    }
+}
+
+#[test]
+fn every_full_document_matches_what_is_published_and_what_is_checked() {
+    let combined = jsonschema::validator_for(&schema::combined()).unwrap();
+    for variant in kinds::ALL.into_iter().flat_map(variants) {
+        let published = jsonschema::validator_for(&schema::published(variant.kind)).unwrap();
+        for validator in [&published, &combined, schema::validator(variant.kind).unwrap()] {
+            let errors: Vec<_> = validator.iter_errors(&variant.document).collect();
+            assert!(errors.is_empty(), "{} {}: {errors:?}", variant.kind.name(), variant.label);
+        }
+    }
+}
+
+/// Every field of a schema, by its path without list positions.
+fn schema_fields(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        found.push((path.clone(), below.clone()));
+        schema_fields(below, &path, found);
+        schema_fields(&below["items"], &path, found);
+        schema_fields(&below["additionalProperties"], &format!("{path}.KEY"), found);
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    for kind in kinds::ALL {
+        let schema = schema::inlined(kind);
+        assert!(schema["description"].is_string(), "{}: it has no description", kind.name());
+        let mut found = Vec::new();
+        schema_fields(&schema, "", &mut found);
+        assert!(found.len() > 5, "{}: where are its fields?", kind.name());
+        for (path, field) in found {
+            let description = field["description"].as_str().unwrap_or_default();
+            assert!(!description.trim().is_empty(), "{}: `{path}` has no description", kind.name());
+        }
+    }
+}
+
+#[test]
+fn every_field_is_in_a_full_document_or_is_the_reconcilers_own() {
+    for kind in kinds::ALL {
+        let mut found = Vec::new();
+        schema_fields(&schema::inlined(kind), "", &mut found);
+        let variants = variants(kind);
+        for (path, _) in found {
+            let is_below_own = path
+                .match_indices('.')
+                .map(|(end, _)| &path[..end])
+                .chain([&*path])
+                .any(|above| is_reconcilers_own(kind.name(), above));
+            let is_grown = variants
+                .iter()
+                .any(|variant| variant.fields.iter().any(|field| field.names.join(".") == path))
+                // A text with a source is grown as a text.
+                || path.contains(".from");
+            assert!(is_grown || is_below_own, "{}: nothing changes `{path}`", kind.name());
+        }
+    }
+}
+
+/// The scalars of a value, except those that are only there to name or place the object.
+fn scalars(value: &Value, found: &mut Vec<Value>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| scalars(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| scalars(field, found)),
+        Value::Null => {}
+        scalar => found.push(scalar.clone()),
+    }
+}
+
+#[test]
+fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
+    for variant in kinds::ALL.into_iter().flat_map(variants) {
+        let kind = variant.kind;
+        if kind.name() == KindName::ServiceTemplate {
+            continue; // It becomes a service in `manifest`; the rules that apply it cover it.
+        }
+        let declared = kind.declare(variant.document.clone()).unwrap().remove(0);
+        let target = Target {
+            project: "p",
+            room: None,
+            name: &declared.name,
+            id: None,
+            fields: &declared.fields,
+            owner: None,
+            answered: None,
+            removed: &[],
+        };
+        let request = kind.create(&target);
+        let meshagent::api::request::Body::Json(body) = request.body else {
+            panic!("{}: the body is not JSON", kind.name())
+        };
+        let (mut said, mut sent) = (Vec::new(), Vec::new());
+        scalars(&body, &mut sent);
+        for (name, value) in variant.document.as_object().unwrap() {
+            match (kind.name(), name.as_str()) {
+                // The wire wants the port as text, and knows presets of registries by none.
+                (KindName::Route, "port") => said.push(value.to_string().into()),
+                (KindName::Secret, "type") => {}
+                (KindName::Service, _) => scalars(value, &mut said),
+                (_, "version" | "kind") => {}
+                _ => scalars(value, &mut said),
+            }
+        }
+        for value in said {
+            let position = sent.iter().position(|sent| *sent == value);
+            let Some(position) = position else {
+                panic!("{} {}: {value} is lost in {body}", kind.name(), variant.label)
+            };
+            sent.swap_remove(position);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed() {
+    for kind in kinds::ALL {
+        let name = kind.name();
+        let world = World::start().await;
+        let (text, document) = example(kind);
+        let mut around = surrounded(&document);
+        around.pop();
+        world.write("set/key.txt", "sk-test\n");
+        let around: Vec<String> = around.iter().map(meshagent::plan::unified::to_yaml).collect();
+        let paths =
+            [world.write("set/a.yaml", &around.join("---\n")), world.write("set/b.yaml", &text)];
+        let read = || {
+            world
+                .set(&paths, FileValues::default())
+                .unwrap_or_else(|problems| panic!("{name}: {}", lines(&problems)))
+        };
+        let decided = world.decide(read(), &policy("s")).await.unwrap();
+        let only_creates = |operation: &meshagent::plan::Operation| {
+            operation.action == Action::Create && operation.fingerprint.is_none()
+        };
+        assert!(decided.plan.operations.iter().all(only_creates), "{name}: {:?}", decided.plan);
+        world.apply(&decided).await;
+        let again = world.decide(read(), &policy("s")).await.unwrap();
+        assert!(again.plan.is_empty(), "{name}: {}", describe(&again.plan));
+        for (key, desired) in read().objects {
+            if key.kind == KindName::Project {
+                continue; // Its settings are told for one project, not in the list.
+            }
+            let seen = again.state.objects.iter().find(|(seen, _)| {
+                (seen.kind, &seen.name, &seen.room) == (key.kind, &key.name, &key.room)
+            });
+            let seen = seen.unwrap_or_else(|| panic!("{name}: {key} is not listed")).1;
+            assert_eq!(seen.fields.redacted(), desired.fields.redacted(), "{name}: {key}");
+        }
+        let gone = world.decide(read(), &destroying("s")).await.unwrap();
+        for operation in &gone.plan.operations {
+            let deletable = operation.key.kind.kind().is_deletable();
+            let wanted = if deletable { Action::Delete } else { Action::Release };
+            assert_eq!(operation.action, wanted, "{name}: {}", operation.key);
+        }
+        world.apply(&gone).await;
+        let after = world.decide(read(), &policy("s")).await.map(|decided| decided.plan.counts());
+        match (name, after) {
+            // Released, so it is somebody's whom the set must ask.
+            (KindName::Project, Err(refused)) => {
+                assert_eq!(refused.class, meshagent::error::Class::Refused, "{refused}");
+            }
+            (_, Ok(counts)) => {
+                assert_eq!(counts.create, decided.plan.operations.len(), "{name}: {counts:?}");
+            }
+            (name, after) => panic!("{name}: {after:?}"),
+        }
+    }
+}

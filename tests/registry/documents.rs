@@ -1,0 +1,310 @@
+//! Documents that say everything a kind can say, grown from its schema, so that a field
+//! that is added tomorrow is in them.
+
+use meshagent::kinds::{Kind, KindName, schema};
+use serde_json::{Map, Value, json};
+
+/// A field of a kind's documents.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The way to it in the document, list items by their position.
+    pub pointer: String,
+    /// The names on the way.
+    pub names: Vec<String>,
+    /// What it is in the full document, and something else where that can be.
+    pub values: Vec<Value>,
+    /// Whether a document without it is no document.
+    pub required: bool,
+    /// Whether it tells the items of its list apart.
+    pub identity: bool,
+    /// Whether its texts are never shown.
+    pub secret: bool,
+    /// What it means when it is absent.
+    pub default: Value,
+    /// Whether it has fields of its own.
+    pub composite: bool,
+}
+
+/// One full document of a kind. Fields that exclude each other stand in several.
+pub struct Variant {
+    pub kind: &'static dyn Kind,
+    pub label: &'static str,
+    pub document: Value,
+    pub fields: Vec<Field>,
+}
+
+/// What stands in a variant: its fixed fields, and what it leaves out.
+struct Choice {
+    label: &'static str,
+    fixed: Value,
+    without: &'static [&'static str],
+}
+
+/// The full documents of a kind.
+pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
+    let schema = schema::inlined(kind);
+    choices(kind.name())
+        .into_iter()
+        .map(|choice| {
+            let mut grower = Grower { kind: kind.name(), choice: &choice, fields: Vec::new() };
+            let mut document = grower.object(&schema, "", &[], false);
+            let fields = grower.fields;
+            merge(&mut document, json!({"version": "v1", "kind": kind.name().to_string()}));
+            merge(&mut document, choice.fixed.clone());
+            Variant { kind, label: choice.label, document, fields }
+        })
+        .collect()
+}
+
+/// The ways in which a kind's fields can stand together, with the object's key.
+fn choices(kind: KindName) -> Vec<Choice> {
+    let one = |fixed: Value| vec![Choice { label: "", fixed, without: &[] }];
+    let named = |name: &str| json!({"metadata": {"name": name}});
+    match kind {
+        KindName::Project => one(named("full")),
+        KindName::Room => one(named("full")),
+        KindName::Mailbox => one(named("full@mail.meshagent.com")),
+        KindName::Route => one(named("full.meshagent.app")),
+        KindName::ScheduledTask | KindName::Webhook => one(named("full")),
+        KindName::Service => vec![
+            Choice { label: "container", fixed: named("full"), without: &["external"] },
+            Choice { label: "external", fixed: named("full"), without: &["container"] },
+        ],
+        KindName::ServiceTemplate => {
+            let placed = json!({"metadata": {"name": "full"}, "room": "lobby"});
+            vec![
+                Choice { label: "container", fixed: placed.clone(), without: &["external"] },
+                Choice { label: "external", fixed: placed, without: &["container"] },
+            ]
+        }
+        KindName::Secret => {
+            let of = |name: &str| json!({"metadata": {"name": "full"}, "type": name});
+            vec![
+                Choice {
+                    label: "keys",
+                    fixed: of("keys"),
+                    without: &["server", "username", "password", "json_key", "email"],
+                },
+                Choice { label: "docker", fixed: of("docker"), without: &["data", "json_key"] },
+                Choice { label: "acr", fixed: of("acr"), without: &["data", "json_key", "email"] },
+                Choice {
+                    label: "gar",
+                    fixed: of("gar"),
+                    without: &["data", "username", "password", "email"],
+                },
+            ]
+        }
+    }
+}
+
+/// Fields that make no difference on the platform: they name the object, place it, or
+/// speak to the reconciler. A new field that belongs here has to be put here.
+pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
+    let own: &[&str] = match kind {
+        KindName::Project => &["metadata.description"],
+        KindName::Room | KindName::Webhook => &["metadata.description"],
+        KindName::Mailbox => &["metadata.description", "address"],
+        KindName::Route => &["metadata.description", "domain"],
+        KindName::ScheduledTask => &["metadata.description", "id"],
+        KindName::Secret => &["metadata.description", "type"],
+        KindName::Service => &["id", "room", "rooms", "template", "values"],
+        KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
+    };
+    own.contains(&path)
+        || ["version", "kind", "project", "lifecycle", "metadata.name"].contains(&path)
+}
+
+/// Values where the platform, or another document, has a say.
+fn known_values(kind: KindName, path: &str) -> Option<[Value; 2]> {
+    Some(match (kind, path) {
+        (KindName::Mailbox | KindName::Route | KindName::ScheduledTask, "room") => {
+            [json!("lobby"), json!("hall")]
+        }
+        (KindName::Route, "port") | (_, "ports.num") => [json!(5002), json!(5003)],
+        (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
+        (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
+        (KindName::Webhook, "events") => {
+            [json!(["room.started", "room.ended"]), json!(["room.call"])]
+        }
+        (_, "container.secrets") => [json!(["model-keys"]), json!(["other-keys", "model-keys"])],
+        (_, "container.pull_secret") => [json!("registry"), json!("other-registry")],
+        // An API scope is the same type in two places and has no key of its own.
+        _ => return None,
+    })
+}
+
+/// The documents that full documents and examples refer to.
+pub fn surroundings() -> Vec<Value> {
+    let of = |kind: &str, name: &str, rest: Value| {
+        let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
+        merge(&mut document, rest);
+        document
+    };
+    let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
+    let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
+    vec![
+        of("Room", "lobby", json!({})),
+        of("Room", "hall", json!({})),
+        of("Secret", "model-keys", keys()),
+        of("Secret", "other-keys", keys()),
+        of("Secret", "registry", docker()),
+        of("Secret", "other-registry", docker()),
+    ]
+}
+
+/// The surroundings of one document, with the document at their end.
+pub fn surrounded(document: &Value) -> Vec<Value> {
+    let is_same = |other: &Value| {
+        other["kind"] == document["kind"]
+            && other["metadata"]["name"] == document["metadata"]["name"]
+    };
+    let mut all = surroundings();
+    all.retain(|other| !is_same(other));
+    all.push(document.clone());
+    all
+}
+
+struct Grower<'a> {
+    kind: KindName,
+    choice: &'a Choice,
+    fields: Vec<Field>,
+}
+
+impl Grower<'_> {
+    fn object(&mut self, schema: &Value, pointer: &str, names: &[String], secret: bool) -> Value {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let mut object = Map::new();
+        for (name, below) in schema["properties"].as_object().unwrap() {
+            let mut names = names.to_vec();
+            names.push(name.clone());
+            let path = names.join(".");
+            if is_reconcilers_own(self.kind, &path) || self.choice.without.contains(&&*path) {
+                continue;
+            }
+            let pointer = format!("{pointer}/{name}");
+            let is_required = required.contains(&json!(name)) || self.is_needed(&path);
+            object.insert(name.clone(), self.field(below, &pointer, &names, is_required, secret));
+        }
+        Value::Object(object)
+    }
+
+    /// What a schema calls optional and the choice needs all the same.
+    fn is_needed(&self, path: &str) -> bool {
+        match self.kind {
+            KindName::Service | KindName::ServiceTemplate => {
+                path == self.choice.label || path == "container.image"
+            }
+            KindName::Secret => path != "email",
+            _ => false,
+        }
+    }
+
+    fn field(
+        &mut self,
+        schema: &Value,
+        pointer: &str,
+        names: &[String],
+        required: bool,
+        secret: bool,
+    ) -> Value {
+        let secret = secret || schema["x-secret"] == true;
+        let path = names.join(".");
+        let position = self.fields.len();
+        let has = |name: &str| match &schema["type"] {
+            Value::String(text) => text == name,
+            Value::Array(types) => types.contains(&json!(name)),
+            _ => false,
+        };
+        let text = |which: &str| json!(format!("{which} {path}"));
+        let mut composite = false;
+        let values = if let Some(values) = known_values(self.kind, &path) {
+            values.to_vec()
+        } else if let Some(options) = schema["enum"].as_array() {
+            let options = options.iter().filter(|option| !option.is_null());
+            let mut options: Vec<Value> = options.cloned().collect();
+            // What stands in the full document is not what is meant without it.
+            options.sort_by_key(|option| *option == schema["default"]);
+            options.truncate(2);
+            options
+        } else if !schema["const"].is_null() {
+            vec![schema["const"].clone()]
+        } else if has("string") {
+            vec![text("one"), text("two")]
+        } else if has("boolean") {
+            let base = schema["default"] != true;
+            vec![json!(base), json!(!base)]
+        } else if has("integer") || has("number") {
+            vec![json!(11), json!(12)]
+        } else if has("array") && schema["items"]["properties"].is_object() {
+            composite = true;
+            let item = &schema["items"];
+            let first = self.fields.len();
+            let grown = self.object(item, &format!("{pointer}/0"), names, secret);
+            for field in &mut self.fields[first..] {
+                let is_own = field.names.len() == names.len() + 1;
+                field.identity |= is_own && schema["x-key"] == field.names[names.len()].as_str();
+            }
+            vec![json!([grown])]
+        } else if has("array") {
+            vec![json!([text("one"), text("more")]), json!([text("two")])]
+        } else if schema["properties"].is_object() {
+            composite = true;
+            vec![self.object(schema, pointer, names, secret)]
+        } else if schema["additionalProperties"].is_object() {
+            composite = true;
+            let mut names = names.to_vec();
+            names.push("KEY".to_owned());
+            let below = &schema["additionalProperties"];
+            let value = self.field(below, &format!("{pointer}/KEY"), &names, false, secret);
+            vec![json!({"KEY": value})]
+        } else if has("object") {
+            ["one", "two"].map(free).to_vec()
+        } else {
+            panic!("{}: no value is known for `{path}`: {schema}", self.kind);
+        };
+        let field = Field {
+            pointer: pointer.to_owned(),
+            names: names.to_vec(),
+            values: values.clone(),
+            required,
+            identity: false,
+            secret,
+            default: schema["default"].clone(),
+            composite,
+        };
+        self.fields.insert(position, field);
+        values[0].clone()
+    }
+}
+
+/// Free JSON of every type.
+fn free(which: &str) -> Value {
+    json!({
+        "text": which, "number": 5, "fraction": 1.5, "flag": true, "list": [1, "a", {"b": "c"}],
+        "nested": {"deeper": {"text": "d"}}, "empty": {}, "none": [],
+    })
+}
+
+/// Puts `from` into `into`, map by map.
+pub fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// The document with one field changed, or without it.
+pub fn with(document: &Value, pointer: &str, value: Option<&Value>) -> Value {
+    let mut document = document.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = document.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    match value {
+        Some(value) => parent.insert(name.to_owned(), value.clone()),
+        None => parent.shift_remove(name),
+    };
+    document
+}

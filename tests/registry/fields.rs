@@ -1,0 +1,226 @@
+//! Every field, one at a time: removed, changed, put back. Each step is one operation that
+//! names the field, and after it there is nothing to do.
+
+use std::collections::BTreeSet;
+
+use meshagent::kinds::path::{FieldPath, Step};
+use meshagent::kinds::{self, Kind, KindName, schema};
+use meshagent::plan::{Action, FieldChange};
+use serde_json::Value;
+
+use super::documents::{Field, Variant, surrounded, variants, with};
+use crate::reconciler::{Decided, World, decide, describe, destroying, lines, policy};
+
+fn names(path: &FieldPath) -> Vec<&str> {
+    let name = |step| match step {
+        &Step::Field(ref name) => Some(name.as_str()),
+        Step::Index(_) | Step::Item { .. } => None,
+    };
+    path.0.iter().filter_map(name).collect()
+}
+
+/// The names under which a change of a field may be told.
+fn told(variant: &Variant, field: &Field) -> Vec<String> {
+    let mut names = field.names.clone();
+    match (variant.kind.name(), variant.label, field.names.join(".").as_str()) {
+        (KindName::Secret, "gar", "json_key") => names = vec!["password".to_owned()],
+        // Another item of the list: the old one goes, the new one comes.
+        _ if field.identity => drop(names.pop()),
+        // What comes of a template is told as a service.
+        (KindName::ServiceTemplate, label, _) => {
+            let services = variants(KindName::Service.kind());
+            let service = services.iter().find(|service| service.label == label).unwrap();
+            let fields = &service.fields;
+            if fields.iter().any(|known| known.names == names && known.identity) {
+                names.pop();
+            }
+        }
+        _ => {}
+    }
+    names
+}
+
+struct Walk<'a> {
+    world: &'a World,
+    variant: &'a Variant,
+    /// What the platform was last told.
+    current: Value,
+    /// What the platform answered after that.
+    seen: Decided,
+}
+
+impl Walk<'_> {
+    async fn step(&mut self, document: Value, field: &Field, is_change: bool, what: &str) {
+        let (kind, path) = (self.variant.kind.name(), field.names.join("."));
+        let label = format!("{kind} {}: {what} `{path}`", self.variant.label);
+        if document == self.current {
+            return;
+        }
+        let set = self.world.set_of(&surrounded(&document));
+        let set = set.unwrap_or_else(|problems| panic!("{label}: {}", lines(&problems)));
+        let plan = decide(&set, &self.seen.state, &policy("s"));
+        self.seen.plan = plan.unwrap_or_else(|error| panic!("{label}: {}", lines(&error.problems)));
+        if is_change {
+            self.is_one_change(field, &label);
+        } else {
+            let plan = &self.seen.plan;
+            let mut changes = plan.operations.iter().flat_map(|operation| &operation.changes);
+            let is_empty = plan.is_empty() || kind == KindName::ServiceTemplate;
+            assert!(is_empty && changes.all(is_text), "{label} says nothing: {}", describe(plan));
+        }
+        self.world.apply(&self.seen).await;
+        let desired = set.objects.clone();
+        self.seen = self.world.decide(set, &policy("s")).await.unwrap();
+        let again = &self.seen.plan;
+        assert!(again.is_empty(), "{label}, applied: {}", describe(again));
+        // What the platform has is what the documents say, no less and no more.
+        for (key, desired) in desired {
+            let seen = &self.seen.state.objects[&key];
+            assert_eq!(seen.fields.redacted(), desired.fields.redacted(), "{label}: {key}");
+        }
+        self.current = document;
+    }
+
+    fn is_one_change(&self, field: &Field, label: &str) {
+        let plan = &self.seen.plan;
+        let is_frozen = self.variant.kind.immutable().contains(&field.names[0].as_str());
+        let wanted: &[_] = match is_frozen {
+            true => &[(Action::Delete, true), (Action::Create, true)],
+            false => &[(Action::Update, false)],
+        };
+        let actions: Vec<_> = plan
+            .operations
+            .iter()
+            .map(|operation| (operation.action, operation.replaces))
+            .collect();
+        assert_eq!(actions, wanted, "{label}: {}", describe(plan));
+        let told = told(self.variant, field);
+        let changes = plan.operations.iter().flat_map(|operation| &operation.changes);
+        let changes = changes.filter(|change| !is_text(change));
+        let paths: Vec<_> = changes.map(|change| &change.path).collect();
+        assert!(!paths.is_empty(), "{label}: nothing is told: {}", describe(plan));
+        for path in paths {
+            let names = names(path);
+            assert!(
+                names.len() >= told.len() && names.iter().zip(&told).all(|(a, b)| a == b),
+                "{label}: it is told as {path}: {}",
+                describe(plan)
+            );
+        }
+    }
+}
+
+/// Whether it is the text of a template, which a service keeps, and which says everything
+/// again.
+fn is_text(change: &FieldChange) -> bool {
+    change.path.to_string().contains("meshagent.service.template.yaml")
+}
+
+/// Whether a template has it within something that a service has too, the very same: then
+/// it is walked there, field by field, and here as a whole.
+fn is_walked_as_service(variant: &Variant, field: &Field) -> bool {
+    if variant.kind.name() != KindName::ServiceTemplate {
+        return false;
+    }
+    let at = |kind: &dyn Kind, names: &[String]| {
+        names.iter().fold(schema::inlined(kind), |schema, name| {
+            let of_item = &schema["items"];
+            let of_map = &schema["additionalProperties"];
+            let below = [&schema, of_item].map(|schema| &schema["properties"][name]);
+            below.into_iter().find(|below| !below.is_null()).unwrap_or(of_map).clone()
+        })
+    };
+    (1..field.names.len()).any(|length| {
+        let above = &field.names[..length];
+        at(variant.kind, above) == at(KindName::Service.kind(), above)
+    })
+}
+
+/// Walks the fields of a variant that no earlier one had.
+async fn walk(variant: &Variant, walked: &mut BTreeSet<String>) {
+    let world = World::start().await;
+    let full = &variant.document;
+    let label = format!("{} {}", variant.kind.name(), variant.label);
+    world.run(&surrounded(full), &policy("s")).await;
+    let seen = world.plan(&surrounded(full), &policy("s")).await;
+    assert!(seen.plan.is_empty(), "{label}: {}", describe(&seen.plan));
+    let mut walk = Walk { world: &world, variant, current: full.clone(), seen };
+    for field in &variant.fields {
+        if !walked.insert(field.names.join(".")) || is_walked_as_service(variant, field) {
+            continue;
+        }
+        if !field.required {
+            walk.step(with(full, &field.pointer, None), field, true, "without").await;
+        }
+        if let Some(other) = field.values.get(1) {
+            let is_change = field.required || *other != field.default;
+            walk.step(with(full, &field.pointer, Some(other)), field, is_change, "other").await;
+        }
+        walk.step(full.clone(), field, true, "full").await;
+    }
+    let gone = world.plan(&surrounded(full), &destroying("s")).await;
+    world.apply(&gone).await;
+    let after = world.plan(&[], &policy("s")).await;
+    assert!(after.plan.is_empty(), "{label}: {}", describe(&after.plan));
+}
+
+/// One test a kind, so that they run side by side.
+macro_rules! walks {
+    ($($test:ident: $kind:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                let mut walked = BTreeSet::new();
+                for variant in variants(KindName::$kind.kind()) {
+                    walk(&variant, &mut walked).await;
+                }
+            }
+        )*
+
+        #[test]
+        fn every_kind_has_its_fields_walked() {
+            let walked = [$(KindName::$kind),*];
+            for kind in kinds::ALL {
+                assert!(walked.contains(&kind.name()), "{}", kind.name());
+            }
+        }
+    };
+}
+
+walks! {
+    each_field_of_a_project_is_one_change: Project,
+    each_field_of_a_room_is_one_change: Room,
+    each_field_of_a_service_is_one_change: Service,
+    each_field_of_a_service_template_is_one_change: ServiceTemplate,
+    each_field_of_a_mailbox_is_one_change: Mailbox,
+    each_field_of_a_route_is_one_change: Route,
+    each_field_of_a_scheduled_task_is_one_change: ScheduledTask,
+    each_field_of_a_secret_is_one_change: Secret,
+    each_field_of_a_webhook_is_one_change: Webhook,
+}
+
+#[tokio::test]
+async fn an_object_becomes_any_other_form_of_its_kind_in_one_change() {
+    for kind in kinds::ALL {
+        let variants = variants(kind);
+        if variants.len() < 2 {
+            continue;
+        }
+        let world = World::start().await;
+        world.run(&surrounded(&variants[0].document), &policy("s")).await;
+        for (from, to) in (0..variants.len()).flat_map(|one| {
+            let last = variants.len() - 1;
+            [(one, last - one), (last - one, one)]
+        }) {
+            for index in [from, to] {
+                let (name, label) = (kind.name(), variants[index].label);
+                let documents = surrounded(&variants[index].document);
+                let decided = world.plan(&documents, &policy("s")).await;
+                assert!(decided.plan.operations.len() <= 1, "{name} {label}: {:?}", decided.plan);
+                world.apply(&decided).await;
+                let again = world.plan(&documents, &policy("s")).await;
+                assert!(again.plan.is_empty(), "{name} {label}: {}", describe(&again.plan));
+            }
+        }
+    }
+}

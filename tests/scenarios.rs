@@ -1,0 +1,210 @@
+//! What users meet, as data: a folder a case below `tests/scenarios`.
+//!
+//! | in a case | is |
+//! |---|---|
+//! | `manifests/` | the set that is planned, as the set `default` |
+//! | `before/` | what the set `default` applied before |
+//! | `other/` | what the set `other` applied after that |
+//! | `unowned/` | what was made by hand after that |
+//! | `policy.json` | `adopt`, `no_prune`, `destroy`, where they are not the usual |
+//! | `expected.txt`, `expected.json` | the plan that must come of it |
+//! | `expected-error.txt` | the refusal that must come of it |
+//!
+//! Templates (`*.j2`) may use `project_id`, and `ids.NAME` for the secret of that name. A
+//! plan that is made is also performed, and after it there is nothing to do.
+//!
+//! `BLESS=1` writes what came as what is expected.
+
+use std::path::{Path, PathBuf};
+
+use meshagent::error::Error;
+use meshagent::kinds::{KindName, Target};
+use meshagent::manifest::values::FileValues;
+use meshagent::output::render_problem;
+use meshagent::plan::document::PlanDocument;
+use meshagent::plan::planner::{Adopt, Policy};
+use serde_json::{Value, json};
+
+use crate::reconciler::{Decided, World, describe, policy};
+
+const CASES: &str = "tests/scenarios";
+
+/// How many cases there are at least, so that none is lost unseen.
+const AT_LEAST: usize = 45;
+
+struct Case {
+    name: String,
+    folder: PathBuf,
+    world: World,
+}
+
+impl Case {
+    async fn start(folder: PathBuf) -> Self {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        Self { name, folder, world: World::start().await }
+    }
+
+    fn part(&self, name: &str) -> Option<PathBuf> {
+        let path = self.folder.join(name);
+        path.exists().then_some(path)
+    }
+
+    /// The ids that the platform gave, with the words that stand for them in what is
+    /// expected.
+    async fn ids(&self) -> Vec<(String, String)> {
+        let mut ids = Vec::new();
+        let listing = KindName::Project.kind().list("", None).unwrap();
+        for project in self.world.client.reader().list(&listing).await.unwrap() {
+            let (id, name) = (&project["id"], project["name"].as_str().unwrap());
+            ids.push((id.as_str().unwrap().to_owned(), format!("project_{name}")));
+        }
+        let listing = KindName::Secret.kind().list(&self.world.server.project, None).unwrap();
+        for secret in self.world.client.reader().list(&listing).await.unwrap() {
+            let (id, name) = (&secret["id"], secret["name"].as_str().unwrap());
+            ids.push((id.as_str().unwrap().to_owned(), name.to_owned()));
+        }
+        ids
+    }
+
+    async fn values(&self) -> FileValues {
+        let mut pairs = vec![format!("project_id={}", self.world.server.project)];
+        let ids = self.ids().await;
+        pairs.extend(ids.iter().map(|(id, name)| format!("ids.{name}={id}")));
+        FileValues::read(&[], &pairs).unwrap()
+    }
+
+    fn policy(&self) -> Policy {
+        let path = self.folder.join("policy.json");
+        let Ok(text) = std::fs::read_to_string(path) else { return policy("default") };
+        let given: Value = serde_json::from_str(&text).unwrap();
+        let adopt = match &given["adopt"] {
+            Value::Null => Adopt::None,
+            Value::Array(names) => {
+                Adopt::These(names.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
+            }
+            _ => Adopt::All,
+        };
+        Policy {
+            prune: given["no_prune"] != true,
+            destroy: given["destroy"] == true,
+            adopt,
+            ..policy("default")
+        }
+    }
+
+    async fn decide(&self, part: &str, policy: &Policy) -> Result<Decided, Error> {
+        let paths = [self.folder.join(part)];
+        let set = self.world.set(&paths, self.values().await).map_err(Error::manifests)?;
+        self.world.decide(set, policy).await
+    }
+
+    /// Brings the platform to where the case begins.
+    async fn prepare(&self) {
+        for (part, set) in [("before", "default"), ("other", "other")] {
+            if self.part(part).is_some() {
+                let decided = self.decide(part, &policy(set)).await;
+                let decided = decided.unwrap_or_else(|error| panic!("{part}: {}", told(&error)));
+                self.world.apply(&decided).await;
+            }
+        }
+        if self.part("unowned").is_some() {
+            let set = self.world.set(&[self.folder.join("unowned")], self.values().await).unwrap();
+            for (key, desired) in set.objects {
+                let target = Target {
+                    project: &self.world.server.project,
+                    room: key.room.as_deref(),
+                    name: &key.name,
+                    id: None,
+                    fields: &desired.fields,
+                    owner: None,
+                    answered: None,
+                    removed: &[],
+                };
+                let request = key.kind.kind().create(&target);
+                self.world.client.send(&request).await.unwrap();
+            }
+        }
+    }
+
+    /// Compares with a file of the case, or writes it.
+    async fn expect(&self, file: &str, came: &str) -> Result<(), String> {
+        let mut came = came.replace(&format!("{}/", self.folder.display()), "");
+        for (id, word) in self.ids().await {
+            came = came.replace(&id, &format!("({word})"));
+        }
+        let path = self.folder.join(file);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, &came).unwrap();
+            return Ok(());
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        if expected == came {
+            return Ok(());
+        }
+        let diff = similar::TextDiff::from_lines(&expected, &came);
+        Err(format!("{}\n{}", path.display(), diff.unified_diff().header("expected", "came")))
+    }
+
+    async fn run(self) -> Result<(), String> {
+        self.prepare().await;
+        let policy = self.policy();
+        let decided = match self.decide("manifests", &policy).await {
+            Ok(decided) => decided,
+            Err(error) => return self.expect("expected-error.txt", &told(&error)).await,
+        };
+        if std::env::var_os("BLESS").is_none() && self.part("expected-error.txt").is_some() {
+            return Err(format!("{}: it was not refused: {}", self.name, describe(&decided.plan)));
+        }
+        let notes: String =
+            decided.plan.notes.iter().map(|note| format!("note: {note}\n")).collect();
+        self.expect("expected.txt", &(notes + &describe(&decided.plan))).await?;
+        let mut document = serde_json::to_value(PlanDocument::of(&decided.plan)).unwrap();
+        document["digest"] = json!("(digest)");
+        for operation in document["operations"].as_array_mut().unwrap() {
+            if !operation["fingerprint"].is_null() {
+                operation["fingerprint"] = json!("(fingerprint)");
+            }
+        }
+        let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
+        self.expect("expected.json", &text).await?;
+        let report = self.world.perform(&decided, 4).await.map_err(|error| error.to_string())?;
+        if !report.is_complete() {
+            return Err(format!("{}: {report:?}", self.name));
+        }
+        match self.decide("manifests", &policy).await {
+            Ok(again) if again.plan.is_empty() => Ok(()),
+            Ok(again) => Err(format!("{}, applied: {}", self.name, describe(&again.plan))),
+            Err(error) => Err(format!("{}, applied: {}", self.name, told(&error))),
+        }
+    }
+}
+
+/// An error as it is printed, without styles.
+fn told(error: &Error) -> String {
+    let mut text: String =
+        error.problems.iter().map(|problem| render_problem(problem) + "\n").collect();
+    text += &format!("error: {error} ({:?})\n", error.class);
+    if let Some(hint) = &error.hint {
+        text += &format!("hint: {hint}\n");
+    }
+    anstream::adapter::strip_str(&text).to_string()
+}
+
+#[tokio::test]
+async fn every_scenario_comes_out_as_expected() {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(Path::new(CASES))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= AT_LEAST, "only {} cases are left", folders.len());
+    let mut failures = Vec::new();
+    for folder in folders {
+        let case = Case::start(folder).await;
+        if let Err(failure) = case.run().await {
+            failures.push(failure);
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
