@@ -189,6 +189,9 @@ async fn a_list_is_read_whole_or_not_at_all() {
         let items = reader.list(&rooms(platform, page)).await.unwrap();
         assert_eq!(names(&items), expected, "{page}");
     }
+    let proxy = Hostile::in_front_of(platform).with(Fault::SmallPages(1)).start().await;
+    let reader = client(platform, &proxy, Retry::default()).reader();
+    assert_eq!(names(&reader.list(&rooms(platform, 500)).await.unwrap()), expected);
     // What changes for a while is read again.
     for fault in changing.clone() {
         let proxy = pages().with(fault.clone().times(2)).start().await;
