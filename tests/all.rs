@@ -6,6 +6,7 @@ mod accept;
 mod apply;
 mod cli;
 mod edit;
+mod hostile;
 mod ignore;
 mod jinja;
 mod markdown;

@@ -20,7 +20,7 @@ impl Sandbox {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn with_examples() -> Self {
+    pub fn with_examples() -> Self {
         let sandbox = Self::new();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         for entry in walkdir::WalkDir::new(&examples).into_iter().map(Result::unwrap) {

@@ -507,18 +507,23 @@ impl Reader {
     ) -> std::result::Result<Option<Vec<Value>>, ApiError> {
         let mut all: Vec<Value> = Vec::new();
         let mut ids: HashSet<String> = HashSet::new();
+        let mut largest = 0;
         loop {
-            let offset = all.len().saturating_sub(1);
+            // Where no page held more than one object, none has room for a known one.
+            let overlap = usize::from(largest > 1);
+            let offset = all.len() - overlap;
             // A page holds the one that is known and at least one more.
             let limit = page.max(2).to_string();
             let request = listing.request.clone();
             let request = request.query("limit", limit).query("offset", offset.to_string());
-            let mut items = self.items(listing, &request).await?.into_iter();
-            if let Some(last) = all.last() {
-                match items.next() {
-                    Some(first) if is_same(last, &first) => {}
-                    _ => return Ok(None),
-                }
+            let items = self.items(listing, &request).await?;
+            largest = largest.max(items.len());
+            let mut items = items.into_iter();
+            if overlap > 0
+                && let Some(last) = all.last()
+                && !items.next().is_some_and(|first| is_same(last, &first))
+            {
+                return Ok(None);
             }
             let known = all.len();
             for item in items {

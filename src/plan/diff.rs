@@ -147,10 +147,7 @@ impl Walk<'_> {
         new: &Tree,
     ) {
         let same = match (sealed, old, new) {
-            (Some(sealed), _, _) if is_masked(sealed) => {
-                let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
-                recorded == Some(&new.recorded(self.memory.fingerprinter))
-            }
+            (Some(sealed), _, _) if is_masked(sealed) => self.is_recorded(path, new),
             (Some(sealed), _, Tree::Secret(wanted)) => sealed == wanted,
             (Some(Sealed::Known(text)), _, Tree::Text(wanted)) => {
                 use secrecy::ExposeSecret;
@@ -176,6 +173,12 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether this is what was last applied.
+    fn is_recorded(&self, path: &FieldPath, new: &Tree) -> bool {
+        let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+        recorded == Some(&new.recorded(self.memory.fingerprinter))
+    }
+
     fn compare_maps(
         &mut self,
         path: &FieldPath,
@@ -192,6 +195,10 @@ impl Walk<'_> {
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);
         }
+        let is_secret = |name: &String| matches!(new_fields.get(name), Some(Tree::Secret(_)));
+        // An answer with none of the secrets of a map comes from a platform that keeps them
+        // to itself. Where one of them is told or masked, another that is missing is gone.
+        let keeps_secrets = !old_fields.keys().any(is_secret);
         let names = new_fields
             .keys()
             .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
@@ -203,6 +210,13 @@ impl Walk<'_> {
             if is_partial
                 && new.is_none()
                 && self.memory.applied.and_then(|applied| recorded_at(applied, &below)).is_none()
+            {
+                continue;
+            }
+            if keeps_secrets
+                && old.is_none()
+                && let Some(new @ Tree::Secret(_)) = new
+                && self.is_recorded(&below, new)
             {
                 continue;
             }

@@ -1,0 +1,160 @@
+//! What a plan makes of answers that say the same in another way, and that it never writes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::proxy::{Fault, Hostile, Running};
+use crate::cli::{Run, Sandbox};
+use crate::platform::harness::Server;
+
+/// Runs the program as the owner of the platform behind the proxy.
+pub async fn run(sandbox: &Sandbox, platform: &Server, proxy: &Running, arguments: &[&str]) -> Run {
+    let mut command = sandbox.command(arguments);
+    command.args(["--api-url", &proxy.url]).env("MESHAGENT_API_KEY", &platform.owner);
+    let output = tokio::task::spawn_blocking(move || command.output());
+    Run::of(output.await.expect("no panic").expect("a run"))
+}
+
+const FILES: [&str; 2] = ["-f", "examples/manifests"];
+
+fn words<'a>(command: &[&'a str]) -> Vec<&'a str> {
+    [command, &FILES].concat()
+}
+
+/// The files of a folder with what is in them.
+fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|entry| entry.expect("an entry"))
+        .map(|entry| {
+            let name = entry.path().display().to_string();
+            (name, std::fs::read(entry.path()).unwrap_or_default())
+        })
+        .collect()
+}
+
+async fn applied() -> (Server, Sandbox) {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::with_examples();
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let run = run(&sandbox, &platform, &proxy, &words(&["apply", "--yes"])).await;
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    (platform, sandbox)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_the_same_in_another_way_plans_to_nothing() {
+    let (platform, sandbox) = applied().await;
+    let all = [
+        Fault::UnknownFields,
+        Fault::Reordered,
+        Fault::NullForEmpty,
+        Fault::SecretsMasked,
+        Fault::SecretsOmitted,
+        Fault::WrongType,
+        Fault::SmallPages(1),
+    ];
+    let mut cases: Vec<Vec<Fault>> = all.iter().map(|fault| vec![fault.clone()]).collect();
+    cases.push(all.to_vec());
+    for (seed, faults) in (0..).zip(cases) {
+        let proxy = faults
+            .iter()
+            .cloned()
+            .fold(Hostile::in_front_of(&platform), Hostile::with)
+            .seed(seed)
+            .start()
+            .await;
+        let run = run(&sandbox, &platform, &proxy, &words(&["plan", "--exit-code"])).await;
+        assert_eq!(run.code, 0, "{faults:?} {}{}", run.stdout, run.stderr);
+        assert_eq!(proxy.writes(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_is_updated_also_where_secrets_are_not_shown() {
+    let (platform, sandbox) = applied().await;
+    sandbox.write("examples/secrets/crm-token.txt", "rotated\n");
+    for fault in [Fault::SecretsMasked, Fault::SecretsOmitted] {
+        let proxy = Hostile::in_front_of(&platform).with(fault.clone()).start().await;
+        let run = run(&sandbox, &platform, &proxy, &words(&["plan", "-o", "json"])).await;
+        let plan = run.json();
+        let operations = plan["operations"].as_array().expect("operations");
+        assert_eq!(operations.len(), 1, "{fault:?} {plan}");
+        assert_eq!(operations[0]["address"], "Secret/crm-keys");
+        assert_eq!(operations[0]["action"], "update");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_writes_nothing_but_the_file_it_was_told_to() {
+    let (platform, sandbox) = applied().await;
+    sandbox.write("examples/secrets/crm-token.txt", "rotated\n");
+    std::fs::remove_file(sandbox.path("examples/manifests/reach.yaml")).expect("a file");
+    let before = snapshot(&sandbox.path("."));
+    let mischief = [
+        vec![],
+        vec![Fault::UnknownFields.into(), Fault::Reordered.into()],
+        vec![Fault::Status(503).times(2), Fault::CutBody.times(1)],
+        vec![Fault::TooFast(None).times(2), Fault::DropAfter.times(1)],
+        vec![Fault::Status(403).at("/rooms")],
+        vec![Fault::Status(500).at("/secrets")],
+    ];
+    for (seed, mischief) in (0..).zip(mischief) {
+        for command in [&["plan"][..], &["plan", "-o", "json"], &["diff"], &["graph"]] {
+            let told = format!("{mischief:?} {command:?}");
+            let proxy = mischief
+                .iter()
+                .cloned()
+                .fold(Hostile::in_front_of(&platform), Hostile::with)
+                .seed(seed)
+                .start()
+                .await;
+            let run = run(&sandbox, &platform, &proxy, &words(command)).await;
+            // What cannot be known may also be refused.
+            assert!(matches!(run.code, 0 | 1 | 6), "{told}: {}", run.stderr);
+            assert_eq!((proxy.writes(), proxy.count("GET") == proxy.total()), (vec![], true));
+            assert_eq!(snapshot(&sandbox.path(".")), before, "{told}");
+        }
+    }
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let run = run(&sandbox, &platform, &proxy, &words(&["plan", "--out", "plan.json"])).await;
+    assert_eq!((run.code, proxy.writes().len()), (0, 0), "{}", run.stderr);
+    let mut after = snapshot(&sandbox.path("."));
+    assert!(after.remove(&sandbox.path("./plan.json").display().to_string()).is_some());
+    assert_eq!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_gets_through_what_is_surely_harmless() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::with_examples();
+    let proxy = Hostile::in_front_of(&platform)
+        .with(Fault::TooFast(None).on("POST").share(0.2))
+        .with(Fault::Status(502).on("GET").share(0.2))
+        .with(Fault::DropAfter.on("GET").share(0.1))
+        .seed(3)
+        .start()
+        .await;
+    let done = run(&sandbox, &platform, &proxy, &words(&["apply", "--yes"])).await;
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let again = run(&sandbox, &platform, &proxy, &words(&["plan", "--exit-code"])).await;
+    assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commits_late_is_there_in_the_end() {
+    let platform = Server::start().await;
+    let late = std::time::Duration::from_millis(200);
+    let proxy =
+        Hostile::in_front_of(&platform).with(Fault::CommitsLate(late).on("POST")).start().await;
+    let client = super::reads::client(&platform, &proxy, Default::default());
+    let path = ["accounts", "projects", &platform.project, "rooms"];
+    let request =
+        meshagent::api::request::Request::post(&path, serde_json::json!({ "name": "late" }));
+    let error = client.send(&request).await.expect_err("a 504");
+    assert!(error.is_ambiguous() && error.status == Some(504), "{error}");
+    platform.read("/rooms/late").await.expect(404);
+    tokio::time::sleep(late * 3).await;
+    platform.read("/rooms/late").await.expect(200);
+    assert_eq!(proxy.writes().len(), 1);
+}

@@ -1,0 +1,554 @@
+//! The proxy. It is told its faults, counts what it is asked, and does the same for the
+//! same seed and the same requests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::{Request, Response};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use crate::platform::harness::{Server, client};
+
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// What goes wrong.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Objects in lists have fields that nobody has heard of.
+    UnknownFields,
+    /// Lists whose order means nothing come in another one, and so do the fields of objects.
+    Reordered,
+    /// What is empty is null, or is not there.
+    NullForEmpty,
+    /// Secrets in lists are asterisks.
+    SecretsMasked,
+    /// Secrets in lists are not there.
+    SecretsOmitted,
+    /// No page is larger than this, whatever is asked for.
+    SmallPages(usize),
+    /// Somebody deletes the first object before the second page is asked for.
+    FirstRemoved,
+    /// Somebody creates an object before all others before the second page is asked for.
+    FirstInserted,
+    /// The answer is this status, and the request does not reach the platform.
+    Status(u16),
+    /// The answer is 429, with this `Retry-After`.
+    TooFast(Option<String>),
+    /// More than so many requests a second are answered with 429, after a burst of so many.
+    RateLimit(f64, f64),
+    /// The answer is `{}`, at once; the platform is not asked.
+    Taken,
+    /// The answer comes late.
+    Delay(Duration),
+    /// The connection ends without an answer; the platform was not reached.
+    DropBefore,
+    /// The connection ends without an answer; the platform did what was asked.
+    DropAfter,
+    /// The answer is 502, although the platform did what was asked.
+    BadGatewayAfter,
+    /// The answer is 504, and the platform does what was asked only so much later.
+    CommitsLate(Duration),
+    /// The connection ends in the middle of the body.
+    CutBody,
+    /// The body ends early and claims to be whole.
+    EarlyEnd,
+    /// The body's type is said to be another one.
+    WrongType,
+}
+
+/// A fault, and when it happens.
+#[derive(Debug, Clone)]
+pub struct Mischief {
+    fault: Fault,
+    method: Option<&'static str>,
+    path: &'static str,
+    times: u32,
+    is_later_page: bool,
+    share: f64,
+}
+
+impl Fault {
+    fn always(self) -> Mischief {
+        Mischief {
+            fault: self,
+            method: None,
+            path: "",
+            times: u32::MAX,
+            is_later_page: false,
+            share: 1.0,
+        }
+    }
+
+    /// The fault happens so many times.
+    pub fn times(self, times: u32) -> Mischief {
+        self.always().times(times)
+    }
+
+    /// The fault happens to requests with this method.
+    pub fn on(self, method: &'static str) -> Mischief {
+        self.always().on(method)
+    }
+
+    /// The fault happens to paths that end like this.
+    pub fn at(self, path: &'static str) -> Mischief {
+        self.always().at(path)
+    }
+}
+
+impl Mischief {
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    pub fn on(self, method: &'static str) -> Self {
+        Self { method: Some(method), ..self }
+    }
+
+    pub fn at(self, path: &'static str) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The fault spares the first page of a list.
+    pub fn on_later_pages(self) -> Self {
+        Self { is_later_page: true, ..self }
+    }
+
+    /// The fault happens to this share of the requests.
+    pub fn share(self, share: f64) -> Self {
+        Self { share, ..self }
+    }
+}
+
+impl From<Fault> for Mischief {
+    fn from(fault: Fault) -> Self {
+        fault.always()
+    }
+}
+
+/// A hostile platform that is not started yet.
+pub struct Hostile {
+    upstream: String,
+    mischief: Vec<Mischief>,
+    seed: u64,
+}
+
+impl Hostile {
+    pub fn in_front_of(platform: &Server) -> Self {
+        Self { upstream: platform.url.clone(), mischief: Vec::new(), seed: 0 }
+    }
+
+    pub fn with(mut self, mischief: impl Into<Mischief>) -> Self {
+        self.mischief.push(mischief.into());
+        self
+    }
+
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    pub async fn start(self) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let times = self.mischief.iter().map(|mischief| mischief.times).collect();
+        let proxy = Arc::new(Proxy {
+            upstream: self.upstream,
+            client: client(),
+            mischief: self.mischief,
+            seed: self.seed,
+            state: Mutex::new(State {
+                times,
+                seen: BTreeMap::new(),
+                counts: BTreeMap::new(),
+                statuses: BTreeMap::new(),
+                writes: Vec::new(),
+                tokens: None,
+            }),
+        });
+        let serving = Arc::clone(&proxy);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let proxy = Arc::clone(&serving);
+                let service = hyper::service::service_fn(move |request| {
+                    let proxy = Arc::clone(&proxy);
+                    async move { proxy.answer(request).await }
+                });
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(hyper_util::rt::TokioIo::new(stream), service),
+                );
+            }
+        });
+        Running { url, proxy, task }
+    }
+}
+
+/// A hostile platform that runs until it is dropped.
+pub struct Running {
+    /// Its URL.
+    pub url: String,
+    proxy: Arc<Proxy>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// How many requests with this method came.
+    pub fn count(&self, method: &str) -> usize {
+        self.proxy.state().counts.get(method).copied().unwrap_or_default()
+    }
+
+    /// How many requests came.
+    pub fn total(&self) -> usize {
+        self.proxy.state().counts.values().sum()
+    }
+
+    /// How many requests were answered with this status by the proxy itself.
+    pub fn answered(&self, status: u16) -> usize {
+        self.proxy.state().statuses.get(&status).copied().unwrap_or_default()
+    }
+
+    /// The writes that came, as `METHOD /path`.
+    pub fn writes(&self) -> Vec<String> {
+        self.proxy.state().writes.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct State {
+    times: Vec<u32>,
+    /// How often each request came.
+    seen: BTreeMap<String, u64>,
+    counts: BTreeMap<String, usize>,
+    statuses: BTreeMap<u16, usize>,
+    writes: Vec<String>,
+    tokens: Option<(f64, Instant)>,
+}
+
+struct Proxy {
+    upstream: String,
+    client: reqwest::Client,
+    mischief: Vec<Mischief>,
+    seed: u64,
+    state: Mutex<State>,
+}
+
+/// An answer on its way back.
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+fn dropped() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "dropped on purpose")
+}
+
+impl Proxy {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("a state")
+    }
+
+    /// The faults of one request, and the numbers it draws.
+    fn choose(&self, method: &str, target: &str) -> (Vec<Fault>, fastrand::Rng) {
+        let mut state = self.state();
+        *state.counts.entry(method.to_owned()).or_default() += 1;
+        if method != "GET" {
+            state.writes.push(format!("{method} {target}"));
+        }
+        let nth = state.seen.entry(format!("{method} {target}")).or_default();
+        *nth += 1;
+        let mut seed = self.seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for byte in method.bytes().chain(target.bytes()) {
+            seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let mut random = fastrand::Rng::with_seed(seed);
+        let path = target.split('?').next().unwrap_or_default();
+        let is_later_page = target.contains("offset=") && !target.ends_with("offset=0");
+        let mut faults = Vec::new();
+        for (index, mischief) in self.mischief.iter().enumerate() {
+            let happens = mischief.method.is_none_or(|wanted| wanted == method)
+                && path.ends_with(mischief.path)
+                && (is_later_page || !mischief.is_later_page)
+                && state.times[index] > 0
+                && (mischief.share >= 1.0 || random.f64() < mischief.share);
+            if happens {
+                state.times[index] -= 1;
+                faults.push(mischief.fault.clone());
+            }
+        }
+        (faults, random)
+    }
+
+    fn takes(&self, rate: f64, burst: f64) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        let (tokens, at) = state.tokens.unwrap_or((burst, now));
+        let tokens = (tokens + (now - at).as_secs_f64() * rate).min(burst);
+        let takes = tokens >= 1.0;
+        state.tokens = Some((if takes { tokens - 1.0 } else { tokens }, now));
+        takes
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> std::io::Result<Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let method = parts.method.as_str().to_owned();
+        let mut target =
+            parts.uri.path_and_query().map_or("/".to_owned(), |target| target.as_str().to_owned());
+        let body = body.collect().await.map_err(|_| dropped())?.to_bytes();
+        let (faults, mut random) = self.choose(&method, &target);
+        let mut refusal = None;
+        for fault in &faults {
+            match fault {
+                Fault::Status(status) => refusal = Some((*status, None)),
+                Fault::TooFast(asked) => refusal = Some((429, asked.clone())),
+                Fault::RateLimit(rate, burst) if !self.takes(*rate, *burst) => {
+                    refusal = Some((429, None));
+                }
+                Fault::Delay(time) => tokio::time::sleep(*time).await,
+                Fault::DropBefore => return Err(dropped()),
+                Fault::SmallPages(largest) => target = smaller(&target, *largest),
+                Fault::FirstRemoved => target = moved(&target, 1),
+                Fault::FirstInserted => target = moved(&target, -1),
+                _ => {}
+            }
+        }
+        if let Some((status, asked)) = refusal {
+            *self.state().statuses.entry(status).or_default() += 1;
+            return Ok(refuse(status, asked));
+        }
+        if faults.iter().any(|fault| matches!(fault, Fault::Taken)) {
+            return Ok(Reply { status: 200, headers: Vec::new(), body: b"{}".to_vec() }.send(false));
+        }
+        let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream));
+        for (name, value) in &parts.headers {
+            if !matches!(name.as_str(), "host" | "content-length" | "connection") {
+                ask = ask.header(name, value);
+            }
+        }
+        let ask = ask.body(body);
+        for fault in &faults {
+            if let Fault::CommitsLate(time) = fault {
+                let time = *time;
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    let _ = ask.send().await;
+                });
+                *self.state().statuses.entry(504).or_default() += 1;
+                return Ok(refuse(504, None));
+            }
+        }
+        let answer = ask.send().await.map_err(|_| dropped())?;
+        let mut reply = Reply {
+            status: answer.status().as_u16(),
+            headers: answer
+                .headers()
+                .iter()
+                .filter(|(name, _)| {
+                    !matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection")
+                })
+                .map(|(name, value)| {
+                    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                })
+                .collect(),
+            body: answer.bytes().await.map_err(|_| dropped())?.to_vec(),
+        };
+        let mut is_cut = false;
+        for fault in &faults {
+            match fault {
+                Fault::DropAfter => return Err(dropped()),
+                Fault::BadGatewayAfter => {
+                    *self.state().statuses.entry(502).or_default() += 1;
+                    return Ok(refuse(502, None));
+                }
+                Fault::CutBody => is_cut = true,
+                Fault::EarlyEnd => reply.body.truncate(reply.body.len() / 2),
+                Fault::WrongType => {
+                    for (name, value) in &mut reply.headers {
+                        if name == "content-type" {
+                            "text/html".clone_into(value);
+                        }
+                    }
+                }
+                fault if method == "GET" => reply.change(fault, &mut random),
+                _ => {}
+            }
+        }
+        Ok(reply.send(is_cut))
+    }
+}
+
+fn refuse(status: u16, asked: Option<String>) -> Response<Body> {
+    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    headers.extend(asked.map(|asked| ("retry-after".to_owned(), asked)));
+    let body = json!({ "error": "the proxy says so" }).to_string().into_bytes();
+    Reply { status, headers, body }.send(false)
+}
+
+/// The same request with other numbers in its query.
+fn asked_for(target: &str, change: impl Fn(&str, i64) -> i64) -> String {
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name @ ("limit" | "offset"), number)) => {
+                format!("{name}={}", change(name, number.parse().expect("a number")))
+            }
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+fn smaller(target: &str, largest: usize) -> String {
+    asked_for(target, |name, number| match name {
+        "limit" => number.min(largest as i64),
+        _ => number,
+    })
+}
+
+fn moved(target: &str, by: i64) -> String {
+    asked_for(target, |name, number| match name {
+        "offset" if number > 0 => number + by,
+        _ => number,
+    })
+}
+
+/// Maps whose names are the user's own: a name more would be a difference.
+const FREE: [&str; 6] = ["annotations", "metadata", "payload", "data", "settings", "room_metadata"];
+
+/// Lists inside objects whose order means nothing.
+const SETS: [&str; 9] =
+    ["ports", "environment", "secrets", "agents", "room", "project", "image", "file", "empty_dirs"];
+
+impl Reply {
+    fn send(self, is_cut: bool) -> Response<Body> {
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        let body = if is_cut {
+            response = response.header("content-length", self.body.len());
+            let half = Bytes::from(self.body[..self.body.len() / 2].to_vec());
+            let frames = [Ok(Frame::data(half)), Err(dropped())];
+            UnsyncBoxBody::new(StreamBody::new(futures_util::stream::iter(frames)))
+        } else {
+            UnsyncBoxBody::new(Full::new(Bytes::from(self.body)).map_err(|never| match never {}))
+        };
+        response.body(body).expect("a response")
+    }
+
+    /// Changes each object of a list in a way that must mean nothing.
+    fn change(&mut self, fault: &Fault, random: &mut fastrand::Rng) {
+        let Ok(Value::Object(mut envelope)) = serde_json::from_slice(&self.body) else { return };
+        let is_list = envelope.len() == 1;
+        let Some((name, Value::Array(items))) = envelope.iter_mut().next() else { return };
+        if !is_list {
+            return;
+        }
+        let is_of_secrets = name == "secrets";
+        for item in items.iter_mut() {
+            match fault {
+                Fault::UnknownFields => add_unknown(item, random),
+                Fault::Reordered => reorder(item, "", random),
+                Fault::NullForEmpty => empty(item, random),
+                Fault::SecretsMasked if is_of_secrets => mask(item),
+                Fault::SecretsOmitted if is_of_secrets => {
+                    if let Some(data) = item.get_mut("data").and_then(Value::as_object_mut) {
+                        data.retain(|name, _| {
+                            ["server", "username", "email"].contains(&name.as_str())
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        if matches!(fault, Fault::Reordered) {
+            random.shuffle(items);
+        }
+        self.body = serde_json::to_vec(&envelope).expect("JSON");
+    }
+}
+
+fn mask(item: &mut Value) {
+    let Some(data) = item.get_mut("data").and_then(Value::as_object_mut) else { return };
+    for (name, value) in data {
+        if !["server", "username", "email"].contains(&name.as_str()) {
+            *value = json!("********");
+        }
+    }
+}
+
+fn add_unknown(value: &mut Value, random: &mut fastrand::Rng) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                if !FREE.contains(&name.as_str()) {
+                    add_unknown(value, random);
+                }
+            }
+            let unknown = [json!(null), json!([]), json!({"of": 1}), json!("2030-01-01"), json!(7)];
+            let value = unknown[random.usize(0..unknown.len())].clone();
+            fields.insert(format!("unheard_of_{}", random.u8(..)), value);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| add_unknown(item, random)),
+        _ => {}
+    }
+}
+
+fn reorder(value: &mut Value, name: &str, random: &mut fastrand::Rng) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                reorder(value, name, random);
+            }
+            let mut pairs: Vec<(String, Value)> = std::mem::take(fields).into_iter().collect();
+            random.shuffle(&mut pairs);
+            *fields = Map::from_iter(pairs);
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| reorder(item, "", random));
+            if SETS.contains(&name) {
+                random.shuffle(items);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn empty(value: &mut Value, random: &mut fastrand::Rng) {
+    let is_empty = |value: &Value| match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Null => true,
+        _ => false,
+    };
+    match value {
+        Value::Object(fields) => {
+            let names: Vec<String> = fields.keys().cloned().collect();
+            for name in names {
+                let Some(value) = fields.get_mut(&name) else { continue };
+                if name == "payload" {
+                    continue;
+                }
+                if !is_empty(value) {
+                    empty(value, random);
+                } else if random.bool() {
+                    fields.shift_remove(&name);
+                } else {
+                    *value = Value::Null;
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| empty(item, random)),
+        _ => {}
+    }
+}

@@ -1,0 +1,217 @@
+//! What the client tries again, and what it makes of lists that do not hold together.
+
+use std::time::{Duration, Instant};
+
+use meshagent::api::client::{Client, ListError};
+use meshagent::api::pace::Retry;
+use meshagent::api::request::{Listing, Request};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::proxy::{Fault, Hostile, Mischief, Running};
+use crate::platform::harness::Server;
+
+pub fn client(platform: &Server, proxy: &Running, retry: Retry) -> Client {
+    Client::new(&proxy.url, SecretString::from(platform.owner.clone()), retry).unwrap()
+}
+
+fn rooms(platform: &Server, page: usize) -> Listing {
+    Listing {
+        request: Request::get(&["accounts", "projects", &platform.project, "rooms"]),
+        envelope: "rooms",
+        page: Some(page),
+    }
+}
+
+fn room(platform: &Server, name: &str) -> Request {
+    let path = ["accounts", "projects", &platform.project, "rooms"];
+    Request::post(&path, json!({ "name": name }))
+}
+
+async fn platform_with_rooms(count: usize) -> Server {
+    let platform = Server::start().await;
+    for index in 0..count {
+        platform.room(&format!("room-{index:03}")).await;
+    }
+    platform
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_recovers_from_whatever_passes() {
+    let platform = platform_with_rooms(3).await;
+    let patient = Retry::default();
+    let hasty = Retry { timeout: Duration::from_secs(3), ..patient };
+    let cases: Vec<(Fault, Retry)> = vec![
+        (Fault::TooFast(None), patient),
+        (Fault::TooFast(Some("0".to_owned())), patient),
+        (Fault::Status(502), patient),
+        (Fault::Status(503), patient),
+        (Fault::Status(504), patient),
+        (Fault::BadGatewayAfter, patient),
+        (Fault::DropBefore, patient),
+        (Fault::DropAfter, patient),
+        (Fault::CutBody, patient),
+        (Fault::EarlyEnd, patient),
+        (Fault::Delay(Duration::from_secs(20)), hasty),
+    ];
+    let platform = &platform;
+    let tried = cases.into_iter().map(|(fault, retry)| async move {
+        let proxy = Hostile::in_front_of(platform).with(fault.clone().times(1)).start().await;
+        let listing = Listing { page: None, ..rooms(platform, 0) };
+        let items = client(platform, &proxy, retry).reader().list(&listing).await;
+        assert_eq!(items.unwrap().len(), 3, "{fault:?}");
+        assert_eq!(proxy.count("GET"), 2, "{fault:?}");
+    });
+    futures_util::future::join_all(tried).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lie_about_the_type_changes_nothing() {
+    let platform = platform_with_rooms(1).await;
+    let proxy = Hostile::in_front_of(&platform).with(Fault::WrongType).start().await;
+    let reader = client(&platform, &proxy, Retry::default()).reader();
+    assert_eq!(reader.list(&rooms(&platform, 10)).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_did_wrong_is_not_tried_again() {
+    let platform = &platform_with_rooms(0).await;
+    let tried = [400, 401, 403, 404, 408, 409, 412, 422, 500, 501].map(|status| async move {
+        let proxy = Hostile::in_front_of(platform).with(Fault::Status(status)).start().await;
+        let client = client(platform, &proxy, Retry::default());
+        for request in [rooms(platform, 1).request, room(platform, "a")] {
+            let error = client.send(&request).await.unwrap_err();
+            assert_eq!((error.status, error.attempts), (Some(status), 1));
+            assert_eq!(error.is_refusal(), status < 500);
+            assert_eq!(error.is_ambiguous(), status >= 500 && !request.method.is_read());
+        }
+        assert_eq!(proxy.total(), 2, "{status}");
+    });
+    futures_util::future::join_all(tried).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_tried_again_only_when_it_surely_did_nothing() {
+    let platform = &platform_with_rooms(0).await;
+    let patient = Retry::default();
+    let hasty = Retry { timeout: Duration::from_secs(2), ..patient };
+    let cases: [(&'static str, Mischief, bool); 9] = [
+        ("too-fast", Fault::TooFast(None).times(2), true),
+        ("bad-gateway", Fault::Status(502).times(1), false),
+        ("overloaded", Fault::Status(503).times(1), false),
+        ("late", Fault::Status(504).times(1), false),
+        ("after", Fault::BadGatewayAfter.times(1), false),
+        ("dropped-before", Fault::DropBefore.times(1), false),
+        ("dropped-after", Fault::DropAfter.times(1), false),
+        ("cut", Fault::CutBody.times(1), false),
+        ("slow", Fault::Delay(Duration::from_secs(20)).times(1), false),
+    ];
+    let tried = cases.map(|(name, mischief, is_done)| async move {
+        let proxy = Hostile::in_front_of(platform).with(mischief).start().await;
+        let client = client(platform, &proxy, if name == "slow" { hasty } else { patient });
+        match client.send(&room(platform, name)).await {
+            Ok(answer) => assert_eq!((is_done, answer.attempts), (true, 3), "{name}"),
+            Err(error) => {
+                assert!(!is_done && error.is_ambiguous() && !error.is_refusal(), "{name}: {error}");
+                assert_eq!((error.attempts, proxy.writes().len()), (1, 1), "{name}");
+            }
+        }
+    });
+    futures_util::future::join_all(tried).await;
+    // A connection that cannot be opened leaves nothing open.
+    let gone = Hostile::in_front_of(platform).start().await;
+    let client = client(platform, &gone, Retry { retries: 2, ..patient });
+    drop(gone);
+    let error = client.send(&room(platform, "gone")).await.unwrap_err();
+    assert_eq!((error.attempts, error.is_ambiguous(), error.is_refusal()), (3, false, true));
+    assert!(error.to_string().ends_with("(3 tries)"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platform_says_when_to_come_back() {
+    let platform = platform_with_rooms(1).await;
+    for is_date in [false, true] {
+        // A date has no parts of seconds, so up to one of the two is lost.
+        let asked = match is_date {
+            false => "1".to_owned(),
+            true => jiff::Timestamp::now()
+                .saturating_add(jiff::SignedDuration::from_secs(2))
+                .unwrap()
+                .strftime("%a, %d %b %Y %H:%M:%S GMT")
+                .to_string(),
+        };
+        let began = Instant::now();
+        let fault = Fault::TooFast(Some(asked.clone())).times(1);
+        let proxy = Hostile::in_front_of(&platform).with(fault).start().await;
+        let client = client(&platform, &proxy, Retry::default());
+        client.send(&rooms(&platform, 1).request).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(900), "{asked} {:?}", began.elapsed());
+        assert_eq!(proxy.total(), 2);
+    }
+    // Nobody waits longer than they said.
+    let fault = Fault::TooFast(Some("3600".to_owned()));
+    let proxy = Hostile::in_front_of(&platform).with(fault).start().await;
+    let retry = Retry { timeout: Duration::from_secs(2), ..Retry::default() };
+    let began = Instant::now();
+    let client = client(&platform, &proxy, retry);
+    let error = client.send(&rooms(&platform, 1).request).await.unwrap_err();
+    assert_eq!((error.status, error.attempts), (Some(429), 1));
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_end_with_their_number_and_with_the_time() {
+    let platform = platform_with_rooms(0).await;
+    let proxy = Hostile::in_front_of(&platform).with(Fault::Status(503)).start().await;
+    let few = client(&platform, &proxy, Retry { retries: 2, ..Retry::default() });
+    let error = few.send(&rooms(&platform, 1).request).await.unwrap_err();
+    assert_eq!((error.attempts, proxy.total()), (3, 3));
+    let timeout = Duration::from_millis(600);
+    let short = client(&platform, &proxy, Retry { retries: 100, timeout });
+    let began = Instant::now();
+    short.send(&rooms(&platform, 1).request).await.unwrap_err();
+    assert!(began.elapsed() < timeout * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_whole_or_not_at_all() {
+    let platform = &platform_with_rooms(57).await;
+    let names = |items: &[serde_json::Value]| -> Vec<String> {
+        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let expected: Vec<String> = (0..57).map(|index| format!("room-{index:03}")).collect();
+    let pages = || Hostile::in_front_of(platform).with(Fault::SmallPages(20));
+    let changing = [Fault::FirstRemoved, Fault::FirstInserted];
+    // Pages of every size, also where the platform gives less than it was asked for.
+    for page in [1, 2, 7, 19, 20, 56, 57, 58, 500] {
+        let proxy = pages().start().await;
+        let reader = client(platform, &proxy, Retry::default()).reader();
+        let items = reader.list(&rooms(platform, page)).await.unwrap();
+        assert_eq!(names(&items), expected, "{page}");
+    }
+    let proxy = Hostile::in_front_of(platform).with(Fault::SmallPages(1)).start().await;
+    let reader = client(platform, &proxy, Retry::default()).reader();
+    assert_eq!(names(&reader.list(&rooms(platform, 500)).await.unwrap()), expected);
+    // What changes for a while is read again.
+    for fault in changing.clone() {
+        let proxy = pages().with(fault.clone().times(2)).start().await;
+        let reader = client(platform, &proxy, Retry::default()).reader();
+        let items = reader.list(&rooms(platform, 500)).await.unwrap();
+        assert_eq!(names(&items), expected, "{fault:?}");
+    }
+    // What keeps changing is no list, and neither is one with a page that cannot be read.
+    for fault in changing {
+        let proxy = pages().with(fault.clone()).start().await;
+        let reader = client(platform, &proxy, Retry::default()).reader();
+        let error = reader.list(&rooms(platform, 500)).await.unwrap_err();
+        assert!(matches!(error, ListError::Changed { tries: 4, .. }), "{fault:?}: {error}");
+        assert_eq!(proxy.count("GET"), 8, "{fault:?}");
+    }
+    for fault in [Fault::Status(403), Fault::Status(500), Fault::CutBody, Fault::EarlyEnd] {
+        let proxy = pages().with(fault.clone().at("/rooms").on_later_pages()).start().await;
+        let retry = Retry { retries: 1, ..Retry::default() };
+        let reader = client(platform, &proxy, retry).reader();
+        let error = reader.list(&rooms(platform, 500)).await.unwrap_err();
+        assert!(matches!(error, ListError::Failed(_)), "{fault:?}: {error}");
+    }
+}
