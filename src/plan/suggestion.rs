@@ -56,7 +56,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         applied,
     };
     let shape = operation.key.kind.kind().shape();
-    let observed = &shape.normalize(&observed).unwrap_or(observed);
+    let observed = &shape.normalize(observed).unwrap_or_else(|| Tree::map([]));
     let settles = |rule: &FieldPath| {
         let mut left = fields.clone();
         leave(&mut left, observed, rule);
