@@ -16,6 +16,7 @@ mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod saved;
 mod scenarios;
 mod schemas;
 mod sdk;

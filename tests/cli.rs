@@ -131,8 +131,11 @@ fn the_example_is_applied_changed_and_destroyed() {
         sandbox.embedded(0, &words(&["plan", "-o", "markdown"])).stdout
     );
     let plan = sandbox.embedded(0, &words(&["plan", "-o", "json", "--out", "plan.json"])).json();
-    let written: serde_json::Value =
+    let mut written: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(sandbox.path("plan.json")).unwrap()).unwrap();
+    // A saved plan also says what it was made from.
+    let inputs = written.as_object_mut().unwrap().shift_remove("inputs").unwrap();
+    assert_eq!(inputs["files"], serde_json::json!(["examples/manifests"]));
     assert_eq!(plan, written);
     let schemas = meshagent::commands::schema::all();
     let (_, schema) = schemas.iter().find(|(name, _)| name == "plan.json").unwrap();

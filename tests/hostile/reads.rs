@@ -119,9 +119,11 @@ async fn a_write_is_tried_again_only_when_it_surely_did_nothing() {
     });
     futures_util::future::join_all(tried).await;
     // A connection that cannot be opened leaves nothing open.
-    let gone = Hostile::in_front_of(platform).start().await;
-    let client = client(platform, &gone, Retry { retries: 2, ..patient });
-    drop(gone);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let token = SecretString::from(platform.owner.clone());
+    let client = Client::new(&gone, token, Retry { retries: 2, ..patient }).unwrap();
     let error = client.send(&room(platform, "gone")).await.unwrap_err();
     assert_eq!((error.attempts, error.is_ambiguous(), error.is_refusal()), (3, false, true));
     assert!(error.to_string().ends_with("(3 tries)"), "{error}");

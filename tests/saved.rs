@@ -1,0 +1,162 @@
+//! Plans that are saved, guards that refuse, and a lease that somebody else holds.
+
+use crate::cli::Sandbox;
+
+fn rooms(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("---\nversion: v1\nkind: Room\nmetadata: {{name: {name}}}\n"))
+        .collect()
+}
+
+#[test]
+fn a_saved_plan_is_performed_as_it_is_or_not_at_all() {
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &rooms(&["a", "b"]));
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    // Somebody else applies something first.
+    sandbox.write("other.yaml", &rooms(&["b"]));
+    sandbox.embedded(0, &["apply", "-f", "other.yaml", "--set", "other", "--yes"]);
+    let refused = sandbox.embedded(6, &["apply", "plan.json"]);
+    assert!(refused.stderr.contains("Room/b is owned by the set `other`"), "{}", refused.stderr);
+    sandbox.embedded(0, &["destroy", "--set", "other", "--yes"]);
+    let done = sandbox.embedded(0, &["apply", "plan.json"]);
+    assert!(done.stdout.ends_with("Applied: 2 done.\n"), "{}", done.stdout);
+    // The same plan again would create what is there.
+    let stale = sandbox.embedded(5, &["apply", "plan.json"]);
+    assert!(
+        stale.stderr.contains("Room/a: the plan says Create, and now nothing is needed"),
+        "{}",
+        stale.stderr
+    );
+}
+
+#[test]
+fn a_saved_plan_is_refused_when_its_manifests_or_objects_changed() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nroom_metadata: {x: 1}\n");
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    sandbox
+        .write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nroom_metadata: {x: 2}\n");
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    sandbox
+        .write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nroom_metadata: {x: 3}\n");
+    let stale = sandbox.embedded(5, &["apply", "plan.json"]);
+    assert!(
+        stale.stderr.contains("the manifests, or the values for their templates, changed"),
+        "{}",
+        stale.stderr
+    );
+    assert!(
+        stale.stderr.contains("Room/a: it changed since the plan was made, in room_metadata.x"),
+        "{}",
+        stale.stderr
+    );
+    let printed = sandbox.embedded(0, &["plan", "-f", "set.yaml", "-o", "json"]);
+    sandbox.write("printed.json", &printed.stdout);
+    let refused = sandbox.embedded(2, &["apply", "printed.json"]);
+    assert!(refused.stderr.contains("it cannot be applied"), "{}", refused.stderr);
+}
+
+#[test]
+fn guards_refuse_and_nothing_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &rooms(&["a", "b", "c", "d", "e"]));
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    sandbox.write("set.yaml", &rooms(&["a"]));
+    let refused = sandbox.embedded(6, &["apply", "-f", "set.yaml", "--yes"]);
+    assert!(
+        refused.stderr.contains("the plan deletes or replaces 4 of 5 Rooms"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("--allow-deletes 4"), "{}", refused.stderr);
+    sandbox.embedded(6, &["apply", "-f", "set.yaml", "--yes", "--allow-deletes", "3"]);
+    sandbox.embedded(
+        6,
+        &["apply", "-f", "set.yaml", "--yes", "--allow-deletes", "4", "--expect-project", "x"],
+    );
+    sandbox.write("empty.yaml", "# nothing\n");
+    let empty = sandbox.embedded(6, &["apply", "-f", "empty.yaml", "--yes"]);
+    assert!(empty.stderr.contains("--allow-empty"), "{}", empty.stderr);
+    let done = sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes", "--allow-deletes", "4"]);
+    assert!(done.stdout.ends_with("Applied: 4 done.\n"), "{}", done.stdout);
+}
+
+#[test]
+fn a_scope_plans_a_part_and_deletes_nothing_outside() {
+    let sandbox = Sandbox::new();
+    let mailbox =
+        "---\nversion: v1\nkind: Mailbox\nmetadata: {name: m@mail.meshagent.com}\nroom: a\n";
+    sandbox.write("set.yaml", &(rooms(&["a", "b"]) + mailbox));
+    let run =
+        sandbox.embedded(0, &["plan", "-f", "set.yaml", "--target", "Mailbox/*", "-o", "json"]);
+    let addresses: Vec<String> = run.json()["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|operation| operation["address"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(addresses, ["Room/a", "Mailbox/m@mail.meshagent.com"]);
+    assert!(
+        run.stderr
+            .contains("Room/a is in scope too, because Mailbox/m@mail.meshagent.com refers to it")
+    );
+    assert_eq!(run.json()["partial"], true);
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    sandbox.write("set.yaml", &rooms(&["a"]));
+    let run = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--exclude", "Room/*", "-o", "json"]);
+    assert_eq!(run.json()["operations"].as_array().unwrap().len(), 1);
+    sandbox.embedded(2, &["plan", "-f", "set.yaml", "--target", "Rom/*"]);
+}
+
+#[test]
+fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
+    let sandbox = Sandbox::new();
+    let inside = |room: &str| {
+        format!(
+            "---\nversion: v1\nkind: Mailbox\nmetadata: {{name: m@mail.meshagent.com}}\nroom: {room}\n---\n\
+             version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: {room}\ncontainer: {{image: x}}\n"
+        )
+    };
+    sandbox.write("set.yaml", &(rooms(&["old"]) + &inside("old")));
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    let renamed = "version: v1\nkind: Room\nmetadata: {name: new}\nlifecycle: {moved_from: old}\n";
+    sandbox.write("set.yaml", &(renamed.to_owned() + &inside("new")));
+    let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
+    assert!(plan.stdout.starts_with("→ rename Room/new  it was Room/old"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("Plan: 1 to rename, 2 unchanged."), "{}", plan.stdout);
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    let again = sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    assert_eq!(again.stdout, "Nothing to change: 3 objects are as declared.\n");
+    sandbox.write(
+        "set.yaml",
+        "version: v1\nkind: Room\nmetadata: {name: x}\nlifecycle: {moved_from: y}\n",
+    );
+    let nowhere = sandbox.embedded(2, &["plan", "-f", "set.yaml", "--no-prune"]);
+    assert!(
+        nowhere.stderr.contains("neither Room/x nor Room/y is on the platform"),
+        "{}",
+        nowhere.stderr
+    );
+}
+
+#[test]
+fn a_report_is_written_and_a_killed_run_is_told_of() {
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &rooms(&["a"]));
+    std::fs::create_dir_all(sandbox.path(".meshagent/journal")).unwrap();
+    sandbox.write(
+        ".meshagent/journal/default.jsonl",
+        "{\"what\":\"sending\",\"object\":\"Room/a\",\"action\":\"create\"}\n",
+    );
+    let run = sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes", "--report", "report.json"]);
+    assert!(run.stderr.contains("did not end by itself"), "{}", run.stderr);
+    assert!(run.stderr.contains("not known to be done: create Room/a"), "{}", run.stderr);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(sandbox.path("report.json")).unwrap())
+            .unwrap();
+    assert_eq!(report["outcomes"][0]["status"], "done");
+    assert!(!sandbox.path(".meshagent/journal/default.jsonl").exists());
+}
