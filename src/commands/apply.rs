@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::print;
+use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
@@ -42,6 +43,8 @@ pub struct PerformArgs {
     /// How the plan and what became of it are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
+    #[command(flatten)]
+    rules: RuleArgs,
 }
 
 /// How `apply` prints.
@@ -185,6 +188,7 @@ impl Run<'_> {
         if self.args.output == ApplyFormat::Text {
             print(plan, Format::Text)?;
         }
+        self.args.rules.check(plan)?;
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
         }

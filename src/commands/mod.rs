@@ -12,8 +12,10 @@ use crate::output;
 pub mod apply;
 pub mod explain;
 pub mod plan;
+pub mod policy;
 pub mod saved;
 pub mod schema;
+pub mod secret;
 pub mod server;
 pub mod set;
 pub mod validate;
@@ -63,6 +65,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
+    /// Encrypt and decrypt the secrets of manifests
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Serve the embedded platform
     Server(server::ServerArgs),
     /// Print the version
@@ -109,6 +114,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Validate(args) => validate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Secret(command) => secret::run(command),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }
