@@ -4,8 +4,10 @@
 
 mod apply;
 mod cli;
+mod export;
 mod jinja;
 mod platform;
+mod policy;
 mod properties;
 mod readme;
 mod reconciler;
@@ -14,3 +16,4 @@ mod registry;
 mod scenarios;
 mod schemas;
 mod sdk;
+mod secrets;

@@ -34,7 +34,7 @@ impl Sandbox {
         sandbox
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -74,7 +74,7 @@ impl Sandbox {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -241,11 +241,24 @@ fn wrong_usage_is_told_in_one_line_with_a_hint() {
 fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     let mut shown = String::new();
-    for command in
-        ["", "plan", "diff", "graph", "apply", "destroy", "validate", "explain", "schema", "server"]
-    {
-        let words: Vec<&str> =
-            [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+    for command in [
+        "",
+        "plan",
+        "diff",
+        "graph",
+        "apply",
+        "destroy",
+        "validate",
+        "export",
+        "explain",
+        "schema",
+        "secret",
+        "secret encrypt",
+        "secret decrypt",
+        "secret keygen",
+        "server",
+    ] {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let run = sandbox.run(&words);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
         shown += &format!("$ meshagent {}\n{}\n", words.join(" "), run.stdout);

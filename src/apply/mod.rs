@@ -9,3 +9,4 @@ pub mod lock;
 pub mod observe;
 mod perform;
 mod record;
+pub mod survey;

@@ -86,13 +86,13 @@ pub async fn observe(
 
 /// A project as the list has it.
 #[derive(Clone)]
-struct Project {
-    id: String,
-    name: String,
+pub(super) struct Project {
+    pub(super) id: String,
+    pub(super) name: String,
     item: Value,
 }
 
-async fn projects(reader: &Reader) -> Result<Vec<Project>> {
+pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
     let kind = KindName::Project.kind();
     let Some(listing) = kind.list("", None) else { return Ok(Vec::new()) };
     let items = reader.list(&listing).await?;
@@ -105,7 +105,7 @@ async fn projects(reader: &Reader) -> Result<Vec<Project>> {
         .collect()
 }
 
-fn unreadable(kind: KindName, what: &str) -> Error {
+pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {kind}s cannot be read: {what}"))
 }
 
@@ -242,6 +242,34 @@ impl Wanted {
     }
 }
 
+/// A list of a kind, of the whole project or of one room, with what is in it.
+pub(super) type Read = (KindName, Option<String>, Vec<Value>);
+
+/// Reads lists of a project, many at once, in their order.
+pub(super) async fn read_lists(
+    reader: &Reader,
+    project_id: &str,
+    lists: Vec<(KindName, Option<String>)>,
+) -> Result<Vec<Read>> {
+    stream::iter(lists)
+        .map(|(kind, room)| async move {
+            let Some(listing) = kind.kind().list(project_id, room.as_deref()) else {
+                return Ok((kind, room, Vec::new()));
+            };
+            match reader.list(&listing).await {
+                Ok(items) => Ok((kind, room, items)),
+                // A room that does not exist yet has no services.
+                Err(ApiError { status: Some(404), .. }) if room.is_some() => {
+                    Ok((kind, room, Vec::new()))
+                }
+                Err(error) => Err(Error::from(error)),
+            }
+        })
+        .buffered(CONCURRENT_LISTS)
+        .try_collect()
+        .await
+}
+
 async fn read_project(
     reader: &Reader,
     set: &Set,
@@ -263,23 +291,7 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
-    let mut read: Vec<(KindName, Option<String>, Vec<Value>)> = stream::iter(lists)
-        .map(|(kind, room)| async move {
-            let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
-                return Ok((kind, room, Vec::new()));
-            };
-            match reader.list(&listing).await {
-                Ok(items) => Ok((kind, room, items)),
-                // A room that does not exist yet has no services.
-                Err(ApiError { status: Some(404), .. }) if room.is_some() => {
-                    Ok((kind, room, Vec::new()))
-                }
-                Err(error) => Err(Error::from(error)),
-            }
-        })
-        .buffered(CONCURRENT_LISTS)
-        .try_collect()
-        .await?;
+    let mut read = read_lists(reader, &project.id, lists).await?;
     if wanted.settings {
         read.push((KindName::Project, None, vec![detailed_project(reader, project).await?]));
     }
@@ -317,7 +329,7 @@ async fn read_project(
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
-fn observed(seen: Seen, answered: Value, revision: Option<String>) -> Observed {
+pub(super) fn observed(seen: Seen, answered: Value, revision: Option<String>) -> Observed {
     let listed = || answered.get("etag").and_then(Value::as_str).map(str::to_owned);
     let revision = revision.or_else(listed);
     Observed { id: seen.id, owner: seen.owner, fields: seen.fields, answered, revision }
@@ -402,7 +414,7 @@ fn settle_ambiguous(
 }
 
 /// The project with its settings; where the credential may not read them, as listed.
-async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
+pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
     let Some(request) = KindName::Project.kind().detail(&project.id) else {
         return Ok(project.item.clone());
     };

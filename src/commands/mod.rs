@@ -11,6 +11,7 @@ use crate::output;
 
 pub mod apply;
 pub mod explain;
+pub mod export;
 pub mod plan;
 pub mod policy;
 pub mod saved;
@@ -61,6 +62,8 @@ enum Command {
     Destroy(apply::DestroyArgs),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
+    /// Write what a project holds as manifests
+    Export(export::ExportArgs),
     /// Explain a kind or one of its fields
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
@@ -112,6 +115,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
         Command::Validate(args) => validate::run(&args),
+        Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Secret(command) => secret::run(command),

@@ -5,6 +5,7 @@
 
 pub mod age;
 pub mod document;
+pub mod export;
 mod jinja;
 pub mod placement;
 pub mod secrets;
