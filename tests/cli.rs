@@ -258,11 +258,24 @@ fn help_is_what_it_was() {
     let sandbox = Sandbox::new();
     let mut shown = String::new();
     for command in [
-        "", "plan", "diff", "graph", "apply", "accept", "destroy", "validate", "explain", "schema",
+        "",
+        "plan",
+        "diff",
+        "graph",
+        "apply",
+        "accept",
+        "destroy",
+        "validate",
+        "export",
+        "explain",
+        "schema",
+        "secret",
+        "secret encrypt",
+        "secret decrypt",
+        "secret keygen",
         "server",
     ] {
-        let words: Vec<&str> =
-            [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let run = sandbox.run(&words);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
         shown += &format!("$ meshagent {}\n{}\n", words.join(" "), run.stdout);

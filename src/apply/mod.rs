@@ -11,3 +11,4 @@ pub mod observe;
 mod perform;
 mod record;
 pub mod schedule;
+pub mod survey;

@@ -86,13 +86,13 @@ pub async fn observe(
 
 /// A project as the list has it.
 #[derive(Clone)]
-struct Project {
-    id: String,
-    name: String,
+pub(super) struct Project {
+    pub(super) id: String,
+    pub(super) name: String,
     item: Value,
 }
 
-async fn projects(reader: &Reader) -> Result<Vec<Project>> {
+pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
     let kind = KindName::Project.kind();
     let Some(listing) = kind.list("", None) else { return Ok(Vec::new()) };
     let items = reader.list(&listing).await?;
@@ -105,7 +105,7 @@ async fn projects(reader: &Reader) -> Result<Vec<Project>> {
         .collect()
 }
 
-fn unreadable(kind: KindName, what: &str) -> Error {
+pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {kind}s cannot be read: {what}"))
 }
 
@@ -242,6 +242,51 @@ impl Wanted {
     }
 }
 
+/// A list of a kind, of the whole project or of one room, with what is in it.
+pub(super) type Read = (KindName, Option<String>, Vec<Value>);
+
+/// Reads lists of a project, many at once, in their order.
+pub(super) async fn read_lists(
+    reader: &Reader,
+    project_id: &str,
+    lists: Vec<(KindName, Option<String>)>,
+) -> Result<Vec<Read>> {
+    stream::iter(lists)
+        .map(|(kind, room)| async move {
+            match read_list(reader, project_id, kind, room).await? {
+                (kind, room, Ok(items)) => Ok((kind, room, items)),
+                (_, _, Err(reason)) => Err(Error::failed(reason)),
+            }
+        })
+        .buffered(CONCURRENT_LISTS)
+        .try_collect()
+        .await
+}
+
+/// One list, or why it could not be read whole.
+async fn read_list(
+    reader: &Reader,
+    project_id: &str,
+    kind: KindName,
+    room: Option<String>,
+) -> Result<(KindName, Option<String>, std::result::Result<Vec<Value>, String>)> {
+    let Some(listing) = kind.kind().list(project_id, room.as_deref()) else {
+        return Ok((kind, room, Ok(Vec::new())));
+    };
+    match reader.list(&listing).await {
+        Ok(items) => Ok((kind, room, Ok(items))),
+        // A room that does not exist yet has no services.
+        Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
+            Ok((kind, room, Ok(Vec::new())))
+        }
+        // Without a credential, or without a platform, nothing can be known at all.
+        Err(ListError::Failed(error @ ApiError { status: None | Some(401), .. })) => {
+            Err(Error::from(error))
+        }
+        Err(error) => Ok((kind, room, Err(error.to_string()))),
+    }
+}
+
 async fn read_project(
     reader: &Reader,
     set: &Set,
@@ -265,23 +310,7 @@ async fn read_project(
     );
     // Each list is read into fields as it comes, so that no two answers are held at once.
     let mut lists = stream::iter(lists)
-        .map(|(kind, room)| async move {
-            let Some(listing) = kind.kind().list(&project.id, room.as_deref()) else {
-                return Ok((kind, room, Ok(Vec::new())));
-            };
-            match reader.list(&listing).await {
-                Ok(items) => Ok((kind, room, Ok(items))),
-                // A room that does not exist yet has no services.
-                Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
-                    Ok((kind, room, Ok(Vec::new())))
-                }
-                // Without a credential, or without a platform, nothing can be known at all.
-                Err(ListError::Failed(error @ ApiError { status: None | Some(401), .. })) => {
-                    Err(Error::from(error))
-                }
-                Err(error) => Ok((kind, room, Err(error.to_string()))),
-            }
-        })
+        .map(|(kind, room)| read_list(reader, &project.id, kind, room))
         .buffered(CONCURRENT_LISTS);
     let mut ambiguous = Vec::new();
     while let Some((kind, room, items)) = lists.try_next().await? {
@@ -319,7 +348,7 @@ async fn read_project(
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
-fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
+pub(super) fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
     let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
     let revision = revision.or_else(listed);
     Observed {
@@ -432,7 +461,7 @@ fn settle_ambiguous(
 }
 
 /// The project with its settings; where the credential may not read them, as listed.
-async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
+pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
     let Some(request) = KindName::Project.kind().detail(&project.id) else {
         return Ok(project.item.clone());
     };

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::print;
+use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
 use crate::apply::events::{self, Event, Summary};
@@ -43,6 +44,8 @@ pub struct PerformArgs {
     /// How the plan and what became of it are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
+    #[command(flatten)]
+    rules: RuleArgs,
 }
 
 /// How `apply` prints.
@@ -190,6 +193,7 @@ impl Run<'_> {
                 plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
             }
         }
+        self.args.rules.check(plan)?;
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
         }

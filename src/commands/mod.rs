@@ -12,9 +12,12 @@ use crate::output;
 pub mod accept;
 pub mod apply;
 pub mod explain;
+pub mod export;
 pub mod plan;
+pub mod policy;
 pub mod saved;
 pub mod schema;
+pub mod secret;
 pub mod server;
 pub mod set;
 pub mod validate;
@@ -62,10 +65,15 @@ enum Command {
     Destroy(apply::DestroyArgs),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
+    /// Write what a project holds as manifests
+    Export(export::ExportArgs),
     /// Explain a kind or one of its fields
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
+    /// Encrypt and decrypt the secrets of manifests
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Serve the embedded platform
     Server(server::ServerArgs),
     /// Print the version
@@ -111,8 +119,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
         Command::Validate(args) => validate::run(&args),
+        Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Secret(command) => secret::run(command),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }

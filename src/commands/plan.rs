@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::policy::RuleArgs;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
 use crate::error::{Class, Context, Result};
 use crate::output::{self, Format};
@@ -34,6 +35,8 @@ pub struct PlanningArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    rules: RuleArgs,
     /// How the plan is printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -126,7 +129,9 @@ impl PlanningArgs {
 /// What keeps a plan from being made or written.
 pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let planned = args.planning.plan().await?;
-    if let Some(path) = &args.out {
+    let verdict = args.rules.check(&planned.plan);
+    // A plan that is denied is shown, to be mended, but not written, to be performed.
+    if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
         let inputs = args.planning.inputs(&planned);
         write(path, &PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) })?;
     }
@@ -136,6 +141,7 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
         format => print(&plan, format)?,
     }
+    verdict?;
     Ok(exit_code(&plan, args.exit_code))
 }
 

@@ -81,6 +81,21 @@ pub enum SecretSource {
     /// A command's standard output, run in the manifest's folder without a shell; one line
     /// break at its end is dropped.
     Command(Vec<String>),
+    /// What `meshagent secret encrypt` printed, or a file of it.
+    Age(AgeText),
+}
+
+/// A text that is encrypted with age: in place, or in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum AgeText {
+    /// The armored text.
+    Armored(String),
+    /// A file of it.
+    Beside {
+        /// The file, relative to the manifest.
+        file: String,
+    },
 }
 
 /// A secret's text, or where it is read from: `{from: {env: NAME}}`.
@@ -103,7 +118,7 @@ impl JsonSchema for SecretText {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let source = generator.subschema_for::<SecretSource>();
         schemars::json_schema!({
-            "description": "the text itself, or where it is read from: {from: {env: NAME}}, {from: {file: PATH}} or {from: {command: [PROGRAM, ARGUMENT]}}",
+            "description": "the text itself, or where it is read from: {from: {env: NAME}}, {from: {file: PATH}}, {from: {command: [PROGRAM, ARGUMENT]}} or {from: {age: ENCRYPTED}}",
             "x-secret": true,
             "type": ["string", "object"],
             "properties": {"from": source},

@@ -10,7 +10,7 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
+    Declared, Fault, Key, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
     kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
@@ -99,6 +99,14 @@ impl Kind for Mailbox {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn document(&self, key: &Key, fields: &Tree) -> Value {
+        let mut document = super::document_of(key, fields);
+        if document.get("queue") == Some(&Value::from(key.name.as_str())) {
+            document.shift_remove("queue");
+        }
+        Value::Object(document)
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -233,6 +233,12 @@ pub trait Kind: Sync {
     /// What the schema cannot say, with the field at fault.
     fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault>;
 
+    /// The document of an object, from which [`Kind::declare`] reads the same key and fields
+    /// again. Secrets must be sources by then; what else is sealed is written as nothing.
+    fn document(&self, key: &Key, fields: &Tree) -> Value {
+        Value::Object(document_of(key, fields))
+    }
+
     /// What an object refers to.
     fn references(&self, _fields: &Tree) -> Vec<Reference> {
         Vec::new()
@@ -393,6 +399,30 @@ fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
         }
     }
     shape
+}
+
+/// A document with an object's fields as they are, below the four that every document has.
+fn document_of(key: &Key, fields: &Tree) -> serde_json::Map<String, Value> {
+    let mut metadata = serde_json::Map::from_iter([("name".to_owned(), key.name.clone().into())]);
+    let mut own = serde_json::Map::new();
+    if let Value::Object(fields) = fields.written() {
+        for (name, value) in fields {
+            match value {
+                Value::Object(more) if name == "metadata" => metadata.extend(more),
+                value => drop(own.insert(name, value)),
+            }
+        }
+    }
+    let mut document = serde_json::Map::from_iter([
+        ("version".to_owned(), "v1".into()),
+        ("kind".to_owned(), key.kind.to_string().into()),
+        ("metadata".to_owned(), Value::Object(metadata)),
+    ]);
+    if let Some(room) = &key.room {
+        document.insert("room".to_owned(), room.clone().into());
+    }
+    document.extend(own);
+    document
 }
 
 /// The annotations to send: the object's own, and the owner's.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::document::{Lifecycle, Metadata};
+use super::document::{Lifecycle, Metadata, SecretSource};
 use super::path::Step;
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
@@ -47,15 +47,20 @@ pub struct Project;
 /// Settings as a tree: a map with the single key `from` is where a secret is read from.
 fn settings(value: &Value) -> Tree {
     match value {
-        Value::Object(fields) => match fields.get("from") {
-            Some(from) if fields.len() == 1 => serde_json::from_value(from.clone())
-                .map_or_else(|_| Tree::from(value), |source| Tree::Secret(Sealed::Source(source))),
-            _ => Tree::Map(
+        Value::Object(fields) => match source(fields) {
+            Some(source) => Tree::Secret(Sealed::Source(source)),
+            None => Tree::Map(
                 fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect(),
             ),
         },
+        Value::Array(items) => Tree::List(items.iter().map(settings).collect()),
         other => Tree::from(other),
     }
+}
+
+fn source(fields: &serde_json::Map<String, Value>) -> Option<SecretSource> {
+    let from = fields.get("from").filter(|_| fields.len() == 1)?;
+    serde_json::from_value(from.clone()).ok()
 }
 
 impl Kind for Project {

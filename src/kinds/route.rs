@@ -11,7 +11,7 @@ use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Reference, ReferredTo, Seen, Target, annotated,
+    Declared, Fault, Key, Kind, KindName, Lookup, Reference, ReferredTo, Seen, Target, annotated,
     annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
@@ -96,6 +96,16 @@ impl Kind for Route {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn document(&self, key: &Key, fields: &Tree) -> Value {
+        let mut document = super::document_of(key, fields);
+        // The platform keeps the number as text; people write a number.
+        let port = fields.get("port").and_then(Tree::as_str);
+        if let Some(port) = port.and_then(|port| port.parse::<u64>().ok()) {
+            document.insert("port".to_owned(), port.into());
+        }
+        Value::Object(document)
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::document::{Lifecycle, Metadata, SecretText};
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
+use super::{Declared, Fault, Key, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 
@@ -193,6 +193,14 @@ impl Kind for Secret {
         let name = document.metadata.name.clone();
         let lifecycle = document.lifecycle.clone().unwrap_or_else(Lifecycle::standard);
         Ok(vec![Declared { project, room: None, name, fields: document.fields()?, lifecycle }])
+    }
+
+    fn document(&self, key: &Key, fields: &Tree) -> Value {
+        let mut document = super::document_of(key, fields);
+        if document.get("email") == Some(&NO_EMAIL.into()) {
+            document.shift_remove("email");
+        }
+        Value::Object(document)
     }
 
     fn carries_owner(&self) -> bool {

@@ -244,6 +244,15 @@ impl Tree {
         })
     }
 
+    /// The tree as a manifest has it: each secret is where it is read from, `{from: …}`.
+    #[must_use]
+    pub fn written(&self) -> Value {
+        self.convert(&|sealed| match sealed {
+            Sealed::Source(source) => serde_json::json!({ "from": source }),
+            Sealed::Known(_) | Sealed::Number(_) | Sealed::Masked => Value::Null,
+        })
+    }
+
     /// The tree as it may be shown: each secret is `(secret)`.
     #[must_use]
     pub fn redacted(&self) -> Value {

@@ -3,8 +3,10 @@
 //! Lives here: which files are read, the one YAML parser, templates, validation, and what
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
+pub mod age;
 pub mod document;
 pub mod edit;
+pub mod export;
 mod jinja;
 pub mod placement;
 pub mod secrets;

@@ -1,12 +1,14 @@
-//! Secret texts are read from where the manifest says: environment, file, command.
+//! Secret texts are read from where the manifest says: environment, file,
+//! command, or what is encrypted with age.
 
 use std::process::Command;
 
 use secrecy::SecretString;
 
+use super::age::{self, Failure, Identities};
 use super::set::Origin;
 use crate::error::Problem;
-use crate::kinds::document::SecretSource;
+use crate::kinds::document::{AgeText, SecretSource};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
 
@@ -57,8 +59,21 @@ fn read(source: &SecretSource, origin: &Origin) -> Result<SecretString, (String,
             without_line_break(text)
         }
         SecretSource::Command(words) => without_line_break(run(words, folder)?),
+        SecretSource::Age(AgeText::Armored(text)) => return decrypt(text.as_bytes()),
+        SecretSource::Age(AgeText::Beside { file }) => {
+            let path = folder.join(file);
+            let bytes = std::fs::read(&path)
+                .map_err(|error| (format!("failed to read {}: {error}", path.display()), None))?;
+            return decrypt(&bytes);
+        }
     };
     Ok(SecretString::from(text))
+}
+
+fn decrypt(encrypted: &[u8]) -> Result<SecretString, (String, Option<String>)> {
+    let failed = |Failure { message, hint }: Failure| (message, hint);
+    let identities = Identities::load().map_err(failed)?;
+    age::decrypt_text(encrypted, &identities).map_err(failed)
 }
 
 /// Standard output of the command is the secret, so it is neither shown nor logged; its

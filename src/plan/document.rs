@@ -96,6 +96,10 @@ pub struct OperationDocument {
     pub derived_from: Option<String>,
     /// The fingerprint of the object that was observed; `null` when there was none.
     pub fingerprint: Option<String>,
+    /// The object's fields once it is done, without defaults and with `(secret)` for each
+    /// secret; absent when the object goes away. Policies read them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Value>,
 }
 
 /// One field that changes.
@@ -188,6 +192,7 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: operation.fingerprint.clone(),
+        fields: operation.work.fields.as_ref().map(Tree::redacted),
     }
 }
 

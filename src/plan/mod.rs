@@ -23,6 +23,7 @@ pub mod guards;
 pub mod markdown;
 pub mod order;
 pub mod planner;
+pub mod policy;
 pub mod references;
 pub mod renames;
 pub mod scope;

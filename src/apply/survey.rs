@@ -1,0 +1,125 @@
+//! Reads everything that is in one project, whoever made it. A plan reads what matters to
+//! it; an export reads all.
+
+use std::collections::BTreeMap;
+
+use super::inventory;
+use super::observe::{self, Project};
+use crate::api::client::Reader;
+use crate::error::{Error, Result};
+use crate::kinds::{self, Key, KindName};
+use crate::plan::references::name_secrets;
+use crate::plan::{Entry, Observed};
+
+/// What is in a project.
+#[derive(Debug)]
+pub struct Survey {
+    /// The project's name.
+    pub project: String,
+    /// Its objects.
+    pub objects: BTreeMap<Key, Observed>,
+    /// What the set that was asked about knows of its objects.
+    pub entries: BTreeMap<Key, Entry>,
+    /// The keys that several objects share. Of each only the first was kept.
+    pub shared: Vec<Key>,
+}
+
+/// Reads the project, by name or id, and what a set knows of it; with a set, only what it
+/// owns is kept.
+///
+/// # Errors
+///
+/// The platform's. No list may be missing: what is not in an export looks deleted.
+pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
+    let project = find(observe::projects(reader).await?, project)?;
+    let stored = match set {
+        Some(set) => Some(inventory::load(reader, set, &project.name, &project.id).await?),
+        None => None,
+    };
+    let kinds = kinds::ALL.iter().map(|kind| kind.name());
+    let lists = kinds.filter(|kind| *kind != KindName::Project).map(|kind| (kind, None)).collect();
+    let mut read = observe::read_lists(reader, &project.id, lists).await?;
+    let mut rooms = Vec::new();
+    for (_, _, items) in read.iter().filter(|(kind, _, _)| *kind == KindName::Room) {
+        for item in items {
+            let room = KindName::Room.kind().seen(item);
+            let room = room.map_err(|what| observe::unreadable(KindName::Room, &what))?;
+            rooms.push((KindName::Service, Some(room.name)));
+        }
+    }
+    read.extend(observe::read_lists(reader, &project.id, rooms).await?);
+    let detailed = observe::detailed_project(reader, &project).await?;
+    read.push((KindName::Project, None, vec![detailed]));
+    let mut survey = Survey {
+        project: project.name.clone(),
+        objects: BTreeMap::new(),
+        entries: BTreeMap::new(),
+        shared: Vec::new(),
+    };
+    for (kind, room, items) in read {
+        for item in items {
+            let seen = kind.kind().seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
+            let name = seen.name.clone();
+            let key = Key { kind, project: project.name.clone(), room: room.clone(), name };
+            if survey.objects.contains_key(&key) {
+                survey.shared.push(key);
+                continue;
+            }
+            survey.objects.insert(key, observe::observed(kind.kind(), seen, &item, None));
+        }
+    }
+    name_all_secrets(&mut survey.objects);
+    if let (Some(set), Some(stored)) = (set, stored) {
+        let inventory = stored.inventory;
+        survey.objects.retain(|key, observed| is_owned(set, observed, inventory.entries.get(key)));
+        for (key, observed) in &mut survey.objects {
+            let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());
+            if let Some(applied) = applied {
+                observed.fields.seal_recorded(applied, &inventory.fingerprinter);
+            }
+        }
+        survey.entries = inventory.entries;
+    }
+    Ok(survey)
+}
+
+fn find(projects: Vec<Project>, wanted: &str) -> Result<Project> {
+    if let Some(project) = projects.iter().find(|project| project.id == wanted) {
+        return Ok(project.clone());
+    }
+    let named: Vec<&Project> = projects.iter().filter(|project| project.name == wanted).collect();
+    match named.as_slice() {
+        [project] => Ok((*project).clone()),
+        [] => Err(Error::usage(format!(
+            "there is no project `{wanted}`, or the credential does not reach it"
+        ))),
+        several => Err(Error::usage(format!("{} projects are called `{wanted}`", several.len()))
+            .hint(format!(
+                "name one by id: {}",
+                several.iter().map(|project| project.id.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+    }
+}
+
+/// As the planner sees it: by the annotation, else by the inventory, unless another object
+/// has taken the name since.
+fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
+    match (&observed.owner, entry) {
+        (Some(owner), _) => owner == set,
+        (None, Some(Entry { id: Some(recorded), .. })) => {
+            observed.id.as_ref().is_none_or(|id| id == recorded)
+        }
+        (None, entry) => entry.is_some(),
+    }
+}
+
+fn name_all_secrets(objects: &mut BTreeMap<Key, Observed>) {
+    let names: BTreeMap<String, String> = objects
+        .iter()
+        .filter(|(key, _)| key.kind == KindName::Secret)
+        .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
+        .collect();
+    for (key, observed) in objects {
+        name_secrets(key, &mut observed.fields, &names);
+    }
+}

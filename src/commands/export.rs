@@ -1,0 +1,192 @@
+//! `export`: what a project holds, as manifests.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::apply::inventory::is_set_name;
+use crate::apply::survey::{Survey, survey};
+use crate::error::{Class, Context, Error, Problem, Result};
+use crate::manifest::export::{self, Export, Layout, Object};
+use crate::output;
+use crate::settings::{Connection, PlatformArgs};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Secrets are written as references to environment variables, never as values; which ones to set\n\
+is told on standard error.\n\n\
+Examples:\n  meshagent export -d manifests\n  meshagent export -d manifests --set staging --layout kind"
+)]
+pub struct ExportArgs {
+    /// The folder that the manifests are written to
+    #[arg(short, long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Only what this set owns
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+    /// One file an object, or one a kind
+    #[arg(long, value_enum, default_value_t)]
+    layout: Layout,
+    /// Overwrite files that exist
+    #[arg(long)]
+    force: bool,
+    /// Also write services whose templates were given obscure values, which stand in them as
+    /// clear text
+    #[arg(long)]
+    obscure_values: bool,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs `export`.
+///
+/// # Errors
+///
+/// What cannot be read from the platform or written; what must not be overwritten or shown.
+pub async fn export(args: ExportArgs) -> Result<ExitCode> {
+    if let Some(set) = args.set.as_deref().filter(|set| !is_set_name(set)) {
+        return Err(Error::usage(format!("{set:?} cannot be the name of a set")));
+    }
+    let connection = args.platform.connect().await?;
+    let read = read(&connection, args.set.as_deref()).await;
+    let closed = connection.close().await;
+    let survey = read?;
+    closed?;
+    let project = survey.project.clone();
+    let export = declare(survey, args.layout, args.obscure_values)?;
+    write(&args.dir, &export.files, args.force)?;
+    tell(&export, &args.dir);
+    output::data(&format!(
+        "Exported {} of project {project} to {} in {}.\n",
+        plural(export.objects, "object"),
+        args.dir.display(),
+        plural(export.files.len(), "file"),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
+    let project = connection.project.as_ref().or(connection.fallback_project.as_ref());
+    let Some(project) = project else {
+        return Err(Error::usage("it is not said which project is meant")
+            .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
+    };
+    survey(&connection.client.reader(), project, set).await
+}
+
+fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Export> {
+    let Survey { objects, entries, shared, .. } = survey;
+    let objects: Vec<Object> = objects
+        .into_iter()
+        .map(|(key, observed)| {
+            let entry = entries.get(&key);
+            Object {
+                is_protected: entry.is_some_and(|entry| entry.protected),
+                is_orphaned: entry.is_some_and(|entry| entry.orphan),
+                fields: observed.fields,
+                key,
+            }
+        })
+        .collect();
+    let obscure = export::with_obscure_values(&objects);
+    if !obscure_values && !obscure.is_empty() {
+        let problem = |key: &crate::kinds::Key| {
+            Problem::new(format!("{key} holds values that its template calls obscure"))
+        };
+        let problems = obscure.into_iter().map(problem).collect();
+        return Err(Error::refused(problems).hint(
+            "keep its template and values as the manifest, or write it in clear text with --obscure-values",
+        ));
+    }
+    let mut export = export::export(objects, layout);
+    export.notes.extend(
+        shared
+            .iter()
+            .map(|key| format!("the platform has more than one {key}; only the first is exported")),
+    );
+    Ok(export)
+}
+
+/// Writes the files, none of them where one exists unless that is asked for, and each of
+/// them whole or not at all.
+fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Result<()> {
+    let existing: Vec<PathBuf> = files
+        .keys()
+        .map(|path| folder.join(path))
+        .filter(|path| path.symlink_metadata().is_ok())
+        .collect();
+    if let Some(first) = existing.first().filter(|_| !force) {
+        let more = existing.len() - 1;
+        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Err(Error::new(
+            Class::Refused,
+            format!("{}{others} exist, so nothing was written", first.display()),
+        )
+        .hint("add --force to overwrite, or name another folder with -d"));
+    }
+    for (path, text) in files {
+        write_file(folder, path, text)?;
+    }
+    Ok(())
+}
+
+fn write_file(folder: &Path, path: &Path, text: &str) -> Result<()> {
+    let path = folder.join(path);
+    let failed = || format!("failed to write {}", path.display());
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent).context(failed)?;
+    // A folder that leads elsewhere would have the file written there.
+    let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    if parent != folder && is_link(parent) {
+        return Err(Error::new(
+            Class::Refused,
+            format!("{} is a link, so nothing is written through it", parent.display()),
+        ));
+    }
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask takes away from it, as from any other file.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(parent).context(failed)?;
+    file.write_all(text.as_bytes()).context(failed)?;
+    file.persist(&path).context(failed)?;
+    Ok(())
+}
+
+fn tell(export: &Export, folder: &Path) {
+    for note in &export.notes {
+        output::warning(note);
+    }
+    let others = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter(|entry| {
+            let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            entry.file_type().is_file() && !export.files.contains_key(path)
+        })
+        .count();
+    if others > 0 {
+        output::note(&format!(
+            "note: {} of {} not of this export and left as they are",
+            plural(others, "file"),
+            folder.display(),
+        ));
+    }
+    if export.variables.is_empty() {
+        return;
+    }
+    output::note("note: set these variables before the manifests are planned or applied:");
+    let width = export.variables.keys().map(String::len).max().unwrap_or_default();
+    for (variable, field) in &export.variables {
+        output::note(&format!("  {variable:width$}  {field}"));
+    }
+}

@@ -1,0 +1,412 @@
+//! *Pure*: objects of a platform become manifests that declare them: what is in each file,
+//! and what the files are called.
+//!
+//! Every text is read again before it is given out. What would not come back as it was is
+//! left out and told, so that planning an export finds nothing to change.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::document;
+use super::source::Source;
+use super::template::{self, SOURCE_ANNOTATION, VALUES_ANNOTATION, Values};
+use crate::kinds::document::SecretSource;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::{Sealed, Tree};
+use crate::kinds::{Key, KindName};
+
+/// How objects are laid out in files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// One file an object, in a folder of its kind.
+    #[default]
+    Object,
+    /// One file a kind.
+    Kind,
+}
+
+/// One object that is to be declared.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// What it is.
+    pub key: Key,
+    /// Its fields as they were observed.
+    pub fields: Tree,
+    /// Whether its set must not delete it.
+    pub is_protected: bool,
+    /// Whether its set leaves it where it is once its document is gone.
+    pub is_orphaned: bool,
+}
+
+/// Manifests, and what whoever asked for them should know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Export {
+    /// The files below the export's folder, with their texts.
+    pub files: BTreeMap<PathBuf, String>,
+    /// How many objects they declare.
+    pub objects: usize,
+    /// The environment variables that secrets are read from, with the fields that read them.
+    pub variables: BTreeMap<String, String>,
+    /// What could not be declared, and why.
+    pub notes: Vec<String>,
+}
+
+/// The services among the objects that hold values which their templates call obscure. A
+/// manifest has no place for such a value but the text itself.
+#[must_use]
+pub fn with_obscure_values(objects: &[Object]) -> Vec<&Key> {
+    objects
+        .iter()
+        .filter(|object| object.key.kind == KindName::Service && has_obscure_values(&object.fields))
+        .map(|object| &object.key)
+        .collect()
+}
+
+/// Whether anything is sealed, or the annotations of the template tell of obscure values.
+fn has_obscure_values(fields: &Tree) -> bool {
+    if fields.has_secrets() {
+        return true;
+    }
+    let annotation = |name: &str| {
+        fields.at(&FieldPath::of(&["metadata", "annotations", name])).and_then(Tree::as_str)
+    };
+    let (Some(source), Some(values)) =
+        (annotation(SOURCE_ANNOTATION), annotation(VALUES_ANNOTATION))
+    else {
+        return false;
+    };
+    let values: Values = serde_json::from_str(values).unwrap_or_default();
+    match template::render(source, &values) {
+        Ok(spec) => spec.variables.iter().flatten().any(|variable| {
+            variable.obscure && values.get(&variable.name).is_some_and(|value| !value.is_empty())
+        }),
+        // What cannot be rendered here may have been rendered elsewhere.
+        Err(_) => source.contains("obscure"),
+    }
+}
+
+/// Declares the objects, in the order of their keys.
+#[must_use]
+pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
+    objects.sort_by(|one, other| one.key.cmp(&other.key));
+    let mut export = Export::default();
+    for object in objects {
+        let key = object.key.clone();
+        let fields = references(&object, &mut export);
+        let document = manifest(&object, &fields);
+        let text = match text(&document, &key, &fields) {
+            Ok(text) => text,
+            Err(why) => {
+                export.notes.push(format!("{key} is left out: {why}"));
+                continue;
+            }
+        };
+        export.objects += 1;
+        match layout {
+            Layout::Object => {
+                let path = path(&key, &export.files);
+                export.files.insert(path, text);
+            }
+            Layout::Kind => {
+                let path = PathBuf::from(format!("{}.yaml", folder(key.kind)));
+                let file = export.files.entry(path).or_default();
+                if !file.is_empty() {
+                    file.push_str("---\n");
+                }
+                file.push_str(&text);
+            }
+        }
+    }
+    export
+}
+
+/// The fields with every secret read from an environment variable of its own.
+fn references(object: &Object, export: &mut Export) -> Tree {
+    let key = &object.key;
+    let mut fields = object.fields.clone();
+    match key.kind {
+        KindName::Project => unwritable_settings(key, &mut fields, &mut export.notes),
+        KindName::Secret => {
+            let is_docker = fields.get("type").and_then(Tree::as_str) != Some("keys");
+            if is_docker && fields.get("password").is_none() {
+                fields.set("password", Tree::Secret(Sealed::Masked));
+            }
+        }
+        // Whoever asked for services with obscure values has been asked about it.
+        _ => fields.rewrite_leaves(&mut |_, leaf| match leaf {
+            Tree::Secret(Sealed::Known(_)) => match (Tree::List(vec![leaf.clone()])).reveal() {
+                Value::Array(items) => items.first().map(Tree::from),
+                _ => None,
+            },
+            _ => None,
+        }),
+    }
+    fields.rewrite_leaves(&mut |path, leaf| {
+        let Tree::Secret(_) = leaf else { return None };
+        let variable = variable(key, path, &export.variables);
+        export.variables.insert(variable.clone(), format!("{key} {path}"));
+        Some(Tree::Secret(Sealed::Source(SecretSource::Env(variable))))
+    });
+    fields
+}
+
+/// A setting that is not text cannot be read from anywhere, and none of them may be shown.
+/// What a document does not name is left alone on the platform.
+fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
+    let Some(settings) = fields.get("settings") else { return };
+    let Tree::Map(settings) = settings.clone() else {
+        notes.push(format!("{key}: its settings are left out, because they cannot be read"));
+        fields.put(&FieldPath::of(&["settings"]), None);
+        return;
+    };
+    for (name, mut value) in settings {
+        let mut has_number = false;
+        value.rewrite_leaves(&mut |_, leaf| {
+            has_number |= matches!(leaf, Tree::Secret(Sealed::Number(_)));
+            None
+        });
+        if has_number {
+            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, and only texts can be read from elsewhere"));
+            fields.put(&FieldPath::of(&["settings", &name]), None);
+        }
+    }
+    if matches!(fields.get("settings"), Some(Tree::Map(rest)) if rest.is_empty()) {
+        fields.put(&FieldPath::of(&["settings"]), None);
+    }
+}
+
+/// A name for the variable of a secret that depends on nothing else, unless another secret
+/// has taken it. The prefix keeps it apart from variables that mean something already.
+fn variable(key: &Key, path: &FieldPath, taken: &BTreeMap<String, String>) -> String {
+    let shown = path.to_string();
+    let (prefix, name, field) = match key.kind {
+        KindName::Project => ("SETTING", "", shown.trim_start_matches("settings")),
+        _ => ("SECRET", key.name.as_str(), shown.trim_start_matches("data.")),
+    };
+    let mut words = vec![prefix.to_owned()];
+    for text in [name, field] {
+        words.extend(
+            text.split(|c: char| !c.is_ascii_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .map(str::to_ascii_uppercase),
+        );
+    }
+    let plain = words.join("_");
+    let mut variable = plain.clone();
+    let mut number = 2;
+    while taken.contains_key(&variable) {
+        variable = format!("{plain}_{number}");
+        number += 1;
+    }
+    variable
+}
+
+fn manifest(object: &Object, fields: &Tree) -> Value {
+    let mut document = object.key.kind.kind().document(&object.key, fields);
+    let mut lifecycle = serde_json::Map::new();
+    if object.is_protected {
+        lifecycle.insert("prevent_destroy".to_owned(), true.into());
+    }
+    if object.is_orphaned {
+        lifecycle.insert("delete".to_owned(), "orphan".into());
+    }
+    if !lifecycle.is_empty() {
+        document["lifecycle"] = Value::Object(lifecycle);
+    }
+    document
+}
+
+/// The document as YAML, or as JSON, which is YAML too, where that alone comes back as it
+/// was.
+fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
+    let mut why = String::new();
+    // A long line stays one: folded, it would show changes where there are none.
+    let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
+    let texts = [
+        serde_yaml::to_string_with_options(document, options).ok(),
+        serde_json::to_string_pretty(document).ok(),
+    ];
+    for mut text in texts.into_iter().flatten() {
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        match read_back(&text, key, fields) {
+            Ok(()) => return Ok(text),
+            Err(reason) => why = reason,
+        }
+    }
+    Err(why)
+}
+
+/// Whether a text declares the object, and just that.
+fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
+    let source = Source { name: String::new(), folder: PathBuf::new(), text: text.to_owned() };
+    let (documents, problems) = document::read(&Arc::new(source));
+    if let Some(problem) = problems.first() {
+        return Err(problem.message.clone());
+    }
+    let [document] = documents.as_slice() else {
+        return Err("it reads as several documents".to_owned());
+    };
+    let declared = document.kind.declare(document.root.to_json()).map_err(|fault| fault.message)?;
+    match declared.as_slice() {
+        [declared]
+            if declared.name == key.name
+                && declared.room == key.room
+                && declared.fields == *fields =>
+        {
+            Ok(())
+        }
+        _ => Err("no document says what the platform has".to_owned()),
+    }
+}
+
+fn folder(kind: KindName) -> String {
+    let mut folder = String::new();
+    for letter in kind.to_string().chars() {
+        if letter.is_ascii_uppercase() && !folder.is_empty() {
+            folder.push('-');
+        }
+        folder.push(letter.to_ascii_lowercase());
+    }
+    folder
+}
+
+/// The longest name that a file gets from one name of an object.
+const LONGEST: usize = 80;
+
+/// A file's name that says which object it is, that every file system takes, and that does
+/// not change with other objects: where letters are lost, a digest of the key tells it
+/// apart.
+fn path(key: &Key, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
+    let (name, name_is_whole) = slug(&key.name);
+    let (room, room_is_whole) = match &key.room {
+        Some(room) => {
+            let (slug, is_whole) = slug(room);
+            (format!("@{slug}"), is_whole)
+        }
+        None => (String::new(), true),
+    };
+    let folder = folder(key.kind);
+    let plain = PathBuf::from(&folder).join(format!("{name}{room}.yaml"));
+    if name_is_whole && room_is_whole && !taken.contains_key(&plain) {
+        return plain;
+    }
+    let digest = Sha256::digest(json!([key.name, key.room]).to_string());
+    let digest = digest[..4].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    PathBuf::from(folder).join(format!("{name}{room}-{digest}.yaml"))
+}
+
+/// The letters of a name that a file's name may have, and whether these are all.
+fn slug(name: &str) -> (String, bool) {
+    let mut slug = String::new();
+    for letter in name.chars() {
+        let letter = letter.to_ascii_lowercase();
+        let is_safe = letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '@');
+        match is_safe {
+            true => slug.push(letter),
+            false if slug.ends_with('-') => {}
+            false => slug.push('-'),
+        }
+        if slug.len() >= LONGEST {
+            break;
+        }
+    }
+    // A leading dot would hide the file from the commands that read manifests.
+    let slug = slug.trim_matches(['.', '-']).to_owned();
+    let is_whole = slug == name;
+    if slug.is_empty() { ("object".to_owned(), false) } else { (slug, is_whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn key(kind: KindName, name: &str, room: Option<&str>) -> Key {
+        let room = room.map(str::to_owned);
+        Key { kind, project: "p".to_owned(), room, name: name.to_owned() }
+    }
+
+    fn object(key: Key, fields: Tree) -> Object {
+        Object { key, fields, is_protected: false, is_orphaned: false }
+    }
+
+    #[test]
+    fn files_are_named_safely_and_apart() {
+        let mut taken = BTreeMap::new();
+        let long = "x".repeat(300);
+        let names = [
+            "lobby",
+            "Lobby",
+            "../../etc/passwd",
+            ".hidden",
+            "a/b",
+            "a:b",
+            "",
+            "…",
+            &long,
+            "support@mail.example.com",
+            "CON",
+        ];
+        for name in names {
+            let path = path(&key(KindName::Room, name, None), &taken);
+            let shown = path.to_str().unwrap().to_owned();
+            let file = shown.strip_prefix("room/").unwrap();
+            assert!(!file.contains('/') && !file.starts_with('.') && file.len() < 120, "{shown}");
+            assert!(taken.insert(path, String::new()).is_none(), "{shown} twice");
+        }
+        assert!(taken.contains_key(&PathBuf::from("room/lobby.yaml")));
+        assert!(taken.contains_key(&PathBuf::from("room/support@mail.example.com.yaml")));
+        let service = path(&key(KindName::Service, "s", Some("lobby")), &taken);
+        assert_eq!(service, PathBuf::from("service/s@lobby.yaml"));
+        assert_eq!(folder(KindName::ScheduledTask), "scheduled-task");
+    }
+
+    #[test]
+    fn secrets_are_read_from_variables_that_no_two_share() {
+        let keys = |name: &str, field: &str| {
+            let data = Tree::map([(field, Tree::secret("canary"))]);
+            let fields = Tree::map([("type", Tree::text("keys")), ("data", data)]);
+            object(key(KindName::Secret, name, None), fields)
+        };
+        let objects = vec![keys("a-b", "C"), keys("a", "B_C"), keys("x", "ö")];
+        let export = export(objects, Layout::Kind);
+        assert_eq!(export.notes, Vec::<String>::new());
+        let variables: BTreeSet<&str> = export.variables.keys().map(String::as_str).collect();
+        assert_eq!(variables, BTreeSet::from(["SECRET_A_B_C", "SECRET_A_B_C_2", "SECRET_X"]));
+        let text = &export.files[&PathBuf::from("secret.yaml")];
+        assert!(!text.contains("canary") && text.contains("env: SECRET_A_B_C\n"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_declared_is_left_out_and_told() {
+        let nothing = object(key(KindName::Service, "s", None), Tree::map([]));
+        let settings = Tree::from(&json!({"model": "x", "limit": 4})).sealed();
+        let project =
+            object(key(KindName::Project, "p", None), Tree::map([("settings", settings)]));
+        let export = export(vec![nothing, project], Layout::Object);
+        assert_eq!(export.objects, 1);
+        insta::assert_snapshot!(export.notes.join("\n"));
+        assert_eq!(export.variables.keys().collect::<Vec<_>>(), ["SETTING_MODEL"]);
+    }
+
+    #[test]
+    fn a_service_with_obscure_values_is_recognized() {
+        let source = "version: v1\nkind: ServiceTemplate\nmetadata: {name: a}\nvariables:\n- {name: token, obscure: true, optional: true}\ncontainer:\n  image: x\n";
+        let service = |values: Value| {
+            let annotations =
+                json!({SOURCE_ANNOTATION: source, VALUES_ANNOTATION: values.to_string()});
+            let fields = Tree::from(&json!({"metadata": {"annotations": annotations}}));
+            object(key(KindName::Service, "s", None), fields)
+        };
+        assert_eq!(with_obscure_values(&[service(json!({"token": "t"}))]).len(), 1);
+        assert_eq!(with_obscure_values(&[service(json!({"token": ""}))]).len(), 0);
+        assert_eq!(with_obscure_values(&[service(json!({}))]).len(), 0);
+    }
+}
