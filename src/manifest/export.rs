@@ -379,7 +379,7 @@ mod tests {
         let export = export(objects, Layout::Kind);
         assert_eq!(export.notes, Vec::<String>::new());
         let variables: BTreeSet<&str> = export.variables.keys().map(String::as_str).collect();
-        assert_eq!(variables, BTreeSet::from(["SECRET_A_B_C", "SECRET_A_B_C_2", "SECRET_X"]));
+        assert_eq!(variables, BTreeSet::from(["SECRET_A_B_C", "SECRET_A_B_C_2", "SECRET_X_DATA"]));
         let text = &export.files[&PathBuf::from("secret.yaml")];
         assert!(!text.contains("canary") && text.contains("env: SECRET_A_B_C\n"), "{text}");
     }
