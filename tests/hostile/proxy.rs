@@ -305,7 +305,13 @@ impl Proxy {
             parts.uri.path_and_query().map_or("/".to_owned(), |target| target.as_str().to_owned());
         let body = body.collect().await.map_err(|_| dropped())?.to_bytes();
         let (faults, mut random) = self.choose(&method, &target);
-        let mut refusal = None;
+        let (mut refusal, mut page) = (None, None);
+        // Whatever else happens to a page, it is no larger than this.
+        for fault in &faults {
+            if let Fault::SmallPages(largest) = fault {
+                target = smaller(&target, *largest);
+            }
+        }
         for fault in &faults {
             match fault {
                 Fault::Status(status) => refusal = Some((*status, None)),
@@ -315,7 +321,12 @@ impl Proxy {
                 }
                 Fault::Delay(time) => tokio::time::sleep(*time).await,
                 Fault::DropBefore => return Err(dropped()),
-                Fault::SmallPages(largest) => target = smaller(&target, *largest),
+                // The order is another one, but one and the same on all pages.
+                Fault::Reordered if target.contains("limit=") => {
+                    let all = |name: &str| if name == "limit" { 1_000_000 } else { 0 };
+                    page = Some(page_of(&target));
+                    target = asked_for(&target, |name, _| all(name));
+                }
                 Fault::FirstRemoved => target = moved(&target, 1),
                 Fault::FirstInserted => target = moved(&target, -1),
                 _ => {}
@@ -378,7 +389,7 @@ impl Proxy {
                         }
                     }
                 }
-                fault if method == "GET" => reply.change(fault, &mut random),
+                fault if method == "GET" => reply.change(fault, page, self.seed, &mut random),
                 _ => {}
             }
         }
@@ -406,6 +417,18 @@ fn asked_for(target: &str, change: impl Fn(&str, i64) -> i64) -> String {
         })
         .collect();
     format!("{path}?{}", pairs.join("&"))
+}
+
+/// The limit and the offset of a page.
+fn page_of(target: &str) -> (usize, usize) {
+    let page = std::cell::Cell::new((usize::MAX, 0));
+    asked_for(target, |name, number| {
+        let (limit, offset) = page.get();
+        let asked = usize::try_from(number).expect("a size");
+        page.set(if name == "limit" { (asked, offset) } else { (limit, asked) });
+        number
+    });
+    page.get()
 }
 
 fn smaller(target: &str, largest: usize) -> String {
@@ -447,7 +470,13 @@ impl Reply {
     }
 
     /// Changes each object of a list in a way that must mean nothing.
-    fn change(&mut self, fault: &Fault, random: &mut fastrand::Rng) {
+    fn change(
+        &mut self,
+        fault: &Fault,
+        page: Option<(usize, usize)>,
+        seed: u64,
+        random: &mut fastrand::Rng,
+    ) {
         let Ok(Value::Object(mut envelope)) = serde_json::from_slice(&self.body) else { return };
         let is_list = envelope.len() == 1;
         let Some((name, Value::Array(items))) = envelope.iter_mut().next() else { return };
@@ -472,7 +501,10 @@ impl Reply {
             }
         }
         if matches!(fault, Fault::Reordered) {
-            random.shuffle(items);
+            fastrand::Rng::with_seed(seed).shuffle(items);
+            if let Some((limit, offset)) = page {
+                *items = items.iter().skip(offset).take(limit).cloned().collect();
+            }
         }
         self.body = serde_json::to_vec(&envelope).expect("JSON");
     }
