@@ -58,7 +58,7 @@ fn state(documents: &[Value]) -> State {
     let entries = objects
         .iter()
         .map(|(key, observed)| {
-            let applied = Some(observed.fields.recorded(&fingerprinter));
+            let applied = Some(observed.fields.recorded(&fingerprinter).into());
             let entry =
                 meshagent::plan::Entry { id: None, applied, protected: false, orphan: false };
             (key.clone(), entry)

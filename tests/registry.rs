@@ -68,7 +68,7 @@ fn every_field_is_described() {
         let schema = schema::inlined(kind);
         assert!(schema["description"].is_string(), "{}: it has no description", kind.name());
         let mut found = Vec::new();
-        schema_fields(&schema, "", &mut found);
+        schema_fields(schema, "", &mut found);
         assert!(found.len() > 5, "{}: where are its fields?", kind.name());
         for (path, field) in found {
             let description = field["description"].as_str().unwrap_or_default();
@@ -81,7 +81,7 @@ fn every_field_is_described() {
 fn every_field_is_in_a_full_document_or_is_the_reconcilers_own() {
     for kind in kinds::ALL {
         let mut found = Vec::new();
-        schema_fields(&schema::inlined(kind), "", &mut found);
+        schema_fields(schema::inlined(kind), "", &mut found);
         let variants = variants(kind);
         for (path, _) in found {
             let is_below_own = path

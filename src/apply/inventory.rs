@@ -4,7 +4,9 @@
 //! read, so that two writers cannot overwrite each other where the platform has revisions.
 //! Secrets are in it as fingerprints only.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +34,7 @@ pub struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-struct File {
+struct File<'a> {
     version: u32,
     set: String,
     tool: String,
@@ -41,11 +43,11 @@ struct File {
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
-    objects: Vec<Object>,
+    objects: Vec<Object<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Object {
+struct Object<'a> {
     kind: KindName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<String>,
@@ -53,7 +55,7 @@ struct Object {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    applied: Option<Value>,
+    applied: Option<Cow<'a, Value>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -141,7 +143,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         ))
         .hint(format!("it is the file {} of the project's storage", path(set)))
     };
-    let file: File =
+    let file: File<'_> =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
@@ -158,7 +160,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
             };
             let entry = Entry {
                 id: object.id,
-                applied: object.applied,
+                applied: object.applied.map(|applied| Arc::new(applied.into_owned())),
                 protected: object.protected,
                 orphan: object.orphan,
             };
@@ -199,7 +201,7 @@ pub async fn save(
                 room: key.room.clone(),
                 name: key.name.clone(),
                 id: entry.id.clone(),
-                applied: entry.applied.clone(),
+                applied: entry.applied.as_deref().map(Cow::Borrowed),
                 protected: entry.protected,
                 orphan: entry.orphan,
             })

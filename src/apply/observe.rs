@@ -339,7 +339,8 @@ async fn read_project(
             name_secrets(key, &mut observed.fields, &secret_names);
         }
         let entry = inventory.and_then(|inventory| inventory.entries.get(key));
-        if let Some((inventory, applied)) = inventory.zip(entry.and_then(|it| it.applied.as_ref()))
+        if let Some((inventory, applied)) =
+            inventory.zip(entry.and_then(|it| it.applied.as_deref()))
         {
             observed.fields.seal_recorded(applied, &inventory.fingerprinter);
         }

@@ -280,7 +280,7 @@ impl Run<'_> {
             removed: &[],
         };
         let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
-        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_deref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             found.fields.seal_recorded(applied, &self.fingerprinter(&operation.key).await);
         }

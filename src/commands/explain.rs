@@ -46,7 +46,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut path = kind.name().to_string();
-    let mut field = schema::inlined(kind);
+    let mut field = schema::inlined(kind).clone();
     for step in steps {
         field = child(&field, step.trim_end_matches("[]"))
             .ok_or_else(|| no_field(&path, &field, step))?;

@@ -116,13 +116,26 @@ fn flatten(schema: &mut Value) {
     }
 }
 
-/// The validator of a kind's documents, compiled when it is first needed.
+/// What documents of a kind are checked against, made when it is first needed.
+#[derive(Default)]
+struct Checks {
+    schema: OnceLock<Value>,
+    validator: OnceLock<Option<jsonschema::Validator>>,
+}
+
+fn checks(kind: &dyn Kind) -> &'static Checks {
+    static CHECKS: LazyLock<Vec<Checks>> =
+        LazyLock::new(|| ALL.iter().map(|_| Checks::default()).collect());
+    // Every kind is in the registry.
+    let index = ALL.iter().position(|candidate| candidate.name() == kind.name());
+    &CHECKS[index.unwrap_or_default()]
+}
+
+/// The validator of a kind's documents.
 #[must_use]
 pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
-    static VALIDATORS: LazyLock<Vec<OnceLock<Option<jsonschema::Validator>>>> =
-        LazyLock::new(|| ALL.iter().map(|_| OnceLock::new()).collect());
-    let index = ALL.iter().position(|candidate| candidate.name() == kind.name())?;
-    VALIDATORS.get(index)?.get_or_init(|| jsonschema::validator_for(&checked(kind)).ok()).as_ref()
+    let compile = || jsonschema::validator_for(inlined(kind)).ok();
+    checks(kind).validator.get_or_init(compile).as_ref()
 }
 
 /// The names of all fields that are secret in some kind.
@@ -143,7 +156,7 @@ pub fn secret_fields() -> &'static [String] {
     }
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let mut names = Vec::new();
-        ALL.iter().for_each(|kind| collect(&checked(*kind), &mut names));
+        ALL.iter().for_each(|kind| collect(inlined(*kind), &mut names));
         names
     });
     &NAMES
@@ -151,13 +164,6 @@ pub fn secret_fields() -> &'static [String] {
 
 /// The schema with every definition in its place, to look fields up in.
 #[must_use]
-pub fn inlined(kind: &dyn Kind) -> Value {
-    // It is looked into for every problem of a document, and costly to make.
-    static SCHEMAS: LazyLock<Vec<OnceLock<Value>>> =
-        LazyLock::new(|| ALL.iter().map(|_| OnceLock::new()).collect());
-    let index = ALL.iter().position(|candidate| candidate.name() == kind.name());
-    match index.and_then(|index| SCHEMAS.get(index)) {
-        Some(schema) => schema.get_or_init(|| checked(kind)).clone(),
-        None => checked(kind),
-    }
+pub fn inlined(kind: &dyn Kind) -> &'static Value {
+    checks(kind).schema.get_or_init(|| checked(kind))
 }

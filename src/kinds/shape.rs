@@ -146,19 +146,15 @@ impl Shape {
             return None;
         }
         let read = match (&self.form, value) {
-            (Form::Object(shapes), Value::Object(fields)) => Tree::Map(
-                shapes
-                    .iter()
-                    .filter_map(|(name, shape)| {
-                        Some((name.clone(), shape.read_field(fields.get(name)?)?))
-                    })
-                    .collect(),
-            ),
-            (Form::Map(shape), Value::Object(fields)) => Tree::Map(
+            (Form::Object(shapes), Value::Object(fields)) => {
+                exactly(shapes.iter().filter_map(|(name, shape)| {
+                    Some((name.clone(), shape.read_field(fields.get(name)?)?))
+                }))
+            }
+            (Form::Map(shape), Value::Object(fields)) => exactly(
                 fields
                     .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?)))
-                    .collect(),
+                    .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?))),
             ),
             (Form::List { items: shape, .. }, Value::Array(items)) => {
                 // An item never means "absent": dropping one would change the others' positions.
@@ -333,6 +329,13 @@ impl Shape {
             _ => {}
         }
     }
+}
+
+/// A map that takes no more memory than its fields: most objects of a plan are kept and
+/// never changed.
+fn exactly(fields: impl Iterator<Item = (String, Tree)>) -> Tree {
+    let fields: Vec<_> = fields.collect();
+    Tree::Map(fields.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! against the schema of their kind. All problems are collected.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
@@ -20,9 +20,14 @@ pub struct Document {
     pub source: Arc<Source>,
     /// Its kind.
     pub kind: &'static dyn Kind,
-    /// Its tree, with places in the source. Of a service template: just the fields that
-    /// the reconciler reads itself.
-    pub root: Node,
+    /// The place of its tree.
+    pub mark: Mark,
+    /// The place of its `metadata`, or of its tree where it has none.
+    pub metadata: Mark,
+    /// Its tree while it is held; see [`Document::root`].
+    tree: Mutex<Option<Arc<Node>>>,
+    /// The lines of the source before it.
+    lines: u64,
     /// Of a service template: the text that is rendered.
     pub template: Option<TemplateText>,
     /// The bytes of the source that it takes.
@@ -50,14 +55,50 @@ impl TemplateText {
 
 impl std::fmt::Debug for Document {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} at {}", self.kind.name(), self.source.place(self.root.mark))
+        write!(out, "{} at {}", self.kind.name(), self.source.place(self.mark))
     }
 }
 
 impl Document {
+    fn new(source: &Arc<Source>, part: &Part<'_>, kind: &'static dyn Kind, root: Node) -> Self {
+        Self {
+            source: Arc::clone(source),
+            kind,
+            mark: root.mark,
+            metadata: root.entry("metadata").map_or(root.mark, |(key, _)| key.mark),
+            tree: Mutex::new(Some(Arc::new(root))),
+            lines: part.lines,
+            template: None,
+            bytes: part.range(),
+        }
+    }
+
+    /// Its tree, with places in the source. Of a service template: just the fields that the
+    /// reconciler reads itself. A tree that was let go is read again, and held from then on.
+    #[must_use]
+    pub fn root(&self) -> Arc<Node> {
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        let read_again = || {
+            let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
+            let part = Part { text, lines: self.lines, bytes: self.bytes.start };
+            // It could be read before, so it can be read now.
+            let root = parse(&self.source, &part).ok().flatten();
+            Arc::new(root.unwrap_or_else(|| Node { mark: self.mark, ..Node::empty() }))
+        };
+        Arc::clone(tree.get_or_insert_with(read_again))
+    }
+
+    /// Lets the tree go. It takes many times the memory of its text, and once the objects of
+    /// a document are known it only tells where something stands.
+    pub fn let_go(&self) {
+        if self.template.is_none() {
+            *self.tree.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// A problem at a field, or at the nearest thing above it.
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        self.problem_at_mark(path.locate(&self.root).0, message)
+        self.problem_at_mark(path.locate(&self.root()).0, message)
     }
 
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
@@ -65,10 +106,10 @@ impl Document {
         let mut problem = self.source.problem(mark, message);
         let schema = schema::inlined(self.kind);
         let mut secrets = Vec::new();
-        secret_texts(&schema, &self.root, &mut secrets);
+        secret_texts(schema, &self.root(), &mut secrets);
         let template = self.template.as_ref().and_then(|template| yaml::parse(&template.text).ok());
         for root in template.iter().flatten() {
-            secret_texts(&schema, root, &mut secrets);
+            secret_texts(schema, root, &mut secrets);
         }
         secrets.iter().for_each(|secret| problem.hide_line_with(secret));
         problem
@@ -76,8 +117,8 @@ impl Document {
 
     /// The document's name, if it has one.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.root.get("metadata")?.get("name")?.as_str()
+    pub fn name(&self) -> Option<String> {
+        Some(self.root().get("metadata")?.get("name")?.as_str()?.to_owned())
     }
 }
 
@@ -188,16 +229,15 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
-    let mut document =
-        Document { source: Arc::clone(source), kind, root, template: None, bytes: part.range() };
+    let mut document = Document::new(source, part, kind, root);
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
-        let mut value = document.root.to_json();
+        let mut value = document.root().to_json();
         if let Value::Object(fields) = &mut value {
             fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
         }
         let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-        let lines = vec![document.root.mark.line; text.lines().count()];
+        let lines = vec![document.mark.line; text.lines().count()];
         document.template = Some(TemplateText { text, lines });
         return Ok(Some(document));
     }
@@ -293,7 +333,7 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Optio
 /// Checks a document against the schema of its kind.
 #[must_use]
 pub fn check(document: &Document) -> Vec<Problem> {
-    let value = document.root.to_json();
+    let value = document.root().to_json();
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
     let mut problems: Vec<Problem> =
         validator.iter_errors(&value).flat_map(|error| schema_problems(document, &error)).collect();
@@ -303,7 +343,7 @@ pub fn check(document: &Document) -> Vec<Problem> {
 }
 
 fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
-    let path = pointer(error.instance_path().as_str(), &document.root);
+    let path = pointer(error.instance_path().as_str(), &document.root());
     let here = |message: String| document.problem_at(&path, message);
     let named = |what: &str| {
         if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
@@ -421,7 +461,7 @@ fn schema_at(kind: &dyn Kind, path: &FieldPath) -> Value {
     let root = schema::inlined(kind);
     path.0
         .iter()
-        .try_fold(&root, |schema, step| match step {
+        .try_fold(root, |schema, step| match step {
             Step::Field(name) => schema
                 .pointer("/properties")
                 .and_then(|properties| properties.get(name))
@@ -498,18 +538,11 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
     }
     let own_part = Part { text: &own, lines: part.lines, bytes: part.bytes };
     let root = parse(source, &own_part)?.unwrap_or(Node {
-        value: yaml::Value::Map(Vec::new()),
-        tag: None,
         mark: Mark { line: part.lines + 1, column: 1, ..Mark::default() },
+        ..Node::empty()
     });
     let kind = KindName::ServiceTemplate.kind();
-    let document = Document {
-        source: Arc::clone(source),
-        kind,
-        root,
-        template: Some(template),
-        bytes: part.range(),
-    };
+    let document = Document { template: Some(template), ..Document::new(source, part, kind, root) };
     // Only these fields are checked now; the rest is checked once it is rendered.
     let problems: Vec<_> = check(&document)
         .into_iter()

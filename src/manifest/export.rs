@@ -252,7 +252,8 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
     let [document] = documents.as_slice() else {
         return Err("it reads as several documents".to_owned());
     };
-    let declared = document.kind.declare(document.root.to_json()).map_err(|fault| fault.message)?;
+    let declared =
+        document.kind.declare(document.root().to_json()).map_err(|fault| fault.message)?;
     match declared.as_slice() {
         [declared]
             if declared.name == key.name

@@ -33,7 +33,7 @@ impl Template {
     /// The place of the template.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.document.source.place(self.document.root.mark)
+        self.document.source.place(self.document.mark)
     }
 }
 
@@ -65,7 +65,7 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn is_placed(document: &Document) -> bool {
         document.template.is_some()
-            && ["values", "room", "rooms"].iter().any(|field| document.root.get(field).is_some())
+            && ["values", "room", "rooms"].iter().any(|field| document.root().get(field).is_some())
     }
 
     /// The placement that a document asks for, if it asks for one.
@@ -77,14 +77,12 @@ impl<'a> Placement<'a> {
         if document.template.is_some() {
             return Self::is_placed(document).then_some(Ok(Self { document, template: document }));
         }
-        let name = document
-            .root
-            .get("template")
-            .filter(|_| document.kind.name() == KindName::Service)?
-            .as_str()?;
+        let root = document.root();
+        let name =
+            root.get("template").filter(|_| document.kind.name() == KindName::Service)?.as_str()?;
         let path = FieldPath::of(&["template"]);
         for field in ["container", "external", "agents", "ports"] {
-            if document.root.get(field).is_some() {
+            if root.get(field).is_some() {
                 let message = format!("a service made from a template has no `{field}` of its own");
                 return Some(Err(vec![document.problem_at(&FieldPath::of(&[field]), message)]));
             }
@@ -135,6 +133,7 @@ pub(super) fn place(
 ) -> Result<Vec<Found>, Vec<Problem>> {
     let document = placement.document;
     let Some(text) = &placement.template.template else { return Ok(Vec::new()) };
+    let root = document.root();
     let values = values(document);
     let spec = template::render(&text.text, &values)
         .map_err(|error| vec![render_problem(placement.template, &error)])?;
@@ -143,14 +142,11 @@ pub(super) fn place(
         return Err(problems);
     }
     let variables = spec.variables.clone().unwrap_or_default();
-    let text_field =
-        |name: &str| document.root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
-    let rooms =
-        document.root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
+    let text_field = |name: &str| root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
+    let rooms = root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
     let rooms = placements(text_field("room"), rooms)
         .map_err(|fault| vec![document.problem_at(&fault.path, fault.message)])?;
-    let lifecycle: Lifecycle = document
-        .root
+    let lifecycle: Lifecycle = root
         .get("lifecycle")
         .and_then(|node| serde_json::from_value(node.to_json()).ok())
         .unwrap_or_else(Lifecycle::standard);
@@ -211,7 +207,8 @@ fn named_service(
         .into_service()
         .map_err(|message| vec![document.problem_at(&FieldPath::of(&["template"]), message)])?;
     if document.template.is_none() {
-        let own = document.root.get("metadata");
+        let root = document.root();
+        let own = root.get("metadata");
         let text = |name: &str| {
             own.and_then(|own| own.get(name)).and_then(yaml::Node::as_str).map(str::to_owned)
         };
@@ -234,13 +231,13 @@ fn named_service(
     }
     if service.container.is_some() == service.external.is_some() {
         let problem = "a placed template has exactly one of `container` and `external`";
-        return Err(vec![placement.template.source.problem(placement.template.root.mark, problem)]);
+        return Err(vec![placement.template.source.problem(placement.template.mark, problem)]);
     }
     Ok(service)
 }
 
 fn values(document: &Document) -> Values {
-    match document.root.get("values").map(|node| &node.value) {
+    match document.root().get("values").map(|node| &node.value) {
         Some(yaml::Value::Map(entries)) => entries
             .iter()
             .filter_map(|(key, node)| Some((key.text.clone(), node.as_str()?.to_owned())))

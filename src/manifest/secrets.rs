@@ -32,7 +32,7 @@ pub fn resolve(fields: &mut Tree, origin: &Origin) -> Vec<Problem> {
 
 /// Where the source is written: a `gar` secret spells its password `json_key`.
 fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
-    let (_, found) = path.locate(&origin.document.root);
+    let (_, found) = path.locate(&origin.document.root());
     let written = if found { path.clone() } else { FieldPath::of(&["json_key"]) };
     written.field("from")
 }

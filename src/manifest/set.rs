@@ -14,7 +14,7 @@ use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Declared, Key, KindName};
+use crate::kinds::{Declared, Fault, Key, KindName};
 
 /// Where an object comes from.
 #[derive(Debug, Clone)]
@@ -29,11 +29,7 @@ impl Origin {
     /// The place of the document.
     #[must_use]
     pub fn place(&self) -> Place {
-        let mark = match self.document.root.entry("metadata") {
-            Some((key, _)) => key.mark,
-            None => self.document.root.mark,
-        };
-        self.document.source.place(mark)
+        self.document.source.place(self.document.metadata)
     }
 
     /// The place of a field, when it is written in the document.
@@ -42,7 +38,7 @@ impl Origin {
         if self.derived_from.is_some() || self.document.template.is_some() {
             return None;
         }
-        let (mark, found) = path.locate(&self.document.root);
+        let (mark, found) = path.locate(&self.document.root());
         found.then(|| self.document.source.place(mark))
     }
 }
@@ -122,7 +118,13 @@ pub fn from_sources(
         digest.update(source.text.len().to_be_bytes());
         digest.update(source.text.as_bytes());
         let (read, found) = document::read(source);
-        documents.extend(read.into_iter().map(Arc::new));
+        for document in read {
+            let declared = Early::of(&document);
+            if documents.len() >= HELD_TREES && declared.is_some() {
+                document.let_go();
+            }
+            documents.push((Arc::new(document), declared));
+        }
         problems.extend(found);
     }
     let mut set = Set {
@@ -133,12 +135,28 @@ pub fn from_sources(
         documents: documents.len(),
         ..Set::default()
     };
-    declare_all(&mut set, &documents, input, &mut problems);
+    declare_all(&mut set, documents, input, &mut problems);
     if problems.is_empty() {
         return Ok(set);
     }
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     Err(problems)
+}
+
+/// How many documents keep their trees. Those of a larger set are read again where a place
+/// in them is wanted.
+const HELD_TREES: usize = 1_000;
+
+/// What a document declares by itself, known before the others are read.
+struct Early(Result<Vec<Declared>, Fault>);
+
+impl Early {
+    /// `None` where templates have a say.
+    fn of(document: &Document) -> Option<Self> {
+        let root = document.root();
+        let is_alone = document.template.is_none() && root.get("template").is_none();
+        is_alone.then(|| Self(document.kind.declare(root.to_json())))
+    }
 }
 
 /// One declared object with where it comes from, before its project is known.
@@ -150,15 +168,17 @@ pub(super) struct Found {
 
 fn declare_all(
     set: &mut Set,
-    documents: &[Arc<Document>],
+    documents: Vec<(Arc<Document>, Option<Early>)>,
     input: &Input,
     problems: &mut Vec<Problem>,
 ) {
-    let mut templates = templates(documents, problems);
+    let mut templates = templates(documents.iter().map(|(document, _)| document), problems);
     let mut found = Vec::new();
     let mut placed: Vec<Arc<Document>> = Vec::new();
-    for document in documents {
-        if let Some(placement) = Placement::of(document, &templates) {
+    for (document, declared) in documents {
+        if declared.is_none()
+            && let Some(placement) = Placement::of(&document, &templates)
+        {
             if let Ok(placement) = &placement {
                 placed.push(Arc::clone(placement.template));
             }
@@ -168,11 +188,12 @@ fn declare_all(
             }
             continue;
         }
-        match document.kind.declare(document.root.to_json()) {
+        let early = declared.map(|Early(declared)| declared);
+        match early.unwrap_or_else(|| document.kind.declare(document.root().to_json())) {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,
                 kind: document.kind.name(),
-                origin: Origin { document: Arc::clone(document), derived_from: None },
+                origin: Origin { document: Arc::clone(&document), derived_from: None },
             })),
             Err(fault) => {
                 let problem = document.problem_at(&fault.path, fault.message);
@@ -263,7 +284,10 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
 
 /// The templates of the set by name. Each is rendered with no values, as installers do, so
 /// that the mistakes of those that nothing places are found too.
-fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> Templates {
+fn templates<'a>(
+    documents: impl Iterator<Item = &'a Arc<Document>>,
+    problems: &mut Vec<Problem>,
+) -> Templates {
     let mut templates = Templates::new();
     for document in documents {
         let Some(text) = &document.template else { continue };
@@ -284,7 +308,7 @@ fn templates(documents: &[Arc<Document>], problems: &mut Vec<Problem>) -> Templa
         if let Some(first) = templates.get(&name) {
             let message =
                 format!("ServiceTemplate/{name} is declared twice, first at {}", first.place());
-            problems.push(document.source.problem(document.root.mark, message));
+            problems.push(document.source.problem(document.mark, message));
         } else {
             templates.insert(name, Template { document: Arc::clone(document), unplaceable });
         }

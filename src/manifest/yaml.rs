@@ -120,13 +120,9 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
             max_total_replayed_events: 50_000,
         },
     };
-    let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options)
+    let mut documents: Vec<Node> = serde_yaml::from_multiple_with_options(text, options)
         .map_err(|error| yaml_error(&error))?;
-    let mut documents = documents
-        .into_iter()
-        .map(Node::try_from)
-        .filter(|node| !matches!(node, Ok(Node { value: Value::Null, tag: None, .. })))
-        .collect::<Result<Vec<_>, _>>()?;
+    documents.retain(|node| !matches!(node, Node { value: Value::Null, tag: None, .. }));
     if !text.ends_with('\n')
         && let Some(last) = documents.last_mut()
     {
@@ -156,109 +152,82 @@ fn yaml_error(error: &serde_yaml::Error) -> YamlError {
     YamlError { message, mark: error.location().map(Mark::from) }
 }
 
-type Raw = Spanned<Tagged<RawValue>>;
-
-enum RawValue {
-    Null,
-    Bool(bool),
-    Number(serde_json::Number),
-    NonFinite(f64),
-    String(String),
-    List(Vec<Raw>),
-    Map(Vec<(Spanned<String>, Raw)>),
-}
-
-impl<'de> Deserialize<'de> for RawValue {
+impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RawVisitor;
-        impl<'de> Visitor<'de> for RawVisitor {
-            type Value = RawValue;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a YAML value")
-            }
-            fn visit_unit<E>(self) -> Result<RawValue, E> {
-                Ok(RawValue::Null)
-            }
-            fn visit_none<E>(self) -> Result<RawValue, E> {
-                Ok(RawValue::Null)
-            }
-            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<RawValue, D::Error> {
-                RawValue::deserialize(inner)
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
-                Ok(RawValue::Bool(value))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
-                Ok(RawValue::Number(value.into()))
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
-                Ok(RawValue::Number(value.into()))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
-                Ok(serde_json::Number::from_f64(value)
-                    .map_or(RawValue::NonFinite(value), RawValue::Number))
-            }
-            fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
-                Ok(RawValue::String(value.to_owned()))
-            }
-            fn visit_string<E>(self, value: String) -> Result<RawValue, E> {
-                Ok(RawValue::String(value))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(RawValue::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawValue, A::Error> {
-                let mut map = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    map.push(entry);
-                }
-                Ok(RawValue::Map(map))
-            }
-        }
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-impl TryFrom<Raw> for Node {
-    type Error = YamlError;
-
-    fn try_from(raw: Raw) -> Result<Self, YamlError> {
-        let mark = Mark::from(raw.referenced);
-        let Tagged(value, tag) = raw.value;
-        let value = match value {
-            RawValue::Null => Value::Null,
-            RawValue::Bool(value) => Value::Bool(value),
-            RawValue::Number(value) => Value::Number(value),
-            RawValue::NonFinite(value) => {
-                return Err(YamlError {
-                    message: format!("{value} is not a number that can be sent"),
-                    mark: Some(mark),
-                });
-            }
-            RawValue::String(value) => Value::String(value),
-            RawValue::List(items) => {
-                Value::List(items.into_iter().map(Self::try_from).collect::<Result<_, _>>()?)
-            }
-            RawValue::Map(entries) => Value::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let mark = Mark::from(key.referenced);
-                        Ok((Key { text: key.value, mark }, Self::try_from(value)?))
-                    })
-                    .collect::<Result<_, YamlError>>()?,
-            ),
-        };
+        let read = Spanned::<Tagged<Value>>::deserialize(deserializer)?;
+        let mark = Mark::from(read.referenced);
+        let Tagged(value, tag) = read.value;
         let tag = tag.filter(|tag| !tag.starts_with("tag:yaml.org,2002:") && tag != "!");
         Ok(Self { value, tag, mark })
     }
 }
 
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValueVisitor;
+        impl<'de> Visitor<'de> for ValueVisitor {
+            type Value = Value;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a YAML value")
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_none<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+                Value::deserialize(inner)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(Value::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+                serde_json::Number::from_f64(value)
+                    .map(Value::Number)
+                    .ok_or_else(|| E::custom(format!("{value} is not a number that can be sent")))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(Value::String(value.to_owned()))
+            }
+            fn visit_string<E>(self, value: String) -> Result<Value, E> {
+                Ok(Value::String(value))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                list.shrink_to_fit();
+                Ok(Value::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+                let mut map = Vec::new();
+                while let Some((key, value)) = entries.next_entry::<Spanned<String>, Node>()? {
+                    let mark = Mark::from(key.referenced);
+                    map.push((Key { text: key.value, mark }, value));
+                }
+                map.shrink_to_fit();
+                Ok(Value::Map(map))
+            }
+        }
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
 impl Node {
+    /// A map with no entries, at no place.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { value: Value::Map(Vec::new()), tag: None, mark: Mark::default() }
+    }
+
     /// A block scalar at the end of a text that has no line feed there has none either;
     /// the library adds one.
     fn end_without_line_feed(&mut self, text: &str) {

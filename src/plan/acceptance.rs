@@ -122,7 +122,7 @@ fn write(
     if let Some(origin) = &operation.derived_from {
         return Err(format!("it follows from {origin}"));
     }
-    if document.template.is_some() || document.root.get("template").is_some() {
+    if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");
     }
     if document.source.is_rendered() {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub struct Entry {
     pub id: Option<String>,
     /// The fields that were last applied; secrets as fingerprints. `None` while an apply
     /// that would create the object has not said that it did.
-    pub applied: Option<Value>,
+    pub applied: Option<Arc<Value>>,
     /// Whether the object must not be deleted or replaced, also once its document is gone.
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.

@@ -1,6 +1,7 @@
 //! The decision: what becomes of each object, why, and in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::diff::{self, Memory};
 use super::order::{self, Edge};
@@ -475,7 +476,7 @@ impl<'a> Planner<'a> {
             fingerprinter: &fingerprinter,
             applied: self
                 .entry(self.renames.get(&desired.key).unwrap_or(&desired.key))
-                .and_then(|entry| entry.applied.as_ref()),
+                .and_then(|entry| entry.applied.as_deref()),
         };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
@@ -503,9 +504,16 @@ impl<'a> Planner<'a> {
     }
 
     fn entry_for(&self, desired: &Desired, id: Option<String>, fields: &Tree) -> Entry {
+        // What is as it was is held once, and not again for what it will be.
+        let recorded = fields.recorded(&self.fingerprinter(&desired.key));
+        let known = self.entry(&desired.key).and_then(|entry| entry.applied.as_ref());
+        let applied = match known.filter(|known| ***known == recorded) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(recorded),
+        };
         Entry {
             id,
-            applied: Some(fields.recorded(&self.fingerprinter(&desired.key))),
+            applied: Some(applied),
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
         }

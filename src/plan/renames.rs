@@ -4,6 +4,7 @@
 //! state is rewritten to what it will be once the room has its new name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::State;
 use crate::kinds::path::FieldPath;
@@ -68,10 +69,10 @@ pub fn follow_rooms(state: &State, renames: &BTreeMap<Key, Key>) -> State {
             .map(|(key, mut entry)| {
                 let path = FieldPath::of(&["room"]);
                 if let Some(applied) = entry.applied.as_mut().filter(|_| refers_to_room(key.kind)) {
-                    let mut tree = Tree::from(&*applied);
+                    let mut tree = Tree::from(&**applied);
                     rename_field(&key, &mut tree, &rooms);
                     if let Some(room) = tree.at(&path).and_then(Tree::as_str) {
-                        applied["room"] = room.into();
+                        Arc::make_mut(applied)["room"] = room.into();
                     }
                 }
                 (renamed(&key), entry)

@@ -50,7 +50,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         (None, _) => return None,
     };
     let no_key = Fingerprinter::new("");
-    let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+    let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_deref());
     let memory = diff::Memory {
         fingerprinter: plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key),
         applied,

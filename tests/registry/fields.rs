@@ -126,8 +126,8 @@ fn is_walked_as_service(variant: &Variant, field: &Field) -> bool {
         names.iter().fold(schema::inlined(kind), |schema, name| {
             let of_item = &schema["items"];
             let of_map = &schema["additionalProperties"];
-            let below = [&schema, of_item].map(|schema| &schema["properties"][name]);
-            below.into_iter().find(|below| !below.is_null()).unwrap_or(of_map).clone()
+            let below = [schema, of_item].map(|schema| &schema["properties"][name]);
+            below.into_iter().find(|below| !below.is_null()).unwrap_or(of_map)
         })
     };
     (1..field.names.len()).any(|length| {
