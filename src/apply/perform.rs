@@ -2,6 +2,7 @@
 //! the answer was lost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::execute::{Outcome, Run, locked, project_key};
@@ -24,7 +25,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 struct Write {
     request: Request,
     /// The fields with ids where the wire wants ids.
-    fields: Tree,
+    fields: Arc<Tree>,
     project: String,
 }
 
@@ -197,7 +198,7 @@ impl Run<'_> {
     /// platform hides is taken to be as it was sent.
     fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
         let fingerprinter = Fingerprinter::new("");
-        let sent = operation.work.fields.as_ref();
+        let sent = operation.work.fields.as_deref();
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
         let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
         let shape = operation.key.kind.kind().shape();
@@ -244,7 +245,7 @@ impl Run<'_> {
     /// Which fields changed since the object was looked at.
     fn staleness(&self, operation: &Operation, found: &Observed) -> String {
         let fingerprinter = Fingerprinter::new("");
-        let before = operation.work.observed.as_ref().map(|observed| &observed.fields);
+        let before = operation.work.observed.as_ref().map(|observed| &*observed.fields);
         let memory = Memory { fingerprinter: &fingerprinter, applied: None };
         let shape = operation.key.kind.kind().shape();
         let fields: Vec<String> = diff::changes(shape, before, Some(&found.fields), memory)
@@ -280,9 +281,10 @@ impl Run<'_> {
             removed: &[],
         };
         let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
-        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_deref());
+        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
-            found.fields.seal_recorded(applied, &self.fingerprinter(&operation.key).await);
+            Arc::make_mut(&mut found.fields)
+                .seal_recorded(applied, &self.fingerprinter(&operation.key).await);
         }
         Ok(found)
     }
@@ -294,9 +296,9 @@ impl Run<'_> {
         let ids = locked(&self.ids);
         let project = ids.get(&project_key(&key.project)).cloned().unwrap_or_default();
         let mut fields = match (&operation.work.fields, &operation.work.observed) {
-            (Some(fields), _) => fields.clone(),
-            (None, Some(observed)) => observed.fields.clone(),
-            (None, None) => Tree::map([]),
+            (Some(fields), _) => Arc::clone(fields),
+            (None, Some(observed)) => Arc::clone(&observed.fields),
+            (None, None) => Arc::new(Tree::map([])),
         };
         for (path, name) in &operation.work.secrets {
             let secret = Key {
@@ -307,7 +309,7 @@ impl Run<'_> {
             };
             let id =
                 ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
-            if let Some(leaf) = fields.at_mut(path) {
+            if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
         }

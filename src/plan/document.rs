@@ -192,7 +192,7 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: operation.fingerprint.clone(),
-        fields: operation.work.fields.as_ref().map(Tree::redacted),
+        fields: operation.work.fields.as_deref().map(Tree::redacted),
     }
 }
 
