@@ -10,6 +10,7 @@ mod export;
 mod hostile;
 mod ignore;
 mod jinja;
+mod lifecycle;
 mod markdown;
 mod platform;
 mod policy;

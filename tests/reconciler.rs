@@ -13,7 +13,6 @@ use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Operation, Plan, State};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::platform::harness::Server;
 
@@ -123,8 +122,7 @@ impl World {
     }
 
     pub async fn perform(&self, decided: &Decided, parallelism: usize) -> Result<Report, Error> {
-        let options =
-            Options { parallelism, stop: CancellationToken::new(), bound: false, attempts: 1 };
+        let options = Options { attempts: 1, ..Options::standard(parallelism) };
         let listeners = Listeners { progress: &Silent, journal: None };
         execute(&self.client, &decided.plan, decided.stored.clone(), &options, listeners).await
     }
@@ -153,7 +151,8 @@ pub fn describe(plan: &Plan) -> String {
     anstream::adapter::strip_str(&meshagent::plan::text::render(plan)).to_string()
 }
 
-struct Silent;
+/// Tells nobody.
+pub struct Silent;
 
 impl Progress for Silent {
     fn started(&self, _operation: &Operation) {}

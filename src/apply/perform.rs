@@ -2,7 +2,6 @@
 //! the answer was lost.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
@@ -15,10 +14,6 @@ use crate::kinds::{Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Observed, Operation};
-
-/// How long is waited before an object is looked up whose write had no answer; doubled each
-/// time, since a platform may commit late.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// What an operation sends.
 struct Write {
@@ -84,7 +79,7 @@ impl Run<'_> {
 
     /// Sends the write, again where its answer was lost and it did not happen.
     async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
-        let mut wait = FIRST_WAIT;
+        let mut wait = self.options.first_wait;
         let mut attempts = 0;
         loop {
             attempts += 1;

@@ -15,9 +15,10 @@ use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
 use crate::apply::events::{self, Event, Summary};
-use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use crate::apply::journal::{self, Journal};
-use crate::apply::lock::{self, Lock};
+use crate::apply::execute::{Options, Outcome, Progress, Report};
+use crate::apply::journal;
+use crate::apply::lock;
+use crate::apply::run::{Surroundings, run};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
@@ -197,14 +198,7 @@ impl Run<'_> {
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
         }
-        let locks = self.take_locks(connection, plan).await?;
-        let done = self.execute(connection, &planned, folder).await;
-        for lock in locks {
-            if let Err(error) = lock.release().await {
-                tracing::warn!(%error, "failed to give the lease of the set back");
-            }
-        }
-        let (report, stopped) = done?;
+        let (report, stopped) = self.execute(connection, &planned, folder).await?;
         let ledger = ReportDocument::of(plan, &report);
         if let Some(path) = &self.args.report {
             write_json(path, &ledger)?;
@@ -217,35 +211,7 @@ impl Run<'_> {
         conclude(report, stopped)
     }
 
-    /// One lease for each project that is written to; none for a plan that is empty.
-    async fn take_locks(&self, connection: &Connection, plan: &Plan) -> Result<Vec<Lock>> {
-        let mut locks = Vec::new();
-        if plan.is_empty() {
-            return Ok(locks);
-        }
-        for (name, project) in &plan.projects {
-            let Some(id) = &project.id else { continue };
-            let taken = lock::take(
-                &connection.client,
-                &plan.set,
-                (name, id),
-                self.args.break_lock,
-                lock::LASTS,
-            )
-            .await;
-            match taken {
-                Ok(taken) => locks.extend(taken),
-                Err(error) => {
-                    for lock in locks {
-                        lock.release().await?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(locks)
-    }
-
+    /// What became of the plan, and whether a signal stopped it.
     async fn execute(
         &self,
         connection: &Connection,
@@ -253,33 +219,24 @@ impl Run<'_> {
         folder: &Path,
     ) -> Result<(Report, bool)> {
         let plan = &planned.plan;
-        let journal = match plan.is_empty() {
-            true => None,
-            false => Some(Journal::begin(folder, &plan.set, &plan.platform)?),
-        };
-        let stop = CancellationToken::new();
-        let listener = tokio::spawn(stop_on_signal(stop.clone()));
         let options = Options {
-            parallelism: usize::from(self.args.parallelism),
-            stop: stop.clone(),
             bound: self.saved.is_some(),
-            attempts: 5,
+            ..Options::standard(usize::from(self.args.parallelism))
         };
+        let listener = tokio::spawn(stop_on_signal(options.stop.clone()));
         connection.client.set_parallelism(options.parallelism);
         let progress = reporter(plan, self.args.output);
-        let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
+        let surroundings = Surroundings {
+            folder,
+            break_lock: self.args.break_lock,
+            lease: lock::LASTS,
+            progress: progress.as_ref(),
+        };
         let report =
-            execute(&connection.client, plan, planned.stored.clone(), &options, listeners).await;
+            run(&connection.client, plan, planned.stored.clone(), &options, surroundings).await;
         drop(progress);
         listener.abort();
-        // A run that got here ended by itself: what it did is in the inventory.
-        if let Some(journal) = journal {
-            journal.end();
-        }
-        if plan.is_empty() {
-            journal::forget(folder, &plan.set);
-        }
-        Ok((report?, stop.is_cancelled()))
+        Ok((report?, options.stop.is_cancelled()))
     }
 }
 
@@ -346,7 +303,11 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
         (false, true) => Class::Stale,
         (false, false) => Class::Failed,
     };
-    let what = if stopped { "stopped" } else { "not everything was done" };
+    let what = match &report.lost_lease {
+        Some(lost) => lost.as_str(),
+        None if stopped => "stopped",
+        None => "not everything was done",
+    };
     let error = Error::new(
         class,
         format!("{what}: {open} of {} operations are open", report.outcomes.len()),
