@@ -23,14 +23,20 @@ struct Write {
     project: String,
 }
 
+/// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
 fn failed(error: &ApiError, attempts: u32) -> Outcome {
     Outcome::Failed {
         message: error.to_string(),
-        refused: error.is_refusal(),
+        refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
         attempts,
     }
+}
+
+/// Whether an earlier run said that it would create the object, and not that it did.
+fn is_claimed(operation: &Operation) -> bool {
+    operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
 /// Something failed before anything was sent.
@@ -86,10 +92,11 @@ impl Run<'_> {
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
                     if operation.action == Action::Create {
-                        let id = answer
-                            .json()
-                            .ok()
-                            .and_then(|answer| operation.key.kind.kind().created_id(&answer));
+                        let id = match answer.json() {
+                            Ok(answer) => operation.key.kind.kind().created_id(&answer),
+                            // Half an answer says that it was done, and not under which id.
+                            Err(_) => self.find(operation, write).await,
+                        };
                         self.learn(&operation.key, id);
                     }
                     return Outcome::Done;
@@ -103,8 +110,8 @@ impl Run<'_> {
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
-                // Our own lost write was there first.
-                (Action::Create, Some(409)) if attempts > 1 => {
+                // Our own lost write was there first, of this run or of one that died.
+                (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
                 }
                 _ if !error.is_ambiguous() => return failed(&error, attempts),
@@ -124,6 +131,17 @@ impl Run<'_> {
             }
             if attempts >= self.options.attempts.max(1) {
                 return failed(&error, attempts);
+            }
+        }
+    }
+
+    /// The id of an object that was just created.
+    async fn find(&self, operation: &Operation, write: &Write) -> Option<String> {
+        match self.look_up(operation, write).await {
+            Ok(found) => found?.id,
+            Err(error) => {
+                tracing::warn!(%error, "failed to read {} after it was created", operation.key);
+                None
             }
         }
     }
@@ -150,7 +168,11 @@ impl Run<'_> {
         attempts: u32,
     ) -> Outcome {
         match self.look_up(operation, write).await {
-            Ok(Some(found)) if self.is_ours(&found, operation) => {
+            // What another run sent may have had other secrets.
+            Ok(Some(found))
+                if self.is_ours(&found, operation)
+                    && (attempts > 1 || self.is_as_desired(operation, &found)) =>
+            {
                 self.learn(&operation.key, found.id);
                 Outcome::Done
             }
@@ -185,7 +207,25 @@ impl Run<'_> {
     fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
         let owner = (operation.action != Action::Release).then_some(&self.plan.set);
         let names_us = !operation.key.kind.kind().carries_owner() || found.owner.as_ref() == owner;
-        names_us && self.differences(operation, found).is_empty()
+        names_us
+            && !self.is_hidden(operation, found)
+            && self.differences(operation, found).is_empty()
+    }
+
+    /// Whether what the operation changes is among what the platform keeps to itself, so that
+    /// nobody can tell whose write was the last.
+    fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
+        let changed = operation.changes.iter();
+        match operation.action {
+            Action::Create => diff::has_masked(Some(&found.fields)),
+            _ => changed.map(|change| &change.path).any(|path| {
+                diff::has_masked(found.fields.at(path))
+                    || operation.work.fields.as_ref().is_some_and(|sent| {
+                        found.fields.at(path).is_none()
+                            && sent.at(path).is_some_and(Tree::has_secrets)
+                    })
+            }),
+        }
     }
 
     /// The fields in which an object differs from what the operation sends. What the
@@ -246,8 +286,13 @@ impl Run<'_> {
             .iter()
             .map(|change| change.path.to_string())
             .collect();
-        let what =
-            if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
+        let what = match fields.is_empty() {
+            true if self.is_hidden(operation, found) => {
+                " in what the platform does not show".to_owned()
+            }
+            true => String::new(),
+            false => format!(" in {}", fields.join(", ")),
+        };
         format!("{} changed{what} since it was looked at", operation.key)
     }
 

@@ -177,7 +177,8 @@ struct Run<'a> {
 impl Run<'_> {
     async fn perform(&self, connection: &Connection, set: Set) -> Result<ExitCode> {
         let folder = Path::new(".");
-        if let Some(leftover) = journal::leftover(folder, &self.policy.set) {
+        let leftover = journal::leftover(folder, &self.policy.set);
+        if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
         let keys =
@@ -187,6 +188,9 @@ impl Run<'_> {
             saved.check(&planned.plan)?;
         }
         let plan = &planned.plan;
+        if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
+            output::note(&format!("note: {findings}"));
+        }
         match self.args.output {
             ApplyFormat::Text => print(plan, Format::Text)?,
             ApplyFormat::Json => {

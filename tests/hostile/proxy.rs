@@ -143,6 +143,7 @@ pub enum Moment {
 /// A hostile platform that is not started yet.
 pub struct Hostile {
     upstream: String,
+    client: reqwest::Client,
     mischief: Vec<Mischief>,
     seed: u64,
     pause: Option<(usize, Moment)>,
@@ -150,12 +151,12 @@ pub struct Hostile {
 
 impl Hostile {
     pub fn in_front_of(platform: &Server) -> Self {
-        Self::before(&platform.url)
+        Self::before(&platform.url, client())
     }
 
-    /// In front of the platform with this URL.
-    pub fn before(url: &str) -> Self {
-        Self { upstream: url.to_owned(), mischief: Vec::new(), seed: 0, pause: None }
+    /// In front of the platform with this URL, which is reached with this client.
+    pub fn before(url: &str, client: reqwest::Client) -> Self {
+        Self { upstream: url.to_owned(), client, mischief: Vec::new(), seed: 0, pause: None }
     }
 
     /// Holds still in the write of this number, counted from one, until it is resumed.
@@ -178,7 +179,7 @@ impl Hostile {
         let times = self.mischief.iter().map(|mischief| mischief.times).collect();
         let proxy = Arc::new(Proxy {
             upstream: Mutex::new(self.upstream),
-            client: client(),
+            client: self.client,
             mischief: self.mischief,
             seed: self.seed,
             pause: self.pause,

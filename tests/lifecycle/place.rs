@@ -1,5 +1,6 @@
 //! A platform whose store can be looked into, in this process or in one of its own.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use meshagent::api::pace::Retry;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::platform::harness::Server;
+use crate::platform::harness::{self, Server};
 use crate::properties::generate::Wish;
 
 /// A platform.
@@ -19,7 +20,10 @@ pub struct Place {
     pub key: String,
     pub project: String,
     pub store: SqlitePool,
+    /// What a proxy reaches the platform with.
+    pub http: reqwest::Client,
     kind: Runs,
+    client: OnceCell<Client>,
 }
 
 enum Runs {
@@ -109,7 +113,9 @@ impl Place {
             key: server.owner.clone(),
             project: server.project.clone(),
             store: server.store().await,
+            http: harness::client(),
             kind: Runs::Here { _server: server },
+            client: OnceCell::new(),
         }
     }
 
@@ -120,7 +126,9 @@ impl Place {
         let (child, [url, key, project]) = start(data.clone()).await;
         let options = SqliteConnectOptions::new().filename(data.join("platform.sqlite"));
         let store = SqlitePool::connect_with(options).await.unwrap();
-        Self { url, key, project, store, kind: Runs::Alone { child, data, _folder: folder } }
+        let kind = Runs::Alone { child, data, _folder: folder };
+        let client = OnceCell::new();
+        Self { url, key, project, store, http: harness::client(), kind, client }
     }
 
     /// Kills the platform's process, and starts it again on another port.
@@ -133,6 +141,7 @@ impl Place {
         let (again, [url, ..]) = start(data.clone()).await;
         *child = again;
         self.url = url;
+        self.client = OnceCell::new();
     }
 
     pub fn is_alone(&self) -> bool {
@@ -141,7 +150,7 @@ impl Place {
 
     /// A client of the platform itself.
     pub fn client(&self) -> Client {
-        self.client_at(&self.url)
+        self.client.get_or_init(|| self.client_at(&self.url)).clone()
     }
 
     /// A client of whatever stands in front of the platform.

@@ -6,6 +6,7 @@ use fastrand::Rng;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::place::Place;
 use crate::hostile::proxy::{Fault, Hostile, Mischief, Moment};
 
 /// What ends a run before its time.
@@ -65,9 +66,9 @@ fn one(random: &mut Rng) -> Mischief {
     }
 }
 
-/// A platform at this URL on such a day.
-pub fn hostile(url: &str, mischief: &[Mischief], random: &mut Rng) -> Hostile {
-    let calm = Hostile::before(url).seed(random.u64(..));
+/// The platform on such a day.
+pub fn hostile(place: &Place, mischief: &[Mischief], random: &mut Rng) -> Hostile {
+    let calm = Hostile::before(&place.url, place.http.clone()).seed(random.u64(..));
     mischief.iter().cloned().fold(calm, Hostile::with)
 }
 
