@@ -5,3 +5,4 @@ mod pace;
 pub mod plans;
 pub mod proxy;
 mod reads;
+mod writes;

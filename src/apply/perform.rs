@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
+
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
 use crate::api::client::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
 use crate::kinds::{Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
@@ -24,14 +26,32 @@ struct Write {
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
-fn failed(error: &ApiError, attempts: u32) -> Outcome {
+fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
-        message: error.to_string(),
+        message: without_secrets(error.to_string(), &write.fields),
         refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
         attempts,
     }
+}
+
+/// A platform may repeat what it was sent when it refuses it.
+fn without_secrets(mut message: String, sent: &Tree) -> String {
+    sent.clone().rewrite_leaves(&mut |_, leaf| {
+        if let Tree::Secret(Sealed::Known(text)) = leaf {
+            let text = text.expose_secret();
+            // As it is, and as JSON writes it.
+            let escaped = serde_json::Value::from(text).to_string();
+            for text in [text, escaped.trim_matches('"')] {
+                if !text.is_empty() {
+                    message = message.replace(text, "(secret)");
+                }
+            }
+        }
+        None
+    });
+    message
 }
 
 /// Whether an earlier run said that it would create the object, and not that it did.
@@ -114,7 +134,7 @@ impl Run<'_> {
                 (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
                 }
-                _ if !error.is_ambiguous() => return failed(&error, attempts),
+                _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
             }
             tokio::time::sleep(wait).await;
@@ -130,7 +150,7 @@ impl Run<'_> {
                 }
             }
             if attempts >= self.options.attempts.max(1) {
-                return failed(&error, attempts);
+                return failed(&error, write, attempts);
             }
         }
     }
@@ -176,7 +196,7 @@ impl Run<'_> {
                 self.learn(&operation.key, found.id);
                 Outcome::Done
             }
-            _ => failed(error, attempts),
+            _ => failed(error, write, attempts),
         }
     }
 
@@ -196,11 +216,24 @@ impl Run<'_> {
             {
                 Outcome::Done
             }
+            // It was our own write whose answer was lost, or somebody else's.
+            Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
+                Outcome::Failed {
+                    message: format!(
+                        "the answer to its write was lost, and the platform does not show what {} holds now",
+                        operation.key
+                    ),
+                    refused: false,
+                    code: error.status,
+                    request_id: error.request_id.clone(),
+                    attempts,
+                }
+            }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
             Ok(None) => Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             },
-            Err(_) => failed(error, attempts),
+            Err(_) => failed(error, write, attempts),
         }
     }
 

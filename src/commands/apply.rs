@@ -14,7 +14,7 @@ use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
-use crate::apply::events::{self, Event, Summary};
+use crate::apply::events::{self, Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Progress, Report};
 use crate::apply::journal;
 use crate::apply::lock;
@@ -111,6 +111,11 @@ pub struct DestroyArgs {
 /// What keeps a plan from being made; [`Class::Stale`] for a saved plan that no longer
 /// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
+    let told = args.perform.clone();
+    tell(&told, apply_set(args).await)
+}
+
+async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let saved = args.plan.as_deref().map(saved::read).transpose()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
@@ -124,20 +129,12 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     }
     let connection = platform.connect().await?;
     let set = files.read(connection.project.clone(), connection.fallback_project.clone());
+    let run = Run { policy: &policy, guards: &guards, saved: saved.as_ref(), args: &args.perform };
     let done = match set {
-        Ok(set) => {
-            let run = Run {
-                policy: &policy,
-                guards: &guards,
-                saved: saved.as_ref(),
-                args: &args.perform,
-            };
-            run.perform(&connection, set).await
-        }
-        Err(error) => Err(error),
+        Ok(set) => run.perform(&connection, set).await,
+        Err(error) => Err(error.refusing_plan()),
     };
-    let closed = connection.close().await;
-    done.and_then(|code| closed.map(|()| code))
+    close(connection, done).await
 }
 
 /// Runs `destroy`.
@@ -146,6 +143,11 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 ///
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
+    let told = args.perform.clone();
+    tell(&told, destroy_set(args).await)
+}
+
+async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
     let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     let connection = args.platform.connect().await?;
@@ -155,15 +157,62 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
         let files = FileArgs { files: args.files, values: args.values };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
+    let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
     let done = match set {
-        Ok(set) => {
-            let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
-            run.perform(&connection, set).await
-        }
-        Err(error) => Err(error),
+        Ok(set) => run.perform(&connection, set).await,
+        Err(error) => Err(error.refusing_plan()),
     };
+    close(connection, done).await
+}
+
+/// What was done is told also where the platform could not be closed after it.
+async fn close(connection: Connection, done: Result<Performed>) -> Result<Performed> {
     let closed = connection.close().await;
-    done.and_then(|code| closed.map(|()| code))
+    let performed = done?;
+    if let Err(error) = closed {
+        output::error(&error);
+    }
+    Ok(performed)
+}
+
+/// A plan that was performed, and what became of it.
+struct Performed {
+    plan: Plan,
+    report: Report,
+    /// Whether a signal stopped it.
+    stopped: bool,
+}
+
+/// Says how a run ended, also one that came to no plan: as text or as an event, and in the
+/// file that was asked for.
+fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
+    let (ledger, verdict) = match done {
+        Ok(Performed { plan, report, stopped }) => {
+            if args.output == ApplyFormat::Json {
+                Event::Summary(Summary::of(&report)).print();
+            } else if !plan.is_empty() {
+                output::data(&summary(&plan, &report));
+            }
+            let ledger = ReportDocument::of(&plan, &report);
+            (ledger, conclude(report, stopped))
+        }
+        Err(error) => {
+            if args.output == ApplyFormat::Json {
+                Event::Error(Failure::of(&error)).print();
+            }
+            (ReportDocument::default(), Err(error))
+        }
+    };
+    let Some(path) = &args.report else { return verdict };
+    let error = verdict.as_ref().err().map(Failure::of);
+    match (write_json(path, &ReportDocument { error, ..ledger }), verdict) {
+        (Ok(()), verdict) => verdict,
+        (Err(error), Ok(_)) => Err(error),
+        (Err(unwritten), Err(error)) => {
+            output::error(&unwritten);
+            Err(error)
+        }
+    }
 }
 
 /// One run of `apply` or `destroy`.
@@ -175,7 +224,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn perform(&self, connection: &Connection, set: Set) -> Result<ExitCode> {
+    async fn perform(&self, connection: &Connection, set: Set) -> Result<Performed> {
         let folder = Path::new(".");
         let leftover = journal::leftover(folder, &self.policy.set);
         if let Some(leftover) = &leftover {
@@ -198,21 +247,14 @@ impl Run<'_> {
                 plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
             }
         }
-        self.args.rules.check(plan)?;
+        // A saved plan has passed the rules that it names; they are asked again as they are.
+        let rules = self.saved.map(|saved| saved.inputs.policies.as_slice()).unwrap_or_default();
+        self.args.rules.and(rules).check(plan)?;
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
         }
         let (report, stopped) = self.execute(connection, &planned, folder).await?;
-        let ledger = ReportDocument::of(plan, &report);
-        if let Some(path) = &self.args.report {
-            write_json(path, &ledger)?;
-        }
-        if self.args.output == ApplyFormat::Json {
-            Event::Summary(Summary::of(&report)).print();
-        } else if !plan.is_empty() {
-            output::data(&summary(plan, &report));
-        }
-        conclude(report, stopped)
+        Ok(Performed { plan: planned.plan, report, stopped })
     }
 
     /// What became of the plan, and whether a signal stopped it.
@@ -368,10 +410,13 @@ fn summary(plan: &Plan, report: &Report) -> String {
 }
 
 /// What became of a plan, for programs.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct ReportDocument {
-    plan: PlanDocument,
+    /// `null` where there was none.
+    plan: Option<PlanDocument>,
     outcomes: Vec<OutcomeDocument>,
+    /// Why not all was done, where it was not.
+    error: Option<Failure>,
 }
 
 #[derive(Serialize)]
@@ -391,7 +436,8 @@ impl ReportDocument {
                 outcome: outcome.clone(),
             }
         });
-        Self { outcomes: outcomes.collect(), plan: PlanDocument::of(plan) }
+        let outcomes = outcomes.collect();
+        Self { outcomes, plan: Some(PlanDocument::of(plan)), error: None }
     }
 }
 

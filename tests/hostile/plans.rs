@@ -22,7 +22,7 @@ fn words<'a>(command: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The files of a folder with what is in them.
-fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(|entry| entry.expect("an entry"))

@@ -38,6 +38,8 @@ pub enum Fault {
     FirstInserted,
     /// The answer is this status, and the request does not reach the platform.
     Status(u16),
+    /// The answer is 400, and repeats what was sent.
+    Repeated,
     /// The answer is 429, with this `Retry-After`.
     TooFast(Option<String>),
     /// More than so many requests a second are answered with 429, after a burst of so many.
@@ -70,6 +72,7 @@ pub struct Mischief {
     path: &'static str,
     times: u32,
     is_later_page: bool,
+    is_first: bool,
     share: f64,
 }
 
@@ -81,6 +84,7 @@ impl Fault {
             path: "",
             times: u32::MAX,
             is_later_page: false,
+            is_first: false,
             share: 1.0,
         }
     }
@@ -117,6 +121,11 @@ impl Mischief {
     /// The fault spares the first page of a list.
     pub fn on_later_pages(self) -> Self {
         Self { is_later_page: true, ..self }
+    }
+
+    /// The fault happens when a request comes for the first time.
+    pub fn at_first(self) -> Self {
+        Self { is_first: true, ..self }
     }
 
     /// The fault happens to this share of the requests.
@@ -329,6 +338,7 @@ impl Proxy {
         let write = (method != "GET").then_some(state.writes.len());
         let nth = state.seen.entry(format!("{method} {target}")).or_default();
         *nth += 1;
+        let is_first = *nth == 1;
         let mut seed = self.seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for byte in method.bytes().chain(target.bytes()) {
             seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -341,6 +351,7 @@ impl Proxy {
             let happens = mischief.method.is_none_or(|wanted| wanted == method)
                 && path.ends_with(mischief.path)
                 && (is_later_page || !mischief.is_later_page)
+                && (is_first || !mischief.is_first)
                 && state.times[index] > 0
                 && (mischief.share >= 1.0 || random.f64() < mischief.share);
             if happens {
@@ -405,6 +416,11 @@ impl Proxy {
         }
         if faults.iter().any(|fault| matches!(fault, Fault::Taken)) {
             return Ok(Reply { status: 200, headers: Vec::new(), body: b"{}".to_vec() }.send(false));
+        }
+        if faults.iter().any(|fault| matches!(fault, Fault::Repeated)) {
+            let said = format!("this cannot be: {}", String::from_utf8_lossy(&body));
+            let body = json!({ "error": said }).to_string().into_bytes();
+            return Ok(Reply { status: 400, headers: Vec::new(), body }.send(false));
         }
         let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream()));
         for (name, value) in &parts.headers {
