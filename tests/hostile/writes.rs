@@ -133,8 +133,8 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
         apply(&world, &documents(2), &destroying("s"), &fault).await;
         proxy.settled().await;
         assert_eq!(objects(&world).await, BTreeSet::new(), "{fault:?}");
-        // Each of them did happen to every kind of write.
-        assert!(proxy.writes().len() > 2 * 3 * expected.len(), "{fault:?}");
+        // Each object was created, changed and deleted on the way.
+        assert!(proxy.writes().len() > 3 * expected.len(), "{fault:?}");
     });
     futures_util::future::join_all(tried).await;
 }
