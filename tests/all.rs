@@ -5,6 +5,7 @@
 mod accept;
 mod apply;
 mod cli;
+mod drift;
 mod edit;
 mod exit_codes;
 mod export;

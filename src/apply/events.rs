@@ -131,6 +131,9 @@ pub struct Summary {
     /// Why what was done could not be recorded, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory_error: Option<String>,
+    /// Why the run lost the lease of its set and started nothing more, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_lease: Option<String>,
 }
 
 impl Subject {
@@ -158,6 +161,7 @@ impl Summary {
             not_started: report.count(|outcome| *outcome == Outcome::NotStarted),
             complete: report.is_complete(),
             inventory_error: report.inventory_error.as_ref().map(ToString::to_string),
+            lost_lease: report.lost_lease.clone(),
         }
     }
 }

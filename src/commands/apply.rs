@@ -525,3 +525,27 @@ impl Drop for Bar {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_lost_its_lease_says_so_and_how_much_is_open() {
+        let report = |outcomes: Vec<Outcome>| Report {
+            outcomes,
+            inventory_error: None,
+            lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
+        };
+        let error = conclude(report(vec![Outcome::Done, Outcome::NotStarted]), false).unwrap_err();
+        assert_eq!(
+            (error.class, error.message.as_str()),
+            (
+                Class::Partial,
+                "the lease of the set was taken over by ada: 1 of 2 operations are open"
+            )
+        );
+        let error = conclude(report(vec![Outcome::NotStarted]), false).unwrap_err();
+        assert_eq!(error.class, Class::Failed);
+    }
+}

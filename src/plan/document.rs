@@ -273,7 +273,7 @@ impl OperationDocument {
             return None;
         }
         let paths = if paths.is_empty() {
-            "fields that the plan leaves alone".to_owned()
+            "what the plan leaves alone or the platform does not show".to_owned()
         } else {
             paths.join(", ")
         };

@@ -810,8 +810,15 @@ fn name_change(key: &Key, former: &Key) -> FieldChange {
     }
 }
 
-/// What tells two states of one object apart.
+/// What tells two states of one object apart: its fields, and where the platform keeps some
+/// of them to itself, its revision.
 #[must_use]
 pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
-    fingerprinter.of(&observed.fields.recorded(fingerprinter).to_string())
+    let mut state = observed.fields.recorded(fingerprinter).to_string();
+    if diff::has_masked(Some(&observed.fields))
+        && let Some(revision) = &observed.revision
+    {
+        state += revision;
+    }
+    fingerprinter.of(&state)
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use meshagent::apply::execute::{Options, Outcome};
 use meshagent::apply::survey::survey;
-use meshagent::kinds::{self, Key, KindName};
+use meshagent::kinds::tree::Tree;
+use meshagent::kinds::{self, Key, KindName, Target};
 use meshagent::plan::Action;
 use meshagent::plan::planner::Policy;
 use serde_json::{Value, json};
@@ -137,4 +138,73 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
         assert!(proxy.writes().len() > 3 * expected.len(), "{fault:?}");
     });
     futures_util::future::join_all(tried).await;
+}
+
+/// Somebody changes all that the set owns.
+async fn meddle(world: &World) {
+    let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
+    for (key, observed) in seen.iter().filter(|(key, _)| key.kind != KindName::Project) {
+        let mut fields = observed.fields.clone();
+        match key.kind {
+            KindName::Room => {
+                fields.set("room_metadata", Tree::map([("by", Tree::text("hand"))]));
+            }
+            KindName::Secret => fields.set("data", Tree::map([("TEXT", Tree::text("by hand"))])),
+            KindName::Service => {
+                fields.set("container", Tree::map([("image", Tree::text("by:hand"))]));
+            }
+            KindName::Mailbox => fields.set("queue", Tree::text("by hand")),
+            KindName::Route => fields.set("port", Tree::text("1234")),
+            KindName::ScheduledTask => fields.set("queue", Tree::text("by hand")),
+            _ => fields.set("url", Tree::text("https://by.hand")),
+        }
+        let target = Target {
+            project: &world.server.project,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id: observed.id.as_deref(),
+            fields: &fields,
+            owner: Some("s"),
+            answered: Some(&observed.answered),
+            removed: &[],
+        };
+        world.client.send(&key.kind.kind().update(&target)).await.unwrap();
+    }
+}
+
+/// A change after the plan was made stops the write, and what waits for it, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_since_the_plan_is_not_overwritten() {
+    for bound in [true, false] {
+        let world = World::start().await;
+        world.run(&documents(1), &policy("s")).await;
+        let mut wanted = documents(2);
+        wanted.push(json!({
+            "version": "v1", "kind": "Room", "project": "default", "metadata": {"name": "new"},
+        }));
+        let decided = world.plan(&wanted, &policy("s")).await;
+        meddle(&world).await;
+        let options = Options { bound, ..Options::standard(4) };
+        let report = world.perform_with(&decided, &options).await.unwrap();
+        for (operation, outcome) in decided.plan.operations.iter().zip(&report.outcomes) {
+            let key = &operation.key;
+            let is_new = key.kind == KindName::Project || key.name == "new";
+            // The platform tells no revision of a service in a list, so only a bound plan,
+            // which reads each object again, notices what happened to it.
+            let is_unseen = key.kind == KindName::Service && !bound;
+            let is_right = match outcome {
+                Outcome::Done => is_new || is_unseen,
+                Outcome::Stale { message } => message.contains(&key.to_string()),
+                Outcome::Skipped { because } => !is_new && because.contains("Secret/keys"),
+                _ => false,
+            };
+            assert!(is_right, "bound {bound}: {key}: {outcome:?}");
+        }
+        let stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. }));
+        assert!(stale >= 6, "bound {bound}: {report:?}");
+        let store = world.server.store().await;
+        let kept: String =
+            sqlx::query_scalar("SELECT data FROM secrets").fetch_one(&store).await.unwrap();
+        assert!(kept.contains("by hand"), "{kept}");
+    }
 }
