@@ -18,7 +18,7 @@ use crate::hostile::proxy::{Fault, Hostile, Moment};
 use crate::platform::harness::Server;
 use crate::reconciler::{Silent, World, policy};
 
-const LASTS: Duration = Duration::from_millis(400);
+const LASTS: Duration = Duration::from_millis(900);
 
 async fn take(world: &World, set: &str, break_it: bool) -> Result<Lock, Error> {
     take_with(&world.server, &world.client, set, break_it, LASTS).await

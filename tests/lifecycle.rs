@@ -37,7 +37,7 @@ use place::{Facts, Place, fact};
 use story::{Death, death, draw, hostile, mischief};
 
 /// How many lifecycles are told unless the environment says otherwise.
-const LIFECYCLES: u64 = 60;
+const LIFECYCLES: u64 = 32;
 
 /// How many are told at once; most of the time they wait.
 const WORKERS: usize = 6;
@@ -415,6 +415,10 @@ impl Life<'_> {
             }
             Err(error) => {
                 self.tell(&told(&error));
+                if error.class == Class::Refused {
+                    // A run that died here still holds the lease, for its process lives.
+                    tokio::time::sleep(LEASE).await;
+                }
                 Ended::Open
             }
         }
