@@ -28,7 +28,7 @@ struct Write {
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
 fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
-        message: without_secrets(error.to_string(), &write.fields),
+        message: told(error, &write.fields),
         refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
@@ -36,22 +36,36 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     }
 }
 
-/// A platform may repeat what it was sent when it refuses it.
-fn without_secrets(mut message: String, sent: &Tree) -> String {
+/// An error as it is told. A platform may repeat what it was sent when it refuses it, whole,
+/// in parts or cut off; what it says is not shown then.
+fn told(error: &ApiError, sent: &Tree) -> String {
+    let mut repeats = false;
     sent.clone().rewrite_leaves(&mut |_, leaf| {
         if let Tree::Secret(Sealed::Known(text)) = leaf {
             let text = text.expose_secret();
-            // As it is, and as JSON writes it.
-            let escaped = serde_json::Value::from(text).to_string();
-            for text in [text, escaped.trim_matches('"')] {
-                if !text.is_empty() {
-                    message = message.replace(text, "(secret)");
-                }
-            }
+            let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let mut parts = parts.filter_map(|part| part.get(..6));
+            repeats |= !text.is_empty() && error.what.contains(text)
+                || parts.any(|part| error.what.contains(part));
         }
         None
     });
-    message
+    if !repeats {
+        return error.to_string();
+    }
+    let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
+    let what = format!("was answered{status}, and what the platform says repeats a secret");
+    let ApiError { method, path, status, request_id, attempts, sent, .. } = error;
+    ApiError {
+        what,
+        method: *method,
+        path: path.clone(),
+        status: *status,
+        request_id: request_id.clone(),
+        attempts: *attempts,
+        sent: *sent,
+    }
+    .to_string()
 }
 
 /// Whether an earlier run said that it would create the object, and not that it did.
