@@ -200,7 +200,7 @@ impl Life<'_> {
         read(&input).unwrap_or_else(|problems| self.fail(&format!("{problems:?}")))
     }
 
-    /// What is not ours: a second set, and what was made by hand, some of it in our rooms.
+    /// What is not ours: a second set, and what was made by hand.
     async fn make_others(&mut self) {
         let moved = |wishes: Vec<Wish>, by: u8| -> Vec<Wish> {
             wishes.iter().map(|wish| wish.moved(by)).collect()
@@ -214,7 +214,12 @@ impl Life<'_> {
             assert!(report.is_complete(), "{report:?}");
         }
         let by_hand = moved(draw(&wishes(), &mut self.random), 6);
-        let by_hand = self.set_of(&by_hand);
+        self.make_by_hand(&by_hand).await;
+    }
+
+    async fn make_by_hand(&self, wishes: &[Wish]) {
+        let client = self.place.client();
+        let by_hand = self.set_of(wishes);
         for (key, desired) in &by_hand.objects {
             let mut fields = desired.fields.clone();
             without_secrets(key, &mut fields);
@@ -277,6 +282,18 @@ impl Life<'_> {
     async fn meddle(&mut self, former: &[Wish]) {
         if former.is_empty() || self.random.bool() {
             return;
+        }
+        if self.random.u8(0..5) == 0 {
+            // What others have in our rooms keeps those from being deleted.
+            let room = self.random.u8(0..3);
+            let wish = match self.random.bool() {
+                true => Wish::Mailbox { name: 9, room, public: true },
+                false => {
+                    let (secrets, room) = (Vec::new(), Some(room));
+                    Wish::Service { name: 9, room, secrets, port: None, note: 9 }
+                }
+            };
+            self.make_by_hand(&[wish]).await;
         }
         let client = self.place.client();
         let seen = survey(&client.reader(), "default", None).await.unwrap().objects;
