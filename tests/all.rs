@@ -5,12 +5,17 @@
 mod accept;
 mod apply;
 mod cli;
+mod drift;
 mod edit;
+mod exit_codes;
 mod export;
 mod hostile;
 mod ignore;
 mod jinja;
+mod lease;
+mod lifecycle;
 mod markdown;
+mod planning;
 mod platform;
 mod policy;
 mod properties;

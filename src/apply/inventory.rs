@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::storage;
 use crate::api::client::{ApiError, Client, Reader};
-use crate::api::request::{Body, Method, Precondition, Request};
+use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
@@ -128,8 +129,7 @@ impl Stored {
 /// The platform's, and a file that this program cannot read: what it owns is not known
 /// then, so nothing may be decided.
 pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -> Result<Stored> {
-    let request =
-        Request::get(&["projects", project_id, "storage", "download"]).query("path", path(set));
+    let request = storage::download(project_id, &path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
         Err(ApiError { status: Some(404), .. }) => return Stored::empty(),
@@ -207,15 +207,9 @@ pub async fn save(
     };
     let bytes = serde_json::to_vec(&file)
         .map_err(|error| Error::failed("failed to write the inventory").because(error))?;
-    let request = Request {
-        body: Body::Bytes(bytes),
-        precondition: stored.precondition.clone(),
-        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"])
-            .query("path", path(set))
-    };
-    match client.send(&request).await {
-        Ok(answer) => {
-            stored.precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
+    match storage::upload(client, project_id, &path(set), bytes, &stored.precondition).await {
+        Ok(precondition) => {
+            stored.precondition = precondition;
             stored.inventory.entries = entries;
             stored.exists = true;
             Ok(())

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+
+use secrecy::ExposeSecret;
 
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
@@ -11,15 +12,11 @@ use crate::api::client::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
 use crate::kinds::{Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Observed, Operation};
-
-/// How long is waited before an object is looked up whose write had no answer; doubled each
-/// time, since a platform may commit late.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// What an operation sends.
 struct Write {
@@ -29,14 +26,52 @@ struct Write {
     project: String,
 }
 
-fn failed(error: &ApiError, attempts: u32) -> Outcome {
+/// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
+fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
-        message: error.to_string(),
-        refused: error.is_refusal(),
+        message: told(error, &write.fields),
+        refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
         attempts,
     }
+}
+
+/// An error as it is told. A platform may repeat what it was sent when it refuses it, whole,
+/// in parts or cut off; what it says is not shown then.
+fn told(error: &ApiError, sent: &Tree) -> String {
+    let mut repeats = false;
+    sent.clone().rewrite_leaves(&mut |_, leaf| {
+        if let Tree::Secret(Sealed::Known(text)) = leaf {
+            let text = text.expose_secret();
+            let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let mut parts = parts.filter_map(|part| part.get(..6));
+            repeats |= !text.is_empty() && error.what.contains(text)
+                || parts.any(|part| error.what.contains(part));
+        }
+        None
+    });
+    if !repeats {
+        return error.to_string();
+    }
+    let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
+    let what = format!("was answered{status}, and what the platform says repeats a secret");
+    let ApiError { method, path, status, request_id, attempts, sent, .. } = error;
+    ApiError {
+        what,
+        method: *method,
+        path: path.clone(),
+        status: *status,
+        request_id: request_id.clone(),
+        attempts: *attempts,
+        sent: *sent,
+    }
+    .to_string()
+}
+
+/// Whether an earlier run said that it would create the object, and not that it did.
+fn is_claimed(operation: &Operation) -> bool {
+    operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
 /// Something failed before anything was sent.
@@ -85,17 +120,18 @@ impl Run<'_> {
 
     /// Sends the write, again where its answer was lost and it did not happen.
     async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
-        let mut wait = FIRST_WAIT;
+        let mut wait = self.options.first_wait;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
                     if operation.action == Action::Create {
-                        let id = answer
-                            .json()
-                            .ok()
-                            .and_then(|answer| operation.key.kind.kind().created_id(&answer));
+                        let id = match answer.json() {
+                            Ok(answer) => operation.key.kind.kind().created_id(&answer),
+                            // Half an answer says that it was done, and not under which id.
+                            Err(_) => self.find(operation, write).await,
+                        };
                         self.learn(&operation.key, id);
                     }
                     return Outcome::Done;
@@ -109,11 +145,11 @@ impl Run<'_> {
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
-                // Our own lost write was there first.
-                (Action::Create, Some(409)) if attempts > 1 => {
+                // Our own lost write was there first, of this run or of one that died.
+                (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
                 }
-                _ if !error.is_ambiguous() => return failed(&error, attempts),
+                _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
             }
             tokio::time::sleep(wait).await;
@@ -129,7 +165,18 @@ impl Run<'_> {
                 }
             }
             if attempts >= self.options.attempts.max(1) {
-                return failed(&error, attempts);
+                return failed(&error, write, attempts);
+            }
+        }
+    }
+
+    /// The id of an object that was just created.
+    async fn find(&self, operation: &Operation, write: &Write) -> Option<String> {
+        match self.look_up(operation, write).await {
+            Ok(found) => found?.id,
+            Err(error) => {
+                tracing::warn!(%error, "failed to read {} after it was created", operation.key);
+                None
             }
         }
     }
@@ -156,11 +203,15 @@ impl Run<'_> {
         attempts: u32,
     ) -> Outcome {
         match self.look_up(operation, write).await {
-            Ok(Some(found)) if self.is_ours(&found, operation) => {
+            // What another run sent may have had other secrets.
+            Ok(Some(found))
+                if self.is_ours(&found, operation)
+                    && (attempts > 1 || self.is_as_desired(operation, &found)) =>
+            {
                 self.learn(&operation.key, found.id);
                 Outcome::Done
             }
-            _ => failed(error, attempts),
+            _ => failed(error, write, attempts),
         }
     }
 
@@ -180,18 +231,49 @@ impl Run<'_> {
             {
                 Outcome::Done
             }
+            // It was our own write whose answer was lost, or somebody else's.
+            Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
+                Outcome::Failed {
+                    message: format!(
+                        "the answer to its write was lost, and the platform does not show what {} holds now",
+                        operation.key
+                    ),
+                    refused: false,
+                    code: error.status,
+                    request_id: error.request_id.clone(),
+                    attempts,
+                }
+            }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
             Ok(None) => Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             },
-            Err(_) => failed(error, attempts),
+            Err(_) => failed(error, write, attempts),
         }
     }
 
     fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
         let owner = (operation.action != Action::Release).then_some(&self.plan.set);
         let names_us = !operation.key.kind.kind().carries_owner() || found.owner.as_ref() == owner;
-        names_us && self.differences(operation, found).is_empty()
+        names_us
+            && !self.is_hidden(operation, found)
+            && self.differences(operation, found).is_empty()
+    }
+
+    /// Whether what the operation changes is among what the platform keeps to itself, so that
+    /// nobody can tell whose write was the last.
+    fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
+        let changed = operation.changes.iter();
+        match operation.action {
+            Action::Create => diff::has_masked(Some(&found.fields)),
+            _ => changed.map(|change| &change.path).any(|path| {
+                diff::has_masked(found.fields.at(path))
+                    || operation.work.fields.as_ref().is_some_and(|sent| {
+                        found.fields.at(path).is_none()
+                            && sent.at(path).is_some_and(Tree::has_secrets)
+                    })
+            }),
+        }
     }
 
     /// The fields in which an object differs from what the operation sends. What the
@@ -252,8 +334,13 @@ impl Run<'_> {
             .iter()
             .map(|change| change.path.to_string())
             .collect();
-        let what =
-            if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
+        let what = match fields.is_empty() {
+            true if self.is_hidden(operation, found) => {
+                " in what the platform does not show".to_owned()
+            }
+            true => String::new(),
+            false => format!(" in {}", fields.join(", ")),
+        };
         format!("{} changed{what} since it was looked at", operation.key)
     }
 

@@ -76,6 +76,8 @@ impl Adopt {
 pub enum Refusal {
     /// The manifests are at fault.
     Manifests(Vec<Problem>),
+    /// The scope names what is not in the set.
+    Scope(Vec<Problem>),
     /// A guard refused.
     Guard(Vec<Problem>),
 }
@@ -112,7 +114,7 @@ pub fn plan(
         faults: Vec::new(),
         plan: Plan { set: policy.set.clone(), projects: state.projects.clone(), ..Plan::default() },
     };
-    planner.select();
+    planner.select().map_err(Refusal::Scope)?;
     for desired in desired.values() {
         if planner.is_selected(&desired.key) {
             planner.decide(desired);
@@ -215,22 +217,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Finds out what is in scope.
-    fn select(&mut self) {
+    fn select(&mut self) -> Result<(), Vec<Problem>> {
         let scope = &self.policy.scope;
         if scope.is_everything() {
-            return;
+            return Ok(());
         }
         let selected = scope.select(self.desired, &self.known, &mut self.plan.notes);
         let owned = self.state.inventories.values().flat_map(|inventory| inventory.entries.keys());
         let keys: Vec<&Key> = self.desired.keys().chain(owned).collect();
-        for pattern in scope.unmatched(&keys) {
-            self.faults.push(
-                Problem::new(format!("nothing in the set matches `{pattern}`"))
-                    .hint("patterns are Kind/name or Kind/name@room, with * and ?"),
-            );
-        }
+        let unmatched = scope.unmatched(&keys).into_iter().map(|pattern| {
+            Problem::new(format!("nothing in the set matches `{pattern}`"))
+                .hint("patterns are Kind/name or Kind/name@room, with * and ?")
+        });
+        let unmatched: Vec<Problem> = unmatched.collect();
         self.plan.partial = true;
         self.selected = Some(selected);
+        if unmatched.is_empty() { Ok(()) } else { Err(unmatched) }
     }
 
     fn is_selected(&self, key: &Key) -> bool {
@@ -816,8 +818,15 @@ fn name_change(key: &Key, former: &Key) -> FieldChange {
     }
 }
 
-/// What tells two states of one object apart.
+/// What tells two states of one object apart: its fields, and where the platform keeps some
+/// of them to itself, its revision.
 #[must_use]
 pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
-    fingerprinter.of(&observed.fields.recorded(fingerprinter).to_string())
+    let mut state = observed.fields.recorded(fingerprinter).to_string();
+    if diff::has_masked(Some(&observed.fields))
+        && let Some(revision) = &observed.revision
+    {
+        state += revision;
+    }
+    fingerprinter.of(&state)
 }
