@@ -283,8 +283,11 @@ impl Kind for Service {
         let mut owner = None;
         if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
             owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
+            // A map that lost its last field is as absent as one that never had any.
+            if annotations.is_empty() {
+                fields = SHAPE.normalize(fields).unwrap_or_else(|| Tree::map([]));
+            }
         }
-        let fields = SHAPE.normalize(fields).unwrap_or_else(|| Tree::map([]));
         Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 

@@ -117,14 +117,19 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
 }
 
 /// The one document of a text without its places, in a fraction of the time. `None` where
-/// there is more to tell than its values: an error, a tag, an end inside a line, or another
-/// number of documents.
+/// there is more to tell than its values, or to heed: an error, a tag, a merge of maps, an
+/// end inside a line, or another number of documents.
 #[must_use]
 pub fn plain(text: &str) -> Option<serde_json::Value> {
-    if text.len() > MAX_BYTES || text.contains('!') || !text.ends_with('\n') {
+    let is_more = text.contains('!') || text.contains("<<") || !text.ends_with('\n');
+    if text.len() > MAX_BYTES || is_more {
         return None;
     }
-    let documents: Vec<Plain> = serde_yaml::from_multiple_with_options(text, options()).ok()?;
+    // A key that stands there twice is met here, which is cheaper than in the library.
+    let mut options = options();
+    options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
+    options.merge_keys = MergeKeyPolicy::AsOrdinary;
+    let documents: Vec<Plain> = serde_yaml::from_multiple_with_options(text, options).ok()?;
     match <[Plain; 1]>::try_from(documents) {
         Ok([Plain(document)]) if !document.is_null() => Some(document),
         _ => None,
@@ -190,7 +195,8 @@ trait Built: Sized {
     fn number(number: serde_json::Number) -> Self;
     fn text(text: String) -> Self;
     fn list(items: Vec<Self::Item>) -> Self;
-    fn map(entries: Vec<(Self::Key, Self::Item)>) -> Self;
+    /// `None` when a key stands there twice.
+    fn map(entries: Vec<(Self::Key, Self::Item)>) -> Option<Self>;
 }
 
 impl Built for Value {
@@ -211,8 +217,8 @@ impl Built for Value {
     fn list(items: Vec<Node>) -> Self {
         Self::List(items)
     }
-    fn map(entries: Vec<(Key, Node)>) -> Self {
-        Self::Map(entries)
+    fn map(entries: Vec<(Key, Node)>) -> Option<Self> {
+        Some(Self::Map(entries))
     }
 }
 
@@ -237,9 +243,11 @@ impl Built for Plain {
     fn list(items: Vec<Self>) -> Self {
         Self(items.into_iter().map(|Self(item)| item).collect())
     }
-    fn map(entries: Vec<(String, Self)>) -> Self {
-        let entries = entries.into_iter().map(|(key, Self(value))| (key, value));
-        Self(serde_json::Value::Object(entries.collect()))
+    fn map(entries: Vec<(String, Self)>) -> Option<Self> {
+        let count = entries.len();
+        let map: serde_json::Map<_, _> =
+            entries.into_iter().map(|(key, Self(value))| (key, value)).collect();
+        (map.len() == count).then_some(Self(map.into()))
     }
 }
 
@@ -312,7 +320,7 @@ impl<'de, T: Built> Visitor<'de> for Builder<T> {
             map.push(entry);
         }
         map.shrink_to_fit();
-        Ok(T::map(map))
+        T::map(map).ok_or_else(|| serde::de::Error::custom("duplicate key"))
     }
 }
 
@@ -465,11 +473,18 @@ mod tests {
 
     #[test]
     fn without_places_a_text_means_the_same_or_is_not_read() {
-        let text = "a: {b: [1, -2, 3.5, null, yes, 'x']}\nc: &d |\n  e\nf: *d\n<<: {g: 1}\n5: 6\n";
+        let text = "a: {b: [1, -2, 3.5, null, yes, 'x']}\nc: &d |\n  e\nf: *d\n5: 6\n";
         assert_eq!(plain(text), Some(json(text)));
-        for text in
-            ["a: 1", "a: !b 1\n", "a: .inf\n", "a: 1\na: 2\n", "a: 1\n---\nb: 2\n", "\n", "[\n"]
-        {
+        for text in [
+            "a: 1",
+            "a: !b 1\n",
+            "a: .inf\n",
+            "a: 1\na: 2\n",
+            "<<: {a: 1}\n",
+            "a: 1\n---\nb: 2\n",
+            "\n",
+            "[\n",
+        ] {
             assert_eq!(plain(text), None, "{text:?}");
         }
     }
