@@ -142,6 +142,18 @@ impl PlatformArgs {
         Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
     }
 
+    /// Connects, does the work, and ends an embedded platform.
+    ///
+    /// # Errors
+    ///
+    /// As [`PlatformArgs::connect`]; the work's.
+    pub async fn with<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = self.connect().await?;
+        let done = work(&connection).await;
+        let closed = connection.close().await;
+        done.and_then(|done| closed.map(|()| done))
+    }
+
     fn retry(&self) -> Retry {
         Retry { retries: self.retries, timeout: self.timeout }
     }
@@ -168,6 +180,20 @@ impl PlatformArgs {
 }
 
 impl Connection {
+    /// The id of the project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names one.
+    pub fn project_id(&self) -> Result<&str> {
+        let project = self.project.as_ref().or(self.fallback_project.as_ref());
+        project.map(String::as_str).filter(|project| !project.is_empty()).ok_or_else(|| {
+            Error::usage("it is not said which project is meant").hint(
+                "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
+            )
+        })
+    }
+
     /// What a plan says of the platform; the embedded one has another port each time.
     #[must_use]
     pub fn platform_name(&self) -> String {
@@ -203,7 +229,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// An environment variable that is set and not empty.
-fn variable(name: &str) -> Option<String> {
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -205,9 +205,8 @@ impl Run<'_> {
             }
         }
         let (report, stopped) = done?;
-        let ledger = ReportDocument::of(plan, &report);
         if let Some(path) = &self.args.report {
-            write_json(path, &ledger)?;
+            write_report(path, plan, &report)?;
         }
         if self.args.output == ApplyFormat::Json {
             Event::Summary(Summary::of(&report)).print();
@@ -400,6 +399,11 @@ fn summary(plan: &Plan, report: &Report) -> String {
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
     out + &format!("Applied: {}.\n", parts.join(", "))
+}
+
+/// Writes what became of a plan as JSON.
+pub(super) fn write_report(path: &Path, plan: &Plan, report: &Report) -> Result<()> {
+    write_json(path, &ReportDocument::of(plan, report))
 }
 
 /// What became of a plan, for programs.

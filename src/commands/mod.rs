@@ -15,11 +15,15 @@ pub mod explain;
 pub mod export;
 pub mod plan;
 pub mod policy;
+pub mod rooms;
 pub mod saved;
 pub mod schema;
 pub mod secret;
 pub mod server;
 pub mod set;
+pub mod shortcut;
+pub mod show;
+mod toggle;
 pub mod validate;
 
 /// Describe MeshAgent projects in YAML; see what would change; make it so.
@@ -71,6 +75,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
+    /// Create, list and change the rooms of a project
+    #[command(subcommand)]
+    Rooms(rooms::RoomsCommand),
     /// Encrypt and decrypt the secrets of manifests
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -122,6 +129,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Rooms(command) => wait(rooms::run(command)),
         Command::Secret(command) => secret::run(command),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
