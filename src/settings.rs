@@ -1,18 +1,19 @@
 //! Flags, environment and files, resolved once: flags win over the environment, the
 //! environment over files. The names and files are those of the reference command line.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use secrecy::SecretString;
-use serde::Deserialize;
 
 use crate::api::client::Client;
 use crate::api::pace::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
+use project_file::ProjectFile;
+
+pub mod project_file;
 
 /// Where the platform is when nothing says otherwise.
 const DEFAULT_URL: &str = "https://api.meshagent.com";
@@ -82,14 +83,6 @@ struct Server {
     task: tokio::task::JoinHandle<Result<()>>,
 }
 
-/// `~/.meshagent/project.json` of the reference.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ProjectFile {
-    active_project: Option<String>,
-    active_api_keys: BTreeMap<String, String>,
-}
-
 impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
@@ -104,8 +97,22 @@ impl PlatformArgs {
     ///
     /// A settings file that cannot be read.
     pub fn offline_project(&self) -> Result<Option<String>> {
-        let file = project_file()?;
+        let file = ProjectFile::read()?;
         Ok(variable("MESHAGENT_PROJECT_ID").or(file.active_project))
+    }
+
+    /// The id of the project that is meant, without talking to a platform.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names one; a settings file that cannot be read.
+    pub fn offline_project_id(&self) -> Result<String> {
+        let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
+        let named = match &self.project_id {
+            Some(project) => Some(project.clone()),
+            None => self.offline_project()?.or_else(key),
+        };
+        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
     }
 
     /// Connects, starting the embedded platform when it is asked for.
@@ -117,21 +124,18 @@ impl PlatformArgs {
         if let Some(data) = &self.embedded {
             return self.connect_embedded(data).await;
         }
-        let file = project_file()?;
+        let file = ProjectFile::read()?;
         let url = self
             .api_url
             .clone()
             .or_else(|| variable("MESHAGENT_API_URL"))
             .unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project);
-        let activated = self
-            .project_id
-            .as_ref()
-            .or(chosen.as_ref())
-            .and_then(|project| file.active_api_keys.get(project));
+        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
+        let activated =
+            self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.key_of(project));
         let token = variable("MESHAGENT_API_KEY")
             .or_else(|| variable("MESHAGENT_TOKEN"))
-            .or_else(|| activated.filter(|key| key.starts_with("ma-")).cloned());
+            .or_else(|| activated.map(str::to_owned));
         let Some(token) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
                 "set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
@@ -187,11 +191,7 @@ impl Connection {
     /// Nothing names one.
     pub fn project_id(&self) -> Result<&str> {
         let project = self.project.as_ref().or(self.fallback_project.as_ref());
-        project.map(String::as_str).filter(|project| !project.is_empty()).ok_or_else(|| {
-            Error::usage("it is not said which project is meant").hint(
-                "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
-            )
-        })
+        project.map(String::as_str).filter(|project| !project.is_empty()).ok_or_else(no_project)
     }
 
     /// What a plan says of the platform; the embedded one has another port each time.
@@ -218,6 +218,12 @@ impl Connection {
     }
 }
 
+fn no_project() -> Error {
+    Error::usage("it is not said which project is meant").hint(
+        "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
+    )
+}
+
 /// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write it as 500ms, 30s or 2m, at least 1ms and at most 1h".to_owned();
@@ -232,24 +238,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn project_file() -> Result<ProjectFile> {
-    let Some(home) = std::env::home_dir() else { return Ok(ProjectFile::default()) };
-    let path = home.join(".meshagent/project.json");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(ProjectFile::default());
-        }
-        Err(error) => {
-            return Err(Error::failed(format!("failed to read {}", path.display())).because(error));
-        }
-    };
-    serde_json::from_str(&text).map_err(|error| {
-        Error::usage(format!("{} is not what it should be: {error}", path.display()))
-            .hint("mend it, or delete it and activate a project again")
-    })
 }
 
 /// The project that an API key belongs to: `ma-KEY-PROJECT-SECRET`, each id the 16 bytes

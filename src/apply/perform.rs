@@ -76,8 +76,8 @@ impl Run<'_> {
             }
         }
         let journal = self.listeners.journal;
-        if let Err(error) = journal
-            .map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
+        if let Err(error) =
+            journal.map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
         {
             return not_sent(error.to_string());
         }
@@ -337,7 +337,12 @@ impl Run<'_> {
             name: &key.name,
             id: known_id(operation),
             fields: &fields,
-            owner: self.plan.owner().filter(|_| operation.action != Action::Release),
+            owner: match self.plan.owner() {
+                Some(_) if operation.action == Action::Release => None,
+                Some(set) => Some(set),
+                // Where no set is meant, an object stays with the one that owns it.
+                None => observed.and_then(|observed| observed.owner.as_deref()),
+            },
             answered: observed.map(|observed| &observed.answered),
             removed: &removed,
         };

@@ -10,21 +10,29 @@ use crate::error::{Class, Error, Result};
 use crate::output;
 
 pub mod accept;
+pub mod api_key;
 pub mod apply;
 pub mod explain;
 pub mod export;
+pub mod mailbox;
 pub mod plan;
 pub mod policy;
+pub mod project;
 pub mod rooms;
+pub mod route;
 pub mod saved;
+pub mod scheduled_task;
 pub mod schema;
 pub mod secret;
 pub mod server;
+pub mod session;
 pub mod set;
 pub mod shortcut;
 pub mod show;
+pub mod stored_secret;
 mod toggle;
 pub mod validate;
+pub mod webhook;
 
 /// Describe MeshAgent projects in YAML; see what would change; make it so.
 #[derive(Debug, Parser)]
@@ -75,10 +83,31 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
+    /// Create, list and activate projects
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Create, list and activate the API keys of a project
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    /// See what ran in the rooms of a project
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Create, list and change the rooms of a project
     #[command(subcommand)]
     Rooms(rooms::RoomsCommand),
-    /// Encrypt and decrypt the secrets of manifests
+    /// Create, list and change mailboxes
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
+    /// Create, list and change routes
+    #[command(subcommand)]
+    Route(route::RouteCommand),
+    /// Create, list and change scheduled tasks
+    #[command(subcommand)]
+    ScheduledTask(scheduled_task::TaskCommand),
+    /// Create, list and delete webhooks
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Create, list and change secrets; encrypt and decrypt those of manifests
     #[command(subcommand)]
     Secret(secret::SecretCommand),
     /// Serve the embedded platform
@@ -129,7 +158,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Project(command) => wait(project::run(command)),
+        Command::ApiKey(command) => wait(api_key::run(command)),
+        Command::Session(command) => wait(session::run(command)),
         Command::Rooms(command) => wait(rooms::run(command)),
+        Command::Mailbox(command) => wait(mailbox::run(command)),
+        Command::Route(command) => wait(route::run(command)),
+        Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
+        Command::Webhook(command) => wait(webhook::run(command)),
         Command::Secret(command) => secret::run(command),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })

@@ -1,21 +1,20 @@
 //! `rooms`: the rooms of a project.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, annotations, annotations_change};
+use super::shortcut::{
+    DeclareArgs, Shortcut, WriteArgs, annotations, annotations_change, find, room,
+};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
-use crate::apply::observe;
 use crate::error::{Class, Error, Result};
-use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, Target};
+use crate::kinds::{KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::Observed;
-use crate::settings::{Connection, PlatformArgs, variable};
+use crate::settings::{Connection, PlatformArgs};
 
 /// Commands of `rooms`.
 #[derive(Debug, clap::Subcommand)]
@@ -199,33 +198,10 @@ async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, 
     let Some(name) = given(&which.name) else {
         return Err(Error::failed("it is not said which room is meant").hint("give --id or --name"));
     };
-    let project = connection.project_id()?;
-    let key = Key {
-        kind: KindName::Room,
-        project: project.to_owned(),
-        room: None,
-        name: name.clone(),
-    };
-    let target = Target {
-        project,
-        room: None,
-        name: &name,
-        id: None,
-        fields: &Tree::map([]),
-        owner: None,
-        answered: None,
-        removed: &[],
-    };
-    let reader = connection.client.reader();
-    let found = observe::look_up(&reader, &key, &target, &BTreeMap::new()).await?;
-    match found {
-        Some(Observed { id: Some(id), owner, fields, answered, revision }) => {
-            let observed = Observed { id: Some(id.clone()), owner, fields, answered, revision };
-            Ok((id, Some(observed)))
-        }
-        _ => Err(Error::failed(format!("there is no room `{name}`"))
-            .hint("`meshagent rooms list` shows those that there are")),
-    }
+    let observed = find(connection, KindName::Room, &name)
+        .await
+        .map_err(|error| error.hint("`meshagent rooms list` shows those that there are"))?;
+    Ok((observed.id.clone().unwrap_or_default(), Some(observed)))
 }
 
 async fn delete(args: DeleteArgs) -> Result<ExitCode> {
@@ -253,8 +229,12 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let (id, observed) = resolve(connection, &args.which).await?;
             let mut body = Map::from_iter([("name".to_owned(), args.new_name.clone().into())]);
-            if let Some(annotations) = &annotations {
-                body.insert("annotations".to_owned(), Value::Object(annotations.clone()));
+            if let Some(mut annotations) = annotations.clone() {
+                // Annotations are replaced as a whole; who owns the room stays on it.
+                if let Some(owner) = observed.as_ref().and_then(|room| room.owner.clone()) {
+                    annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+                }
+                body.insert("annotations".to_owned(), Value::Object(annotations));
             }
             let given = annotations.iter().map(annotations_change).collect();
             let project = connection.project_id()?;
@@ -294,9 +274,7 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
 }
 
 async fn get(args: GetArgs) -> Result<ExitCode> {
-    let Some(name) =
-        args.name.filter(|name| !name.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
-    else {
+    let Some(name) = room(args.name) else {
         return Err(Error::failed("it is not said which room is meant")
             .hint("give --name, or set MESHAGENT_ROOM"));
     };

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::write_report;
+use super::show::ShowArgs;
 use crate::api::client;
 use crate::api::request::Body;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
@@ -19,12 +21,12 @@ use crate::apply::observe;
 use crate::error::{Class, Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName, OWNER_ANNOTATION, Target};
+use crate::kinds::{Key, KindName, Lookup, OWNER_ANNOTATION, Target};
 use crate::manifest::export::{self, Layout, Object};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
-use crate::settings::Connection;
+use crate::settings::{Connection, PlatformArgs, variable};
 
 /// What every command takes that writes one object.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -275,7 +277,9 @@ impl Shortcut {
         let reader = connection.client.reader();
         let found = observe::look_up(&reader, &self.key, &target, &BTreeMap::new()).await?;
         match found {
-            Some(_) if creates && !self.may_exist => Err(Error::failed(format!("{} exists already", self.key))),
+            Some(_) if creates && !self.may_exist => {
+                Err(Error::failed(format!("{} exists already", self.key)))
+            }
             None if !creates => Err(Error::failed(format!("{} does not exist", self.address()))),
             found => {
                 self.work.observed = found;
@@ -394,9 +398,9 @@ impl Shortcut {
             Some(Outcome::Failed { message, refused, code, .. }) => {
                 let error = failed().because(message);
                 Err(match client::hint(code) {
-                    _ if !refused => error.hint(
-                        "it is not known whether it was done: look before you try again",
-                    ),
+                    _ if !refused => {
+                        error.hint("it is not known whether it was done: look before you try again")
+                    }
                     Some(hint) => error.hint(hint),
                     None => error,
                 })
@@ -501,10 +505,8 @@ pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String
     match json("--annotations", text, class)? {
         None => Ok(None),
         Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
-        Some(_) => {
-            Err(Error::new(class, "--annotations is not a JSON object of texts")
-                .hint("for example --annotations '{\"team\": \"sales\"}'"))
-        }
+        Some(_) => Err(Error::new(class, "--annotations is not a JSON object of texts")
+            .hint("for example --annotations '{\"team\": \"sales\"}'")),
     }
 }
 
@@ -513,4 +515,106 @@ pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String
 pub fn annotations_change(annotations: &Map<String, Value>) -> (FieldPath, Option<Tree>) {
     let path = FieldPath::of(&["metadata", "annotations"]);
     (path, (!annotations.is_empty()).then(|| Tree::from(&Value::Object(annotations.clone()))))
+}
+
+/// The same where an empty text means that there shall be none.
+///
+/// # Errors
+///
+/// As [`annotations`].
+pub fn annotations_or_none(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
+    match text.map(str::trim) {
+        Some("") => Ok(Some(Map::new())),
+        text => annotations(text, Class::Usage),
+    }
+}
+
+/// A text that an option gives as a change of a field at the top.
+#[must_use]
+pub fn text_change(field: &str, text: Option<&str>) -> Option<(FieldPath, Option<Tree>)> {
+    text.map(|text| (FieldPath::of(&[field]), Some(Tree::text(text))))
+}
+
+/// The room that an option names, else the environment.
+#[must_use]
+pub fn room(given: Option<String>) -> Option<String> {
+    given.filter(|room| !room.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
+}
+
+/// Deletes one object.
+///
+/// # Errors
+///
+/// What the platform refuses.
+pub async fn delete(
+    platform: &PlatformArgs,
+    args: &WriteArgs,
+    shortcut: impl FnOnce(&str) -> Shortcut,
+) -> Result<ExitCode> {
+    platform
+        .with(async |connection| {
+            let shortcut = shortcut(connection.project_id()?);
+            let address = shortcut.address();
+            if shortcut.run(connection, args).await?.is_some() {
+                output::note(&format!("deleted {address}"));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+fn target<'a>(project: &'a str, name: &'a str, fields: &'a Tree) -> Target<'a> {
+    Target {
+        project,
+        room: None,
+        name,
+        id: None,
+        fields,
+        owner: None,
+        answered: None,
+        removed: &[],
+    }
+}
+
+/// Reads the object of this name.
+///
+/// # Errors
+///
+/// There is none; the platform's.
+pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
+    let project = connection.project_id()?.to_owned();
+    let fields = Tree::map([]);
+    let key = Key { kind, project: project.clone(), room: None, name: name.to_owned() };
+    let target = target(&project, name, &fields);
+    let reader = connection.client.reader();
+    let found = observe::look_up(&reader, &key, &target, &BTreeMap::new()).await?;
+    found.ok_or_else(|| Error::failed(format!("{key} does not exist")))
+}
+
+/// Shows one object that the platform answers with by its name.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn show(
+    platform: &PlatformArgs,
+    args: ShowArgs,
+    kind: KindName,
+    name: &str,
+) -> Result<ExitCode> {
+    platform
+        .with(async |connection| {
+            let fields = Tree::map([]);
+            let target = target(connection.project_id()?, name, &fields);
+            let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
+                return Err(Error::failed(format!("a {kind} cannot be read by its name")));
+            };
+            let mut answer = connection.client.reader().get_json(&request).await?;
+            let item = match envelope {
+                Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
+                None => answer,
+            };
+            args.print(&item)
+        })
+        .await
 }

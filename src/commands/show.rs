@@ -81,6 +81,12 @@ impl JsonListArgs {
     }
 }
 
+impl Default for ListArgs {
+    fn default() -> Self {
+        Self { output: Form::Table, quiet: false }
+    }
+}
+
 impl ListArgs {
     /// Prints a list.
     ///
@@ -118,7 +124,13 @@ impl ShowArgs {
     }
 }
 
-fn print(form: Form, quiet: bool, listed: Listed<'_>, items: Vec<Value>) -> Result<ExitCode> {
+fn print(form: Form, quiet: bool, listed: Listed<'_>, mut items: Vec<Value>) -> Result<ExitCode> {
+    // A revision is not the object's, but its answer's.
+    for item in &mut items {
+        if let Value::Object(fields) = item {
+            fields.shift_remove("etag");
+        }
+    }
     if quiet {
         let names = items.iter().filter_map(|item| item.get(listed.name));
         output::data(&names.map(|name| cell(name) + "\n").collect::<String>());
@@ -131,7 +143,8 @@ fn print(form: Form, quiet: bool, listed: Listed<'_>, items: Vec<Value>) -> Resu
         }
         let titles: Vec<String> = listed.columns.iter().map(|name| title(name)).collect();
         let row = |item: &Value| {
-            let cells = listed.columns.iter().map(|name| item.get(name).map_or_else(String::new, cell));
+            let cells =
+                listed.columns.iter().map(|name| item.get(name).map_or_else(String::new, cell));
             cells.collect()
         };
         output::table(&titles, items.iter().map(row).collect());
