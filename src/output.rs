@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Context, Error, Problem, Result};
 use crate::manifest::source::RENDERED;
 
 /// How data is printed.
@@ -58,6 +58,22 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
         column.set_padding((0, 2));
     }
     data(&table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>());
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A temporary file is made with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(bytes).context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
 }
 
 /// Prints a line for people beside the data.

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine;
 use secrecy::SecretString;
 
 use crate::api::client::Client;
+use crate::api::key::ApiKey;
 use crate::api::pace::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
@@ -67,6 +67,32 @@ pub struct PlatformArgs {
     pub retries: u32,
 }
 
+/// Which project is meant, where no platform is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProjectArgs {
+    /// The project, by id [default: MESHAGENT_PROJECT_ID, else the activated project]
+    #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
+    pub project_id: Option<String>,
+}
+
+impl ProjectArgs {
+    /// The id of the project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names one; a settings file that cannot be read.
+    pub fn project_id(&self) -> Result<String> {
+        let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
+        let named = match &self.project_id {
+            Some(project) => Some(project.clone()),
+            None => variable("MESHAGENT_PROJECT_ID")
+                .or(ProjectFile::read()?.active_project)
+                .or_else(key),
+        };
+        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
+    }
+}
+
 /// A platform to talk to. An embedded one runs until this is dropped.
 pub struct Connection {
     /// The client.
@@ -101,18 +127,11 @@ impl PlatformArgs {
         Ok(variable("MESHAGENT_PROJECT_ID").or(file.active_project))
     }
 
-    /// The id of the project that is meant, without talking to a platform.
-    ///
-    /// # Errors
-    ///
-    /// Nothing names one; a settings file that cannot be read.
-    pub fn offline_project_id(&self) -> Result<String> {
-        let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
-        let named = match &self.project_id {
-            Some(project) => Some(project.clone()),
-            None => self.offline_project()?.or_else(key),
-        };
-        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
+    /// The platform's URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let given = self.api_url.clone().or_else(|| variable("MESHAGENT_API_URL"));
+        given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
     /// Connects, starting the embedded platform when it is asked for.
@@ -125,11 +144,7 @@ impl PlatformArgs {
             return self.connect_embedded(data).await;
         }
         let file = ProjectFile::read()?;
-        let url = self
-            .api_url
-            .clone()
-            .or_else(|| variable("MESHAGENT_API_URL"))
-            .unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let url = self.url();
         let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
         let activated =
             self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.key_of(project));
@@ -240,12 +255,9 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The project that an API key belongs to: `ma-KEY-PROJECT-SECRET`, each id the 16 bytes
-/// of a UUID in URL-safe base64 without padding, with `.` for `-`.
+/// The project that an API key belongs to.
 fn project_of_key(key: &str) -> Option<String> {
-    let project = key.strip_prefix("ma-")?.split('-').nth(1)?.replace('.', "-");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(project).ok()?;
-    uuid::Uuid::from_slice(&bytes).ok().map(|id| id.to_string())
+    ApiKey::parse(key).map(|key| key.project.to_string())
 }
 
 #[cfg(test)]
@@ -262,16 +274,5 @@ mod tests {
         for text in ["", "30", "-1s", "0s", "2h", "1d", "soon"] {
             assert!(duration(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_key_tells_its_project() {
-        let id = uuid::Uuid::from_bytes([0xff; 16]);
-        let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .encode(id.as_bytes())
-            .replace('-', ".");
-        assert_eq!(project_of_key(&format!("ma-{encoded}-{encoded}-s-e-c")), Some(id.to_string()));
-        assert_eq!(project_of_key("ma-x"), None);
-        assert_eq!(project_of_key("eyJ"), None);
     }
 }

@@ -5,6 +5,7 @@
 mod accept;
 mod apply;
 mod cli;
+mod commands;
 mod edit;
 mod export;
 mod hostile;

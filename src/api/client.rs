@@ -233,6 +233,21 @@ impl Answer {
     }
 }
 
+/// A client of whatever is not the platform: it sends no credential.
+///
+/// # Errors
+///
+/// The system's.
+pub fn plain(timeout: Duration) -> Result<reqwest::Client> {
+    // A process has one provider; when another client set it first, that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .build()
+        .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
+}
+
 impl Client {
     /// A client of the platform at `base`. A path in `base` is kept.
     ///

@@ -9,8 +9,8 @@ use super::toggle::toggle;
 use crate::api::request::Request;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
+use crate::settings::{PlatformArgs, ProjectArgs};
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]
@@ -75,7 +75,7 @@ pub struct ActivateArgs {
     #[arg(value_name = "KEY")]
     key: String,
     #[command(flatten)]
-    platform: PlatformArgs,
+    project: ProjectArgs,
 }
 
 /// Arguments of `api-key delete`.
@@ -165,7 +165,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
 }
 
 fn activate(args: &ActivateArgs) -> Result<ExitCode> {
-    let project = args.platform.offline_project_id()?;
+    let project = args.project.project_id()?;
     let mut file = ProjectFile::read()?;
     file.activate_key(&project, &args.key);
     file.write()?;

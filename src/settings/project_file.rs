@@ -1,7 +1,6 @@
 //! `~/.meshagent/project.json`: the activated project and the activated API keys, in the
 //! form of the reference. It is written whole or not at all, for its owner only.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Context, Error, Result};
+use crate::output;
 
 /// What is activated.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -65,12 +65,7 @@ impl ProjectFile {
             active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
             ..self.clone()
         };
-        // A temporary file is made with mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-        serde_json::to_writer(&mut file, &written).context(failed)?;
-        file.flush().context(failed)?;
-        file.persist(&path).context(failed)?;
-        Ok(())
+        output::write_private(&path, &serde_json::to_vec(&written).context(failed)?)
     }
 
     /// The activated key of a project. Keys of an older form are not used.
