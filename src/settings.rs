@@ -24,7 +24,7 @@ pub const DEFAULT_DATA: &str = ".meshagent/embedded";
 /// Which platform is talked to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The project of what names none, by name or id
+    /// The project of what names none: its id; manifests take its name, too
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 

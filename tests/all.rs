@@ -24,3 +24,4 @@ mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod shortcuts;

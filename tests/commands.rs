@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::cli::{Run, Sandbox};
 use crate::reference;
 use cases::Case;
+pub use cases::KEY;
 use platform::{Asked, Platform};
 
 /// What a run of one command line did.
@@ -77,9 +78,9 @@ fn words(case: &Case, url: &str) -> Vec<String> {
     case.words.iter().map(|word| word.replace("{url}", url)).collect()
 }
 
-fn ours(case: &Case, platform: &Platform) -> (Done, Run) {
+fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     let sandbox = prepare(case);
-    let run = platform.run(case);
+    let run = platform.run(index, case);
     let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
         .args(words(case, &run.url))
         .current_dir(sandbox.path(""))
@@ -100,7 +101,8 @@ fn ours(case: &Case, platform: &Platform) -> (Done, Run) {
 
 /// Runs the reference on all cases at once.
 fn references(python: &Path, cases: &[Case], platform: &Platform) -> Vec<(Done, String)> {
-    let prepared: Vec<_> = cases.iter().map(|case| (prepare(case), platform.run(case))).collect();
+    let prepare = |(index, case)| (prepare(case), platform.run(index, case));
+    let prepared: Vec<_> = cases.iter().enumerate().map(prepare).collect();
     let runs: Vec<Value> = cases
         .iter()
         .zip(&prepared)
@@ -191,8 +193,8 @@ fn every_case_does_what_the_reference_does_but_for_the_told_differences() {
     let theirs = references(&python, &cases, &platform);
     let mut wrong = String::new();
     let mut differing = String::new();
-    for (case, (theirs, said)) in cases.iter().zip(theirs) {
-        let (ours, run) = ours(case, &platform);
+    for (index, (case, (theirs, said))) in cases.iter().zip(theirs).enumerate() {
+        let (ours, run) = ours(index, case, &platform);
         let lines = differences(&theirs, &ours);
         let name = format!("$ meshagent {}", case.line);
         match (lines.is_empty(), case.differs.is_empty()) {
@@ -234,10 +236,10 @@ fn every_command_of_the_comparison_has_three_cases() {
 #[test]
 fn every_case_ends_in_order() {
     let platform = Platform::start();
-    for case in cases::all() {
-        let (_, run) = ours(&case, &platform);
+    for (index, case) in cases::all().into_iter().enumerate() {
+        let (_, run) = ours(index, &case, &platform);
         let line = &case.line;
-        assert!(matches!(run.code, 0 | 1 | 2), "{line}: {}\n{}", run.code, run.stderr);
+        assert!(matches!(run.code, 0..=2), "{line}: {}\n{}", run.code, run.stderr);
         assert!(!run.stderr.contains("panicked"), "{line}: {}", run.stderr);
         if run.code == 2 {
             assert_eq!(run.stdout, "", "{line}");
@@ -252,5 +254,60 @@ fn every_case_ends_in_order() {
                 "{line}"
             );
         }
+    }
+}
+
+/// A run of ours against the recorder, with what it would be given in a terminal.
+fn against(platform: &Platform, index: usize, arguments: &[&str]) -> (Command, Sandbox) {
+    let sandbox = Sandbox::new();
+    let case = Case::of(arguments);
+    let run = platform.run(index, &case);
+    let mut command = sandbox.command(arguments);
+    command.envs(environment(&case, &sandbox.path(""), &run.url));
+    (command, sandbox)
+}
+
+#[test]
+fn names_are_completed_while_somebody_types() {
+    let platform = Platform::start();
+    let cases: [(&[&str], &str); 4] = [
+        (&["mailbox", "list", "--room", "d"], "demo"),
+        (&["rooms", "delete", "--name", ""], "demo"),
+        (&["project", "activate", "p"], "p2"),
+        (&["sche"], "scheduled-task"),
+    ];
+    for (index, (words, wanted)) in cases.into_iter().enumerate() {
+        let line = [&["--", "meshagent"], words].concat();
+        let (mut command, _sandbox) = against(&platform, index, &line);
+        command
+            .env("MESHAGENT_COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+            .env("_CLAP_IFS", "\n");
+        let run = Run::of(command.output().unwrap());
+        assert!(run.stdout.lines().any(|line| line.trim() == wanted), "{words:?}: {}", run.stdout);
+    }
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let run = Sandbox::new().run(&["completion", shell]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        assert!(run.stdout.contains("MESHAGENT_COMPLETE"), "{shell}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn the_help_of_every_command_is_what_it_was() {
+    let tree = meshagent::commands::tree();
+    let is_group = |group: &&clap::Command| tree::is_compared(group.get_name());
+    for group in tree.get_subcommands().filter(is_group) {
+        let mut shown = String::new();
+        help(group.clone(), &format!("meshagent {}", group.get_name()), &mut shown);
+        insta::assert_snapshot!(format!("help_of_{}", group.get_name()), shown);
+    }
+}
+
+fn help(command: clap::Command, name: &str, shown: &mut String) {
+    let mut command = command.bin_name(name).term_width(100);
+    *shown += &format!("$ {name} --help\n{}\n", command.render_long_help());
+    for below in command.get_subcommands() {
+        help(below.clone(), &format!("{name} {}", below.get_name()), shown);
     }
 }

@@ -165,6 +165,7 @@ fn lenient(command: clap::Command) -> clap::Command {
         let is_option = !argument.is_positional();
         if takes_one && is_option { argument.allow_hyphen_values(true) } else { argument }
     });
+    let command = command.disable_help_subcommand(true);
     below.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
 }
 

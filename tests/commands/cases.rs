@@ -52,6 +52,19 @@ pub struct Case {
 }
 
 impl Case {
+    /// A case of these words, and nothing around them.
+    pub fn of(words: &[&str]) -> Self {
+        Self {
+            line: words.join(" "),
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            environment: BTreeMap::new(),
+            files: BTreeMap::new(),
+            input: String::new(),
+            answers: BTreeMap::new(),
+            differs: Vec::new(),
+        }
+    }
+
     /// The command without its options.
     pub fn command(&self) -> String {
         let is_name = |word: &&String| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');

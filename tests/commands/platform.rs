@@ -41,7 +41,7 @@ struct Recording {
     asked: Vec<Asked>,
 }
 
-type Recordings = Arc<Mutex<Vec<Recording>>>;
+type Recordings = Arc<Mutex<HashMap<usize, Recording>>>;
 
 /// The platform, which serves until the end of the test.
 pub struct Platform {
@@ -59,7 +59,7 @@ pub struct Recorded {
 
 impl Recorded {
     pub fn asked(&self) -> Vec<Asked> {
-        self.recordings.lock().unwrap()[self.index].asked.clone()
+        self.recordings.lock().unwrap()[&self.index].asked.clone()
     }
 }
 
@@ -78,11 +78,12 @@ impl Platform {
         Self { address, recordings, _runtime: runtime }
     }
 
-    pub fn run(&self, case: &Case) -> Recorded {
-        let mut recordings = self.recordings.lock().unwrap();
-        let index = recordings.len();
+    /// Records anew what the case with this number asks. Its base URL is the same each
+    /// time, because what is asked may hold it.
+    pub fn run(&self, index: usize, case: &Case) -> Recorded {
         let answers = case.answers.clone().into_iter().collect();
-        recordings.push(Recording { answers, asked: Vec::new() });
+        let recording = Recording { answers, asked: Vec::new() };
+        self.recordings.lock().unwrap().insert(index, recording);
         let url = format!("http://{}/{index}", self.address);
         Recorded { url, index, recordings: self.recordings.clone() }
     }
@@ -118,7 +119,7 @@ async fn answer(
         false => Some(serde_json::from_str(&text).unwrap_or_else(|_| "not JSON".into())),
     };
     let mut recordings = recordings.lock().unwrap();
-    let Some(recording) = run.parse::<usize>().ok().and_then(|run| recordings.get_mut(run)) else {
+    let Some(recording) = run.parse::<usize>().ok().and_then(|run| recordings.get_mut(&run)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let (answered, asked) = usual(&method, &path, body.as_ref());

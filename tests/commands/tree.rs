@@ -30,6 +30,11 @@ fn is_ours(path: &str) -> bool {
     GROUPS.contains(&group) && !OWN.contains(&path)
 }
 
+/// Whether a group is one of the reference's.
+pub fn is_compared(group: &str) -> bool {
+    GROUPS.contains(&group)
+}
+
 /// The commands that are compared with the reference, without aliases.
 pub fn compared() -> Vec<String> {
     let mut paths = Vec::new();

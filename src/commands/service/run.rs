@@ -64,9 +64,8 @@ impl Drop for Group {
 impl Group {
     fn start(command: &str, port: u16) -> Result<Self> {
         let words = words(command)?;
-        let (program, arguments) = words
-            .split_first()
-            .ok_or_else(|| Error::usage("there is no command to run"))?;
+        let (program, arguments) =
+            words.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
         let child = Command::new(program)
             .args(arguments)
             .env("MESHAGENT_PORT", port.to_string())
@@ -94,8 +93,7 @@ fn words(command: &str) -> Result<Vec<String>> {
     if command.ends_with(".dart") && !command.contains(' ') {
         return Ok(owned(&["dart", "run", command]));
     }
-    shlex::split(command)
-        .ok_or_else(|| Error::usage("the command has a quote that does not end"))
+    shlex::split(command).ok_or_else(|| Error::usage("the command has a quote that does not end"))
 }
 
 fn free_port() -> Result<u16> {
@@ -157,7 +155,8 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
                     .grant("tunnel_ports", "9000")
                     .sign(&args.key.signer(project)?),
             };
-            call::post(&format!("http://localhost:{number}{path}"), room, &token, &json!({})).await?;
+            call::post(&format!("http://localhost:{number}{path}"), room, &token, &json!({}))
+                .await?;
             output::note(&format!("{identity} is called into the room {room}"));
         }
     }
