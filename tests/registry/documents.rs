@@ -47,7 +47,7 @@ pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
         .into_iter()
         .map(|choice| {
             let mut grower = Grower { kind: kind.name(), choice: &choice, fields: Vec::new() };
-            let mut document = grower.object(&schema, "", &[], false);
+            let mut document = grower.object(schema, "", &[], false);
             let fields = grower.fields;
             merge(&mut document, json!({"version": "v1", "kind": kind.name().to_string()}));
             merge(&mut document, choice.fixed.clone());
