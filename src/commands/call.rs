@@ -173,7 +173,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
 /// As [`post`]; options that are not what they should be.
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
-    let Some(room) = super::shortcut::room(args.room.clone()) else {
+    let Some(room) = super::given::room(args.room.clone()) else {
         return Err(Error::usage("it is not said which room is meant")
             .hint("give --room, or set MESHAGENT_ROOM"));
     };

@@ -16,6 +16,7 @@ pub mod call;
 pub mod completion;
 pub mod explain;
 pub mod export;
+pub mod given;
 pub mod mailbox;
 pub mod plan;
 pub mod policy;

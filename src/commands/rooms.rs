@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::shortcut::{
-    DeclareArgs, Shortcut, WriteArgs, annotations, annotations_change, find, room,
-};
+use super::given::{annotations, annotations_change, room};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
@@ -154,7 +153,7 @@ fn or_null<T: Into<Value>>(value: Option<T>) -> Value {
 }
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
-    let metadata = super::shortcut::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
+    let metadata = super::given::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
     let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
     args.platform
         .with(async |connection| {

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::shortcut::{
-    DeclareArgs, Shortcut, WriteArgs, annotations_change, annotations_or_none, delete, find, room,
-    show, text_change,
-};
+use super::given::{annotations_change, annotations_or_none, room, text_change};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete, find, show};
 use super::show::{ListArgs, Listed, ShowArgs};
 use crate::api::request::Request;
 use crate::error::{Error, Result};

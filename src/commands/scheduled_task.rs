@@ -5,10 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::shortcut::{
-    DeclareArgs, Shortcut, WriteArgs, Writing, annotations_change, annotations_or_none, delete,
-    room, text_change,
-};
+use super::given::{annotations_change, annotations_or_none, room, text_change};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, Writing, delete};
 use super::show::{ListArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Class, Error, Result};
@@ -175,7 +173,7 @@ impl PayloadArgs {
             (None, Some(path)) => read(path)?,
             (None, None) => return Ok(None),
         };
-        match super::shortcut::json("the payload", Some(&text), Class::Usage)? {
+        match super::given::json("the payload", Some(&text), Class::Usage)? {
             Some(payload @ Value::Object(_)) => Ok(Some(payload)),
             _ => Err(Error::usage("the payload is not a JSON object")),
         }

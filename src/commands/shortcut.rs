@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::write_report;
@@ -26,7 +26,7 @@ use crate::manifest::export::{self, Layout, Object};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
-use crate::settings::{Connection, PlatformArgs, variable};
+use crate::settings::{Connection, PlatformArgs};
 
 /// What every command takes that writes one object.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -481,64 +481,6 @@ impl Progress for Answered {
         let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *written = Written { id: id.map(str::to_owned), answer: answer.clone() };
     }
-}
-
-/// Reads an option that is JSON.
-///
-/// # Errors
-///
-/// A text that is not.
-pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
-    text.map(|text| {
-        serde_json::from_str(text)
-            .map_err(|error| Error::new(class, format!("{option} is not JSON: {error}")))
-    })
-    .transpose()
-}
-
-/// Reads annotations: a JSON object of texts.
-///
-/// # Errors
-///
-/// Anything else.
-pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String, Value>>> {
-    match json("--annotations", text, class)? {
-        None => Ok(None),
-        Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
-        Some(_) => Err(Error::new(class, "--annotations is not a JSON object of texts")
-            .hint("for example --annotations '{\"team\": \"sales\"}'")),
-    }
-}
-
-/// Annotations as a change of the field that holds them; none take the field away.
-#[must_use]
-pub fn annotations_change(annotations: &Map<String, Value>) -> (FieldPath, Option<Tree>) {
-    let path = FieldPath::of(&["metadata", "annotations"]);
-    (path, (!annotations.is_empty()).then(|| Tree::from(&Value::Object(annotations.clone()))))
-}
-
-/// The same where an empty text means that there shall be none.
-///
-/// # Errors
-///
-/// As [`annotations`].
-pub fn annotations_or_none(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
-    match text.map(str::trim) {
-        Some("") => Ok(Some(Map::new())),
-        text => annotations(text, Class::Usage),
-    }
-}
-
-/// A text that an option gives as a change of a field at the top.
-#[must_use]
-pub fn text_change(field: &str, text: Option<&str>) -> Option<(FieldPath, Option<Tree>)> {
-    text.map(|text| (FieldPath::of(&[field]), Some(Tree::text(text))))
-}
-
-/// The room that an option names, else the environment.
-#[must_use]
-pub fn room(given: Option<String>) -> Option<String> {
-    given.filter(|room| !room.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
 }
 
 /// Deletes one object.

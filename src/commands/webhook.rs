@@ -111,7 +111,7 @@ fn print(show: ListArgs, webhooks: Vec<Value>) -> Result<ExitCode> {
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     let payload = args.payload.as_deref().filter(|text| !text.is_empty());
-    let payload = super::shortcut::json("--payload", payload, Class::Usage)?;
+    let payload = super::given::json("--payload", payload, Class::Usage)?;
     args.platform
         .with(async |connection| {
             let description = Some(&args.description).filter(|text| !text.is_empty());

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::given::room;
 use super::set::ValueArgs;
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete, room};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;

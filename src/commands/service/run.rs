@@ -13,7 +13,7 @@ use crate::api::client;
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call;
-use crate::commands::shortcut::room;
+use crate::commands::given::room;
 use crate::commands::token::KeyArgs;
 use crate::error::{Context, Error, Result};
 use crate::output;
