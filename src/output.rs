@@ -1,13 +1,13 @@
 //! The one printer: data on standard output, everything else on standard error. Styles are
 //! taken off where there is no terminal, or where `NO_COLOR` asks for it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Context, Error, Problem, Result};
 use crate::manifest::source::RENDERED;
 
 /// How data is printed.
@@ -37,6 +37,42 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::failed("failed to write JSON").because(error))?;
     data(&(text + "\n"));
+    Ok(())
+}
+
+/// Prints rows in columns that fit the terminal; elsewhere no cell is broken over lines.
+pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let arrangement = match std::io::stdout().is_terminal() {
+        true => comfy_table::ContentArrangement::Dynamic,
+        false => comfy_table::ContentArrangement::Disabled,
+    };
+    table.set_content_arrangement(arrangement);
+    if !titles.is_empty() {
+        table.set_header(titles);
+    }
+    table.add_rows(rows);
+    // Columns stand two apart, and no line begins or ends with a space.
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    data(&table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>());
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A temporary file is made with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(bytes).context(failed)?;
+    file.persist(path).context(failed)?;
     Ok(())
 }
 

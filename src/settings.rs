@@ -1,18 +1,19 @@
 //! Flags, environment and files, resolved once: flags win over the environment, the
 //! environment over files. The names and files are those of the reference command line.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine;
 use secrecy::SecretString;
-use serde::Deserialize;
 
 use crate::api::client::Client;
+use crate::api::key::ApiKey;
 use crate::api::pace::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
+use project_file::ProjectFile;
+
+pub mod project_file;
 
 /// Where the platform is when nothing says otherwise.
 const DEFAULT_URL: &str = "https://api.meshagent.com";
@@ -23,7 +24,7 @@ pub const DEFAULT_DATA: &str = ".meshagent/embedded";
 /// Which platform is talked to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The project of what names none, by name or id
+    /// The project of what names none: its id; manifests take its name, too
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
@@ -66,6 +67,32 @@ pub struct PlatformArgs {
     pub retries: u32,
 }
 
+/// Which project is meant, where no platform is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProjectArgs {
+    /// The project, by id [default: MESHAGENT_PROJECT_ID, else the activated project]
+    #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
+    pub project_id: Option<String>,
+}
+
+impl ProjectArgs {
+    /// The id of the project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names one; a settings file that cannot be read.
+    pub fn project_id(&self) -> Result<String> {
+        let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
+        let named = match &self.project_id {
+            Some(project) => Some(project.clone()),
+            None => variable("MESHAGENT_PROJECT_ID")
+                .or(ProjectFile::read()?.active_project)
+                .or_else(key),
+        };
+        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
+    }
+}
+
 /// A platform to talk to. An embedded one runs until this is dropped.
 pub struct Connection {
     /// The client.
@@ -82,14 +109,6 @@ struct Server {
     task: tokio::task::JoinHandle<Result<()>>,
 }
 
-/// `~/.meshagent/project.json` of the reference.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ProjectFile {
-    active_project: Option<String>,
-    active_api_keys: BTreeMap<String, String>,
-}
-
 impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
@@ -104,8 +123,15 @@ impl PlatformArgs {
     ///
     /// A settings file that cannot be read.
     pub fn offline_project(&self) -> Result<Option<String>> {
-        let file = project_file()?;
+        let file = ProjectFile::read()?;
         Ok(variable("MESHAGENT_PROJECT_ID").or(file.active_project))
+    }
+
+    /// The platform's URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let given = self.api_url.clone().or_else(|| variable("MESHAGENT_API_URL"));
+        given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
     /// Connects, starting the embedded platform when it is asked for.
@@ -117,21 +143,14 @@ impl PlatformArgs {
         if let Some(data) = &self.embedded {
             return self.connect_embedded(data).await;
         }
-        let file = project_file()?;
-        let url = self
-            .api_url
-            .clone()
-            .or_else(|| variable("MESHAGENT_API_URL"))
-            .unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project);
-        let activated = self
-            .project_id
-            .as_ref()
-            .or(chosen.as_ref())
-            .and_then(|project| file.active_api_keys.get(project));
+        let file = ProjectFile::read()?;
+        let url = self.url();
+        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
+        let activated =
+            self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.key_of(project));
         let token = variable("MESHAGENT_API_KEY")
             .or_else(|| variable("MESHAGENT_TOKEN"))
-            .or_else(|| activated.filter(|key| key.starts_with("ma-")).cloned());
+            .or_else(|| activated.map(str::to_owned));
         let Some(token) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
                 "set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
@@ -140,6 +159,18 @@ impl PlatformArgs {
         let fallback_project = chosen.or_else(|| project_of_key(&token));
         let client = Client::new(&url, SecretString::from(token), self.retry())?;
         Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
+    }
+
+    /// Connects, does the work, and ends an embedded platform.
+    ///
+    /// # Errors
+    ///
+    /// As [`PlatformArgs::connect`]; the work's.
+    pub async fn with<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = self.connect().await?;
+        let done = work(&connection).await;
+        let closed = connection.close().await;
+        done.and_then(|done| closed.map(|()| done))
     }
 
     fn retry(&self) -> Retry {
@@ -168,6 +199,16 @@ impl PlatformArgs {
 }
 
 impl Connection {
+    /// The id of the project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names one.
+    pub fn project_id(&self) -> Result<&str> {
+        let project = self.project.as_ref().or(self.fallback_project.as_ref());
+        project.map(String::as_str).filter(|project| !project.is_empty()).ok_or_else(no_project)
+    }
+
     /// What a plan says of the platform; the embedded one has another port each time.
     #[must_use]
     pub fn platform_name(&self) -> String {
@@ -192,6 +233,12 @@ impl Connection {
     }
 }
 
+fn no_project() -> Error {
+    Error::usage("it is not said which project is meant").hint(
+        "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
+    )
+}
+
 /// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write it as 500ms, 30s or 2m, at least 1ms and at most 1h".to_owned();
@@ -203,34 +250,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// An environment variable that is set and not empty.
-fn variable(name: &str) -> Option<String> {
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn project_file() -> Result<ProjectFile> {
-    let Some(home) = std::env::home_dir() else { return Ok(ProjectFile::default()) };
-    let path = home.join(".meshagent/project.json");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(ProjectFile::default());
-        }
-        Err(error) => {
-            return Err(Error::failed(format!("failed to read {}", path.display())).because(error));
-        }
-    };
-    serde_json::from_str(&text).map_err(|error| {
-        Error::usage(format!("{} is not what it should be: {error}", path.display()))
-            .hint("mend it, or delete it and activate a project again")
-    })
-}
-
-/// The project that an API key belongs to: `ma-KEY-PROJECT-SECRET`, each id the 16 bytes
-/// of a UUID in URL-safe base64 without padding, with `.` for `-`.
+/// The project that an API key belongs to.
 fn project_of_key(key: &str) -> Option<String> {
-    let project = key.strip_prefix("ma-")?.split('-').nth(1)?.replace('.', "-");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(project).ok()?;
-    uuid::Uuid::from_slice(&bytes).ok().map(|id| id.to_string())
+    ApiKey::parse(key).map(|key| key.project.to_string())
 }
 
 #[cfg(test)]
@@ -247,16 +274,5 @@ mod tests {
         for text in ["", "30", "-1s", "0s", "2h", "1d", "soon"] {
             assert!(duration(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_key_tells_its_project() {
-        let id = uuid::Uuid::from_bytes([0xff; 16]);
-        let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .encode(id.as_bytes())
-            .replace('-', ".");
-        assert_eq!(project_of_key(&format!("ma-{encoded}-{encoded}-s-e-c")), Some(id.to_string()));
-        assert_eq!(project_of_key("ma-x"), None);
-        assert_eq!(project_of_key("eyJ"), None);
     }
 }

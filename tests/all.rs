@@ -5,6 +5,7 @@
 mod accept;
 mod apply;
 mod cli;
+mod commands;
 mod drift;
 mod edit;
 mod exit_codes;
@@ -28,3 +29,4 @@ mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod shortcuts;

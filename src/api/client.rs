@@ -110,19 +110,24 @@ impl From<ListError> for Error {
 
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
-        let hint = match error.status {
-            Some(401) => Some(
-                "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
-            ),
-            Some(403) => Some("the credential does not reach this project or this call"),
-            None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
-            _ => None,
-        };
         let failed = Self::new(Class::Failed, error.to_string());
-        match hint {
+        match hint(error.status) {
             Some(hint) => failed.hint(hint),
             None => failed,
         }
+    }
+}
+
+/// What to do about a request that failed with this status, or without an answer.
+#[must_use]
+pub fn hint(status: Option<u16>) -> Option<&'static str> {
+    match status {
+        Some(401) => Some(
+            "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
+        ),
+        Some(403) => Some("the credential does not reach this project or this call"),
+        None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
+        _ => None,
     }
 }
 
@@ -226,6 +231,21 @@ impl Answer {
     pub fn json(&self) -> std::result::Result<Value, serde_json::Error> {
         if self.body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&self.body) }
     }
+}
+
+/// A client of whatever is not the platform: it sends no credential.
+///
+/// # Errors
+///
+/// The system's.
+pub fn plain(timeout: Duration) -> Result<reqwest::Client> {
+    // A process has one provider; when another client set it first, that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .build()
+        .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
 }
 
 impl Client {
@@ -488,7 +508,7 @@ impl Reader {
     /// A page that cannot be read; a list that changes each time while it is read.
     pub async fn list(&self, listing: &Listing) -> std::result::Result<Vec<Value>, ListError> {
         let Some(page) = listing.page else {
-            return Ok(self.items(listing, &listing.request).await?);
+            return Ok(self.items(&listing.request, listing.envelope).await?);
         };
         for _ in 0..LIST_TRIES {
             if let Some(all) = self.pages(listing, page).await? {
@@ -516,7 +536,7 @@ impl Reader {
             let limit = page.max(2).to_string();
             let request = listing.request.clone();
             let request = request.query("limit", limit).query("offset", offset.to_string());
-            let items = self.items(listing, &request).await?;
+            let items = self.items(&request, listing.envelope).await?;
             largest = largest.max(items.len());
             let mut items = items.into_iter();
             if overlap > 0
@@ -542,18 +562,19 @@ impl Reader {
     }
 
     /// The objects of one answer.
-    async fn items(
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::get_json`]; an answer without the list.
+    pub async fn items(
         &self,
-        listing: &Listing,
         request: &Request,
+        envelope: &str,
     ) -> std::result::Result<Vec<Value>, ApiError> {
         let mut body = self.get_json(request).await?;
-        match body.get_mut(listing.envelope).map(Value::take) {
+        match body.get_mut(envelope).map(Value::take) {
             Some(Value::Array(items)) => Ok(items),
-            _ => Err(unusable(
-                request,
-                format!("was answered without the list `{}`", listing.envelope),
-            )),
+            _ => Err(unusable(request, format!("was answered without the list `{envelope}`"))),
         }
     }
 }

@@ -2,7 +2,9 @@
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
 pub mod client;
+pub mod key;
 pub mod pace;
 pub mod python_json;
 pub mod request;
 pub mod specs;
+pub mod token;

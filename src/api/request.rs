@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What stays as it is in a path segment; everything else is percent-encoded, so that no
 /// name can become a second segment, a query or a fragment.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+pub const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -85,6 +85,12 @@ pub enum Precondition {
     Revision(String),
     /// The object does not exist yet (`If-None-Match: *`).
     Absent,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(body)")
+    }
 }
 
 impl fmt::Debug for Request {

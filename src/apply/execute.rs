@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,8 @@ pub trait Progress: Sync {
     fn started(&self, operation: &Operation);
     /// An operation is done, or was not done for the reason given.
     fn finished(&self, operation: &Operation, outcome: &Outcome);
+    /// The platform answered a write; `null` where its answer was lost.
+    fn answered(&self, _operation: &Operation, _id: Option<&str>, _answer: &Value) {}
 }
 
 /// Who is told while a plan is performed.
@@ -141,8 +144,8 @@ pub async fn execute(
     options: &Options,
     listeners: Listeners<'_>,
 ) -> Result<Report> {
-    let Listeners { progress, journal } = listeners;
-    let run = Run::new(client, plan, stored, options, journal);
+    let progress = listeners.progress;
+    let run = Run::new(client, plan, stored, options, listeners);
     for (name, project) in &plan.projects {
         let has_work = plan.operations.iter().any(|operation| operation.key.project == *name);
         if project.id.is_some() && has_work {
@@ -203,7 +206,7 @@ pub(super) struct Run<'a> {
     pub client: &'a Client,
     pub plan: &'a Plan,
     pub options: &'a Options,
-    pub journal: Option<&'a Journal>,
+    pub listeners: Listeners<'a>,
     /// The ids that are known, of projects and objects.
     pub ids: Mutex<BTreeMap<Key, String>>,
     /// The inventories; claimed once before a project's first operation.
@@ -225,7 +228,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         stored: BTreeMap<String, Stored>,
         options: &'a Options,
-        journal: Option<&'a Journal>,
+        listeners: Listeners<'a>,
     ) -> Self {
         let mut ids = BTreeMap::new();
         for (name, project) in &plan.projects {
@@ -246,6 +249,6 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
             .collect();
-        Self { client, plan, options, journal, ids: Mutex::new(ids), stored, claims }
+        Self { client, plan, options, listeners, ids: Mutex::new(ids), stored, claims }
     }
 }

@@ -390,12 +390,7 @@ impl Intake<'_> {
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
-pub(super) fn observed(
-    kind: &dyn Kind,
-    seen: Seen,
-    item: &Value,
-    revision: Option<String>,
-) -> Observed {
+pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
     let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
     let revision = revision.or_else(listed);
     Observed {

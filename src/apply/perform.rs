@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
+use serde_json::Value;
+
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
 use crate::api::client::ApiError;
@@ -24,6 +26,12 @@ struct Write {
     /// The fields with ids where the wire wants ids.
     fields: Arc<Tree>,
     project: String,
+}
+
+/// The platform's id of the object, as far as it is known before the write.
+fn known_id(operation: &Operation) -> Option<&str> {
+    let observed = operation.work.observed.as_ref();
+    operation.work.id.as_deref().or_else(|| observed.and_then(|observed| observed.id.as_deref()))
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
@@ -103,14 +111,14 @@ impl Run<'_> {
                 Err(outcome) => return outcome,
             }
         }
-        if let Err(error) = self
-            .journal
-            .map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
+        let journal = self.listeners.journal;
+        if let Err(error) =
+            journal.map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
         {
             return not_sent(error.to_string());
         }
         let outcome = self.send(operation, &write).await;
-        if let Some(journal) = self.journal
+        if let Some(journal) = journal
             && let Err(error) = journal.answered(key.to_string(), operation.action)
         {
             tracing::warn!(%error, "failed to write the journal");
@@ -126,21 +134,28 @@ impl Run<'_> {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
-                    if operation.action == Action::Create {
-                        let id = match answer.json() {
-                            Ok(answer) => operation.key.kind.kind().created_id(&answer),
-                            // Half an answer says that it was done, and not under which id.
-                            Err(_) => self.find(operation, write).await,
-                        };
-                        self.learn(&operation.key, id);
-                    }
+                    let created = operation.action == Action::Create;
+                    let (id, answer) = match answer.json() {
+                        Ok(answer) if created => {
+                            (operation.key.kind.kind().created_id(&answer), answer)
+                        }
+                        Ok(answer) => (None, answer),
+                        // Half an answer says that it was done, and not under which id.
+                        Err(_) if created => (self.find(operation, write).await, Value::Null),
+                        Err(_) => (None, Value::Null),
+                    };
+                    self.learn(operation, id, &answer);
                     return Outcome::Done;
                 }
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                // What is to be gone is gone.
-                (Action::Delete, Some(404)) => return Outcome::Done,
+                // What is to be gone is gone, if it was there.
+                (Action::Delete, Some(404))
+                    if attempts > 1 || operation.work.observed.is_some() =>
+                {
+                    return Outcome::Done;
+                }
                 // It changed since it was looked at, or our own lost write changed it.
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
@@ -157,7 +172,7 @@ impl Run<'_> {
             if operation.action == Action::Create {
                 match self.look_up(operation, write).await {
                     Ok(Some(found)) if self.is_ours(&found, operation) => {
-                        self.learn(&operation.key, found.id);
+                        self.learn(operation, found.id, &Value::Null);
                         return Outcome::Done;
                     }
                     Ok(_) => {}
@@ -181,17 +196,20 @@ impl Run<'_> {
         }
     }
 
-    fn learn(&self, key: &Key, id: Option<String>) {
+    fn learn(&self, operation: &Operation, id: Option<String>, answer: &Value) {
+        self.listeners.progress.answered(operation, id.as_deref(), answer);
         if let Some(id) = id {
-            locked(&self.ids).insert(key.clone(), id);
+            locked(&self.ids).insert(operation.key.clone(), id);
         }
     }
 
     /// Whether an object that was found after a lost create is the one that was sent.
     fn is_ours(&self, found: &Observed, operation: &Operation) -> bool {
-        match operation.key.kind.kind().carries_owner() {
-            true => found.owner.as_ref() == Some(&self.plan.set),
-            false => self.differences(operation, found).is_empty(),
+        match self.plan.owner() {
+            Some(set) if operation.key.kind.kind().carries_owner() => {
+                found.owner.as_deref() == Some(set)
+            }
+            _ => self.differences(operation, found).is_empty(),
         }
     }
 
@@ -208,7 +226,7 @@ impl Run<'_> {
                 if self.is_ours(&found, operation)
                     && (attempts > 1 || self.is_as_desired(operation, &found)) =>
             {
-                self.learn(&operation.key, found.id);
+                self.learn(operation, found.id, &Value::Null);
                 Outcome::Done
             }
             _ => failed(error, write, attempts),
@@ -253,8 +271,10 @@ impl Run<'_> {
     }
 
     fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
-        let owner = (operation.action != Action::Release).then_some(&self.plan.set);
-        let names_us = !operation.key.kind.kind().carries_owner() || found.owner.as_ref() == owner;
+        let owner = self.plan.owner().filter(|_| operation.action != Action::Release);
+        let names_us = self.plan.owner().is_none()
+            || !operation.key.kind.kind().carries_owner()
+            || found.owner.as_deref() == owner;
         names_us
             && !self.is_hidden(operation, found)
             && self.differences(operation, found).is_empty()
@@ -354,14 +374,13 @@ impl Run<'_> {
             let secrets = ids.iter().filter(|(key, _)| key.kind == KindName::Secret);
             secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
         };
-        let observed = operation.work.observed.as_ref();
         // Until it is renamed, the platform knows it by its former name.
         let known_as = operation.work.renamed_from.as_ref().unwrap_or(&operation.key);
         let target = Target {
             project: &write.project,
             room: known_as.room.as_deref(),
             name: &known_as.name,
-            id: observed.and_then(|observed| observed.id.as_deref()),
+            id: known_id(operation),
             fields: &write.fields,
             owner: None,
             answered: None,
@@ -411,9 +430,14 @@ impl Run<'_> {
             project: &project,
             room: key.room.as_deref(),
             name: &key.name,
-            id: observed.and_then(|observed| observed.id.as_deref()),
+            id: known_id(operation),
             fields: &fields,
-            owner: (operation.action != Action::Release).then_some(self.plan.set.as_str()),
+            owner: match self.plan.owner() {
+                Some(_) if operation.action == Action::Release => None,
+                Some(set) => Some(set),
+                // Where no set is meant, an object stays with the one that owns it.
+                None => observed.and_then(|observed| observed.owner.as_deref()),
+            },
             answered: observed.map(|observed| &observed.answered),
             removed: &removed,
         };
@@ -426,6 +450,9 @@ impl Run<'_> {
                 kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
             }
         };
+        if let Some(body) = &operation.work.body {
+            request.body = body.clone();
+        }
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
             && !operation.work.follows_rename

@@ -409,6 +409,11 @@ fn summary(plan: &Plan, report: &Report) -> String {
     out + &format!("Applied: {}.\n", parts.join(", "))
 }
 
+/// Writes what became of a plan as JSON.
+pub(super) fn write_report(path: &Path, plan: &Plan, report: &Report) -> Result<()> {
+    write_json(path, &ReportDocument::of(plan, report))
+}
+
 /// What became of a plan, for programs.
 #[derive(Default, Serialize)]
 struct ReportDocument {

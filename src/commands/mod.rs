@@ -4,23 +4,40 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Class, Error, Result};
 use crate::output;
 
 pub mod accept;
+pub mod api_key;
 pub mod apply;
+pub mod call;
+pub mod completion;
 pub mod explain;
 pub mod export;
+pub mod given;
+pub mod mailbox;
 pub mod plan;
 pub mod policy;
+pub mod project;
+pub mod rooms;
+pub mod route;
 pub mod saved;
+pub mod scheduled_task;
 pub mod schema;
 pub mod secret;
 pub mod server;
+pub mod service;
+pub mod session;
 pub mod set;
+pub mod shortcut;
+pub mod show;
+pub mod stored_secret;
+mod toggle;
+pub mod token;
 pub mod validate;
+pub mod webhook;
 
 /// Describe MeshAgent projects in YAML; see what would change; make it so.
 #[derive(Debug, Parser)]
@@ -71,18 +88,96 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
-    /// Encrypt and decrypt the secrets of manifests
+    /// Create, list and activate projects
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Create, list and activate the API keys of a project
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    /// See what ran in the rooms of a project
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Create, list and change the rooms of a project
+    #[command(subcommand)]
+    Rooms(rooms::RoomsCommand),
+    /// Create, list and change services; check and render their templates
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
+    /// Create, list and change mailboxes
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
+    /// Create, list and change routes
+    #[command(subcommand)]
+    Route(route::RouteCommand),
+    /// Create, list and change scheduled tasks
+    #[command(subcommand)]
+    ScheduledTask(scheduled_task::TaskCommand),
+    /// Sign participant tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Let agents and tools enter a room
+    #[command(subcommand)]
+    Call(call::CallCommand),
+    /// Create, list and delete webhooks
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Create, list and change secrets; encrypt and decrypt those of manifests
     #[command(subcommand)]
     Secret(secret::SecretCommand),
     /// Serve the embedded platform
     Server(server::ServerArgs),
+    /// Print what makes a shell complete the lines of this program
+    Completion(completion::CompletionArgs),
     /// Print the version
     Version,
 }
 
+/// The groups whose lines people have typed for another program, which takes any word
+/// behind an option as its value.
+const LENIENT: [&str; 12] = [
+    "project",
+    "api-key",
+    "session",
+    "token",
+    "call",
+    "webhook",
+    "service",
+    "secret",
+    "rooms",
+    "mailbox",
+    "route",
+    "scheduled-task",
+];
+
+/// The tree of commands.
+#[must_use]
+pub fn tree() -> clap::Command {
+    // Of an option that is given twice, the last one counts.
+    let tree = Cli::command().args_override_self(true);
+    LENIENT.into_iter().fold(tree, |tree, group| tree.mut_subcommand(group, lenient))
+}
+
+/// Lets values start with a dash, as passwords do.
+fn lenient(command: clap::Command) -> clap::Command {
+    let below: Vec<String> =
+        command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = command.mut_args(|argument| {
+        let takes_one = argument.get_action().takes_values() && argument.get_num_args().is_none();
+        let is_option = !argument.is_positional();
+        if takes_one && is_option { argument.allow_hyphen_values(true) } else { argument }
+    });
+    let command = command.disable_help_subcommand(true);
+    below.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
+}
+
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    // A shell that completes a line is answered, and nothing else happens.
+    clap_complete::CompleteEnv::with_factory(|| completion::with_names(tree()))
+        .var(completion::VARIABLE)
+        .complete();
+    let parsed = tree().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -122,10 +217,22 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Project(command) => wait(project::run(command)),
+        Command::ApiKey(command) => wait(api_key::run(command)),
+        Command::Session(command) => wait(session::run(command)),
+        Command::Rooms(command) => wait(rooms::run(command)),
+        Command::Service(command) => wait(service::execute(command)),
+        Command::Mailbox(command) => wait(mailbox::run(command)),
+        Command::Route(command) => wait(route::run(command)),
+        Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
+        Command::Token(command) => token::run(command),
+        Command::Call(command) => wait(call::run(command)),
+        Command::Webhook(command) => wait(webhook::run(command)),
         Command::Secret(command) => secret::run(command),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }
+        Command::Completion(args) => completion::run(&args),
         Command::Version => {
             output::data(concat!(env!("CARGO_PKG_VERSION"), "\n"));
             Ok(ExitCode::SUCCESS)

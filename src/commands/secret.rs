@@ -1,5 +1,5 @@
-//! `secret`: what keeps the secrets of manifests out of clear text. Nothing here talks to
-//! a platform.
+//! `secret`: the secrets that a platform keeps, and what keeps the secrets of manifests out
+//! of clear text; nothing of the latter talks to a platform.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,11 @@ use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
+use super::stored_secret::{
+    self, AcrContent, DeleteArgs, DockerContent, GarContent, KeysContent, SecretListArgs,
+    WriteCommand,
+};
+use super::wait;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::age::{self, Failure, Identities};
 use crate::output;
@@ -14,6 +19,22 @@ use crate::output;
 /// Commands of `secret`.
 #[derive(Debug, clap::Subcommand)]
 pub enum SecretCommand {
+    /// List the project's secrets, without their values
+    List(SecretListArgs),
+    /// Delete a secret of the project
+    Delete(DeleteArgs),
+    /// Create or replace pairs that become environment variables
+    #[command(subcommand, visible_alias = "keys")]
+    Key(WriteCommand<KeysContent>),
+    /// Create or replace what images are pulled with from any registry
+    #[command(subcommand)]
+    Docker(WriteCommand<DockerContent>),
+    /// Create or replace what images are pulled with from Azure Container Registry
+    #[command(subcommand)]
+    Acr(WriteCommand<AcrContent>),
+    /// Create or replace what images are pulled with from Google Artifact Registry
+    #[command(subcommand)]
+    Gar(WriteCommand<GarContent>),
     /// Encrypt a value with age, to be kept in a manifest or beside it
     Encrypt(EncryptArgs),
     /// Print a value that was encrypted with age
@@ -76,6 +97,12 @@ pub struct KeygenArgs {
 /// What cannot be read, encrypted, decrypted or written.
 pub fn run(command: SecretCommand) -> Result<ExitCode> {
     match command {
+        SecretCommand::List(args) => return wait(stored_secret::list(args)),
+        SecretCommand::Delete(args) => return wait(stored_secret::remove(args)),
+        SecretCommand::Key(command) => return wait(stored_secret::write(command)),
+        SecretCommand::Docker(command) => return wait(stored_secret::write(command)),
+        SecretCommand::Acr(command) => return wait(stored_secret::write(command)),
+        SecretCommand::Gar(command) => return wait(stored_secret::write(command)),
         SecretCommand::Encrypt(args) => encrypt(&args)?,
         SecretCommand::Decrypt(args) => decrypt(&args)?,
         SecretCommand::Keygen(args) => keygen(args.output)?,

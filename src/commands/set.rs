@@ -8,7 +8,9 @@ use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::error::{Error, Result};
 use crate::manifest::set::{Input, Set, read};
+use crate::manifest::template::Values;
 use crate::manifest::values::FileValues;
+use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
 use crate::plan::planner::{self, Adopt, Policy, Refusal};
@@ -29,11 +31,11 @@ pub struct FileArgs {
 /// Values for manifests that are templates.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ValueArgs {
-    /// Values for manifests that are templates (*.j2); may be repeated
+    /// A file of values for templates; may be repeated
     #[arg(long, value_name = "FILE")]
     pub values_file: Vec<PathBuf>,
 
-    /// One value for manifests that are templates; may be repeated
+    /// One value for templates; may be repeated
     #[arg(short = 'v', long = "value", value_name = "NAME=VALUE")]
     pub values: Vec<String>,
 }
@@ -124,6 +126,40 @@ impl FileArgs {
         let values = FileValues::read(&self.values.values_file, &self.values.values)
             .map_err(Error::manifests)?;
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
+    }
+}
+
+impl ValueArgs {
+    /// The values for a service template, all of them texts.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or holds anything else; a pair without a name.
+    pub fn texts(&self) -> Result<Values> {
+        let mut values = Values::new();
+        for path in &self.values_file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::failed(format!("failed to read {}", path.display())).because(error)
+            })?;
+            let documents = yaml::parse(&text).map_err(|error| {
+                Error::failed(format!("{} is not YAML: {}", path.display(), error.message))
+            })?;
+            let map = documents.first().map(yaml::Node::to_json).unwrap_or_default();
+            let read: Values = serde_json::from_value(map).map_err(|_| {
+                Error::failed(format!("{} is not a map of names to texts", path.display()))
+                    .hint("a number or a boolean is a text in quotes")
+            })?;
+            values.extend(read);
+        }
+        for pair in &self.values {
+            match pair.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    values.insert(name.to_owned(), value.to_owned());
+                }
+                _ => return Err(Error::usage("a --value is not NAME=VALUE")),
+            }
+        }
+        Ok(values)
     }
 }
 

@@ -104,7 +104,11 @@ impl Kind for Room {
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 
+    /// The platform answers with one room by its name only.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        if target.name.is_empty() {
+            return self.list(target.project, None).map(Lookup::Among);
+        }
         Some(Lookup::One(
             Request::get(&["accounts", "projects", target.project, "rooms", target.name]),
             None,

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::request::Body;
 use crate::error::Place;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
@@ -219,12 +220,16 @@ pub struct Work {
     pub follows_rename: bool,
     /// The references whose names become ids before the fields are sent.
     pub secrets: Vec<(FieldPath, String)>,
+    /// The platform's id, where it is known without having observed the object.
+    pub id: Option<String>,
+    /// What is sent instead of the fields, where a command says it as the wire does.
+    pub body: Option<Body>,
 }
 
 /// What is to be done, in an order in which it can be done.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The set's name.
+    /// The set's name; empty where no set is meant, so that nothing becomes owned.
     pub set: String,
     /// The platform's base URL.
     pub platform: String,
@@ -274,6 +279,12 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// The set that will own what is written.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        (!self.set.is_empty()).then_some(self.set.as_str())
     }
 
     /// How many operations there are of each sort; a replacement counts once.

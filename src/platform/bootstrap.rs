@@ -3,11 +3,11 @@
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::auth::key::ApiKey;
 use super::error::{Refusal, Result};
 use super::rest::api_keys::NewKey;
 use super::rest::projects;
 use super::store::Store;
+use crate::api::key::ApiKey;
 
 /// What the owner needs to use the platform.
 #[derive(Debug, Clone)]
@@ -55,7 +55,8 @@ pub async fn ensure(store: &Store) -> Result<Bootstrap> {
         .execute(write.on())
         .await?;
     let project = projects::insert(&mut write, &owner, "default", "{}").await?.id;
-    let key = ApiKey::generate(Uuid::parse_str(&project).map_err(Refusal::internal)?)?;
+    let key = ApiKey::generate(Uuid::parse_str(&project).map_err(Refusal::internal)?)
+        .map_err(Refusal::internal)?;
     let new = NewKey {
         key: &key,
         purpose: "owner",

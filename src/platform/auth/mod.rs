@@ -16,7 +16,6 @@
 //! A project that the caller has no part in is 403 whether it exists or not; only the
 //! owner's key is told that a project does not exist.
 
-pub mod key;
 pub mod token;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -30,10 +29,10 @@ use sqlx::SqlitePool;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use self::key::ApiKey;
 use self::token::Claims;
 use super::App;
 use super::error::{Refusal, Result};
+use crate::api::key::ApiKey;
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

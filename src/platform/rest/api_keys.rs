@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Route;
+use crate::api::key::ApiKey;
 use crate::platform::App;
-use crate::platform::auth::key::ApiKey;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
@@ -38,7 +38,8 @@ async fn create(
 ) -> Result<Answer> {
     rules::name("name", &wanted.name)?;
     let description = wanted.description.unwrap_or_default();
-    let key = ApiKey::generate(Uuid::parse_str(&caller.project).map_err(Refusal::internal)?)?;
+    let key = ApiKey::generate(Uuid::parse_str(&caller.project).map_err(Refusal::internal)?)
+        .map_err(Refusal::internal)?;
     let created_by = match &caller.principal {
         Principal::User { id, .. } | Principal::Key { id, .. } => id,
         Principal::Participant(claims) => &claims.name,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::api_keys::NewKey;
 use super::{Route, kept, stored};
+use crate::api::key::ApiKey;
 use crate::platform::App;
-use crate::platform::auth::key::ApiKey;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
@@ -177,7 +177,7 @@ pub async fn insert(write: &mut Write, owner: &str, name: &str, settings: &str) 
     .bind(revision)
     .execute(write.on())
     .await?;
-    let key = ApiKey::generate(project)?;
+    let key = ApiKey::generate(project).map_err(Refusal::internal)?;
     let signing = NewKey {
         key: &key,
         purpose: "signing",

@@ -8,8 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::platform::error::{Refusal, Result};
-
 /// An API key in its parts.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
@@ -27,9 +25,9 @@ impl ApiKey {
     /// # Errors
     ///
     /// The system gives no random bytes.
-    pub fn generate(project: Uuid) -> Result<Self> {
+    pub fn generate(project: Uuid) -> Result<Self, getrandom::Error> {
         let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes).map_err(Refusal::internal)?;
+        getrandom::fill(&mut bytes)?;
         let secret = URL_SAFE_NO_PAD.encode(bytes).into();
         Ok(Self { id: Uuid::new_v4(), project, secret })
     }

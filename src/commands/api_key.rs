@@ -1,0 +1,176 @@
+//! `api-key`: the keys of a project, and which of them signs.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::show::{ListArgs, Listed};
+use super::toggle::toggle;
+use crate::api::request::Request;
+use crate::error::{Error, Result};
+use crate::output;
+use crate::settings::project_file::ProjectFile;
+use crate::settings::{PlatformArgs, ProjectArgs};
+
+/// Commands of `api-key`.
+#[derive(Debug, clap::Subcommand)]
+pub enum ApiKeyCommand {
+    /// List the API keys of a project
+    List(KeyListArgs),
+    /// Create an API key, and print it: it is shown this one time only
+    Create(CreateArgs),
+    /// Sign the project's tokens with this key from now on
+    Activate(ActivateArgs),
+    /// Delete an API key
+    Delete(DeleteArgs),
+}
+
+/// Arguments of `api-key list`.
+#[derive(Debug, clap::Args)]
+pub struct KeyListArgs {
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `api-key create`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --silent and without --activate nobody would ever know the key, so it is refused.\nThe key alone is on standard output."
+)]
+pub struct CreateArgs {
+    /// The key's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    #[command(flatten)]
+    activate: Activate,
+    #[command(flatten)]
+    silent: Silent,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+toggle!(
+    /// Sign the project's tokens with it from now on
+    Activate,
+    activate,
+    "no-activate"
+);
+
+toggle!(
+    /// Do not print the key
+    Silent,
+    silent,
+    "no-silent"
+);
+
+/// Arguments of `api-key activate`.
+#[derive(Debug, clap::Args)]
+pub struct ActivateArgs {
+    /// The key: ma-...
+    #[arg(value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+/// Arguments of `api-key delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// The key's id
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `api-key`.
+///
+/// # Errors
+///
+/// What the platform refuses; a file that cannot be written.
+pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
+    match command {
+        ApiKeyCommand::List(args) => list(args).await,
+        ApiKeyCommand::Create(args) => create(args).await,
+        ApiKeyCommand::Activate(args) => activate(&args),
+        ApiKeyCommand::Delete(args) => {
+            args.platform
+                .with(async |connection| {
+                    let project = connection.project_id()?;
+                    let path = ["accounts", "projects", project, "api-keys", &args.id];
+                    connection.client.send(&Request::delete(&path)).await?;
+                    Ok(ExitCode::SUCCESS)
+                })
+                .await
+        }
+    }
+}
+
+async fn list(args: KeyListArgs) -> Result<ExitCode> {
+    args.platform
+        .with(async |connection| {
+            let path = ["accounts", "projects", connection.project_id()?, "api-keys"];
+            let reader = connection.client.reader();
+            let mut keys = reader.items(&Request::get(&path), "keys").await?;
+            for key in &mut keys {
+                if let Value::Object(fields) = key {
+                    fields.shift_remove("created_by");
+                }
+            }
+            let listed = Listed {
+                envelope: Some("api-keys"),
+                columns: &["id", "name", "description"],
+                name: "id",
+                none: "there are no API keys",
+                empty_fails: false,
+            };
+            args.show.print(listed, keys)
+        })
+        .await
+}
+
+async fn create(args: CreateArgs) -> Result<ExitCode> {
+    if args.silent.is_on() && !args.activate.is_on() {
+        return Err(Error::usage("nobody would ever know the key")
+            .hint("add --activate, or leave --silent out"));
+    }
+    args.platform
+        .with(async |connection| {
+            let project = connection.project_id()?;
+            let body = json!({"name": args.name, "description": args.description});
+            let request = Request::post(&["accounts", "projects", project, "api-keys"], body);
+            let answer = connection.client.send_json(&request).await?;
+            let key = answer.get("value").and_then(Value::as_str);
+            let key = key.ok_or_else(|| Error::failed("the platform's answer holds no key"))?;
+            // What cannot be asked for again is printed before anything else can fail.
+            if !args.silent.is_on() {
+                output::data(&format!("{key}\n"));
+            }
+            if args.activate.is_on() {
+                let mut file = ProjectFile::read()?;
+                file.activate_key(project, key);
+                file.write()?;
+                output::note("the key signs the project's tokens from now on");
+            } else {
+                output::note("keep the key: it is not shown again");
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+fn activate(args: &ActivateArgs) -> Result<ExitCode> {
+    let project = args.project.project_id()?;
+    let mut file = ProjectFile::read()?;
+    file.activate_key(&project, &args.key);
+    file.write()?;
+    if !args.key.starts_with("ma-") {
+        output::warning("the key does not start with `ma-`, so nothing will be signed with it");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,238 @@
+//! `call`: tell an agent, a tool, a toolkit or a schema to enter a room, by a webhook.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::toggle::toggle;
+use super::token::{self, KeyArgs};
+use crate::api::specs::scope::ApiScope;
+use crate::api::token::Token;
+use crate::api::{client, python_json, request, token as signing};
+use crate::error::{Error, Result};
+use crate::settings::{PlatformArgs, ProjectArgs, variable};
+
+/// How long the answer to a webhook is waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Commands of `call`: four words for one thing.
+#[derive(Debug, clap::Subcommand)]
+pub enum CallCommand {
+    /// Let a tool, an agent, a toolkit or a schema enter a room
+    #[command(name = "tool", visible_aliases = ["agent", "toolkit", "schema"])]
+    Call(CallArgs),
+}
+
+/// Arguments of `call`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions the token in\nMESHAGENT_TOKEN is sent as it is, where there is one. Only URLs of this machine and of private\nnetworks can be called."
+)]
+pub struct CallArgs {
+    /// The room to enter [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    /// What the callee is in the room
+    #[arg(long, value_name = "ROLE", default_value = "agent")]
+    role: String,
+    #[command(flatten)]
+    local: Local,
+    /// The callee's name in the room
+    #[arg(long, value_name = "NAME")]
+    participant_name: Option<String>,
+    /// Where the callee is
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// What the callee is told: JSON
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    arguments: String,
+    /// A document that says what the callee may do, instead of what agents may
+    #[arg(short, long, value_name = "FILE")]
+    permissions: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+toggle!(
+    /// Post the webhook from here; without it, where the URL is one of a private network
+    Local,
+    local,
+    "no-local"
+);
+
+/// What an agent may do that nothing else is said of.
+#[must_use]
+pub fn agent_default() -> ApiScope {
+    ApiScope {
+        livekit: Some(Default::default()),
+        queues: Some(Default::default()),
+        messaging: Some(Default::default()),
+        database: Some(Default::default()),
+        memory: Some(Default::default()),
+        sync: Some(Default::default()),
+        storage: Some(Default::default()),
+        containers: Some(Default::default()),
+        developer: Some(Default::default()),
+        agents: Some(Default::default()),
+        services: Some(Default::default()),
+        ..ApiScope::default()
+    }
+}
+
+/// Whether a URL leads to this machine or to a private network.
+async fn is_local(url: &str) -> bool {
+    let Some((scheme, _)) = url.split_once("://") else {
+        return url.starts_with('/') || !url.contains(['/', '\\']);
+    };
+    if scheme == "file" {
+        return true;
+    }
+    let Ok(url) = url::Url::parse(url) else { return false };
+    let Some(host) = url.host_str() else { return true };
+    let host = host.trim_matches(['[', ']']);
+    if host == "localhost" {
+        return true;
+    }
+    match tokio::net::lookup_host((host, 80)).await {
+        Ok(mut addresses) => addresses.any(|address| is_private(address.ip())),
+        Err(_) => false,
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.to_ipv4_mapped().is_some_and(|it| is_private(IpAddr::V4(it)))
+        }
+    }
+}
+
+/// The URL of a room's connection.
+fn room_url(room: &str) -> String {
+    let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {
+        let base = PlatformArgs::default().url();
+        match base.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => base,
+        }
+    });
+    let segment = percent_encoding::utf8_percent_encode(room, request::SEGMENT);
+    format!("{}/rooms/{segment}", base.trim_end_matches('/'))
+}
+
+/// Posts the webhook that lets a callee enter a room.
+///
+/// # Errors
+///
+/// No answer, or one that says no.
+pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Result<()> {
+    let body = json!({
+        "event": "room.call",
+        "data": {
+            "room_url": room_url(room),
+            "room_name": room,
+            "token": token,
+            "arguments": arguments,
+        },
+    });
+    // Receivers hash what they read as Python writes it, so that is what is sent.
+    let body = python_json::dumps(&body);
+    let mut request = client::plain(PATIENCE)?.post(url).header("Content-Type", "application/json");
+    if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
+        let digest = Sha256::digest(body.as_bytes());
+        let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let signature = signing::sign(&json!({ "sha256": digest }), &SecretString::from(secret));
+        request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
+    }
+    let answer = request.body(body).send().await.map_err(|error| {
+        Error::failed(format!("failed to call {url}")).because(error.without_url())
+    })?;
+    match answer.status().as_u16() {
+        400.. => Err(Error::failed(format!("{url} answered with {}", answer.status()))),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `call`.
+///
+/// # Errors
+///
+/// As [`post`]; options that are not what they should be.
+pub async fn run(command: CallCommand) -> Result<ExitCode> {
+    let CallCommand::Call(args) = command;
+    let Some(room) = super::given::room(args.room.clone()) else {
+        return Err(Error::usage("it is not said which room is meant")
+            .hint("give --room, or set MESHAGENT_ROOM"));
+    };
+    let project = args.project.project_id()?;
+    let Some(name) = &args.participant_name else {
+        return Err(Error::failed("the callee has no name").hint("give --participant-name"));
+    };
+    let arguments: Value = serde_json::from_str(&args.arguments)
+        .map_err(|error| Error::failed("--arguments is not JSON").because(error))?;
+    let token = match (&args.permissions, variable("MESHAGENT_TOKEN")) {
+        (Some(path), _) => {
+            let spec = token::read(path)?;
+            Token::new(&spec.identity)
+                .grant("role", &args.role)
+                .grant("room", &room)
+                .api(&spec.api)
+                .sign(&args.key.signer(&project)?)
+        }
+        (None, Some(token)) => token,
+        (None, None) => Token::new(name)
+            .api(&agent_default())
+            .grant("role", &args.role)
+            .grant("room", &room)
+            .grant("tunnel_ports", "9000")
+            .sign(&args.key.signer(&project)?),
+    };
+    let is_local = match args.local.given() {
+        Some(given) => given,
+        None => is_local(&args.url).await,
+    };
+    if !is_local {
+        return Err(Error::failed(format!("{} is not on a private network", args.url))
+            .hint("add --local to post the webhook from here all the same"));
+    }
+    post(&args.url, &room, &token, &arguments).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn local_is_what_this_machine_and_private_networks_serve() {
+        for url in [
+            "http://localhost:1/x",
+            "http://127.0.0.1",
+            "http://[::1]:80/",
+            "http://10.1.2.3",
+            "http://192.168.0.1",
+            "http://[fd00::1]",
+            "file:///x",
+            "/x",
+            "word",
+        ] {
+            assert!(is_local(url).await, "{url}");
+        }
+        for url in ["http://8.8.8.8/", "a/b", "http://[2001:db8::1]/"] {
+            assert!(!is_local(url).await, "{url}");
+        }
+    }
+}

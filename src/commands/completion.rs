@@ -1,0 +1,147 @@
+//! Completion in shells: of commands and options, and of the names of rooms, services and
+//! projects, which are asked of the platform while somebody types.
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Command;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::Shells;
+use serde_json::Value;
+
+use crate::api::request::Request;
+use crate::error::{Context, Error, Result};
+use crate::output;
+use crate::settings::{Connection, PlatformArgs, variable};
+
+/// The variable by which a shell asks for candidates.
+pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
+
+/// How long somebody who types is kept waiting.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    /// Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
+    /// PowerShell.
+    Powershell,
+}
+
+/// Arguments of `completion`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  echo 'source <(meshagent completion bash)' >> ~/.bashrc\n  echo 'source <(meshagent completion zsh)' >> ~/.zshrc\n  meshagent completion fish > ~/.config/fish/completions/meshagent.fish\n  meshagent completion powershell >> $PROFILE"
+)]
+pub struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints what makes a shell complete this program's lines.
+///
+/// # Errors
+///
+/// The text cannot be made.
+pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
+    let name = format!("{:?}", args.shell).to_lowercase();
+    let shells = Shells::builtins();
+    let shell = shells
+        .completer(&name)
+        .ok_or_else(|| Error::usage(format!("{name} is not a shell that is known")))?;
+    let mut text = Vec::new();
+    shell
+        .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
+        .context(|| format!("failed to write for {name}"))?;
+    output::data(&String::from_utf8_lossy(&text));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the value of an argument is one of.
+#[derive(Clone, Copy)]
+enum Names {
+    Projects,
+    Rooms,
+    Services,
+}
+
+/// Lets the arguments that name rooms, services and projects be completed.
+pub fn with_names(command: Command) -> Command {
+    named(command, "")
+}
+
+fn named(command: Command, parent: &str) -> Command {
+    let name = command.get_name().to_owned();
+    let below: Vec<String> =
+        command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = command.mut_args(|argument| {
+        let names = match (parent, name.as_str(), argument.get_id().as_str()) {
+            (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
+            (_, _, "room") | ("rooms", "get" | "update" | "delete", "name") => Names::Rooms,
+            ("service", "show" | "delete" | "update" | "update-template", "id") => Names::Services,
+            _ => return argument,
+        };
+        argument.add(ArgValueCompleter::new(move |typed: &OsStr| candidates(names, typed)))
+    });
+    below
+        .into_iter()
+        .fold(command, |command, child| command.mut_subcommand(child, |it| named(it, &name)))
+}
+
+/// What may stand where something was typed. Whatever goes wrong, nothing is offered: a
+/// shell that completes has no place for errors.
+fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return Vec::new() };
+    let listed = runtime.block_on(async {
+        let platform = PlatformArgs { retries: 0, timeout: PATIENCE, ..PlatformArgs::default() };
+        tokio::time::timeout(PATIENCE, platform.with(async |it| list(it, names).await)).await
+    });
+    let found = listed.ok().and_then(Result::ok).unwrap_or_default();
+    found
+        .into_iter()
+        .filter(|(value, _)| value.starts_with(typed.as_ref()))
+        .map(|(value, help)| CompletionCandidate::new(value).help(help.map(Into::into)))
+        .collect()
+}
+
+/// The candidates, each with what it is called.
+async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Option<String>)>> {
+    let reader = connection.client.reader();
+    let text = |item: &Value, pointer: &str| {
+        item.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+    };
+    let (items, value, help) = match names {
+        Names::Projects => {
+            let request = Request::get(&["accounts", "projects"]);
+            (reader.items(&request, "projects").await?, "/id", "/name")
+        }
+        Names::Rooms => {
+            let path = ["accounts", "projects", connection.project_id()?, "rooms"];
+            let request = Request::get(&path)
+                .query("limit", "500")
+                .query("offset", "0")
+                .query("order_by", "room_name");
+            (reader.items(&request, "rooms").await?, "/name", "/metadata/displayName")
+        }
+        Names::Services => {
+            let room = variable("MESHAGENT_ROOM");
+            let mut path = vec!["accounts", "projects", connection.project_id()?];
+            if let Some(room) = &room {
+                path.extend(["rooms", room]);
+            }
+            path.push("services");
+            (reader.items(&Request::get(&path), "services").await?, "/id", "/metadata/name")
+        }
+    };
+    let pairs = items.iter().filter_map(|item| Some((text(item, value)?, text(item, help))));
+    Ok(pairs.collect())
+}

@@ -1,0 +1,66 @@
+//! Options whose texts mean more than a text: JSON, annotations, the room.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Class, Error, Result};
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::settings::variable;
+
+/// Reads an option that is JSON.
+///
+/// # Errors
+///
+/// A text that is not.
+pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
+    text.map(|text| {
+        serde_json::from_str(text)
+            .map_err(|error| Error::new(class, format!("{option} is not JSON: {error}")))
+    })
+    .transpose()
+}
+
+/// Reads annotations: a JSON object of texts.
+///
+/// # Errors
+///
+/// Anything else.
+pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String, Value>>> {
+    match json("--annotations", text, class)? {
+        None => Ok(None),
+        Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
+        Some(_) => Err(Error::new(class, "--annotations is not a JSON object of texts")
+            .hint("for example --annotations '{\"team\": \"sales\"}'")),
+    }
+}
+
+/// Annotations as a change of the field that holds them; none take the field away.
+#[must_use]
+pub fn annotations_change(annotations: &Map<String, Value>) -> (FieldPath, Option<Tree>) {
+    let path = FieldPath::of(&["metadata", "annotations"]);
+    (path, (!annotations.is_empty()).then(|| Tree::from(&Value::Object(annotations.clone()))))
+}
+
+/// Reads annotations where an empty text means that there shall be none.
+///
+/// # Errors
+///
+/// As [`annotations`].
+pub fn annotations_or_none(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
+    match text.map(str::trim) {
+        Some("") => Ok(Some(Map::new())),
+        text => annotations(text, Class::Usage),
+    }
+}
+
+/// A text that an option gives as a change of a field at the top.
+#[must_use]
+pub fn text_change(field: &str, text: Option<&str>) -> Option<(FieldPath, Option<Tree>)> {
+    text.map(|text| (FieldPath::of(&[field]), Some(Tree::text(text))))
+}
+
+/// The room that an option names, else the environment.
+#[must_use]
+pub fn room(given: Option<String>) -> Option<String> {
+    given.filter(|room| !room.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
+}

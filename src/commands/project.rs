@@ -1,0 +1,196 @@
+//! `project`: the projects that the credential reaches, and which of them is meant.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::shortcut::{DeclareArgs, Shortcut};
+use super::show::{ListArgs, Listed};
+use crate::api::request::Request;
+use crate::error::{Context, Error, Result};
+use crate::kinds::KindName;
+use crate::output;
+use crate::settings::project_file::ProjectFile;
+use crate::settings::{Connection, PlatformArgs};
+
+/// Commands of `project`.
+#[derive(Debug, clap::Subcommand)]
+pub enum ProjectCommand {
+    /// Create a project
+    Create(CreateArgs),
+    /// List the projects; the activated one is marked with *
+    List(ProjectListArgs),
+    /// Activate a project: what names none is about this one
+    Activate(ActivateArgs),
+}
+
+/// Arguments of `project create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// The project's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `project list`.
+#[derive(Debug, clap::Args)]
+pub struct ProjectListArgs {
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `project activate`.
+#[derive(Debug, clap::Args)]
+pub struct ActivateArgs {
+    /// The project's id
+    #[arg(value_name = "PROJECT_ID")]
+    id: Option<String>,
+    /// Choose one from a list, or create one
+    #[arg(short, long)]
+    interactive: bool,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `project`.
+///
+/// # Errors
+///
+/// What the platform refuses; a file that cannot be written.
+pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
+    match command {
+        ProjectCommand::Create(args) => {
+            args.platform
+                .with(async |connection| {
+                    let shortcut =
+                        Shortcut::create(KindName::Project, &args.name, &args.name, &Value::Null);
+                    // Two projects may share a name, so a lost answer cannot be made up for.
+                    let written = shortcut.once().run(connection, &args.declare).await?;
+                    if let Some(written) = written {
+                        output::data(&format!("{}\n", written.id.unwrap_or_default()));
+                    }
+                    Ok(ExitCode::SUCCESS)
+                })
+                .await
+        }
+        ProjectCommand::List(args) => {
+            args.platform.with(async |connection| list(connection, args.show).await).await
+        }
+        ProjectCommand::Activate(args) => {
+            if args.id.is_none() && !args.interactive {
+                return Err(Error::failed("it is not said which project is meant")
+                    .hint("give its id, or choose one with --interactive"));
+            }
+            args.platform.with(async |connection| activate(connection, &args).await).await
+        }
+    }
+}
+
+async fn projects(connection: &Connection) -> Result<Vec<Value>> {
+    let request = Request::get(&["accounts", "projects"]);
+    Ok(connection.client.reader().items(&request, "projects").await?)
+}
+
+fn text<'a>(project: &'a Value, field: &str) -> &'a str {
+    project.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
+    let mut projects = projects(connection).await?;
+    if show.is_table() {
+        let active = ProjectFile::read()?.active_project;
+        for project in &mut projects {
+            if active.as_deref() == Some(text(project, "id")) {
+                project["name"] = format!("*{}", text(project, "name")).into();
+            }
+        }
+    }
+    let listed = Listed {
+        envelope: Some("projects"),
+        columns: &["id", "name"],
+        name: "id",
+        none: "there are no projects",
+        empty_fails: true,
+    };
+    show.print(listed, projects)
+}
+
+async fn activate(connection: &Connection, args: &ActivateArgs) -> Result<ExitCode> {
+    let chosen = if args.interactive {
+        match choose(connection).await? {
+            Some(id) => id,
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    } else {
+        args.id.clone().unwrap_or_default()
+    };
+    if !projects(connection).await?.iter().any(|project| text(project, "id") == chosen) {
+        return Err(Error::failed(format!("there is no project with the id `{chosen}`"))
+            .hint("`meshagent project list` shows the ids"));
+    }
+    let mut file = ProjectFile::read()?;
+    file.active_project = Some(chosen.clone());
+    file.write()?;
+    output::data(&format!("{chosen}\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks which project is meant; `None` when none is.
+async fn choose(connection: &Connection) -> Result<Option<String>> {
+    let projects = projects(connection).await?;
+    if projects.is_empty() {
+        let answer = ask("There are no projects. Create one? [Y/n] ")?;
+        return match answer.to_lowercase().as_str() {
+            "" | "y" | "yes" => create(connection).await.map(Some),
+            _ => Ok(None),
+        };
+    }
+    for (index, project) in projects.iter().enumerate() {
+        output::note(&format!(
+            "[{}] {} ({})",
+            index + 1,
+            text(project, "name"),
+            text(project, "id")
+        ));
+    }
+    let (new, exit) = (projects.len() + 1, projects.len() + 2);
+    output::note(&format!("[{new}] a new project\n[{exit}] none"));
+    let wrong = || Error::failed("that is none of the numbers above");
+    let choice: usize = ask("Which one? ")?.parse().map_err(|_| wrong())?;
+    match choice {
+        0 => Err(wrong()),
+        choice if choice == exit => Ok(None),
+        choice if choice == new => create(connection).await.map(Some),
+        choice => {
+            let project = projects.get(choice - 1).ok_or_else(wrong)?;
+            Ok(Some(text(project, "id").to_owned()))
+        }
+    }
+}
+
+async fn create(connection: &Connection) -> Result<String> {
+    let name = ask("The project's name: ")?;
+    let request = Request::post(&["accounts", "projects"], json!({"name": name, "settings": null}));
+    let answer = connection.client.send_json(&request).await?;
+    Ok(text(&answer, "id").to_owned())
+}
+
+/// Asks on standard error and reads a line, from a terminal or not.
+fn ask(question: &str) -> Result<String> {
+    let _ = write!(anstream::stderr(), "{question}");
+    let mut answer = String::new();
+    let read = std::io::stdin()
+        .read_line(&mut answer)
+        .context(|| "failed to read the answer".to_owned())?;
+    match read {
+        0 => Err(Error::failed("there was no answer")),
+        _ => Ok(answer.trim().to_owned()),
+    }
+}

@@ -1,0 +1,288 @@
+//! `rooms`: the rooms of a project.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::given::{annotations, annotations_change, room};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
+use super::show::{JsonListArgs, Listed, ShowArgs};
+use super::toggle::toggle;
+use crate::api::request::Request;
+use crate::error::{Class, Error, Result};
+use crate::kinds::{KindName, OWNER_ANNOTATION};
+use crate::output;
+use crate::plan::Observed;
+use crate::settings::{Connection, PlatformArgs};
+
+/// Commands of `rooms`.
+#[derive(Debug, clap::Subcommand)]
+pub enum RoomsCommand {
+    /// Create a room
+    Create(CreateArgs),
+    /// Delete a room
+    Delete(DeleteArgs),
+    /// Rename a room, and replace its annotations where they are given
+    Update(UpdateArgs),
+    /// List the rooms, one page at a time
+    List(ListArgs),
+    /// Show one room
+    Get(GetArgs),
+}
+
+/// Arguments of `rooms create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// The room's name
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    if_not_exists: IfNotExists,
+    /// What the platform keeps with the room: a JSON object
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<String>,
+    /// Notes for programs: a JSON object of texts
+    #[arg(long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+toggle!(
+    /// A room that exists already is taken as it is
+    IfNotExists,
+    if_not_exists,
+    "no-if-not-exists"
+);
+
+/// Which room is meant.
+#[derive(Debug, clap::Args)]
+pub struct WhichArgs {
+    /// The room's id; it counts more than a name
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The room's name, which is looked up
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// Arguments of `rooms delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `rooms update`.
+#[derive(Debug, clap::Args)]
+pub struct UpdateArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    /// The room's new name; its old one, if just annotations are to change
+    #[arg(long, value_name = "NAME")]
+    new_name: String,
+    /// Notes for programs, instead of those it has: a JSON object of texts
+    #[arg(long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `rooms list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// How many rooms at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: u16,
+    /// How many rooms to pass over first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offset: u64,
+    /// What they are sorted by, such as room_name or created_at
+    #[arg(long, value_name = "COLUMN", default_value = "room_name")]
+    order_by: String,
+    #[command(flatten)]
+    show: JsonListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `rooms get`.
+#[derive(Debug, clap::Args)]
+pub struct GetArgs {
+    /// The room's name [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    show: ShowArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `rooms`.
+///
+/// # Errors
+///
+/// What the platform refuses; options that are not what they should be.
+pub async fn run(command: RoomsCommand) -> Result<ExitCode> {
+    match command {
+        RoomsCommand::Create(args) => create(args).await,
+        RoomsCommand::Delete(args) => delete(args).await,
+        RoomsCommand::Update(args) => update(args).await,
+        RoomsCommand::List(args) => list(args).await,
+        RoomsCommand::Get(args) => get(args).await,
+    }
+}
+
+/// The fields of a room that are printed.
+fn shown(room: &Value) -> Value {
+    let field = |name: &str| room.get(name).cloned().unwrap_or_default();
+    let names = ["id", "name", "metadata", "annotations"];
+    Value::Object(names.iter().map(|name| ((*name).to_owned(), field(name))).collect())
+}
+
+fn or_null<T: Into<Value>>(value: Option<T>) -> Value {
+    value.map_or(Value::Null, Into::into)
+}
+
+async fn create(args: CreateArgs) -> Result<ExitCode> {
+    let metadata = super::given::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
+    let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
+    args.platform
+        .with(async |connection| {
+            let document = json!({
+                "metadata": {"annotations": annotations},
+                "room_metadata": metadata,
+            });
+            // What is not given is null on the wire, as the reference sends it.
+            let body = json!({
+                "name": args.name,
+                "if_not_exists": args.if_not_exists.is_on(),
+                "metadata": or_null(metadata),
+                "annotations": or_null(annotations.map(Value::Object)),
+                "permissions": null,
+            });
+            let project = connection.project_id()?;
+            let mut shortcut = Shortcut::create(KindName::Room, project, &args.name, &document);
+            if args.if_not_exists.is_on() {
+                shortcut = shortcut.unless_there();
+            }
+            let Some(written) = shortcut.sending(body).run(connection, &args.declare).await? else {
+                return Ok(ExitCode::SUCCESS);
+            };
+            // Where the answer was lost, the room is the one that was asked for.
+            let room = match written.answer {
+                Value::Null => json!({"id": written.id, "name": args.name}),
+                answer => answer,
+            };
+            output::json(&shown(&room))?;
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+/// The room that is meant: its id, and the room where it was looked up by its name.
+async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, Option<Observed>)> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if let Some(id) = given(&which.id) {
+        return Ok((id, None));
+    }
+    let Some(name) = given(&which.name) else {
+        return Err(Error::failed("it is not said which room is meant").hint("give --id or --name"));
+    };
+    let observed = find(connection, KindName::Room, &name)
+        .await
+        .map_err(|error| error.hint("`meshagent rooms list` shows those that there are"))?;
+    Ok((observed.id.clone().unwrap_or_default(), Some(observed)))
+}
+
+async fn delete(args: DeleteArgs) -> Result<ExitCode> {
+    args.platform
+        .with(async |connection| {
+            let (id, observed) = resolve(connection, &args.which).await?;
+            let name = args.which.name.as_deref().filter(|_| observed.is_some());
+            let project = connection.project_id()?;
+            let mut shortcut =
+                Shortcut::delete(KindName::Room, project, name.unwrap_or_default()).of_id(&id);
+            if let Some(observed) = observed {
+                shortcut = shortcut.of(observed);
+            }
+            if shortcut.run(connection, &args.write).await?.is_some() {
+                output::note(&format!("deleted the room {id}"));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+async fn update(args: UpdateArgs) -> Result<ExitCode> {
+    let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
+    args.platform
+        .with(async |connection| {
+            let (id, observed) = resolve(connection, &args.which).await?;
+            let mut body = Map::from_iter([("name".to_owned(), args.new_name.clone().into())]);
+            if let Some(mut annotations) = annotations.clone() {
+                // Annotations are replaced as a whole; who owns the room stays on it.
+                if let Some(owner) = observed.as_ref().and_then(|room| room.owner.clone()) {
+                    annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+                }
+                body.insert("annotations".to_owned(), Value::Object(annotations));
+            }
+            let given = annotations.iter().map(annotations_change).collect();
+            let project = connection.project_id()?;
+            let mut shortcut =
+                Shortcut::change(KindName::Room, project, &args.new_name, given).of_id(&id);
+            if let (Some(observed), Some(name)) = (observed, &args.which.name) {
+                shortcut = shortcut.of(observed).renaming(name);
+            }
+            if shortcut.sending(Value::Object(body)).run(connection, &args.declare).await?.is_some()
+            {
+                output::note(&format!("updated the room {id}"));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+async fn list(args: ListArgs) -> Result<ExitCode> {
+    args.platform
+        .with(async |connection| {
+            let request =
+                Request::get(&["accounts", "projects", connection.project_id()?, "rooms"])
+                    .query("limit", args.limit.to_string())
+                    .query("offset", args.offset.to_string())
+                    .query("order_by", args.order_by.as_str());
+            let items = connection.client.reader().items(&request, "rooms").await?;
+            let listed = Listed {
+                envelope: None,
+                columns: &["id", "name", "metadata", "annotations"],
+                name: "name",
+                none: "there are no rooms",
+                empty_fails: false,
+            };
+            args.show.print(listed, items.iter().map(shown).collect())
+        })
+        .await
+}
+
+async fn get(args: GetArgs) -> Result<ExitCode> {
+    let Some(name) = room(args.name) else {
+        return Err(Error::failed("it is not said which room is meant")
+            .hint("give --name, or set MESHAGENT_ROOM"));
+    };
+    args.platform
+        .with(async |connection| {
+            let project = connection.project_id()?;
+            let request = Request::get(&["accounts", "projects", project, "rooms", &name]);
+            let room = connection.client.reader().get_json(&request).await?;
+            args.show.print(&shown(&room))
+        })
+        .await
+}

@@ -1,0 +1,313 @@
+//! `scheduled-task`: payloads that the clock puts on queues of rooms.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::given::{annotations_change, annotations_or_none, room, text_change};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, Writing, delete};
+use super::show::{ListArgs, Listed};
+use crate::api::request::Request;
+use crate::error::{Class, Error, Result};
+use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::output;
+use crate::settings::PlatformArgs;
+
+/// Commands of `scheduled-task`.
+#[derive(Debug, clap::Subcommand)]
+pub enum TaskCommand {
+    /// Create a scheduled task, and print its id
+    Add(AddArgs),
+    /// List the scheduled tasks, one page at a time
+    List(TaskListArgs),
+    /// Change a scheduled task; what is not given stays as it is
+    Update(UpdateArgs),
+    /// Delete a scheduled task
+    Delete(DeleteArgs),
+}
+
+/// What is put on the queue.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub struct PayloadArgs {
+    /// What is put on the queue: a JSON object
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    /// A file that holds it
+    #[arg(long, value_name = "FILE")]
+    payload_file: Option<PathBuf>,
+}
+
+/// Arguments of `scheduled-task add`.
+#[derive(Debug, clap::Args)]
+pub struct AddArgs {
+    /// The room [env: MESHAGENT_ROOM]
+    #[arg(short, long, value_name = "ROOM")]
+    room: Option<String>,
+    /// The queue that the payload is put on
+    #[arg(short, long, value_name = "QUEUE")]
+    queue: String,
+    /// When: five cron fields, in UTC
+    #[arg(short, long, value_name = "CRON")]
+    schedule: String,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// The task's id; without it the platform makes one up
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Run it one time only
+    #[arg(long)]
+    once: bool,
+    /// Run it from now on; this is the default
+    #[arg(long, overrides_with = "inactive")]
+    active: bool,
+    /// Keep it without running it
+    #[arg(long)]
+    inactive: bool,
+    /// Notes for programs: a JSON object of texts
+    #[arg(short = 'n', long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `scheduled-task list`.
+#[derive(Debug, clap::Args)]
+pub struct TaskListArgs {
+    /// Just those of this room
+    #[arg(short, long, value_name = "ROOM")]
+    room: Option<String>,
+    /// Just the one with this id
+    #[arg(long, alias = "task-id", visible_alias = "task-id", value_name = "ID")]
+    id: Option<String>,
+    /// Just those that run
+    #[arg(long, conflicts_with = "inactive")]
+    active: bool,
+    /// Just those that do not
+    #[arg(long)]
+    inactive: bool,
+    /// How many tasks at most
+    #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true)]
+    limit: i64,
+    /// How many tasks to pass over first
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    offset: i64,
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `scheduled-task update`.
+#[derive(Debug, clap::Args)]
+pub struct UpdateArgs {
+    /// The task's id
+    #[arg(value_name = "TASK_ID")]
+    id: String,
+    /// The room that it moves to
+    #[arg(short, long, value_name = "ROOM")]
+    room: Option<String>,
+    /// The queue that the payload is put on
+    #[arg(short, long, value_name = "QUEUE")]
+    queue: Option<String>,
+    /// When: five cron fields, in UTC
+    #[arg(short, long, value_name = "CRON")]
+    schedule: Option<String>,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// Run it from now on
+    #[arg(long, conflicts_with = "inactive")]
+    active: bool,
+    /// Keep it without running it
+    #[arg(long)]
+    inactive: bool,
+    /// Notes for programs, instead of those it has: a JSON object of texts
+    #[arg(short = 'n', long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `scheduled-task delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// The task's id
+    #[arg(value_name = "TASK_ID")]
+    id: String,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `scheduled-task`.
+///
+/// # Errors
+///
+/// What the platform refuses; options that are not what they should be.
+pub async fn run(command: TaskCommand) -> Result<ExitCode> {
+    match command {
+        TaskCommand::Add(args) => add(args).await,
+        TaskCommand::List(args) => list(args).await,
+        TaskCommand::Update(args) => update(args).await,
+        TaskCommand::Delete(args) => {
+            delete(&args.platform, &args.write, |project| {
+                Shortcut::delete(KindName::ScheduledTask, project, &args.id)
+            })
+            .await
+        }
+    }
+}
+
+impl PayloadArgs {
+    fn read(&self) -> Result<Option<Value>> {
+        let text = match (&self.payload, &self.payload_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => read(path)?,
+            (None, None) => return Ok(None),
+        };
+        match super::given::json("the payload", Some(&text), Class::Usage)? {
+            Some(payload @ Value::Object(_)) => Ok(Some(payload)),
+            _ => Err(Error::usage("the payload is not a JSON object")),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::usage(format!("failed to read {}", path.display())).because(error))
+}
+
+async fn add(args: AddArgs) -> Result<ExitCode> {
+    let annotations = annotations_or_none(args.annotations.as_deref())?.unwrap_or_default();
+    let Some(payload) = args.payload.read()? else {
+        return Err(Error::usage("there is nothing to put on the queue")
+            .hint("give --payload or --payload-file"));
+    };
+    let Some(room) = room(args.room) else {
+        return Err(Error::failed("it is not said which room is meant")
+            .hint("give --room, or set MESHAGENT_ROOM"));
+    };
+    let id = args.id.filter(|id| !id.is_empty());
+    if id.is_none() && args.declare.as_manifest() {
+        return Err(Error::usage("a manifest needs the task's id").hint("give --id"));
+    }
+    args.platform
+        .with(async |connection| {
+            let active = !args.inactive;
+            let document = json!({
+                "metadata": {"annotations": annotations},
+                "room": room,
+                "queue": args.queue,
+                "schedule": args.schedule,
+                "payload": payload,
+                "active": active,
+                "once": args.once,
+            });
+            let mut body = Map::new();
+            body.extend(id.clone().map(|id| ("id".to_owned(), id.into())));
+            body.extend([
+                ("room_name".to_owned(), room.clone().into()),
+                ("queue_name".to_owned(), args.queue.clone().into()),
+                ("payload".to_owned(), payload),
+                ("schedule".to_owned(), args.schedule.clone().into()),
+                ("active".to_owned(), active.into()),
+                ("once".to_owned(), args.once.into()),
+                ("annotations".to_owned(), Value::Object(annotations)),
+            ]);
+            let project = connection.project_id()?;
+            let name = id.as_deref().unwrap_or_default();
+            let mut shortcut = Shortcut::create(KindName::ScheduledTask, project, name, &document);
+            if id.is_none() {
+                shortcut = shortcut.once();
+            }
+            let shortcut = shortcut.sending(Value::Object(body));
+            if let Some(written) = shortcut.run(connection, &args.declare).await? {
+                let told = written.answer.get("task_id").and_then(Value::as_str);
+                output::data(&format!("{}\n", told.unwrap_or(name)));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+async fn list(args: TaskListArgs) -> Result<ExitCode> {
+    args.platform
+        .with(async |connection| {
+            let path = ["accounts", "projects", connection.project_id()?, "scheduled-tasks"];
+            let mut request = Request::get(&path)
+                .query("limit", args.limit.to_string())
+                .query("offset", args.offset.to_string());
+            if let Some(room) = &args.room {
+                request = request.query("room_name", room.as_str());
+            }
+            if let Some(id) = &args.id {
+                request = request.query("task_id", id.as_str());
+            }
+            if args.active || args.inactive {
+                request = request.query("active", args.active.to_string());
+            }
+            let listed = Listed {
+                envelope: Some("scheduled_tasks"),
+                columns: &[
+                    "id",
+                    "room_name",
+                    "queue_name",
+                    "schedule",
+                    "active",
+                    "once",
+                    "last_status",
+                ],
+                name: "id",
+                none: "there are no scheduled tasks",
+                empty_fails: false,
+            };
+            args.show.print(listed, connection.client.reader().items(&request, "tasks").await?)
+        })
+        .await
+}
+
+async fn update(args: UpdateArgs) -> Result<ExitCode> {
+    let annotations = annotations_or_none(args.annotations.as_deref())?;
+    let payload = args.payload.read()?;
+    let active = (args.active || args.inactive).then_some(args.active);
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        body.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    put("room_name", args.room.clone().map(Value::from));
+    put("queue_name", args.queue.clone().map(Value::from));
+    put("payload", payload.clone());
+    put("schedule", args.schedule.clone().map(Value::from));
+    put("active", active.map(Value::from));
+    put("annotations", annotations.clone().map(Value::Object));
+    if body.is_empty() {
+        return Err(Error::usage("it is not said what is to change"));
+    }
+    let mut changes = Vec::new();
+    changes.extend(text_change("room", args.room.as_deref()));
+    changes.extend(text_change("queue", args.queue.as_deref()));
+    changes.extend(text_change("schedule", args.schedule.as_deref()));
+    let field = |name: &str, value: Tree| (FieldPath::of(&[name]), Some(value));
+    changes.extend(payload.map(|payload| field("payload", Tree::from(&payload))));
+    changes.extend(active.map(|active| field("active", Tree::Bool(active))));
+    changes.extend(annotations.as_ref().map(annotations_change));
+    args.platform
+        .with(async |connection| {
+            let project = connection.project_id()?;
+            let shortcut = Shortcut::change(KindName::ScheduledTask, project, &args.id, changes);
+            let shortcut = shortcut.sending(Value::Object(body));
+            if shortcut.run(connection, &args.declare).await?.is_some() {
+                output::note(&format!("updated the scheduled task {}", args.id));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}

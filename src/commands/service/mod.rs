@@ -1,0 +1,306 @@
+//! `service`: what runs in one room, or in every room of a project.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::given::room;
+use super::set::ValueArgs;
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
+use super::show::{ListArgs, Listed, ShowArgs};
+use super::toggle::toggle;
+use crate::api::request::Request;
+use crate::error::Result;
+use crate::kinds::KindName;
+use crate::output;
+use crate::settings::{Connection, PlatformArgs};
+use source::{McpArgs, SourceArgs};
+
+mod mcp;
+mod run;
+mod source;
+mod spec;
+mod upsert;
+
+/// Commands of `service`.
+#[derive(Debug, clap::Subcommand)]
+pub enum ServiceCommand {
+    /// Print a service or a template as it would be sent, and send nothing
+    Spec(spec::SpecArgs),
+    /// Create a service in a room, or in every room of the project
+    Create(CreateArgs),
+    /// Change a service: by its id, its meshagent.service.id, or its name
+    Update(UpdateArgs),
+    /// Check a service without a platform
+    Validate(spec::ValidateArgs),
+    /// Create a service from a template
+    CreateTemplate(CreateTemplateArgs),
+    /// Change a service to what a template makes of it
+    UpdateTemplate(UpdateTemplateArgs),
+    /// Let the platform render a template, and tell whether it can
+    ValidateTemplate(TemplateArgs),
+    /// Let the platform render a template, and print what comes out
+    RenderTemplate(TemplateArgs),
+    /// Run a command of this machine as a service of a room
+    Run(run::RunArgs),
+    /// Show one service
+    Show(OneArgs),
+    /// List the services of a room, or those of every room
+    List(ServiceListArgs),
+    /// Delete a service
+    Delete(DeleteArgs),
+}
+
+/// Where a service runs.
+#[derive(Debug, clap::Args)]
+pub struct ScopeArgs {
+    /// The room that it runs in
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    /// It runs in every room of the project
+    #[arg(long)]
+    global: bool,
+}
+
+/// What happens when a service has the same meshagent.service.id.
+#[derive(Debug, clap::Args)]
+pub struct ClashArgs {
+    /// Pass over a service that has the same meshagent.service.id
+    #[arg(long)]
+    force: bool,
+    /// Replace the service that has the same meshagent.service.id
+    #[arg(long)]
+    replace: bool,
+}
+
+toggle!(
+    /// Create it where there is none
+    Create,
+    create,
+    "no-create"
+);
+
+/// Arguments of `service create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    clash: ClashArgs,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service update`.
+#[derive(Debug, clap::Args)]
+pub struct UpdateArgs {
+    /// The platform's id of the service
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    clash: ClashArgs,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service create-template`.
+#[derive(Debug, clap::Args)]
+pub struct CreateTemplateArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    clash: ClashArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service update-template`.
+#[derive(Debug, clap::Args)]
+pub struct UpdateTemplateArgs {
+    /// The platform's id of the service
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    clash: ClashArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service validate-template` and `service render-template`.
+#[derive(Debug, clap::Args)]
+pub struct TemplateArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service show`.
+#[derive(Debug, clap::Args)]
+pub struct OneArgs {
+    /// The service's id
+    #[arg(value_name = "SERVICE_ID")]
+    id: String,
+    /// The room that it runs in [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    show: ShowArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service list`.
+#[derive(Debug, clap::Args)]
+pub struct ServiceListArgs {
+    /// Those of this room [env: MESHAGENT_ROOM]; without one, those of every room
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `service delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// The service's id
+    #[arg(value_name = "SERVICE_ID")]
+    id: String,
+    /// The room that it runs in [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `service`.
+///
+/// # Errors
+///
+/// What the platform refuses; options and documents that are not what they should be.
+pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
+    match command {
+        ServiceCommand::Spec(args) => spec::spec(args).await,
+        ServiceCommand::Create(args) => upsert::create(args).await,
+        ServiceCommand::Update(args) => upsert::update(args).await,
+        ServiceCommand::Validate(args) => spec::validate(&args),
+        ServiceCommand::CreateTemplate(args) => upsert::create_template(args).await,
+        ServiceCommand::UpdateTemplate(args) => upsert::update_template(args).await,
+        ServiceCommand::ValidateTemplate(args) => {
+            let template = rendered(args).await?;
+            let name = template.pointer("/metadata/name").and_then(Value::as_str);
+            output::note(&format!("the template {} can be rendered", name.unwrap_or_default()));
+            Ok(ExitCode::SUCCESS)
+        }
+        ServiceCommand::RenderTemplate(args) => {
+            output::data(&spec::yaml(rendered(args).await?));
+            Ok(ExitCode::SUCCESS)
+        }
+        ServiceCommand::Run(args) => run::run(args).await,
+        ServiceCommand::Show(args) => {
+            let room = room(args.room);
+            args.platform
+                .with(async |connection| {
+                    let path = path(connection.project_id()?, room.as_deref(), Some(&args.id));
+                    let reader = connection.client.reader();
+                    args.show.print(&reader.get_json(&Request::get(&path)).await?)
+                })
+                .await
+        }
+        ServiceCommand::List(args) => list(args).await,
+        ServiceCommand::Delete(args) => {
+            let room = room(args.room);
+            delete(&args.platform, &args.write, |project| {
+                Shortcut::delete(KindName::Service, project, "")
+                    .in_room(room.as_deref())
+                    .of_id(&args.id)
+            })
+            .await
+        }
+    }
+}
+
+/// The path of the services of a room or a project, or of one of them.
+fn path<'a>(project: &'a str, room: Option<&'a str>, id: Option<&'a str>) -> Vec<&'a str> {
+    let mut path = vec!["accounts", "projects", project];
+    if let Some(room) = room {
+        path.extend(["rooms", room]);
+    }
+    path.push("services");
+    path.extend(id);
+    path
+}
+
+/// The services of a room or of every room.
+async fn services(connection: &Connection, room: Option<&str>) -> Result<Vec<Value>> {
+    let request = Request::get(&path(connection.project_id()?, room, None));
+    Ok(connection.client.reader().items(&request, "services").await?)
+}
+
+async fn list(args: ServiceListArgs) -> Result<ExitCode> {
+    let room = room(args.room);
+    args.platform
+        .with(async |connection| {
+            let mut services = services(connection, room.as_deref()).await?;
+            if args.show.is_table() {
+                for service in &mut services {
+                    service["name"] = service["metadata"]["name"].take();
+                    service["image"] = service["container"]["image"].take();
+                }
+            }
+            let listed = Listed {
+                envelope: Some("services"),
+                columns: &["id", "name", "image"],
+                name: "id",
+                none: "there are no services",
+                empty_fails: true,
+            };
+            args.show.print(listed, services)
+        })
+        .await
+}
+
+/// What the platform makes of a template.
+async fn rendered(args: TemplateArgs) -> Result<Value> {
+    let text = source::template(&args.source).await?;
+    let values = args.values.texts()?;
+    args.platform.with(async |connection| source::render(connection, &text, &values).await).await
+}

@@ -1,0 +1,222 @@
+//! `service run`: a command of this machine as a service of a room, for as long as it runs.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::client;
+use crate::api::specs::scope::ApiScope;
+use crate::api::token::Token;
+use crate::commands::call;
+use crate::commands::given::room;
+use crate::commands::token::KeyArgs;
+use crate::error::{Context, Error, Result};
+use crate::output;
+use crate::settings::{ProjectArgs, variable};
+
+/// How often the command is asked what it serves, before it is given up.
+const TRIES: u32 = 11;
+
+/// How long is waited after the first time; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a command may take to end once it is told to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Arguments of `service run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The command is told its port in MESHAGENT_PORT. Once it says what it serves, each endpoint is\ncalled into the room; nothing is stored on the platform. Signals reach the command and all that it\nstarted, and what is left of it is killed at the end. The exit code is 1 when the command fails.\nA text that ends in .py is run by python3, one that ends in .dart by dart; no shell is involved."
+)]
+pub struct RunArgs {
+    /// The command, as one text
+    #[arg(value_name = "COMMAND")]
+    command: String,
+    /// The port that it listens on; without it, a free one
+    #[arg(short, long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The room [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+/// A command with all that it starts, which ends with this.
+struct Group {
+    child: Child,
+    id: Pid,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.tell(Signal::SIGKILL);
+    }
+}
+
+impl Group {
+    fn start(command: &str, port: u16) -> Result<Self> {
+        let words = words(command)?;
+        let (program, arguments) =
+            words.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
+        let child = Command::new(program)
+            .args(arguments)
+            .env("MESHAGENT_PORT", port.to_string())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .context(|| format!("failed to start {program}"))?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let id = id.ok_or_else(|| Error::failed(format!("{program} ended at once")))?;
+        Ok(Self { child, id: Pid::from_raw(id) })
+    }
+
+    /// Tells all processes of the group; those that are gone need not be told.
+    fn tell(&self, signal: Signal) {
+        let _ = killpg(self.id, signal);
+    }
+}
+
+/// The words of a command.
+fn words(command: &str) -> Result<Vec<String>> {
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    if command.ends_with(".py") && !command.contains(' ') {
+        return Ok(owned(&["python3", command]));
+    }
+    if command.ends_with(".dart") && !command.contains(' ') {
+        return Ok(owned(&["dart", "run", command]));
+    }
+    shlex::split(command).ok_or_else(|| Error::usage("the command has a quote that does not end"))
+}
+
+fn free_port() -> Result<u16> {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .context(|| "failed to find a free port".to_owned())
+}
+
+/// What the command says it serves.
+async fn descriptor(port: u16) -> Result<Value> {
+    let url = format!("http://localhost:{port}/.well-known/meshagent-service.json");
+    let client = client::plain(Duration::from_secs(10))?;
+    let mut wait = FIRST_WAIT;
+    for attempt in 1..=TRIES {
+        if let Ok(answer) = client.get(&url).send().await
+            && answer.status().is_success()
+            && let Ok(body) = answer.bytes().await
+            && let Ok(told) = serde_json::from_slice(&body)
+        {
+            return Ok(told);
+        }
+        if attempt < TRIES {
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+    Err(Error::failed(format!("nothing on port {port} says what it serves"))
+        .hint("the command must listen on the port in MESHAGENT_PORT"))
+}
+
+/// Calls every endpoint into the room.
+async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Result<()> {
+    let told = descriptor(port).await?;
+    let ports = told.get("ports").and_then(Value::as_array);
+    for served in ports.into_iter().flatten() {
+        let number = match served.get("num") {
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::String(number)) if number != "*" => number.clone(),
+            _ => port.to_string(),
+        };
+        for endpoint in served.get("endpoints").and_then(Value::as_array).into_iter().flatten() {
+            let path = endpoint.get("path").and_then(Value::as_str).unwrap_or("/");
+            let identity = endpoint.pointer("/meshagent/identity").and_then(Value::as_str);
+            let Some(identity) = identity else {
+                return Err(Error::failed(format!("the endpoint {path} has no identity")));
+            };
+            let scope = match endpoint.pointer("/meshagent/api") {
+                None | Some(Value::Null) => call::agent_default(),
+                Some(scope) => serde_json::from_value::<ApiScope>(scope.clone())
+                    .context(|| format!("the endpoint {path} asks for no scope that there is"))?,
+            };
+            let token = match variable("MESHAGENT_TOKEN") {
+                Some(token) => token,
+                None => Token::new(identity)
+                    .api(&scope)
+                    .grant("role", "agent")
+                    .grant("room", room)
+                    .grant("tunnel_ports", "9000")
+                    .sign(&args.key.signer(project)?),
+            };
+            call::post(&format!("http://localhost:{number}{path}"), room, &token, &json!({}))
+                .await?;
+            output::note(&format!("{identity} is called into the room {room}"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs `service run`.
+pub async fn run(args: RunArgs) -> Result<ExitCode> {
+    let project = args.project.project_id()?;
+    args.key.signer(&project)?;
+    let Some(room) = room(args.room.clone()) else {
+        return Err(Error::failed("it is not said which room is meant")
+            .hint("give --room, or set MESHAGENT_ROOM"));
+    };
+    let port = match args.port {
+        Some(port) => port,
+        None => free_port()?,
+    };
+    let failed = || "failed to listen for signals".to_owned();
+    let mut interrupt = signal(SignalKind::interrupt()).context(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).context(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).context(failed)?;
+    let mut group = Group::start(&args.command, port)?;
+    let mut registration = Box::pin(register(&args, &project, &room, port));
+    let mut is_registered = false;
+    let received = loop {
+        tokio::select! {
+            done = &mut registration, if !is_registered => {
+                done?;
+                is_registered = true;
+            }
+            ended = group.child.wait() => {
+                let status = ended.context(|| "failed to wait for the command".to_owned())?;
+                if status.success() {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                return Err(Error::failed(format!("the command ended with {status}")));
+            }
+            _ = interrupt.recv() => break Signal::SIGINT,
+            _ = terminate.recv() => break Signal::SIGTERM,
+            _ = hangup.recv() => break Signal::SIGHUP,
+        }
+    };
+    group.tell(received);
+    if tokio::time::timeout(GRACE, group.child.wait()).await.is_err() {
+        output::warning("the command did not end when it was told to, and is killed");
+    }
+    Ok(ExitCode::from(128 + u8::try_from(received as i32).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_as_a_shell_would() {
+        assert_eq!(words("agent.py").unwrap(), ["python3", "agent.py"]);
+        assert_eq!(words("bin/agent.dart").unwrap(), ["dart", "run", "bin/agent.dart"]);
+        assert_eq!(words("python3 agent.py").unwrap(), ["python3", "agent.py"]);
+        assert_eq!(words("sh -c 'a b'").unwrap(), ["sh", "-c", "a b"]);
+        assert!(words("sh -c 'a").is_err());
+    }
+}

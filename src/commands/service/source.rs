@@ -1,0 +1,179 @@
+//! Where a service or a template is read from: a file, a URL, or what an MCP server tells
+//! of itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::mcp;
+use crate::api::request::Request;
+use crate::api::specs::service::ServiceSpec;
+use crate::api::specs::template::ServiceTemplateSpec;
+use crate::error::{Error, Result};
+use crate::manifest::template::Values;
+use crate::manifest::yaml;
+use crate::settings::Connection;
+
+/// The annotation that says which service two documents both mean.
+pub const SERVICE_ID: &str = "meshagent.service.id";
+
+/// A file or a URL.
+#[derive(Debug, clap::Args)]
+pub struct SourceArgs {
+    /// A file that holds the document
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A URL where the document is: http or https
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// An MCP server, and what tells its service from others.
+#[derive(Debug, clap::Args)]
+pub struct McpArgs {
+    /// An MCP server: the document is made of what it tells of its OAuth
+    #[arg(long, value_name = "URL")]
+    pub mcp: Option<String>,
+    /// The meshagent.service.id of the document, instead of the one that it has
+    #[arg(long, value_name = "ID")]
+    pub service_id: Option<String>,
+}
+
+/// Refuses any number of sources but one.
+fn check_single(source: &SourceArgs, mcp: Option<&McpArgs>) -> Result<()> {
+    let given =
+        [source.file.is_some(), source.url.is_some(), mcp.is_some_and(|mcp| mcp.mcp.is_some())];
+    match given.into_iter().filter(|given| *given).count() {
+        1 => Ok(()),
+        0 => Err(Error::usage("it is not said where the document is").hint(match mcp {
+            Some(_) => "give --file, --url or --mcp",
+            None => "give --file or --url",
+        })),
+        _ => Err(Error::usage("the document can be in one place only")),
+    }
+}
+
+/// A path in which a leading `~` is the home folder.
+fn expanded(path: &std::path::Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(below), Some(home)) => home.join(below),
+        _ => path.to_owned(),
+    }
+}
+
+/// The text of the document.
+///
+/// # Errors
+///
+/// No source or several; one that cannot be read.
+pub async fn text(source: &SourceArgs) -> Result<String> {
+    if let Some(path) = &source.file {
+        let read = std::fs::read_to_string(expanded(path));
+        return read.map_err(|error| {
+            Error::usage(format!("failed to read {}", path.display())).because(error)
+        });
+    }
+    let url = source.url.as_deref().unwrap_or_default();
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(Error::usage(format!("{url:?} is neither http nor https")));
+    }
+    let failed = |error: reqwest::Error| {
+        Error::usage(format!("failed to read {url}")).because(error.without_url())
+    };
+    let client = crate::api::client::plain(Duration::from_secs(60))?;
+    let answer = client.get(url).send().await.map_err(failed)?;
+    answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
+}
+
+/// Reads YAML into a type, with the path of the field at fault.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let documents = yaml::parse(text).map_err(|error| match error.mark {
+        Some(mark) => format!("{}:{}: {}", mark.line, mark.column, error.message),
+        None => error.message,
+    })?;
+    let [document] = documents.as_slice() else {
+        return Err(format!("it holds {} documents, and not one", documents.len()));
+    };
+    serde_path_to_error::deserialize(document.to_json()).map_err(|error| {
+        let path = error.path().to_string();
+        match path.as_str() {
+            "." => error.inner().to_string(),
+            _ => format!("{path}: {}", error.inner()),
+        }
+    })
+}
+
+/// Reads a text as a service.
+///
+/// # Errors
+///
+/// A text that is none, with the command for templates where it is one.
+pub fn service(text: &str, for_templates: &str) -> Result<ServiceSpec> {
+    read(text).map_err(|message| {
+        let error = Error::failed(format!("this is not a service: {message}"));
+        match read::<ServiceTemplateSpec>(text) {
+            Ok(_) => error.hint(format!("it is a template: `meshagent service {for_templates}`")),
+            Err(_) => error,
+        }
+    })
+}
+
+/// Reads a text as a template, as it is before it is rendered.
+///
+/// # Errors
+///
+/// A text that is none.
+pub fn unrendered(text: &str) -> Result<ServiceTemplateSpec> {
+    read(text).map_err(|message| Error::failed(format!("this is not a template: {message}")))
+}
+
+/// The service of the document, with its own id or the one that is given instead.
+///
+/// # Errors
+///
+/// As [`text`] and [`service`]; an id without letters.
+pub async fn load(source: &SourceArgs, mcp: &McpArgs, for_templates: &str) -> Result<ServiceSpec> {
+    check_single(source, Some(mcp))?;
+    let mut spec = match &mcp.mcp {
+        Some(url) => mcp::service(url).await?,
+        None => service(&text(source).await?, for_templates)?,
+    };
+    if let Some(id) = &mcp.service_id {
+        let id = id.trim();
+        if id.is_empty() {
+            return Err(Error::usage("--service-id is empty"));
+        }
+        let annotations = spec.metadata.annotations.get_or_insert_default();
+        annotations.insert(SERVICE_ID.to_owned(), id.to_owned());
+    }
+    Ok(spec)
+}
+
+/// The text of a template. Whether it is one is for the platform to say, unless it reads
+/// as a service.
+///
+/// # Errors
+///
+/// As [`text`]; a service.
+pub async fn template(source: &SourceArgs) -> Result<String> {
+    check_single(source, None)?;
+    let text = text(source).await?;
+    match read::<ServiceSpec>(&text) {
+        Ok(_) => Err(Error::failed("this is a service, not a template")
+            .hint("there is a command without `-template` for services")),
+        Err(_) => Ok(text),
+    }
+}
+
+/// Lets the platform render a template.
+///
+/// # Errors
+///
+/// What the platform says of it.
+pub async fn render(connection: &Connection, text: &str, values: &Values) -> Result<Value> {
+    let body = json!({"template": text, "values": values});
+    let request = Request::post(&["templates", "render"], body);
+    Ok(connection.client.send_json(&request).await?)
+}

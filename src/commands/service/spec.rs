@@ -1,0 +1,147 @@
+//! `service spec` and `service validate`: what needs no platform.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::source::{self, McpArgs, SERVICE_ID, SourceArgs};
+use crate::api::specs::service::ServiceSpec;
+use crate::api::specs::template::{
+    ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
+};
+use crate::error::{Error, Result};
+use crate::output;
+use crate::plan::unified::to_yaml;
+
+/// What a document is written as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SpecFormat {
+    /// A service.
+    #[default]
+    Service,
+    /// A template of one.
+    Template,
+}
+
+/// Arguments of `service spec`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A template's placeholders stay as they are. Written as a template, a service loses its\nid, and the project secrets that no template can name: secrets, pull_secret and api_key."
+)]
+pub struct SpecArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    mcp: McpArgs,
+    /// What it is written as
+    #[arg(long, value_enum, default_value_t)]
+    format: SpecFormat,
+}
+
+/// Arguments of `service validate`.
+#[derive(Debug, clap::Args)]
+pub struct ValidateArgs {
+    /// A file that holds the service
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// A document as YAML, without what is not set.
+pub fn yaml(mut document: Value) -> String {
+    fn without_nulls(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|_, value| !value.is_null());
+                fields.values_mut().for_each(without_nulls);
+            }
+            Value::Array(items) => items.iter_mut().for_each(without_nulls),
+            _ => {}
+        }
+    }
+    without_nulls(&mut document);
+    to_yaml(&document)
+}
+
+/// Runs `service validate`.
+pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(&args.file).map_err(|error| {
+        Error::failed(format!("failed to read {}", args.file.display())).because(error)
+    })?;
+    let spec = source::service(&text, "validate-template")?;
+    output::note(&format!("the service {} is valid", spec.metadata.name));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `service spec`.
+pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
+    let from_mcp = args.mcp.mcp.is_some();
+    let given = [args.source.file.is_some(), args.source.url.is_some(), from_mcp];
+    let text = match given {
+        [true, false, false] | [false, true, false] => Some(source::text(&args.source).await?),
+        _ => None,
+    };
+    let template = match &text {
+        Some(text) if source::service(text, "").is_err() => Some(source::unrendered(text)?),
+        _ => None,
+    };
+    let document = match (template, args.format) {
+        (Some(mut template), format) => {
+            if let Some(id) = args.mcp.service_id.as_deref().map(str::trim) {
+                if id.is_empty() {
+                    return Err(Error::usage("--service-id is empty"));
+                }
+                let annotations = template.metadata.annotations.get_or_insert_default();
+                annotations.insert(SERVICE_ID.to_owned(), id.to_owned());
+            }
+            match format {
+                SpecFormat::Template => serde_json::to_value(template),
+                SpecFormat::Service => {
+                    serde_json::to_value(template.into_service().map_err(Error::failed)?)
+                }
+            }
+        }
+        (None, format) => {
+            let service = source::load(&args.source, &args.mcp, "validate-template").await?;
+            match format {
+                SpecFormat::Service => serde_json::to_value(service),
+                SpecFormat::Template => serde_json::to_value(into_template(service)?),
+            }
+        }
+    };
+    let document =
+        document.map_err(|error| Error::failed("failed to write the document").because(error))?;
+    output::data(&yaml(document));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A service as a template without variables.
+fn into_template(service: ServiceSpec) -> Result<ServiceTemplateSpec> {
+    let external = match service.external {
+        None => None,
+        Some(external) => Some(ExternalServiceTemplateSpec {
+            url: external
+                .url
+                .ok_or_else(|| Error::usage("a template needs `external.url`, which is not set"))?,
+        }),
+    };
+    Ok(ServiceTemplateSpec {
+        version: service.version,
+        kind: TemplateKind::ServiceTemplate,
+        metadata: service.metadata,
+        agents: service.agents,
+        variables: None,
+        ports: service.ports,
+        container: service.container.map(|container| ContainerTemplateSpec {
+            image: Some(container.image),
+            command: container.command,
+            working_dir: container.working_dir,
+            environment: container.environment,
+            storage: container.storage,
+            on_demand: container.on_demand,
+            writable_root_fs: container.writable_root_fs,
+            private: container.private,
+        }),
+        external,
+    })
+}

@@ -1,0 +1,85 @@
+//! `session`: what ran in the rooms of a project.
+
+use std::process::ExitCode;
+
+use super::show::{ListArgs, Listed};
+use crate::api::request::Request;
+use crate::error::Result;
+use crate::settings::PlatformArgs;
+
+/// Commands of `session`.
+#[derive(Debug, clap::Subcommand)]
+pub enum SessionCommand {
+    /// List the recent sessions
+    List(SessionListArgs),
+    /// List the events of a session
+    Show(SessionShowArgs),
+}
+
+/// Arguments of `session list`.
+#[derive(Debug, clap::Args)]
+pub struct SessionListArgs {
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `session show`.
+#[derive(Debug, clap::Args)]
+pub struct SessionShowArgs {
+    /// The session's id
+    #[arg(value_name = "SESSION_ID")]
+    id: String,
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `session`.
+///
+/// # Errors
+///
+/// What the platform refuses.
+pub async fn run(command: SessionCommand) -> Result<ExitCode> {
+    match command {
+        SessionCommand::List(args) => {
+            let listed = Listed {
+                envelope: Some("sessions"),
+                columns: &["id", "room_id", "room_name", "created_at", "is_active", "participants"],
+                name: "id",
+                none: "there are no sessions",
+                empty_fails: true,
+            };
+            list(&args.platform, &[], "sessions", listed, args.show).await
+        }
+        SessionCommand::Show(args) => {
+            let listed = Listed {
+                envelope: Some("events"),
+                columns: &["type", "data"],
+                name: "type",
+                none: "the session has no events",
+                empty_fails: true,
+            };
+            list(&args.platform, &[&args.id, "events"], "events", listed, args.show).await
+        }
+    }
+}
+
+async fn list(
+    platform: &PlatformArgs,
+    below: &[&str],
+    envelope: &str,
+    listed: Listed<'_>,
+    show: ListArgs,
+) -> Result<ExitCode> {
+    platform
+        .with(async |connection| {
+            let mut path = vec!["accounts", "projects", connection.project_id()?, "sessions"];
+            path.extend(below);
+            let items = connection.client.reader().items(&Request::get(&path), envelope).await?;
+            show.print(listed, items)
+        })
+        .await
+}

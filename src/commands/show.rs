@@ -1,0 +1,200 @@
+//! What the commands share that list or show: strict JSON, YAML, or a table that fits the
+//! terminal.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::output;
+use crate::plan::unified::to_yaml;
+
+/// How what is listed or shown is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// For programs.
+    Json,
+    /// For people who want all of it.
+    Yaml,
+    /// For people.
+    Table,
+}
+
+/// How one object is shown.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct ShowArgs {
+    /// How it is printed [default: table; json where the output is no terminal]
+    #[arg(short, long, value_enum)]
+    output: Option<Form>,
+}
+
+/// How a list is shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ListArgs {
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Form,
+    /// Print just the ids or names, one a line
+    #[arg(short, long, conflicts_with = "output")]
+    quiet: bool,
+}
+
+/// How a list is shown that has always been JSON for programs.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct JsonListArgs {
+    /// How it is printed [default: table; json where the output is no terminal]
+    #[arg(short, long, value_enum)]
+    output: Option<Form>,
+    /// Print just the names, one a line
+    #[arg(short, long, conflicts_with = "output")]
+    quiet: bool,
+}
+
+/// What a list is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The field that holds the objects in JSON and YAML; without one they stand alone.
+    pub envelope: Option<&'a str>,
+    /// The fields that are the columns of the table.
+    pub columns: &'a [&'a str],
+    /// The field that `--quiet` prints.
+    pub name: &'a str,
+    /// What is said when there is none.
+    pub none: &'a str,
+    /// Whether a table of nothing is a failure, as it is for the reference.
+    pub empty_fails: bool,
+}
+
+fn on_a_pipe(form: Option<Form>) -> Form {
+    form.unwrap_or(if std::io::stdout().is_terminal() { Form::Table } else { Form::Json })
+}
+
+impl JsonListArgs {
+    /// Prints a list.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be written as JSON.
+    pub fn print(self, listed: Listed<'_>, items: Vec<Value>) -> Result<ExitCode> {
+        print(on_a_pipe(self.output), self.quiet, listed, items)
+    }
+}
+
+impl Default for ListArgs {
+    fn default() -> Self {
+        Self { output: Form::Table, quiet: false }
+    }
+}
+
+impl ListArgs {
+    /// Prints a list.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be written as JSON.
+    pub fn print(self, listed: Listed<'_>, items: Vec<Value>) -> Result<ExitCode> {
+        print(self.output, self.quiet, listed, items)
+    }
+
+    /// Whether a table is asked for.
+    #[must_use]
+    pub fn is_table(self) -> bool {
+        self.output == Form::Table && !self.quiet
+    }
+}
+
+impl ShowArgs {
+    /// Prints one object.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be written as JSON.
+    pub fn print(self, object: &Value) -> Result<ExitCode> {
+        match on_a_pipe(self.output) {
+            Form::Json => output::json(object)?,
+            Form::Yaml => output::data(&to_yaml(object)),
+            Form::Table => {
+                let fields = object.as_object().into_iter().flatten();
+                let rows = fields.map(|(name, value)| vec![title(name), cell(value)]).collect();
+                output::table(&[], rows);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(form: Form, quiet: bool, listed: Listed<'_>, mut items: Vec<Value>) -> Result<ExitCode> {
+    // A revision is not the object's, but its answer's.
+    for item in &mut items {
+        if let Value::Object(fields) = item {
+            fields.shift_remove("etag");
+        }
+    }
+    if quiet {
+        let names = items.iter().filter_map(|item| item.get(listed.name));
+        output::data(&names.map(|name| cell(name) + "\n").collect::<String>());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if form == Form::Table {
+        if items.is_empty() {
+            output::note(listed.none);
+            return Ok(ExitCode::from(u8::from(listed.empty_fails)));
+        }
+        let titles: Vec<String> = listed.columns.iter().map(|name| title(name)).collect();
+        let row = |item: &Value| {
+            let cells =
+                listed.columns.iter().map(|name| item.get(name).map_or_else(String::new, cell));
+            cells.collect()
+        };
+        output::table(&titles, items.iter().map(row).collect());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let whole = match listed.envelope {
+        Some(envelope) => serde_json::json!({ envelope: items }),
+        None => Value::Array(items),
+    };
+    match form {
+        Form::Json => output::json(&whole)?,
+        _ => output::data(&to_yaml(&whole)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A field's name as a title: `room_name` is `Room_Name`.
+fn title(field: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| {
+            first.to_uppercase().chain(letters).collect::<String>()
+        })
+    };
+    field.split('_').map(word).collect::<Vec<_>>().join("_")
+}
+
+/// A value in one cell, on one line, with nothing in it that a terminal would obey.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_and_cells_read_as_the_references_do() {
+        assert_eq!(title("room_name"), "Room_Name");
+        assert_eq!(title("data_keys"), "Data_Keys");
+        assert_eq!(cell(&serde_json::json!("a\u{1b}[31m\nb")), "a [31m b");
+        assert_eq!(cell(&serde_json::json!(["a", "b"])), "a, b");
+        assert_eq!(cell(&Value::Null), "");
+    }
+}

@@ -1,0 +1,266 @@
+//! `secret list`, `delete` and what creates and changes the secrets that a platform keeps.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
+use super::show::{ListArgs, Listed};
+use crate::api::request::Request;
+use crate::error::{Error, Result};
+use crate::kinds::KindName;
+use crate::output;
+use crate::settings::PlatformArgs;
+
+/// What is done with secrets of one type.
+#[derive(Debug, clap::Subcommand)]
+pub enum WriteCommand<T: clap::Args> {
+    /// Create a secret, and print its id
+    Create(CreateArgs<T>),
+    /// Replace a secret as a whole
+    Update(UpdateArgs<T>),
+}
+
+/// Arguments of `secret TYPE create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs<T: clap::Args> {
+    /// The secret's name
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    content: T,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `secret TYPE update`.
+#[derive(Debug, clap::Args)]
+pub struct UpdateArgs<T: clap::Args> {
+    /// The secret's id
+    #[arg(long, value_name = "ID")]
+    secret_id: String,
+    /// The secret's name from now on
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    content: T,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// What a secret of one type is made of.
+pub trait Content: clap::Args {
+    /// Its fields, spelled as in a manifest.
+    ///
+    /// # Errors
+    ///
+    /// Options that are not what they should be.
+    fn document(&self) -> Result<Value>;
+}
+
+/// Pairs that become environment variables of a container.
+#[derive(Debug, clap::Args)]
+pub struct KeysContent {
+    /// Pairs with spaces between them: NAME=VALUE OTHER=VALUE
+    #[arg(long, value_name = "PAIRS")]
+    data: String,
+}
+
+/// A user and password that images are pulled with.
+#[derive(Debug, clap::Args)]
+pub struct DockerContent {
+    /// The registry's host, such as index.docker.io
+    #[arg(long, value_name = "HOST")]
+    server: String,
+    /// The user
+    #[arg(long, value_name = "USER")]
+    username: String,
+    /// The password
+    #[arg(long, value_name = "PASSWORD")]
+    password: String,
+    /// The user's mail address
+    #[arg(long, value_name = "ADDRESS", default_value = "none@example.com")]
+    email: String,
+}
+
+/// The same for a registry of Azure.
+#[derive(Debug, clap::Args)]
+pub struct AcrContent {
+    /// The registry's host, such as myregistry.azurecr.io
+    #[arg(long, value_name = "HOST")]
+    server: String,
+    /// The id of the service principal
+    #[arg(long, value_name = "USER")]
+    username: String,
+    /// The secret of the service principal
+    #[arg(long, value_name = "PASSWORD")]
+    password: String,
+}
+
+/// The same for Google Artifact Registry.
+#[derive(Debug, clap::Args)]
+pub struct GarContent {
+    /// The registry's host, such as us-west1-docker.pkg.dev
+    #[arg(long, value_name = "HOST")]
+    server: String,
+    /// The JSON key of a service account
+    #[arg(long, value_name = "JSON")]
+    json_key: String,
+}
+
+impl Content for KeysContent {
+    fn document(&self) -> Result<Value> {
+        let mut data = serde_json::Map::new();
+        for (position, pair) in self.data.split_whitespace().enumerate() {
+            // The text itself may be a secret, so it is not repeated.
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Error::usage(format!("pair {} of --data has no `=`", position + 1))
+                    .hint("write NAME=VALUE OTHER=VALUE; a value cannot hold a space")
+            })?;
+            data.insert(name.to_owned(), value.into());
+        }
+        Ok(json!({"type": "keys", "data": data}))
+    }
+}
+
+impl Content for DockerContent {
+    fn document(&self) -> Result<Value> {
+        Ok(json!({
+            "type": "docker",
+            "server": self.server,
+            "username": self.username,
+            "password": self.password,
+            "email": self.email,
+        }))
+    }
+}
+
+impl Content for AcrContent {
+    fn document(&self) -> Result<Value> {
+        Ok(json!({
+            "type": "acr",
+            "server": self.server,
+            "username": self.username,
+            "password": self.password,
+        }))
+    }
+}
+
+impl Content for GarContent {
+    fn document(&self) -> Result<Value> {
+        Ok(json!({"type": "gar", "server": self.server, "json_key": self.json_key}))
+    }
+}
+
+/// Arguments of `secret list`.
+#[derive(Debug, clap::Args)]
+pub struct SecretListArgs {
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `secret delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// The secret's id
+    #[arg(value_name = "SECRET_ID")]
+    id: String,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Creates or replaces a secret.
+///
+/// # Errors
+///
+/// What the platform refuses; options that are not what they should be.
+pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
+    let (id, name, content, declare, platform) = match command {
+        WriteCommand::Create(args) => (None, args.name, args.content, args.declare, args.platform),
+        WriteCommand::Update(args) => {
+            (Some(args.secret_id), args.name, args.content, args.declare, args.platform)
+        }
+    };
+    let mut document = content.document()?;
+    // The kind knows what its types mean on the wire.
+    document["version"] = "v1".into();
+    document["kind"] = "Secret".into();
+    document["metadata"] = json!({"name": name});
+    let declared = KindName::Secret.kind().declare(&document);
+    let fields = declared
+        .map_err(|fault| Error::usage(fault.message))?
+        .into_iter()
+        .next()
+        .map(|declared| declared.fields)
+        .unwrap_or_else(|| crate::kinds::tree::Tree::map([]));
+    platform
+        .with(async |connection| {
+            let project = connection.project_id()?;
+            let shortcut = match &id {
+                None => Shortcut::create_of(KindName::Secret, project, &name, fields),
+                Some(id) => Shortcut::replace(KindName::Secret, project, &name, fields).of_id(id),
+            };
+            if let Some(written) = shortcut.run(connection, &declare).await? {
+                let id = id.or(written.id).unwrap_or_default();
+                output::data(&format!("{id}\n"));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+/// Lists the secrets, with the names of what is in them and never their values.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn list(args: SecretListArgs) -> Result<ExitCode> {
+    args.platform
+        .with(async |connection| {
+            let path = ["accounts", "projects", connection.project_id()?, "secrets"];
+            let secrets = connection.client.reader().items(&Request::get(&path), "secrets").await?;
+            let row = |secret: &Value| {
+                let field = |name: &str| secret.get(name).cloned().unwrap_or_default();
+                let data = secret.get("data").and_then(Value::as_object);
+                let names: Vec<&String> = match secret.get("type").and_then(Value::as_str) {
+                    Some("keys") => data.into_iter().flat_map(|data| data.keys()).collect(),
+                    _ => Vec::new(),
+                };
+                json!({
+                    "id": field("id"),
+                    "type": field("type"),
+                    "name": field("name"),
+                    "data_keys": names,
+                })
+            };
+            let listed = Listed {
+                envelope: Some("secrets"),
+                columns: &["id", "type", "name", "data_keys"],
+                name: "id",
+                none: "there are no secrets",
+                empty_fails: true,
+            };
+            args.show.print(listed, secrets.iter().map(row).collect())
+        })
+        .await
+}
+
+/// Deletes a secret.
+///
+/// # Errors
+///
+/// What the platform refuses.
+pub async fn remove(args: DeleteArgs) -> Result<ExitCode> {
+    delete(&args.platform, &args.write, |project| {
+        Shortcut::delete(KindName::Secret, project, "").of_id(&args.id)
+    })
+    .await
+}

@@ -1,0 +1,116 @@
+//! `token`: participant tokens, signed here with an API key; nothing is asked of a platform.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+
+use crate::api::key::ApiKey;
+use crate::api::token::{Signer, Token, TokenSpec};
+use crate::error::{Context, Error, Result};
+use crate::manifest::yaml;
+use crate::output;
+use crate::settings::project_file::ProjectFile;
+use crate::settings::{ProjectArgs, variable};
+
+/// Commands of `token`.
+#[derive(Debug, clap::Subcommand)]
+pub enum TokenCommand {
+    /// Sign a token that grants what a document says
+    Generate(GenerateArgs),
+}
+
+/// What a token is signed with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeyArgs {
+    /// The API key that signs [default: the activated key of the project, else MESHAGENT_API_KEY]
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+}
+
+/// Arguments of `token generate`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A token has no end: whoever holds it can use it until its key is deleted. It belongs to the\nproject of the key, whatever --project-id says; that is where an activated key is looked for."
+)]
+pub struct GenerateArgs {
+    /// The document: kind ParticipantToken
+    #[arg(short, long, value_name = "FILE")]
+    input: PathBuf,
+    /// The file that the token is written to, for its owner only
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+impl KeyArgs {
+    /// What signs the tokens of a project.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing to sign with; what there is, is no API key.
+    pub fn signer(&self, project: &str) -> Result<Signer> {
+        let activated = || -> Result<Option<String>> {
+            Ok(ProjectFile::read()?.key_of(project).map(str::to_owned))
+        };
+        let key = match &self.key {
+            Some(key) => Some(key.clone()),
+            None => activated()?.or_else(|| variable("MESHAGENT_API_KEY")),
+        };
+        if let Some(key) = key {
+            return ApiKey::parse(&key)
+                .map(Signer::Key)
+                .ok_or_else(|| Error::failed("what is to sign is not an API key: ma-..."));
+        }
+        match variable("MESHAGENT_SECRET").filter(|_| variable("MESHAGENT_TOKEN").is_some()) {
+            Some(secret) => Ok(Signer::Secret(SecretString::from(secret))),
+            None => Err(Error::failed("there is no API key to sign with").hint(
+                "give --key, set MESHAGENT_API_KEY, or make one: `meshagent api-key create --activate`",
+            )),
+        }
+    }
+}
+
+/// Reads a document that says what a token grants.
+///
+/// # Errors
+///
+/// A file that cannot be read or holds anything else.
+pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
+    let wrong = |message: String| Error::failed(format!("{}: {message}", path.display()));
+    let text =
+        std::fs::read_to_string(path).context(|| format!("failed to read {}", path.display()))?;
+    let documents = yaml::parse(&text).map_err(|error| wrong(error.message))?;
+    let [document] = documents.as_slice() else {
+        return Err(wrong(format!("it holds {} documents, and not one", documents.len())));
+    };
+    serde_path_to_error::deserialize(document.to_json())
+        .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner())))
+}
+
+/// Runs a command of `token`.
+///
+/// # Errors
+///
+/// As [`read`] and [`KeyArgs::signer`]; a file that cannot be written.
+pub fn run(command: TokenCommand) -> Result<ExitCode> {
+    let TokenCommand::Generate(args) = command;
+    let signer = args.key.signer(&args.project.project_id()?)?;
+    let spec = read(&args.input)?;
+    let mut token = Token::new(&spec.identity);
+    if let Some(role) = spec.role {
+        token = token.grant("role", &format!("{role:?}").to_lowercase());
+    }
+    if let Some(room) = &spec.room {
+        token = token.grant("room", room);
+    }
+    let signed = token.api(&spec.api).sign(&signer);
+    match &args.output {
+        None => output::data(&format!("{signed}\n")),
+        Some(path) => output::write_private(path, signed.as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

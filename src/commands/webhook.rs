@@ -1,0 +1,133 @@
+//! `webhook`: the URLs that are told what happens in a project.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
+use super::show::{ListArgs, Listed};
+use crate::api::request::Request;
+use crate::error::{Class, Result};
+use crate::kinds::KindName;
+use crate::settings::PlatformArgs;
+
+/// Commands of `webhook`.
+#[derive(Debug, clap::Subcommand)]
+pub enum WebhookCommand {
+    /// Create a webhook
+    Create(CreateArgs),
+    /// List the webhooks
+    List(WebhookListArgs),
+    /// Delete a webhook
+    Delete(DeleteArgs),
+}
+
+/// Arguments of `webhook create`.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// The webhook's name
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Where the events are posted
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// An event, such as room.started, or * for all; may be repeated
+    #[arg(short, long = "event", value_name = "EVENT", required = true)]
+    events: Vec<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// A text that is delivered with each event
+    #[arg(long, value_name = "TEXT")]
+    action: Option<String>,
+    /// What is merged with the payload of each event: a JSON object
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `webhook list`.
+#[derive(Debug, clap::Args)]
+pub struct WebhookListArgs {
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `webhook delete`.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// The webhook's id
+    #[arg(value_name = "WEBHOOK_ID")]
+    id: String,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+const COLUMNS: [&str; 6] = ["id", "name", "description", "url", "events", "action"];
+
+/// Runs a command of `webhook`.
+///
+/// # Errors
+///
+/// What the platform refuses; options that are not what they should be.
+pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
+    match command {
+        WebhookCommand::Create(args) => create(args).await,
+        WebhookCommand::List(args) => {
+            args.platform
+                .with(async |connection| {
+                    let path = ["accounts", "projects", connection.project_id()?, "webhooks"];
+                    let reader = connection.client.reader();
+                    print(args.show, reader.items(&Request::get(&path), "webhooks").await?)
+                })
+                .await
+        }
+        WebhookCommand::Delete(args) => {
+            delete(&args.platform, &args.write, |project| {
+                Shortcut::delete(KindName::Webhook, project, "").of_id(&args.id)
+            })
+            .await
+        }
+    }
+}
+
+fn print(show: ListArgs, webhooks: Vec<Value>) -> Result<ExitCode> {
+    let listed = Listed {
+        envelope: Some("webhooks"),
+        columns: &COLUMNS,
+        name: "id",
+        none: "there are no webhooks",
+        empty_fails: true,
+    };
+    show.print(listed, webhooks)
+}
+
+async fn create(args: CreateArgs) -> Result<ExitCode> {
+    let payload = args.payload.as_deref().filter(|text| !text.is_empty());
+    let payload = super::given::json("--payload", payload, Class::Usage)?;
+    args.platform
+        .with(async |connection| {
+            let description = Some(&args.description).filter(|text| !text.is_empty());
+            let document = json!({
+                "url": args.url,
+                "events": args.events,
+                "description": description,
+                "action": args.action,
+                "payload": payload,
+            });
+            let project = connection.project_id()?;
+            let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
+            if let Some(written) = shortcut.run(connection, &args.declare).await? {
+                return print(ListArgs::default(), vec![written.answer]);
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}

@@ -1,0 +1,82 @@
+//! `~/.meshagent/project.json`: the activated project and the activated API keys, in the
+//! form of the reference. It is written whole or not at all, for its owner only.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Context, Error, Result};
+use crate::output;
+
+/// What is activated.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectFile {
+    /// The id of the activated project.
+    pub active_project: Option<String>,
+    active_api_keys: Option<IndexMap<String, String>>,
+    /// What another version of the program wrote stays.
+    #[serde(flatten)]
+    others: IndexMap<String, Value>,
+}
+
+fn path() -> Option<PathBuf> {
+    Some(std::env::home_dir()?.join(".meshagent/project.json"))
+}
+
+impl ProjectFile {
+    /// Reads the file; one that is not there says nothing.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn read() -> Result<Self> {
+        let Some(path) = path() else { return Ok(Self::default()) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(
+                    Error::failed(format!("failed to read {}", path.display())).because(error)
+                );
+            }
+        };
+        serde_json::from_str(&text).map_err(|error| {
+            Error::usage(format!("{} is not what it should be: {error}", path.display()))
+                .hint("mend it, or delete it and activate a project again")
+        })
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn write(&self) -> Result<()> {
+        let path = path().ok_or_else(|| Error::usage("the home folder is not known"))?;
+        let failed = || format!("failed to write {}", path.display());
+        let folder = path.parent().ok_or_else(|| Error::failed(failed()))?;
+        std::fs::create_dir_all(folder).context(failed)?;
+        let written = Self {
+            active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
+            ..self.clone()
+        };
+        output::write_private(&path, &serde_json::to_vec(&written).context(failed)?)
+    }
+
+    /// The activated key of a project. Keys of an older form are not used.
+    #[must_use]
+    pub fn key_of(&self, project: &str) -> Option<&str> {
+        let key = self.active_api_keys.as_ref()?.get(project)?;
+        key.starts_with("ma-").then_some(key.as_str())
+    }
+
+    /// Activates a key of a project.
+    pub fn activate_key(&mut self, project: &str, key: &str) {
+        self.active_api_keys.get_or_insert_default().insert(project.to_owned(), key.to_owned());
+    }
+}

@@ -1,0 +1,288 @@
+//! A platform that records what it is asked, and answers what a case needs to go on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::cases::{Answer, Case};
+
+/// A request, without what two clients may spell differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    method: String,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Option<Value>,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.method, self.path)?;
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            write!(out, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
+        }
+        match &self.body {
+            Some(body) => write!(out, " {body}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Recording {
+    answers: HashMap<String, Answer>,
+    asked: Vec<Asked>,
+}
+
+type Recordings = Arc<Mutex<HashMap<usize, Recording>>>;
+
+/// The platform, which serves until the end of the test.
+pub struct Platform {
+    address: std::net::SocketAddr,
+    recordings: Recordings,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// The requests of one run: each has a base URL of its own.
+pub struct Recorded {
+    pub url: String,
+    index: usize,
+    recordings: Recordings,
+}
+
+impl Recorded {
+    pub fn asked(&self) -> Vec<Asked> {
+        self.recordings.lock().unwrap()[&self.index].asked.clone()
+    }
+}
+
+impl Platform {
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let recordings = Recordings::default();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().fallback(answer).with_state((recordings.clone(), address));
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Self { address, recordings, _runtime: runtime }
+    }
+
+    /// Records anew what the case with this number asks. Its base URL is the same each
+    /// time, because what is asked may hold it.
+    pub fn run(&self, index: usize, case: &Case) -> Recorded {
+        let answers = case.answers.clone().into_iter().collect();
+        let recording = Recording { answers, asked: Vec::new() };
+        self.recordings.lock().unwrap().insert(index, recording);
+        let url = format!("http://{}/{index}", self.address);
+        Recorded { url, index, recordings: self.recordings.clone() }
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// A segment as people read it; what would end it stays encoded.
+fn segment(text: &str) -> String {
+    decoded(text).replace('/', "%2F").replace('?', "%3F")
+}
+
+async fn answer(
+    State((recordings, address)): State<(Recordings, std::net::SocketAddr)>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
+    let (run, path) = uri.path()[1..].split_once('/').unwrap_or((&uri.path()[1..], ""));
+    let path = format!("/{path}");
+    let mut query: Vec<(String, String)> =
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+    query.sort();
+    // Each run has its own base URL; in a body it is the same one for all.
+    let base = format!("{address}/{run}");
+    let text = String::from_utf8_lossy(&body).replace(&base, "base");
+    let body: Option<Value> = match body.is_empty() {
+        true => None,
+        false => Some(serde_json::from_str(&text).unwrap_or_else(|_| "not JSON".into())),
+    };
+    let mut recordings = recordings.lock().unwrap();
+    let Some(recording) = run.parse::<usize>().ok().and_then(|run| recordings.get_mut(&run)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (answered, asked) = usual(&method, &path, body.as_ref());
+    let asked_for = path.strip_prefix("/accounts/projects/p1").unwrap_or(&path);
+    let chosen = recording.answers.get(&format!("{method} {}", decoded(asked_for)));
+    let (status, answer) = match chosen {
+        Some(answer) => (answer.status, answer.body.clone()),
+        None => (answered, asked),
+    };
+    recording.asked.push(Asked {
+        method: method.to_string(),
+        path: path.split('/').map(segment).collect::<Vec<_>>().join("/"),
+        query,
+        body,
+    });
+    let status = StatusCode::from_u16(status).unwrap();
+    (status, [(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+/// What the platform usually answers.
+fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let field = |name: &str| body.and_then(|body| body.get(name)).cloned().unwrap_or_default();
+    let room = json!({"id": "room-1", "name": "demo", "metadata": {}, "annotations": {"a": "b"}});
+    let mailbox = json!({
+        "address": "a@mail.meshagent.com", "room": "demo", "room_id": "room-1", "queue": "old",
+        "public": false, "annotations": {"a": "b"},
+    });
+    let route = json!({
+        "domain": "a.meshagent.app", "room_name": "demo", "port": "80", "annotations": {"a": "b"},
+    });
+    let task = json!({
+        "id": "t1", "project_id": "p1", "room_id": "room-1", "room_name": "demo",
+        "queue_name": "q", "payload": {"a": 1}, "schedule": "0 * * * *", "active": true,
+        "once": false, "annotations": {}, "last_status": null,
+    });
+    let webhook = json!({
+        "id": "w1", "name": "w", "description": "", "url": "http://x/y",
+        "events": ["room.started"], "action": null,
+    });
+    let session = json!({
+        "id": "s1", "room_id": "room-1", "room_name": "demo",
+        "created_at": "2026-01-01T00:00:00Z", "is_active": false, "participants": {"user": 1},
+    });
+    let secret =
+        json!({"id": "sec-1", "name": "k", "type": "keys", "data": {"A": "s3cr3t-canary"}});
+    let projects = json!([{"id": "p1", "name": "one"}, {"id": "p2", "name": "two"}]);
+    let created = |object: Value| -> Value {
+        let mut object = object;
+        if let (Value::Object(object), Some(Value::Object(body))) = (&mut object, body) {
+            for (name, value) in body {
+                if object.contains_key(name) && !value.is_null() {
+                    object.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        object
+    };
+    let service = || {
+        let mut service = match body {
+            Some(body) if body.get("metadata").is_some() => body.clone(),
+            _ => json!({
+                "version": "v1", "kind": "Service", "metadata": {"name": "svc"},
+                "container": {"image": "x"},
+            }),
+        };
+        service["id"] = "svc-1".into();
+        service
+    };
+    let rest = match segments.as_slice() {
+        ["accounts", "projects", "p1" | "p2" | "p/1", rest @ ..] => rest,
+        ["accounts", "projects"] => {
+            return match *method {
+                Method::GET => (200, json!({ "projects": projects })),
+                _ => (200, json!({"id": "p2", "name": field("name"), "owner_user_id": "u"})),
+            };
+        }
+        ["templates", "render"] => {
+            return match rendered(body) {
+                Ok(template) => (200, template),
+                Err(error) => (400, json!({"error": error})),
+            };
+        }
+        ["hook"] => return (200, json!({})),
+        ["s.yaml"] => {
+            let service = json!({
+                "version": "v1", "kind": "Service", "metadata": {"name": "fetched"},
+                "container": {"image": "x"},
+            });
+            return (200, service);
+        }
+        ["t.yaml"] => {
+            let template = json!({
+                "version": "v1", "kind": "ServiceTemplate", "metadata": {"name": "fetched"},
+                "variables": [{"name": "x"}], "container": {"image": "x"},
+            });
+            return (200, template);
+        }
+        [".well-known", "oauth-authorization-server"] => {
+            let told = json!({
+                "authorization_endpoint": "https://x.y/a", "token_endpoint": "https://x.y/t",
+                "registration_endpoint": "https://x.y/r",
+                "code_challenge_methods_supported": ["S256"],
+            });
+            return (200, told);
+        }
+        _ => return (404, json!({"error": "there is nothing here"})),
+    };
+    let get = *method == Method::GET;
+    let post = *method == Method::POST;
+    let answer = match rest {
+        ["rooms"] if get => json!({"rooms": [room]}),
+        ["rooms"] if post => created(room),
+        ["rooms", "demo"] if get => room,
+        ["rooms", "room-1"] if !get => json!({}),
+        ["rooms", _, "mailboxes"] | ["mailboxes"] if get => json!({"mailboxes": [mailbox]}),
+        ["mailboxes", _] if get => json!({ "mailbox": mailbox }),
+        ["rooms", _, "routes"] | ["routes"] if get => json!({"routes": [route]}),
+        ["routes", _] if get => json!({ "route": route }),
+        ["scheduled-tasks"] if get => json!({"tasks": [task]}),
+        ["scheduled-tasks"] if post => json!({"task_id": "t-new"}),
+        ["webhooks"] if get => json!({"webhooks": [webhook]}),
+        ["webhooks"] if post => created(webhook),
+        ["api-keys"] if get => {
+            json!({"keys": [{"id": "k1", "name": "n", "description": "", "created_by": "u"}]})
+        }
+        ["api-keys"] if post => {
+            json!({"id": "k2", "name": field("name"), "description": "", "value": super::cases::KEY})
+        }
+        ["sessions"] if get => json!({"sessions": [session]}),
+        ["sessions", _, "events"] if get => {
+            json!({"events": [{"type": "room.started", "data": {"room_name": "demo"}}]})
+        }
+        ["secrets"] if get => json!({"secrets": [secret]}),
+        ["secrets"] if post => json!({"id": "sec-2"}),
+        ["services"] | ["rooms", _, "services"] if get => json!({"services": []}),
+        ["services"] | ["rooms", _, "services"] if post => service(),
+        ["services", _] | ["rooms", _, "services", _] if *method != Method::DELETE => service(),
+        ["mailboxes" | "routes"] if post => json!({}),
+        [
+            "mailboxes" | "routes" | "scheduled-tasks" | "webhooks" | "api-keys" | "secrets"
+            | "services",
+            _,
+        ]
+        | ["rooms", _, "services", _]
+            if !get =>
+        {
+            json!({})
+        }
+        _ => return (404, json!({"error": "there is nothing here"})),
+    };
+    (200, answer)
+}
+
+/// What the platform makes of a template.
+pub fn rendered(body: Option<&Value>) -> Result<Value, String> {
+    let text = body.and_then(|body| body["template"].as_str()).unwrap_or_default();
+    let values = body.and_then(|body| body["values"].as_object()).cloned().unwrap_or_default();
+    let values = values
+        .into_iter()
+        .map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    let spec =
+        meshagent::manifest::template::render(text, &values).map_err(|error| error.to_string())?;
+    serde_json::to_value(spec).map_err(|error| error.to_string())
+}

@@ -1,0 +1,217 @@
+//! The commands that write one object, against the embedded platform: what they show, what
+//! they write, and what they say of sets.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use crate::cli::{Run, Sandbox};
+
+/// Each creates one object; those before it make what it needs.
+const CREATES: [&[&str]; 6] = [
+    &["rooms", "create", "--name", "lobby", "--metadata", r#"{"displayName":"Lobby"}"#],
+    &["mailbox", "create", "-a", "a@mail.meshagent.com", "--room", "lobby", "-q", "mail"],
+    &["route", "create", "-d", "a.meshagent.app", "--room", "lobby", "-p", "80"],
+    &[
+        "scheduled-task",
+        "add",
+        "--id",
+        "t1",
+        "-r",
+        "lobby",
+        "-q",
+        "q",
+        "-s",
+        "0 * * * *",
+        "--payload",
+        r#"{"a":1}"#,
+    ],
+    &["webhook", "create", "--name", "w", "--url", "http://127.0.0.1:9/x", "-e", "room.started"],
+    &["secret", "key", "create", "--name", "k", "--data", "A=canary-41f0"],
+];
+
+#[test]
+fn a_command_shows_what_it_would_do_and_does_it_when_it_is_told_to() {
+    let sandbox = Sandbox::new();
+    let mut shown = String::new();
+    for words in CREATES {
+        let line = words.join(" ");
+        let plan = sandbox.embedded(0, &[words, &["--dry-run"]].concat());
+        let manifest = sandbox.embedded(0, &[words, &["--as-manifest"]].concat());
+        assert!(!format!("{}{}", plan.stdout, manifest.stdout).contains("canary"), "{line}");
+        shown += &format!("$ meshagent {line}\n{}{}\n", plan.stdout, manifest.stdout);
+        // Nothing was done, so the next one finds nothing in its way.
+        sandbox.embedded(0, &[words, &["--report", "report.json"]].concat());
+        let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
+        assert!(!report.contains("canary"), "{line}");
+        let report: Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["outcomes"][0]["status"], "done", "{line}");
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_manifest_of_a_command_declares_what_the_command_made() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    // The value of a secret cannot be compared, so it would be written once more.
+    for (index, words) in CREATES[..5].iter().enumerate() {
+        let manifest = sandbox.embedded(0, &[words, &["--as-manifest"][..]].concat());
+        sandbox.write(&format!("m/{index}.yaml"), &manifest.stdout);
+        sandbox.embedded(0, words);
+    }
+    let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
+    assert_eq!(plan["counts"]["adopt"], 5, "{plan}");
+    for operation in plan["operations"].as_array().unwrap() {
+        let changes = operation["changes"].as_array().unwrap();
+        let is_owner =
+            |change: &Value| change["path"] == r#"metadata.annotations["meshagent.set"]"#;
+        assert!(changes.iter().all(is_owner), "{operation}");
+    }
+}
+
+#[test]
+fn a_command_names_the_set_that_owns_what_it_touches() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "set.yaml",
+        "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@mail.meshagent.com}\nroom: lobby\n---\nversion: v1\nkind: ScheduledTask\nmetadata: {name: t1}\nroom: lobby\nqueue: q\nschedule: 0 * * * *\n",
+    );
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--set", "staging", "--yes"]);
+    let cases: [(&[&str], bool); 6] = [
+        (&["scheduled-task", "update", "t1", "-q", "other"], true),
+        (&["mailbox", "delete", "a@mail.meshagent.com", "--dry-run"], true),
+        (&["mailbox", "update", "a@mail.meshagent.com", "-q", "other"], true),
+        (&["rooms", "create", "--name", "mine"], false),
+        (&["rooms", "update", "--name", "mine", "--new-name", "yours"], false),
+        (&["rooms", "update", "--name", "lobby", "--new-name", "hall"], true),
+    ];
+    for (words, is_owned) in cases {
+        let run = sandbox.embedded(0, words);
+        assert_eq!(
+            run.stderr.contains("is owned by the set `staging`"),
+            is_owned,
+            "{words:?}: {}",
+            run.stderr
+        );
+    }
+    // Who owns the mailbox is still written on it.
+    let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--set", "staging", "-o", "json"]);
+    let plan = plan.json();
+    let operations = plan["operations"].as_array().unwrap();
+    let mailbox = operations.iter().find(|it| it["address"] == "Mailbox/a@mail.meshagent.com");
+    let changes = mailbox.unwrap()["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["path"] == "queue"), "{plan}");
+    assert!(
+        !changes.iter().any(|change| change["path"].to_string().contains("annotations")),
+        "{plan}"
+    );
+}
+
+#[test]
+fn a_mailbox_that_is_public_stays_public() {
+    let sandbox = Sandbox::new();
+    sandbox.embedded(0, CREATES[0]);
+    sandbox.embedded(0, &[CREATES[1], &["--public"]].concat());
+    let address = "a@mail.meshagent.com";
+    let shown = |sandbox: &Sandbox| sandbox.embedded(0, &["mailbox", "show", address]).json();
+    sandbox.embedded(0, &["mailbox", "update", address, "-q", "new"]);
+    assert_eq!(
+        (&shown(&sandbox)["public"], &shown(&sandbox)["queue"]),
+        (&true.into(), &"new".into())
+    );
+    sandbox.embedded(0, &["mailbox", "update", address, "--no-public"]);
+    assert_eq!(shown(&sandbox)["public"], false);
+}
+
+#[test]
+fn what_is_activated_is_written_for_its_owner_only_and_keeps_what_it_does_not_know() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
+    sandbox.write(".meshagent/project.json", r#"{"active_project":"p1","later":{"a":1}}"#);
+    let run = sandbox.run(&["api-key", "activate", "ma-a-b-c"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
+    let path = sandbox.path(".meshagent/project.json");
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        r#"{"active_project":"p1","active_api_keys":{"p1":"ma-a-b-c"},"later":{"a":1}}"#
+    );
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// A descriptor and an endpoint, as the command would serve them.
+fn serve(runtime: &tokio::runtime::Runtime) -> (u16, tokio::sync::mpsc::UnboundedReceiver<Value>) {
+    let (called, calls) = tokio::sync::mpsc::unbounded_channel();
+    let descriptor = json!({"ports": [{"num": "*", "endpoints": [
+        {"path": "/agent", "meshagent": {"identity": "helper", "api": {"queues": {}}}}
+    ]}]});
+    let app = axum::Router::new()
+        .route(
+            "/.well-known/meshagent-service.json",
+            get(move || async move { axum::Json(descriptor) }),
+        )
+        .route(
+            "/agent",
+            post(move |body: axum::Json<Value>| async move {
+                called.send(body.0).unwrap();
+            }),
+        );
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    runtime.spawn(async move { axum::serve(listener, app).await });
+    (port, calls)
+}
+
+#[test]
+fn a_local_service_is_called_into_its_room_and_ends_with_all_that_it_started() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (port, mut calls) = serve(&runtime);
+    let sandbox = Sandbox::new();
+    // The command stands in for one that serves; what it starts must end with it.
+    let script = "sleep 300 & echo $! > child.pid; echo $MESHAGENT_PORT > port; wait";
+    sandbox.write("agent.sh", script);
+    let mut running = sandbox
+        .command(&["service", "run", "sh agent.sh", "--room", "demo", "--port", &port.to_string()])
+        .env("MESHAGENT_API_KEY", crate::commands::KEY)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let call = runtime
+        .block_on(async { tokio::time::timeout(Duration::from_secs(30), calls.recv()).await })
+        .unwrap()
+        .unwrap();
+    assert_eq!((&call["event"], &call["data"]["room_name"]), (&"room.call".into(), &"demo".into()));
+    assert_eq!(std::fs::read_to_string(sandbox.path("port")).unwrap().trim(), port.to_string());
+    let child: i32 =
+        std::fs::read_to_string(sandbox.path("child.pid")).unwrap().trim().parse().unwrap();
+    let id = nix::unistd::Pid::from_raw(i32::try_from(running.id()).unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = running.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::path::Path::new(&format!("/proc/{child}")).exists() {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        if stat.contains(") Z ") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "what the command started runs on: {stat}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_command_that_fails_is_told() {
+    let sandbox = Sandbox::new();
+    let run = sandbox
+        .command(&["service", "run", "sh -c 'exit 3'", "--room", "demo"])
+        .env("MESHAGENT_API_KEY", crate::commands::KEY)
+        .output()
+        .map(Run::of)
+        .unwrap();
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("the command ended with exit status: 3"), "{}", run.stderr);
+}
