@@ -389,14 +389,14 @@ fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
     let mut shape = Shape::of::<T>();
     if let shape::Form::Object(fields) = &mut shape.form {
         fields.retain(|name, _| {
-            !["version", "kind", "project", "lifecycle"].contains(&name.as_str())
-                && !left_out.contains(&name.as_str())
+            !["version", "kind", "project", "lifecycle"].contains(&&**name)
+                && !left_out.contains(&&**name)
         });
         if let Some(shape::Form::Object(metadata)) =
             fields.get_mut("metadata").map(|field| &mut field.form)
         {
             metadata.retain(|name, _| {
-                name != "name" && !left_out.contains(&format!("metadata.{name}").as_str())
+                **name != *"name" && !left_out.contains(&format!("metadata.{name}").as_str())
             });
         }
         if let Some(metadata) = fields.get_mut("metadata") {

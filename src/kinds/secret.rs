@@ -130,12 +130,9 @@ impl SecretDocument {
                 .data
                 .unwrap_or_default()
                 .into_iter()
-                .map(|(name, text)| (name, text.into()))
-                .collect();
-            return Ok(Tree::map([
-                ("type", Tree::text("keys")),
-                ("data", Tree::Map(Box::new(data))),
-            ]));
+                .map(|(name, text)| (name, Tree::from(text)))
+                .collect::<Tree>();
+            return Ok(Tree::map([("type", Tree::text("keys")), ("data", data)]));
         }
         let (username, password, email) = match self.secret_type {
             SecretType::Gar => {

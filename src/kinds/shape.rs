@@ -2,6 +2,8 @@
 //! have defaults, which lists are ordered, which texts are secret. Read off the JSON
 //! Schema of the fields, so there is one place where a field is described.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
@@ -32,7 +34,7 @@ pub enum Form {
     /// Any JSON, compared as it is.
     Free,
     /// Known fields; others are left alone.
-    Object(IndexMap<String, Shape>),
+    Object(IndexMap<Arc<str>, Shape>),
     /// Any keys, each with a value of this shape.
     Map(Box<Shape>),
     /// A list.
@@ -125,7 +127,7 @@ impl Shape {
             (Some(Value::Object(properties)), _) => Form::Object(
                 properties
                     .iter()
-                    .map(|(name, schema)| (name.clone(), Self::from_schema(schema)))
+                    .map(|(name, schema)| (name.as_str().into(), Self::from_schema(schema)))
                     .collect(),
             ),
             (_, Some(schema @ Value::Object(_))) => Form::Map(Box::new(Self::from_schema(schema))),
@@ -149,7 +151,7 @@ impl Shape {
             (Form::Object(shapes), Value::Object(fields)) => shapes
                 .iter()
                 .filter_map(|(name, shape)| {
-                    Some((name.clone(), shape.read_field(fields.get(name)?)?))
+                    Some((name.clone(), shape.read_field(fields.get(&**name)?)?))
                 })
                 .collect(),
             (Form::Map(shape), Value::Object(fields)) => fields
@@ -227,7 +229,7 @@ impl Shape {
     #[must_use]
     pub fn child(&self, step: &super::path::Step) -> Option<&Self> {
         match (&self.form, step) {
-            (Form::Object(shapes), super::path::Step::Field(name)) => shapes.get(name),
+            (Form::Object(shapes), super::path::Step::Field(name)) => shapes.get(name.as_str()),
             (Form::Map(shape), super::path::Step::Field(_)) => Some(shape),
             (Form::List { items, .. }, _) => Some(items),
             _ => None,
@@ -260,7 +262,7 @@ impl Shape {
                 let unknown: Map<String, Value> = fields
                     .iter()
                     .filter_map(|(name, value)| {
-                        let unknown = match shapes.get(name) {
+                        let unknown = match shapes.get(name.as_str()) {
                             Some(shape) => shape.unknown(value)?,
                             None => value.clone(),
                         };
@@ -299,7 +301,7 @@ impl Shape {
         match (&self.form, body, answered) {
             (Form::Object(shapes), Value::Object(body), Value::Object(answered)) => {
                 for (name, value) in answered {
-                    match (shapes.get(name), body.get_mut(name)) {
+                    match (shapes.get(name.as_str()), body.get_mut(name)) {
                         (Some(shape), Some(below)) => shape.keep_unknown(below, value),
                         (Some(_), None) => {}
                         (None, Some(_)) => {}

@@ -2,6 +2,7 @@
 //! secret, and a secret cannot be printed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
 use indexmap::IndexMap;
@@ -29,7 +30,7 @@ pub enum Tree {
     List(Vec<Tree>),
     /// A map, in the order in which it was written. Maps are few and large, so they do not
     /// stand in the tree itself.
-    Map(Box<IndexMap<String, Tree>>),
+    Map(Box<IndexMap<Arc<str>, Tree>>),
 }
 
 /// Text that must not be shown, or the knowledge that there is one.
@@ -103,7 +104,7 @@ impl Tree {
     /// A map of fields.
     #[must_use]
     pub fn map<const N: usize>(fields: [(&str, Self); N]) -> Self {
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        fields.into_iter().collect()
     }
 
     /// Text.
@@ -118,7 +119,7 @@ impl Tree {
 
     /// The fields, when this is a map.
     #[must_use]
-    pub fn fields(&self) -> Option<&IndexMap<String, Self>> {
+    pub fn fields(&self) -> Option<&IndexMap<Arc<str>, Self>> {
         match self {
             Self::Map(fields) => Some(fields),
             _ => None,
@@ -137,7 +138,7 @@ impl Tree {
     /// Sets the field of a map; does nothing to what is not one.
     pub fn set(&mut self, name: &str, value: Self) {
         if let Self::Map(fields) = self {
-            fields.insert(name.to_owned(), value);
+            fields.insert(name.into(), value);
         }
     }
 
@@ -157,7 +158,7 @@ impl Tree {
     /// The same, to be changed.
     pub fn at_mut(&mut self, path: &FieldPath) -> Option<&mut Self> {
         path.0.iter().try_fold(self, |tree, step| match (step, tree) {
-            (Step::Field(name), Self::Map(fields)) => fields.get_mut(name),
+            (Step::Field(name), Self::Map(fields)) => fields.get_mut(name.as_str()),
             (Step::Index(index), Self::List(items)) => items.get_mut(*index),
             (Step::Item { field, text }, Self::List(items)) => items
                 .iter_mut()
@@ -173,7 +174,7 @@ impl Tree {
         let mut tree = self;
         for (index, step) in parents.iter().enumerate() {
             if let (Step::Field(name), Self::Map(fields)) = (step, &mut *tree)
-                && !fields.contains_key(name)
+                && !fields.contains_key(name.as_str())
             {
                 if value.is_none() {
                     return;
@@ -184,17 +185,17 @@ impl Tree {
                     _ if index + 2 < path.0.len() => return,
                     _ => Self::List(Vec::new()),
                 };
-                fields.insert(name.clone(), below);
+                fields.insert(name.as_str().into(), below);
             }
             let Some(below) = tree.at_mut(&FieldPath(vec![step.clone()])) else { return };
             tree = below;
         }
         match (last, tree, value) {
             (Step::Field(name), Self::Map(fields), Some(value)) => {
-                fields.insert(name.clone(), value);
+                fields.insert(name.as_str().into(), value);
             }
             (Step::Field(name), Self::Map(fields), None) => {
-                fields.shift_remove(name);
+                fields.shift_remove(name.as_str());
             }
             (step, Self::List(items), value) => {
                 let position = items.iter().enumerate().position(|(index, item)| match step {
@@ -278,7 +279,10 @@ impl Tree {
             Self::Secret(sealed) => secret(sealed),
             Self::List(items) => items.iter().map(|item| item.convert(secret)).collect(),
             Self::Map(fields) => Value::Object(
-                fields.iter().map(|(name, value)| (name.clone(), value.convert(secret))).collect(),
+                fields
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), value.convert(secret)))
+                    .collect(),
             ),
         }
     }
@@ -397,11 +401,12 @@ fn recorded_secrets<'a>(
     }
 }
 
-impl FromIterator<(String, Tree)> for Tree {
+impl<N: Into<Arc<str>>> FromIterator<(N, Tree)> for Tree {
     /// A map that takes no more memory than its fields: most objects of a plan are kept and
     /// never changed.
-    fn from_iter<I: IntoIterator<Item = (String, Self)>>(fields: I) -> Self {
-        let fields: Vec<_> = fields.into_iter().collect();
+    fn from_iter<I: IntoIterator<Item = (N, Self)>>(fields: I) -> Self {
+        let fields: Vec<(Arc<str>, Self)> =
+            fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Self::Map(Box::new(fields.into_iter().collect()))
     }
 }
@@ -415,7 +420,7 @@ impl From<&Value> for Tree {
             Value::String(text) => Self::Text(text.clone()),
             Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
             Value::Object(fields) => {
-                fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect()
+                fields.iter().map(|(name, value)| (name.as_str(), Self::from(value))).collect()
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Which fields of two trees differ, by the rules of their shape.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Cause, FieldChange};
@@ -195,7 +197,7 @@ impl Walk<'_> {
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);
         }
-        let is_secret = |name: &String| matches!(new_fields.get(name), Some(Tree::Secret(_)));
+        let is_secret = |name: &Arc<str>| matches!(new_fields.get(name), Some(Tree::Secret(_)));
         // An answer with none of the secrets of a map comes from a platform that keeps them
         // to itself. Where one of them is told or masked, another that is missing is gone.
         let keeps_secrets = !old_fields.keys().any(is_secret);
@@ -203,7 +205,7 @@ impl Walk<'_> {
             .keys()
             .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
         for name in names {
-            let step = Step::Field(name.clone());
+            let step = Step::Field(name.to_string());
             let below = path.join(step.clone());
             let (old, new) = (old_fields.get(name), new_fields.get(name));
             let is_partial = shape.is_some_and(|shape| shape.partial);
