@@ -193,7 +193,10 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
             } else if !plan.is_empty() {
                 output::data(&summary(&plan, &report));
             }
-            let ledger = ReportDocument::of(&plan, &report);
+            let ledger = match &args.report {
+                Some(_) => ReportDocument::of(&plan, &report),
+                None => ReportDocument::default(),
+            };
             (ledger, conclude(report, stopped))
         }
         Err(error) => {

@@ -162,10 +162,11 @@ fn body(target: &Target<'_>) -> Value {
         body.insert("id".to_owned(), id.into());
     }
     // The reference always sends the whole document, nulls included, in the model's order.
-    let mut whole = serde_json::from_value::<ServiceSpec>(Value::Object(body.clone()))
+    let body = Value::Object(body);
+    let mut whole = ServiceSpec::deserialize(&body)
         .ok()
         .and_then(|spec| serde_json::to_value(spec).ok())
-        .unwrap_or(Value::Object(body));
+        .unwrap_or(body);
     if let Some(answered) = target.answered {
         SHAPE.keep_unknown(&mut whole, answered);
     }
