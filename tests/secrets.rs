@@ -7,25 +7,25 @@ use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Fault, Hostile, Moment};
 use crate::platform::harness::Server;
 
-/// Values that no output may hold, before and after they are changed. Their halves are
-/// looked for too, in case something cuts them.
+/// Values that no output may hold, before and after they are changed. What marks them is
+/// looked for, in case something cuts them; it cannot be a part of an id or a fingerprint.
 const OLD: [&str; 6] = [
-    "old-6f1e-env",
-    "old-6f1e-file",
-    "old-6f1e-cmd",
-    "old-6f1e-age",
-    "old-6f1e-beside",
-    "old-6f1e-text",
+    "old-wqkxzo-env",
+    "old-wqkxzo-file",
+    "old-wqkxzo-cmd",
+    "old-wqkxzo-age",
+    "old-wqkxzo-beside",
+    "old-wqkxzo-text",
 ];
 const NEW: [&str; 6] = [
-    "new-93bd-env",
-    "new-93bd-file",
-    "new-93bd-cmd",
-    "new-93bd-age",
-    "new-93bd-beside",
-    "new-93bd-text",
+    "new-wqkxzn-env",
+    "new-wqkxzn-file",
+    "new-wqkxzn-cmd",
+    "new-wqkxzn-age",
+    "new-wqkxzn-beside",
+    "new-wqkxzn-text",
 ];
-const MARKS: [&str; 2] = ["6f1e", "93bd"];
+const MARKS: [&str; 2] = ["wqkxzo", "wqkxzn"];
 
 /// Runs a command with standard input.
 fn with_input(command: &mut Command, input: &str) -> Run {
@@ -168,13 +168,13 @@ fn what_goes_wrong_with_a_secret_does_not_show_it() {
     let sandbox = Sandbox::new();
     sandbox.run(&["secret", "keygen"]);
     write_manifest(&sandbox, OLD);
-    sandbox.write("print.sh", "echo old-6f1e-cmd >&1; exit 3\n");
+    sandbox.write("print.sh", "echo old-wqkxzo-cmd >&1; exit 3\n");
     let failed = run(&sandbox, OLD, &["plan", "-f", "m.yaml"]);
     assert_eq!(failed.code, 6);
     assert!(failed.stderr.contains("m.yaml:8:13: the command \"sh\" failed"), "{}", failed.stderr);
     assert_no_canary("a failing command", &failed.stderr);
     // A document with a fault elsewhere.
-    sandbox.write("m.yaml", "version: v1\nkind: Secret\nmetadata: {name: all}\ntype: keys\ndata: {A: old-6f1e-text}\nserver: x\n");
+    sandbox.write("m.yaml", "version: v1\nkind: Secret\nmetadata: {name: all}\ntype: keys\ndata: {A: old-wqkxzo-text}\nserver: x\n");
     let failed = run(&sandbox, OLD, &["plan", "-f", "m.yaml"]);
     assert_eq!(failed.code, 6, "{}", failed.stderr);
     // A platform that is not there.
@@ -194,7 +194,7 @@ fn what_goes_wrong_with_a_secret_does_not_show_it() {
                 "p",
             ])
             .env("CANARY", OLD[0])
-            .env("MESHAGENT_API_KEY", "ma-canary-6f1e")
+            .env("MESHAGENT_API_KEY", "ma-canary-wqkxzo")
             .output()
             .unwrap(),
     );
