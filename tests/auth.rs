@@ -103,6 +103,12 @@ fn output(mut command: Command) -> Run {
     Run::of(command.output().unwrap())
 }
 
+/// What Ctrl-C does.
+fn interrupt(child: &Child) {
+    let process = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
@@ -239,8 +245,7 @@ async fn a_sign_in_that_is_given_up_leaves_nothing() {
     assert!(run.stderr.contains("invalid_grant"), "{}", run.stderr);
 
     let waiting = Waiting::start(sandbox.on(&server, &["auth", "login", "--no-browser"]));
-    let process = nix::unistd::Pid::from_raw(i32::try_from(waiting.child.id()).unwrap());
-    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
+    interrupt(&waiting.child);
     let run = blocking(|| waiting.end()).await;
     assert_eq!((run.code, run.stderr.as_str()), (1, "error: the sign-in was given up\n"));
     assert!(!sandbox.path(".meshagent/session.json").exists());
@@ -307,9 +312,10 @@ async fn setup_leads_from_nothing_to_a_key() {
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert!(run.stderr.starts_with("error: setup asks questions, and there is no terminal\n"));
 
-    // The second time there is a key already; the third time nothing is chosen.
+    // The second time there is a key already; the third time nothing is chosen; the last time
+    // it is given up.
     let (new, none) = ("2\nfirst project\nlaptop\n", "4\n");
-    for (time, answers) in [new, "2\n", none].into_iter().enumerate() {
+    for (time, answers) in [new, "2\n", none, ""].into_iter().enumerate() {
         let _port = CallbackPort::take();
         let pty = nix::pty::openpty(None, None).unwrap();
         let mut command = sandbox.on(&server, &["setup", "--no-browser"]);
@@ -348,10 +354,15 @@ async fn setup_leads_from_nothing_to_a_key() {
         assert_eq!(call_back(back.split_once("/callback").unwrap().1).await.0, 200);
         wait_for(|shown| shown.contains("Which one? "), &mut shown);
         terminal.write_all(answers.as_bytes()).unwrap();
+        if answers.is_empty() {
+            interrupt(&child);
+        }
         let status = child.wait().unwrap();
         shown.extend(told);
-        assert!(status.success(), "{time}: {shown}");
-        let wanted = ["the key signs", "there is one", "no project is activated"][time];
+        assert_eq!(status.code(), Some(i32::from(answers.is_empty())), "{time}: {shown}");
+        let wanted =
+            ["the key signs", "there is one", "no project is activated", "setup was given up"];
+        let wanted = wanted[time];
         assert!(shown.contains(wanted), "{time}: {shown}");
         assert!(!shown.contains("ma-"), "{shown}");
     }

@@ -13,12 +13,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::show::ShowArgs;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::session_file::{self, SessionFile};
@@ -105,13 +106,16 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let scope = variable("MESHAGENT_OAUTH_SCOPES").unwrap_or_else(|| SCOPE.to_owned());
     let url = flow.url(&program, &scope);
     let listeners = listen().await?;
+    // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
+    let mut interrupt =
+        signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
     output::note(&format!("waiting for you to sign in; Ctrl-C gives up:\n{url}"));
     if !args.no_browser {
         open(url);
     }
     let code = tokio::select! {
         code = wait_for_code(listeners, &flow.state) => code?,
-        _ = tokio::signal::ctrl_c() => return Err(Error::failed("the sign-in was given up")),
+        _ = interrupt.recv() => return Err(Error::failed("the sign-in was given up")),
     };
     let tokens = flow.redeem(&program, &code).await?;
     SessionFile::begun(tokens, &base).write().await

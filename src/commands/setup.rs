@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::auth::{self, SignInArgs};
 use super::{api_key, project};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
@@ -24,6 +24,15 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
     output::note("1. Sign in");
     auth::sign_in(&args).await?;
     output::note("you are signed in\n\n2. Choose a project");
+    // Having caught Ctrl-C once, a process does not end by it any more, and a question that
+    // waits for its answer looks at nothing else. All files are written whole, so it may end
+    // anywhere.
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            output::error(&Error::failed("setup was given up; you stay signed in"));
+            std::process::exit(i32::from(Class::Failed.exit_code()));
+        }
+    });
     let platform = PlatformArgs { api_url: args.api_url, ..PlatformArgs::default() };
     platform
         .with(async |connection| {
