@@ -18,7 +18,8 @@ pub enum Class {
     Partial,
     /// The plan no longer fits the platform; nothing was written. Exit code 5.
     Stale,
-    /// A guard refused; nothing was written. Exit code 6.
+    /// A guard refused, or there are no whole manifests to plan from; nothing was written.
+    /// Exit code 6.
     Refused,
 }
 
@@ -155,6 +156,16 @@ impl Error {
             count => format!("{count} problems in the manifests"),
         };
         Self { problems, ..Self::usage(message) }
+    }
+
+    /// The same, where a plan was to be made: a file that cannot be read, or that is wrong,
+    /// would look like objects that are to be deleted, so it is a guard that refuses.
+    #[must_use]
+    pub fn refusing_plan(mut self) -> Self {
+        if self.class == Class::Usage && !self.problems.is_empty() {
+            self.class = Class::Refused;
+        }
+        self
     }
 
     /// The plan no longer fits, for these reasons; nothing was written.

@@ -221,7 +221,7 @@ fn manifests_come_from_standard_input_and_templates() {
         .collect();
     assert_eq!(names, ["Room/hall-0", "Room/hall-1"]);
     sandbox.write("m/values.yaml", "name: lobby\n");
-    let run = sandbox.embedded(2, &["plan", "-f", "m"]);
+    let run = sandbox.embedded(6, &["plan", "-f", "m"]);
     assert!(run.stderr.starts_with("m/rooms.yaml.j2:1:1: "), "{}", run.stderr);
 }
 

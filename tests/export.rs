@@ -15,7 +15,7 @@ use crate::cli::{Run, Sandbox};
 fn the_document_of_every_kind_declares_the_same_fields_again() {
     for kind in kinds::ALL {
         let example = meshagent::manifest::yaml::parse(kind.example()).unwrap().remove(0).to_json();
-        for mut declared in kind.declare(example).unwrap() {
+        for mut declared in kind.declare(&example).unwrap() {
             declared.fields.rewrite_leaves(&mut |_, leaf| {
                 let source = || Sealed::Source(SecretSource::Env("V".to_owned()));
                 matches!(leaf, Tree::Secret(_)).then(|| Tree::Secret(source()))
@@ -27,7 +27,7 @@ fn the_document_of_every_kind_declares_the_same_fields_again() {
                 name: declared.name.clone(),
             };
             let document = kind.document(&key, &declared.fields);
-            let again = kind.declare(document.clone()).unwrap();
+            let again = kind.declare(&document).unwrap();
             assert_eq!(again.len(), 1, "{document}");
             assert_eq!(again[0].fields, declared.fields, "{document}");
             assert_eq!((&again[0].name, &again[0].room), (&declared.name, &declared.room));

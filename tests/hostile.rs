@@ -2,6 +2,7 @@
 //! as badly as the worst day of a real one, and what the program makes of that.
 
 mod pace;
-mod plans;
-mod proxy;
+pub mod plans;
+pub mod proxy;
 mod reads;
+mod writes;

@@ -1,9 +1,11 @@
 //! Every rule that `plan --suggest-ignore` tells makes its change disappear.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use meshagent::kinds::Key;
 use meshagent::kinds::path::FieldPath;
+use meshagent::kinds::recorded::Recorded;
 use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::plan::planner::{Policy, plan};
@@ -47,7 +49,7 @@ fn mask(tree: &mut Tree) {
 fn state(documents: &[Value]) -> State {
     let objects = set(documents).objects.into_values().map(|desired| {
         let mut fields = desired.fields;
-        mask(&mut fields);
+        mask(Arc::make_mut(&mut fields));
         let owner = desired.key.kind.kind().carries_owner().then(|| "s".to_owned());
         let observed = Observed { id: None, owner, fields, answered: Value::Null, revision: None };
         (desired.key, observed)
@@ -58,7 +60,7 @@ fn state(documents: &[Value]) -> State {
     let entries = objects
         .iter()
         .map(|(key, observed)| {
-            let applied = Some(observed.fields.recorded(&fingerprinter).into());
+            let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
             let entry =
                 meshagent::plan::Entry { id: None, applied, protected: false, orphan: false };
             (key.clone(), entry)

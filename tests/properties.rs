@@ -1,7 +1,7 @@
 //! What holds for every set and every state of a platform, tried on random ones. The seed
 //! of a case that fails is printed and kept in `tests/properties.proptest-regressions`.
 
-mod generate;
+pub mod generate;
 mod model;
 
 use std::cell::Cell;

@@ -13,8 +13,8 @@ use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Operation, Plan, State};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
+use crate::hostile::proxy::Running;
 use crate::platform::harness::Server;
 
 /// A platform of its own with a client of the reconciler.
@@ -36,7 +36,7 @@ pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> 
     let nothing = BTreeMap::new();
     let desired = if policy.destroy { &nothing } else { &set.objects };
     let mut plan = planner::plan(desired, state, policy).map_err(|refusal| match refusal {
-        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
         Refusal::Guard(problems) => Error::refused(problems),
     })?;
     plan.notes.splice(0..0, set.notes.iter().cloned());
@@ -62,9 +62,19 @@ pub fn lines(problems: &[Problem]) -> String {
 impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
-        let client =
-            Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
+        let client = Self::on(&server);
         Self { server, client, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A client of a platform, as its owner.
+    pub fn on(server: &Server) -> Client {
+        Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap()
+    }
+
+    /// Goes through a proxy from now on.
+    pub fn through(&mut self, proxy: &Running) {
+        let key = self.server.owner.clone().into();
+        self.client = Client::new(&proxy.url, key, Default::default()).unwrap();
     }
 
     /// A file of the set's folder.
@@ -123,10 +133,17 @@ impl World {
     }
 
     pub async fn perform(&self, decided: &Decided, parallelism: usize) -> Result<Report, Error> {
-        let options =
-            Options { parallelism, stop: CancellationToken::new(), bound: false, attempts: 1 };
+        let options = Options { attempts: 1, ..Options::standard(parallelism) };
+        self.perform_with(decided, &options).await
+    }
+
+    pub async fn perform_with(
+        &self,
+        decided: &Decided,
+        options: &Options,
+    ) -> Result<Report, Error> {
         let listeners = Listeners { progress: &Silent, journal: None };
-        execute(&self.client, &decided.plan, decided.stored.clone(), &options, listeners).await
+        execute(&self.client, &decided.plan, decided.stored.clone(), options, listeners).await
     }
 
     /// Performs a plan in full. What is not done ends the test.
@@ -153,7 +170,8 @@ pub fn describe(plan: &Plan) -> String {
     anstream::adapter::strip_str(&meshagent::plan::text::render(plan)).to_string()
 }
 
-struct Silent;
+/// Tells nobody.
+pub struct Silent;
 
 impl Progress for Silent {
     fn started(&self, _operation: &Operation) {}

@@ -116,7 +116,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
         if kind.name() == KindName::ServiceTemplate {
             continue; // It becomes a service in `manifest`; the rules that apply it cover it.
         }
-        let declared = kind.declare(variant.document.clone()).unwrap().remove(0);
+        let declared = kind.declare(&variant.document).unwrap().remove(0);
         let target = Target {
             project: "p",
             room: None,

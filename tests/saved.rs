@@ -109,6 +109,13 @@ fn a_scope_plans_a_part_and_deletes_nothing_outside() {
     let run = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--exclude", "Room/*", "-o", "json"]);
     assert_eq!(run.json()["operations"].as_array().unwrap().len(), 1);
     sandbox.embedded(2, &["plan", "-f", "set.yaml", "--target", "Rom/*"]);
+    let team = "---\nversion: v1\nkind: Room\nmetadata: {name: c, annotations: {team: red}}\n";
+    sandbox.write("set.yaml", &(rooms(&["a", "d"]) + team));
+    let run =
+        sandbox.embedded(0, &["plan", "-f", "set.yaml", "--selector", "team=red", "-o", "json"]);
+    let plan = run.json();
+    assert_eq!(plan["operations"].as_array().unwrap().len(), 1, "{plan}");
+    assert_eq!(plan["operations"][0]["address"], "Room/c");
 }
 
 #[test]
@@ -134,7 +141,7 @@ fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
         "set.yaml",
         "version: v1\nkind: Room\nmetadata: {name: x}\nlifecycle: {moved_from: y}\n",
     );
-    let nowhere = sandbox.embedded(2, &["plan", "-f", "set.yaml", "--no-prune"]);
+    let nowhere = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--no-prune"]);
     assert!(
         nowhere.stderr.contains("neither Room/x nor Room/y is on the platform"),
         "{}",

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::cli::{Run, Sandbox};
+use crate::hostile::proxy::{Fault, Hostile, Moment};
+use crate::platform::harness::Server;
 
 /// Values that no output may hold, before and after they are changed. Their halves are
 /// looked for too, in case something cuts them.
@@ -119,9 +121,15 @@ fn no_source_of_a_secret_is_shown_and_every_change_is_noticed() {
                 operations.iter().map(|op| op["changes"].as_array().unwrap().len()).sum();
             assert_eq!(changed, 7, "{plan}");
         }
-        let applied = run(&sandbox, values, &["apply", "-f", "m.yaml", "--yes", "-o", "json"]);
+        let what: &[&str] = match values == NEW {
+            true => &["apply", "plan.json", "--report", "report.json"],
+            false => &["apply", "-f", "m.yaml", "--yes", "-o", "json", "--report", "report.json"],
+        };
+        let applied = run(&sandbox, values, what);
         assert_eq!(applied.code, 0, "{}", applied.stderr);
         assert_no_canary("apply", &format!("{}{}", applied.stdout, applied.stderr));
+        let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
+        assert_no_canary("the report", &report);
     }
     let exported = run(&sandbox, NEW, &["export", "-d", "out"]);
     assert_no_canary("export", &format!("{}{}", exported.stdout, exported.stderr));
@@ -162,13 +170,13 @@ fn what_goes_wrong_with_a_secret_does_not_show_it() {
     write_manifest(&sandbox, OLD);
     sandbox.write("print.sh", "echo old-6f1e-cmd >&1; exit 3\n");
     let failed = run(&sandbox, OLD, &["plan", "-f", "m.yaml"]);
-    assert_eq!(failed.code, 2);
+    assert_eq!(failed.code, 6);
     assert!(failed.stderr.contains("m.yaml:8:13: the command \"sh\" failed"), "{}", failed.stderr);
     assert_no_canary("a failing command", &failed.stderr);
     // A document with a fault elsewhere.
     sandbox.write("m.yaml", "version: v1\nkind: Secret\nmetadata: {name: all}\ntype: keys\ndata: {A: old-6f1e-text}\nserver: x\n");
     let failed = run(&sandbox, OLD, &["plan", "-f", "m.yaml"]);
-    assert_eq!(failed.code, 2, "{}", failed.stderr);
+    assert_eq!(failed.code, 6, "{}", failed.stderr);
     // A platform that is not there.
     sandbox.write("m.yaml", "version: v1\nkind: Secret\nmetadata: {name: all}\ntype: keys\ndata: {A: {from: {env: CANARY}}}\n");
     let failed = Run::of(
@@ -276,4 +284,44 @@ fn secrets_are_encrypted_decrypted_and_their_keys_kept() {
     assert!(run.stderr.contains("hint: give --recipient"), "{}", run.stderr);
     let run = with_input(&mut sandbox.command(&["secret", "encrypt", "-r", "age1x"]), value);
     assert_eq!(run.code, 2, "{}", run.stderr);
+}
+
+/// The values of secrets that were sent stand in no journal, and in no message about them.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_journal_nor_a_refusal_that_repeats_a_secret_shows_it() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.run(&["secret", "keygen"]);
+    write_manifest(&sandbox, OLD);
+    let start = |url: &str, arguments: &[&str]| {
+        let apply = ["--log", "trace", "apply", "-f", "m.yaml", "--yes", "--api-url", url];
+        let mut command = sandbox.command(&[&apply[..], arguments].concat());
+        command.env("CANARY", OLD[0]).env("MESHAGENT_API_KEY", &platform.owner);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let repeating = Fault::Repeated.on("POST").at("/secrets");
+    let proxy = Hostile::in_front_of(&platform).with(repeating).start().await;
+    for arguments in [&["--report", "report.json"][..], &["-o", "json"]] {
+        let child = start(&proxy.url, arguments);
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+        let refused = Run::of(output.await.unwrap().unwrap());
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        assert!(refused.stdout.contains("says repeats a secret"), "{}", refused.stdout);
+        assert_no_canary("a refusal", &format!("{}{}", refused.stdout, refused.stderr));
+    }
+    let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
+    assert_no_canary("the report of a refusal", &report);
+
+    // The lease and the claim come first, then the two secrets.
+    let proxy = Hostile::in_front_of(&platform).pausing(4, Moment::After).start().await;
+    let mut child = start(&proxy.url, &[]);
+    proxy.paused().await;
+    let journal = std::fs::read_to_string(sandbox.path(".meshagent/journal/default.jsonl"));
+    let journal = journal.unwrap();
+    child.kill().unwrap();
+    let killed = Run::of(child.wait_with_output().unwrap());
+    assert!(journal.contains("Secret/all"), "{journal}");
+    assert_no_canary("the journal", &journal);
+    assert_no_canary("a killed run", &format!("{}{}", killed.stdout, killed.stderr));
 }

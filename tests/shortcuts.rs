@@ -78,10 +78,11 @@ fn a_command_names_the_set_that_owns_what_it_touches() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "set.yaml",
-        "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@mail.meshagent.com}\nroom: lobby\n",
+        "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@mail.meshagent.com}\nroom: lobby\n---\nversion: v1\nkind: ScheduledTask\nmetadata: {name: t1}\nroom: lobby\nqueue: q\nschedule: 0 * * * *\n",
     );
     sandbox.embedded(0, &["apply", "-f", "set.yaml", "--set", "staging", "--yes"]);
-    let cases: [(&[&str], bool); 5] = [
+    let cases: [(&[&str], bool); 6] = [
+        (&["scheduled-task", "update", "t1", "-q", "other"], true),
         (&["mailbox", "delete", "a@mail.meshagent.com", "--dry-run"], true),
         (&["mailbox", "update", "a@mail.meshagent.com", "-q", "other"], true),
         (&["rooms", "create", "--name", "mine"], false),

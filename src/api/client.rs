@@ -354,7 +354,7 @@ impl Client {
                 return Err(failure.error(request, attempts));
             }
             tracing::debug!(
-                method = %request.method, path = request.path, what = failure.what, ?wait,
+                method = %request.method, path = request.path, status = failure.status, ?wait,
                 "trying again"
             );
             tokio::time::sleep(wait).await;

@@ -1,12 +1,13 @@
 //! What happens while a plan is performed, as lines of JSON: one object a line, each with
 //! `event`, with a published schema (`schemas/events.json`). The order is `planned`, then
-//! `started` and `finished` of each operation as they happen, `note` at any time, and
-//! `summary` at the end of every run that got as far as a plan.
+//! `started` and `finished` of each operation as they happen, `note` at any time, and at the
+//! end `summary`, or `error` where nothing was performed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::execute::{Outcome, Progress, Report};
+use crate::error::{Error, Place};
 use crate::kinds::Key;
 use crate::output;
 use crate::plan::document::PlanDocument;
@@ -17,7 +18,7 @@ use crate::plan::{Action, Operation, Plan};
 #[serde(tag = "event", rename_all = "snake_case")]
 #[schemars(title = "MeshAgent events")]
 pub enum Event {
-    /// What is about to be done. Always the first event.
+    /// What is about to be done. The first event of every run that gets as far.
     Planned {
         /// The plan.
         plan: Box<PlanDocument>,
@@ -42,8 +43,61 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
-    /// How it ended. Always the last event.
+    /// How it ended. The last event of a run that performed its plan.
     Summary(Summary),
+    /// Why nothing was performed. The last event, instead of the summary.
+    Error(Failure),
+}
+
+/// An error, as programs read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What failed.
+    pub message: String,
+    /// Why, from the outermost cause to the innermost.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What is wrong in detail.
+    pub problems: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Fault {
+    /// Where, when a place is known.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// An error as it is told on standard error.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(source) = cause {
+            causes.push(source.to_string());
+            cause = source.source();
+        }
+        let problems = error.problems.iter().map(|problem| Fault {
+            place: problem.place.clone(),
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+        });
+        Self {
+            code: error.class.exit_code(),
+            message: error.message.clone(),
+            causes,
+            hint: error.hint.clone(),
+            problems: problems.collect(),
+        }
+    }
 }
 
 /// An operation as the events name it.
@@ -77,6 +131,9 @@ pub struct Summary {
     /// Why what was done could not be recorded, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory_error: Option<String>,
+    /// Why the run lost the lease of its set and started nothing more, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_lease: Option<String>,
 }
 
 impl Subject {
@@ -104,6 +161,7 @@ impl Summary {
             not_started: report.count(|outcome| *outcome == Outcome::NotStarted),
             complete: report.is_complete(),
             inventory_error: report.inventory_error.as_ref().map(ToString::to_string),
+            lost_lease: report.lost_lease.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
@@ -31,10 +32,27 @@ pub struct Options {
     pub bound: bool,
     /// How often a write is tried whose answer was lost, at least once.
     pub attempts: u32,
+    /// How long is waited before an object is looked up whose write had no answer; doubled
+    /// each time, since a platform may commit late.
+    pub first_wait: Duration,
+}
+
+impl Options {
+    /// How a plan is performed that nobody said more about.
+    #[must_use]
+    pub fn standard(parallelism: usize) -> Self {
+        Self {
+            parallelism,
+            stop: CancellationToken::new(),
+            bound: false,
+            attempts: 5,
+            first_wait: Duration::from_millis(100),
+        }
+    }
 }
 
 /// What is told while a plan is performed.
-pub trait Progress {
+pub trait Progress: Sync {
     /// An operation starts.
     fn started(&self, operation: &Operation);
     /// An operation is done, or was not done for the reason given.
@@ -94,6 +112,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// Why an inventory could not be written at the end, if one could not.
     pub inventory_error: Option<Error>,
+    /// Why the run lost the lease of its set and started nothing more, if it did.
+    pub lost_lease: Option<String>,
 }
 
 impl Report {
@@ -164,7 +184,7 @@ pub async fn execute(
     let outcomes: Vec<Outcome> =
         outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
     let inventory_error = run.record(&outcomes).await.err();
-    Ok(Report { outcomes, inventory_error })
+    Ok(Report { outcomes, inventory_error, lost_lease: None })
 }
 
 /// Which of the operations that a skipped one waits for was not done.

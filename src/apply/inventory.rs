@@ -4,16 +4,15 @@
 //! read, so that two writers cannot overwrite each other where the platform has revisions.
 //! Secrets are in it as fingerprints only.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::storage;
 use crate::api::client::{ApiError, Client, Reader};
-use crate::api::request::{Body, Method, Precondition, Request};
+use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
 use crate::plan::{Entry, Inventory};
@@ -34,7 +33,7 @@ pub struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-struct File<'a> {
+struct File {
     version: u32,
     set: String,
     tool: String,
@@ -43,11 +42,11 @@ struct File<'a> {
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
-    objects: Vec<Object<'a>>,
+    objects: Vec<Object>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Object<'a> {
+struct Object {
     kind: KindName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<String>,
@@ -55,7 +54,7 @@ struct Object<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    applied: Option<Cow<'a, Value>>,
+    applied: Option<Recorded>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -130,8 +129,7 @@ impl Stored {
 /// The platform's, and a file that this program cannot read: what it owns is not known
 /// then, so nothing may be decided.
 pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -> Result<Stored> {
-    let request =
-        Request::get(&["projects", project_id, "storage", "download"]).query("path", path(set));
+    let request = storage::download(project_id, &path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
         Err(ApiError { status: Some(404), .. }) => return Stored::empty(),
@@ -143,7 +141,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         ))
         .hint(format!("it is the file {} of the project's storage", path(set)))
     };
-    let file: File<'_> =
+    let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
@@ -160,7 +158,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
             };
             let entry = Entry {
                 id: object.id,
-                applied: object.applied.map(|applied| Arc::new(applied.into_owned())),
+                applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
             };
@@ -201,7 +199,7 @@ pub async fn save(
                 room: key.room.clone(),
                 name: key.name.clone(),
                 id: entry.id.clone(),
-                applied: entry.applied.as_deref().map(Cow::Borrowed),
+                applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
             })
@@ -209,15 +207,9 @@ pub async fn save(
     };
     let bytes = serde_json::to_vec(&file)
         .map_err(|error| Error::failed("failed to write the inventory").because(error))?;
-    let request = Request {
-        body: Body::Bytes(bytes),
-        precondition: stored.precondition.clone(),
-        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"])
-            .query("path", path(set))
-    };
-    match client.send(&request).await {
-        Ok(answer) => {
-            stored.precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
+    match storage::upload(client, project_id, &path(set), bytes, &stored.precondition).await {
+        Ok(precondition) => {
+            stored.precondition = precondition;
             stored.inventory.entries = entries;
             stored.exists = true;
             Ok(())

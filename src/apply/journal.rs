@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Result};
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 
 /// The folder, in the current one.
 const FOLDER: &str = ".meshagent/journal";
@@ -53,23 +53,46 @@ impl Leftover {
     #[must_use]
     pub fn sentence(&self) -> String {
         let began = self.began.map(|began| format!(" of {began}")).unwrap_or_default();
-        let open: Vec<String> = self
-            .open
-            .iter()
-            .map(|(object, action)| format!("{} {object}", format!("{action:?}").to_lowercase()))
-            .collect();
+        let open: Vec<String> =
+            self.open.iter().map(|(object, action)| named(object, *action)).collect();
         let open = match open.is_empty() {
             true => "none was open".to_owned(),
-            false => format!(
-                "not known to be done: {}; the platform was looked at again",
-                open.join(", ")
-            ),
+            false => format!("not known to be done: {}", open.join(", ")),
         };
         format!(
             "the last apply{began} did not end by itself; {} of its writes were answered; {open}",
             self.answered
         )
     }
+}
+
+impl Leftover {
+    /// What a plan that was made since tells of the writes that were open, in one sentence:
+    /// what it still has to do was not done. Nothing where none was open.
+    #[must_use]
+    pub fn findings(&self, plan: &Plan) -> Option<String> {
+        let is_left = |(object, action): &&(String, Action)| {
+            plan.operations.iter().any(|operation| {
+                operation.action == *action && operation.key.to_string() == *object
+            })
+        };
+        let (left, done): (Vec<_>, Vec<_>) = self.open.iter().partition(is_left);
+        let told = [(done, "found done"), (left, "still to do")];
+        let told: Vec<String> = told
+            .into_iter()
+            .filter(|(writes, _)| !writes.is_empty())
+            .map(|(writes, what)| {
+                let names: Vec<String> =
+                    writes.into_iter().map(|(object, action)| named(object, *action)).collect();
+                format!("{what}: {}", names.join(", "))
+            })
+            .collect();
+        (!told.is_empty()).then(|| format!("of what the last apply left open, {}", told.join("; ")))
+    }
+}
+
+fn named(object: &str, action: Action) -> String {
+    format!("{} {object}", format!("{action:?}").to_lowercase())
 }
 
 fn path(folder: &Path, set: &str) -> PathBuf {

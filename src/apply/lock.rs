@@ -2,24 +2,41 @@
 //!
 //! The lease is the file `.meshagent/sets/NAME.lock`. It names its holder and when it runs
 //! out, is renewed while its holder runs, and is given back at the end. Whoever finds one
-//! that ran out takes it over. Taking, renewing and giving back are compare-and-set writes
-//! (`If-Match`, `If-None-Match`); where a platform tells no revisions there is no lease,
-//! and two applies of one set are kept apart only by the revision checks of bound plans.
+//! that ran out takes it over, and so does whoever can see that its holder, a process of
+//! the same machine, is no more. A holder that loses its lease starts no more writes.
+//! Taking, renewing and giving back are compare-and-set writes (`If-Match`,
+//! `If-None-Match`); where a platform tells no revisions there is no lease, and two applies
+//! of one set are kept apart only by the revision checks of bound plans.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use super::storage;
 use crate::api::client::{ApiError, Client};
-use crate::api::request::{Body, Method, Precondition, Request};
+use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
 
 /// How long a lease lasts that is not renewed.
 pub const LASTS: Duration = Duration::from_secs(60);
+
+/// Which lease is taken, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The set.
+    pub set: &'a str,
+    /// The project's name and id.
+    pub project: (&'a str, &'a str),
+    /// Whether it is taken over from whoever holds it.
+    pub break_it: bool,
+    /// How long it lasts that is not renewed.
+    pub lasts: Duration,
+}
 
 /// What the file says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,44 +50,54 @@ struct Lease {
     /// Whether it was given back.
     #[serde(default)]
     released: bool,
+    /// Where the holder can be seen by its number, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen_from: Option<String>,
+    /// The holder's number there.
+    #[serde(default)]
+    process: u32,
 }
 
 /// A lease that this process holds. It must be given back with [`Lock::release`]; a process
 /// that dies lets it run out.
 #[derive(Debug)]
 pub struct Lock {
-    client: Client,
-    request: Request,
-    lease: Lease,
-    /// The revision of the file as we last wrote it.
-    revision: Arc<Mutex<Precondition>>,
+    held: Held,
+    lost: Arc<OnceLock<String>>,
     renewal: JoinHandle<()>,
 }
 
-/// Takes the lease of a set in a project; `None` where the platform cannot offer one.
+/// The file as we last wrote it.
+#[derive(Debug, Clone)]
+struct Held {
+    client: Client,
+    project_id: String,
+    path: String,
+    lease: Lease,
+    revision: Arc<Mutex<Precondition>>,
+}
+
+/// Takes the lease of a set in a project; `None` where the platform cannot offer one. When
+/// it is lost, `stop` is cancelled.
 ///
 /// # Errors
 ///
-/// [`Class::Refused`] when somebody else holds it, unless `break_it`; the platform's.
+/// [`Class::Refused`] when somebody else holds it, unless the terms break it; the
+/// platform's.
 pub async fn take(
     client: &Client,
-    set: &str,
-    project: (&str, &str),
-    break_it: bool,
-    lasts: Duration,
+    terms: Terms<'_>,
+    stop: &CancellationToken,
 ) -> Result<Option<Lock>> {
-    let (name, id) = project;
+    let Terms { set, project: (name, id), break_it, lasts } = terms;
     let path = format!(".meshagent/sets/{set}.lock");
-    let read = Request::get(&["projects", id, "storage", "download"]).query("path", path.as_str());
-    let write = Request::new(Method::Post, &["projects", id, "storage", "upload"])
-        .query("path", path.as_str());
+    let read = storage::download(id, &path);
     let precondition = match client.send(&read).await {
         Err(ApiError { status: Some(404), .. }) => Precondition::Absent,
         Err(error) => return Err(error.into()),
         Ok(answer) => {
             if let Ok(lease) = serde_json::from_slice::<Lease>(&answer.body)
-                && !lease.released
-                && lease.until > Timestamp::now()
+                && lease.is_held()
                 && !break_it
             {
                 return Err(held(set, name, &lease));
@@ -81,83 +108,104 @@ pub async fn take(
             }
         }
     };
-    let now = Timestamp::now();
-    let lease = Lease { holder: holder(), since: now, until: until(now, lasts), released: false };
-    let revision = match upload(client, &write, &lease, precondition).await {
-        Ok(Some(revision)) => revision,
-        Ok(None) => return Ok(None),
+    let lease = Lease::new(lasts);
+    let file = Held {
+        client: client.clone(),
+        project_id: id.to_owned(),
+        path,
+        lease: lease.clone(),
+        revision: Arc::new(Mutex::new(precondition)),
+    };
+    match file.write(&lease).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
         Err(ApiError { status: Some(412), .. }) => {
             // Somebody else was faster; their lease says who.
-            let found = client
-                .send(&read)
-                .await
-                .ok()
-                .and_then(|answer| serde_json::from_slice(&answer.body).ok());
+            let found = client.send(&read).await.ok();
+            let found = found.and_then(|answer| serde_json::from_slice(&answer.body).ok());
             return Err(held(set, name, &found.unwrap_or(lease)));
         }
         Err(error) => return Err(error.into()),
-    };
-    let revision = Arc::new(Mutex::new(revision));
-    let renewal = tokio::spawn(renew(
-        client.clone(),
-        write.clone(),
-        lease.clone(),
-        Arc::clone(&revision),
-        lasts,
-    ));
-    Ok(Some(Lock { client: client.clone(), request: write, lease, revision, renewal }))
+    }
+    let lost = Arc::new(OnceLock::new());
+    let renewal = tokio::spawn(renew(file.clone(), lasts, Arc::clone(&lost), stop.clone()));
+    Ok(Some(Lock { held: file, lost, renewal }))
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
 }
 
 impl Lock {
-    /// Gives the lease back.
+    /// Gives the lease back. `Some` says why there was none left to give back.
     ///
     /// # Errors
     ///
     /// The platform's; the lease runs out by itself then.
-    pub async fn release(self) -> Result<()> {
+    pub async fn release(self) -> Result<Option<String>> {
+        if let Some(lost) = self.lost.get() {
+            return Ok(Some(lost.clone()));
+        }
+        // A renewal that is under way is finished, so that its revision is known.
+        let quiet = self.held.revision.lock().await;
         self.renewal.abort();
-        let revision = self.revision.lock().await.clone();
-        let lease = Lease { released: true, ..self.lease };
-        match upload(&self.client, &self.request, &lease, revision).await {
-            // Somebody broke it, which is what giving it back would have come to.
-            Ok(_) | Err(ApiError { status: Some(412), .. }) => Ok(()),
+        drop(quiet);
+        let lease = Lease { released: true, ..self.held.lease.clone() };
+        match self.held.write(&lease).await {
+            Ok(_) => Ok(None),
+            // Somebody broke it just now, which is what giving it back would have come to.
+            Err(ApiError { status: Some(412), .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-async fn renew(
-    client: Client,
-    request: Request,
-    lease: Lease,
-    revision: Arc<Mutex<Precondition>>,
-    lasts: Duration,
-) {
-    loop {
-        tokio::time::sleep(lasts / 3).await;
-        let mut revision = revision.lock().await;
-        let renewed = Lease { until: until(Timestamp::now(), lasts), ..lease.clone() };
-        match upload(&client, &request, &renewed, revision.clone()).await {
-            Ok(Some(next)) => *revision = next,
-            Ok(None) | Err(ApiError { status: Some(412), .. }) => {
-                tracing::warn!("the lease of the set was broken by somebody else");
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "failed to renew the lease of the set"),
-        }
+impl Held {
+    /// Writes the file unless somebody else did. Whether the platform told its revision.
+    async fn write(&self, lease: &Lease) -> std::result::Result<bool, ApiError> {
+        // A lease is plain text and numbers, so writing it as JSON cannot fail.
+        let bytes = serde_json::to_vec(lease).unwrap_or_default();
+        let mut revision = self.revision.lock().await;
+        *revision =
+            storage::upload(&self.client, &self.project_id, &self.path, bytes, &revision).await?;
+        Ok(*revision != Precondition::None)
+    }
+
+    /// Who has the lease now.
+    async fn holder(&self) -> String {
+        let read = storage::download(&self.project_id, &self.path);
+        let found = self.client.send(&read).await.ok();
+        let found = found.and_then(|answer| serde_json::from_slice::<Lease>(&answer.body).ok());
+        found.map_or_else(|| "somebody else".to_owned(), |lease| lease.holder)
     }
 }
 
-async fn upload(
-    client: &Client,
-    request: &Request,
-    lease: &Lease,
-    precondition: Precondition,
-) -> std::result::Result<Option<Precondition>, ApiError> {
-    // A lease is plain text and numbers, so writing it as JSON cannot fail.
-    let bytes = serde_json::to_vec(lease).unwrap_or_default();
-    let request = Request { body: Body::Bytes(bytes), precondition, ..request.clone() };
-    Ok(client.send(&request).await?.etag.map(Precondition::Revision))
+/// Renews the lease until it is lost: to somebody who broke it, or to time, because the
+/// platform could not be reached for as long as it lasts.
+async fn renew(held: Held, lasts: Duration, lost: Arc<OnceLock<String>>, stop: CancellationToken) {
+    let mut until = tokio::time::Instant::now() + lasts;
+    let why = loop {
+        tokio::time::sleep(lasts / 3).await;
+        let next = tokio::time::Instant::now() + lasts;
+        let renewed = Lease { until: after(lasts), ..held.lease.clone() };
+        match tokio::time::timeout_at(until, held.write(&renewed)).await {
+            Ok(Ok(true)) => until = next,
+            Ok(Ok(false) | Err(ApiError { status: Some(412), .. })) => {
+                break format!("the lease of the set was taken over by {}", held.holder().await);
+            }
+            Ok(Err(error)) if tokio::time::Instant::now() < until => {
+                tracing::warn!(%error, "failed to renew the lease of the set");
+            }
+            Ok(Err(error)) => {
+                break format!("the lease of the set ran out, because it was not renewed: {error}");
+            }
+            Err(_) => break "the lease of the set ran out before it was renewed".to_owned(),
+        }
+    };
+    let _ = lost.set(why);
+    stop.cancel();
 }
 
 fn held(set: &str, project: &str, lease: &Lease) -> Error {
@@ -168,17 +216,49 @@ fn held(set: &str, project: &str, lease: &Lease) -> Error {
     .hint(format!("wait for them; the lease runs out at {} unless it is renewed; --break-lock takes it over now", lease.until))
 }
 
-fn until(now: Timestamp, lasts: Duration) -> Timestamp {
-    now.checked_add(lasts).unwrap_or(Timestamp::MAX)
+fn after(lasts: Duration) -> Timestamp {
+    Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX)
 }
 
-/// Who this process is, as somebody else can find it.
-fn holder() -> String {
-    let user = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "somebody".to_owned());
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let job =
-        std::env::var("GITHUB_RUN_ID").map(|run| format!(", GitHub run {run}")).unwrap_or_default();
-    format!("{user}@{} (process {}{job})", machine.trim(), std::process::id())
+impl Lease {
+    /// The lease of this process.
+    fn new(lasts: Duration) -> Self {
+        let user = std::env::var("USER")
+            .or_else(|_| std::env::var("LOGNAME"))
+            .unwrap_or_else(|_| "somebody".to_owned());
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let job = std::env::var("GITHUB_RUN_ID")
+            .map(|run| format!(", GitHub run {run}"))
+            .unwrap_or_default();
+        let process = std::process::id();
+        Self {
+            holder: format!("{user}@{} (process {process}{job})", machine.trim()),
+            since: Timestamp::now(),
+            until: after(lasts),
+            released: false,
+            seen_from: seen_from(),
+            process,
+        }
+    }
+
+    /// Whether somebody holds it.
+    fn is_held(&self) -> bool {
+        !self.released && self.until > Timestamp::now() && !self.is_holder_gone()
+    }
+
+    /// Whether the holder was seen to be no more, so that nobody has to wait for its lease
+    /// to run out. A number that another process got meanwhile only means waiting.
+    fn is_holder_gone(&self) -> bool {
+        self.seen_from.is_some()
+            && self.seen_from == seen_from()
+            && !std::path::Path::new(&format!("/proc/{}", self.process)).exists()
+    }
+}
+
+/// Which processes this one sees under which numbers: this start of this machine, and the
+/// part of it that a container has. `None` where that cannot be told.
+fn seen_from() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let numbers = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), numbers.display()))
 }

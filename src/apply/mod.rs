@@ -10,5 +10,7 @@ pub mod lock;
 pub mod observe;
 mod perform;
 mod record;
+pub mod run;
 pub mod schedule;
+mod storage;
 pub mod survey;

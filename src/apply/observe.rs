@@ -2,6 +2,7 @@
 //! in them, and one list for each kind that matters; one more for each room with services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
@@ -12,8 +13,9 @@ use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
+use crate::plan::diff::has_masked;
 use crate::plan::references::name_secrets;
-use crate::plan::{Incomplete, Observed, ProjectState, State};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 const CONCURRENT_LISTS: usize = 16;
@@ -308,44 +310,83 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
+    // Services refer to secrets by their ids, which are known once the secrets are.
+    lists.sort_by_key(|(kind, _)| *kind != KindName::Secret);
     // Each list is read into fields as it comes, so that no two answers are held at once.
     let mut lists = stream::iter(lists)
         .map(|(kind, room)| read_list(reader, &project.id, kind, room))
         .buffered(CONCURRENT_LISTS);
-    let mut ambiguous = Vec::new();
+    let mut intake =
+        Intake { set, project: name, state, secret_names: BTreeMap::new(), displaced: Vec::new() };
     while let Some((kind, room, items)) = lists.try_next().await? {
         match items {
-            Ok(items) => ambiguous.extend(take_in(state, name, kind, room.as_ref(), items)?),
+            Ok(items) => intake.take(kind, room.as_ref(), items)?,
             // What can be decided without this list is decided without it.
             Err(reason) => {
-                state.incomplete.push(Incomplete { kind, project: name.to_owned(), room, reason });
+                let project = name.to_owned();
+                intake.state.incomplete.push(Incomplete { kind, project, room, reason });
             }
         }
     }
     if wanted.settings {
         let detailed = detailed_project(reader, project).await?;
-        ambiguous.extend(take_in(state, name, KindName::Project, None, vec![detailed])?);
+        intake.take(KindName::Project, None, vec![detailed])?;
     }
-    settle_ambiguous(set, name, state, ambiguous)?;
-    let secret_names: BTreeMap<String, String> = state
-        .objects
-        .iter()
-        .filter(|(key, _)| key.kind == KindName::Secret && key.project == name)
-        .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
-        .collect();
-    let inventory = state.inventories.get(name);
-    for (key, observed) in state.objects.iter_mut().filter(|(key, _)| key.project == name) {
-        if key.kind == KindName::Service {
-            name_secrets(key, &mut observed.fields, &secret_names);
+    let displaced = intake.displaced;
+    settle_ambiguous(set, name, state, displaced)
+}
+
+/// Takes lists of a project into the state.
+struct Intake<'a> {
+    set: &'a Set,
+    project: &'a str,
+    state: &'a mut State,
+    /// The names of the project's secrets by their ids.
+    secret_names: BTreeMap<String, String>,
+    /// The objects whose place another object of the same key has taken.
+    displaced: Vec<(Key, Observed)>,
+}
+
+impl Intake<'_> {
+    fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
+        for item in items {
+            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+            let name = seen.name.clone();
+            let key = Key { kind, project: self.project.to_owned(), room: room.cloned(), name };
+            let mut observed = observed(kind.kind(), seen, &item, None);
+            self.settle(&key, &mut observed);
+            if let Some(first) = self.state.objects.insert(key.clone(), observed) {
+                self.displaced.push((key, first));
+            }
         }
-        let entry = inventory.and_then(|inventory| inventory.entries.get(key));
-        if let Some((inventory, applied)) =
-            inventory.zip(entry.and_then(|it| it.applied.as_deref()))
+        Ok(())
+    }
+
+    /// Brings an object's fields into the form in which they are compared.
+    fn settle(&mut self, key: &Key, observed: &mut Observed) {
+        match (key.kind, &observed.id) {
+            (KindName::Secret, Some(id)) => {
+                self.secret_names.insert(id.clone(), key.name.clone());
+            }
+            (KindName::Service, _) => {
+                name_secrets(key, Arc::make_mut(&mut observed.fields), &self.secret_names);
+            }
+            _ => {}
+        }
+        if let Some(inventory) = self.state.inventories.get(self.project)
+            && let Some(Entry { applied: Some(applied), .. }) = inventory.entries.get(key)
         {
-            observed.fields.seal_recorded(applied, &inventory.fingerprinter);
+            let fields = Arc::make_mut(&mut observed.fields);
+            fields.seal_recorded(applied, &inventory.fingerprinter);
+        }
+        // What is as it should be is held once. A masked secret only looks like its mask.
+        if let Some(desired) = self.set.objects.get(key)
+            && desired.fields == observed.fields
+            && !has_masked(Some(&observed.fields))
+        {
+            observed.fields = Arc::clone(&desired.fields);
         }
     }
-    Ok(())
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
@@ -355,7 +396,7 @@ pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<Stri
     Observed {
         id: seen.id,
         owner: seen.owner,
-        fields: seen.fields,
+        fields: Arc::new(seen.fields),
         answered: kind.kept(item),
         revision,
     }
@@ -405,30 +446,8 @@ pub async fn look_up(
     };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
     let mut observed = observed(kind, seen, &item, revision);
-    name_secrets(key, &mut observed.fields, secret_names);
+    name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
     Ok(Some(observed))
-}
-
-/// Adds the objects of a list to the state. What is returned are those whose place another
-/// object of the same key has taken.
-fn take_in(
-    state: &mut State,
-    project: &str,
-    kind: KindName,
-    room: Option<&String>,
-    items: Vec<Value>,
-) -> Result<Vec<(Key, Observed)>> {
-    let mut displaced = Vec::new();
-    for item in items {
-        let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
-        let name = seen.name.clone();
-        let key = Key { kind, project: project.to_owned(), room: room.cloned(), name };
-        let observed = observed(kind.kind(), seen, &item, None);
-        if let Some(first) = state.objects.insert(key.clone(), observed) {
-            displaced.push((key, first));
-        }
-    }
-    Ok(displaced)
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -2,7 +2,9 @@
 //! the answer was lost.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
 
 use serde_json::Value;
 
@@ -12,21 +14,17 @@ use crate::api::client::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
 use crate::kinds::{Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Observed, Operation};
 
-/// How long is waited before an object is looked up whose write had no answer; doubled each
-/// time, since a platform may commit late.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-
 /// What an operation sends.
 struct Write {
     request: Request,
     /// The fields with ids where the wire wants ids.
-    fields: Tree,
+    fields: Arc<Tree>,
     project: String,
 }
 
@@ -36,14 +34,52 @@ fn known_id(operation: &Operation) -> Option<&str> {
     operation.work.id.as_deref().or_else(|| observed.and_then(|observed| observed.id.as_deref()))
 }
 
-fn failed(error: &ApiError, attempts: u32) -> Outcome {
+/// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
+fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
-        message: error.to_string(),
-        refused: error.is_refusal(),
+        message: told(error, &write.fields),
+        refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
         attempts,
     }
+}
+
+/// An error as it is told. A platform may repeat what it was sent when it refuses it, whole,
+/// in parts or cut off; what it says is not shown then.
+fn told(error: &ApiError, sent: &Tree) -> String {
+    let mut repeats = false;
+    sent.clone().rewrite_leaves(&mut |_, leaf| {
+        if let Tree::Secret(Sealed::Known(text)) = leaf {
+            let text = text.expose_secret();
+            let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let mut parts = parts.filter_map(|part| part.get(..6));
+            repeats |= !text.is_empty() && error.what.contains(text)
+                || parts.any(|part| error.what.contains(part));
+        }
+        None
+    });
+    if !repeats {
+        return error.to_string();
+    }
+    let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
+    let what = format!("was answered{status}, and what the platform says repeats a secret");
+    let ApiError { method, path, status, request_id, attempts, sent, .. } = error;
+    ApiError {
+        what,
+        method: *method,
+        path: path.clone(),
+        status: *status,
+        request_id: request_id.clone(),
+        attempts: *attempts,
+        sent: *sent,
+    }
+    .to_string()
+}
+
+/// Whether an earlier run said that it would create the object, and not that it did.
+fn is_claimed(operation: &Operation) -> bool {
+    operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
 /// Something failed before anything was sent.
@@ -92,16 +128,23 @@ impl Run<'_> {
 
     /// Sends the write, again where its answer was lost and it did not happen.
     async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
-        let mut wait = FIRST_WAIT;
+        let mut wait = self.options.first_wait;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
-                    let answer = answer.json().unwrap_or_default();
                     let created = operation.action == Action::Create;
-                    let id = created.then(|| operation.key.kind.kind().created_id(&answer));
-                    self.learn(operation, id.flatten(), &answer);
+                    let (id, answer) = match answer.json() {
+                        Ok(answer) if created => {
+                            (operation.key.kind.kind().created_id(&answer), answer)
+                        }
+                        Ok(answer) => (None, answer),
+                        // Half an answer says that it was done, and not under which id.
+                        Err(_) if created => (self.find(operation, write).await, Value::Null),
+                        Err(_) => (None, Value::Null),
+                    };
+                    self.learn(operation, id, &answer);
                     return Outcome::Done;
                 }
                 Err(error) => error,
@@ -117,11 +160,11 @@ impl Run<'_> {
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
-                // Our own lost write was there first.
-                (Action::Create, Some(409)) if attempts > 1 => {
+                // Our own lost write was there first, of this run or of one that died.
+                (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
                 }
-                _ if !error.is_ambiguous() => return failed(&error, attempts),
+                _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
             }
             tokio::time::sleep(wait).await;
@@ -137,7 +180,18 @@ impl Run<'_> {
                 }
             }
             if attempts >= self.options.attempts.max(1) {
-                return failed(&error, attempts);
+                return failed(&error, write, attempts);
+            }
+        }
+    }
+
+    /// The id of an object that was just created.
+    async fn find(&self, operation: &Operation, write: &Write) -> Option<String> {
+        match self.look_up(operation, write).await {
+            Ok(found) => found?.id,
+            Err(error) => {
+                tracing::warn!(%error, "failed to read {} after it was created", operation.key);
+                None
             }
         }
     }
@@ -167,11 +221,15 @@ impl Run<'_> {
         attempts: u32,
     ) -> Outcome {
         match self.look_up(operation, write).await {
-            Ok(Some(found)) if self.is_ours(&found, operation) => {
+            // What another run sent may have had other secrets.
+            Ok(Some(found))
+                if self.is_ours(&found, operation)
+                    && (attempts > 1 || self.is_as_desired(operation, &found)) =>
+            {
                 self.learn(operation, found.id, &Value::Null);
                 Outcome::Done
             }
-            _ => failed(error, attempts),
+            _ => failed(error, write, attempts),
         }
     }
 
@@ -191,11 +249,24 @@ impl Run<'_> {
             {
                 Outcome::Done
             }
+            // It was our own write whose answer was lost, or somebody else's.
+            Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
+                Outcome::Failed {
+                    message: format!(
+                        "the answer to its write was lost, and the platform does not show what {} holds now",
+                        operation.key
+                    ),
+                    refused: false,
+                    code: error.status,
+                    request_id: error.request_id.clone(),
+                    attempts,
+                }
+            }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
             Ok(None) => Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             },
-            Err(_) => failed(error, attempts),
+            Err(_) => failed(error, write, attempts),
         }
     }
 
@@ -204,14 +275,32 @@ impl Run<'_> {
         let names_us = self.plan.owner().is_none()
             || !operation.key.kind.kind().carries_owner()
             || found.owner.as_deref() == owner;
-        names_us && self.differences(operation, found).is_empty()
+        names_us
+            && !self.is_hidden(operation, found)
+            && self.differences(operation, found).is_empty()
+    }
+
+    /// Whether what the operation changes is among what the platform keeps to itself, so that
+    /// nobody can tell whose write was the last.
+    fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
+        let changed = operation.changes.iter();
+        match operation.action {
+            Action::Create => diff::has_masked(Some(&found.fields)),
+            _ => changed.map(|change| &change.path).any(|path| {
+                diff::has_masked(found.fields.at(path))
+                    || operation.work.fields.as_ref().is_some_and(|sent| {
+                        found.fields.at(path).is_none()
+                            && sent.at(path).is_some_and(Tree::has_secrets)
+                    })
+            }),
+        }
     }
 
     /// The fields in which an object differs from what the operation sends. What the
     /// platform hides is taken to be as it was sent.
     fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
         let fingerprinter = Fingerprinter::new("");
-        let sent = operation.work.fields.as_ref();
+        let sent = operation.work.fields.as_deref();
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
         let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
         let shape = operation.key.kind.kind().shape();
@@ -258,15 +347,20 @@ impl Run<'_> {
     /// Which fields changed since the object was looked at.
     fn staleness(&self, operation: &Operation, found: &Observed) -> String {
         let fingerprinter = Fingerprinter::new("");
-        let before = operation.work.observed.as_ref().map(|observed| &observed.fields);
+        let before = operation.work.observed.as_ref().map(|observed| &*observed.fields);
         let memory = Memory { fingerprinter: &fingerprinter, applied: None };
         let shape = operation.key.kind.kind().shape();
         let fields: Vec<String> = diff::changes(shape, before, Some(&found.fields), memory)
             .iter()
             .map(|change| change.path.to_string())
             .collect();
-        let what =
-            if fields.is_empty() { String::new() } else { format!(" in {}", fields.join(", ")) };
+        let what = match fields.is_empty() {
+            true if self.is_hidden(operation, found) => {
+                " in what the platform does not show".to_owned()
+            }
+            true => String::new(),
+            false => format!(" in {}", fields.join(", ")),
+        };
         format!("{} changed{what} since it was looked at", operation.key)
     }
 
@@ -293,9 +387,10 @@ impl Run<'_> {
             removed: &[],
         };
         let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
-        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_deref());
+        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
-            found.fields.seal_recorded(applied, &self.fingerprinter(&operation.key).await);
+            Arc::make_mut(&mut found.fields)
+                .seal_recorded(applied, &self.fingerprinter(&operation.key).await);
         }
         Ok(found)
     }
@@ -307,9 +402,9 @@ impl Run<'_> {
         let ids = locked(&self.ids);
         let project = ids.get(&project_key(&key.project)).cloned().unwrap_or_default();
         let mut fields = match (&operation.work.fields, &operation.work.observed) {
-            (Some(fields), _) => fields.clone(),
-            (None, Some(observed)) => observed.fields.clone(),
-            (None, None) => Tree::map([]),
+            (Some(fields), _) => Arc::clone(fields),
+            (None, Some(observed)) => Arc::clone(&observed.fields),
+            (None, None) => Arc::new(Tree::map([])),
         };
         for (path, name) in &operation.work.secrets {
             let secret = Key {
@@ -320,7 +415,7 @@ impl Run<'_> {
             };
             let id =
                 ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
-            if let Some(leaf) = fields.at_mut(path) {
+            if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
         }

@@ -2,6 +2,7 @@
 //! it; an export reads all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::inventory;
 use super::observe::{self, Project};
@@ -75,7 +76,8 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         for (key, observed) in &mut survey.objects {
             let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());
             if let Some(applied) = applied {
-                observed.fields.seal_recorded(applied, &inventory.fingerprinter);
+                Arc::make_mut(&mut observed.fields)
+                    .seal_recorded(applied, &inventory.fingerprinter);
             }
         }
         survey.entries = inventory.entries;
@@ -120,6 +122,6 @@ fn name_all_secrets(objects: &mut BTreeMap<Key, Observed>) {
         .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
         .collect();
     for (key, observed) in objects {
-        name_secrets(key, &mut observed.fields, &names);
+        name_secrets(key, Arc::make_mut(&mut observed.fields), &names);
     }
 }

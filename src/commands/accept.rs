@@ -116,7 +116,7 @@ async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<P
         observe::observe(&reader, set_name, &mut set, Scope::Documents, &BTreeMap::new()).await?;
     let policy = Policy { prune: false, ..Policy::standard(set_name) };
     planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
-        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
         Refusal::Guard(problems) => Error::refused(problems),
     })
 }

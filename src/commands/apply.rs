@@ -14,10 +14,11 @@ use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
-use crate::apply::events::{self, Event, Summary};
-use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use crate::apply::journal::{self, Journal};
-use crate::apply::lock::{self, Lock};
+use crate::apply::events::{self, Event, Failure, Summary};
+use crate::apply::execute::{Options, Outcome, Progress, Report};
+use crate::apply::journal;
+use crate::apply::lock;
+use crate::apply::run::{Surroundings, run};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
@@ -110,6 +111,11 @@ pub struct DestroyArgs {
 /// What keeps a plan from being made; [`Class::Stale`] for a saved plan that no longer
 /// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
+    let told = args.perform.clone();
+    tell(&told, apply_set(args).await)
+}
+
+async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let saved = args.plan.as_deref().map(saved::read).transpose()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
@@ -123,20 +129,12 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     }
     let connection = platform.connect().await?;
     let set = files.read(connection.project.clone(), connection.fallback_project.clone());
+    let run = Run { policy: &policy, guards: &guards, saved: saved.as_ref(), args: &args.perform };
     let done = match set {
-        Ok(set) => {
-            let run = Run {
-                policy: &policy,
-                guards: &guards,
-                saved: saved.as_ref(),
-                args: &args.perform,
-            };
-            run.perform(&connection, set).await
-        }
-        Err(error) => Err(error),
+        Ok(set) => run.perform(&connection, set).await,
+        Err(error) => Err(error.refusing_plan()),
     };
-    let closed = connection.close().await;
-    done.and_then(|code| closed.map(|()| code))
+    close(connection, done).await
 }
 
 /// Runs `destroy`.
@@ -145,6 +143,11 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 ///
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
+    let told = args.perform.clone();
+    tell(&told, destroy_set(args).await)
+}
+
+async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
     let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     let connection = args.platform.connect().await?;
@@ -154,15 +157,62 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
         let files = FileArgs { files: args.files, values: args.values };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
+    let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
     let done = match set {
-        Ok(set) => {
-            let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
-            run.perform(&connection, set).await
-        }
-        Err(error) => Err(error),
+        Ok(set) => run.perform(&connection, set).await,
+        Err(error) => Err(error.refusing_plan()),
     };
+    close(connection, done).await
+}
+
+/// What was done is told also where the platform could not be closed after it.
+async fn close(connection: Connection, done: Result<Performed>) -> Result<Performed> {
     let closed = connection.close().await;
-    done.and_then(|code| closed.map(|()| code))
+    let performed = done?;
+    if let Err(error) = closed {
+        output::error(&error);
+    }
+    Ok(performed)
+}
+
+/// A plan that was performed, and what became of it.
+struct Performed {
+    plan: Plan,
+    report: Report,
+    /// Whether a signal stopped it.
+    stopped: bool,
+}
+
+/// Says how a run ended, also one that came to no plan: as text or as an event, and in the
+/// file that was asked for.
+fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
+    let (ledger, verdict) = match done {
+        Ok(Performed { plan, report, stopped }) => {
+            if args.output == ApplyFormat::Json {
+                Event::Summary(Summary::of(&report)).print();
+            } else if !plan.is_empty() {
+                output::data(&summary(&plan, &report));
+            }
+            let ledger = ReportDocument::of(&plan, &report);
+            (ledger, conclude(report, stopped))
+        }
+        Err(error) => {
+            if args.output == ApplyFormat::Json {
+                Event::Error(Failure::of(&error)).print();
+            }
+            (ReportDocument::default(), Err(error))
+        }
+    };
+    let Some(path) = &args.report else { return verdict };
+    let error = verdict.as_ref().err().map(Failure::of);
+    match (write_json(path, &ReportDocument { error, ..ledger }), verdict) {
+        (Ok(()), verdict) => verdict,
+        (Err(error), Ok(_)) => Err(error),
+        (Err(unwritten), Err(error)) => {
+            output::error(&unwritten);
+            Err(error)
+        }
+    }
 }
 
 /// One run of `apply` or `destroy`.
@@ -174,9 +224,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn perform(&self, connection: &Connection, set: Set) -> Result<ExitCode> {
+    async fn perform(&self, connection: &Connection, set: Set) -> Result<Performed> {
         let folder = Path::new(".");
-        if let Some(leftover) = journal::leftover(folder, &self.policy.set) {
+        let leftover = journal::leftover(folder, &self.policy.set);
+        if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
         let keys =
@@ -186,6 +237,9 @@ impl Run<'_> {
             saved.check(&planned.plan)?;
         }
         let plan = &planned.plan;
+        if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
+            output::note(&format!("note: {findings}"));
+        }
         match self.args.output {
             ApplyFormat::Text => print(plan, Format::Text)?,
             ApplyFormat::Json => {
@@ -193,58 +247,17 @@ impl Run<'_> {
                 plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
             }
         }
-        self.args.rules.check(plan)?;
+        // A saved plan has passed the rules that it names; they are asked again as they are.
+        let rules = self.saved.map(|saved| saved.inputs.policies.as_slice()).unwrap_or_default();
+        self.args.rules.and(rules).check(plan)?;
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
             return Err(Error::failed("nothing was done"));
         }
-        let locks = self.take_locks(connection, plan).await?;
-        let done = self.execute(connection, &planned, folder).await;
-        for lock in locks {
-            if let Err(error) = lock.release().await {
-                tracing::warn!(%error, "failed to give the lease of the set back");
-            }
-        }
-        let (report, stopped) = done?;
-        if let Some(path) = &self.args.report {
-            write_report(path, plan, &report)?;
-        }
-        if self.args.output == ApplyFormat::Json {
-            Event::Summary(Summary::of(&report)).print();
-        } else if !plan.is_empty() {
-            output::data(&summary(plan, &report));
-        }
-        conclude(report, stopped)
+        let (report, stopped) = self.execute(connection, &planned, folder).await?;
+        Ok(Performed { plan: planned.plan, report, stopped })
     }
 
-    /// One lease for each project that is written to; none for a plan that is empty.
-    async fn take_locks(&self, connection: &Connection, plan: &Plan) -> Result<Vec<Lock>> {
-        let mut locks = Vec::new();
-        if plan.is_empty() {
-            return Ok(locks);
-        }
-        for (name, project) in &plan.projects {
-            let Some(id) = &project.id else { continue };
-            let taken = lock::take(
-                &connection.client,
-                &plan.set,
-                (name, id),
-                self.args.break_lock,
-                lock::LASTS,
-            )
-            .await;
-            match taken {
-                Ok(taken) => locks.extend(taken),
-                Err(error) => {
-                    for lock in locks {
-                        lock.release().await?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(locks)
-    }
-
+    /// What became of the plan, and whether a signal stopped it.
     async fn execute(
         &self,
         connection: &Connection,
@@ -252,33 +265,24 @@ impl Run<'_> {
         folder: &Path,
     ) -> Result<(Report, bool)> {
         let plan = &planned.plan;
-        let journal = match plan.is_empty() {
-            true => None,
-            false => Some(Journal::begin(folder, &plan.set, &plan.platform)?),
-        };
-        let stop = CancellationToken::new();
-        let listener = tokio::spawn(stop_on_signal(stop.clone()));
         let options = Options {
-            parallelism: usize::from(self.args.parallelism),
-            stop: stop.clone(),
             bound: self.saved.is_some(),
-            attempts: 5,
+            ..Options::standard(usize::from(self.args.parallelism))
         };
+        let listener = tokio::spawn(stop_on_signal(options.stop.clone()));
         connection.client.set_parallelism(options.parallelism);
         let progress = reporter(plan, self.args.output);
-        let listeners = Listeners { progress: progress.as_ref(), journal: journal.as_ref() };
+        let surroundings = Surroundings {
+            folder,
+            break_lock: self.args.break_lock,
+            lease: lock::LASTS,
+            progress: progress.as_ref(),
+        };
         let report =
-            execute(&connection.client, plan, planned.stored.clone(), &options, listeners).await;
+            run(&connection.client, plan, planned.stored.clone(), &options, surroundings).await;
         drop(progress);
         listener.abort();
-        // A run that got here ended by itself: what it did is in the inventory.
-        if let Some(journal) = journal {
-            journal.end();
-        }
-        if plan.is_empty() {
-            journal::forget(folder, &plan.set);
-        }
-        Ok((report?, stop.is_cancelled()))
+        Ok((report?, options.stop.is_cancelled()))
     }
 }
 
@@ -345,7 +349,11 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
         (false, true) => Class::Stale,
         (false, false) => Class::Failed,
     };
-    let what = if stopped { "stopped" } else { "not everything was done" };
+    let what = match &report.lost_lease {
+        Some(lost) => lost.as_str(),
+        None if stopped => "stopped",
+        None => "not everything was done",
+    };
     let error = Error::new(
         class,
         format!("{what}: {open} of {} operations are open", report.outcomes.len()),
@@ -407,10 +415,13 @@ pub(super) fn write_report(path: &Path, plan: &Plan, report: &Report) -> Result<
 }
 
 /// What became of a plan, for programs.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct ReportDocument {
-    plan: PlanDocument,
+    /// `null` where there was none.
+    plan: Option<PlanDocument>,
     outcomes: Vec<OutcomeDocument>,
+    /// Why not all was done, where it was not.
+    error: Option<Failure>,
 }
 
 #[derive(Serialize)]
@@ -430,7 +441,8 @@ impl ReportDocument {
                 outcome: outcome.clone(),
             }
         });
-        Self { outcomes: outcomes.collect(), plan: PlanDocument::of(plan) }
+        let outcomes = outcomes.collect();
+        Self { outcomes, plan: Some(PlanDocument::of(plan)), error: None }
     }
 }
 
@@ -516,5 +528,29 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_lost_its_lease_says_so_and_how_much_is_open() {
+        let report = |outcomes: Vec<Outcome>| Report {
+            outcomes,
+            inventory_error: None,
+            lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
+        };
+        let error = conclude(report(vec![Outcome::Done, Outcome::NotStarted]), false).unwrap_err();
+        assert_eq!(
+            (error.class, error.message.as_str()),
+            (
+                Class::Partial,
+                "the lease of the set was taken over by ada: 1 of 2 operations are open"
+            )
+        );
+        let error = conclude(report(vec![Outcome::NotStarted]), false).unwrap_err();
+        assert_eq!(error.class, Class::Failed);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
@@ -89,7 +90,7 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
             Object {
                 is_protected: entry.is_some_and(|entry| entry.protected),
                 is_orphaned: entry.is_some_and(|entry| entry.orphan),
-                fields: observed.fields,
+                fields: Arc::unwrap_or_clone(observed.fields),
                 key,
             }
         })

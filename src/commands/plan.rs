@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::policy::RuleArgs;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
-use crate::error::{Class, Context, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
@@ -84,8 +84,10 @@ impl PlanningArgs {
     async fn plan(&self) -> Result<Planned> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
-        let set =
-            self.files.read(connection.project.clone(), connection.fallback_project.clone())?;
+        let set = self
+            .files
+            .read(connection.project.clone(), connection.fallback_project.clone())
+            .map_err(Error::refusing_plan)?;
         let policy = self.policy.policy(set_name);
         let decided =
             decide(&connection, set, &policy, &self.policy.guards, &BTreeMap::new()).await;
@@ -95,7 +97,7 @@ impl PlanningArgs {
     }
 
     /// What a saved plan says of how it was made.
-    fn inputs(&self, planned: &Planned) -> Inputs {
+    fn inputs(&self, planned: &Planned, rules: &RuleArgs) -> Inputs {
         let text = |path: &PathBuf| path.display().to_string();
         let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
         Inputs {
@@ -111,6 +113,7 @@ impl PlanningArgs {
             selectors: self.policy.selector.clone(),
             allow_deletes: self.policy.guards.allow_deletes,
             allow_empty: self.policy.guards.allow_empty,
+            policies: rules.folders().iter().map(text).collect(),
             fingerprint_keys: planned
                 .stored
                 .iter()
@@ -132,7 +135,7 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let verdict = args.rules.check(&planned.plan);
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
-        let inputs = args.planning.inputs(&planned);
+        let inputs = args.planning.inputs(&planned, &args.rules);
         write(path, &PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) })?;
     }
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };

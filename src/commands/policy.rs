@@ -17,6 +17,20 @@ pub struct RuleArgs {
 }
 
 impl RuleArgs {
+    /// The folders with rules.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// The same with these folders, each asked once.
+    #[must_use]
+    pub fn and(&self, folders: &[String]) -> Self {
+        let mut all = self.folders.clone();
+        all.extend(folders.iter().map(PathBuf::from).filter(|it| !self.folders.contains(it)));
+        Self { folders: all }
+    }
+
     /// Asks the rules, prints their warnings, and refuses what they deny.
     ///
     /// # Errors

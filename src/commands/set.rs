@@ -232,12 +232,15 @@ pub async fn decide(
         (None, Some(project)) => Scope::Project(project),
         (None, None) => Scope::Documents,
     };
-    let observation = observe::observe(&reader, &policy.set, &mut set, scope, keys).await?;
+    let observation = observe::observe(&reader, &policy.set, &mut set, scope, keys)
+        .await
+        .map_err(Error::refusing_plan)?;
     let declared = set.objects.len();
     let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
     let mut plan =
         planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
-            Refusal::Manifests(problems) => Error::manifests(problems),
+            Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
+            Refusal::Scope(problems) => Error::manifests(problems),
             Refusal::Guard(problems) => Error::refused(problems),
         })?;
     let consent = Consent {

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::apply::write_report;
 use super::show::ShowArgs;
@@ -313,7 +312,7 @@ impl Shortcut {
             Fields::Whole(fields) => fields.clone(),
             Fields::Some(given) => {
                 let mut fields =
-                    observed.map_or_else(|| Tree::map([]), |observed| observed.fields.clone());
+                    observed.map_or_else(|| Tree::map([]), |observed| (*observed.fields).clone());
                 for (path, value) in given {
                     fields.put(path, value.clone());
                 }
@@ -327,7 +326,7 @@ impl Shortcut {
             (_, Action::Delete) => Vec::new(),
             (Fields::Some(given), _) if observed.is_none() => given.iter().map(asked).collect(),
             _ => {
-                let old = observed.map(|observed| &observed.fields);
+                let old = observed.map(|observed| &*observed.fields);
                 diff::changes(shape, old, Some(&fields), memory)
             }
         };
@@ -336,7 +335,7 @@ impl Shortcut {
             key.name = self.work.id.clone().unwrap_or_else(|| "(new)".to_owned());
         }
         let mut work = self.work.clone();
-        work.fields = (self.action != Action::Delete).then_some(fields);
+        work.fields = (self.action != Action::Delete).then(|| fields.into());
         let operation = Operation {
             key,
             action: self.action,
@@ -367,12 +366,10 @@ impl Shortcut {
         plan: &Plan,
         args: &WriteArgs,
     ) -> Result<Written> {
-        let options = Options {
-            parallelism: 1,
-            stop: CancellationToken::new(),
-            bound: false,
-            attempts: if self.action == Action::Create && !self.is_found_by_name { 1 } else { 5 },
-        };
+        let mut options = Options::standard(1);
+        if self.action == Action::Create && !self.is_found_by_name {
+            options.attempts = 1;
+        }
         let progress = Answered::default();
         let listeners = Listeners { progress: &progress, journal: None };
         let report =
@@ -452,7 +449,7 @@ fn declare(plan: &Plan) -> Result<()> {
     for operation in &plan.operations {
         let object = Object {
             key: operation.key.clone(),
-            fields: operation.work.fields.clone().unwrap_or_else(|| Tree::map([])),
+            fields: operation.work.fields.as_deref().cloned().unwrap_or_else(|| Tree::map([])),
             is_protected: false,
             is_orphaned: false,
         };

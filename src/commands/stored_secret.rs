@@ -194,7 +194,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
     document["version"] = "v1".into();
     document["kind"] = "Secret".into();
     document["metadata"] = json!({"name": name});
-    let declared = KindName::Secret.kind().declare(document);
+    let declared = KindName::Secret.kind().declare(&document);
     let fields = declared
         .map_err(|fault| Error::usage(fault.message))?
         .into_iter()

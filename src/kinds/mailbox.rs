@@ -87,8 +87,8 @@ impl Kind for Mailbox {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let mut fields = SHAPE.read(&document);
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+        let mut fields = SHAPE.read(document);
         let document: MailboxDocument = typed(document)?;
         let address = document.address.unwrap_or(document.metadata.name);
         fields.set("queue", Tree::text(document.queue.unwrap_or_else(|| address.clone())));

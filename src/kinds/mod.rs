@@ -21,6 +21,7 @@ pub mod document;
 pub mod mailbox;
 pub mod path;
 pub mod project;
+pub mod recorded;
 pub mod room;
 pub mod route;
 pub mod scheduled_task;
@@ -231,7 +232,7 @@ pub trait Kind: Sync {
     /// # Errors
     ///
     /// What the schema cannot say, with the field at fault.
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault>;
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault>;
 
     /// The document of an object, from which [`Kind::declare`] reads the same key and fields
     /// again. Secrets must be sources by then; what else is sealed is written as nothing.
@@ -364,7 +365,11 @@ macro_rules! kind_tag {
 pub(crate) use kind_tag;
 
 /// Reads a document that passed its schema into its type.
-fn typed<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, Fault> {
+fn typed<T: serde::de::DeserializeOwned>(document: &Value) -> Result<T, Fault> {
+    // Keeping track of the path is costly, so it is done only for a document at fault.
+    if let Ok(read) = T::deserialize(document) {
+        return Ok(read);
+    }
     serde_path_to_error::deserialize(document).map_err(|error| {
         let steps = error
             .path()

@@ -49,9 +49,7 @@ fn settings(value: &Value) -> Tree {
     match value {
         Value::Object(fields) => match source(fields) {
             Some(source) => Tree::Secret(Sealed::Source(source)),
-            None => Tree::Map(
-                fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect(),
-            ),
+            None => fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect(),
         },
         Value::Array(items) => Tree::List(items.iter().map(settings).collect()),
         other => Tree::from(other),
@@ -84,7 +82,7 @@ impl Kind for Project {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ProjectDocument = typed(document)?;
         let mut fields = Tree::map([]);
         if let Some(given) = document.settings.filter(|given| !given.is_empty()) {

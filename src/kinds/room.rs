@@ -72,8 +72,8 @@ impl Kind for Room {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let fields = SHAPE.read(&document);
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+        let fields = SHAPE.read(document);
         let document: RoomDocument = typed(document)?;
         Ok(vec![Declared {
             project: document.project,

@@ -82,8 +82,8 @@ impl Kind for Route {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let mut fields = SHAPE.read(&document);
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+        let mut fields = SHAPE.read(document);
         let document: RouteDocument = typed(document)?;
         let PortNumber::Fixed(port) = document.port else {
             return Err(Fault::new(&["port"], "a route needs the number of a port, not `*`"));

@@ -96,8 +96,8 @@ impl Kind for ScheduledTask {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let fields = SHAPE.read(&document);
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+        let fields = SHAPE.read(document);
         let document: ScheduledTaskDocument = typed(document)?;
         Ok(vec![Declared {
             project: document.project,

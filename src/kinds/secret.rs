@@ -132,7 +132,10 @@ impl SecretDocument {
                 .into_iter()
                 .map(|(name, text)| (name, text.into()))
                 .collect();
-            return Ok(Tree::map([("type", Tree::text("keys")), ("data", Tree::Map(data))]));
+            return Ok(Tree::map([
+                ("type", Tree::text("keys")),
+                ("data", Tree::Map(Box::new(data))),
+            ]));
         }
         let (username, password, email) = match self.secret_type {
             SecretType::Gar => {
@@ -187,7 +190,7 @@ impl Kind for Secret {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
         let document: SecretDocument = typed(document)?;
         let project = document.project.clone();
         let name = document.metadata.name.clone();

@@ -18,7 +18,8 @@ use super::{
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::service::{
-    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceMetadata, ServiceSpec,
+    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceKind, ServiceMetadata,
+    ServiceSpec,
 };
 
 kind_tag!(ServiceTag, Service);
@@ -90,9 +91,6 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 
 /// The kind.
 pub struct Service;
-
-/// The fields of the platform's own document.
-const SPEC_FIELDS: [&str; 5] = ["metadata", "agents", "ports", "container", "external"];
 
 /// Where a document places its service: one entry a room, or one `None` for every room.
 ///
@@ -205,11 +203,7 @@ impl Kind for Service {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let own: serde_json::Map<_, _> = SPEC_FIELDS
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone())))
-            .collect();
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ServiceDocument = typed(document)?;
         if document.container.is_some() == document.external.is_some() {
             let message = match document.container {
@@ -219,10 +213,17 @@ impl Kind for Service {
             let field = if document.container.is_some() { "external" } else { "metadata" };
             return Err(Fault::new(&[field], message));
         }
-        let mut spec = own;
-        spec.insert("version".to_owned(), "v1".into());
-        spec.insert("kind".to_owned(), "Service".into());
-        let fields = fields_of(&typed::<ServiceSpec>(Value::Object(spec))?);
+        let name = document.metadata.name.clone();
+        let fields = fields_of(&ServiceSpec {
+            version: document.version,
+            kind: ServiceKind::Service,
+            id: None,
+            metadata: document.metadata,
+            agents: document.agents,
+            ports: document.ports,
+            container: document.container,
+            external: document.external,
+        });
         let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
         let rooms = placements(document.room, document.rooms)?;
         Ok(rooms
@@ -230,7 +231,7 @@ impl Kind for Service {
             .map(|room| Declared {
                 project: document.project.clone(),
                 room,
-                name: document.metadata.name.clone(),
+                name: name.clone(),
                 fields: fields.clone(),
                 lifecycle: lifecycle.clone(),
             })

@@ -95,7 +95,7 @@ impl Kind for ServiceTemplate {
         &SHAPE
     }
 
-    fn declare(&self, _document: Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, _document: &Value) -> Result<Vec<Declared>, Fault> {
         Ok(Vec::new())
     }
 

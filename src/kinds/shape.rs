@@ -137,7 +137,7 @@ impl Shape {
     /// out, secrets are sealed, and fields that the kind does not know are dropped.
     #[must_use]
     pub fn read(&self, value: &Value) -> Tree {
-        self.read_field(value).unwrap_or_else(|| Tree::Map(IndexMap::new()))
+        self.read_field(value).unwrap_or_else(|| Tree::map([]))
     }
 
     /// The same for one field; `None` when what is left means "absent".
@@ -146,16 +146,16 @@ impl Shape {
             return None;
         }
         let read = match (&self.form, value) {
-            (Form::Object(shapes), Value::Object(fields)) => {
-                exactly(shapes.iter().filter_map(|(name, shape)| {
+            (Form::Object(shapes), Value::Object(fields)) => shapes
+                .iter()
+                .filter_map(|(name, shape)| {
                     Some((name.clone(), shape.read_field(fields.get(name)?)?))
-                }))
-            }
-            (Form::Map(shape), Value::Object(fields)) => exactly(
-                fields
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?))),
-            ),
+                })
+                .collect(),
+            (Form::Map(shape), Value::Object(fields)) => fields
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?)))
+                .collect(),
             (Form::List { items: shape, .. }, Value::Array(items)) => {
                 // An item never means "absent": dropping one would change the others' positions.
                 Tree::List(
@@ -175,21 +175,17 @@ impl Shape {
             return None;
         }
         let read = match (&self.form, tree) {
-            (Form::Object(shapes), Tree::Map(fields)) => Tree::Map(
-                fields
-                    .into_iter()
-                    .filter_map(|(name, value)| {
-                        let value = shapes.get(&name)?.normalize(value)?;
-                        Some((name, value))
-                    })
-                    .collect(),
-            ),
-            (Form::Map(shape), Tree::Map(fields)) => Tree::Map(
-                fields
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, shape.normalize(value)?)))
-                    .collect(),
-            ),
+            (Form::Object(shapes), Tree::Map(fields)) => fields
+                .into_iter()
+                .filter_map(|(name, value)| {
+                    let value = shapes.get(&name)?.normalize(value)?;
+                    Some((name, value))
+                })
+                .collect(),
+            (Form::Map(shape), Tree::Map(fields)) => fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, shape.normalize(value)?)))
+                .collect(),
             (Form::List { items: shape, .. }, Tree::List(items)) => Tree::List(
                 items.into_iter().map(|item| shape.normalize(item).unwrap_or(Tree::Null)).collect(),
             ),
@@ -329,13 +325,6 @@ impl Shape {
             _ => {}
         }
     }
-}
-
-/// A map that takes no more memory than its fields: most objects of a plan are kept and
-/// never changed.
-fn exactly(fields: impl Iterator<Item = (String, Tree)>) -> Tree {
-    let fields: Vec<_> = fields.collect();
-    Tree::Map(fields.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::path::{FieldPath, Step};
+use super::recorded::{Recorded, Recording, SECRET};
 
 /// The fields of an object, or a part of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +27,9 @@ pub enum Tree {
     Secret(Sealed),
     /// A list.
     List(Vec<Tree>),
-    /// A map, in the order in which it was written.
-    Map(IndexMap<String, Tree>),
+    /// A map, in the order in which it was written. Maps are few and large, so they do not
+    /// stand in the tree itself.
+    Map(Box<IndexMap<String, Tree>>),
 }
 
 /// Text that must not be shown, or the knowledge that there is one.
@@ -101,7 +103,7 @@ impl Tree {
     /// A map of fields.
     #[must_use]
     pub fn map<const N: usize>(fields: [(&str, Self); N]) -> Self {
-        Self::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Text.
@@ -177,7 +179,7 @@ impl Tree {
                     return;
                 }
                 let below = match &path.0[index + 1] {
-                    Step::Field(_) => Self::Map(IndexMap::new()),
+                    Step::Field(_) => Self::map([]),
                     // Below an item that is not there nothing can be put.
                     _ if index + 2 < path.0.len() => return,
                     _ => Self::List(Vec::new()),
@@ -263,12 +265,8 @@ impl Tree {
     /// fingerprint, or with `null` where the text is not known.
     #[must_use]
     pub fn recorded(&self, fingerprinter: &Fingerprinter) -> Value {
-        self.convert(&|sealed| match sealed {
-            Sealed::Known(text) | Sealed::Number(text) => {
-                serde_json::json!({ "$secret": fingerprinter.of(text.expose_secret()) })
-            }
-            Sealed::Source(_) | Sealed::Masked => serde_json::json!({ "$secret": null }),
-        })
+        // Fields are valid JSON: their maps have text keys.
+        serde_json::to_value(Recording { tree: self, fingerprinter }).unwrap_or_default()
     }
 
     fn convert(&self, secret: &impl Fn(&Sealed) -> Value) -> Value {
@@ -302,7 +300,7 @@ impl Tree {
                 }
             }
             Self::Map(fields) => {
-                for (name, value) in fields {
+                for (name, value) in fields.iter_mut() {
                     value.rewrite_below(&path.field(name), visit);
                 }
             }
@@ -329,12 +327,13 @@ impl Tree {
     /// Hides the texts that were secret when they were recorded, by where they stand and by
     /// their fingerprints: a platform answers with the text of what only its set knows to
     /// be a secret.
-    pub fn seal_recorded(&mut self, recorded: &Value, fingerprinter: &Fingerprinter) {
-        let mut secrets = Vec::new();
-        recorded_secrets(recorded, &FieldPath::default(), &mut secrets);
-        if secrets.is_empty() {
+    pub fn seal_recorded(&mut self, recorded: &Recorded, fingerprinter: &Fingerprinter) {
+        if !recorded.may_have_secrets() {
             return;
         }
+        let recorded = recorded.value();
+        let mut secrets = Vec::new();
+        recorded_secrets(&recorded, &FieldPath::default(), &mut secrets);
         self.rewrite_leaves(&mut |path, leaf| match leaf {
             Self::Text(text)
                 if secrets.iter().any(|(recorded, fingerprint)| {
@@ -385,7 +384,7 @@ fn recorded_secrets<'a>(
                 recorded_secrets(item, &path.join(Step::Index(index)), found);
             }
         }
-        Value::Object(fields) => match fields.get("$secret") {
+        Value::Object(fields) => match fields.get(SECRET) {
             Some(Value::String(fingerprint)) => found.push((path.clone(), Some(fingerprint))),
             Some(_) => found.push((path.clone(), None)),
             None => {
@@ -398,6 +397,15 @@ fn recorded_secrets<'a>(
     }
 }
 
+impl FromIterator<(String, Tree)> for Tree {
+    /// A map that takes no more memory than its fields: most objects of a plan are kept and
+    /// never changed.
+    fn from_iter<I: IntoIterator<Item = (String, Self)>>(fields: I) -> Self {
+        let fields: Vec<_> = fields.into_iter().collect();
+        Self::Map(Box::new(fields.into_iter().collect()))
+    }
+}
+
 impl From<&Value> for Tree {
     fn from(value: &Value) -> Self {
         match value {
@@ -406,9 +414,9 @@ impl From<&Value> for Tree {
             Value::Number(number) => Self::Number(number.clone()),
             Value::String(text) => Self::Text(text.clone()),
             Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
-            Value::Object(fields) => Self::Map(
-                fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect(),
-            ),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), Self::from(value))).collect()
+            }
         }
     }
 }

@@ -89,8 +89,8 @@ impl Kind for Webhook {
         &SHAPE
     }
 
-    fn declare(&self, document: Value) -> Result<Vec<Declared>, Fault> {
-        let fields = read(&document);
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+        let fields = read(document);
         let document: WebhookDocument = typed(document)?;
         Ok(vec![Declared {
             project: document.project,

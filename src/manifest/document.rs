@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::source::Source;
 use super::yaml::{self, Mark, Node};
-use crate::error::Problem;
+use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service_template::OWN_FIELDS;
 use crate::kinds::{self, Kind, KindName, schema};
@@ -20,10 +20,6 @@ pub struct Document {
     pub source: Arc<Source>,
     /// Its kind.
     pub kind: &'static dyn Kind,
-    /// The place of its tree.
-    pub mark: Mark,
-    /// The place of its `metadata`, or of its tree where it has none.
-    pub metadata: Mark,
     /// Its tree while it is held; see [`Document::root`].
     tree: Mutex<Option<Arc<Node>>>,
     /// The lines of the source before it.
@@ -55,18 +51,21 @@ impl TemplateText {
 
 impl std::fmt::Debug for Document {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} at {}", self.kind.name(), self.source.place(self.mark))
+        write!(out, "{} at {}", self.kind.name(), self.place())
     }
 }
 
 impl Document {
-    fn new(source: &Arc<Source>, part: &Part<'_>, kind: &'static dyn Kind, root: Node) -> Self {
+    fn new(
+        source: &Arc<Source>,
+        part: &Part<'_>,
+        kind: &'static dyn Kind,
+        root: Option<Node>,
+    ) -> Self {
         Self {
             source: Arc::clone(source),
             kind,
-            mark: root.mark,
-            metadata: root.entry("metadata").map_or(root.mark, |(key, _)| key.mark),
-            tree: Mutex::new(Some(Arc::new(root))),
+            tree: Mutex::new(root.map(Arc::new)),
             lines: part.lines,
             template: None,
             bytes: part.range(),
@@ -74,26 +73,34 @@ impl Document {
     }
 
     /// Its tree, with places in the source. Of a service template: just the fields that the
-    /// reconciler reads itself. A tree that was let go is read again, and held from then on.
+    /// reconciler reads itself. A tree that was not held is held from then on.
     #[must_use]
     pub fn root(&self) -> Arc<Node> {
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        let read_again = || {
-            let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
-            let part = Part { text, lines: self.lines, bytes: self.bytes.start };
-            // It could be read before, so it can be read now.
-            let root = parse(&self.source, &part).ok().flatten();
-            Arc::new(root.unwrap_or_else(|| Node { mark: self.mark, ..Node::empty() }))
-        };
-        Arc::clone(tree.get_or_insert_with(read_again))
+        Arc::clone(tree.get_or_insert_with(|| self.read_again()))
     }
 
-    /// Lets the tree go. It takes many times the memory of its text, and once the objects of
-    /// a document are known it only tells where something stands.
-    pub fn let_go(&self) {
-        if self.template.is_none() {
-            *self.tree.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
+    /// Its tree for a look at places. A tree that was not held is not held afterwards: it
+    /// takes many times the memory of its text, and large sets have many documents.
+    #[must_use]
+    pub fn glance(&self) -> Arc<Node> {
+        let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        tree.clone().unwrap_or_else(|| self.read_again())
+    }
+
+    fn read_again(&self) -> Arc<Node> {
+        let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
+        let part = Part { text, lines: self.lines, bytes: self.bytes.start };
+        // It could be read before, so it can be read now.
+        let root = parse(&self.source, &part).ok().flatten();
+        let mark = Mark { line: self.lines + 1, column: 1, ..Mark::default() };
+        Arc::new(root.unwrap_or_else(|| Node { mark, ..Node::empty() }))
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.source.place(self.glance().mark)
     }
 
     /// A problem at a field, or at the nearest thing above it.
@@ -161,13 +168,23 @@ fn scalar_texts(node: &Node, found: &mut Vec<String>) {
     }
 }
 
-/// Reads all documents of a source.
+/// Whether the trees of documents are held once they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trees {
+    /// They are.
+    Held,
+    /// Only where they are needed to tell what a document means.
+    Spared,
+}
+
+/// Reads all documents of a source, each with its fields as JSON. Of a service template
+/// they are just the fields that the reconciler reads itself.
 #[must_use]
-pub fn read(source: &Arc<Source>) -> (Vec<Document>, Vec<Problem>) {
+pub fn read(source: &Arc<Source>, trees: Trees) -> (Vec<(Document, Value)>, Vec<Problem>) {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
     for part in split(&source.text) {
-        match read_part(source, &part) {
+        match read_part(source, &part, trees) {
             Ok(Some(document)) => documents.push(document),
             Ok(None) => {}
             Err(found) => problems.extend(found),
@@ -219,9 +236,18 @@ fn split(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, Vec<Problem>> {
+fn read_part(
+    source: &Arc<Source>,
+    part: &Part<'_>,
+    trees: Trees,
+) -> Result<Option<(Document, Value)>, Vec<Problem>> {
     if is_block_template(part.text) {
         return read_template(source, part).map(Some);
+    }
+    if trees == Trees::Spared
+        && let Some(read) = read_plain(source, part)
+    {
+        return Ok(Some(read));
     }
     let Some(root) = parse(source, part)? else { return Ok(None) };
     if let Some((tag, mark)) = root.first_tag() {
@@ -229,20 +255,30 @@ fn read_part(source: &Arc<Source>, part: &Part<'_>) -> Result<Option<Document>, 
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
-    let mut document = Document::new(source, part, kind, root);
+    let (line, value) = (root.mark.line, root.to_json());
+    let mut document = Document::new(source, part, kind, Some(root));
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
-        let mut value = document.root().to_json();
-        if let Value::Object(fields) = &mut value {
+        let mut spec = value.clone();
+        if let Value::Object(fields) = &mut spec {
             fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
         }
-        let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-        let lines = vec![document.mark.line; text.lines().count()];
+        let text = serde_json::to_string_pretty(&spec).unwrap_or_default();
+        let lines = vec![line; text.lines().count()];
         document.template = Some(TemplateText { text, lines });
-        return Ok(Some(document));
+        return Ok(Some((document, value)));
     }
-    let problems = check(&document);
-    if problems.is_empty() { Ok(Some(document)) } else { Err(problems) }
+    let problems = check(&document, &value);
+    if problems.is_empty() { Ok(Some((document, value))) } else { Err(problems) }
+}
+
+/// A document with nothing to tell of: all problems are told from its tree.
+fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
+    let value = yaml::plain(part.text)?;
+    let kind = kind_named(value.get("kind")?.as_str()?)?;
+    let is_valid = schema::validator(kind).is_none_or(|validator| validator.is_valid(&value));
+    (is_valid && kind.name() != KindName::ServiceTemplate)
+        .then(|| (Document::new(source, part, kind, None), value))
 }
 
 fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>> {
@@ -297,6 +333,10 @@ fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
     }
 }
 
+fn kind_named(name: &str) -> Option<&'static dyn Kind> {
+    kinds::ALL.into_iter().find(|kind| kind.name().to_string() == name)
+}
+
 /// The kind of a document; what is wrong with it, where, and what to do about it.
 fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
@@ -309,7 +349,7 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
         return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
     };
     let text = kind.as_str().unwrap_or_default();
-    kinds::ALL.into_iter().find(|candidate| candidate.name().to_string() == text).ok_or_else(|| {
+    kind_named(text).ok_or_else(|| {
         let hint = match nearest(text, names().iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
             None => one_of(),
@@ -331,12 +371,10 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Optio
 }
 
 /// Checks a document against the schema of its kind.
-#[must_use]
-pub fn check(document: &Document) -> Vec<Problem> {
-    let value = document.root().to_json();
+fn check(document: &Document, value: &Value) -> Vec<Problem> {
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
     let mut problems: Vec<Problem> =
-        validator.iter_errors(&value).flat_map(|error| schema_problems(document, &error)).collect();
+        validator.iter_errors(value).flat_map(|error| schema_problems(document, &error)).collect();
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     problems.dedup();
     problems
@@ -499,7 +537,7 @@ fn is_block_template(text: &str) -> bool {
 }
 
 /// Takes the reconciler's own fields off the text of a template.
-fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<Problem>> {
+fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<(Document, Value), Vec<Problem>> {
     let mut template = TemplateText { text: String::new(), lines: Vec::new() };
     let mut own = String::new();
     // Comments and empty lines after a field may belong to the next one.
@@ -542,11 +580,13 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<Document, Vec<
         ..Node::empty()
     });
     let kind = KindName::ServiceTemplate.kind();
-    let document = Document { template: Some(template), ..Document::new(source, part, kind, root) };
+    let value = root.to_json();
+    let document = Document::new(source, part, kind, Some(root));
+    let document = Document { template: Some(template), ..document };
     // Only these fields are checked now; the rest is checked once it is rendered.
-    let problems: Vec<_> = check(&document)
+    let problems: Vec<_> = check(&document, &value)
         .into_iter()
         .filter(|problem| !problem.message.starts_with("missing field"))
         .collect();
-    if problems.is_empty() { Ok(document) } else { Err(problems) }
+    if problems.is_empty() { Ok((document, value)) } else { Err(problems) }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::document;
+use super::document::{self, Trees};
 use super::source::Source;
 use super::template::{self, SOURCE_ANNOTATION, VALUES_ANNOTATION, Values};
 use crate::kinds::document::SecretSource;
@@ -163,7 +163,7 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
         fields.put(&FieldPath::of(&["settings"]), None);
         return;
     };
-    for (name, mut value) in settings {
+    for (name, mut value) in *settings {
         let mut has_number = false;
         value.rewrite_leaves(&mut |_, leaf| {
             has_number |= matches!(leaf, Tree::Secret(Sealed::Number(_)));
@@ -245,15 +245,14 @@ fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
 /// Whether a text declares the object, and just that.
 fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
     let source = Source { name: String::new(), folder: PathBuf::new(), text: text.to_owned() };
-    let (documents, problems) = document::read(&Arc::new(source));
+    let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     if let Some(problem) = problems.first() {
         return Err(problem.message.clone());
     }
-    let [document] = documents.as_slice() else {
+    let [(document, value)] = documents.as_slice() else {
         return Err("it reads as several documents".to_owned());
     };
-    let declared =
-        document.kind.declare(document.root().to_json()).map_err(|fault| fault.message)?;
+    let declared = document.kind.declare(value).map_err(|fault| fault.message)?;
     match declared.as_slice() {
         [declared]
             if declared.name == key.name

@@ -33,7 +33,7 @@ impl Template {
     /// The place of the template.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.document.source.place(self.document.mark)
+        self.document.place()
     }
 }
 
@@ -231,7 +231,7 @@ fn named_service(
     }
     if service.container.is_some() == service.external.is_some() {
         let problem = "a placed template has exactly one of `container` and `external`";
-        return Err(vec![placement.template.source.problem(placement.template.mark, problem)]);
+        return Err(vec![placement.template.problem_at(&FieldPath::default(), problem)]);
     }
     Ok(service)
 }
@@ -417,7 +417,7 @@ impl Installation<'_> {
         document["kind"] = kind.to_string().into();
         let origin = format!("{reason} of {}", self.key());
         let declared =
-            kind.kind().declare(document).map_err(|fault| {
+            kind.kind().declare(&document).map_err(|fault| {
                 vec![self.document.problem_at(
                     &FieldPath::of(&["values"]),
                     format!("{origin}: {}", fault.message),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::document::{self, Document};
+use super::document::{self, Document, Trees};
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
@@ -29,17 +30,23 @@ impl Origin {
     /// The place of the document.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.document.source.place(self.document.metadata)
+        let root = self.document.glance();
+        let mark = root.entry("metadata").map_or(root.mark, |(key, _)| key.mark);
+        self.document.source.place(mark)
     }
 
-    /// The place of a field, when it is written in the document.
+    /// The places of fields, where they are written in the document.
     #[must_use]
-    pub fn place_of(&self, path: &FieldPath) -> Option<Place> {
+    pub fn places<'a>(&self, paths: impl Iterator<Item = &'a FieldPath>) -> Vec<Option<Place>> {
         if self.derived_from.is_some() || self.document.template.is_some() {
-            return None;
+            return paths.map(|_| None).collect();
         }
-        let (mark, found) = path.locate(&self.document.root());
-        found.then(|| self.document.source.place(mark))
+        let root = self.document.glance();
+        let place = |path: &FieldPath| {
+            let (mark, found) = path.locate(&root);
+            found.then(|| self.document.source.place(mark))
+        };
+        paths.map(place).collect()
     }
 }
 
@@ -49,7 +56,7 @@ pub struct Desired {
     /// What it is.
     pub key: Key,
     /// Its fields.
-    pub fields: Tree,
+    pub fields: Arc<Tree>,
     /// How the reconciler treats it.
     pub lifecycle: Lifecycle,
     /// Where it comes from.
@@ -112,19 +119,17 @@ pub fn from_sources(
     mut problems: Vec<Problem>,
     input: &Input,
 ) -> Result<Set, Vec<Problem>> {
-    let mut documents = Vec::new();
+    let mut documents: Vec<(Arc<Document>, Option<Early>)> = Vec::new();
     let mut digest = Sha256::new();
     for source in sources {
         digest.update(source.text.len().to_be_bytes());
         digest.update(source.text.as_bytes());
-        let (read, found) = document::read(source);
-        for document in read {
-            let declared = Early::of(&document);
-            if documents.len() >= HELD_TREES && declared.is_some() {
-                document.let_go();
-            }
-            documents.push((Arc::new(document), declared));
-        }
+        let trees = if documents.len() < HELD_TREES { Trees::Held } else { Trees::Spared };
+        let (read, found) = document::read(source, trees);
+        documents.extend(read.into_iter().map(|(document, value)| {
+            let declared = Early::of(&document, &value);
+            (Arc::new(document), declared)
+        }));
         problems.extend(found);
     }
     let mut set = Set {
@@ -152,10 +157,9 @@ struct Early(Result<Vec<Declared>, Fault>);
 
 impl Early {
     /// `None` where templates have a say.
-    fn of(document: &Document) -> Option<Self> {
-        let root = document.root();
-        let is_alone = document.template.is_none() && root.get("template").is_none();
-        is_alone.then(|| Self(document.kind.declare(root.to_json())))
+    fn of(document: &Document, value: &Value) -> Option<Self> {
+        let is_alone = document.template.is_none() && value.get("template").is_none();
+        is_alone.then(|| Self(document.kind.declare(value)))
     }
 }
 
@@ -189,7 +193,7 @@ fn declare_all(
             continue;
         }
         let early = declared.map(|Early(declared)| declared);
-        match early.unwrap_or_else(|| document.kind.declare(document.root().to_json())) {
+        match early.unwrap_or_else(|| document.kind.declare(&document.root().to_json())) {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,
                 kind: document.kind.name(),
@@ -230,7 +234,7 @@ fn declare_all(
         let key = Key { kind, project, room: declared.room, name: declared.name };
         let desired = Desired {
             key: key.clone(),
-            fields: declared.fields,
+            fields: Arc::new(declared.fields),
             lifecycle: declared.lifecycle,
             origin,
         };
@@ -308,7 +312,7 @@ fn templates<'a>(
         if let Some(first) = templates.get(&name) {
             let message =
                 format!("ServiceTemplate/{name} is declared twice, first at {}", first.place());
-            problems.push(document.source.problem(document.mark, message));
+            problems.push(document.problem_at(&FieldPath::default(), message));
         } else {
             templates.insert(name, Template { document: Arc::clone(document), unplaceable });
         }

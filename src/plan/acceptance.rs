@@ -9,7 +9,7 @@ use crate::error::Place;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::manifest::document::{self, Document};
+use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
 use crate::manifest::source::{RENDERED, Source};
@@ -163,7 +163,7 @@ fn check(document: &Document, text: &str) -> Result<(), String> {
         folder: document.source.folder.clone(),
         text: text.to_owned(),
     };
-    let (documents, problems) = document::read(&Arc::new(source));
+    let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),
         (Some(problem), _) => Err(format!("a manifest cannot say so: {}", problem.message)),

@@ -69,6 +69,9 @@ pub struct Inputs {
     pub allow_deletes: Option<usize>,
     /// Whether manifests that declare nothing were consented to.
     pub allow_empty: bool,
+    /// The folders with rules that it had to pass, and has to pass again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
     /// The keys of the fingerprints in projects where the set has no inventory yet.
     pub fingerprint_keys: BTreeMap<String, String>,
 }
@@ -192,7 +195,7 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: operation.fingerprint.clone(),
-        fields: operation.work.fields.as_ref().map(Tree::redacted),
+        fields: operation.work.fields.as_deref().map(Tree::redacted),
     }
 }
 
@@ -270,7 +273,7 @@ impl OperationDocument {
             return None;
         }
         let paths = if paths.is_empty() {
-            "fields that the plan leaves alone".to_owned()
+            "what the plan leaves alone or the platform does not show".to_owned()
         } else {
             paths.join(", ")
         };

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::api::request::Body;
 use crate::error::Place;
 use crate::kinds::path::FieldPath;
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
 
@@ -40,8 +41,9 @@ pub struct Observed {
     pub id: Option<String>,
     /// The set that the owner annotation names.
     pub owner: Option<String>,
-    /// Its fields; references by id are turned back into names.
-    pub fields: Tree,
+    /// Its fields; references by id are turned back into names. Where they are just what
+    /// the set wants, both hold the same tree.
+    pub fields: Arc<Tree>,
     /// What is to be sent back of the platform's answer, because this program does not know
     /// it; see [`crate::kinds::Kind::kept`].
     pub answered: Value,
@@ -67,7 +69,7 @@ pub struct Entry {
     pub id: Option<String>,
     /// The fields that were last applied; secrets as fingerprints. `None` while an apply
     /// that would create the object has not said that it did.
-    pub applied: Option<Arc<Value>>,
+    pub applied: Option<Recorded>,
     /// Whether the object must not be deleted or replaced, also once its document is gone.
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
@@ -205,7 +207,7 @@ pub struct Operation {
 #[derive(Debug, Clone, Default)]
 pub struct Work {
     /// The fields to send; secrets are referred to by name.
-    pub fields: Option<Tree>,
+    pub fields: Option<Arc<Tree>>,
     /// The object as it was observed.
     pub observed: Option<Observed>,
     /// What the inventory will say of the object; `None` when it will not be in it.

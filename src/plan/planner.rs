@@ -12,6 +12,7 @@ use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::set::Desired;
@@ -75,6 +76,8 @@ impl Adopt {
 pub enum Refusal {
     /// The manifests are at fault.
     Manifests(Vec<Problem>),
+    /// The scope names what is not in the set.
+    Scope(Vec<Problem>),
     /// A guard refused.
     Guard(Vec<Problem>),
 }
@@ -111,7 +114,7 @@ pub fn plan(
         faults: Vec::new(),
         plan: Plan { set: policy.set.clone(), projects: state.projects.clone(), ..Plan::default() },
     };
-    planner.select();
+    planner.select().map_err(Refusal::Scope)?;
     for desired in desired.values() {
         if planner.is_selected(&desired.key) {
             planner.decide(desired);
@@ -214,22 +217,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Finds out what is in scope.
-    fn select(&mut self) {
+    fn select(&mut self) -> Result<(), Vec<Problem>> {
         let scope = &self.policy.scope;
         if scope.is_everything() {
-            return;
+            return Ok(());
         }
         let selected = scope.select(self.desired, &self.known, &mut self.plan.notes);
         let owned = self.state.inventories.values().flat_map(|inventory| inventory.entries.keys());
         let keys: Vec<&Key> = self.desired.keys().chain(owned).collect();
-        for pattern in scope.unmatched(&keys) {
-            self.faults.push(
-                Problem::new(format!("nothing in the set matches `{pattern}`"))
-                    .hint("patterns are Kind/name or Kind/name@room, with * and ?"),
-            );
-        }
+        let unmatched = scope.unmatched(&keys).into_iter().map(|pattern| {
+            Problem::new(format!("nothing in the set matches `{pattern}`"))
+                .hint("patterns are Kind/name or Kind/name@room, with * and ?")
+        });
+        let unmatched: Vec<Problem> = unmatched.collect();
         self.plan.partial = true;
         self.selected = Some(selected);
+        if unmatched.is_empty() { Ok(()) } else { Err(unmatched) }
     }
 
     fn is_selected(&self, key: &Key) -> bool {
@@ -289,7 +292,8 @@ impl<'a> Planner<'a> {
             changes.retain(|change| {
                 let drifted = change.cause == Some(Cause::Drift);
                 if drifted {
-                    fields.put(&change.path, observed.fields.at(&change.path).cloned());
+                    let left = observed.fields.at(&change.path).cloned();
+                    Arc::make_mut(&mut fields).put(&change.path, left);
                 }
                 !drifted
             });
@@ -309,7 +313,7 @@ impl<'a> Planner<'a> {
                     .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
             })
             .collect();
-        let intended = self.by_name(key, desired.fields.clone());
+        let intended = self.by_name(key, Arc::clone(&desired.fields));
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
         if !adopts && changes.is_empty() {
             self.plan.unchanged += 1;
@@ -356,7 +360,7 @@ impl<'a> Planner<'a> {
 
     fn create(&self, desired: &Desired, reason: String) -> Operation {
         let key = &desired.key;
-        let fields = self.by_name(key, desired.fields.clone());
+        let fields = self.by_name(key, Arc::clone(&desired.fields));
         let mut changes = self.field_changes(desired, None, &fields);
         // Before it exists nothing has a default either.
         changes.retain_mut(|change| {
@@ -472,21 +476,29 @@ impl<'a> Planner<'a> {
         fields: &Tree,
     ) -> Vec<FieldChange> {
         let fingerprinter = self.fingerprinter(&desired.key);
-        let memory = Memory {
-            fingerprinter: &fingerprinter,
-            applied: self
-                .entry(self.renames.get(&desired.key).unwrap_or(&desired.key))
-                .and_then(|entry| entry.applied.as_deref()),
-        };
+        let applied = self
+            .entry(self.renames.get(&desired.key).unwrap_or(&desired.key))
+            .and_then(|entry| entry.applied.as_ref())
+            .map(Recorded::value);
+        let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
-        for change in &mut changes {
-            change.place = desired.origin.place_of(&change.path);
+        if !changes.is_empty() {
+            let places = desired.origin.places(changes.iter().map(|change| &change.path));
+            changes.iter_mut().zip(places).for_each(|(change, place)| change.place = place);
         }
         changes
     }
 
-    fn changes(&self, desired: &Desired, observed: &Observed, fields: &Tree) -> Vec<FieldChange> {
+    fn changes(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        fields: &Arc<Tree>,
+    ) -> Vec<FieldChange> {
+        if Arc::ptr_eq(fields, &observed.fields) {
+            return Vec::new();
+        }
         self.field_changes(desired, Some(&observed.fields), fields)
     }
 
@@ -504,13 +516,10 @@ impl<'a> Planner<'a> {
     }
 
     fn entry_for(&self, desired: &Desired, id: Option<String>, fields: &Tree) -> Entry {
+        let recorded = Recorded::of(fields, &self.fingerprinter(&desired.key));
         // What is as it was is held once, and not again for what it will be.
-        let recorded = fields.recorded(&self.fingerprinter(&desired.key));
         let known = self.entry(&desired.key).and_then(|entry| entry.applied.as_ref());
-        let applied = match known.filter(|known| ***known == recorded) {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(recorded),
-        };
+        let applied = known.filter(|known| **known == recorded).cloned().unwrap_or(recorded);
         Entry {
             id,
             applied: Some(applied),
@@ -521,9 +530,10 @@ impl<'a> Planner<'a> {
 
     /// The fields with every secret referred to by its name, also where the manifest gives
     /// the platform's id.
-    fn by_name(&self, key: &Key, mut fields: Tree) -> Tree {
+    fn by_name(&self, key: &Key, mut fields: Arc<Tree>) -> Arc<Tree> {
         for (path, name) in self.secrets(key, &fields) {
-            if let Some(leaf) = fields.at_mut(&path) {
+            let is_name = fields.at(&path).and_then(Tree::as_str) == Some(&name);
+            if !is_name && let Some(leaf) = Arc::make_mut(&mut fields).at_mut(&path) {
                 *leaf = Tree::text(name);
             }
         }
@@ -577,7 +587,7 @@ impl<'a> Planner<'a> {
         let observed = self.state.objects.get(key);
         let scope = &self.policy.scope;
         if !scope.is_everything()
-            && !scope.wants_leaver(key, observed.map(|observed| &observed.fields))
+            && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
         {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
@@ -782,16 +792,16 @@ impl<'a> Planner<'a> {
 
 /// The fields to send: what the manifest says, but what the platform has where
 /// `lifecycle.ignore` says to leave a field as it is.
-fn with_ignored(desired: &Desired, observed: &Observed) -> Tree {
-    let mut fields = desired.fields.clone();
+fn with_ignored(desired: &Desired, observed: &Observed) -> Arc<Tree> {
     if desired.lifecycle.ignore.is_empty() {
-        return fields;
+        return Arc::clone(&desired.fields);
     }
+    let mut fields = Tree::clone(&desired.fields);
     for rule in ignored(desired) {
         suggestion::leave(&mut fields, &observed.fields, &rule);
     }
     // A map that lost its last field this way is as absent as one that never had any.
-    desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([]))
+    Arc::new(desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([])))
 }
 
 fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
@@ -808,8 +818,15 @@ fn name_change(key: &Key, former: &Key) -> FieldChange {
     }
 }
 
-/// What tells two states of one object apart.
+/// What tells two states of one object apart: its fields, and where the platform keeps some
+/// of them to itself, its revision.
 #[must_use]
 pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
-    fingerprinter.of(&observed.fields.recorded(fingerprinter).to_string())
+    let mut state = observed.fields.recorded(fingerprinter).to_string();
+    if diff::has_masked(Some(&observed.fields))
+        && let Some(revision) = &observed.revision
+    {
+        state += revision;
+    }
+    fingerprinter.of(&state)
 }

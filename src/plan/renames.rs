@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::State;
 use crate::kinds::path::FieldPath;
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
@@ -59,7 +60,7 @@ pub fn follow_rooms(state: &State, renames: &BTreeMap<Key, Key>) -> State {
     moved.objects = std::mem::take(&mut moved.objects)
         .into_iter()
         .map(|(key, mut observed)| {
-            rename_field(&key, &mut observed.fields, &rooms);
+            rename_field(&key, Arc::make_mut(&mut observed.fields), &rooms);
             (renamed(&key), observed)
         })
         .collect();
@@ -69,10 +70,12 @@ pub fn follow_rooms(state: &State, renames: &BTreeMap<Key, Key>) -> State {
             .map(|(key, mut entry)| {
                 let path = FieldPath::of(&["room"]);
                 if let Some(applied) = entry.applied.as_mut().filter(|_| refers_to_room(key.kind)) {
-                    let mut tree = Tree::from(&**applied);
+                    let mut value = applied.value();
+                    let mut tree = Tree::from(&value);
                     rename_field(&key, &mut tree, &rooms);
                     if let Some(room) = tree.at(&path).and_then(Tree::as_str) {
-                        Arc::make_mut(applied)["room"] = room.into();
+                        value["room"] = room.into();
+                        *applied = Recorded::from(&value);
                     }
                 }
                 (renamed(&key), entry)

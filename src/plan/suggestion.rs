@@ -3,6 +3,7 @@
 
 use super::{Action, FieldChange, Operation, Plan, diff};
 use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 
 /// Puts what the platform has where the manifest says something else, because a rule says
@@ -38,10 +39,10 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let fields = operation.work.fields.as_ref()?;
     let observed = match (&operation.work.observed, operation.action) {
         (_, Action::Delete | Action::Release) => return None,
-        (Some(observed), _) => observed.fields.clone(),
+        (Some(observed), _) => Tree::clone(&observed.fields),
         // The half of a replacement that creates: what was there is what the changes say.
         (None, _) if operation.replaces => {
-            let mut observed = fields.clone();
+            let mut observed = Tree::clone(fields);
             for change in &operation.changes {
                 observed.put(&change.path, change.old.clone());
             }
@@ -50,15 +51,20 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         (None, _) => return None,
     };
     let no_key = Fingerprinter::new("");
-    let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_deref());
+    let applied = operation
+        .work
+        .before
+        .as_ref()
+        .and_then(|entry| entry.applied.as_ref())
+        .map(Recorded::value);
     let memory = diff::Memory {
         fingerprinter: plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key),
-        applied,
+        applied: applied.as_ref(),
     };
     let shape = operation.key.kind.kind().shape();
     let observed = &shape.normalize(observed).unwrap_or_else(|| Tree::map([]));
     let settles = |rule: &FieldPath| {
-        let mut left = fields.clone();
+        let mut left = Tree::clone(fields);
         leave(&mut left, observed, rule);
         let left = shape.normalize(left).unwrap_or_else(|| Tree::map([]));
         let mut open = diff::changes(shape, Some(observed), Some(&left), memory);

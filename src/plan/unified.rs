@@ -68,11 +68,11 @@ pub fn hunks(old: &str, new: &str) -> String {
 
 /// What is on the platform, and what will be; secrets that change are told apart.
 fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
-    let mut old = operation.work.observed.as_ref().map(|observed| observed.fields.clone());
+    let mut old = operation.work.observed.as_ref().map(|observed| Tree::clone(&observed.fields));
     let mut new = match operation.action {
         Action::Delete => None,
         Action::Release => old.clone(),
-        _ => operation.work.fields.clone(),
+        _ => operation.work.fields.as_deref().cloned(),
     };
     if operation.replaces {
         // The half that creates has observed nothing; the changes hold what was there.

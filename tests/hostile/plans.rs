@@ -22,7 +22,7 @@ fn words<'a>(command: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The files of a folder with what is in them.
-fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .map(|entry| entry.expect("an entry"))
@@ -122,6 +122,69 @@ async fn a_plan_writes_nothing_but_the_file_it_was_told_to() {
     let mut after = snapshot(&sandbox.path("."));
     assert!(after.remove(&sandbox.path("./plan.json").display().to_string()).is_some());
     assert_eq!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_list_does_not_tell_whole_is_not_deleted() {
+    let (platform, sandbox) = applied().await;
+    // What brings mailboxes; one that is declared could not even be planned.
+    for file in ["reach.yaml", "services/assistant.yaml"] {
+        std::fs::remove_file(sandbox.path("examples/manifests").join(file)).expect("a file");
+    }
+    let deletes = |run: &Run| -> Vec<String> {
+        let plan = run.json();
+        let operations = plan["operations"].as_array().expect("operations").iter();
+        let deletes = operations.filter(|operation| operation["action"] == "delete");
+        deletes.map(|it| it["address"].as_str().expect("an address").to_owned()).collect()
+    };
+    let plan = words(&["plan", "--retries", "0", "-o", "json"]);
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let whole = deletes(&run(&sandbox, &platform, &proxy, &plan).await);
+    let pages = Fault::SmallPages(2).at("/scheduled-tasks");
+    for (kind, faults, why) in [
+        ("Mailbox/", vec![Fault::Status(403).at("/mailboxes")], "was answered with 403"),
+        ("Mailbox/", vec![Fault::Status(503).at("/mailboxes")], "was answered with 503"),
+        (
+            "ScheduledTask/",
+            vec![pages.clone(), Fault::Status(500).at("/scheduled-tasks").on_later_pages()],
+            "was answered with 500",
+        ),
+        (
+            "ScheduledTask/",
+            vec![pages, Fault::FirstRemoved.at("/scheduled-tasks")],
+            "gave another list on each of its pages",
+        ),
+    ] {
+        let proxy = faults.into_iter().fold(Hostile::in_front_of(&platform), Hostile::with);
+        let proxy = proxy.start().await;
+        let run = run(&sandbox, &platform, &proxy, &plan).await;
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let left = deletes(&run);
+        let unread = whole.iter().filter(|address| address.starts_with(kind)).count();
+        assert!(unread > 0 && left.iter().all(|address| !address.starts_with(kind)), "{left:?}");
+        assert_eq!(left.len(), whole.len() - unread, "{left:?}");
+        let said = run.stderr.lines().filter(|line| line.contains(" is not deleted by this run: "));
+        assert_eq!(said.filter(|line| line.contains(why)).count(), unread, "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flags_bound_the_tries_and_their_time() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::with_examples();
+    let fault = Fault::Status(503).at("/projects");
+    for (flags, tries) in [(["--retries", "0"], 1), (["--retries", "1"], 2)] {
+        let proxy = Hostile::in_front_of(&platform).with(fault.clone()).start().await;
+        let run = run(&sandbox, &platform, &proxy, &words(&[&["plan"], &flags[..]].concat())).await;
+        assert_eq!((run.code, proxy.total()), (1, tries), "{}", run.stderr);
+    }
+    let began = std::time::Instant::now();
+    let slow = Fault::Delay(std::time::Duration::from_secs(30));
+    let proxy = Hostile::in_front_of(&platform).with(slow).start().await;
+    let run = run(&sandbox, &platform, &proxy, &words(&["plan", "--timeout", "1s"])).await;
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("had no answer in time"), "{}", run.stderr);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

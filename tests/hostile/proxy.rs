@@ -2,6 +2,7 @@
 //! same seed and the same requests.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Request, Response};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::platform::harness::{Server, client};
 
@@ -36,6 +38,8 @@ pub enum Fault {
     FirstInserted,
     /// The answer is this status, and the request does not reach the platform.
     Status(u16),
+    /// The answer is 400, and repeats what was sent.
+    Repeated,
     /// The answer is 429, with this `Retry-After`.
     TooFast(Option<String>),
     /// More than so many requests a second are answered with 429, after a burst of so many.
@@ -68,6 +72,7 @@ pub struct Mischief {
     path: &'static str,
     times: u32,
     is_later_page: bool,
+    is_first: bool,
     share: f64,
 }
 
@@ -79,6 +84,7 @@ impl Fault {
             path: "",
             times: u32::MAX,
             is_later_page: false,
+            is_first: false,
             share: 1.0,
         }
     }
@@ -117,6 +123,11 @@ impl Mischief {
         Self { is_later_page: true, ..self }
     }
 
+    /// The fault happens when a request comes for the first time.
+    pub fn at_first(self) -> Self {
+        Self { is_first: true, ..self }
+    }
+
     /// The fault happens to this share of the requests.
     pub fn share(self, share: f64) -> Self {
         Self { share, ..self }
@@ -129,16 +140,37 @@ impl From<Fault> for Mischief {
     }
 }
 
+/// Where in a write the proxy holds still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The platform was not reached yet.
+    Before,
+    /// The platform did what was asked, and the client does not know.
+    After,
+}
+
 /// A hostile platform that is not started yet.
 pub struct Hostile {
     upstream: String,
+    client: reqwest::Client,
     mischief: Vec<Mischief>,
     seed: u64,
+    pause: Option<(usize, Moment)>,
 }
 
 impl Hostile {
     pub fn in_front_of(platform: &Server) -> Self {
-        Self { upstream: platform.url.clone(), mischief: Vec::new(), seed: 0 }
+        Self::before(&platform.url, client())
+    }
+
+    /// In front of the platform with this URL, which is reached with this client.
+    pub fn before(url: &str, client: reqwest::Client) -> Self {
+        Self { upstream: url.to_owned(), client, mischief: Vec::new(), seed: 0, pause: None }
+    }
+
+    /// Holds still in the write of this number, counted from one, until it is resumed.
+    pub fn pausing(self, write: usize, moment: Moment) -> Self {
+        Self { pause: Some((write, moment)), ..self }
     }
 
     pub fn with(mut self, mischief: impl Into<Mischief>) -> Self {
@@ -155,10 +187,14 @@ impl Hostile {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let times = self.mischief.iter().map(|mischief| mischief.times).collect();
         let proxy = Arc::new(Proxy {
-            upstream: self.upstream,
-            client: client(),
+            upstream: Mutex::new(self.upstream),
+            client: self.client,
             mischief: self.mischief,
             seed: self.seed,
+            pause: self.pause,
+            paused: CancellationToken::new(),
+            resumed: CancellationToken::new(),
+            late: AtomicUsize::new(0),
             state: Mutex::new(State {
                 times,
                 seen: BTreeMap::new(),
@@ -215,6 +251,24 @@ impl Running {
     pub fn writes(&self) -> Vec<String> {
         self.proxy.state().writes.clone()
     }
+
+    /// Waits until the proxy holds still.
+    pub async fn paused(&self) {
+        self.proxy.paused.cancelled().await;
+    }
+
+    /// Goes on, with the platform at this URL from now on.
+    pub fn resume(&self, url: &str) {
+        url.clone_into(&mut self.proxy.upstream.lock().expect("a URL"));
+        self.proxy.resumed.cancel();
+    }
+
+    /// Waits until the platform did all that it does late.
+    pub async fn settled(&self) {
+        while self.proxy.late.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
 }
 
 impl Drop for Running {
@@ -234,10 +288,15 @@ struct State {
 }
 
 struct Proxy {
-    upstream: String,
+    upstream: Mutex<String>,
     client: reqwest::Client,
     mischief: Vec<Mischief>,
     seed: u64,
+    pause: Option<(usize, Moment)>,
+    paused: CancellationToken,
+    resumed: CancellationToken,
+    /// How much the platform is still to do late.
+    late: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -257,15 +316,29 @@ impl Proxy {
         self.state.lock().expect("a state")
     }
 
-    /// The faults of one request, and the numbers it draws.
-    fn choose(&self, method: &str, target: &str) -> (Vec<Fault>, fastrand::Rng) {
+    /// Holds still where that was asked for.
+    async fn hold(&self, write: Option<usize>, moment: Moment) {
+        if write.is_some_and(|nth| self.pause == Some((nth, moment))) {
+            self.paused.cancel();
+            self.resumed.cancelled().await;
+        }
+    }
+
+    fn upstream(&self) -> String {
+        self.upstream.lock().expect("a URL").clone()
+    }
+
+    /// The faults of one request, the numbers it draws, and of a write its own number.
+    fn choose(&self, method: &str, target: &str) -> (Vec<Fault>, fastrand::Rng, Option<usize>) {
         let mut state = self.state();
         *state.counts.entry(method.to_owned()).or_default() += 1;
         if method != "GET" {
             state.writes.push(format!("{method} {target}"));
         }
+        let write = (method != "GET").then_some(state.writes.len());
         let nth = state.seen.entry(format!("{method} {target}")).or_default();
         *nth += 1;
+        let is_first = *nth == 1;
         let mut seed = self.seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for byte in method.bytes().chain(target.bytes()) {
             seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -278,6 +351,7 @@ impl Proxy {
             let happens = mischief.method.is_none_or(|wanted| wanted == method)
                 && path.ends_with(mischief.path)
                 && (is_later_page || !mischief.is_later_page)
+                && (is_first || !mischief.is_first)
                 && state.times[index] > 0
                 && (mischief.share >= 1.0 || random.f64() < mischief.share);
             if happens {
@@ -285,7 +359,7 @@ impl Proxy {
                 faults.push(mischief.fault.clone());
             }
         }
-        (faults, random)
+        (faults, random, write)
     }
 
     fn takes(&self, rate: f64, burst: f64) -> bool {
@@ -298,13 +372,17 @@ impl Proxy {
         takes
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> std::io::Result<Response<Body>> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> std::io::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
         let method = parts.method.as_str().to_owned();
         let mut target =
             parts.uri.path_and_query().map_or("/".to_owned(), |target| target.as_str().to_owned());
         let body = body.collect().await.map_err(|_| dropped())?.to_bytes();
-        let (faults, mut random) = self.choose(&method, &target);
+        let (faults, mut random, write) = self.choose(&method, &target);
+        self.hold(write, Moment::Before).await;
         let (mut refusal, mut page) = (None, None);
         // Whatever else happens to a page, it is no larger than this.
         for fault in &faults {
@@ -339,7 +417,12 @@ impl Proxy {
         if faults.iter().any(|fault| matches!(fault, Fault::Taken)) {
             return Ok(Reply { status: 200, headers: Vec::new(), body: b"{}".to_vec() }.send(false));
         }
-        let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream));
+        if faults.iter().any(|fault| matches!(fault, Fault::Repeated)) {
+            let said = format!("this cannot be: {}", String::from_utf8_lossy(&body));
+            let body = json!({ "error": said }).to_string().into_bytes();
+            return Ok(Reply { status: 400, headers: Vec::new(), body }.send(false));
+        }
+        let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream()));
         for (name, value) in &parts.headers {
             if !matches!(name.as_str(), "host" | "content-length" | "connection") {
                 ask = ask.header(name, value);
@@ -348,10 +431,12 @@ impl Proxy {
         let ask = ask.body(body);
         for fault in &faults {
             if let Fault::CommitsLate(time) = fault {
-                let time = *time;
+                let (time, proxy) = (*time, Arc::clone(&self));
+                proxy.late.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     tokio::time::sleep(time).await;
                     let _ = ask.send().await;
+                    proxy.late.fetch_sub(1, Ordering::SeqCst);
                 });
                 *self.state().statuses.entry(504).or_default() += 1;
                 return Ok(refuse(504, None));
@@ -372,6 +457,7 @@ impl Proxy {
                 .collect(),
             body: answer.bytes().await.map_err(|_| dropped())?.to_vec(),
         };
+        self.hold(write, Moment::After).await;
         let mut is_cut = false;
         for fault in &faults {
             match fault {

@@ -2,6 +2,7 @@
 //! refuses what would leave a reference behind that leads nowhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use meshagent::kinds::tree::{Fingerprinter, Tree};
 use meshagent::kinds::{Key, KindName};
@@ -63,7 +64,7 @@ impl Model {
             let observed = Observed {
                 id: object.id.clone(),
                 owner: object.owner.clone(),
-                fields: told(key, &object.fields),
+                fields: Arc::new(told(key, &object.fields)),
                 answered: Value::Null,
                 revision: None,
             };
@@ -212,7 +213,7 @@ impl Model {
         let what = format!("{:?} {key}", operation.action);
         if let Some(observed) = &operation.work.observed {
             let object = self.objects.get(key).ok_or(format!("{what}: it is not there"))?;
-            if told(key, &object.fields) != observed.fields || object.owner != observed.owner {
+            if told(key, &object.fields) != *observed.fields || object.owner != observed.owner {
                 return Err(format!("{what}: it is not what was looked at"));
             }
         } else if self.objects.contains_key(key) {
@@ -233,13 +234,13 @@ impl Model {
             Action::Update | Action::Adopt => {
                 let owner = key.kind.kind().carries_owner().then(|| plan.set.clone());
                 let object = self.objects.get_mut(key).unwrap();
-                object.fields = fields.unwrap().clone();
+                object.fields = Tree::clone(fields.unwrap());
                 object.owner = owner;
             }
             Action::Rename => {
                 let former = operation.work.renamed_from.as_ref().unwrap();
                 let mut object = self.objects.remove(former).unwrap();
-                object.fields = fields.unwrap().clone();
+                object.fields = Tree::clone(fields.unwrap());
                 self.objects.insert(key.clone(), object);
             }
             Action::Release => {

@@ -197,11 +197,12 @@ async fn put(
         rooms::required(write.on(), &caller.project, ("room_name", room)).await?;
     }
     let revision = write.revision().await?;
-    sqlx::query(
+    let annotations: String = sqlx::query_scalar(
         "UPDATE scheduled_tasks SET room_name = COALESCE($1, room_name), \
          queue_name = COALESCE($2, queue_name), payload = COALESCE($3, payload), \
          schedule = COALESCE($4, schedule), active = COALESCE($5, active), \
-         annotations = COALESCE($6, annotations), rev = $7 WHERE project_id = $8 AND id = $9",
+         annotations = COALESCE($6, annotations), rev = $7 WHERE project_id = $8 AND id = $9 \
+         RETURNING annotations",
     )
     .bind(change.room_name)
     .bind(change.queue_name)
@@ -212,10 +213,11 @@ async fn put(
     .bind(revision)
     .bind(&caller.project)
     .bind(&id)
-    .execute(write.on())
+    .fetch_one(write.on())
     .await?;
     write.commit().await?;
-    Ok(Answer::json(&json!({})).tagged(revision))
+    // Who changes a part of it learns what the rest says of its owner.
+    Ok(Answer::json(&json!({ "annotations": stored(&annotations)? })).tagged(revision))
 }
 
 async fn delete(

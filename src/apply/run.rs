@@ -1,0 +1,110 @@
+//! One apply, from the lease to the ledger: takes the leases of the set, keeps the journal,
+//! performs the plan, and gives the leases back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::execute::{Listeners, Options, Progress, Report, execute};
+use super::inventory::Stored;
+use super::journal::{self, Journal};
+use super::lock::{self, Lock, Terms};
+use crate::api::client::Client;
+use crate::error::Result;
+use crate::plan::Plan;
+
+/// What surrounds one apply.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The folder with the journals.
+    pub folder: &'a Path,
+    /// Whether a lease is taken over from whoever holds it.
+    pub break_lock: bool,
+    /// How long a lease lasts that is not renewed.
+    pub lease: Duration,
+    /// Who is told.
+    pub progress: &'a dyn Progress,
+}
+
+/// Performs a plan under the leases of its set. An empty plan needs none, and shows that
+/// what an earlier run left open is settled.
+///
+/// # Errors
+///
+/// Somebody else holds a lease; what keeps a plan from being begun. Nothing was done then.
+pub async fn run(
+    client: &Client,
+    plan: &Plan,
+    stored: BTreeMap<String, Stored>,
+    options: &Options,
+    surroundings: Surroundings<'_>,
+) -> Result<Report> {
+    let Surroundings { folder, progress, .. } = surroundings;
+    if plan.is_empty() {
+        let listeners = Listeners { progress, journal: None };
+        let report = execute(client, plan, stored, options, listeners).await?;
+        journal::forget(folder, &plan.set);
+        return Ok(report);
+    }
+    let options = Options { stop: options.stop.child_token(), ..options.clone() };
+    let locks = take_locks(client, plan, &options, surroundings).await?;
+    let done = perform(client, plan, stored, &options, surroundings).await;
+    let lost = release(locks).await;
+    done.map(|report| Report { lost_lease: lost, ..report })
+}
+
+async fn perform(
+    client: &Client,
+    plan: &Plan,
+    stored: BTreeMap<String, Stored>,
+    options: &Options,
+    surroundings: Surroundings<'_>,
+) -> Result<Report> {
+    let journal = Journal::begin(surroundings.folder, &plan.set, &plan.platform)?;
+    let listeners = Listeners { progress: surroundings.progress, journal: Some(&journal) };
+    let done = execute(client, plan, stored, options, listeners).await;
+    // A run that got here ended by itself: what it did is in the inventory.
+    journal.end();
+    done
+}
+
+/// One lease for each project that is written to.
+async fn take_locks(
+    client: &Client,
+    plan: &Plan,
+    options: &Options,
+    surroundings: Surroundings<'_>,
+) -> Result<Vec<Lock>> {
+    let mut locks = Vec::new();
+    for (name, project) in &plan.projects {
+        let Some(id) = &project.id else { continue };
+        let terms = Terms {
+            set: &plan.set,
+            project: (name, id),
+            break_it: surroundings.break_lock,
+            lasts: surroundings.lease,
+        };
+        match lock::take(client, terms, &options.stop).await {
+            Ok(taken) => locks.extend(taken),
+            Err(error) => {
+                release(locks).await;
+                return Err(error);
+            }
+        }
+    }
+    Ok(locks)
+}
+
+/// Gives the leases back; why one was lost, if one was.
+async fn release(locks: Vec<Lock>) -> Option<String> {
+    let mut lost = None;
+    for lock in locks {
+        match lock.release().await {
+            Ok(why) => lost = lost.or(why),
+            Err(error) => {
+                tracing::warn!(%error, "failed to give the lease of the set back");
+            }
+        }
+    }
+    lost
+}

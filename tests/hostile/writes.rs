@@ -1,0 +1,210 @@
+//! What a whole apply makes of writes whose answers are lost or come late: for each kind,
+//! exactly one object is there in the end, and the ledger says what happened.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use meshagent::apply::execute::{Options, Outcome};
+use meshagent::apply::survey::survey;
+use meshagent::kinds::tree::Tree;
+use meshagent::kinds::{self, Key, KindName, Target};
+use meshagent::plan::Action;
+use meshagent::plan::planner::Policy;
+use serde_json::{Value, json};
+
+use super::proxy::{Fault, Hostile};
+use crate::reconciler::{World, describe, destroying, policy};
+
+/// How long is waited before an object is looked up whose write had no answer.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// A set with every kind, in two rooms; its objects differ between versions.
+fn documents(version: u8) -> Vec<Value> {
+    let of = |kind: &str, name: &str, rest: Value| {
+        let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
+        document.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        document
+    };
+    let container = json!({"image": format!("image:{version}"), "secrets": ["keys"]});
+    let mut documents = vec![
+        of("Project", "other", json!({"settings": {"version": version.to_string()}})),
+        of("Room", "lobby", json!({"room_metadata": {"version": version}})),
+        of("Secret", "keys", json!({"type": "keys", "data": {"TEXT": format!("text {version}")}})),
+        of("Service", "everywhere", json!({"container": container})),
+        of("Service", "inside", json!({"container": container, "room": "lobby"})),
+        of(
+            "Mailbox",
+            "box@mail.localhost",
+            json!({"room": "lobby", "queue": format!("q{version}")}),
+        ),
+        of(
+            "Route",
+            "route.meshagent.app",
+            json!({"room": "lobby", "port": 5000 + u16::from(version)}),
+        ),
+        of(
+            "ScheduledTask",
+            "task",
+            json!({"room": "lobby", "queue": "q", "schedule": "0 7 * * *", "active": version == 1}),
+        ),
+        of(
+            "Webhook",
+            "hook",
+            json!({"url": format!("https://example.com/{version}"), "events": ["*"]}),
+        ),
+    ];
+    for document in &mut documents[1..] {
+        document["project"] = "default".into();
+    }
+    documents
+}
+
+/// The objects of the first project; each is there once.
+async fn objects(world: &World) -> BTreeSet<Key> {
+    let seen = survey(&world.client.reader(), "default", None).await.unwrap();
+    assert_eq!(seen.shared, []);
+    let is_of_set = |key: &Key| key.kind != KindName::Project;
+    seen.objects.into_keys().filter(is_of_set).collect()
+}
+
+async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Fault) {
+    let decided = world.plan(documents, policy).await;
+    let options = Options { first_wait: WAIT, ..Options::standard(4) };
+    let report = world.perform_with(&decided, &options).await.unwrap();
+    for (operation, outcome) in decided.plan.operations.iter().zip(&report.outcomes) {
+        // Nobody can tell whether it was our own write that changed what is not shown.
+        let is_told = match outcome {
+            Outcome::Failed { message, refused: false, .. } => {
+                operation.key.to_string() == "Secret/keys"
+                    && operation.action == Action::Update
+                    && message.contains("does not show what Secret/keys holds now")
+            }
+            Outcome::Skipped { because } => because.starts_with("Secret/keys"),
+            outcome => *outcome == Outcome::Done,
+        };
+        assert!(is_told, "{fault:?}: {:?} {}: {outcome:?}", operation.action, operation.key);
+    }
+    assert!(report.inventory_error.is_none(), "{fault:?}: {report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
+    let covered: BTreeSet<String> = documents(1)
+        .iter()
+        .map(|document| document["kind"].as_str().unwrap().to_owned())
+        .chain(["ServiceTemplate".to_owned()])
+        .collect();
+    assert_eq!(covered, kinds::ALL.iter().map(|kind| kind.name().to_string()).collect());
+    let faults = [
+        Fault::DropBefore,
+        Fault::DropAfter,
+        Fault::BadGatewayAfter,
+        Fault::Status(503),
+        Fault::CutBody,
+        Fault::EarlyEnd,
+        // Before it is looked up, and after it was sent once more.
+        Fault::CommitsLate(WAIT / 2),
+        Fault::CommitsLate(WAIT * 3),
+    ];
+    let tried = faults.map(|fault| async move {
+        let mut world = World::start().await;
+        let mut proxy = Hostile::in_front_of(&world.server);
+        for method in ["POST", "PUT", "DELETE"] {
+            proxy = proxy.with(fault.clone().on(method).at_first());
+        }
+        let proxy = proxy.start().await;
+        world.through(&proxy);
+        let expected = world.set_of(&documents(1)).unwrap().objects.into_keys();
+        let expected: BTreeSet<Key> =
+            expected.filter(|key| key.kind != KindName::Project).collect();
+        for version in [1, 2] {
+            apply(&world, &documents(version), &policy("s"), &fault).await;
+            proxy.settled().await;
+            assert_eq!(objects(&world).await, expected, "{fault:?}");
+            // A secret whose write may have been another's is written once more.
+            apply(&world, &documents(version), &policy("s"), &fault).await;
+            let again = world.plan(&documents(version), &policy("s")).await;
+            assert!(again.plan.is_empty(), "{fault:?}: {}", describe(&again.plan));
+            let stored: String = sqlx::query_scalar("SELECT data FROM secrets")
+                .fetch_one(&world.server.store().await)
+                .await
+                .unwrap();
+            assert!(stored.contains(&format!("text {version}")), "{fault:?}: {stored}");
+        }
+        apply(&world, &documents(2), &destroying("s"), &fault).await;
+        proxy.settled().await;
+        assert_eq!(objects(&world).await, BTreeSet::new(), "{fault:?}");
+        // Each object was created, changed and deleted on the way.
+        assert!(proxy.writes().len() > 3 * expected.len(), "{fault:?}");
+    });
+    futures_util::future::join_all(tried).await;
+}
+
+/// Somebody changes all that the set owns.
+async fn meddle(world: &World) {
+    let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
+    for (key, observed) in seen.iter().filter(|(key, _)| key.kind != KindName::Project) {
+        let mut fields = Tree::clone(&observed.fields);
+        match key.kind {
+            KindName::Room => {
+                fields.set("room_metadata", Tree::map([("by", Tree::text("hand"))]));
+            }
+            KindName::Secret => fields.set("data", Tree::map([("TEXT", Tree::text("by hand"))])),
+            KindName::Service => {
+                fields.set("container", Tree::map([("image", Tree::text("by:hand"))]));
+            }
+            KindName::Mailbox => fields.set("queue", Tree::text("by hand")),
+            KindName::Route => fields.set("port", Tree::text("1234")),
+            KindName::ScheduledTask => fields.set("queue", Tree::text("by hand")),
+            _ => fields.set("url", Tree::text("https://by.hand")),
+        }
+        let target = Target {
+            project: &world.server.project,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id: observed.id.as_deref(),
+            fields: &fields,
+            owner: Some("s"),
+            answered: Some(&observed.answered),
+            removed: &[],
+        };
+        world.client.send(&key.kind.kind().update(&target)).await.unwrap();
+    }
+}
+
+/// A change after the plan was made stops the write, and what waits for it, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_since_the_plan_is_not_overwritten() {
+    for bound in [true, false] {
+        let world = World::start().await;
+        world.run(&documents(1), &policy("s")).await;
+        let mut wanted = documents(2);
+        wanted.push(json!({
+            "version": "v1", "kind": "Room", "project": "default", "metadata": {"name": "new"},
+        }));
+        let decided = world.plan(&wanted, &policy("s")).await;
+        meddle(&world).await;
+        let options = Options { bound, ..Options::standard(4) };
+        let report = world.perform_with(&decided, &options).await.unwrap();
+        for (operation, outcome) in decided.plan.operations.iter().zip(&report.outcomes) {
+            let key = &operation.key;
+            let is_new = key.kind == KindName::Project || key.name == "new";
+            // The platform tells no revision of a service in a list, so only a bound plan,
+            // which reads each object again, notices what happened to it.
+            let is_unseen = key.kind == KindName::Service && !bound;
+            let is_right = match outcome {
+                Outcome::Done => is_new || is_unseen,
+                Outcome::Stale { message } => message.contains(&key.to_string()),
+                Outcome::Skipped { .. } => !is_new,
+                _ => false,
+            };
+            assert!(is_right, "bound {bound}: {key}: {outcome:?}");
+        }
+        let stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. }));
+        assert!(stale >= 3, "bound {bound}: {report:?}");
+        let store = world.server.store().await;
+        let kept: String =
+            sqlx::query_scalar("SELECT data FROM secrets").fetch_one(&store).await.unwrap();
+        assert!(kept.contains("by hand"), "{kept}");
+    }
+}

@@ -1,0 +1,164 @@
+//! One writer a set: the lease that somebody else holds, that ran out, that is renewed, and
+//! that is lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use meshagent::api::client::Client;
+use meshagent::apply::execute::{Options, Report};
+use meshagent::apply::lock::{self, Lock, Terms};
+use meshagent::apply::run::{Surroundings, run};
+use meshagent::error::{Class, Error};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Run, Sandbox};
+use crate::hostile::plans;
+use crate::hostile::proxy::{Fault, Hostile, Moment};
+use crate::platform::harness::Server;
+use crate::reconciler::{Silent, World, policy};
+
+const LASTS: Duration = Duration::from_millis(900);
+
+async fn take(world: &World, set: &str, break_it: bool) -> Result<Lock, Error> {
+    take_with(&world.server, &world.client, set, break_it, LASTS).await
+}
+
+async fn take_with(
+    platform: &Server,
+    client: &Client,
+    set: &str,
+    break_it: bool,
+    lasts: Duration,
+) -> Result<Lock, Error> {
+    let terms = Terms { set, project: ("default", &platform.project), break_it, lasts };
+    let taken = lock::take(client, terms, &CancellationToken::new()).await?;
+    Ok(taken.expect("a platform with revisions"))
+}
+
+fn rooms(count: usize) -> Vec<Value> {
+    let room = |index| json!({"version": "v1", "kind": "Room", "metadata": {"name": format!("room-{index:02}")}});
+    (0..count).map(room).collect()
+}
+
+/// Applies one operation after another under a lease that is short.
+async fn apply(world: &World, documents: &[Value]) -> Result<Report, Error> {
+    let decided = world.plan(documents, &policy("s")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let surroundings =
+        Surroundings { folder: folder.path(), break_lock: false, lease: LASTS, progress: &Silent };
+    let options = Options::standard(1);
+    run(&world.client, &decided.plan, decided.stored, &options, surroundings).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_second_is_told_who_was_first() {
+    let platform = Server::start().await;
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    let client = World::on(&platform);
+    let held = take_with(&platform, &client, "default", false, lock::LASTS).await.unwrap();
+    let apply = ["apply", "-f", "set.yaml", "--yes"];
+    let told = plans::run(&sandbox, &platform, &proxy, &apply).await;
+    assert_eq!(told.code, 6, "{}", told.stderr);
+    let process = format!("(process {}", std::process::id());
+    for part in [
+        "is being applied in project `default` by ",
+        &process,
+        " since 20",
+        "runs out at 20",
+        "--break-lock",
+    ] {
+        assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
+    }
+    let json =
+        plans::run(&sandbox, &platform, &proxy, &[&apply[..], &["-o", "json"]].concat()).await;
+    let last = json.events().pop().unwrap();
+    assert_eq!((json.code, &last["event"], &last["code"]), (6, &"error".into(), &6.into()));
+    assert!(last["message"].as_str().unwrap().contains(&process), "{last}");
+    assert_eq!(proxy.writes(), [""; 0]);
+    // Another set is another lease.
+    let other = [&apply[..], &["--set", "other"]].concat();
+    assert_eq!(plans::run(&sandbox, &platform, &proxy, &other).await.code, 0);
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: b}\n");
+    let broken = [&apply[..], &["--break-lock"]].concat();
+    assert_eq!(plans::run(&sandbox, &platform, &proxy, &broken).await.code, 0);
+    // A lease that was given back is nobody's.
+    assert_eq!(held.release().await.unwrap(), None);
+    assert_eq!(plans::run(&sandbox, &platform, &proxy, &apply).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ran_out_is_taken_over() {
+    let world = World::start().await;
+    // Nobody renews it, as if its holder were on a machine that was lost.
+    drop(take(&world, "s", false).await.unwrap());
+    let error = apply(&world, &rooms(1)).await.unwrap_err();
+    assert_eq!(error.class, Class::Refused, "{error}");
+    tokio::time::sleep(LASTS).await;
+    assert!(apply(&world, &rooms(1)).await.unwrap().is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_holder_that_was_killed_on_this_machine() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    // The third write is that of the room; the lease and the claim come first.
+    let proxy = Hostile::in_front_of(&platform).pausing(3, Moment::After).start().await;
+    let mut command =
+        sandbox.command(&["apply", "-f", "set.yaml", "--yes", "--api-url", &proxy.url]);
+    let mut child = command.env("MESHAGENT_API_KEY", &platform.owner).spawn().unwrap();
+    proxy.paused().await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let again: Run =
+        plans::run(&sandbox, &platform, &proxy, &["apply", "-f", "set.yaml", "--yes"]).await;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stderr.contains("not known to be done: create Room/a"), "{}", again.stderr);
+    assert!(again.stderr.contains("found done: create Room/a"), "{}", again.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_renewed_for_as_long_as_a_run_takes() {
+    let mut world = World::start().await;
+    let slow = Fault::Delay(LASTS / 4).on("POST").at("/rooms");
+    let proxy = Hostile::in_front_of(&world.server).with(slow).start().await;
+    let second = World::on(&world.server);
+    world.through(&proxy);
+    let documents = rooms(8);
+    let (first, second) = tokio::join!(apply(&world, &documents), async {
+        tokio::time::sleep(LASTS * 3 / 2).await;
+        take_with(&world.server, &second, "s", false, LASTS).await
+    });
+    assert_eq!(second.unwrap_err().class, Class::Refused);
+    let report = first.unwrap();
+    assert!(report.is_complete() && report.lost_lease.is_none(), "{report:?}");
+    assert!(take(&world, "s", false).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_the_lease_starts_nothing_more_and_says_so() {
+    let mut world = World::start().await;
+    let slow = Fault::Delay(LASTS / 4).on("POST").at("/rooms");
+    let proxy = Hostile::in_front_of(&world.server).with(slow).start().await;
+    let second = World::on(&world.server);
+    world.through(&proxy);
+    let documents = rooms(20);
+    let (first, second) = tokio::join!(apply(&world, &documents), async {
+        tokio::time::sleep(LASTS / 2).await;
+        take_with(&world.server, &second, "s", true, lock::LASTS).await
+    });
+    let report = first.unwrap();
+    let lost = report.lost_lease.as_ref().expect("a lost lease");
+    assert!(lost.starts_with("the lease of the set was taken over by "), "{lost}");
+    let mut counts = BTreeMap::new();
+    for outcome in &report.outcomes {
+        *counts.entry(format!("{outcome:?}")).or_insert(0) += 1;
+    }
+    // What ran was finished, and the rest is told as not started.
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["Done", "NotStarted"]);
+    assert!(counts["Done"] < 10, "{counts:?}");
+    assert_eq!(second.unwrap().release().await.unwrap(), None);
+}

@@ -1,0 +1,582 @@
+//! Lifecycle after lifecycle on a hostile platform: objects are created, changed, meddled
+//! with and deleted, answers are lost and come late, the program and the platform are
+//! killed; and after each step all is as the documents say, and nothing else was touched.
+//!
+//! `MESHAGENT_TEST_SEED=N` tells one lifecycle again, `MESHAGENT_TEST_SEEDS=COUNT` tells so
+//! many.
+
+mod place;
+mod story;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use meshagent::apply::execute::{Options, Outcome, Report};
+use meshagent::apply::observe::{self, Scope};
+use meshagent::apply::run::{Surroundings, run};
+use meshagent::apply::survey::survey;
+use meshagent::apply::{inventory::Stored, journal};
+use meshagent::error::{Class, Error};
+use meshagent::kinds::tree::Tree;
+use meshagent::kinds::{Key, KindName, Target};
+use meshagent::manifest::set::{Input, Set, read};
+use meshagent::manifest::values::FileValues;
+use meshagent::plan::guards::{self, Consent};
+use meshagent::plan::planner::Policy;
+use meshagent::plan::{Action, Observed, Plan};
+
+use crate::cli::{Run, Sandbox};
+use crate::hostile::proxy::{Mischief, Running};
+use crate::properties::generate::{Wish, wishes};
+use crate::reconciler::{Silent, decide, describe};
+use place::{Facts, Place, fact};
+use story::{Death, death, draw, hostile, mischief};
+
+/// How many lifecycles are told unless the environment says otherwise.
+const LIFECYCLES: u64 = 32;
+
+/// How many are told at once; most of the time they wait.
+const WORKERS: usize = 6;
+
+/// How long a lease lasts whose holder died in this process.
+const LEASE: Duration = Duration::from_millis(400);
+
+/// How often a step is tried before the platform behaves, and how often after that.
+const TRIES: (usize, usize) = (4, 4);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+#[test]
+fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
+    let seeds = match number("MESHAGENT_TEST_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = fastrand::u64(..1 << 40);
+            first..first + number("MESHAGENT_TEST_SEEDS").unwrap_or(LIFECYCLES)
+        }
+    };
+    println!("seeds {seeds:?}");
+    let began = Instant::now();
+    let counts = Counts::default();
+    let next = AtomicU64::new(seeds.start);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !seeds.contains(&seed) {
+                        break;
+                    }
+                    if std::panic::catch_unwind(|| tell(seed, &counts)).is_err() {
+                        failed.lock().unwrap().push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    println!("{} lifecycles in {:.1?}: {counts:?}", seeds.end - seeds.start, began.elapsed());
+    assert!(failed.is_empty(), "tell them again with MESHAGENT_TEST_SEED= one of {failed:?}");
+    // Were everything refused, nothing would have been shown.
+    let [converged, refused] =
+        [&counts.converged, &counts.refused].map(|count| count.load(Ordering::Relaxed));
+    assert!(converged > refused, "{counts:?}");
+}
+
+/// Tells one lifecycle on a runtime of its own, with which everything ends that it began.
+fn tell(seed: u64, counts: &Counts) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let life = tokio::time::timeout(Duration::from_secs(120), live(seed, counts));
+        life.await.unwrap_or_else(|_| panic!("MESHAGENT_TEST_SEED={seed} does not end"));
+    });
+}
+
+/// What happened in all lifecycles.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Steps whose documents were what was there in the end.
+    converged: AtomicUsize,
+    /// Steps that were refused, and nothing was written.
+    refused: AtomicUsize,
+    /// Runs that died.
+    deaths: AtomicUsize,
+    /// Runs that were not complete.
+    incomplete: AtomicUsize,
+}
+
+/// One lifecycle.
+struct Life<'a> {
+    seed: u64,
+    random: Rng,
+    place: Place,
+    sandbox: Sandbox,
+    counts: &'a Counts,
+    /// What happened so far, for whoever reads of a failure.
+    told: String,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// All was done.
+    Complete,
+    /// Nothing was done, for a reason that is told.
+    Refused,
+    /// Something is open.
+    Open,
+    /// It was killed.
+    Dead,
+}
+
+/// What is left to do after a step, and how.
+struct Wanted {
+    wishes: Vec<Wish>,
+    policy: Policy,
+}
+
+async fn live(seed: u64, counts: &Counts) {
+    let mut random = Rng::with_seed(seed);
+    let place = match random.u8(0..8) {
+        0 => Place::alone().await,
+        _ => Place::here().await,
+    };
+    let sandbox = Sandbox::new();
+    let mut life = Life { seed, random, place, sandbox, counts, told: String::new() };
+    life.make_others().await;
+    let mut former = Vec::new();
+    let steps = life.random.usize(2..5);
+    for step in 0..=steps {
+        life.meddle(&former).await;
+        let is_end = step == steps;
+        let wishes = match life.random.u8(0..4) {
+            _ if is_end => Vec::new(),
+            0 if !former.is_empty() => former.clone(),
+            _ => draw(&wishes(), &mut life.random),
+        };
+        let policy = Policy {
+            prune: is_end || life.random.u8(0..4) > 0,
+            destroy: is_end,
+            ..Policy::standard("s")
+        };
+        let wanted = Wanted { wishes, policy };
+        if life.step(&wanted).await {
+            former = wanted.wishes;
+        }
+    }
+}
+
+impl Life<'_> {
+    fn tell(&mut self, what: &str) {
+        let _ = writeln!(self.told, "{what}");
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("MESHAGENT_TEST_SEED={}: {what}\n{}", self.seed, self.told);
+    }
+
+    /// Writes the documents to a file and gives its path.
+    fn write(&self, wishes: &[Wish]) -> std::path::PathBuf {
+        let texts: String =
+            wishes.iter().map(|wish| format!("---\n{}\n", wish.document())).collect();
+        self.sandbox.write("set.yaml", &texts);
+        self.sandbox.path("set.yaml")
+    }
+
+    fn set_of(&self, wishes: &[Wish]) -> Set {
+        let input = Input {
+            paths: vec![self.write(wishes)],
+            values: FileValues::default(),
+            project: None,
+            fallback_project: Some("default".to_owned()),
+        };
+        read(&input).unwrap_or_else(|problems| self.fail(&format!("{problems:?}")))
+    }
+
+    /// What is not ours: a second set, and what was made by hand.
+    async fn make_others(&mut self) {
+        let moved = |wishes: Vec<Wish>, by: u8| -> Vec<Wish> {
+            wishes.iter().map(|wish| wish.moved(by)).collect()
+        };
+        let theirs = moved(draw(&wishes(), &mut self.random), 3);
+        let set = self.set_of(&theirs);
+        let client = self.place.client();
+        if let Ok((plan, stored)) = self.plan(&client, set, &Policy::standard("other")).await {
+            let options = Options::standard(4);
+            let report = self.perform(&client, &plan, stored, &options).await.unwrap();
+            assert!(report.is_complete(), "{report:?}");
+        }
+        let by_hand = moved(draw(&wishes(), &mut self.random), 6);
+        self.make_by_hand(&by_hand).await;
+    }
+
+    async fn make_by_hand(&self, wishes: &[Wish]) {
+        let client = self.place.client();
+        let by_hand = self.set_of(wishes);
+        for (key, desired) in &by_hand.objects {
+            let mut fields = Tree::clone(&desired.fields);
+            without_secrets(key, &mut fields);
+            let target = Target {
+                project: &self.place.project,
+                room: key.room.as_deref(),
+                name: &key.name,
+                id: None,
+                fields: &fields,
+                owner: None,
+                answered: None,
+                removed: &[],
+            };
+            // What refers to a room that is nowhere is refused, and so is not there.
+            let _ = client.send(&key.kind.kind().create(&target)).await;
+        }
+    }
+
+    async fn plan(
+        &self,
+        client: &meshagent::api::client::Client,
+        mut set: Set,
+        policy: &Policy,
+    ) -> Result<(Plan, BTreeMap<String, Stored>), Error> {
+        let scope = match set.objects.is_empty() {
+            true => Scope::Project("default"),
+            false => Scope::Documents,
+        };
+        let seen =
+            observe::observe(&client.reader(), &policy.set, &mut set, scope, &BTreeMap::new())
+                .await?;
+        let plan = decide(&set, &seen.state, policy)?;
+        let consent = Consent {
+            deletes: Some(usize::MAX),
+            empty: true,
+            destroy: policy.destroy,
+            project: None,
+        };
+        let refused = guards::check(&plan, &seen.state, set.objects.len(), &consent);
+        match refused.is_empty() {
+            true => Ok((plan, seen.stored)),
+            false => Err(Error::refused(refused)),
+        }
+    }
+
+    async fn perform(
+        &self,
+        client: &meshagent::api::client::Client,
+        plan: &Plan,
+        stored: BTreeMap<String, Stored>,
+        options: &Options,
+    ) -> Result<Report, Error> {
+        let folder = self.sandbox.path("");
+        let surroundings =
+            Surroundings { folder: &folder, break_lock: false, lease: LEASE, progress: &Silent };
+        run(client, plan, stored, options, surroundings).await
+    }
+
+    /// Somebody changes and deletes what is ours.
+    async fn meddle(&mut self, former: &[Wish]) {
+        if former.is_empty() || self.random.bool() {
+            return;
+        }
+        if self.random.u8(0..5) == 0 {
+            // What others have in our rooms keeps those from being deleted.
+            let room = self.random.u8(0..3);
+            let wish = match self.random.bool() {
+                true => Wish::Mailbox { name: 9, room, public: true },
+                false => {
+                    let (secrets, room) = (Vec::new(), Some(room));
+                    Wish::Service { name: 9, room, secrets, port: None, note: 9 }
+                }
+            };
+            self.make_by_hand(&[wish]).await;
+        }
+        let client = self.place.client();
+        let seen = survey(&client.reader(), "default", None).await.unwrap().objects;
+        let ours: Vec<(&Key, &Observed)> =
+            seen.iter().filter(|(_, seen)| seen.owner.as_deref() == Some("s")).collect();
+        for _ in 0..self.random.usize(1..4).min(ours.len()) {
+            let (key, observed) = ours[self.random.usize(0..ours.len())];
+            let is_lost = self.random.bool();
+            let has_inmates = key.kind == KindName::Room
+                && seen.keys().any(|other| other.room.as_ref() == Some(&key.name));
+            let mut fields = Tree::clone(&observed.fields);
+            without_secrets(key, &mut fields);
+            match key.kind {
+                KindName::Mailbox => fields.set("queue", Tree::text("elsewhere")),
+                KindName::ScheduledTask => fields.set("active", Tree::Bool(false)),
+                KindName::Room => {
+                    fields.set("room_metadata", Tree::map([("by", Tree::text("hand"))]));
+                }
+                _ => {}
+            }
+            let target = Target {
+                project: &self.place.project,
+                room: key.room.as_deref(),
+                name: &key.name,
+                id: observed.id.as_deref(),
+                fields: &fields,
+                owner: Some("s"),
+                answered: Some(&observed.answered),
+                removed: &[],
+            };
+            let kind = key.kind.kind();
+            let request = match kind.delete(&target) {
+                Some(delete) if is_lost && !has_inmates => delete,
+                _ => kind.update(&target),
+            };
+            let answer = client.send(&request).await;
+            self.tell(&format!("by hand {request:?}: {:?}", answer.map(|_| ())));
+        }
+    }
+
+    /// Applies until all is as wanted. Whether it is; it may also have been refused.
+    async fn step(&mut self, wanted: &Wanted) -> bool {
+        self.tell(&format!("wanted {:?} {:?}", wanted.wishes, wanted.policy));
+        let others = self.place.others().await;
+        let before = self.place.facts().await;
+        for attempt in 0..TRIES.0 + TRIES.1 {
+            let is_calm = attempt >= TRIES.0;
+            let mischief = if is_calm { Vec::new() } else { mischief(&mut self.random) };
+            let death = if is_calm { None } else { death(self.place.is_alone(), &mut self.random) };
+            let (ended, writes) = self.attempt(wanted, &mischief, death).await;
+            self.tell(&format!("{mischief:?} {death:?}: {ended:?} after {writes:?}"));
+            if others != self.place.others().await {
+                let now = self.place.others().await;
+                let differ: Vec<_> = others.symmetric_difference(&now).collect();
+                self.fail(&format!("what is not ours was touched: {differ:#?}"));
+            }
+            match ended {
+                Ended::Complete => {
+                    self.check(wanted, &before).await;
+                    self.counts.converged.fetch_add(1, Ordering::Relaxed);
+                    return true;
+                }
+                Ended::Refused if is_calm => {
+                    self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                    return false;
+                }
+                Ended::Refused => {}
+                Ended::Open if is_calm && attempt > TRIES.0 => {
+                    self.fail("it does not end although nothing is in its way");
+                }
+                Ended::Open => drop(self.counts.incomplete.fetch_add(1, Ordering::Relaxed)),
+                Ended::Dead => drop(self.counts.deaths.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+        self.fail("it does not converge")
+    }
+
+    /// One run, and the writes that it made.
+    async fn attempt(
+        &mut self,
+        wanted: &Wanted,
+        mischief: &[Mischief],
+        death: Option<Death>,
+    ) -> (Ended, Vec<String>) {
+        let mut proxy = hostile(&self.place, mischief, &mut self.random);
+        if let Some(Death::OfClient(write, moment) | Death::OfPlatform(write, moment)) = death {
+            proxy = proxy.pausing(write, moment);
+        }
+        let proxy = proxy.start().await;
+        let ended = match self.place.is_alone() {
+            true => self.run_program(wanted, &proxy, death).await,
+            false => self.run_here(wanted, &proxy).await,
+        };
+        proxy.resume(&self.place.url);
+        proxy.settled().await;
+        let writes = proxy.writes();
+        if ended == Ended::Refused && !writes.is_empty() {
+            self.fail(&format!("it was refused, and wrote {writes:?}"));
+        }
+        (ended, writes)
+    }
+
+    /// A run in this process; to die, it is dropped where it stands.
+    async fn run_here(&mut self, wanted: &Wanted, proxy: &Running) -> Ended {
+        let client = self.place.client_at(&proxy.url);
+        let options = Options {
+            first_wait: Duration::from_millis(20),
+            bound: self.random.u8(0..4) == 0,
+            ..Options::standard(self.random.usize(1..7))
+        };
+        let set = self.set_of(&wanted.wishes);
+        let leftover = journal::leftover(&self.sandbox.path(""), "s");
+        self.tell(&format!("left over: {leftover:?}"));
+        let (plan, stored) = match self.plan(&client, set, &wanted.policy).await {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.tell(&told(&error));
+                return refusal(&error);
+            }
+        };
+        self.tell(&describe(&plan));
+        let done = tokio::select! {
+            done = self.perform(&client, &plan, stored, &options) => done,
+            () = proxy.paused() => return Ended::Dead,
+        };
+        match done {
+            Ok(report) => {
+                proxy.settled().await;
+                self.check_ledger(&plan, &report).await;
+                self.tell(&format!("{report:?}"));
+                // What a list that could not be read leaves undecided is told in a note.
+                match report.is_complete() && !plan.notes.iter().any(|it| is_open(it)) {
+                    true => Ended::Complete,
+                    false => Ended::Open,
+                }
+            }
+            Err(error) => {
+                self.tell(&told(&error));
+                if error.class == Class::Refused {
+                    // A run that died here still holds the lease, for its process lives.
+                    tokio::time::sleep(LEASE).await;
+                }
+                Ended::Open
+            }
+        }
+    }
+
+    /// What is said to be created is there, and what is said to be deleted is not.
+    async fn check_ledger(&self, plan: &Plan, report: &Report) {
+        let facts = self.place.facts().await;
+        for (operation, outcome) in plan.operations.iter().zip(&report.outcomes) {
+            let key = &operation.key;
+            let at = match key.kind {
+                KindName::Service if key.room.is_none() => format!("{key}@"),
+                _ => key.to_string(),
+            };
+            let is_there = facts.contains_key(&at);
+            let is_told = match operation.action {
+                _ if *outcome != Outcome::Done || operation.replaces => continue,
+                Action::Delete => !is_there,
+                _ => is_there,
+            };
+            if !is_told {
+                self.fail(&format!("{:?} {at} is said to be done: {facts:?}", operation.action));
+            }
+        }
+    }
+
+    /// A run of the program, which is killed where it was drawn.
+    async fn run_program(
+        &mut self,
+        wanted: &Wanted,
+        proxy: &Running,
+        death: Option<Death>,
+    ) -> Ended {
+        self.write(&wanted.wishes);
+        let parallelism = self.random.usize(1..7).to_string();
+        let mut arguments = vec!["apply", "-f", "set.yaml", "--allow-empty"];
+        arguments.extend(["--allow-deletes", "1000"]);
+        if !wanted.policy.prune {
+            arguments.push("--no-prune");
+        }
+        if wanted.policy.destroy {
+            arguments = vec!["destroy"];
+        }
+        arguments.extend(["--set", "s", "--yes", "--parallelism", &parallelism]);
+        arguments.extend(["--project-id", "default", "--api-url", &proxy.url]);
+        let leftover = journal::leftover(&self.sandbox.path(""), "s");
+        let mut command = tokio::process::Command::from(self.sandbox.command(&arguments));
+        let child = command
+            .env("MESHAGENT_API_KEY", &self.place.key)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let process = child.id().unwrap().to_string();
+        let mut output = std::pin::pin!(child.wait_with_output());
+        let mut is_dead = false;
+        let output = loop {
+            tokio::select! {
+                output = &mut output => break Run::of(output.unwrap()),
+                () = proxy.paused(), if !is_dead => {
+                    is_dead = true;
+                    if let Some(Death::OfPlatform(..)) = death {
+                        self.place.kill_and_start().await;
+                    } else {
+                        let kill = std::process::Command::new("kill").args(["-KILL", &process]).status();
+                        assert!(kill.unwrap().success());
+                    }
+                    proxy.resume(&self.place.url);
+                }
+            }
+        };
+        let Run { code, stdout, stderr } = output;
+        // Whoever comes after a run that was killed says so.
+        if let Some(leftover) = leftover
+            && code != -1
+            && (!stderr.contains(&leftover.sentence())
+                || code == 0
+                    && !leftover.open.is_empty()
+                    && !stderr.contains("of what the last apply left open, "))
+        {
+            self.fail(&format!("{leftover:?} was not told of:\n{stderr}"));
+        }
+        self.tell(&format!("{code}\n{stdout}{stderr}"));
+        match code {
+            0 if is_open(&stderr) => Ended::Open,
+            0 => Ended::Complete,
+            -1 => Ended::Dead,
+            2 | 6 if proxy.writes().is_empty() => Ended::Refused,
+            _ => Ended::Open,
+        }
+    }
+
+    /// All is as wanted, and there is nothing left to do.
+    async fn check(&mut self, wanted: &Wanted, before: &Facts) {
+        let facts = self.place.facts().await;
+        let mut expected: Facts = wanted.wishes.iter().map(fact).collect();
+        if !wanted.policy.prune {
+            for (key, fact) in before {
+                expected.entry(key.clone()).or_insert_with(|| fact.clone());
+            }
+        }
+        if facts != expected {
+            self.fail(&format!("there is {facts:#?}\nand not {expected:#?}"));
+        }
+        let client = self.place.client();
+        let set = self.set_of(&wanted.wishes);
+        match self.plan(&client, set, &wanted.policy).await {
+            Ok((plan, _)) if plan.is_empty() => {}
+            Ok((plan, _)) => self.fail(&format!("then there is more to do: {}", describe(&plan))),
+            Err(error) => self.fail(&format!("then there is no plan: {}", told(&error))),
+        }
+        if journal::leftover(&self.sandbox.path(""), "s").is_some() {
+            self.fail("the journal is still there");
+        }
+    }
+}
+
+fn refusal(error: &Error) -> Ended {
+    match error.class {
+        Class::Refused | Class::Usage => Ended::Refused,
+        _ => Ended::Open,
+    }
+}
+
+/// Whether a note says that something is left to another run.
+fn is_open(note: &str) -> bool {
+    note.contains(" is not deleted by this run: ")
+}
+
+fn told(error: &Error) -> String {
+    format!("{:?} {error} {:?}", error.class, error.problems)
+}
+
+/// A service refers to secrets by names that only the planner turns into ids.
+fn without_secrets(key: &Key, fields: &mut Tree) {
+    if key.kind == KindName::Service
+        && let Some(container) = fields.get("container")
+    {
+        let mut container = container.clone();
+        container.set("secrets", Tree::List(Vec::new()));
+        fields.set("container", container);
+    }
+}

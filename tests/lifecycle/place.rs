@@ -1,0 +1,231 @@
+//! A platform whose store can be looked into, in this process or in one of its own.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use meshagent::api::client::Client;
+use meshagent::api::pace::Retry;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::platform::harness::{self, Server};
+use crate::properties::generate::Wish;
+
+/// A platform.
+pub struct Place {
+    pub url: String,
+    pub key: String,
+    pub project: String,
+    pub store: SqlitePool,
+    /// What a proxy reaches the platform with.
+    pub http: reqwest::Client,
+    kind: Runs,
+    client: OnceCell<Client>,
+}
+
+enum Runs {
+    Here { _server: Server },
+    Alone { child: Child, data: PathBuf, _folder: tempfile::TempDir },
+}
+
+/// What each object of a set is, as far as its document says so.
+pub type Facts = BTreeMap<String, String>;
+
+/// The objects of every kind: a name that tells one from all others, what its document
+/// says of it, and the number in its own name.
+const FACTS: [&str; 7] = [
+    "SELECT 'Room/' || name, json_extract(annotations, '$.\"meshagent.set\"') || ' ' || \
+     coalesce(json_extract(metadata, '$.note'), ''), name FROM rooms",
+    "SELECT 'Secret/' || name, json_extract(data, '$.TEXT'), name FROM secrets",
+    "SELECT 'Service/' || s.name || '@' || coalesce(r.name, ''), \
+     json_extract(s.document, '$.container.image') || ' ' || coalesce((SELECT \
+     group_concat(name) FROM (SELECT x.name FROM service_secrets y JOIN secrets x ON \
+     x.id = y.secret_id WHERE y.service_id = s.id ORDER BY x.name)), '') || ' ' || \
+     coalesce(json_extract(s.document, '$.ports[0].num'), ''), s.name \
+     FROM services s LEFT JOIN rooms r ON r.id = s.room_id",
+    "SELECT 'Mailbox/' || given, room_name || ' ' || public, given FROM mailboxes",
+    "SELECT 'Route/' || given, room_name || ' ' || port, given FROM routes",
+    "SELECT 'ScheduledTask/' || id, room_name || ' ' || queue_name || ' ' || once || ' ' || \
+     active, id FROM scheduled_tasks",
+    "SELECT 'Webhook/' || name, url, name FROM webhooks",
+];
+
+const TABLES: [(&str, &str); 8] = [
+    ("rooms", "name"),
+    ("secrets", "name"),
+    ("services", "name"),
+    ("mailboxes", "given"),
+    ("routes", "given"),
+    ("scheduled_tasks", "id"),
+    ("webhooks", "name"),
+    ("files", "path"),
+];
+
+/// What [`Place::facts`] says of an object once the wish is granted.
+pub fn fact(wish: &Wish) -> (String, String) {
+    match wish {
+        Wish::Room { name, note } => (format!("Room/room-{name}"), format!("s {note}")),
+        Wish::Secret { name, text } => (format!("Secret/secret-{name}"), format!("text {text}")),
+        Wish::Service { name, room, secrets, port, note } => {
+            let room = room.map(|room| format!("room-{room}")).unwrap_or_default();
+            let secrets: Vec<String> =
+                secrets.iter().map(|secret| format!("secret-{secret}")).collect();
+            let port = port.map(|port| (5000 + u16::from(port)).to_string()).unwrap_or_default();
+            let what = format!("image:{note} {} {port}", secrets.join(","));
+            (format!("Service/service-{name}@{room}"), what)
+        }
+        Wish::Mailbox { name, room, public } => (
+            format!("Mailbox/box-{name}@mail.localhost"),
+            format!("room-{room} {}", u8::from(*public)),
+        ),
+        Wish::Route { name, room, port } => (
+            format!("Route/route-{name}.meshagent.app"),
+            format!("room-{room} {}", 5000 + u16::from(*port)),
+        ),
+        Wish::Task { name, room, once, active } => (
+            format!("ScheduledTask/task-{name}"),
+            format!("room-{room} q {} {}", u8::from(*once), u8::from(*active)),
+        ),
+        Wish::Webhook { name, text } => {
+            (format!("Webhook/hook-{name}"), format!("https://example.com/{text}"))
+        }
+    }
+}
+
+/// Names are numbered, and the first three numbers are of the set that is looked at.
+fn is_ours(name: &str) -> bool {
+    let number: String = name.chars().filter(char::is_ascii_digit).take(1).collect();
+    match number.parse::<u8>() {
+        Ok(number) => number < 3,
+        Err(_) => name.starts_with(".meshagent/sets/s."),
+    }
+}
+
+impl Place {
+    /// A platform in this process.
+    pub async fn here() -> Self {
+        let server = Server::start().await;
+        Self {
+            url: server.url.clone(),
+            key: server.owner.clone(),
+            project: server.project.clone(),
+            store: server.store().await,
+            http: harness::client(),
+            kind: Runs::Here { _server: server },
+            client: OnceCell::new(),
+        }
+    }
+
+    /// A platform in a process of its own.
+    pub async fn alone() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let (child, [url, key, project]) = start(data.clone()).await;
+        let options = SqliteConnectOptions::new().filename(data.join("platform.sqlite"));
+        let store = SqlitePool::connect_with(options).await.unwrap();
+        let kind = Runs::Alone { child, data, _folder: folder };
+        let client = OnceCell::new();
+        Self { url, key, project, store, http: harness::client(), kind, client }
+    }
+
+    /// Kills the platform's process, and starts it again on another port.
+    pub async fn kill_and_start(&mut self) {
+        let Runs::Alone { child, data, .. } = &mut self.kind else {
+            panic!("this platform has no process of its own");
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (again, [url, ..]) = start(data.clone()).await;
+        *child = again;
+        self.url = url;
+        self.client = OnceCell::new();
+    }
+
+    pub fn is_alone(&self) -> bool {
+        matches!(self.kind, Runs::Alone { .. })
+    }
+
+    /// A client of the platform itself.
+    pub fn client(&self) -> Client {
+        self.client.get_or_init(|| self.client_at(&self.url)).clone()
+    }
+
+    /// A client of whatever stands in front of the platform.
+    pub fn client_at(&self, url: &str) -> Client {
+        let retry = Retry { timeout: std::time::Duration::from_secs(20), ..Retry::default() };
+        Client::new(url, self.key.clone().into(), retry).unwrap()
+    }
+
+    /// The objects that are not ours, whole, with their revisions.
+    pub async fn others(&self) -> BTreeSet<String> {
+        let mut others = BTreeSet::new();
+        for (table, name) in TABLES {
+            let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                "SELECT '''' || name || ''', ' || CASE type WHEN 'BLOB' THEN 'hex(' || name || \
+                 ')' ELSE name END FROM pragma_table_info('{table}')"
+            )))
+            .fetch_all(&self.store)
+            .await
+            .unwrap();
+            let rows: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                "SELECT {name}, '{table} ' || json_object({}) FROM {table}",
+                columns.join(", ")
+            )))
+            .fetch_all(&self.store)
+            .await
+            .unwrap();
+            others.extend(rows.into_iter().filter(|(name, _)| !is_ours(name)).map(|(_, row)| row));
+        }
+        others
+    }
+
+    /// Our objects. One that is there twice ends the test.
+    pub async fn facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        for query in FACTS {
+            let rows: Vec<(String, Option<String>, String)> =
+                sqlx::query_as(query).fetch_all(&self.store).await.unwrap();
+            for (key, fact, name) in rows {
+                if is_ours(&name) {
+                    let twice = facts.insert(key.clone(), fact.unwrap_or_default());
+                    assert_eq!(twice, None, "{key} is there twice");
+                }
+            }
+        }
+        facts
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Runs::Alone { child, .. } = &mut self.kind {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts the program's server, and reads where it is and for whom.
+async fn start(data: PathBuf) -> (Child, [String; 3]) {
+    tokio::task::spawn_blocking(move || {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
+            .args(["server", "--listen", "127.0.0.1:0", "--print-env", "--data"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let values: Vec<String> = lines
+            .take(3)
+            .map(|line| line.unwrap().split_once('=').unwrap().1.trim_matches('\'').to_owned())
+            .collect();
+        (child, values.try_into().unwrap())
+    })
+    .await
+    .unwrap()
+}
