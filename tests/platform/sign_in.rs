@@ -16,6 +16,7 @@ const BACK: &str = "http://localhost:8765/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 type Fields = BTreeMap<String, String>;
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// Pairs as fields.
 fn fields(pairs: &[(&str, &str)]) -> Fields {
@@ -71,13 +72,7 @@ impl Browser {
         Self { http, base: base.to_owned() }
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: String,
-    ) -> Reply {
+    async fn send(&self, method: Method, path: &str, headers: Headers<'_>, body: String) -> Reply {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -92,7 +87,7 @@ impl Browser {
         Page::of(self.send(Method::GET, &path, &[], String::new()).await)
     }
 
-    async fn submit(&self, cookie: &str, form: &Fields, more: &[(&str, &str)]) -> Reply {
+    async fn submit(&self, cookie: &str, form: &Fields, more: Headers<'_>) -> Reply {
         let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
         if !cookie.is_empty() {
             headers.push(("cookie", cookie));
@@ -368,7 +363,7 @@ async fn another_site_cannot_send_the_form() {
     let mixed = but(form.clone(), "page", Some(&stolen.form["page"]));
     let blank = but(form.clone(), "page", Some(""));
     let good = page.cookie.as_str();
-    let cases: [(&str, &Fields, &[(&str, &str)]); 9] = [
+    let cases: [(&str, &Fields, Headers<'_>); 9] = [
         ("", &form, &[]),
         ("meshagent_sign_in=", &blank, &[]),
         (&stolen.cookie, &form, &[]),
