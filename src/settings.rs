@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::client::Client;
 use crate::api::key::ApiKey;
@@ -12,14 +12,19 @@ use crate::api::pace::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use project_file::ProjectFile;
+use session_file::SessionFile;
 
 pub mod project_file;
+pub mod session_file;
 
 /// Where the platform is when nothing says otherwise.
 const DEFAULT_URL: &str = "https://api.meshagent.com";
 
 /// Where the embedded platform keeps its data when nothing says otherwise.
 pub const DEFAULT_DATA: &str = ".meshagent/embedded";
+
+/// The variables that hold a credential, the first of them first.
+pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 
 /// Which platform is talked to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -134,6 +139,20 @@ impl PlatformArgs {
         given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
+    /// The session that a person has begun by signing in, where no credential goes before it.
+    ///
+    /// # Errors
+    ///
+    /// The session is another platform's, or it has ended and cannot be refreshed.
+    pub async fn session(&self) -> Result<Option<SessionFile>> {
+        // In what runs in a room nobody signs in.
+        let others = GIVEN.into_iter().chain(["MESHAGENT_SESSION_ID"]);
+        if self.embedded.is_some() || others.into_iter().any(|name| variable(name).is_some()) {
+            return Ok(None);
+        }
+        SessionFile::current(&self.url(), self.timeout).await
+    }
+
     /// Connects, starting the embedded platform when it is asked for.
     ///
     /// # Errors
@@ -148,16 +167,20 @@ impl PlatformArgs {
         let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
         let activated =
             self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.key_of(project));
-        let token = variable("MESHAGENT_API_KEY")
-            .or_else(|| variable("MESHAGENT_TOKEN"))
-            .or_else(|| activated.map(str::to_owned));
+        let session = self.session().await?;
+        let token = GIVEN
+            .into_iter()
+            .find_map(variable)
+            .map(SecretString::from)
+            .or(session.map(|session| session.access_token))
+            .or_else(|| activated.map(SecretString::from));
         let Some(token) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
-                "set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
+                "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
-        let fallback_project = chosen.or_else(|| project_of_key(&token));
-        let client = Client::new(&url, SecretString::from(token), self.retry())?;
+        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
+        let client = Client::new(&url, token, self.retry())?;
         Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
     }
 

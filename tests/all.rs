@@ -4,6 +4,7 @@
 
 mod accept;
 mod apply;
+mod auth;
 mod cli;
 mod commands;
 mod drift;

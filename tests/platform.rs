@@ -4,4 +4,5 @@ mod access;
 mod durability;
 pub(crate) mod harness;
 mod promises;
+pub(crate) mod sign_in;
 mod surface;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod key;
+pub mod oauth;
 pub mod pace;
 pub mod python_json;
 pub mod request;

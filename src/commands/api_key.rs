@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::show::{ListArgs, Listed};
@@ -10,7 +11,7 @@ use crate::api::request::Request;
 use crate::error::{Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
-use crate::settings::{PlatformArgs, ProjectArgs};
+use crate::settings::{Connection, PlatformArgs, ProjectArgs};
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]
@@ -142,26 +143,50 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let project = connection.project_id()?;
-            let body = json!({"name": args.name, "description": args.description});
-            let request = Request::post(&["accounts", "projects", project, "api-keys"], body);
-            let answer = connection.client.send_json(&request).await?;
-            let key = answer.get("value").and_then(Value::as_str);
-            let key = key.ok_or_else(|| Error::failed("the platform's answer holds no key"))?;
+            let key = make(connection, project, &args.name, &args.description).await?;
             // What cannot be asked for again is printed before anything else can fail.
             if !args.silent.is_on() {
-                output::data(&format!("{key}\n"));
+                output::data(&format!("{}\n", key.expose_secret()));
             }
             if args.activate.is_on() {
-                let mut file = ProjectFile::read()?;
-                file.activate_key(project, key);
-                file.write()?;
-                output::note("the key signs the project's tokens from now on");
+                keep(project, &key)?;
             } else {
                 output::note("keep the key: it is not shown again");
             }
             Ok(ExitCode::SUCCESS)
         })
         .await
+}
+
+/// Makes a key of a project.
+///
+/// # Errors
+///
+/// What the platform refuses.
+pub(super) async fn make(
+    connection: &Connection,
+    project: &str,
+    name: &str,
+    description: &str,
+) -> Result<SecretString> {
+    let body = json!({"name": name, "description": description});
+    let request = Request::post(&["accounts", "projects", project, "api-keys"], body);
+    let answer = connection.client.send_json(&request).await?;
+    let key = answer.get("value").and_then(Value::as_str);
+    key.map(SecretString::from).ok_or_else(|| Error::failed("the platform's answer holds no key"))
+}
+
+/// Activates a key that was just made.
+///
+/// # Errors
+///
+/// A file that cannot be written.
+pub(super) fn keep(project: &str, key: &SecretString) -> Result<()> {
+    let mut file = ProjectFile::read()?;
+    file.activate_key(project, key.expose_secret());
+    file.write()?;
+    output::note("the key signs the project's tokens from now on");
+    Ok(())
 }
 
 fn activate(args: &ActivateArgs) -> Result<ExitCode> {

@@ -12,6 +12,7 @@ use crate::output;
 pub mod accept;
 pub mod api_key;
 pub mod apply;
+pub mod auth;
 pub mod call;
 pub mod completion;
 pub mod explain;
@@ -31,6 +32,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod set;
+pub mod setup;
 pub mod shortcut;
 pub mod show;
 pub mod stored_secret;
@@ -88,6 +90,11 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a kind, or of all
     Schema(schema::SchemaArgs),
+    /// Sign in with a browser, choose a project and get a key for it
+    Setup(auth::SignInArgs),
+    /// Sign in, sign out, and see who is signed in
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Create, list and activate projects
     #[command(subcommand)]
     Project(project::ProjectCommand),
@@ -134,7 +141,8 @@ enum Command {
 
 /// The groups whose lines people have typed for another program, which takes any word
 /// behind an option as its value.
-const LENIENT: [&str; 12] = [
+const LENIENT: [&str; 13] = [
+    "auth",
     "project",
     "api-key",
     "session",
@@ -217,6 +225,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Setup(args) => wait(setup::run(args)),
+        Command::Auth(command) => wait(auth::run(command)),
         Command::Project(command) => wait(project::run(command)),
         Command::ApiKey(command) => wait(api_key::run(command)),
         Command::Session(command) => wait(session::run(command)),

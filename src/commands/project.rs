@@ -88,7 +88,19 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                 return Err(Error::failed("it is not said which project is meant")
                     .hint("give its id, or choose one with --interactive"));
             }
-            args.platform.with(async |connection| activate(connection, &args).await).await
+            args.platform
+                .with(async |connection| {
+                    let chosen = match args.interactive {
+                        true => choose(connection).await?,
+                        false => args.id.clone(),
+                    };
+                    if let Some(chosen) = chosen {
+                        activate(connection, &chosen).await?;
+                        output::data(&format!("{chosen}\n"));
+                    }
+                    Ok(ExitCode::SUCCESS)
+                })
+                .await
         }
     }
 }
@@ -122,28 +134,27 @@ async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
     show.print(listed, projects)
 }
 
-async fn activate(connection: &Connection, args: &ActivateArgs) -> Result<ExitCode> {
-    let chosen = if args.interactive {
-        match choose(connection).await? {
-            Some(id) => id,
-            None => return Ok(ExitCode::SUCCESS),
-        }
-    } else {
-        args.id.clone().unwrap_or_default()
-    };
+/// Makes a project the one that is meant where none is named.
+///
+/// # Errors
+///
+/// There is no such project; a file that cannot be written.
+pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<()> {
     if !projects(connection).await?.iter().any(|project| text(project, "id") == chosen) {
         return Err(Error::failed(format!("there is no project with the id `{chosen}`"))
             .hint("`meshagent project list` shows the ids"));
     }
     let mut file = ProjectFile::read()?;
-    file.active_project = Some(chosen.clone());
-    file.write()?;
-    output::data(&format!("{chosen}\n"));
-    Ok(ExitCode::SUCCESS)
+    file.active_project = Some(chosen.to_owned());
+    file.write()
 }
 
 /// Asks which project is meant; `None` when none is.
-async fn choose(connection: &Connection) -> Result<Option<String>> {
+///
+/// # Errors
+///
+/// No answer, or none of those that were offered; the platform's.
+pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
     let projects = projects(connection).await?;
     if projects.is_empty() {
         let answer = ask("There are no projects. Create one? [Y/n] ")?;
@@ -183,7 +194,11 @@ async fn create(connection: &Connection) -> Result<String> {
 }
 
 /// Asks on standard error and reads a line, from a terminal or not.
-fn ask(question: &str) -> Result<String> {
+///
+/// # Errors
+///
+/// There is no answer.
+pub(super) fn ask(question: &str) -> Result<String> {
     let _ = write!(anstream::stderr(), "{question}");
     let mut answer = String::new();
     let read = std::io::stdin()

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `auth` | who calls and what that allows; keys and participant tokens |
+//! | `auth` | who calls and what that allows; keys, participant tokens and sign-ins |
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
@@ -38,6 +38,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 pub use self::auth::Access;
+use self::auth::attempts::Attempts;
 pub use self::bootstrap::Bootstrap;
 use self::error::Refusal;
 use self::store::Store;
@@ -64,6 +65,7 @@ pub struct Platform {
 pub(crate) struct App {
     platform: Platform,
     address: SocketAddr,
+    sign_ins: Arc<Attempts>,
 }
 
 impl App {
@@ -74,6 +76,11 @@ impl App {
     /// Where the platform listens, for requests that do not say how they reached it.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The failed attempts to sign in.
+    pub(crate) fn sign_ins(&self) -> &Attempts {
+        &self.sign_ins
     }
 }
 
@@ -130,7 +137,7 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let store = Arc::clone(&self.store);
-        let router = router(App { platform: self, address });
+        let router = router(App { platform: self, address, sign_ins: Arc::default() });
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         // Answers are small and wait for nothing, so they are sent at once.
         let listener = listener.tap_io(|stream| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use meshagent::platform::Platform;
+use meshagent::platform::{Access, Platform};
 use serde_json::{Value, json};
 
 use super::harness::{Reply, Server, parts, service};
@@ -59,7 +59,9 @@ async fn every_route_answers_as_the_sdk_reads_it() {
     tasks(&mut walk).await;
     sessions(&mut walk).await;
     storage(&mut walk).await;
-    let routes = Platform::routes();
+    // The SDK does not sign in.
+    let mut routes = Platform::routes();
+    routes.retain(|route| route.access != Access::Open);
     let all: BTreeSet<String> =
         routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(all.len(), routes.len(), "a route is there twice");

@@ -9,6 +9,7 @@
 //! | API key of the owner, `ma-…` | acts as the owning user: admin of every project it owns; may create projects |
 //! | API key that acts for a user | the user's role in each project |
 //! | API key of a project | admin of that project, nothing elsewhere |
+//! | access token of a sign-in, `oa-…` | what the key that it was proven with is; ends with that key |
 //! | participant token without an `api` grant | none: it is for rooms |
 //! | participant token with an `api` grant | member of the project it is signed for |
 //! | participant token whose `api` grant has `admin` | developer there; never admin, because a token that ends must not make keys that do not |
@@ -16,6 +17,8 @@
 //! A project that the caller has no part in is 403 whether it exists or not; only the
 //! owner's key is told that a project does not exist.
 
+pub mod attempts;
+pub mod sign_in;
 pub mod token;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -37,6 +40,8 @@ use crate::api::key::ApiKey;
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// Nothing: the handler asks for a proof of its own.
+    Open,
     /// Any valid credential.
     Signed,
     /// The owner of the platform.
@@ -77,7 +82,7 @@ impl Role {
     /// Whether the role reaches what a route in a project asks for.
     pub fn reaches(self, access: Access) -> bool {
         match access {
-            Access::Signed | Access::Owner | Access::Read => true,
+            Access::Open | Access::Signed | Access::Owner | Access::Read => true,
             Access::CreateRoom => self >= Self::RoomCreator,
             Access::Write => self >= Self::Developer,
             Access::Admin => self >= Self::Admin,
@@ -198,6 +203,9 @@ pub async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
+    if access == Access::Open {
+        return Ok(next.run(request).await);
+    }
     let principal = authenticate(app.store().reads(), request.headers()).await?;
     if access == Access::Owner && !matches!(principal, Principal::User { owner: true, .. }) {
         return Err(Refusal::Forbidden("only the owner may do this".into()));
@@ -233,6 +241,9 @@ async fn authenticate(reads: &SqlitePool, headers: &HeaderMap) -> Result<Princip
         let key = ApiKey::parse(credential).ok_or(refused)?;
         return by_key(reads, &key).await;
     }
+    if credential.starts_with(sign_in::ACCESS) {
+        return sign_in::principal(reads, credential).await?.ok_or(refused);
+    }
     let claims = token::unverified(credential).ok_or(refused)?;
     by_token(reads, credential, &claims).await
 }
@@ -254,7 +265,12 @@ async fn stored_key(reads: &SqlitePool, id: &str) -> Result<StoredKey> {
         .ok_or(Refusal::Unauthenticated("the credential is not valid"))
 }
 
-async fn by_key(reads: &SqlitePool, key: &ApiKey) -> Result<Principal> {
+/// Who an API key stands for.
+///
+/// # Errors
+///
+/// 401 for a key that is not valid.
+pub async fn by_key(reads: &SqlitePool, key: &ApiKey) -> Result<Principal> {
     let stored = stored_key(reads, &key.id.to_string()).await?;
     let given = key.secret.expose_secret();
     // Digests have one length, so the comparison tells nothing about the secret's.

@@ -9,7 +9,7 @@ mod config;
 mod connect;
 mod grants;
 mod mailboxes;
-
+mod oauth;
 pub(super) mod projects;
 mod rooms;
 mod routes;
@@ -73,6 +73,7 @@ impl Route {
 /// Every route of the platform.
 pub fn routes() -> Vec<Route> {
     [
+        oauth::routes(),
         config::routes(),
         projects::routes(),
         users::routes(),

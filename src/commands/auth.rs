@@ -1,0 +1,248 @@
+//! `auth`: signing in with a browser, signing out, and who is signed in.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::show::ShowArgs;
+use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
+use crate::api::request::Request;
+use crate::error::{Context, Error, Result};
+use crate::output;
+use crate::settings::project_file::ProjectFile;
+use crate::settings::session_file::{self, SessionFile};
+use crate::settings::{GIVEN, PlatformArgs, variable};
+
+/// Commands of `auth`.
+#[derive(Debug, clap::Subcommand)]
+pub enum AuthCommand {
+    /// Sign in with a browser
+    Login(SignInArgs),
+    /// Sign out
+    Logout,
+    /// Show who is signed in
+    Whoami(WhoamiArgs),
+}
+
+/// Arguments of whatever signs in.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The tokens are kept in ~/.meshagent/session.json, which only you can read, and refreshed\nbefore they run out. MESHAGENT_API_KEY and MESHAGENT_TOKEN are used before them.\nMESHAGENT_OAUTH_CLIENT_ID, MESHAGENT_OAUTH_CLIENT_SECRET and MESHAGENT_OAUTH_SCOPES\nsay as which program, and for what."
+)]
+pub struct SignInArgs {
+    // The text is read in a terminal, where a link needs no brackets.
+    #[allow(rustdoc::bare_urls)]
+    /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// Only print the URL, for a browser that you open yourself on this machine
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
+/// Arguments of `auth whoami`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The reference fails here when somebody is signed in. Where nobody is, both end with 0."
+)]
+pub struct WhoamiArgs {
+    #[command(flatten)]
+    show: ShowArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of `auth`.
+///
+/// # Errors
+///
+/// What the platform refuses; a file that cannot be written; a sign-in that is given up.
+pub async fn run(command: AuthCommand) -> Result<ExitCode> {
+    match command {
+        AuthCommand::Login(args) => {
+            sign_in(&args).await?;
+            output::note("you are signed in");
+            if ProjectFile::read()?.active_project.is_none() {
+                output::note(
+                    "no project is activated: `meshagent project list` shows them, `meshagent project activate` chooses one",
+                );
+            }
+        }
+        AuthCommand::Logout => {
+            let was_there = SessionFile::remove().await?;
+            output::note(if was_there { "you are signed out" } else { "nobody was signed in" });
+        }
+        AuthCommand::Whoami(args) => return whoami(args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Signs in and keeps the session.
+///
+/// # Errors
+///
+/// The port is taken; the person or the platform says no; Ctrl-C.
+pub async fn sign_in(args: &SignInArgs) -> Result<()> {
+    let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
+    let base = platform.url();
+    let parsed = url::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    if parsed.is_none() {
+        return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));
+    }
+    let program = session_file::program(&base, platform.timeout);
+    let flow = Flow::new()?;
+    let scope = variable("MESHAGENT_OAUTH_SCOPES").unwrap_or_else(|| SCOPE.to_owned());
+    let url = flow.url(&program, &scope);
+    let listeners = listen().await?;
+    // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
+    let mut interrupt =
+        signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
+    output::note(&format!("waiting for you to sign in; Ctrl-C gives up:\n{url}"));
+    if !args.no_browser {
+        open(url);
+    }
+    let code = tokio::select! {
+        code = wait_for_code(listeners, &flow.state) => code?,
+        _ = interrupt.recv() => return Err(Error::failed("the sign-in was given up")),
+    };
+    let tokens = flow.redeem(&program, &code).await?;
+    SessionFile::begun(tokens, &base).write().await
+}
+
+/// Opens a browser, if there is one. Without one the URL has been printed.
+fn open(url: String) {
+    // A browser in the terminal is waited for, so it is waited for elsewhere.
+    std::thread::spawn(move || {
+        if webbrowser::open(&url).is_err() {
+            output::note("no browser could be opened: open the URL yourself");
+        }
+    });
+}
+
+/// Listens where the browser is sent back to: `localhost` is either of two addresses.
+async fn listen() -> Result<Vec<TcpListener>> {
+    let first = SocketAddr::from((Ipv4Addr::LOCALHOST, REDIRECT_PORT));
+    let listener = TcpListener::bind(first).await.map_err(|cause| {
+        Error::failed(format!("failed to listen on {first}, where the browser is sent back to"))
+            .because(cause)
+            .hint("end the other sign-in, or whatever else uses the port")
+    })?;
+    let mut listeners = vec![listener];
+    // Many machines have no IPv6.
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, REDIRECT_PORT)).await {
+        Ok(listener) => listeners.push(listener),
+        Err(cause) => tracing::debug!(%cause, "failed to listen on ::1"),
+    }
+    Ok(listeners)
+}
+
+/// What the browser brings.
+#[derive(Deserialize)]
+struct Brought {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+struct Waiting {
+    state: SecretString,
+    tell: mpsc::Sender<Result<SecretString>>,
+}
+
+async fn brought(
+    State(waiting): State<Arc<Waiting>>,
+    Query(brought): Query<Brought>,
+) -> (StatusCode, &'static str) {
+    let state = brought.state.unwrap_or_default();
+    if !bool::from(state.as_bytes().ct_eq(waiting.state.expose_secret().as_bytes())) {
+        return (StatusCode::BAD_REQUEST, "This belongs to another sign-in. Close this tab.\n");
+    }
+    let (outcome, text) = match (brought.code, brought.error) {
+        (Some(code), None) => (Ok(code.into()), "You are signed in. Close this tab.\n"),
+        (_, Some(error)) => {
+            let told = brought.error_description.unwrap_or(error);
+            let told: String = told.chars().filter(|c| !c.is_control()).take(300).collect();
+            let error = Error::failed(format!("the platform did not sign you in: {told}"));
+            (Err(error), "You are not signed in. Close this tab.\n")
+        }
+        (None, None) => return (StatusCode::BAD_REQUEST, "There is no code in this.\n"),
+    };
+    // Only the first answer counts.
+    let _ = waiting.tell.try_send(outcome);
+    (StatusCode::OK, text)
+}
+
+async fn wait_for_code(listeners: Vec<TcpListener>, state: &SecretString) -> Result<SecretString> {
+    let (tell, mut told) = mpsc::channel(1);
+    let waiting = Arc::new(Waiting { state: state.clone(), tell });
+    let router = Router::new().route("/callback", get(brought)).with_state(waiting);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let servers: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            let serve = axum::serve(listener, router.clone());
+            tokio::spawn(serve.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future())
+        })
+        .collect();
+    drop(router);
+    let outcome = told.recv().await;
+    // The browser is answered before this ends; one that holds on to its connection is not
+    // waited for.
+    stop.cancel();
+    for server in servers {
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), server).await;
+    }
+    outcome.unwrap_or_else(|| Err(Error::failed("the browser could not be listened to")))
+}
+
+async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
+    let embedded = args.platform.embedded.as_ref().map(|_| "embedded");
+    let by = embedded.or_else(|| GIVEN.into_iter().find(|name| variable(name).is_some()));
+    let session = args.platform.session().await?;
+    if by.is_none() && session.is_none() {
+        output::note("nobody is signed in: `meshagent auth login`");
+        return args.show.print(&json!({"signed_in": false}));
+    }
+    args.platform
+        .with(async |connection| {
+            let reader = connection.client.reader();
+            let request = Request::get(&["accounts", "profiles", "me"]);
+            let profile = match reader.get_json(&request).await {
+                Ok(profile) => profile,
+                // No person is behind the key of a project.
+                Err(error) if error.status == Some(404) => Value::Null,
+                Err(error) => return Err(error.into()),
+            };
+            let mut shown = json!({"signed_in": true, "api_url": connection.platform_name()});
+            for field in ["id", "email", "first_name", "last_name"] {
+                if let Some(value) = profile.get(field).filter(|value| !value.is_null()) {
+                    shown[field] = value.clone();
+                }
+            }
+            if profile.is_null() {
+                shown["project_id"] = json!(connection.fallback_project);
+            }
+            shown["credential"] = json!(by.unwrap_or("session"));
+            if let Some(session) = &session {
+                shown["scope"] = json!(session.scope);
+                let ends =
+                    session.expires_at.and_then(|ends| jiff::Timestamp::from_second(ends).ok());
+                shown["expires_at"] = json!(ends);
+            }
+            args.show.print(&shown)
+        })
+        .await
+}

@@ -1,0 +1,66 @@
+//! `setup`: from nothing to a project that commands can work on, in a terminal.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::auth::{self, SignInArgs};
+use super::{api_key, project};
+use crate::error::{Class, Context, Error, Result};
+use crate::output;
+use crate::settings::PlatformArgs;
+use crate::settings::project_file::ProjectFile;
+
+/// Signs in, chooses a project, and makes a key for it where it has none.
+///
+/// # Errors
+///
+/// There is no terminal; what the platform refuses; a file that cannot be written.
+pub async fn run(args: SignInArgs) -> Result<ExitCode> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Error::usage("setup asks questions, and there is no terminal").hint(
+            "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID, or use `auth login` and `project activate`",
+        ));
+    }
+    output::note("1. Sign in");
+    auth::sign_in(&args).await?;
+    output::note("you are signed in\n\n2. Choose a project");
+    // Having caught Ctrl-C once, a process does not end by it any more, and a question that
+    // waits for its answer looks at nothing else. All files are written whole, so it may end
+    // anywhere.
+    let mut interrupt =
+        signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
+    tokio::spawn(async move {
+        if interrupt.recv().await.is_some() {
+            output::error(&Error::failed("setup was given up; you stay signed in"));
+            std::process::exit(i32::from(Class::Failed.exit_code()));
+        }
+    });
+    let platform = PlatformArgs { api_url: args.api_url, ..PlatformArgs::default() };
+    platform
+        .with(async |connection| {
+            let Some(id) = project::choose(connection).await? else {
+                output::note("no project is activated");
+                return Ok(ExitCode::SUCCESS);
+            };
+            project::activate(connection, &id).await?;
+            output::note("\n3. Have a key that signs the project's tokens");
+            if ProjectFile::read()?.key_of(&id).is_some() {
+                output::note("there is one");
+            } else {
+                let name = project::ask("A name for a new API key (empty for none): ")?;
+                if name.is_empty() {
+                    output::note(
+                        "no key was made: `meshagent api-key create --activate` makes one",
+                    );
+                } else {
+                    let key = api_key::make(connection, &id, &name, "").await?;
+                    api_key::keep(&id, &key)?;
+                }
+            }
+            output::note("\nall is set up: try `meshagent rooms list`");
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}

@@ -1,0 +1,286 @@
+//! `~/.meshagent/session.json`: who is signed in, in the form of the reference. It is
+//! written whole or not at all, for its owner only.
+//!
+//! A refresh token may be used once, so of several processes that find the session about to
+//! run out one refreshes it, under a lock, and the others read what it wrote.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::variable;
+use crate::api::oauth::{CLIENT_ID, Program, Tokens};
+use crate::error::{Context, Error, Result};
+use crate::output;
+
+/// How long before its end a session is refreshed, in seconds.
+const EARLY: i64 = 300;
+
+/// What is taken off what the platform promises, in seconds.
+const MARGIN: i64 = 30;
+
+/// A session.
+#[derive(Debug, Clone)]
+pub struct SessionFile {
+    /// The credential.
+    pub access_token: SecretString,
+    /// What gets the next one.
+    pub refresh_token: Option<SecretString>,
+    /// When the credential runs out, in seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// What it is for.
+    pub scope: Option<String>,
+    /// The platform that it was made on; files of the reference do not say.
+    pub api_url: Option<String>,
+    token_type: String,
+    id_token: Option<SecretString>,
+    others: IndexMap<String, Value>,
+}
+
+/// The file's form. It holds secrets as text, so it never leaves this file.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    access_token: Option<String>,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    expires_at: Option<i64>,
+    #[serde(default)]
+    token_type: Option<String>,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    id_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    api_url: Option<String>,
+    #[serde(flatten)]
+    others: IndexMap<String, Value>,
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn folder() -> Result<PathBuf> {
+    let home = std::env::home_dir().ok_or_else(|| Error::usage("the home folder is not known"))?;
+    Ok(home.join(".meshagent"))
+}
+
+fn path() -> Result<PathBuf> {
+    Ok(folder()?.join("session.json"))
+}
+
+/// The program as the environment tells it, of the platform with this base URL.
+#[must_use]
+pub fn program(base: &str, timeout: Duration) -> Program {
+    Program {
+        base: base.trim_end_matches('/').to_owned(),
+        client_id: variable("MESHAGENT_OAUTH_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
+        client_secret: variable("MESHAGENT_OAUTH_CLIENT_SECRET").map(SecretString::from),
+        timeout,
+    }
+}
+
+impl SessionFile {
+    /// A session that has just begun.
+    #[must_use]
+    pub fn begun(tokens: Tokens, base: &str) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            expires_at: Some(now().saturating_add((tokens.expires_in - MARGIN).max(0))),
+            scope: tokens.scope,
+            api_url: Some(base.trim_end_matches('/').to_owned()),
+            token_type: tokens.token_type,
+            id_token: tokens.id_token,
+            others: IndexMap::new(),
+        }
+    }
+
+    /// Reads the file; `None` when nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn read() -> Result<Option<Self>> {
+        let Ok(path) = path() else { return Ok(None) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => SecretString::from(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(
+                    Error::failed(format!("failed to read {}", path.display())).because(error)
+                );
+            }
+        };
+        // The cause would quote what it stumbles over, which may be a token.
+        let form: Form = serde_json::from_str(text.expose_secret()).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Error::usage(format!("{}:{line}:{column}: this is no session", path.display()))
+                .hint("sign in again: `meshagent auth login`")
+        })?;
+        let Some(access_token) = form.access_token.filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            access_token: access_token.into(),
+            refresh_token: form.refresh_token.map(SecretString::from),
+            expires_at: form.expires_at,
+            scope: form.scope,
+            api_url: form.api_url,
+            token_type: form.token_type.unwrap_or_else(|| "Bearer".to_owned()),
+            id_token: form.id_token.map(SecretString::from),
+            others: form.others,
+        }))
+    }
+
+    /// Writes the file in its turn.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub async fn write(&self) -> Result<()> {
+        let lock = lock().await?;
+        self.write_locked()?;
+        drop(lock);
+        Ok(())
+    }
+
+    fn write_locked(&self) -> Result<()> {
+        let text = |secret: &SecretString| secret.expose_secret().to_owned();
+        let form = Form {
+            access_token: Some(text(&self.access_token)),
+            refresh_token: self.refresh_token.as_ref().map(text),
+            expires_at: self.expires_at,
+            token_type: Some(self.token_type.clone()),
+            scope: self.scope.clone(),
+            id_token: self.id_token.as_ref().map(text),
+            api_url: self.api_url.clone(),
+            others: self.others.clone(),
+        };
+        let path = path()?;
+        let bytes =
+            serde_json::to_vec(&form).context(|| format!("failed to write {}", path.display()))?;
+        output::write_private(&path, &bytes)
+    }
+
+    /// Removes the file; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be removed.
+    pub async fn remove() -> Result<bool> {
+        let path = path()?;
+        if !path.exists() {
+            return Ok(false);
+        }
+        // In its turn, so that a refresh under way does not write it again.
+        let lock = lock().await?;
+        let removed = std::fs::remove_file(&path);
+        drop(lock);
+        match removed {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => {
+                Err(Error::failed(format!("failed to remove {}", path.display())).because(error))
+            }
+        }
+    }
+
+    /// The session that is good on a platform for some minutes at least, refreshed when it
+    /// has to be; `None` when nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// The session is another platform's, or it has ended and cannot be refreshed.
+    pub async fn current(base: &str, timeout: Duration) -> Result<Option<Self>> {
+        let base = base.trim_end_matches('/');
+        let Some(session) = Self::read()? else { return Ok(None) };
+        session.check_platform(base)?;
+        if session.lasts(EARLY) {
+            return Ok(Some(session));
+        }
+        let lock = lock().await?;
+        // Another process may have refreshed it, or signed out, while this one waited.
+        let Some(session) = Self::read()? else { return Ok(None) };
+        session.check_platform(base)?;
+        let current =
+            if session.lasts(EARLY) { session } else { session.refresh(base, timeout).await? };
+        drop(lock);
+        Ok(Some(current))
+    }
+
+    /// Whether the credential is good for so many seconds more.
+    fn lasts(&self, seconds: i64) -> bool {
+        self.expires_at.is_some_and(|ends| ends > now().saturating_add(seconds))
+    }
+
+    /// What was given by one platform is not shown to another.
+    fn check_platform(&self, base: &str) -> Result<()> {
+        match &self.api_url {
+            Some(url) if url != base => {
+                Err(Error::usage(format!("you are signed in to {url}, and {base} is meant"))
+                    .hint("sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn refresh(self, base: &str, timeout: Duration) -> Result<Self> {
+        let ended = |what: &str| {
+            Error::failed(format!("the session has ended: {what}"))
+                .hint("sign in again: `meshagent auth login`")
+        };
+        let Some(token) = &self.refresh_token else {
+            // A credential that says nothing of its end may be good for ever.
+            let usable = self.expires_at.is_none() || self.lasts(0);
+            return if usable { Ok(self) } else { Err(ended("it cannot be refreshed")) };
+        };
+        match program(base, timeout).refresh(token).await {
+            Ok(tokens) => {
+                let next = Self::begun(tokens, base);
+                let next = Self {
+                    refresh_token: next.refresh_token.or(self.refresh_token),
+                    scope: next.scope.or(self.scope),
+                    id_token: next.id_token.or(self.id_token),
+                    api_url: self.api_url,
+                    others: self.others,
+                    ..next
+                };
+                next.write_locked()?;
+                Ok(next)
+            }
+            Err(refused) if self.lasts(0) => {
+                output::warning(&format!("the session was not refreshed: {}", refused.error));
+                Ok(self)
+            }
+            Err(refused) if refused.is_final => Err(ended(&refused.error.to_string())),
+            Err(refused) => Err(refused.error),
+        }
+    }
+}
+
+/// Waits for its turn at the file. It is given up with what is returned.
+async fn lock() -> Result<File> {
+    let folder = folder()?;
+    let failed = || format!("failed to lock the session in {}", folder.display());
+    std::fs::create_dir_all(&folder).context(failed)?;
+    let file = open(&folder.join("session.lock")).context(failed)?;
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file))
+        .await
+        .context(failed)?
+        .context(failed)
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
