@@ -84,7 +84,8 @@ pub struct Key {
 }
 
 impl fmt::Display for Key {
-    /// `Kind/name`, or `Kind/name@room` for a service of one room.
+    /// `Kind/name`, or `Kind/name@room` for a service of one room; just the kind where the
+    /// platform has yet to give the name.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let printable = |text: &str| -> String {
             if text.chars().any(|c| c.is_control() || c == '\u{202e}') {
@@ -93,6 +94,9 @@ impl fmt::Display for Key {
                 text.to_owned()
             }
         };
+        if self.name.is_empty() {
+            return write!(out, "{}", self.kind);
+        }
         write!(out, "{}/{}", self.kind, printable(&self.name))?;
         match &self.room {
             Some(room) => write!(out, "@{}", printable(room)),
@@ -467,4 +471,23 @@ fn text_of(item: &Value, field: &str) -> Result<String, String> {
 fn room_reference(fields: &Tree) -> Option<Reference> {
     let room = fields.get("room")?.as_str()?;
     Some(Reference { path: FieldPath::of(&["room"]), to: ReferredTo::Room(room.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_called_by_its_kind_until_it_has_a_name() {
+        let named = |name: &str, room: Option<&str>| Key {
+            kind: KindName::Service,
+            project: "p".to_owned(),
+            room: room.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        assert_eq!(named("a", None).to_string(), "Service/a");
+        assert_eq!(named("a", Some("r")).to_string(), "Service/a@r");
+        assert_eq!(named("a\nb", None).to_string(), "Service/\"a\\nb\"");
+        assert_eq!(named("", None).to_string(), "Service");
+    }
 }
