@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
+use super::plain;
 use super::source::Source;
 use super::yaml::{self, Mark, Node};
 use crate::error::{Place, Problem};
@@ -194,7 +195,7 @@ pub fn read(source: &Arc<Source>, trees: Trees) -> (Vec<(Document, Value)>, Vec<
 }
 
 /// A document's text within its source.
-struct Part<'a> {
+pub struct Part<'a> {
     text: &'a str,
     /// Lines before it.
     lines: u64,
@@ -210,7 +211,8 @@ impl Part<'_> {
 
 /// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
 /// a mark wherever it stands, even inside a block of text.
-fn split(text: &str) -> Vec<Part<'_>> {
+#[must_use]
+pub fn split(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut part = Part { text: "", lines: 0, bytes: 0 };
     let (mut offset, mut lines) = (0, 0);
@@ -236,7 +238,12 @@ fn split(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-fn read_part(
+/// Reads one document as [`read`] does; `None` where nothing stands in the part.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn read_part(
     source: &Arc<Source>,
     part: &Part<'_>,
     trees: Trees,
@@ -274,7 +281,7 @@ fn read_part(
 
 /// A document with nothing to tell of: all problems are told from its tree.
 fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
-    let value = yaml::plain(part.text)?;
+    let value = plain::read(part.text)?;
     let kind = kind_named(value.get("kind")?.as_str()?)?;
     let is_valid = schema::validator(kind).is_none_or(|validator| validator.is_valid(&value));
     (is_valid && kind.name() != KindName::ServiceTemplate)

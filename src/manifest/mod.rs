@@ -1,6 +1,6 @@
 //! Files become documents with positions, documents become a set.
 //!
-//! Lives here: which files are read, the one YAML parser, templates, validation, and what
+//! Lives here: which files are read, the one YAML parser with its short way for plain values, templates, validation, and what
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
@@ -9,6 +9,7 @@ pub mod edit;
 pub mod export;
 mod jinja;
 pub mod placement;
+mod plain;
 pub mod secrets;
 pub mod set;
 pub mod source;

@@ -5,13 +5,18 @@
 //! JSON is YAML, so the same parser reads it.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Spanned, Tagged};
 
 /// The largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// How deep lists and maps may stand in each other.
+pub const MAX_DEPTH: usize = 128;
+
+/// How many values a text may have, with those that its aliases repeat.
+pub const MAX_NODES: usize = 1_000_000;
 
 /// Where something stands in its text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,26 +121,6 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     Ok(documents)
 }
 
-/// The one document of a text without its places, in a fraction of the time. `None` where
-/// there is more to tell than its values, or to heed: an error, a tag, a merge of maps, an
-/// end inside a line, or another number of documents.
-#[must_use]
-pub fn plain(text: &str) -> Option<serde_json::Value> {
-    let is_more = text.contains('!') || text.contains("<<") || !text.ends_with('\n');
-    if text.len() > MAX_BYTES || is_more {
-        return None;
-    }
-    // A key that stands there twice is met here, which is cheaper than in the library.
-    let mut options = options();
-    options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
-    options.merge_keys = MergeKeyPolicy::AsOrdinary;
-    let documents: Vec<Plain> = serde_yaml::from_multiple_with_options(text, options).ok()?;
-    match <[Plain; 1]>::try_from(documents) {
-        Ok([Plain(document)]) if !document.is_null() => Some(document),
-        _ => None,
-    }
-}
-
 fn options() -> serde_yaml::Options {
     serde_yaml::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
@@ -145,8 +130,8 @@ fn options() -> serde_yaml::Options {
         strict_booleans: true,
         with_snippet: false,
         budget: serde_yaml::budget! {
-            max_depth: 128,
-            max_nodes: 1_000_000,
+            max_depth: MAX_DEPTH,
+            max_nodes: MAX_NODES,
             max_aliases: 10_000,
         },
         alias_limits: serde_yaml::alias_limits! {
@@ -186,71 +171,6 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// What YAML is read into: with places, or without.
-trait Built: Sized {
-    type Item: for<'de> Deserialize<'de>;
-    type Key: for<'de> Deserialize<'de>;
-    fn null() -> Self;
-    fn bool(value: bool) -> Self;
-    fn number(number: serde_json::Number) -> Self;
-    fn text(text: String) -> Self;
-    fn list(items: Vec<Self::Item>) -> Self;
-    /// `None` when a key stands there twice.
-    fn map(entries: Vec<(Self::Key, Self::Item)>) -> Option<Self>;
-}
-
-impl Built for Value {
-    type Item = Node;
-    type Key = Key;
-    fn null() -> Self {
-        Self::Null
-    }
-    fn bool(value: bool) -> Self {
-        Self::Bool(value)
-    }
-    fn number(number: serde_json::Number) -> Self {
-        Self::Number(number)
-    }
-    fn text(text: String) -> Self {
-        Self::String(text)
-    }
-    fn list(items: Vec<Node>) -> Self {
-        Self::List(items)
-    }
-    fn map(entries: Vec<(Key, Node)>) -> Option<Self> {
-        Some(Self::Map(entries))
-    }
-}
-
-/// A value without its places.
-struct Plain(serde_json::Value);
-
-impl Built for Plain {
-    type Item = Self;
-    type Key = String;
-    fn null() -> Self {
-        Self(serde_json::Value::Null)
-    }
-    fn bool(value: bool) -> Self {
-        Self(value.into())
-    }
-    fn number(number: serde_json::Number) -> Self {
-        Self(serde_json::Value::Number(number))
-    }
-    fn text(text: String) -> Self {
-        Self(text.into())
-    }
-    fn list(items: Vec<Self>) -> Self {
-        Self(items.into_iter().map(|Self(item)| item).collect())
-    }
-    fn map(entries: Vec<(String, Self)>) -> Option<Self> {
-        let count = entries.len();
-        let map: serde_json::Map<_, _> =
-            entries.into_iter().map(|(key, Self(value))| (key, value)).collect();
-        (map.len() == count).then_some(Self(map.into()))
-    }
-}
-
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let key = Spanned::<String>::deserialize(deserializer)?;
@@ -260,67 +180,61 @@ impl<'de> Deserialize<'de> for Key {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Builder(PhantomData))
+        deserializer.deserialize_any(Builder)
     }
 }
 
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Builder(PhantomData))
-    }
-}
+struct Builder;
 
-struct Builder<T>(PhantomData<T>);
-
-impl<'de, T: Built> Visitor<'de> for Builder<T> {
-    type Value = T;
+impl<'de> Visitor<'de> for Builder {
+    type Value = Value;
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a YAML value")
     }
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::null())
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
-    fn visit_none<E>(self) -> Result<T, E> {
-        Ok(T::null())
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
-    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<T, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
         inner.deserialize_any(self)
     }
-    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
-        Ok(T::bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
-    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
-        Ok(T::number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
     }
-    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
-        Ok(T::number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
     }
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<T, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         serde_json::Number::from_f64(value)
-            .map(T::number)
+            .map(Value::Number)
             .ok_or_else(|| E::custom(format!("{value} is not a number that can be sent")))
     }
-    fn visit_str<E>(self, value: &str) -> Result<T, E> {
-        Ok(T::text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
     }
-    fn visit_string<E>(self, value: String) -> Result<T, E> {
-        Ok(T::text(value))
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<T, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
         list.shrink_to_fit();
-        Ok(T::list(list))
+        Ok(Value::List(list))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<T, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
         while let Some(entry) = entries.next_entry()? {
             map.push(entry);
         }
         map.shrink_to_fit();
-        T::map(map).ok_or_else(|| serde::de::Error::custom("duplicate key"))
+        Ok(Value::Map(map))
     }
 }
 
@@ -423,9 +337,7 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> serde_json::Value {
-        let value = parse(text).unwrap().remove(0).to_json();
-        assert!(plain(text).is_none_or(|plain| plain == value), "{text:?}");
-        value
+        parse(text).unwrap().remove(0).to_json()
     }
 
     fn refusal(text: &str) -> String {
@@ -469,24 +381,6 @@ mod tests {
                 "5"
             ])
         );
-    }
-
-    #[test]
-    fn without_places_a_text_means_the_same_or_is_not_read() {
-        let text = "a: {b: [1, -2, 3.5, null, yes, 'x']}\nc: &d |\n  e\nf: *d\n5: 6\n";
-        assert_eq!(plain(text), Some(json(text)));
-        for text in [
-            "a: 1",
-            "a: !b 1\n",
-            "a: .inf\n",
-            "a: 1\na: 2\n",
-            "<<: {a: 1}\n",
-            "a: 1\n---\nb: 2\n",
-            "\n",
-            "[\n",
-        ] {
-            assert_eq!(plain(text), None, "{text:?}");
-        }
     }
 
     #[test]
