@@ -1,13 +1,15 @@
 //! Documents become a set: the objects that they declare together.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::document::{self, Document, Trees};
+use super::document::{self, Document, Part, Trees};
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
@@ -119,19 +121,13 @@ pub fn from_sources(
     mut problems: Vec<Problem>,
     input: &Input,
 ) -> Result<Set, Vec<Problem>> {
-    let mut documents: Vec<(Arc<Document>, Option<Early>)> = Vec::new();
     let mut digest = Sha256::new();
     for source in sources {
         digest.update(source.text.len().to_be_bytes());
         digest.update(source.text.as_bytes());
-        let trees = if documents.len() < HELD_TREES { Trees::Held } else { Trees::Spared };
-        let (read, found) = document::read(source, trees);
-        documents.extend(read.into_iter().map(|(document, value)| {
-            let declared = Early::of(&document, &value);
-            (Arc::new(document), declared)
-        }));
-        problems.extend(found);
     }
+    let (documents, found) = read_documents(sources);
+    problems.extend(found);
     let mut set = Set {
         digest: digest
             .finalize()
@@ -148,9 +144,59 @@ pub fn from_sources(
     Err(problems)
 }
 
-/// How many documents keep their trees. Those of a larger set are read again where a place
-/// in them is wanted.
-const HELD_TREES: usize = 1_000;
+/// A document, with what it declares where that is known before the others are read.
+type Read = (Arc<Document>, Option<Early>);
+
+/// Reads the documents of all sources, in order. Each stands by itself until then, so that
+/// large sets are read on all processors.
+fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem>) {
+    let bytes: usize = sources.iter().map(|source| source.text.len()).sum();
+    let trees = if bytes <= HELD_BYTES { Trees::Held } else { Trees::Spared };
+    let parts: Vec<_> = sources
+        .iter()
+        .flat_map(|source| {
+            document::split(&source.text).into_iter().map(move |part| (source, part))
+        })
+        .collect();
+    let read = |parts: &[(&Arc<Source>, Part<'_>)]| {
+        let mut documents = Vec::new();
+        let mut problems = Vec::new();
+        for (source, part) in parts {
+            match document::read_part(source, part, trees) {
+                Ok(None) => {}
+                Ok(Some((document, value))) => {
+                    let declared = Early::of(&document, &value);
+                    documents.push((Arc::new(document), declared));
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        (documents, problems)
+    };
+    let threads = match thread::available_parallelism() {
+        Ok(threads) if bytes > BYTES_WORTH_THREADS => threads.get(),
+        _ => 1,
+    };
+    let mut shares = parts.chunks(parts.len().div_ceil(threads).max(1));
+    let own = shares.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
+        let mut all = read(own);
+        for other in others {
+            let (documents, problems) = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            all.0.extend(documents);
+            all.1.extend(problems);
+        }
+        all
+    })
+}
+
+/// From how many bytes of text on it is quicker to start threads than to go on alone.
+const BYTES_WORTH_THREADS: usize = 128 * 1024;
+
+/// Up to how many bytes of text the trees of all documents are held, which take some thirty
+/// times as much. Those of a larger set are read again where a place in them is wanted.
+const HELD_BYTES: usize = 1024 * 1024;
 
 /// What a document declares by itself, known before the others are read.
 struct Early(Result<Vec<Declared>, Fault>);
@@ -170,12 +216,7 @@ pub(super) struct Found {
     pub origin: Origin,
 }
 
-fn declare_all(
-    set: &mut Set,
-    documents: Vec<(Arc<Document>, Option<Early>)>,
-    input: &Input,
-    problems: &mut Vec<Problem>,
-) {
+fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mut Vec<Problem>) {
     let mut templates = templates(documents.iter().map(|(document, _)| document), problems);
     let mut found = Vec::new();
     let mut placed: Vec<Arc<Document>> = Vec::new();
@@ -318,4 +359,60 @@ fn templates<'a>(
         }
     }
     templates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(texts: &[String]) -> Result<Set, Vec<Problem>> {
+        let sources: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let name = format!("{index:02}.yaml");
+                Arc::new(Source { name, folder: PathBuf::new(), text: text.clone() })
+            })
+            .collect();
+        let input = Input { project: Some("p".to_owned()), ..Input::default() };
+        from_sources(&sources, Vec::new(), &input)
+    }
+
+    fn rooms(file: usize, count: usize) -> String {
+        let room = |index| {
+            format!("version: v1\nkind: Room\nmetadata: {{name: room-{file:02}-{index:04}}}\n")
+        };
+        (0..count).map(room).collect::<Vec<_>>().join("---\n")
+    }
+
+    #[test]
+    fn a_set_means_the_same_however_large_it_is() {
+        for count in [1, 100, 1_000] {
+            let mut texts: Vec<String> = (0..40).map(|file| rooms(file, count)).collect();
+            let bytes: usize = texts.iter().map(String::len).sum();
+            // Alone with places, in threads with places, in threads without.
+            match count {
+                1 => assert!(bytes <= BYTES_WORTH_THREADS),
+                100 => assert!(bytes > BYTES_WORTH_THREADS && bytes <= HELD_BYTES),
+                _ => assert!(bytes > HELD_BYTES),
+            }
+            let set = read(&texts).unwrap();
+            assert_eq!((set.documents, set.objects.len()), (40 * count, 40 * count));
+            let last = set.objects.values().next_back().unwrap();
+            let line = 4 * (count - 1) + 3;
+            assert_eq!(last.origin.place().to_string(), format!("39.yaml:{line}:1"));
+
+            for file in [33, 7, 20] {
+                texts[file] += "---\nversion: v1\nkind: Rom\nmetadata: {name: a}\n";
+            }
+            let problems = read(&texts).unwrap_err();
+            let places: Vec<_> = problems
+                .iter()
+                .map(|problem| problem.place.as_ref().unwrap().to_string())
+                .collect();
+            let line = 4 * count + 2;
+            let expected = ["07", "20", "33"].map(|file| format!("{file}.yaml:{line}:7"));
+            assert_eq!(places, expected);
+        }
+    }
 }
