@@ -311,6 +311,39 @@ fn the_help_of_every_command_is_what_it_was() {
     }
 }
 
+/// A runtime without threads cannot be built, so whatever starts one says so.
+#[test]
+fn help_and_mistakes_start_no_runtime() {
+    let sandbox = Sandbox::new();
+    let run = |words: &[&str]| {
+        let mut command = sandbox.command(words);
+        Run::of(command.env("TOKIO_WORKER_THREADS", "0").output().unwrap())
+    };
+    let mut names = Vec::new();
+    names_below(&meshagent::commands::tree(), &[], &mut names);
+    for name in &names {
+        let mut words: Vec<&str> = name.iter().map(String::as_str).collect();
+        words.push("--help");
+        let shown = run(&words);
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{words:?}");
+        words.pop();
+        words.push("--no-such-option");
+        assert_eq!(run(&words).code, 2, "{words:?}");
+    }
+    assert!(names.len() > 80, "only {} commands", names.len());
+    let control = run(&["rooms", "list", "--api-url", "http://127.0.0.1:9"]);
+    assert!(control.stderr.contains("TOKIO_WORKER_THREADS"), "{}", control.stderr);
+}
+
+fn names_below(command: &clap::Command, above: &[String], names: &mut Vec<Vec<String>>) {
+    names.push(above.to_vec());
+    for below in command.get_subcommands() {
+        let name: Vec<String> =
+            above.iter().cloned().chain([below.get_name().to_owned()]).collect();
+        names_below(below, &name, names);
+    }
+}
+
 fn help(command: clap::Command, name: &str, shown: &mut String) {
     let mut command = command.bin_name(name).term_width(100);
     *shown += &format!("$ {name} --help\n{}\n", command.render_long_help());

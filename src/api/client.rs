@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::http;
 use super::pace::{Ending, Pace, Retry, retry_after};
 use super::request::{Body, Listing, Method, Precondition, Request};
 use crate::error::{Class, Error, Result};
@@ -233,21 +234,6 @@ impl Answer {
     }
 }
 
-/// A client of whatever is not the platform: it sends no credential.
-///
-/// # Errors
-///
-/// The system's.
-pub fn plain(timeout: Duration) -> Result<reqwest::Client> {
-    // A process has one provider; when another client set it first, that one serves.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
-        .timeout(timeout)
-        .build()
-        .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
-}
-
 impl Client {
     /// A client of the platform at `base`. A path in `base` is kept.
     ///
@@ -264,17 +250,12 @@ impl Client {
                 "the platform's URL {base:?} is neither http nor https"
             )));
         }
-        // A process has one provider; when another client set it first, that one serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
+        let http = http::of_platform(base)
             .default_headers(headers)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .build()
-            .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))?;
+            .connect_timeout(Duration::from_secs(10));
+        let http = http::build(http)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| {
                 Error::usage("the credential holds characters that no header can carry")

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::Serializer;
 
+use super::http;
 use crate::error::{Context, Error, Result};
 
 /// The public id of the command line.
@@ -150,16 +151,8 @@ impl Program {
             form.append_pair("client_secret", secret.expose_secret());
         }
         let failed = || "POST /oauth/token had no answer".to_owned();
-        // A process has one provider; when another client set it first, that one serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        // What is posted here must not follow a redirect to anywhere else.
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
-            .timeout(self.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context(|| "failed to set up the HTTP client".to_owned())
-            .map_err(again)?;
+        let http = http::of_platform(&self.base).timeout(self.timeout);
+        let http = http::build(http).map_err(again)?;
         let answer = http
             .post(format!("{}/oauth/token", self.base))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")

@@ -13,7 +13,7 @@ use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
-use crate::api::{client, python_json, request, token as signing};
+use crate::api::{http, python_json, request, token as signing};
 use crate::error::{Error, Result};
 use crate::settings::{PlatformArgs, ProjectArgs, variable};
 
@@ -150,7 +150,8 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
     });
     // Receivers hash what they read as Python writes it, so that is what is sent.
     let body = python_json::dumps(&body);
-    let mut request = client::plain(PATIENCE)?.post(url).header("Content-Type", "application/json");
+    let mut request =
+        http::of_anything(PATIENCE)?.post(url).header("Content-Type", "application/json");
     if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
         let digest = Sha256::digest(body.as_bytes());
         let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::source::SERVICE_ID;
-use crate::api::client;
+use crate::api::http;
 use crate::api::specs::service::ServiceSpec;
 use crate::error::{Error, Result};
 
@@ -70,7 +70,7 @@ fn places(url: &Url) -> Vec<String> {
 
 /// What the server tells of its OAuth; what cannot be read is passed over.
 async fn discover(url: &Url) -> Result<Option<Value>> {
-    let client = client::plain(PATIENCE)?;
+    let client = http::of_anything(PATIENCE)?;
     for place in places(url) {
         let request = client.get(&place).header("Accept", "application/json");
         let Ok(answer) = request.send().await else { continue };

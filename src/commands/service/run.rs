@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api::client;
+use crate::api::http;
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call;
@@ -106,7 +106,7 @@ fn free_port() -> Result<u16> {
 /// What the command says it serves.
 async fn descriptor(port: u16) -> Result<Value> {
     let url = format!("http://localhost:{port}/.well-known/meshagent-service.json");
-    let client = client::plain(Duration::from_secs(10))?;
+    let client = http::of_anything(Duration::from_secs(10))?;
     let mut wait = FIRST_WAIT;
     for attempt in 1..=TRIES {
         if let Ok(answer) = client.get(&url).send().await
