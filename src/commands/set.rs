@@ -260,5 +260,8 @@ pub async fn decide(
     for note in &plan.notes {
         output::note(&format!("note: {note}"));
     }
+    // To give back what a large project takes, piece by piece, takes a while, and most
+    // commands end before it is done.
+    std::thread::spawn(move || drop((desired, observation.state)));
     Ok(Planned { plan, stored: observation.stored })
 }

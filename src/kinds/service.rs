@@ -18,8 +18,7 @@ use super::{
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::service::{
-    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceKind, ServiceMetadata,
-    ServiceSpec,
+    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceMetadata, ServiceSpec,
 };
 
 kind_tag!(ServiceTag, Service);
@@ -204,8 +203,8 @@ impl Kind for Service {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
-        let document: ServiceDocument = typed(document)?;
+    fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
+        let document: ServiceDocument = typed(written)?;
         if document.container.is_some() == document.external.is_some() {
             let message = match document.container {
                 Some(_) => "a service has `container` or `external`, not both",
@@ -214,49 +213,37 @@ impl Kind for Service {
             let field = if document.container.is_some() { "external" } else { "metadata" };
             return Err(Fault::new(&[field], message));
         }
-        let name = document.metadata.name.clone();
-        let fields = fields_of(&ServiceSpec {
-            version: document.version,
-            kind: ServiceKind::Service,
-            id: None,
-            metadata: document.metadata,
-            agents: document.agents,
-            ports: document.ports,
-            container: document.container,
-            external: document.external,
-        });
         let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
-        let rooms = placements(document.room, document.rooms)?;
-        Ok(rooms
-            .into_iter()
-            .map(|room| Declared {
-                project: document.project.clone(),
-                room,
-                name: name.clone(),
-                fields: fields.clone(),
-                lifecycle: lifecycle.clone(),
-            })
-            .collect())
+        let declared = Declared {
+            project: document.project,
+            room: None,
+            name: document.metadata.name,
+            fields: SHAPE.read(written),
+            lifecycle,
+        };
+        let mut rooms = placements(document.room, document.rooms)?;
+        let last = rooms.pop().flatten();
+        let others = rooms.into_iter().map(|room| Declared { room, ..declared.clone() });
+        let mut all: Vec<Declared> = others.collect();
+        all.push(Declared { room: last, ..declared });
+        Ok(all)
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
-        let container = FieldPath::of(&["container"]);
-        let pull_secret = container.field("pull_secret");
-        let secrets = container.field("secrets");
-        let listed = match fields.at(&secrets) {
+        let Some(container) = fields.get("container") else { return Vec::new() };
+        let to = |secret: &Tree| Some(ReferredTo::Secret(secret.as_str()?.to_owned()));
+        let secrets = match container.get("secrets") {
             Some(Tree::List(items)) => items.as_slice(),
             _ => &[],
         };
-        let listed = listed
-            .iter()
-            .enumerate()
-            .map(|(index, item)| (secrets.join(Step::Index(index)), Some(item)));
-        listed
-            .chain([(pull_secret.clone(), fields.at(&pull_secret))])
-            .filter_map(|(path, item)| {
-                Some(Reference { path, to: ReferredTo::Secret(item?.as_str()?.to_owned()) })
-            })
-            .collect()
+        let listed = secrets.iter().enumerate().filter_map(|(index, secret)| {
+            let path = FieldPath::of(&["container", "secrets"]).join(Step::Index(index));
+            Some(Reference { path, to: to(secret)? })
+        });
+        let pull_secret = container.get("pull_secret").and_then(|secret| {
+            Some(Reference { path: FieldPath::of(&["container", "pull_secret"]), to: to(secret)? })
+        });
+        listed.chain(pull_secret).collect()
     }
 
     fn is_listed_by_room(&self) -> bool {
@@ -313,5 +300,24 @@ impl Kind for Service {
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         Some(Request::delete(&path(target, Some(target.id?))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_the_fields_of_what_it_is_read_into() {
+        let documents = crate::manifest::yaml::parse(Service.example()).unwrap();
+        for document in documents {
+            let mut written = document.to_json();
+            let declared = Service.declare(&written).unwrap();
+            for own in ["project", "room", "rooms", "lifecycle"] {
+                written.as_object_mut().unwrap().shift_remove(own);
+            }
+            let spec = ServiceSpec::deserialize(&written).unwrap();
+            assert!(declared.iter().all(|declared| declared.fields == fields_of(&spec)));
+        }
     }
 }

@@ -34,7 +34,7 @@ pub enum Form {
     /// Any JSON, compared as it is.
     Free,
     /// Known fields; others are left alone.
-    Object(IndexMap<Arc<str>, Shape>),
+    Object(IndexMap<Arc<str>, Shape, foldhash::fast::RandomState>),
     /// Any keys, each with a value of this shape.
     Map(Box<Shape>),
     /// A list.
@@ -148,12 +148,20 @@ impl Shape {
             return None;
         }
         let read = match (&self.form, value) {
-            (Form::Object(shapes), Value::Object(fields)) => shapes
-                .iter()
-                .filter_map(|(name, shape)| {
-                    Some((name.clone(), shape.read_field(fields.get(&**name)?)?))
-                })
-                .collect(),
+            (Form::Object(shapes), Value::Object(fields)) => {
+                // Most fields that a shape knows are not there, so what is there is looked at
+                // and then brought into the order of the shape.
+                let mut read: Vec<(usize, Tree)> = fields
+                    .iter()
+                    .filter_map(|(name, value)| {
+                        let (index, _, shape) = shapes.get_full(name.as_str())?;
+                        Some((index, shape.read_field(value)?))
+                    })
+                    .collect();
+                read.sort_unstable_by_key(|(index, _)| *index);
+                let name = |index: usize| shapes.get_index(index).map(|(name, _)| name.clone());
+                read.into_iter().filter_map(|(index, value)| Some((name(index)?, value))).collect()
+            }
             (Form::Map(shape), Value::Object(fields)) => fields
                 .iter()
                 .filter_map(|(name, value)| Some((name.clone(), shape.read_field(value)?)))

@@ -30,8 +30,12 @@ pub enum Tree {
     List(Vec<Tree>),
     /// A map, in the order in which it was written. Maps are few and large, so they do not
     /// stand in the tree itself.
-    Map(Box<IndexMap<Arc<str>, Tree>>),
+    Map(Box<Fields>),
 }
+
+/// The fields of a map. The standard hasher takes longer than all else in a lookup; this
+/// one is seeded at random as well.
+pub type Fields = IndexMap<Arc<str>, Tree, foldhash::fast::RandomState>;
 
 /// Text that must not be shown, or the knowledge that there is one.
 #[derive(Clone)]
@@ -119,7 +123,7 @@ impl Tree {
 
     /// The fields, when this is a map.
     #[must_use]
-    pub fn fields(&self) -> Option<&IndexMap<Arc<str>, Self>> {
+    pub fn fields(&self) -> Option<&Fields> {
         match self {
             Self::Map(fields) => Some(fields),
             _ => None,
@@ -287,29 +291,30 @@ impl Tree {
         }
     }
 
-    /// Calls `visit` with every leaf and its path; what it returns takes the leaf's place.
-    pub fn rewrite_leaves(&mut self, visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>) {
-        self.rewrite_below(&FieldPath::default(), visit);
+    /// Calls `visit` with every leaf and the way to it; what it returns takes the leaf's
+    /// place.
+    pub fn rewrite_leaves(&mut self, visit: &mut impl FnMut(Way<'_>, &Self) -> Option<Self>) {
+        self.rewrite_below(Way::Root, visit);
     }
 
     fn rewrite_below(
         &mut self,
-        path: &FieldPath,
-        visit: &mut impl FnMut(&FieldPath, &Self) -> Option<Self>,
+        way: Way<'_>,
+        visit: &mut impl FnMut(Way<'_>, &Self) -> Option<Self>,
     ) {
         match self {
             Self::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    item.rewrite_below(&path.join(Step::Index(index)), visit);
+                    item.rewrite_below(Way::Index(&way, index), visit);
                 }
             }
             Self::Map(fields) => {
                 for (name, value) in fields.iter_mut() {
-                    value.rewrite_below(&path.field(name), visit);
+                    value.rewrite_below(Way::Field(&way, name), visit);
                 }
             }
             leaf => {
-                if let Some(replacement) = visit(path, leaf) {
+                if let Some(replacement) = visit(way, leaf) {
                     *leaf = replacement;
                 }
             }
@@ -338,13 +343,13 @@ impl Tree {
         let recorded = recorded.value();
         let mut secrets = Vec::new();
         recorded_secrets(&recorded, &FieldPath::default(), &mut secrets);
-        self.rewrite_leaves(&mut |path, leaf| match leaf {
-            Self::Text(text)
-                if secrets.iter().any(|(recorded, fingerprint)| {
-                    recorded == path || *fingerprint == Some(&fingerprinter.of(text))
-                }) =>
-            {
-                Some(Self::secret(text.clone()))
+        self.rewrite_leaves(&mut |way, leaf| match leaf {
+            Self::Text(text) => {
+                let path = way.path();
+                let is_secret = secrets.iter().any(|(recorded, fingerprint)| {
+                    *recorded == path || *fingerprint == Some(&fingerprinter.of(text))
+                });
+                is_secret.then(|| Self::secret(text.clone()))
             }
             _ => None,
         });
@@ -373,6 +378,29 @@ impl Tree {
             _ => None,
         });
         self
+    }
+}
+
+/// The way from a tree's root to one of its leaves, which costs nothing while it is gone.
+#[derive(Debug, Clone, Copy)]
+pub enum Way<'a> {
+    /// The root itself.
+    Root,
+    /// A field of a map.
+    Field(&'a Way<'a>, &'a str),
+    /// An item of a list, from zero.
+    Index(&'a Way<'a>, usize),
+}
+
+impl Way<'_> {
+    /// The way as a path.
+    #[must_use]
+    pub fn path(self) -> FieldPath {
+        match self {
+            Self::Root => FieldPath::default(),
+            Self::Field(before, name) => before.path().field(name),
+            Self::Index(before, index) => before.path().join(Step::Index(index)),
+        }
     }
 }
 

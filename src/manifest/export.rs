@@ -145,9 +145,10 @@ fn references(object: &Object, export: &mut Export) -> Tree {
             _ => None,
         }),
     }
-    fields.rewrite_leaves(&mut |path, leaf| {
+    fields.rewrite_leaves(&mut |way, leaf| {
         let Tree::Secret(_) = leaf else { return None };
-        let variable = variable(key, path, &export.variables);
+        let path = way.path();
+        let variable = variable(key, &path, &export.variables);
         export.variables.insert(variable.clone(), format!("{key} {path}"));
         Some(Tree::Secret(Sealed::Source(SecretSource::Env(variable))))
     });

@@ -15,12 +15,12 @@ use crate::kinds::tree::{Sealed, Tree};
 /// Replaces every source by its text. What cannot be read is a problem at its field.
 pub fn resolve(fields: &mut Tree, origin: &Origin) -> Vec<Problem> {
     let mut problems = Vec::new();
-    fields.rewrite_leaves(&mut |path, leaf| {
+    fields.rewrite_leaves(&mut |way, leaf| {
         let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
         match read(source, origin) {
             Ok(text) => Some(Tree::Secret(Sealed::Known(text))),
             Err((message, hint)) => {
-                let mut problem = origin.document.problem_at(&from(path, origin), message);
+                let mut problem = origin.document.problem_at(&from(&way.path(), origin), message);
                 problem.hint = hint;
                 problems.push(problem);
                 None

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Cause, FieldChange};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Identity, Shape};
-use crate::kinds::tree::{Fingerprinter, Sealed, Tree, same_number};
+use crate::kinds::tree::{Fields, Fingerprinter, Sealed, Tree, same_number};
 
 /// What helps to tell secrets apart that the platform does not give back.
 #[derive(Clone, Copy)]
@@ -188,7 +188,7 @@ impl Walk<'_> {
         old: Option<&Tree>,
         new: Option<&Tree>,
     ) {
-        let empty = indexmap::IndexMap::new();
+        let empty = Fields::default();
         let (old_fields, new_fields) = (
             old.and_then(Tree::fields).unwrap_or(&empty),
             new.and_then(Tree::fields).unwrap_or(&empty),

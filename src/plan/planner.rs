@@ -285,7 +285,9 @@ impl<'a> Planner<'a> {
                 return;
             }
         };
-        let mut fields = self.by_name(key, with_ignored(desired, observed));
+        let intended = self.by_name(key, Arc::clone(&desired.fields));
+        let mut fields = with_ignored(desired, observed)
+            .map_or_else(|| Arc::clone(&intended), |fields| self.by_name(key, fields));
         let mut changes = self.changes(desired, observed, &fields);
         suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
@@ -313,7 +315,6 @@ impl<'a> Planner<'a> {
                     .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
             })
             .collect();
-        let intended = self.by_name(key, Arc::clone(&desired.fields));
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
         if !adopts && changes.is_empty() {
             self.plan.unchanged += 1;
@@ -792,16 +793,17 @@ impl<'a> Planner<'a> {
 
 /// The fields to send: what the manifest says, but what the platform has where
 /// `lifecycle.ignore` says to leave a field as it is.
-fn with_ignored(desired: &Desired, observed: &Observed) -> Arc<Tree> {
+fn with_ignored(desired: &Desired, observed: &Observed) -> Option<Arc<Tree>> {
     if desired.lifecycle.ignore.is_empty() {
-        return Arc::clone(&desired.fields);
+        return None;
     }
     let mut fields = Tree::clone(&desired.fields);
     for rule in ignored(desired) {
         suggestion::leave(&mut fields, &observed.fields, &rule);
     }
     // A map that lost its last field this way is as absent as one that never had any.
-    Arc::new(desired.key.kind.kind().shape().normalize(fields).unwrap_or_else(|| Tree::map([])))
+    let fields = desired.key.kind.kind().shape().normalize(fields);
+    Some(Arc::new(fields.unwrap_or_else(|| Tree::map([]))))
 }
 
 fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
