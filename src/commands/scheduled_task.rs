@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::given::{annotations_change, annotations_or_none, room, text_change};
+use super::given::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, Writing, delete};
 use super::show::{ListArgs, Listed};
 use crate::api::request::Request;
@@ -191,10 +191,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
         return Err(Error::usage("there is nothing to put on the queue")
             .hint("give --payload or --payload-file"));
     };
-    let Some(room) = room(args.room) else {
-        return Err(Error::failed("it is not said which room is meant")
-            .hint("give --room, or set MESHAGENT_ROOM"));
-    };
+    let room = named_room(args.room, "--room", Class::Failed)?;
     let id = args.id.filter(|id| !id.is_empty());
     if id.is_none() && args.declare.as_manifest() {
         return Err(Error::usage("a manifest needs the task's id").hint("give --id"));
