@@ -64,13 +64,73 @@ fn the_manifest_of_a_command_declares_what_the_command_made() {
         sandbox.embedded(0, words);
     }
     let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
-    assert_eq!(plan["counts"]["adopt"], 5, "{plan}");
-    for operation in plan["operations"].as_array().unwrap() {
+    assert_adopts(&plan, 5);
+}
+
+/// Nothing changes but who owns so many objects.
+fn assert_adopts(plan: &Value, objects: usize) {
+    let operations = plan["operations"].as_array().unwrap();
+    assert_eq!((&plan["counts"]["adopt"], operations.len()), (&objects.into(), objects), "{plan}");
+    for operation in operations {
         let changes = operation["changes"].as_array().unwrap();
         let is_owner =
             |change: &Value| change["path"] == r#"metadata.annotations["meshagent.set"]"#;
         assert!(changes.iter().all(is_owner), "{operation}");
     }
+}
+
+/// Placed by a manifest, it would bring a mailbox; the command brings the service alone.
+const TEMPLATE: &str = r#"# Greets whoever comes in.
+version: v1
+kind: ServiceTemplate
+metadata:
+  name: greeter
+  annotations: {meshagent.service.id: acme.greeter}
+variables:
+  - name: language
+    enum: [English, French]
+  - name: address
+    type: email
+    optional: true
+  - name: token
+    obscure: true
+    optional: true
+container:
+  image: busybox
+  command: greet --in "{{ language }}"
+  storage:
+    empty_dirs: [{path: /tmp}]"#;
+
+#[test]
+fn the_manifest_of_a_template_command_places_the_template() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.yaml", TEMPLATE);
+    let values = ["-v", "language=French", "-v", "address=a@mail.meshagent.com"];
+    let source = [&["-f", "t.yaml", "--room", "lobby"], &values[..]].concat();
+    let create = [&["service", "create-template"], &source[..]].concat();
+    let update = [&["service", "update-template", "--replace"], &source[..]].concat();
+    let room = sandbox.embedded(0, &[CREATES[0], &["--as-manifest"]].concat());
+    sandbox.embedded(0, CREATES[0]);
+    let manifest = sandbox.embedded(0, &[&create[..], &["--as-manifest"]].concat()).stdout;
+    assert!(manifest.ends_with(&format!("---\n{TEMPLATE}")), "{manifest}");
+    assert_eq!(sandbox.embedded(1, &["service", "list", "--room", "lobby"]).stdout, "");
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    sandbox.write("m/room.yaml", &room.stdout);
+    sandbox.write("m/service.yaml", &manifest);
+    for words in [&create, &update] {
+        sandbox.embedded(0, words);
+        assert_eq!(
+            sandbox.embedded(0, &[&update[..], &["--as-manifest"]].concat()).stdout,
+            manifest
+        );
+        let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
+        assert_adopts(&plan, 2);
+    }
+    // What the template calls obscure is not printed, and nothing is declared without it.
+    let line = [&create[..], &["-v", "token=canary-90c1", "--as-manifest"]].concat();
+    let run = sandbox.embedded(1, &[&line[..], &["--force"]].concat());
+    assert_eq!(run.stdout, "");
+    assert!(!run.stderr.contains("canary") && run.stderr.contains("obscure"), "{}", run.stderr);
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! What `mailbox` and `route` share: both name an address that leads into a room, and take
 //! the same commands with other fields.
 
-use std::marker::PhantomData;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::given::{annotations_change, annotations_or_none, named_room, room, text_change};
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete, find, show};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, find, show};
 use super::show::{ListArgs, Listed, ShowArgs};
 use crate::api::request::Request;
 use crate::error::{Class, Result};
@@ -55,14 +54,19 @@ pub enum AddressCommand<T: Address> {
     #[command(about = format!("Change a {}; what is not given stays as it is", T::NOUN))]
     Update(UpdateArgs<T>),
     /// Shows one.
-    #[command(about = format!("Show one {}", T::NOUN))]
-    Show(OneArgs<T>),
+    #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]
+    Show(OneArgs),
     /// Lists those of a project or a room.
     #[command(about = format!("List the {} of a project or a room", T::NOUNS))]
     List(AddressListArgs),
     /// Deletes one.
-    #[command(about = format!("Delete a {}", T::NOUN))]
-    Delete(DeleteArgs<T>),
+    #[command(about = format!("Delete a {}", T::NOUN), mut_arg("id", named::<T>))]
+    Delete(DeleteArgs),
+}
+
+/// The address as the one argument of a command.
+fn named<T: Address>(argument: clap::Arg) -> clap::Arg {
+    argument.value_name(T::VALUE).help(T::TITLE)
 }
 
 /// Arguments of `create`.
@@ -107,11 +111,8 @@ pub struct UpdateArgs<T: Address> {
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
-pub struct OneArgs<T: Address> {
-    #[arg(value_name = T::VALUE, help = T::TITLE)]
-    address: String,
-    #[arg(skip)]
-    of: PhantomData<T>,
+pub struct OneArgs {
+    id: String,
     #[command(flatten)]
     show: ShowArgs,
     #[command(flatten)]
@@ -130,19 +131,6 @@ pub struct AddressListArgs {
     platform: PlatformArgs,
 }
 
-/// Arguments of `delete`.
-#[derive(Debug, clap::Args)]
-pub struct DeleteArgs<T: Address> {
-    #[arg(value_name = T::VALUE, help = T::TITLE)]
-    address: String,
-    #[arg(skip)]
-    of: PhantomData<T>,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 /// Runs a command of an address.
 ///
 /// # Errors
@@ -152,13 +140,10 @@ pub async fn run<T: Address>(command: AddressCommand<T>) -> Result<ExitCode> {
     match command {
         AddressCommand::Create(args) => create(args).await,
         AddressCommand::Update(args) => update(args).await,
-        AddressCommand::Show(args) => show(&args.platform, args.show, T::KIND, &args.address).await,
+        AddressCommand::Show(args) => show(&args.platform, args.show, T::KIND, &args.id).await,
         AddressCommand::List(args) => list::<T>(args).await,
         AddressCommand::Delete(args) => {
-            delete(&args.platform, &args.write, |project| {
-                Shortcut::delete(T::KIND, project, &args.address)
-            })
-            .await
+            delete(&args, |project| Shortcut::delete(T::KIND, project, &args.id)).await
         }
     }
 }

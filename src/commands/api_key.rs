@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::show::{ListArgs, Listed};
+use super::show::{AllArgs, Listed};
 use super::toggle::toggle;
 use crate::api::request::Request;
 use crate::error::{Error, Result};
@@ -17,22 +17,13 @@ use crate::settings::{Connection, PlatformArgs, ProjectArgs};
 #[derive(Debug, clap::Subcommand)]
 pub enum ApiKeyCommand {
     /// List the API keys of a project
-    List(KeyListArgs),
+    List(AllArgs),
     /// Create an API key, and print it: it is shown this one time only
     Create(CreateArgs),
     /// Sign the project's tokens with this key from now on
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
-}
-
-/// Arguments of `api-key list`.
-#[derive(Debug, clap::Args)]
-pub struct KeyListArgs {
-    #[command(flatten)]
-    show: ListArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
 }
 
 /// Arguments of `api-key create`.
@@ -112,7 +103,7 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     }
 }
 
-async fn list(args: KeyListArgs) -> Result<ExitCode> {
+async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let path = ["accounts", "projects", connection.project_id()?, "api-keys"];

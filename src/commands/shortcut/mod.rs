@@ -299,21 +299,33 @@ fn asked((path, value): &(FieldPath, Option<Tree>)) -> FieldChange {
     }
 }
 
+/// Arguments of what deletes one object; each command says what it is told by.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// What the object is told by.
+    pub id: String,
+    /// How it is run.
+    #[command(flatten)]
+    pub write: WriteArgs,
+    /// Where the object is.
+    #[command(flatten)]
+    pub platform: PlatformArgs,
+}
+
 /// Deletes one object.
 ///
 /// # Errors
 ///
 /// What the platform refuses.
 pub async fn delete(
-    platform: &PlatformArgs,
-    args: &WriteArgs,
+    args: &DeleteArgs,
     shortcut: impl FnOnce(&str) -> Shortcut,
 ) -> Result<ExitCode> {
-    platform
+    args.platform
         .with(async |connection| {
             let shortcut = shortcut(connection.project_id()?);
             let address = shortcut.address();
-            if shortcut.run(connection, args).await?.is_some() {
+            if shortcut.run(connection, &args.write).await?.is_some() {
                 output::note(&format!("deleted {address}"));
             }
             Ok(ExitCode::SUCCESS)
