@@ -134,6 +134,26 @@ fn the_manifest_of_a_template_command_places_the_template() {
 }
 
 #[test]
+fn an_api_key_is_made_and_deleted_only_when_it_is_told_to() {
+    let sandbox = Sandbox::new();
+    let create = ["api-key", "create", "ci", "--description", "for CI"];
+    let ids = |sandbox: &Sandbox| sandbox.embedded(0, &["api-key", "list", "-q"]).stdout;
+    let before = ids(&sandbox);
+    let plan = sandbox.embedded(0, &[&create[..], &["--dry-run"]].concat());
+    let wanted = "+ create ApiKey/ci\n    + description: \"for CI\"\n\nPlan: 1 to create.\n";
+    assert_eq!((plan.stdout.as_str(), ids(&sandbox)), (wanted, before.clone()));
+    sandbox.embedded(0, &create);
+    let after = ids(&sandbox);
+    let id = after.lines().find(|id| !before.contains(id)).unwrap();
+    let plan = sandbox.embedded(0, &["api-key", "delete", id, "--dry-run"]);
+    let wanted = format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n");
+    assert_eq!((plan.stdout, ids(&sandbox)), (wanted, after.clone()));
+    sandbox.embedded(0, &["api-key", "delete", id]);
+    let run = sandbox.embedded(1, &["api-key", "delete", id, "--dry-run"]);
+    assert!(run.stderr.contains("does not exist"), "{}", run.stderr);
+}
+
+#[test]
 fn a_command_names_the_set_that_owns_what_it_touches() {
     let sandbox = Sandbox::new();
     sandbox.write(

@@ -21,7 +21,7 @@ use crate::settings::{Connection, PlatformArgs};
 use writing::Mode;
 
 pub use reading::{find, show};
-pub use writing::{DeclareArgs, WriteArgs, Writing};
+pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
 
 mod manifest;
 mod perform;

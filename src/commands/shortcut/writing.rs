@@ -2,12 +2,19 @@
 
 use std::path::PathBuf;
 
-/// What every command takes that writes one object.
+/// What every command takes that writes anything.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct WriteArgs {
+pub struct DryRunArgs {
     /// Show the plan, and do nothing
     #[arg(long, help_heading = "Writing")]
     pub dry_run: bool,
+}
+
+/// What every command takes that writes one object.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct WriteArgs {
+    #[command(flatten)]
+    dry: DryRunArgs,
     /// Also write what became of it as JSON to this file
     #[arg(long, value_name = "FILE", help_heading = "Writing")]
     pub report: Option<PathBuf>,
@@ -44,7 +51,7 @@ pub trait Writing {
     }
     /// What is done.
     fn mode(&self) -> Mode {
-        match (self.as_manifest(), self.write().dry_run) {
+        match (self.as_manifest(), self.write().dry.dry_run) {
             (true, _) => Mode::Manifest,
             (false, true) => Mode::DryRun,
             (false, false) => Mode::Write,
