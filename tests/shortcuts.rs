@@ -5,8 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cli::{Run, Sandbox};
 
@@ -134,6 +137,17 @@ fn the_manifest_of_a_template_command_places_the_template() {
 }
 
 #[test]
+fn a_template_that_is_written_as_one_keeps_its_variables_and_empty_folders() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.yaml", TEMPLATE);
+    let run = sandbox.run(&["service", "spec", "-f", "t.yaml", "--format", "template"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for part in ["variables:\n- name: language\n", "empty_dirs:\n", "path: /tmp\n"] {
+        assert!(run.stdout.contains(part), "{part:?}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn an_api_key_is_made_and_deleted_only_when_it_is_told_to() {
     let sandbox = Sandbox::new();
     let create = ["api-key", "create", "ci", "--description", "for CI"];
@@ -222,8 +236,11 @@ fn what_is_activated_is_written_for_its_owner_only_and_keeps_what_it_does_not_kn
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// A webhook's signature and its body.
+type Called = (HeaderValue, String);
+
 /// A descriptor and an endpoint, as the command would serve them.
-fn serve(runtime: &tokio::runtime::Runtime) -> (u16, tokio::sync::mpsc::UnboundedReceiver<Value>) {
+fn serve(runtime: &tokio::runtime::Runtime) -> (u16, UnboundedReceiver<Called>) {
     let (called, calls) = tokio::sync::mpsc::unbounded_channel();
     let descriptor = json!({"ports": [{"num": "*", "endpoints": [
         {"path": "/agent", "meshagent": {"identity": "helper", "api": {"queues": {}}}}
@@ -235,8 +252,8 @@ fn serve(runtime: &tokio::runtime::Runtime) -> (u16, tokio::sync::mpsc::Unbounde
         )
         .route(
             "/agent",
-            post(move |body: axum::Json<Value>| async move {
-                called.send(body.0).unwrap();
+            post(move |headers: HeaderMap, body: String| async move {
+                called.send((headers["Meshagent-Signature"].clone(), body)).unwrap();
             }),
         );
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -256,14 +273,24 @@ fn a_local_service_is_called_into_its_room_and_ends_with_all_that_it_started() {
     let mut running = sandbox
         .command(&["service", "run", "sh agent.sh", "--room", "demo", "--port", &port.to_string()])
         .env("MESHAGENT_API_KEY", crate::commands::KEY)
+        .env("MESHAGENT_WEBHOOK_SECRET", "whs-canary")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let call = runtime
+    let (signature, body) = runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(30), calls.recv()).await })
         .unwrap()
         .unwrap();
+    let key = jsonwebtoken::DecodingKey::from_secret(b"whs-canary");
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
+    validation.required_spec_claims.clear();
+    let token = signature.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let signed = jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap();
+    let digest = Sha256::digest(&body);
+    let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    assert_eq!(signed.claims, json!({"sha256": digest}));
+    let call: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&call["event"], &call["data"]["room_name"]), (&"room.call".into(), &"demo".into()));
     assert_eq!(std::fs::read_to_string(sandbox.path("port")).unwrap().trim(), port.to_string());
     let child: i32 =
