@@ -5,8 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cli::{Run, Sandbox};
 
@@ -64,13 +67,104 @@ fn the_manifest_of_a_command_declares_what_the_command_made() {
         sandbox.embedded(0, words);
     }
     let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
-    assert_eq!(plan["counts"]["adopt"], 5, "{plan}");
-    for operation in plan["operations"].as_array().unwrap() {
+    assert_adopts(&plan, 5);
+}
+
+/// Nothing changes but who owns so many objects.
+fn assert_adopts(plan: &Value, objects: usize) {
+    let operations = plan["operations"].as_array().unwrap();
+    assert_eq!((&plan["counts"]["adopt"], operations.len()), (&objects.into(), objects), "{plan}");
+    for operation in operations {
         let changes = operation["changes"].as_array().unwrap();
         let is_owner =
             |change: &Value| change["path"] == r#"metadata.annotations["meshagent.set"]"#;
         assert!(changes.iter().all(is_owner), "{operation}");
     }
+}
+
+/// Placed by a manifest, it would bring a mailbox; the command brings the service alone.
+const TEMPLATE: &str = r#"# Greets whoever comes in.
+version: v1
+kind: ServiceTemplate
+metadata:
+  name: greeter
+  annotations: {meshagent.service.id: acme.greeter}
+variables:
+  - name: language
+    enum: [English, French]
+  - name: address
+    type: email
+    optional: true
+  - name: token
+    obscure: true
+    optional: true
+container:
+  image: busybox
+  command: greet --in "{{ language }}"
+  storage:
+    empty_dirs: [{path: /tmp}]"#;
+
+#[test]
+fn the_manifest_of_a_template_command_places_the_template() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.yaml", TEMPLATE);
+    let values = ["-v", "language=French", "-v", "address=a@mail.meshagent.com"];
+    let source = [&["-f", "t.yaml", "--room", "lobby"], &values[..]].concat();
+    let create = [&["service", "create-template"], &source[..]].concat();
+    let update = [&["service", "update-template", "--replace"], &source[..]].concat();
+    let room = sandbox.embedded(0, &[CREATES[0], &["--as-manifest"]].concat());
+    sandbox.embedded(0, CREATES[0]);
+    let manifest = sandbox.embedded(0, &[&create[..], &["--as-manifest"]].concat()).stdout;
+    assert!(manifest.ends_with(&format!("---\n{TEMPLATE}")), "{manifest}");
+    assert_eq!(sandbox.embedded(1, &["service", "list", "--room", "lobby"]).stdout, "");
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    sandbox.write("m/room.yaml", &room.stdout);
+    sandbox.write("m/service.yaml", &manifest);
+    for words in [&create, &update] {
+        sandbox.embedded(0, words);
+        assert_eq!(
+            sandbox.embedded(0, &[&update[..], &["--as-manifest"]].concat()).stdout,
+            manifest
+        );
+        let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
+        assert_adopts(&plan, 2);
+    }
+    // What the template calls obscure is not printed, and nothing is declared without it.
+    let line = [&create[..], &["-v", "token=canary-90c1", "--as-manifest"]].concat();
+    let run = sandbox.embedded(1, &[&line[..], &["--force"]].concat());
+    assert_eq!(run.stdout, "");
+    assert!(!run.stderr.contains("canary") && run.stderr.contains("obscure"), "{}", run.stderr);
+}
+
+#[test]
+fn a_template_that_is_written_as_one_keeps_its_variables_and_empty_folders() {
+    let sandbox = Sandbox::new();
+    sandbox.write("t.yaml", TEMPLATE);
+    let run = sandbox.run(&["service", "spec", "-f", "t.yaml", "--format", "template"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for part in ["variables:\n- name: language\n", "empty_dirs:\n", "path: /tmp\n"] {
+        assert!(run.stdout.contains(part), "{part:?}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn an_api_key_is_made_and_deleted_only_when_it_is_told_to() {
+    let sandbox = Sandbox::new();
+    let create = ["api-key", "create", "ci", "--description", "for CI"];
+    let ids = |sandbox: &Sandbox| sandbox.embedded(0, &["api-key", "list", "-q"]).stdout;
+    let before = ids(&sandbox);
+    let plan = sandbox.embedded(0, &[&create[..], &["--dry-run"]].concat());
+    let wanted = "+ create ApiKey/ci\n    + description: \"for CI\"\n\nPlan: 1 to create.\n";
+    assert_eq!((plan.stdout.as_str(), ids(&sandbox)), (wanted, before.clone()));
+    sandbox.embedded(0, &create);
+    let after = ids(&sandbox);
+    let id = after.lines().find(|id| !before.contains(id)).unwrap();
+    let plan = sandbox.embedded(0, &["api-key", "delete", id, "--dry-run"]);
+    let wanted = format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n");
+    assert_eq!((plan.stdout, ids(&sandbox)), (wanted, after.clone()));
+    sandbox.embedded(0, &["api-key", "delete", id]);
+    let run = sandbox.embedded(1, &["api-key", "delete", id, "--dry-run"]);
+    assert!(run.stderr.contains("does not exist"), "{}", run.stderr);
 }
 
 #[test]
@@ -142,8 +236,11 @@ fn what_is_activated_is_written_for_its_owner_only_and_keeps_what_it_does_not_kn
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// A webhook's signature and its body.
+type Called = (HeaderValue, String);
+
 /// A descriptor and an endpoint, as the command would serve them.
-fn serve(runtime: &tokio::runtime::Runtime) -> (u16, tokio::sync::mpsc::UnboundedReceiver<Value>) {
+fn serve(runtime: &tokio::runtime::Runtime) -> (u16, UnboundedReceiver<Called>) {
     let (called, calls) = tokio::sync::mpsc::unbounded_channel();
     let descriptor = json!({"ports": [{"num": "*", "endpoints": [
         {"path": "/agent", "meshagent": {"identity": "helper", "api": {"queues": {}}}}
@@ -155,8 +252,8 @@ fn serve(runtime: &tokio::runtime::Runtime) -> (u16, tokio::sync::mpsc::Unbounde
         )
         .route(
             "/agent",
-            post(move |body: axum::Json<Value>| async move {
-                called.send(body.0).unwrap();
+            post(move |headers: HeaderMap, body: String| async move {
+                called.send((headers["Meshagent-Signature"].clone(), body)).unwrap();
             }),
         );
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -176,14 +273,24 @@ fn a_local_service_is_called_into_its_room_and_ends_with_all_that_it_started() {
     let mut running = sandbox
         .command(&["service", "run", "sh agent.sh", "--room", "demo", "--port", &port.to_string()])
         .env("MESHAGENT_API_KEY", crate::commands::KEY)
+        .env("MESHAGENT_WEBHOOK_SECRET", "whs-canary")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let call = runtime
+    let (signature, body) = runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(30), calls.recv()).await })
         .unwrap()
         .unwrap();
+    let key = jsonwebtoken::DecodingKey::from_secret(b"whs-canary");
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
+    validation.required_spec_claims.clear();
+    let token = signature.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let signed = jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap();
+    let digest = Sha256::digest(&body);
+    let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    assert_eq!(signed.claims, json!({"sha256": digest}));
+    let call: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&call["event"], &call["data"]["room_name"]), (&"room.call".into(), &"demo".into()));
     assert_eq!(std::fs::read_to_string(sandbox.path("port")).unwrap().trim(), port.to_string());
     let child: i32 =

@@ -137,15 +137,15 @@ pub struct Summary {
 }
 
 impl Subject {
-    /// Names an operation; with its project where there are several.
+    /// Names an operation of a plan.
     #[must_use]
-    pub fn of(operation: &Operation, has_several_projects: bool) -> Self {
-        let key = &operation.key;
-        let address = match has_several_projects && key.kind != crate::kinds::KindName::Project {
-            true => format!("{key} in {}", key.project),
-            false => key.to_string(),
-        };
-        Self { address, key: key.clone(), action: operation.action, replaces: operation.replaces }
+    pub fn of(plan: &Plan, operation: &Operation) -> Self {
+        Self {
+            address: plan.address(&operation.key),
+            key: operation.key.clone(),
+            action: operation.action,
+            replaces: operation.replaces,
+        }
     }
 }
 
@@ -183,25 +183,18 @@ impl Event {
 }
 
 /// Prints an event for each operation that starts and ends.
-pub struct Lines {
-    has_several_projects: bool,
+pub struct Lines<'a> {
+    /// The plan that is performed.
+    pub plan: &'a Plan,
 }
 
-impl Lines {
-    /// For a plan.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        Self { has_several_projects: plan.projects.len() > 1 }
-    }
-}
-
-impl Progress for Lines {
+impl Progress for Lines<'_> {
     fn started(&self, operation: &Operation) {
-        Event::Started { operation: Subject::of(operation, self.has_several_projects) }.print();
+        Event::Started { operation: Subject::of(self.plan, operation) }.print();
     }
 
     fn finished(&self, operation: &Operation, outcome: &Outcome) {
-        let operation = Subject::of(operation, self.has_several_projects);
+        let operation = Subject::of(self.plan, operation);
         Event::Finished { operation, outcome: outcome.clone() }.print();
     }
 }

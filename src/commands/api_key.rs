@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::show::{ListArgs, Listed};
+use super::shortcut::DryRunArgs;
+use super::show::{AllArgs, Listed};
 use super::toggle::toggle;
 use crate::api::request::Request;
 use crate::error::{Error, Result};
@@ -17,22 +18,13 @@ use crate::settings::{Connection, PlatformArgs, ProjectArgs};
 #[derive(Debug, clap::Subcommand)]
 pub enum ApiKeyCommand {
     /// List the API keys of a project
-    List(KeyListArgs),
+    List(AllArgs),
     /// Create an API key, and print it: it is shown this one time only
     Create(CreateArgs),
     /// Sign the project's tokens with this key from now on
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
-}
-
-/// Arguments of `api-key list`.
-#[derive(Debug, clap::Args)]
-pub struct KeyListArgs {
-    #[command(flatten)]
-    show: ListArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
 }
 
 /// Arguments of `api-key create`.
@@ -51,6 +43,8 @@ pub struct CreateArgs {
     activate: Activate,
     #[command(flatten)]
     silent: Silent,
+    #[command(flatten)]
+    dry: DryRunArgs,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -86,6 +80,8 @@ pub struct DeleteArgs {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
+    dry: DryRunArgs,
+    #[command(flatten)]
     platform: PlatformArgs,
 }
 
@@ -103,6 +99,9 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
             args.platform
                 .with(async |connection| {
                     let project = connection.project_id()?;
+                    if args.dry.dry_run {
+                        return preview_delete(connection, &args.id).await;
+                    }
                     let path = ["accounts", "projects", project, "api-keys", &args.id];
                     connection.client.send(&Request::delete(&path)).await?;
                     Ok(ExitCode::SUCCESS)
@@ -112,12 +111,36 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     }
 }
 
-async fn list(args: KeyListArgs) -> Result<ExitCode> {
+async fn keys(connection: &Connection) -> Result<Vec<Value>> {
+    let path = ["accounts", "projects", connection.project_id()?, "api-keys"];
+    Ok(connection.client.reader().items(&Request::get(&path), "keys").await?)
+}
+
+/// Shows what `create` would do. A key is no kind of a manifest, so there is no plan of it,
+/// but it reads as one.
+fn preview_create(name: &str, description: &str) -> ExitCode {
+    let description = match description {
+        "" => String::new(),
+        text => format!("    + description: {}\n", Value::from(text)),
+    };
+    output::data(&format!("+ create ApiKey/{name}\n{description}\nPlan: 1 to create.\n"));
+    ExitCode::SUCCESS
+}
+
+/// Shows what `delete` would do.
+async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
+    let keys = keys(connection).await?;
+    if !keys.iter().any(|key| key.get("id").and_then(Value::as_str) == Some(id)) {
+        return Err(Error::failed(format!("ApiKey/{id} does not exist")));
+    }
+    output::data(&format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let path = ["accounts", "projects", connection.project_id()?, "api-keys"];
-            let reader = connection.client.reader();
-            let mut keys = reader.items(&Request::get(&path), "keys").await?;
+            let mut keys = keys(connection).await?;
             for key in &mut keys {
                 if let Value::Object(fields) = key {
                     fields.shift_remove("created_by");
@@ -143,6 +166,9 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let project = connection.project_id()?;
+            if args.dry.dry_run {
+                return Ok(preview_create(&args.name, &args.description));
+            }
             let key = make(connection, project, &args.name, &args.description).await?;
             // What cannot be asked for again is printed before anything else can fail.
             if !args.silent.is_on() {

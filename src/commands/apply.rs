@@ -450,12 +450,12 @@ impl ReportDocument {
 }
 
 /// Events for programs, a bar on a terminal, a line an operation elsewhere.
-fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress> {
+fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     if format == ApplyFormat::Json {
-        return Box::new(events::Lines::of(plan));
+        return Box::new(events::Lines { plan });
     }
     if !std::io::stderr().is_terminal() || plan.is_empty() {
-        return Box::new(Lines { address: plan.projects.len() > 1 });
+        return Box::new(Lines { plan });
     }
     let bar = ProgressBar::new(plan.operations.len() as u64);
     if let Ok(style) =
@@ -467,23 +467,15 @@ fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress> {
     Box::new(Bar { bar, running: Mutex::new(Vec::new()) })
 }
 
-struct Lines {
-    address: bool,
+struct Lines<'a> {
+    plan: &'a Plan,
 }
 
-impl Lines {
-    fn name(&self, operation: &Operation) -> String {
-        let suffix =
-            if self.address { format!(" in {}", operation.key.project) } else { String::new() };
-        format!("{} {}{suffix}", text::verb(operation), operation.key)
-    }
-}
-
-impl Progress for Lines {
+impl Progress for Lines<'_> {
     fn started(&self, _operation: &Operation) {}
 
     fn finished(&self, operation: &Operation, outcome: &Outcome) {
-        let name = self.name(operation);
+        let name = format!("{} {}", text::verb(operation), self.plan.address(&operation.key));
         output::note(&match outcome {
             Outcome::Done => format!("done: {name}"),
             Outcome::Failed { message, .. } => format!("failed: {name}: {message}"),

@@ -9,12 +9,13 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::given::named_room;
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::api::{http, python_json, request, token as signing};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::settings::{PlatformArgs, ProjectArgs, variable};
 
 /// How long the answer to a webhook is waited for.
@@ -174,10 +175,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
 /// As [`post`]; options that are not what they should be.
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
-    let Some(room) = super::given::room(args.room.clone()) else {
-        return Err(Error::usage("it is not said which room is meant")
-            .hint("give --room, or set MESHAGENT_ROOM"));
-    };
+    let room = named_room(args.room.clone(), "--room", Class::Usage)?;
     let project = args.project.project_id()?;
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));

@@ -64,3 +64,15 @@ pub fn text_change(field: &str, text: Option<&str>) -> Option<(FieldPath, Option
 pub fn room(given: Option<String>) -> Option<String> {
     given.filter(|room| !room.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
 }
+
+/// The same, where there has to be one.
+///
+/// # Errors
+///
+/// Nothing names a room.
+pub fn named_room(given: Option<String>, option: &str, class: Class) -> Result<String> {
+    room(given).ok_or_else(|| {
+        Error::new(class, "it is not said which room is meant")
+            .hint(format!("give {option}, or set MESHAGENT_ROOM"))
+    })
+}

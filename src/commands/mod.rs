@@ -10,6 +10,7 @@ use crate::error::{Class, Error, Result};
 use crate::output;
 
 pub mod accept;
+pub mod address;
 pub mod api_key;
 pub mod apply;
 pub mod auth;
@@ -112,10 +113,10 @@ enum Command {
     Service(service::ServiceCommand),
     /// Create, list and change mailboxes
     #[command(subcommand)]
-    Mailbox(mailbox::MailboxCommand),
+    Mailbox(address::AddressCommand<mailbox::Mailbox>),
     /// Create, list and change routes
     #[command(subcommand)]
-    Route(route::RouteCommand),
+    Route(address::AddressCommand<route::Route>),
     /// Create, list and change scheduled tasks
     #[command(subcommand)]
     ScheduledTask(scheduled_task::TaskCommand),
@@ -232,8 +233,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Session(command) => wait(session::run(command)),
         Command::Rooms(command) => wait(rooms::run(command)),
         Command::Service(command) => wait(service::execute(command)),
-        Command::Mailbox(command) => wait(mailbox::run(command)),
-        Command::Route(command) => wait(route::run(command)),
+        Command::Mailbox(command) => wait(address::run(command)),
+        Command::Route(command) => wait(address::run(command)),
         Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
         Command::Token(command) => token::run(command),
         Command::Call(command) => wait(call::run(command)),

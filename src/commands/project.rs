@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::shortcut::{DeclareArgs, Shortcut};
-use super::show::{ListArgs, Listed};
+use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
@@ -20,7 +20,7 @@ pub enum ProjectCommand {
     /// Create a project
     Create(CreateArgs),
     /// List the projects; the activated one is marked with *
-    List(ProjectListArgs),
+    List(AllArgs),
     /// Activate a project: what names none is about this one
     Activate(ActivateArgs),
 }
@@ -33,15 +33,6 @@ pub struct CreateArgs {
     name: String,
     #[command(flatten)]
     declare: DeclareArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
-/// Arguments of `project list`.
-#[derive(Debug, clap::Args)]
-pub struct ProjectListArgs {
-    #[command(flatten)]
-    show: ListArgs,
     #[command(flatten)]
     platform: PlatformArgs,
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::given::{annotations, annotations_change, room};
+use super::given::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
@@ -273,10 +273,7 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
 }
 
 async fn get(args: GetArgs) -> Result<ExitCode> {
-    let Some(name) = room(args.name) else {
-        return Err(Error::failed("it is not said which room is meant")
-            .hint("give --name, or set MESHAGENT_ROOM"));
-    };
+    let name = named_room(args.name, "--name", Class::Failed)?;
     args.platform
         .with(async |connection| {
             let project = connection.project_id()?;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::given::{annotations_change, annotations_or_none, room, text_change};
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, Writing, delete};
+use super::given::{annotations_change, annotations_or_none, named_room, text_change};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
 use super::show::{ListArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Class, Error, Result};
@@ -26,6 +26,7 @@ pub enum TaskCommand {
     /// Change a scheduled task; what is not given stays as it is
     Update(UpdateArgs),
     /// Delete a scheduled task
+    #[command(mut_arg("id", |id| id.value_name("TASK_ID").help("The task's id")))]
     Delete(DeleteArgs),
 }
 
@@ -135,18 +136,6 @@ pub struct UpdateArgs {
     platform: PlatformArgs,
 }
 
-/// Arguments of `scheduled-task delete`.
-#[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
-    /// The task's id
-    #[arg(value_name = "TASK_ID")]
-    id: String,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 /// Runs a command of `scheduled-task`.
 ///
 /// # Errors
@@ -158,10 +147,8 @@ pub async fn run(command: TaskCommand) -> Result<ExitCode> {
         TaskCommand::List(args) => list(args).await,
         TaskCommand::Update(args) => update(args).await,
         TaskCommand::Delete(args) => {
-            delete(&args.platform, &args.write, |project| {
-                Shortcut::delete(KindName::ScheduledTask, project, &args.id)
-            })
-            .await
+            delete(&args, |project| Shortcut::delete(KindName::ScheduledTask, project, &args.id))
+                .await
         }
     }
 }
@@ -191,10 +178,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
         return Err(Error::usage("there is nothing to put on the queue")
             .hint("give --payload or --payload-file"));
     };
-    let Some(room) = room(args.room) else {
-        return Err(Error::failed("it is not said which room is meant")
-            .hint("give --room, or set MESHAGENT_ROOM"));
-    };
+    let room = named_room(args.room, "--room", Class::Failed)?;
     let id = args.id.filter(|id| !id.is_empty());
     if id.is_none() && args.declare.as_manifest() {
         return Err(Error::usage("a manifest needs the task's id").hint("give --id"));

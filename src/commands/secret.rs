@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
+use super::shortcut::DeleteArgs;
+use super::show::AllArgs;
 use super::stored_secret::{
-    self, AcrContent, DeleteArgs, DockerContent, GarContent, KeysContent, SecretListArgs,
-    WriteCommand,
+    self, AcrContent, DockerContent, GarContent, KeysContent, WriteCommand,
 };
 use super::wait;
 use crate::error::{Class, Context, Error, Result};
@@ -20,8 +21,9 @@ use crate::output;
 #[derive(Debug, clap::Subcommand)]
 pub enum SecretCommand {
     /// List the project's secrets, without their values
-    List(SecretListArgs),
+    List(AllArgs),
     /// Delete a secret of the project
+    #[command(mut_arg("id", |id| id.value_name("SECRET_ID").help("The secret's id")))]
     Delete(DeleteArgs),
     /// Create or replace pairs that become environment variables
     #[command(subcommand, visible_alias = "keys")]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::show::{ListArgs, Listed};
+use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::request::Request;
 use crate::error::Result;
 use crate::settings::PlatformArgs;
@@ -11,18 +11,9 @@ use crate::settings::PlatformArgs;
 #[derive(Debug, clap::Subcommand)]
 pub enum SessionCommand {
     /// List the recent sessions
-    List(SessionListArgs),
+    List(AllArgs),
     /// List the events of a session
     Show(SessionShowArgs),
-}
-
-/// Arguments of `session list`.
-#[derive(Debug, clap::Args)]
-pub struct SessionListArgs {
-    #[command(flatten)]
-    show: ListArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
 }
 
 /// Arguments of `session show`.

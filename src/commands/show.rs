@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::output;
 use crate::plan::unified::to_yaml;
+use crate::settings::PlatformArgs;
 
 /// How what is listed or shown is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,6 +50,17 @@ pub struct JsonListArgs {
     /// Print just the names, one a line
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
+}
+
+/// Arguments of a list of all there is in a project.
+#[derive(Debug, clap::Args)]
+pub struct AllArgs {
+    /// How it is shown.
+    #[command(flatten)]
+    pub show: ListArgs,
+    /// Where it is read.
+    #[command(flatten)]
+    pub platform: PlatformArgs,
 }
 
 /// What a list is like.

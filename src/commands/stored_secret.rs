@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
-use super::show::{ListArgs, Listed};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
+use super::show::{AllArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
@@ -156,27 +156,6 @@ impl Content for GarContent {
     }
 }
 
-/// Arguments of `secret list`.
-#[derive(Debug, clap::Args)]
-pub struct SecretListArgs {
-    #[command(flatten)]
-    show: ListArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
-/// Arguments of `secret delete`.
-#[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
-    /// The secret's id
-    #[arg(value_name = "SECRET_ID")]
-    id: String,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 /// Creates or replaces a secret.
 ///
 /// # Errors
@@ -222,7 +201,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
 /// # Errors
 ///
 /// The platform's.
-pub async fn list(args: SecretListArgs) -> Result<ExitCode> {
+pub async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let path = ["accounts", "projects", connection.project_id()?, "secrets"];
@@ -259,8 +238,5 @@ pub async fn list(args: SecretListArgs) -> Result<ExitCode> {
 ///
 /// What the platform refuses.
 pub async fn remove(args: DeleteArgs) -> Result<ExitCode> {
-    delete(&args.platform, &args.write, |project| {
-        Shortcut::delete(KindName::Secret, project, "").of_id(&args.id)
-    })
-    .await
+    delete(&args, |project| Shortcut::delete(KindName::Secret, project, "").of_id(&args.id)).await
 }

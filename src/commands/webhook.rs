@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
-use super::show::{ListArgs, Listed};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
+use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
@@ -17,8 +17,9 @@ pub enum WebhookCommand {
     /// Create a webhook
     Create(CreateArgs),
     /// List the webhooks
-    List(WebhookListArgs),
+    List(AllArgs),
     /// Delete a webhook
+    #[command(mut_arg("id", |id| id.value_name("WEBHOOK_ID").help("The webhook's id")))]
     Delete(DeleteArgs),
 }
 
@@ -49,27 +50,6 @@ pub struct CreateArgs {
     platform: PlatformArgs,
 }
 
-/// Arguments of `webhook list`.
-#[derive(Debug, clap::Args)]
-pub struct WebhookListArgs {
-    #[command(flatten)]
-    show: ListArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
-/// Arguments of `webhook delete`.
-#[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK_ID")]
-    id: String,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 const COLUMNS: [&str; 6] = ["id", "name", "description", "url", "events", "action"];
 
 /// Runs a command of `webhook`.
@@ -90,7 +70,7 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
                 .await
         }
         WebhookCommand::Delete(args) => {
-            delete(&args.platform, &args.write, |project| {
+            delete(&args, |project| {
                 Shortcut::delete(KindName::Webhook, project, "").of_id(&args.id)
             })
             .await

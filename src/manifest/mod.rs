@@ -8,6 +8,7 @@ pub mod document;
 pub mod edit;
 pub mod export;
 mod jinja;
+pub mod placed;
 pub mod placement;
 mod plain;
 pub mod secrets;

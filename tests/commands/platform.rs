@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ pub struct Asked {
     path: String,
     query: Vec<(String, String)>,
     body: Option<Value>,
+    is_signed: bool,
 }
 
 impl fmt::Display for Asked {
@@ -28,10 +29,10 @@ impl fmt::Display for Asked {
         for (index, (name, value)) in self.query.iter().enumerate() {
             write!(out, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
         }
-        match &self.body {
-            Some(body) => write!(out, " {body}"),
-            None => Ok(()),
+        if let Some(body) = &self.body {
+            write!(out, " {body}")?;
         }
+        if self.is_signed { write!(out, " (signed)") } else { Ok(()) }
     }
 }
 
@@ -102,6 +103,7 @@ async fn answer(
     State((recordings, address)): State<(Recordings, std::net::SocketAddr)>,
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let (run, path) = uri.path()[1..].split_once('/').unwrap_or((&uri.path()[1..], ""));
@@ -134,6 +136,7 @@ async fn answer(
         path: path.split('/').map(segment).collect::<Vec<_>>().join("/"),
         query,
         body,
+        is_signed: headers.contains_key("Meshagent-Signature"),
     });
     let status = StatusCode::from_u16(status).unwrap();
     (status, [(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()

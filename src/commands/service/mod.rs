@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::given::room;
-use super::set::ValueArgs;
-use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, delete};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
@@ -14,7 +13,7 @@ use crate::error::Result;
 use crate::kinds::KindName;
 use crate::output;
 use crate::settings::{Connection, PlatformArgs};
-use source::{McpArgs, SourceArgs};
+use source::{DocumentArgs, Origin, TemplateArgs};
 
 mod mcp;
 mod run;
@@ -28,19 +27,19 @@ pub enum ServiceCommand {
     /// Print a service or a template as it would be sent, and send nothing
     Spec(spec::SpecArgs),
     /// Create a service in a room, or in every room of the project
-    Create(CreateArgs),
+    Create(CreateArgs<DocumentArgs>),
     /// Change a service: by its id, its meshagent.service.id, or its name
-    Update(UpdateArgs),
+    Update(UpdateArgs<DocumentArgs>),
     /// Check a service without a platform
     Validate(spec::ValidateArgs),
     /// Create a service from a template
-    CreateTemplate(CreateTemplateArgs),
+    CreateTemplate(CreateArgs<TemplateArgs>),
     /// Change a service to what a template makes of it
-    UpdateTemplate(UpdateTemplateArgs),
+    UpdateTemplate(UpdateArgs<TemplateArgs>),
     /// Let the platform render a template, and tell whether it can
-    ValidateTemplate(TemplateArgs),
+    ValidateTemplate(RenderArgs),
     /// Let the platform render a template, and print what comes out
-    RenderTemplate(TemplateArgs),
+    RenderTemplate(RenderArgs),
     /// Run a command of this machine as a service of a room
     Run(run::RunArgs),
     /// Show one service
@@ -48,29 +47,29 @@ pub enum ServiceCommand {
     /// List the services of a room, or those of every room
     List(ServiceListArgs),
     /// Delete a service
-    Delete(DeleteArgs),
+    Delete(RemoveArgs),
 }
 
-/// Where a service runs.
+/// Where a service runs, what happens when another has the same meshagent.service.id, and
+/// how it is written.
 #[derive(Debug, clap::Args)]
-pub struct ScopeArgs {
+pub struct PlaceArgs {
     /// The room that it runs in
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     /// It runs in every room of the project
     #[arg(long)]
     global: bool,
-}
-
-/// What happens when a service has the same meshagent.service.id.
-#[derive(Debug, clap::Args)]
-pub struct ClashArgs {
     /// Pass over a service that has the same meshagent.service.id
     #[arg(long)]
     force: bool,
     /// Replace the service that has the same meshagent.service.id
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
 }
 
 toggle!(
@@ -80,91 +79,34 @@ toggle!(
     "no-create"
 );
 
-/// Arguments of `service create`.
+/// Arguments of `service create` and `service create-template`.
 #[derive(Debug, clap::Args)]
-pub struct CreateArgs {
+pub struct CreateArgs<T: Origin> {
     #[command(flatten)]
-    source: SourceArgs,
+    origin: T,
     #[command(flatten)]
-    mcp: McpArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    clash: ClashArgs,
-    #[command(flatten)]
-    declare: DeclareArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
+    place: PlaceArgs,
 }
 
-/// Arguments of `service update`.
+/// Arguments of `service update` and `service update-template`.
 #[derive(Debug, clap::Args)]
-pub struct UpdateArgs {
+pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    mcp: McpArgs,
+    origin: T,
     #[command(flatten)]
     create: Create,
     #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    clash: ClashArgs,
-    #[command(flatten)]
-    declare: DeclareArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
-/// Arguments of `service create-template`.
-#[derive(Debug, clap::Args)]
-pub struct CreateTemplateArgs {
-    #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    values: ValueArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    clash: ClashArgs,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
-/// Arguments of `service update-template`.
-#[derive(Debug, clap::Args)]
-pub struct UpdateTemplateArgs {
-    /// The platform's id of the service
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
-    #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    values: ValueArgs,
-    #[command(flatten)]
-    create: Create,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    clash: ClashArgs,
-    #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
+    place: PlaceArgs,
 }
 
 /// Arguments of `service validate-template` and `service render-template`.
 #[derive(Debug, clap::Args)]
-pub struct TemplateArgs {
+pub struct RenderArgs {
     #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    values: ValueArgs,
+    template: TemplateArgs,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -198,17 +140,13 @@ pub struct ServiceListArgs {
 
 /// Arguments of `service delete`.
 #[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
-    /// The service's id
-    #[arg(value_name = "SERVICE_ID")]
-    id: String,
+#[command(mut_arg("id", |id| id.value_name("SERVICE_ID").help("The service's id")))]
+pub struct RemoveArgs {
     /// The room that it runs in [env: MESHAGENT_ROOM]
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
-    write: WriteArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
+    delete: DeleteArgs,
 }
 
 /// Runs a command of `service`.
@@ -222,8 +160,8 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
         ServiceCommand::Create(args) => upsert::create(args).await,
         ServiceCommand::Update(args) => upsert::update(args).await,
         ServiceCommand::Validate(args) => spec::validate(&args),
-        ServiceCommand::CreateTemplate(args) => upsert::create_template(args).await,
-        ServiceCommand::UpdateTemplate(args) => upsert::update_template(args).await,
+        ServiceCommand::CreateTemplate(args) => upsert::create(args).await,
+        ServiceCommand::UpdateTemplate(args) => upsert::update(args).await,
         ServiceCommand::ValidateTemplate(args) => {
             let template = rendered(args).await?;
             let name = template.pointer("/metadata/name").and_then(Value::as_str);
@@ -248,10 +186,10 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
         ServiceCommand::List(args) => list(args).await,
         ServiceCommand::Delete(args) => {
             let room = room(args.room);
-            delete(&args.platform, &args.write, |project| {
+            delete(&args.delete, |project| {
                 Shortcut::delete(KindName::Service, project, "")
                     .in_room(room.as_deref())
-                    .of_id(&args.id)
+                    .of_id(&args.delete.id)
             })
             .await
         }
@@ -299,8 +237,7 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
 }
 
 /// What the platform makes of a template.
-async fn rendered(args: TemplateArgs) -> Result<Value> {
-    let text = source::template(&args.source).await?;
-    let values = args.values.texts()?;
+async fn rendered(args: RenderArgs) -> Result<Value> {
+    let (text, values) = args.template.read().await?;
     args.platform.with(async |connection| source::render(connection, &text, &values).await).await
 }

@@ -13,9 +13,9 @@ use crate::api::http;
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call;
-use crate::commands::given::room;
+use crate::commands::given::named_room;
 use crate::commands::token::KeyArgs;
-use crate::error::{Context, Error, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::settings::{ProjectArgs, variable};
 
@@ -167,10 +167,7 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
 pub async fn run(args: RunArgs) -> Result<ExitCode> {
     let project = args.project.project_id()?;
     args.key.signer(&project)?;
-    let Some(room) = room(args.room.clone()) else {
-        return Err(Error::failed("it is not said which room is meant")
-            .hint("give --room, or set MESHAGENT_ROOM"));
-    };
+    let room = named_room(args.room.clone(), "--room", Class::Failed)?;
     let port = match args.port {
         Some(port) => port,
         None => free_port()?,

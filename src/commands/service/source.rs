@@ -11,6 +11,7 @@ use super::mcp;
 use crate::api::request::Request;
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
+use crate::commands::set::ValueArgs;
 use crate::error::{Error, Result};
 use crate::manifest::template::Values;
 use crate::manifest::yaml;
@@ -39,6 +40,55 @@ pub struct McpArgs {
     /// The meshagent.service.id of the document, instead of the one that it has
     #[arg(long, value_name = "ID")]
     pub service_id: Option<String>,
+}
+
+/// A document as it is.
+#[derive(Debug, clap::Args)]
+pub struct DocumentArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub mcp: McpArgs,
+}
+
+/// A template with its values.
+#[derive(Debug, clap::Args)]
+pub struct TemplateArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+}
+
+/// What a service is made of.
+pub enum Blueprint {
+    /// A service as it is.
+    Service(Box<ServiceSpec>),
+    /// A template that the platform renders with these values.
+    Template(String, Values),
+}
+
+/// Arguments that say what a service is made of.
+pub trait Origin: clap::Args {
+    /// Reads it; `for_templates` is the command that a template is for.
+    ///
+    /// # Errors
+    ///
+    /// No source or several; one that cannot be read, or holds something else.
+    fn blueprint(&self, for_templates: &str) -> impl Future<Output = Result<Blueprint>>;
+}
+
+impl Origin for DocumentArgs {
+    async fn blueprint(&self, for_templates: &str) -> Result<Blueprint> {
+        Ok(Blueprint::Service(Box::new(self.read(for_templates).await?)))
+    }
+}
+
+impl Origin for TemplateArgs {
+    async fn blueprint(&self, _for_templates: &str) -> Result<Blueprint> {
+        let (text, values) = self.read().await?;
+        Ok(Blueprint::Template(text, values))
+    }
 }
 
 /// Refuses any number of sources but one.
@@ -129,41 +179,45 @@ pub fn unrendered(text: &str) -> Result<ServiceTemplateSpec> {
     read(text).map_err(|message| Error::failed(format!("this is not a template: {message}")))
 }
 
-/// The service of the document, with its own id or the one that is given instead.
-///
-/// # Errors
-///
-/// As [`text`] and [`service`]; an id without letters.
-pub async fn load(source: &SourceArgs, mcp: &McpArgs, for_templates: &str) -> Result<ServiceSpec> {
-    check_single(source, Some(mcp))?;
-    let mut spec = match &mcp.mcp {
-        Some(url) => mcp::service(url).await?,
-        None => service(&text(source).await?, for_templates)?,
-    };
-    if let Some(id) = &mcp.service_id {
-        let id = id.trim();
-        if id.is_empty() {
-            return Err(Error::usage("--service-id is empty"));
+impl DocumentArgs {
+    /// The service of the document, with its own id or the one that is given instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`] and [`service`]; an id without letters.
+    pub async fn read(&self, for_templates: &str) -> Result<ServiceSpec> {
+        check_single(&self.source, Some(&self.mcp))?;
+        let mut spec = match &self.mcp.mcp {
+            Some(url) => mcp::service(url).await?,
+            None => service(&text(&self.source).await?, for_templates)?,
+        };
+        if let Some(id) = &self.mcp.service_id {
+            let id = id.trim();
+            if id.is_empty() {
+                return Err(Error::usage("--service-id is empty"));
+            }
+            let annotations = spec.metadata.annotations.get_or_insert_default();
+            annotations.insert(SERVICE_ID.to_owned(), id.to_owned());
         }
-        let annotations = spec.metadata.annotations.get_or_insert_default();
-        annotations.insert(SERVICE_ID.to_owned(), id.to_owned());
+        Ok(spec)
     }
-    Ok(spec)
 }
 
-/// The text of a template. Whether it is one is for the platform to say, unless it reads
-/// as a service.
-///
-/// # Errors
-///
-/// As [`text`]; a service.
-pub async fn template(source: &SourceArgs) -> Result<String> {
-    check_single(source, None)?;
-    let text = text(source).await?;
-    match read::<ServiceSpec>(&text) {
-        Ok(_) => Err(Error::failed("this is a service, not a template")
-            .hint("there is a command without `-template` for services")),
-        Err(_) => Ok(text),
+impl TemplateArgs {
+    /// The text of a template, and its values. Whether it is one is for the platform to
+    /// say, unless it reads as a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`]; a service; values that are no texts.
+    pub async fn read(&self) -> Result<(String, Values)> {
+        check_single(&self.source, None)?;
+        let text = text(&self.source).await?;
+        match read::<ServiceSpec>(&text) {
+            Ok(_) => Err(Error::failed("this is a service, not a template")
+                .hint("there is a command without `-template` for services")),
+            Err(_) => Ok((text, self.values.texts()?)),
+        }
     }
 }
 

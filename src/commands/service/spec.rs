@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::source::{self, McpArgs, SERVICE_ID, SourceArgs};
+use super::source::{self, DocumentArgs, SERVICE_ID};
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::{
     ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
@@ -31,9 +31,7 @@ pub enum SpecFormat {
 )]
 pub struct SpecArgs {
     #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    mcp: McpArgs,
+    document: DocumentArgs,
     /// What it is written as
     #[arg(long, value_enum, default_value_t)]
     format: SpecFormat,
@@ -75,10 +73,10 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
 
 /// Runs `service spec`.
 pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
-    let from_mcp = args.mcp.mcp.is_some();
-    let given = [args.source.file.is_some(), args.source.url.is_some(), from_mcp];
+    let DocumentArgs { source: place, mcp } = &args.document;
+    let given = [place.file.is_some(), place.url.is_some(), mcp.mcp.is_some()];
     let text = match given {
-        [true, false, false] | [false, true, false] => Some(source::text(&args.source).await?),
+        [true, false, false] | [false, true, false] => Some(source::text(place).await?),
         _ => None,
     };
     let template = match &text {
@@ -87,7 +85,7 @@ pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
     };
     let document = match (template, args.format) {
         (Some(mut template), format) => {
-            if let Some(id) = args.mcp.service_id.as_deref().map(str::trim) {
+            if let Some(id) = mcp.service_id.as_deref().map(str::trim) {
                 if id.is_empty() {
                     return Err(Error::usage("--service-id is empty"));
                 }
@@ -102,7 +100,7 @@ pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
             }
         }
         (None, format) => {
-            let service = source::load(&args.source, &args.mcp, "validate-template").await?;
+            let service = args.document.read("validate-template").await?;
             match format {
                 SpecFormat::Service => serde_json::to_value(service),
                 SpecFormat::Template => serde_json::to_value(into_template(service)?),

@@ -5,38 +5,50 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::source::{self, SERVICE_ID};
-use super::{
-    ClashArgs, CreateArgs, CreateTemplateArgs, ScopeArgs, UpdateArgs, UpdateTemplateArgs, services,
-};
+use super::source::{self, Blueprint, Origin, SERVICE_ID};
+use super::{CreateArgs, PlaceArgs, UpdateArgs, services};
 use crate::api::specs::service::ServiceSpec;
+use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
-use crate::commands::shortcut::{Shortcut, Writing};
+use crate::commands::shortcut::{Shortcut, Writing, Written};
 use crate::error::{Error, Result};
 use crate::kinds::{KindName, service};
+use crate::manifest::placed;
+use crate::manifest::template::Values;
 use crate::output;
 use crate::settings::Connection;
 
-/// Where the service runs: a room, or `None` for every room.
-fn scope<'a>(scope: &'a ScopeArgs, clash: &ClashArgs) -> Result<Option<&'a str>> {
-    if clash.force && clash.replace {
-        return Err(Error::usage("--force and --replace exclude each other"));
-    }
-    match (scope.room.as_deref().filter(|room| !room.is_empty()), scope.global) {
-        (Some(room), false) => Ok(Some(room)),
-        (None, true) => Ok(None),
-        (Some(_), true) => Err(Error::usage("--room and --global exclude each other")),
-        (None, false) => Err(Error::usage("it is not said where the service runs")
-            .hint("give --room ROOM, or --global for every room of the project")),
+impl PlaceArgs {
+    /// Where the service runs: a room, or `None` for every room.
+    fn scope(&self) -> Result<Option<&str>> {
+        if self.force && self.replace {
+            return Err(Error::usage("--force and --replace exclude each other"));
+        }
+        match (self.room.as_deref().filter(|room| !room.is_empty()), self.global) {
+            (Some(room), false) => Ok(Some(room)),
+            (None, true) => Ok(None),
+            (Some(_), true) => Err(Error::usage("--room and --global exclude each other")),
+            (None, false) => Err(Error::usage("it is not said where the service runs")
+                .hint("give --room ROOM, or --global for every room of the project")),
+        }
     }
 }
 
-/// A service that is to be written, and what is sent for it.
+/// A service that is to be written, and where.
 struct Wanted<'a> {
+    place: &'a PlaceArgs,
     room: Option<&'a str>,
     spec: ServiceSpec,
-    /// What is sent; without it, the service itself.
-    body: Option<Value>,
+    /// What the service was made from, which is then what is sent.
+    template: Option<Template>,
+}
+
+/// A template with its values.
+struct Template {
+    text: String,
+    values: Values,
+    /// Whether it calls any of the values obscure.
+    has_obscure_values: bool,
 }
 
 fn text<'a>(service: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -70,22 +82,29 @@ impl Wanted<'_> {
             .hint("--replace writes over it, --force passes over it")
     }
 
+    /// Writes the service.
+    async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<Written>> {
+        let body = match &self.template {
+            Some(template) if self.place.declare.as_manifest() => {
+                output::data(&template.manifest(self.room, &self.spec)?);
+                return Ok(None);
+            }
+            Some(template) => json!({"template": template.text, "values": template.values}),
+            None => serde_json::to_value(&self.spec).unwrap_or_default(),
+        };
+        shortcut.sending(body).run(connection, &self.place.declare).await
+    }
+
     /// Creates the service.
-    async fn create(
-        self,
-        connection: &Connection,
-        writing: &impl Writing,
-        is_duplicate: bool,
-    ) -> Result<ExitCode> {
+    async fn create(self, connection: &Connection, is_duplicate: bool) -> Result<ExitCode> {
         let project = connection.project_id()?;
-        let name = self.spec.metadata.name.clone();
+        let name = &self.spec.metadata.name;
         let fields = service::fields_of(&self.spec);
         let shortcut =
-            Shortcut::create_of(KindName::Service, project, &name, fields).in_room(self.room);
+            Shortcut::create_of(KindName::Service, project, name, fields).in_room(self.room);
         // Among services of the same content nobody can tell which one is new.
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
-        let body = self.body.unwrap_or(serde_json::to_value(&self.spec).unwrap_or_default());
-        if let Some(written) = shortcut.sending(body).run(connection, writing).await? {
+        if let Some(written) = self.write(connection, shortcut).await? {
             output::note(&format!("created the service {name}"));
             output::data(&format!("{}\n", written.id.unwrap_or_default()));
         }
@@ -96,15 +115,14 @@ impl Wanted<'_> {
     async fn replace(
         mut self,
         connection: &Connection,
-        writing: &impl Writing,
         id: &str,
         services: &[Value],
     ) -> Result<ExitCode> {
         self.spec.id = Some(id.to_owned());
         let project = connection.project_id()?;
-        let name = self.spec.metadata.name.clone();
+        let name = &self.spec.metadata.name;
         let fields = service::fields_of(&self.spec);
-        let mut shortcut = Shortcut::replace(KindName::Service, project, &name, fields)
+        let mut shortcut = Shortcut::replace(KindName::Service, project, name, fields)
             .in_room(self.room)
             .of_id(id);
         if let Some(item) = services.iter().find(|service| text(service, "/id") == Some(id)) {
@@ -114,8 +132,7 @@ impl Wanted<'_> {
                 shortcut = shortcut.of(observe::observed(kind, seen, item, None)).renaming(&former);
             }
         }
-        let body = self.body.unwrap_or(serde_json::to_value(&self.spec).unwrap_or_default());
-        if shortcut.sending(body).run(connection, writing).await?.is_some() {
+        if self.write(connection, shortcut).await?.is_some() {
             output::note(&format!("updated the service {name}"));
             output::data(&format!("{id}\n"));
         }
@@ -123,22 +140,14 @@ impl Wanted<'_> {
     }
 
     /// Creates the service, unless it is there already.
-    async fn insert(
-        self,
-        connection: &Connection,
-        writing: &impl Writing,
-        clash: &ClashArgs,
-    ) -> Result<ExitCode> {
+    async fn insert(self, connection: &Connection) -> Result<ExitCode> {
         let services = services(connection, self.room).await?;
         match self.same(&services).and_then(|service| text(service, "/id")) {
-            Some(id) if clash.replace => {
-                let id = id.to_owned();
-                self.replace(connection, writing, &id, &services).await
-            }
-            Some(_) if !clash.force => Err(self.exists()),
+            Some(id) if self.place.replace => self.replace(connection, id, &services).await,
+            Some(_) if !self.place.force => Err(self.exists()),
             same => {
                 let is_duplicate = same.is_some();
-                self.create(connection, writing, is_duplicate).await
+                self.create(connection, is_duplicate).await
             }
         }
     }
@@ -147,16 +156,14 @@ impl Wanted<'_> {
     async fn change(
         self,
         connection: &Connection,
-        writing: &impl Writing,
-        clash: &ClashArgs,
         requested: Option<String>,
         creates: bool,
     ) -> Result<ExitCode> {
         let services = services(connection, self.room).await?;
         let same = self.same(&services).and_then(|service| text(service, "/id"));
-        let target = match same.filter(|_| !clash.force) {
+        let target = match same.filter(|_| !self.place.force) {
             Some(id) if requested.as_deref() == Some(id) => requested,
-            Some(id) if clash.replace => Some(id.to_owned()),
+            Some(id) if self.place.replace => Some(id.to_owned()),
             Some(_) => return Err(self.exists()),
             None => requested,
         };
@@ -167,82 +174,78 @@ impl Wanted<'_> {
             last.and_then(|service| text(service, "/id")).map(str::to_owned)
         };
         match target.or_else(named) {
-            Some(id) => self.replace(connection, writing, &id, &services).await,
-            None if creates => self.create(connection, writing, false).await,
+            Some(id) => self.replace(connection, &id, &services).await,
+            None if creates => self.create(connection, false).await,
             None => Err(Error::failed(format!("there is no service `{name}`"))
                 .hint("add --create to create it")),
         }
     }
 }
 
-/// Runs `service create`.
-pub async fn create(args: CreateArgs) -> Result<ExitCode> {
-    let room = scope(&args.scope, &args.clash)?;
-    let spec = source::load(&args.source, &args.mcp, "create-template").await?;
-    if spec.id.is_some() {
+impl Template {
+    /// The manifest that places the template.
+    fn manifest(&self, room: Option<&str>, spec: &ServiceSpec) -> Result<String> {
+        let name = &spec.metadata.name;
+        if self.has_obscure_values {
+            return Err(Error::failed(format!(
+                "the template of `{name}` calls values obscure, and a manifest could hold them in clear text only"
+            ))
+            .hint("add a Service with `template` and `values` to the manifests by hand"));
+        }
+        placed::manifest(&self.text, &self.values, room, spec).map_err(|why| {
+            Error::failed(format!("no manifest declares the service `{name}`: {why}"))
+        })
+    }
+}
+
+/// The service that a blueprint says; of a template, what the platform makes of it.
+async fn wanted<'a>(
+    connection: &Connection,
+    place: &'a PlaceArgs,
+    blueprint: Blueprint,
+) -> Result<Wanted<'a>> {
+    let room = place.scope()?;
+    let (text, values) = match blueprint {
+        Blueprint::Service(spec) => return Ok(Wanted { place, room, spec: *spec, template: None }),
+        Blueprint::Template(text, values) => (text, values),
+    };
+    let rendered = source::render(connection, &text, &values).await?;
+    let rendered: ServiceTemplateSpec = serde_json::from_value(rendered)
+        .map_err(|error| Error::failed("the platform's answer is not a template").because(error))?;
+    let is_given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
+    let mut variables = rendered.variables.iter().flatten();
+    let has_obscure_values = variables.any(|it| it.obscure && is_given(&it.name));
+    let spec = rendered.into_service().map_err(Error::failed)?;
+    let template = Some(Template { text, values, has_obscure_values });
+    Ok(Wanted { place, room, spec, template })
+}
+
+/// Runs `service create` and `service create-template`.
+pub async fn create<T: Origin>(args: CreateArgs<T>) -> Result<ExitCode> {
+    args.place.scope()?;
+    let blueprint = args.origin.blueprint("create-template").await?;
+    if matches!(&blueprint, Blueprint::Service(spec) if spec.id.is_some()) {
         return Err(Error::failed("the document has an `id`, and a new service has none")
             .hint("take it out, or use `meshagent service update`"));
     }
-    let wanted = Wanted { room, spec, body: None };
-    args.platform
-        .with(async |connection| wanted.insert(connection, &args.declare, &args.clash).await)
-        .await
-}
-
-/// Runs `service update`.
-pub async fn update(args: UpdateArgs) -> Result<ExitCode> {
-    let room = scope(&args.scope, &args.clash)?;
-    let spec = source::load(&args.source, &args.mcp, "update-template").await?;
-    let requested = spec.id.clone().or(args.id).filter(|id| !id.is_empty());
-    let wanted = Wanted { room, spec, body: None };
-    args.platform
+    args.place
+        .platform
         .with(async |connection| {
-            let creates = args.create.is_on();
-            wanted.change(connection, &args.declare, &args.clash, requested, creates).await
+            wanted(connection, &args.place, blueprint).await?.insert(connection).await
         })
         .await
 }
 
-/// The service that the platform makes of a template, sent as the template.
-async fn from_template<'a>(
-    connection: &Connection,
-    room: Option<&'a str>,
-    text: &str,
-    values: &crate::manifest::template::Values,
-) -> Result<Wanted<'a>> {
-    let rendered = source::render(connection, text, values).await?;
-    let rendered: crate::api::specs::template::ServiceTemplateSpec =
-        serde_json::from_value(rendered).map_err(|error| {
-            Error::failed("the platform's answer is not a template").because(error)
-        })?;
-    let spec = rendered.into_service().map_err(Error::failed)?;
-    Ok(Wanted { room, spec, body: Some(json!({"template": text, "values": values})) })
-}
-
-/// Runs `service create-template`.
-pub async fn create_template(args: CreateTemplateArgs) -> Result<ExitCode> {
-    let room = scope(&args.scope, &args.clash)?;
-    let text = source::template(&args.source).await?;
-    let values = args.values.texts()?;
-    args.platform
+/// Runs `service update` and `service update-template`.
+pub async fn update<T: Origin>(args: UpdateArgs<T>) -> Result<ExitCode> {
+    args.place.scope()?;
+    let blueprint = args.origin.blueprint("update-template").await?;
+    args.place
+        .platform
         .with(async |connection| {
-            let wanted = from_template(connection, room, &text, &values).await?;
-            wanted.insert(connection, &args.write, &args.clash).await
-        })
-        .await
-}
-
-/// Runs `service update-template`.
-pub async fn update_template(args: UpdateTemplateArgs) -> Result<ExitCode> {
-    let room = scope(&args.scope, &args.clash)?;
-    let text = source::template(&args.source).await?;
-    let values = args.values.texts()?;
-    args.platform
-        .with(async |connection| {
-            let wanted = from_template(connection, room, &text, &values).await?;
-            let requested = args.id.filter(|id| !id.is_empty());
-            let creates = args.create.is_on();
-            wanted.change(connection, &args.write, &args.clash, requested, creates).await
+            let wanted = wanted(connection, &args.place, blueprint).await?;
+            let requested = wanted.spec.id.clone().or(args.id).filter(|id| !id.is_empty());
+            wanted.change(connection, requested, args.create.is_on()).await
         })
         .await
 }

@@ -5,85 +5,28 @@
 //! where that shows in what is read or answered anyway; `--dry-run` looks for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::apply::write_report;
-use super::show::ShowArgs;
-use crate::api::client;
 use crate::api::request::Body;
-use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use crate::apply::observe;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName, Lookup, OWNER_ANNOTATION, Target};
-use crate::manifest::export::{self, Layout, Object};
+use crate::kinds::{Key, KindName};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
 use crate::settings::{Connection, PlatformArgs};
+use writing::Mode;
 
-/// What every command takes that writes one object.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct WriteArgs {
-    /// Show the plan, and do nothing
-    #[arg(long, help_heading = "Writing")]
-    pub dry_run: bool,
-    /// Also write what became of it as JSON to this file
-    #[arg(long, value_name = "FILE", help_heading = "Writing")]
-    pub report: Option<PathBuf>,
-}
+pub use reading::{find, show};
+pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
 
-/// The same, for what a manifest can declare.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct DeclareArgs {
-    #[command(flatten)]
-    write: WriteArgs,
-    /// Print the manifest that declares the same, and do nothing
-    #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
-    as_manifest: bool,
-}
-
-/// What is to be done with what is found out instead of doing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Write,
-    DryRun,
-    Manifest,
-}
-
-/// Anything that says how a shortcut is run.
-pub trait Writing {
-    /// Its part that all commands share.
-    fn write(&self) -> &WriteArgs;
-    /// Whether a manifest is wanted instead.
-    fn as_manifest(&self) -> bool {
-        false
-    }
-    /// Whether anything is written at all.
-    fn writes(&self) -> bool {
-        !self.write().dry_run && !self.as_manifest()
-    }
-}
-
-impl Writing for WriteArgs {
-    fn write(&self) -> &WriteArgs {
-        self
-    }
-}
-
-impl Writing for DeclareArgs {
-    fn write(&self) -> &WriteArgs {
-        &self.write
-    }
-    fn as_manifest(&self) -> bool {
-        self.as_manifest
-    }
-}
+mod manifest;
+mod perform;
+mod reading;
+mod writing;
 
 /// The fields that a command names.
 #[derive(Debug, Clone)]
@@ -228,11 +171,7 @@ impl Shortcut {
         connection: &Connection,
         writing: &impl Writing,
     ) -> Result<Option<Written>> {
-        let mode = match (writing.as_manifest(), writing.write().dry_run) {
-            (true, _) => Mode::Manifest,
-            (false, true) => Mode::DryRun,
-            (false, false) => Mode::Write,
-        };
+        let mode = writing.mode();
         if mode != Mode::Write {
             self.observe(connection).await?;
             if self.action == Action::Create && self.work.observed.is_some() {
@@ -249,7 +188,7 @@ impl Shortcut {
                 Ok(None)
             }
             Mode::Manifest => {
-                declare(&plan)?;
+                manifest::declare(&plan)?;
                 Ok(None)
             }
         }
@@ -262,19 +201,7 @@ impl Shortcut {
             return Ok(());
         }
         let known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key);
-        let empty = Tree::map([]);
-        let target = Target {
-            project: &self.key.project,
-            room: self.key.room.as_deref(),
-            name: &known_as.name,
-            id: self.work.id.as_deref(),
-            fields: &empty,
-            owner: None,
-            answered: None,
-            removed: &[],
-        };
-        let reader = connection.client.reader();
-        let found = observe::look_up(&reader, &self.key, &target, &BTreeMap::new()).await?;
+        let found = reading::look_up(connection, known_as, self.work.id.as_deref()).await?;
         match found {
             Some(_) if creates && !self.may_exist => {
                 Err(Error::failed(format!("{} exists already", self.key)))
@@ -359,78 +286,6 @@ impl Shortcut {
             ..Plan::default()
         }
     }
-
-    async fn perform(
-        &self,
-        connection: &Connection,
-        plan: &Plan,
-        args: &WriteArgs,
-    ) -> Result<Written> {
-        let mut options = Options::standard(1);
-        if self.action == Action::Create && !self.is_found_by_name {
-            options.attempts = 1;
-        }
-        let progress = Answered::default();
-        let listeners = Listeners { progress: &progress, journal: None };
-        let report =
-            execute(&connection.client, plan, BTreeMap::new(), &options, listeners).await?;
-        if let Some(path) = &args.report {
-            write_report(path, plan, &report)?;
-        }
-        self.conclude(report)?;
-        let written = progress.written.into_inner().unwrap_or_default();
-        if self.action != Action::Create {
-            self.tell_owner(&written.answer);
-        }
-        Ok(written)
-    }
-
-    fn conclude(&self, report: Report) -> Result<()> {
-        let failed = || {
-            let verb = format!("{:?}", self.action).to_lowercase();
-            Error::failed(format!("failed to {verb} {}", self.address()))
-        };
-        match report.outcomes.into_iter().next() {
-            Some(Outcome::Done) => Ok(()),
-            Some(Outcome::Failed { message, refused, code, .. }) => {
-                let error = failed().because(message);
-                Err(match client::hint(code) {
-                    _ if !refused => {
-                        error.hint("it is not known whether it was done: look before you try again")
-                    }
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                })
-            }
-            Some(Outcome::Stale { message }) => {
-                Err(Error::new(Class::Stale, message).hint("run the same command again"))
-            }
-            _ => Err(failed()),
-        }
-    }
-
-    /// Warns when a set owns the object, as far as that was read or answered.
-    fn tell_owner(&self, answer: &Value) {
-        let observed = self.work.observed.as_ref().and_then(|observed| observed.owner.clone());
-        if let Some(owner) = observed.or_else(|| owner(answer)) {
-            warn_of_owner(&self.address(), &owner);
-        }
-    }
-}
-
-/// Warns that a set owns an object.
-pub fn warn_of_owner(address: &str, owner: &str) {
-    output::warning(&format!(
-        "{address} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes this back"
-    ));
-}
-
-/// The set that an object of an answer belongs to.
-#[must_use]
-pub fn owner(object: &Value) -> Option<String> {
-    let annotations =
-        object.get("annotations").or_else(|| object.get("metadata")?.get("annotations"));
-    annotations?.get(OWNER_ANNOTATION)?.as_str().map(str::to_owned)
 }
 
 /// A change of a field that was not read.
@@ -444,40 +299,17 @@ fn asked((path, value): &(FieldPath, Option<Tree>)) -> FieldChange {
     }
 }
 
-/// Prints the manifest that declares what the plan would make.
-fn declare(plan: &Plan) -> Result<()> {
-    for operation in &plan.operations {
-        let object = Object {
-            key: operation.key.clone(),
-            fields: operation.work.fields.as_deref().cloned().unwrap_or_else(|| Tree::map([])),
-            is_protected: false,
-            is_orphaned: false,
-        };
-        let export = export::export(vec![object], Layout::Kind);
-        let Some(text) = export.files.values().next() else {
-            return Err(Error::failed(export.notes.join("; ")));
-        };
-        output::data(text);
-        for (variable, field) in &export.variables {
-            output::note(&format!("note: {field} is read from the environment as {variable}"));
-        }
-    }
-    Ok(())
-}
-
-/// Keeps the platform's answer.
-#[derive(Default)]
-struct Answered {
-    written: Mutex<Written>,
-}
-
-impl Progress for Answered {
-    fn started(&self, _operation: &Operation) {}
-    fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
-    fn answered(&self, _operation: &Operation, id: Option<&str>, answer: &Value) {
-        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *written = Written { id: id.map(str::to_owned), answer: answer.clone() };
-    }
+/// Arguments of what deletes one object; each command says what it is told by.
+#[derive(Debug, clap::Args)]
+pub struct DeleteArgs {
+    /// What the object is told by.
+    pub id: String,
+    /// How it is run.
+    #[command(flatten)]
+    pub write: WriteArgs,
+    /// Where the object is.
+    #[command(flatten)]
+    pub platform: PlatformArgs,
 }
 
 /// Deletes one object.
@@ -486,74 +318,17 @@ impl Progress for Answered {
 ///
 /// What the platform refuses.
 pub async fn delete(
-    platform: &PlatformArgs,
-    args: &WriteArgs,
+    args: &DeleteArgs,
     shortcut: impl FnOnce(&str) -> Shortcut,
 ) -> Result<ExitCode> {
-    platform
+    args.platform
         .with(async |connection| {
             let shortcut = shortcut(connection.project_id()?);
             let address = shortcut.address();
-            if shortcut.run(connection, args).await?.is_some() {
+            if shortcut.run(connection, &args.write).await?.is_some() {
                 output::note(&format!("deleted {address}"));
             }
             Ok(ExitCode::SUCCESS)
-        })
-        .await
-}
-
-fn target<'a>(project: &'a str, name: &'a str, fields: &'a Tree) -> Target<'a> {
-    Target {
-        project,
-        room: None,
-        name,
-        id: None,
-        fields,
-        owner: None,
-        answered: None,
-        removed: &[],
-    }
-}
-
-/// Reads the object of this name.
-///
-/// # Errors
-///
-/// There is none; the platform's.
-pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
-    let project = connection.project_id()?.to_owned();
-    let fields = Tree::map([]);
-    let key = Key { kind, project: project.clone(), room: None, name: name.to_owned() };
-    let target = target(&project, name, &fields);
-    let reader = connection.client.reader();
-    let found = observe::look_up(&reader, &key, &target, &BTreeMap::new()).await?;
-    found.ok_or_else(|| Error::failed(format!("{key} does not exist")))
-}
-
-/// Shows one object that the platform answers with by its name.
-///
-/// # Errors
-///
-/// The platform's.
-pub async fn show(
-    platform: &PlatformArgs,
-    args: ShowArgs,
-    kind: KindName,
-    name: &str,
-) -> Result<ExitCode> {
-    platform
-        .with(async |connection| {
-            let fields = Tree::map([]);
-            let target = target(connection.project_id()?, name, &fields);
-            let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
-                return Err(Error::failed(format!("a {kind} cannot be read by its name")));
-            };
-            let mut answer = connection.client.reader().get_json(&request).await?;
-            let item = match envelope {
-                Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
-                None => answer,
-            };
-            args.print(&item)
         })
         .await
 }

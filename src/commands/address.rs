@@ -1,0 +1,227 @@
+//! What `mailbox` and `route` share: both name an address that leads into a room, and take
+//! the same commands with other fields.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::given::{annotations_change, annotations_or_none, named_room, room, text_change};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, find, show};
+use super::show::{ListArgs, Listed, ShowArgs};
+use crate::api::request::Request;
+use crate::error::{Class, Result};
+use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::output;
+use crate::settings::PlatformArgs;
+
+/// A kind of address; its arguments are the fields that only this kind has.
+pub trait Address: clap::Args + 'static {
+    /// The kind.
+    const KIND: KindName;
+    /// What one is called.
+    const NOUN: &'static str;
+    /// What several are called, in sentences as in paths and answers.
+    const NOUNS: &'static str;
+    /// The field that holds the address, which is also the option's name.
+    const FIELD: &'static str;
+    /// The option's short name.
+    const LETTER: char;
+    /// The address, in usage lines.
+    const VALUE: &'static str;
+    /// The address, in help texts.
+    const TITLE: &'static str;
+    /// The own field without which none can be created.
+    const REQUIRED: &'static str;
+    /// What the help of `update` says of the fields that are not given.
+    const KEPT: &'static str;
+
+    /// Its own fields, `None` where they are not given.
+    fn fields(&self) -> Vec<(&'static str, Option<Value>)>;
+
+    /// Warns of an address that will hardly work.
+    fn warn(_address: &str) {}
+}
+
+/// Commands of an address.
+#[derive(Debug, clap::Subcommand)]
+pub enum AddressCommand<T: Address> {
+    /// Creates one.
+    #[command(about = format!("Create a {}", T::NOUN))]
+    Create(CreateArgs<T>),
+    /// Changes one.
+    #[command(about = format!("Change a {}; what is not given stays as it is", T::NOUN))]
+    Update(UpdateArgs<T>),
+    /// Shows one.
+    #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]
+    Show(OneArgs),
+    /// Lists those of a project or a room.
+    #[command(about = format!("List the {} of a project or a room", T::NOUNS))]
+    List(AddressListArgs),
+    /// Deletes one.
+    #[command(about = format!("Delete a {}", T::NOUN), mut_arg("id", named::<T>))]
+    Delete(DeleteArgs),
+}
+
+/// The address as the one argument of a command.
+fn named<T: Address>(argument: clap::Arg) -> clap::Arg {
+    argument.value_name(T::VALUE).help(T::TITLE)
+}
+
+/// Arguments of `create`.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg(T::REQUIRED, |argument| argument.required(true)))]
+pub struct CreateArgs<T: Address> {
+    #[arg(short = T::LETTER, long = T::FIELD, value_name = T::VALUE, help = T::TITLE)]
+    address: String,
+    /// The room [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    own: T,
+    /// Notes for programs: a JSON object of texts
+    #[arg(short = 'n', long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = T::KEPT)]
+pub struct UpdateArgs<T: Address> {
+    #[arg(value_name = T::VALUE, help = T::TITLE)]
+    address: String,
+    /// The room that it moves to
+    #[arg(short, long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    own: T,
+    /// Notes for programs, instead of those it has: a JSON object of texts
+    #[arg(short = 'n', long, value_name = "JSON")]
+    annotations: Option<String>,
+    #[command(flatten)]
+    declare: DeclareArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+pub struct OneArgs {
+    id: String,
+    #[command(flatten)]
+    show: ShowArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, clap::Args)]
+pub struct AddressListArgs {
+    /// Just those of this room [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// Runs a command of an address.
+///
+/// # Errors
+///
+/// What the platform refuses; options that are not what they should be.
+pub async fn run<T: Address>(command: AddressCommand<T>) -> Result<ExitCode> {
+    match command {
+        AddressCommand::Create(args) => create(args).await,
+        AddressCommand::Update(args) => update(args).await,
+        AddressCommand::Show(args) => show(&args.platform, args.show, T::KIND, &args.id).await,
+        AddressCommand::List(args) => list::<T>(args).await,
+        AddressCommand::Delete(args) => {
+            delete(&args, |project| Shortcut::delete(T::KIND, project, &args.id)).await
+        }
+    }
+}
+
+async fn create<T: Address>(args: CreateArgs<T>) -> Result<ExitCode> {
+    let annotations = annotations_or_none(args.annotations.as_deref())?;
+    let room = named_room(args.room, "--room", Class::Failed)?;
+    T::warn(&args.address);
+    let mut document = json!({"metadata": {"annotations": annotations}, "room": room});
+    for (field, value) in args.own.fields() {
+        document[field] = value.into();
+    }
+    args.platform
+        .with(async |connection| {
+            let project = connection.project_id()?;
+            let shortcut = Shortcut::create(T::KIND, project, &args.address, &document);
+            if shortcut.run(connection, &args.declare).await?.is_some() {
+                output::note(&format!("created the {} {}", T::NOUN, args.address));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+async fn update<T: Address>(args: UpdateArgs<T>) -> Result<ExitCode> {
+    let annotations = annotations_or_none(args.annotations.as_deref())?;
+    let own = args.own.fields().into_iter().map(|(field, value)| {
+        value.map(|value| (FieldPath::of(&[field]), Some(Tree::from(&value))))
+    });
+    let changes: Vec<_> = [text_change("room", args.room.as_deref())]
+        .into_iter()
+        .chain(own)
+        .chain([annotations.as_ref().map(annotations_change)])
+        .collect();
+    let is_whole = changes.iter().all(Option::is_some);
+    let changes = changes.into_iter().flatten().collect();
+    args.platform
+        .with(async |connection| {
+            T::warn(&args.address);
+            let project = connection.project_id()?;
+            let mut shortcut = Shortcut::change(T::KIND, project, &args.address, changes);
+            // The platform replaces all of it, so what is not given is read and sent back.
+            if !is_whole {
+                shortcut = shortcut.of(find(connection, T::KIND, &args.address).await?);
+            }
+            if shortcut.run(connection, &args.declare).await?.is_some() {
+                output::note(&format!("updated the {} {}", T::NOUN, args.address));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+}
+
+async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
+    let room = room(args.room);
+    args.platform
+        .with(async |connection| {
+            let mut path = vec!["accounts", "projects", connection.project_id()?];
+            path.extend(room.iter().flat_map(|room| ["rooms", room]));
+            path.push(T::NOUNS);
+            let request = Request::get(&path);
+            let mut items = connection.client.reader().items(&request, T::NOUNS).await?;
+            if args.show.is_table() {
+                // Some answers call the room otherwise than the table does.
+                for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                    if let Some(room) = item.get("room_name").cloned() {
+                        item.insert("room".to_owned(), room);
+                    }
+                }
+            }
+            let listed = Listed {
+                envelope: Some(T::NOUNS),
+                columns: &[T::FIELD, "room", T::REQUIRED],
+                name: T::FIELD,
+                none: &format!("there are no {}", T::NOUNS),
+                empty_fails: true,
+            };
+            args.show.print(listed, items)
+        })
+        .await
+}

@@ -1,0 +1,32 @@
+//! The manifest that declares what a shortcut would make.
+
+use crate::error::{Error, Result};
+use crate::kinds::tree::Tree;
+use crate::manifest::export::{self, Layout, Object};
+use crate::output;
+use crate::plan::Plan;
+
+/// Prints the manifest that declares what the plan would make.
+///
+/// # Errors
+///
+/// What no manifest can declare.
+pub fn declare(plan: &Plan) -> Result<()> {
+    for operation in &plan.operations {
+        let object = Object {
+            key: operation.key.clone(),
+            fields: operation.work.fields.as_deref().cloned().unwrap_or_else(|| Tree::map([])),
+            is_protected: false,
+            is_orphaned: false,
+        };
+        let export = export::export(vec![object], Layout::Kind);
+        let Some(text) = export.files.values().next() else {
+            return Err(Error::failed(export.notes.join("; ")));
+        };
+        output::data(text);
+        for (variable, field) in &export.variables {
+            output::note(&format!("note: {field} is read from the environment as {variable}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Performing the one operation of a shortcut, and telling what became of it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::writing::WriteArgs;
+use super::{Shortcut, Written};
+use crate::api::client;
+use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
+use crate::commands::apply::write_report;
+use crate::error::{Class, Error, Result};
+use crate::kinds::OWNER_ANNOTATION;
+use crate::output;
+use crate::plan::{Action, Operation, Plan};
+use crate::settings::Connection;
+
+impl Shortcut {
+    /// Performs the plan of this one operation.
+    pub(super) async fn perform(
+        &self,
+        connection: &Connection,
+        plan: &Plan,
+        args: &WriteArgs,
+    ) -> Result<Written> {
+        let mut options = Options::standard(1);
+        if self.action == Action::Create && !self.is_found_by_name {
+            options.attempts = 1;
+        }
+        let progress = Answered::default();
+        let listeners = Listeners { progress: &progress, journal: None };
+        let report =
+            execute(&connection.client, plan, BTreeMap::new(), &options, listeners).await?;
+        if let Some(path) = &args.report {
+            write_report(path, plan, &report)?;
+        }
+        self.conclude(report)?;
+        let written = progress.written.into_inner().unwrap_or_default();
+        if self.action != Action::Create {
+            self.tell_owner(&written.answer);
+        }
+        Ok(written)
+    }
+
+    fn conclude(&self, report: Report) -> Result<()> {
+        let failed = || {
+            let verb = format!("{:?}", self.action).to_lowercase();
+            Error::failed(format!("failed to {verb} {}", self.address()))
+        };
+        match report.outcomes.into_iter().next() {
+            Some(Outcome::Done) => Ok(()),
+            Some(Outcome::Failed { message, refused, code, .. }) => {
+                let error = failed().because(message);
+                Err(match client::hint(code) {
+                    _ if !refused => {
+                        error.hint("it is not known whether it was done: look before you try again")
+                    }
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            }
+            Some(Outcome::Stale { message }) => {
+                Err(Error::new(Class::Stale, message).hint("run the same command again"))
+            }
+            _ => Err(failed()),
+        }
+    }
+
+    /// Warns when a set owns the object, as far as that was read or answered.
+    pub(super) fn tell_owner(&self, answer: &Value) {
+        let observed = self.work.observed.as_ref().and_then(|observed| observed.owner.clone());
+        if let Some(owner) = observed.or_else(|| owner(answer)) {
+            output::warning(&format!(
+                "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes this back",
+                self.address()
+            ));
+        }
+    }
+}
+
+/// The set that an object of an answer belongs to.
+fn owner(object: &Value) -> Option<String> {
+    let annotations =
+        object.get("annotations").or_else(|| object.get("metadata")?.get("annotations"));
+    annotations?.get(OWNER_ANNOTATION)?.as_str().map(str::to_owned)
+}
+
+/// Keeps the platform's answer.
+#[derive(Default)]
+struct Answered {
+    written: Mutex<Written>,
+}
+
+impl Progress for Answered {
+    fn started(&self, _operation: &Operation) {}
+    fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
+    fn answered(&self, _operation: &Operation, id: Option<&str>, answer: &Value) {
+        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *written = Written { id: id.map(str::to_owned), answer: answer.clone() };
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading one object, to show it or what becomes of it.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::apply::observe;
+use crate::commands::show::ShowArgs;
+use crate::error::{Error, Result};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::plan::Observed;
+use crate::settings::{Connection, PlatformArgs};
+
+fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
+    let project = connection.project_id()?.to_owned();
+    Ok(Key { kind, project, room: None, name: name.to_owned() })
+}
+
+fn target<'a>(key: &'a Key, id: Option<&'a str>, fields: &'a Tree) -> Target<'a> {
+    Target {
+        project: &key.project,
+        room: key.room.as_deref(),
+        name: &key.name,
+        id,
+        fields,
+        owner: None,
+        answered: None,
+        removed: &[],
+    }
+}
+
+/// Reads an object by its id where that is known, else by its name; `None` when there is
+/// none.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn look_up(
+    connection: &Connection,
+    key: &Key,
+    id: Option<&str>,
+) -> Result<Option<Observed>> {
+    let fields = Tree::map([]);
+    let target = target(key, id, &fields);
+    observe::look_up(&connection.client.reader(), key, &target, &BTreeMap::new()).await
+}
+
+/// Reads the object of this name.
+///
+/// # Errors
+///
+/// There is none; the platform's.
+pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
+    let key = key(connection, kind, name)?;
+    let found = look_up(connection, &key, None).await?;
+    found.ok_or_else(|| Error::failed(format!("{key} does not exist")))
+}
+
+/// Shows one object that the platform answers with by its name.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn show(
+    platform: &PlatformArgs,
+    args: ShowArgs,
+    kind: KindName,
+    name: &str,
+) -> Result<ExitCode> {
+    platform
+        .with(async |connection| {
+            let (key, fields) = (key(connection, kind, name)?, Tree::map([]));
+            let target = target(&key, None, &fields);
+            let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
+                return Err(Error::failed(format!("a {kind} cannot be read by its name")));
+            };
+            let mut answer = connection.client.reader().get_json(&request).await?;
+            let item = match envelope {
+                Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
+                None => answer,
+            };
+            args.print(&item)
+        })
+        .await
+}

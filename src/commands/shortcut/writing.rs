@@ -1,0 +1,75 @@
+//! How a shortcut is run: for good, or to see what it would do.
+
+use std::path::PathBuf;
+
+/// What every command takes that writes anything.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DryRunArgs {
+    /// Show the plan, and do nothing
+    #[arg(long, help_heading = "Writing")]
+    pub dry_run: bool,
+}
+
+/// What every command takes that writes one object.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct WriteArgs {
+    #[command(flatten)]
+    dry: DryRunArgs,
+    /// Also write what became of it as JSON to this file
+    #[arg(long, value_name = "FILE", help_heading = "Writing")]
+    pub report: Option<PathBuf>,
+}
+
+/// The same, for what a manifest can declare.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DeclareArgs {
+    #[command(flatten)]
+    write: WriteArgs,
+    /// Print the manifest that declares the same, and do nothing
+    #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
+    as_manifest: bool,
+}
+
+/// What is done with an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is performed.
+    Write,
+    /// Its plan is shown.
+    DryRun,
+    /// The manifest is printed that declares what it makes.
+    Manifest,
+}
+
+/// Anything that says how a shortcut is run.
+pub trait Writing {
+    /// Its part that all commands share.
+    fn write(&self) -> &WriteArgs;
+    /// Whether a manifest is wanted instead.
+    fn as_manifest(&self) -> bool {
+        false
+    }
+    /// What is done.
+    fn mode(&self) -> Mode {
+        match (self.as_manifest(), self.write().dry.dry_run) {
+            (true, _) => Mode::Manifest,
+            (false, true) => Mode::DryRun,
+            (false, false) => Mode::Write,
+        }
+    }
+}
+
+impl Writing for WriteArgs {
+    fn write(&self) -> &WriteArgs {
+        self
+    }
+}
+
+impl Writing for DeclareArgs {
+    fn write(&self) -> &WriteArgs {
+        &self.write
+    }
+    fn as_manifest(&self) -> bool {
+        self.as_manifest
+    }
+}
