@@ -7,6 +7,7 @@ mod apply;
 mod auth;
 mod cli;
 mod commands;
+mod documented;
 mod drift;
 mod edit;
 mod exit_codes;

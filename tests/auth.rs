@@ -2,9 +2,11 @@
 
 #[path = "auth/chromium.rs"]
 mod chromium;
+#[path = "auth/terminal.rs"]
+mod terminal;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use crate::cli::{Run, Sandbox};
 use crate::platform::harness::Server;
 use crate::platform::sign_in::Browser;
+pub use terminal::Terminal;
 
 /// How long a step of a sign-in may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,7 +107,7 @@ fn output(mut command: Command) -> Run {
 }
 
 /// What Ctrl-C does.
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let process = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
 }
@@ -316,50 +319,14 @@ async fn setup_leads_from_nothing_to_a_key() {
     // it is given up.
     let (new, none) = ("2\nfirst project\nlaptop\n", "4\n");
     for (time, answers) in [new, "2\n", none, ""].into_iter().enumerate() {
-        let _port = CallbackPort::take();
-        let pty = nix::pty::openpty(None, None).unwrap();
-        let mut command = sandbox.on(&server, &["setup", "--no-browser"]);
-        let mut child = command
-            .stdin(pty.slave.try_clone().unwrap())
-            .stderr(pty.slave.try_clone().unwrap())
-            .stdout(pty.slave)
-            .spawn()
-            .unwrap();
-        drop(command);
-        let mut terminal = File::from(pty.master);
-        let mut reader = terminal.try_clone().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            // A terminal that its last user has left gives an error.
-            while let Ok(read @ 1..) = reader.read(&mut chunk) {
-                let _ = tell.send(String::from_utf8_lossy(&chunk[..read]).into_owned());
-            }
-        });
-        let mut shown = String::new();
-        let wait_for = |is_shown: fn(&str) -> bool, shown: &mut String| {
-            while !is_shown(shown) {
-                let more = told.recv_timeout(PATIENCE);
-                *shown += &more.unwrap_or_else(|error| panic!("{error}: {shown}"));
-            }
-        };
-        // All of the URL is there when its line has ended.
-        wait_for(
-            |shown| shown.split_once("&state=").is_some_and(|(_, rest)| rest.contains('\n')),
-            &mut shown,
-        );
-        let url = shown.split_whitespace().find(|word| word.starts_with("http")).map(str::to_owned);
-        let url = url.unwrap_or_default();
-        let back = Browser::new(&server.url).visit(&url, &server.owner).await;
-        assert_eq!(call_back(back.split_once("/callback").unwrap().1).await.0, 200);
-        wait_for(|shown| shown.contains("Which one? "), &mut shown);
-        terminal.write_all(answers.as_bytes()).unwrap();
+        let mut terminal = Terminal::start(sandbox.on(&server, &["setup", "--no-browser"]));
+        terminal.sign_in(&server).await;
+        terminal.answer(answers);
         if answers.is_empty() {
-            interrupt(&child);
+            interrupt(&terminal.child);
         }
-        let status = child.wait().unwrap();
-        shown.extend(told);
-        assert_eq!(status.code(), Some(i32::from(answers.is_empty())), "{time}: {shown}");
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(i32::from(answers.is_empty())), "{time}: {shown}");
         let wanted =
             ["the key signs", "there is one", "no project is activated", "setup was given up"];
         let wanted = wanted[time];

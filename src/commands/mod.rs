@@ -39,6 +39,7 @@ pub mod show;
 pub mod stored_secret;
 mod toggle;
 pub mod token;
+pub mod usage;
 pub mod validate;
 pub mod webhook;
 
@@ -188,9 +189,12 @@ pub fn main() -> ExitCode {
     let parsed = tree().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Class::Usage.exit_code() } else { 0 });
+        Err(parser) => {
+            match usage::error(&parser, tree()) {
+                Some(error) => output::error(&error),
+                None => drop(parser.print()),
+            }
+            return ExitCode::from(if parser.use_stderr() { Class::Usage.exit_code() } else { 0 });
         }
     };
     match init_log(&cli.log).and_then(|()| run(cli.command)) {
