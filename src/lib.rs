@@ -12,6 +12,7 @@
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
+//! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
@@ -28,4 +29,5 @@ pub mod manifest;
 pub mod output;
 pub mod plan;
 pub mod platform;
+pub mod room;
 pub mod settings;

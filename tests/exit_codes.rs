@@ -15,11 +15,16 @@ fn both(sandbox: &Sandbox, code: i32, arguments: &[&str]) -> [Run; 2] {
     [text, sandbox.embedded(code, &[arguments, &["-o", "json"]].concat())]
 }
 
+/// What checks a document against a published schema.
+fn published(file: &str) -> jsonschema::Validator {
+    let schemas = meshagent::commands::schema::all();
+    let (_, schema) = schemas.iter().find(|(name, _)| name == file).unwrap();
+    jsonschema::validator_for(schema).unwrap()
+}
+
 /// The last event of a run.
 fn last(run: &Run) -> Value {
-    let schemas = meshagent::commands::schema::all();
-    let (_, schema) = schemas.iter().find(|(name, _)| name == "events.json").unwrap();
-    let validator = jsonschema::validator_for(schema).unwrap();
+    let validator = published("events.json");
     let events = run.events();
     for event in &events {
         assert!(validator.is_valid(event), "{event}");
@@ -122,10 +127,13 @@ fn a_wrong_manifest_means_no_plan_at_all() {
 #[test]
 fn a_report_is_also_written_when_there_is_no_plan() {
     let sandbox = Sandbox::new();
+    let validator = published("report.json");
     let report = || -> Value {
         let text = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
         std::fs::remove_file(sandbox.path("report.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
+        let report = serde_json::from_str(&text).unwrap();
+        validator.validate(&report).unwrap();
+        report
     };
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nrom: 1\n");
     let apply = ["apply", "-f", "set.yaml", "--yes", "--report", "report.json"];
@@ -157,6 +165,7 @@ fn a_report_is_also_written_when_there_is_no_plan() {
     assert!(run.stderr.contains("failed to write nowhere/report.json"), "{}", run.stderr);
     sandbox.embedded(0, &["destroy", "--yes", "--report", "report.json"]);
     assert_eq!(report()["outcomes"][0]["action"], "delete");
+    assert!(!validator.is_valid(&json!({"plan": null, "outcomes": [{}], "error": null})));
 }
 
 #[test]

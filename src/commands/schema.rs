@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::apply::events::Event;
+use crate::commands::apply::report::ReportDocument;
 use crate::error::{Context, Error, Result};
 use crate::kinds::{self, schema};
 use crate::manifest::document::nearest;
@@ -18,7 +19,7 @@ use crate::plan::document::PlanDocument;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, or `events` for what apply prints as JSON; without it, one schema for all kinds
+    /// A kind, `plan` for plans, `events` for what apply prints as JSON, or `report` for what --report writes; without it, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -37,6 +38,7 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("manifest.json".to_owned(), schema::combined()));
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
     all.push(("events.json".to_owned(), schemars::schema_for!(Event).to_value()));
+    all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
     all
 }
 

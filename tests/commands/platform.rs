@@ -5,11 +5,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt, StreamExt};
+use hyper_util::rt::TokioIo;
+use meshagent::room::message::{Assembler, Message};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::cases::{Answer, Case};
 
@@ -101,11 +108,13 @@ fn segment(text: &str) -> String {
 
 async fn answer(
     State((recordings, address)): State<(Recordings, std::net::SocketAddr)>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    mut request: Request,
 ) -> Response {
+    let key = request.headers().get("Sec-WebSocket-Key").cloned();
+    let upgrade = key.map(|key| (key, hyper::upgrade::on(&mut request)));
+    let (parts, body) = request.into_parts();
+    let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let (run, path) = uri.path()[1..].split_once('/').unwrap_or((&uri.path()[1..], ""));
     let path = format!("/{path}");
     let mut query: Vec<(String, String)> =
@@ -120,13 +129,16 @@ async fn answer(
         true => None,
         false => Some(serde_json::from_str(&text).unwrap_or_else(|_| "not JSON".into())),
     };
+    let rooms = recordings.clone();
     let mut recordings = recordings.lock().unwrap();
-    let Some(recording) = run.parse::<usize>().ok().and_then(|run| recordings.get_mut(&run)) else {
+    let Some(index) = run.parse::<usize>().ok().filter(|run| recordings.contains_key(run)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let recording = recordings.get_mut(&index).unwrap();
     let (answered, asked) = usual(&method, &path, body.as_ref());
     let asked_for = path.strip_prefix("/accounts/projects/p1").unwrap_or(&path);
     let chosen = recording.answers.get(&format!("{method} {}", decoded(asked_for)));
+    let chosen_status = chosen.map(|answer| answer.status);
     let (status, answer) = match chosen {
         Some(answer) => (answer.status, answer.body.clone()),
         None => (answered, asked),
@@ -138,8 +150,59 @@ async fn answer(
         body,
         is_signed: headers.contains_key("Meshagent-Signature"),
     });
+    if let (Some((key, upgrade)), None) = (upgrade, chosen_status) {
+        tokio::spawn(async move {
+            let socket = TokioIo::new(upgrade.await.unwrap());
+            room(WebSocketStream::from_raw_socket(socket, Role::Server, None).await, rooms, index)
+                .await;
+        });
+        let headers = [
+            (header::CONNECTION, "Upgrade".to_owned()),
+            (header::UPGRADE, "websocket".to_owned()),
+            (header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes())),
+        ];
+        return (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
+    }
     let status = StatusCode::from_u16(status).unwrap();
     (status, [(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+/// A room that records what it is asked, and has nothing to say but what the case answers.
+async fn room<S>(mut socket: WebSocketStream<S>, recordings: Recordings, index: usize)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let init = json!({"type": "init", "participantId": "me", "attributes": {"name": "bot"}});
+    let ready = json!({"room_name": "demo", "room_url": "ws://x", "session_id": "s1"});
+    let status = json!({"status": "starting", "message": "soon"});
+    for (id, kind, header) in
+        [(0, "room.status", status), (1, "connected", init), (2, "room_ready", ready)]
+    {
+        for packet in Message::new(id, kind, header).packets() {
+            socket.send(Frame::binary(packet)).await.unwrap();
+        }
+    }
+    let mut assembler = Assembler::default();
+    while let Some(Ok(frame)) = socket.next().await {
+        let Frame::Binary(packet) = frame else { continue };
+        let Some(message) = assembler.take(&packet).unwrap() else { continue };
+        let answer = {
+            let mut recordings = recordings.lock().unwrap();
+            let recording = recordings.get_mut(&index).unwrap();
+            let answer = recording.answers.get(&format!("ROOM {}", message.kind)).cloned();
+            recording.asked.push(Asked {
+                method: "ROOM".to_owned(),
+                path: message.kind,
+                query: Vec::new(),
+                body: Some(message.header),
+                is_signed: false,
+            });
+            answer.map_or_else(|| json!({"type": "empty"}), |answer| answer.body)
+        };
+        for packet in Message::new(message.id, "__response__", answer).packets() {
+            socket.send(Frame::binary(packet)).await.unwrap();
+        }
+    }
 }
 
 /// What the platform usually answers.

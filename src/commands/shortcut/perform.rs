@@ -9,7 +9,7 @@ use super::writing::WriteArgs;
 use super::{Shortcut, Written};
 use crate::api::client;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use crate::commands::apply::write_report;
+use crate::commands::apply::report::ReportDocument;
 use crate::error::{Class, Error, Result};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::output;
@@ -33,7 +33,7 @@ impl Shortcut {
         let report =
             execute(&connection.client, plan, BTreeMap::new(), &options, listeners).await?;
         if let Some(path) = &args.report {
-            write_report(path, plan, &report)?;
+            ReportDocument::of(plan, &report).write(path)?;
         }
         self.conclude(report)?;
         let written = progress.written.into_inner().unwrap_or_default();

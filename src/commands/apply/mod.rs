@@ -1,30 +1,30 @@
 //! `apply` and `destroy`: plan, show, ask, perform, tell.
 
+mod progress;
+pub mod report;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::progress::reporter;
+use self::report::{ReportDocument, summary};
 use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
-use crate::apply::events::{self, Event, Failure, Summary};
-use crate::apply::execute::{Options, Outcome, Progress, Report};
+use crate::apply::events::{Event, Failure, Summary};
+use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
 use crate::apply::lock;
 use crate::apply::run::{Surroundings, run};
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
-use crate::plan::document::PlanDocument;
+use crate::plan::Plan;
 use crate::plan::planner::Policy;
-use crate::plan::{Operation, Plan, text};
 use crate::settings::{Connection, PlatformArgs};
 
 /// What performing takes.
@@ -208,7 +208,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
     };
     let Some(path) = &args.report else { return verdict };
     let error = verdict.as_ref().err().map(Failure::of);
-    match (write_json(path, &ReportDocument { error, ..ledger }), verdict) {
+    match (ledger.because(error).write(path), verdict) {
         (Ok(()), verdict) => verdict,
         (Err(error), Ok(_)) => Err(error),
         (Err(unwritten), Err(error)) => {
@@ -289,18 +289,6 @@ impl Run<'_> {
     }
 }
 
-/// Writes a report where no half of it can be met.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = || format!("failed to write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    serde_json::to_writer_pretty(&mut file, value).context(failed)?;
-    file.write_all(b"\n").context(failed)?;
-    file.persist(path).context(failed)?;
-    Ok(())
-}
-
 /// Asks, where somebody can answer.
 fn confirm() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
@@ -370,159 +358,6 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
                 ))
         }
         None => Err(error.hint("run the same command again to go on from here")),
-    }
-}
-
-/// What became of the plan, as text.
-fn summary(plan: &Plan, report: &Report) -> String {
-    let mut out = String::new();
-    for (operation, outcome) in plan.operations.iter().zip(&report.outcomes) {
-        let address = plan.address(&operation.key);
-        match outcome {
-            Outcome::Done => {}
-            Outcome::Failed { message, .. } => {
-                out += &format!("failed: {} {address}: {message}\n", text::verb(operation))
-            }
-            Outcome::Skipped { because } => {
-                out += &format!(
-                    "skipped: {} {address}, because it waits for {because}\n",
-                    text::verb(operation)
-                );
-            }
-            Outcome::Stale { message } => {
-                out += &format!("stale: {} {address}: {message}\n", text::verb(operation));
-            }
-            Outcome::NotStarted => {
-                out += &format!("not started: {} {address}\n", text::verb(operation))
-            }
-        }
-    }
-    let count = |wanted: fn(&Outcome) -> bool| report.count(wanted);
-    let parts: Vec<String> = [
-        (count(|outcome| *outcome == Outcome::Done), "done"),
-        (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
-        (count(|outcome| matches!(outcome, Outcome::Stale { .. })), "stale"),
-        (count(|outcome| matches!(outcome, Outcome::Skipped { .. })), "skipped"),
-        (count(|outcome| *outcome == Outcome::NotStarted), "not started"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
-    .collect();
-    out + &format!("Applied: {}.\n", parts.join(", "))
-}
-
-/// Writes what became of a plan as JSON.
-pub(super) fn write_report(path: &Path, plan: &Plan, report: &Report) -> Result<()> {
-    write_json(path, &ReportDocument::of(plan, report))
-}
-
-/// What became of a plan, for programs.
-#[derive(Default, Serialize)]
-struct ReportDocument {
-    /// `null` where there was none.
-    plan: Option<PlanDocument>,
-    outcomes: Vec<OutcomeDocument>,
-    /// Why not all was done, where it was not.
-    error: Option<Failure>,
-}
-
-#[derive(Serialize)]
-struct OutcomeDocument {
-    address: String,
-    action: crate::plan::Action,
-    #[serde(flatten)]
-    outcome: Outcome,
-}
-
-impl ReportDocument {
-    fn of(plan: &Plan, report: &Report) -> Self {
-        let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| {
-            OutcomeDocument {
-                address: plan.address(&operation.key),
-                action: operation.action,
-                outcome: outcome.clone(),
-            }
-        });
-        let outcomes = outcomes.collect();
-        Self { outcomes, plan: Some(PlanDocument::of(plan)), error: None }
-    }
-}
-
-/// Events for programs, a bar on a terminal, a line an operation elsewhere.
-fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
-    if format == ApplyFormat::Json {
-        return Box::new(events::Lines { plan });
-    }
-    if !std::io::stderr().is_terminal() || plan.is_empty() {
-        return Box::new(Lines { plan });
-    }
-    let bar = ProgressBar::new(plan.operations.len() as u64);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} {elapsed} {wide_msg}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    Box::new(Bar { bar, running: Mutex::new(Vec::new()) })
-}
-
-struct Lines<'a> {
-    plan: &'a Plan,
-}
-
-impl Progress for Lines<'_> {
-    fn started(&self, _operation: &Operation) {}
-
-    fn finished(&self, operation: &Operation, outcome: &Outcome) {
-        let name = format!("{} {}", text::verb(operation), self.plan.address(&operation.key));
-        output::note(&match outcome {
-            Outcome::Done => format!("done: {name}"),
-            Outcome::Failed { message, .. } => format!("failed: {name}: {message}"),
-            Outcome::Skipped { because } => {
-                format!("skipped: {name}, because it waits for {because}")
-            }
-            Outcome::Stale { message } => format!("stale: {name}: {message}"),
-            Outcome::NotStarted => format!("not started: {name}"),
-        });
-    }
-}
-
-struct Bar {
-    bar: ProgressBar,
-    running: Mutex<Vec<String>>,
-}
-
-impl Bar {
-    fn show(&self, change: impl FnOnce(&mut Vec<String>)) {
-        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        change(&mut running);
-        self.bar.set_message(running.join(", "));
-    }
-}
-
-impl Progress for Bar {
-    fn started(&self, operation: &Operation) {
-        self.show(|running| running.push(operation.key.to_string()));
-    }
-
-    fn finished(&self, operation: &Operation, outcome: &Outcome) {
-        let name = operation.key.to_string();
-        if let Outcome::Failed { message, .. } = outcome {
-            self.bar.suspend(|| output::note(&format!("failed: {name}: {message}")));
-        }
-        self.show(|running| {
-            if let Some(index) = running.iter().position(|running| *running == name) {
-                running.remove(index);
-            }
-        });
-        self.bar.inc(1);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 
