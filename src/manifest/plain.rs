@@ -58,7 +58,8 @@ impl<'a> Events<'a> {
                 }
             }
             Event::MappingStart(_, 0, None) => {
-                let mut fields = Map::new();
+                // Most maps hold a handful, and none of them is kept for long.
+                let mut fields = Map::with_capacity(8);
                 loop {
                     let key = match self.next()? {
                         Event::MappingEnd => return Some(Value::Object(fields)),

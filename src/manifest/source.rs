@@ -141,8 +141,11 @@ fn has_template(path: &Path) -> bool {
 fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
     let name = path.display().to_string();
     let failed = |error: std::io::Error| Source::whole(&name, format!("failed to read: {error}"));
-    let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
+    // A buffer of the right size is filled at once; what the system says of the size is
+    // not relied on.
+    let size = file.metadata().map_or(0, |about| about.len().min(MAX_BYTES as u64));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     let text = decode(&name, bytes)?;
     let folder = path
