@@ -84,10 +84,10 @@ fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
     let failed = failed.into_inner().unwrap();
     println!("{} lifecycles in {:.1?}: {counts:?}", seeds.end - seeds.start, began.elapsed());
     assert!(failed.is_empty(), "tell them again with MESHAGENT_TEST_SEED= one of {failed:?}");
-    // Were everything refused, nothing would have been shown.
+    // Were everything refused, nothing would have been shown. A single one may well be.
     let [converged, refused] =
         [&counts.converged, &counts.refused].map(|count| count.load(Ordering::Relaxed));
-    assert!(converged > refused, "{counts:?}");
+    assert!(converged > refused || seeds.end - seeds.start < LIFECYCLES, "{counts:?}");
 }
 
 /// Tells one lifecycle on a runtime of its own, with which everything ends that it began.
@@ -249,8 +249,7 @@ impl Life<'_> {
             false => Scope::Documents,
         };
         let seen =
-            observe::observe(&client.reader(), &policy.set, &mut set, scope, &BTreeMap::new())
-                .await?;
+            observe::observe(&client.reader(), policy, &mut set, scope, &BTreeMap::new()).await?;
         let plan = decide(&set, &seen.state, policy)?;
         let consent = Consent {
             deletes: Some(usize::MAX),

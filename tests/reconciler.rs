@@ -108,8 +108,7 @@ impl World {
             false => Scope::Documents,
         };
         let reader = self.client.reader();
-        let seen =
-            observe::observe(&reader, &policy.set, &mut set, scope, &BTreeMap::new()).await?;
+        let seen = observe::observe(&reader, policy, &mut set, scope, &BTreeMap::new()).await?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }

@@ -14,8 +14,9 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
+use crate::plan::planner::Policy;
 use crate::plan::references::name_secrets;
-use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
 const CONCURRENT_LISTS: usize = 16;
@@ -40,7 +41,7 @@ pub struct Observation {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform. `keys` are those of a saved plan for the fingerprints of inventories
+/// Reads the platform as far as the policy needs it. `keys` are those of a saved plan for the fingerprints of inventories
 /// that do not exist yet. Keys of the set that name their project by id name it by name
 /// afterwards, so that one object has one key.
 ///
@@ -49,7 +50,7 @@ pub struct Observation {
 /// The platform's; documents of a project that does not exist.
 pub async fn observe(
     reader: &Reader,
-    set_name: &str,
+    policy: &Policy,
     set: &mut Set,
     scope: Scope<'_>,
     keys: &BTreeMap<String, String>,
@@ -65,7 +66,7 @@ pub async fn observe(
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
     while let Some((name, project)) = named.pop_first() {
         let stored = match &project {
-            Some(project) => inventory::load(reader, set_name, &name, &project.id).await?,
+            Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
             None => Stored::empty()?,
         }
         .with_key(keys.get(&name));
@@ -80,7 +81,8 @@ pub async fn observe(
         let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };
         observation.state.projects.insert(name.clone(), state);
         if let Some(project) = project {
-            read_project(reader, set, &name, &project, &mut observation.state).await?;
+            let state = &mut observation.state;
+            read_project(reader, policy, set, &name, &project, state).await?;
         }
     }
     Ok(observation)
@@ -201,7 +203,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(set: &Set, state: &State, project: &str) -> Self {
+    fn new(policy: &Policy, set: &Set, state: &State, project: &str) -> Self {
         let owned = state
             .inventories
             .get(project)
@@ -211,8 +213,7 @@ impl Wanted {
             set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
         // What these may refer to.
-        let room_users = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
-        if room_users.iter().any(|kind| kinds.contains(kind))
+        if ROOM_USERS.iter().any(|kind| kinds.contains(kind))
             || keys.iter().any(|key| key.room.is_some())
         {
             kinds.insert(KindName::Room);
@@ -224,13 +225,13 @@ impl Wanted {
             keys.iter().filter_map(|key| key.room.clone()).collect();
         // What refers to an object that may be deleted must be known, whoever owns it.
         let leaving = |kind: KindName| {
-            let is_leaving =
-                move |key: &&&Key| key.kind == kind && !set.objects.contains_key(**key);
+            let stays = |key: &Key| !policy.destroy && set.objects.contains_key(key);
+            let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
         };
         let rooms = leaving(KindName::Room);
         if !rooms.is_empty() {
-            kinds.extend(room_users);
+            kinds.extend(ROOM_USERS);
         }
         rooms_with_services.extend(rooms);
         let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
@@ -291,12 +292,13 @@ async fn read_list(
 
 async fn read_project(
     reader: &Reader,
+    policy: &Policy,
     set: &Set,
     name: &str,
     project: &Project,
     state: &mut State,
 ) -> Result<()> {
-    let wanted = Wanted::new(set, state, name);
+    let wanted = Wanted::new(policy, set, state, name);
     let mut lists: Vec<(KindName, Option<String>)> = wanted
         .kinds
         .iter()

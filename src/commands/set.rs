@@ -232,7 +232,7 @@ pub async fn decide(
         (None, Some(project)) => Scope::Project(project),
         (None, None) => Scope::Documents,
     };
-    let observation = observe::observe(&reader, &policy.set, &mut set, scope, keys)
+    let observation = observe::observe(&reader, policy, &mut set, scope, keys)
         .await
         .map_err(Error::refusing_plan)?;
     let declared = set.objects.len();

@@ -353,6 +353,13 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
         return Err((root.mark, message.to_owned(), format!("`kind` is {}", one_of())));
     }
     let Some(kind) = root.get("kind") else {
+        // People save plans and reports beside what they were made from.
+        let has = |fields: [&str; 2]| fields.iter().all(|field| root.get(field).is_some());
+        if has(["tool", "operations"]) || has(["plan", "outcomes"]) {
+            let message = "this is no manifest but what a plan or an apply has written";
+            let hint = "keep it in another folder, or name just the manifests with -f";
+            return Err((root.mark, message.to_owned(), hint.to_owned()));
+        }
         return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
     };
     let text = kind.as_str().unwrap_or_default();

@@ -118,7 +118,26 @@ pub struct Incomplete {
     pub reason: String,
 }
 
+/// The kinds beside services whose objects name a room.
+pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
+
 impl State {
+    /// Why it is not known what may refer to a room or secret, and would go with it or be
+    /// left without it; `None` when it is.
+    #[must_use]
+    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
+        let may_refer = |list: &&Incomplete| match key.kind {
+            KindName::Room if list.kind == KindName::Service => {
+                list.room.as_ref() == Some(&key.name)
+            }
+            KindName::Room => ROOM_USERS.contains(&list.kind),
+            KindName::Secret => list.kind == KindName::Service,
+            _ => false,
+        };
+        let mut lists = self.incomplete.iter().filter(|list| list.project == key.project);
+        lists.find(may_refer).map(|list| list.reason.as_str())
+    }
+
     /// Why it is not known whether an object exists that was not met; `None` when it is.
     #[must_use]
     pub fn doubt(&self, key: &Key) -> Option<&str> {

@@ -593,7 +593,9 @@ impl<'a> Planner<'a> {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        if let Some(doubt) = self.state.doubt(key) {
+        // What goes with an object, or would be left without it, must be known too.
+        let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
+        if let Some(doubt) = doubt {
             self.plan.notes.push(format!("{key} is not deleted by this run: {doubt}"));
             self.plan.kept.insert(key.clone(), entry.clone());
             return;

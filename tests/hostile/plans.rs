@@ -168,6 +168,52 @@ async fn what_a_list_does_not_tell_whole_is_not_deleted() {
     }
 }
 
+/// A room takes with it what is in it, and a secret is missed by what refers to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_while_it_is_not_known_what_would_go_with_it() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    let room = "version: v1\nkind: Room\nmetadata: {name: a}\n";
+    let keys = "---\nversion: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata: {A: b}\n";
+    let service =
+        "version: v1\nkind: Service\nmetadata: {name: s}\ncontainer: {image: x, secrets: [k]}\n";
+    sandbox.write("set.yaml", &format!("{room}{keys}"));
+    sandbox.write("other.yaml", &format!("{service}room: a\n"));
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let project = ["--project-id", &platform.project];
+    let with = |words: &[&'static str]| [words, &project].concat();
+    for words in [
+        &["apply", "-f", "set.yaml", "--yes"][..],
+        &["apply", "-f", "other.yaml", "--set", "other", "--yes"],
+        &["mailbox", "create", "-a", "a@mail.meshagent.com", "--room", "a", "-q", "q"],
+    ] {
+        let run = run(&sandbox, &platform, &proxy, &with(words)).await;
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let destroys = [&["destroy", "--yes"][..], &["destroy", "-f", "set.yaml", "--yes"]];
+    for words in destroys {
+        // All is known: what others have there stops it.
+        let run = run(&sandbox, &platform, &proxy, &with(words)).await;
+        assert_eq!(run.code, 6, "{words:?}: {}{}", run.stdout, run.stderr);
+        for why in ["Service/s@a in it is not owned", "Mailbox/a@mail.meshagent.com, which is not"]
+        {
+            assert!(run.stderr.contains(why), "{words:?}: {}", run.stderr);
+        }
+    }
+    for words in destroys {
+        let faults = ["/services", "/mailboxes"].map(|path| Fault::Status(403).at(path));
+        let proxy = faults.into_iter().fold(Hostile::in_front_of(&platform), Hostile::with);
+        let proxy = proxy.start().await;
+        let run = run(&sandbox, &platform, &proxy, &with(words)).await;
+        assert_eq!(run.code, 0, "{words:?}: {}", run.stderr);
+        for name in ["Room/a", "Secret/k"] {
+            let told = format!("note: {name} is not deleted by this run: ");
+            assert!(run.stderr.contains(&told), "{words:?}: {}", run.stderr);
+        }
+        assert!(proxy.writes().iter().all(|write| !write.starts_with("DELETE")), "{words:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_flags_bound_the_tries_and_their_time() {
     let platform = Server::start().await;
