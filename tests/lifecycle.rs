@@ -84,10 +84,12 @@ fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
     let failed = failed.into_inner().unwrap();
     println!("{} lifecycles in {:.1?}: {counts:?}", seeds.end - seeds.start, began.elapsed());
     assert!(failed.is_empty(), "tell them again with MESHAGENT_TEST_SEED= one of {failed:?}");
-    // Were everything refused, nothing would have been shown. A single one may well be.
+    // Were everything refused, nothing would have been shown. The one lifecycle that
+    // somebody tells again is there to be looked at.
     let [converged, refused] =
         [&counts.converged, &counts.refused].map(|count| count.load(Ordering::Relaxed));
-    assert!(converged > refused || seeds.end - seeds.start < LIFECYCLES, "{counts:?}");
+    let is_told_again = number("MESHAGENT_TEST_SEED").is_some();
+    assert!(is_told_again || converged > refused, "{counts:?}");
 }
 
 /// Tells one lifecycle on a runtime of its own, with which everything ends that it began.

@@ -41,9 +41,9 @@ pub struct Observation {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform as far as the policy needs it. `keys` are those of a saved plan for the fingerprints of inventories
-/// that do not exist yet. Keys of the set that name their project by id name it by name
-/// afterwards, so that one object has one key.
+/// Reads the platform as far as the policy needs it. `keys` are those of a saved plan for the
+/// fingerprints of inventories that do not exist yet. Keys of the set that name their
+/// project by id name it by name afterwards, so that one object has one key.
 ///
 /// # Errors
 ///
