@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
+use url::{Host, Url};
 
 use crate::error::{Error, Result};
 
@@ -21,11 +22,21 @@ pub fn of_anything(timeout: Duration) -> Result<reqwest::Client> {
 /// its credential is for that platform only.
 pub fn of_platform(base: &str) -> ClientBuilder {
     let builder = builder().redirect(Policy::none());
-    if base.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:")) {
-        return builder;
-    }
     // To read the certificates of the system takes longer than most commands do otherwise.
-    builder.tls_certs_only([])
+    if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
+}
+
+/// Whether a URL is one without TLS, of this machine. A platform elsewhere may be reached
+/// through a proxy with TLS, whatever its own URL is.
+fn is_plain_loopback(base: &str) -> bool {
+    let Ok(url) = Url::parse(base) else { return false };
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && is_loopback
 }
 
 /// The client.
@@ -43,4 +54,26 @@ fn builder() -> ClientBuilder {
     // A process has one provider; when another client set it first, that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_left_out_only_where_there_can_be_no_tls() {
+        for url in ["http://127.0.0.1:8787", "http://localhost/x", "http://[::1]:1"] {
+            assert!(is_plain_loopback(url), "{url}");
+        }
+        for url in [
+            "https://127.0.0.1",
+            "http://platform.example.com",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "HTTPS://localhost",
+            "nothing",
+        ] {
+            assert!(!is_plain_loopback(url), "{url}");
+        }
+    }
 }
