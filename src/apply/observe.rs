@@ -1,11 +1,13 @@
 //! Reads everything that a plan is decided on: the projects of the set, what the set owns
-//! in them, and one list for each kind that matters; one more for each room with services.
+//! in them, and one list for each kind that matters; one more for each room that exists and
+//! may have services.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
+use tokio::sync::SetOnce;
 
 use super::inventory::{self, Stored};
 use crate::api::client::{ApiError, ListError, Reader};
@@ -312,11 +314,26 @@ async fn read_project(
     lists.extend(
         wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
     );
-    // Services refer to secrets by their ids, which are known once the secrets are.
-    lists.sort_by_key(|(kind, _)| *kind != KindName::Secret);
+    // Services refer to secrets by their ids, which are known once the secrets are. The
+    // services of rooms wait for the rooms, which therefore are among the first, too.
+    lists.sort_by_key(|(kind, _)| !matches!(kind, KindName::Secret | KindName::Room));
+    let rooms = &SetOnce::<Option<BTreeSet<String>>>::new();
     // Each list is read into fields as it comes, so that no two answers are held at once.
     let mut lists = stream::iter(lists)
-        .map(|(kind, room)| read_list(reader, &project.id, kind, room))
+        .map(|(kind, room)| async move {
+            if let Some(name) = &room
+                && let Some(rooms) = rooms.wait().await
+                && !rooms.contains(name)
+            {
+                return Ok((kind, room, Ok(Vec::new())));
+            }
+            let read = read_list(reader, &project.id, kind, room).await?;
+            if kind == KindName::Room {
+                // Where the rooms cannot be known, each is asked for its services.
+                let _ = rooms.set(read.2.as_ref().ok().map(|items| room_names(items)));
+            }
+            Ok::<_, Error>(read)
+        })
         .buffered(CONCURRENT_LISTS);
     let mut intake =
         Intake { set, project: name, state, secret_names: BTreeMap::new(), displaced: Vec::new() };
@@ -336,6 +353,12 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     settle_ambiguous(set, name, state, displaced)
+}
+
+/// The names of listed rooms.
+fn room_names(items: &[Value]) -> BTreeSet<String> {
+    let room = KindName::Room.kind();
+    items.iter().filter_map(|item| room.seen(item).ok()).map(|seen| seen.name).collect()
 }
 
 /// Takes lists of a project into the state.

@@ -168,6 +168,28 @@ async fn what_a_list_does_not_tell_whole_is_not_deleted() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_are_asked_for_their_services_unless_they_surely_do_not_exist() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::with_examples();
+    let plan = words(&["plan"]);
+    let is_of_room = |request: &String| {
+        request.contains("/rooms/") && request.split('?').next().unwrap().ends_with("/services")
+    };
+    let asked = async |proxy: Hostile| {
+        let proxy = proxy.start().await;
+        run(&sandbox, &platform, &proxy, &plan).await;
+        proxy.requests().into_keys().filter(is_of_room).count()
+    };
+    assert_eq!(asked(Hostile::in_front_of(&platform)).await, 0);
+    let unlisted = Fault::Status(403).at("/rooms");
+    assert_eq!(asked(Hostile::in_front_of(&platform).with(unlisted.clone())).await, 2);
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let applied = run(&sandbox, &platform, &proxy, &words(&["apply", "--yes"])).await;
+    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    assert_eq!(asked(Hostile::in_front_of(&platform)).await, 2);
+}
+
 /// A room takes with it what is in it, and a secret is missed by what refers to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_deleted_while_it_is_not_known_what_would_go_with_it() {

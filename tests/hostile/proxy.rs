@@ -242,6 +242,11 @@ impl Running {
         self.proxy.state().counts.values().sum()
     }
 
+    /// The requests that came, as `METHOD /path?query`, with how often each did.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.proxy.state().seen.clone()
+    }
+
     /// How many requests were answered with this status by the proxy itself.
     pub fn answered(&self, status: u16) -> usize {
         self.proxy.state().statuses.get(&status).copied().unwrap_or_default()
