@@ -281,7 +281,7 @@ pub fn read_part(
 
 /// A document with nothing to tell of: all problems are told from its tree.
 fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
-    let value = plain::read(part.text)?;
+    let value: Value = plain::read(part.text)?;
     let kind = kind_named(value.get("kind")?.as_str()?)?;
     let is_valid = schema::validator(kind).is_none_or(|validator| validator.is_valid(&value));
     (is_valid && kind.name() != KindName::ServiceTemplate)
@@ -295,7 +295,11 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
         end: mark.end + part.bytes,
         ..mark
     };
-    match yaml::parse(part.text) {
+    let nodes = match plain::read(part.text) {
+        Some(node) => Ok(vec![node]),
+        None => yaml::parse(part.text),
+    };
+    match nodes {
         Ok(mut nodes) => Ok((!nodes.is_empty()).then(|| nodes.remove(0)).map(|mut node| {
             shift_all(&mut node, &shift);
             node

@@ -1,17 +1,111 @@
-//! Manifests that hold nothing but values are read here in a fraction of the time: no
-//! places, no tags, no anchors. What is out of the ordinary is left to [`super::yaml`], and
-//! so is the meaning of every scalar that looks like a number and is no plain count.
+//! Manifests that hold nothing out of the ordinary are read here in a fraction of the time,
+//! as values alone or as values with their places: no tags, no anchors. All else is left to
+//! [`super::yaml`], and so is the meaning of every scalar that looks like a number and is no
+//! plain count.
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Value};
 
-use super::yaml::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES};
+use super::yaml::{self, Key, MAX_BYTES, MAX_DEPTH, MAX_NODES, Mark, Node};
+
+/// What a text is read into.
+pub trait Read: Sized {
+    /// The fields of a map.
+    type Fields;
+
+    /// No fields.
+    fn fields() -> Self::Fields;
+
+    /// Null, a truth value, a number or a text.
+    fn scalar(value: Value, place: &Span) -> Self;
+
+    /// A list.
+    fn list(items: Vec<Self>, place: &Span) -> Self;
+
+    /// A map.
+    fn map(fields: Self::Fields, place: &Span) -> Self;
+
+    /// Adds a field; `None` where there is one of that name, or more than are looked through.
+    fn add(fields: &mut Self::Fields, name: String, place: &Span, value: Self) -> Option<()>;
+}
+
+impl Read for Value {
+    type Fields = Map<String, Self>;
+
+    fn fields() -> Self::Fields {
+        // Most maps hold a handful, and none of them is kept for long.
+        Map::with_capacity(8)
+    }
+
+    fn scalar(value: Value, _: &Span) -> Self {
+        value
+    }
+
+    fn list(items: Vec<Self>, _: &Span) -> Self {
+        Self::Array(items)
+    }
+
+    fn map(fields: Self::Fields, _: &Span) -> Self {
+        Self::Object(fields)
+    }
+
+    fn add(fields: &mut Self::Fields, name: String, _: &Span, value: Self) -> Option<()> {
+        fields.insert(name, value).is_none().then_some(())
+    }
+}
+
+/// The most fields that a map may have to be read with places.
+const MAX_FIELDS: usize = 64;
+
+impl Read for Node {
+    type Fields = Vec<(Key, Self)>;
+
+    fn fields() -> Self::Fields {
+        Vec::new()
+    }
+
+    fn scalar(value: Value, place: &Span) -> Self {
+        let value = match value {
+            Value::Bool(value) => yaml::Value::Bool(value),
+            Value::Number(value) => yaml::Value::Number(value),
+            Value::String(value) => yaml::Value::String(value),
+            _ => yaml::Value::Null,
+        };
+        Self { value, tag: None, mark: mark(place) }
+    }
+
+    fn list(mut items: Vec<Self>, place: &Span) -> Self {
+        items.shrink_to_fit();
+        Self { value: yaml::Value::List(items), tag: None, mark: mark(place) }
+    }
+
+    fn map(mut fields: Self::Fields, place: &Span) -> Self {
+        fields.shrink_to_fit();
+        Self { value: yaml::Value::Map(fields), tag: None, mark: mark(place) }
+    }
+
+    fn add(fields: &mut Self::Fields, name: String, place: &Span, value: Self) -> Option<()> {
+        let is_new = fields.len() < MAX_FIELDS && fields.iter().all(|(key, _)| key.text != name);
+        fields.push((Key { text: name, mark: mark(place) }, value));
+        is_new.then_some(())
+    }
+}
+
+fn mark(place: &Span) -> Mark {
+    let bytes = place.byte_range().unwrap_or_default();
+    Mark {
+        line: place.start.line() as u64,
+        column: place.start.col() as u64 + 1,
+        start: bytes.start,
+        end: bytes.end,
+    }
+}
 
 /// The one document of a text. `None` where there is more to tell than its values, or to
 /// heed: an error, a tag, an anchor, a merge of maps, an end inside a line, or another
 /// number of documents.
 #[must_use]
-pub fn read(text: &str) -> Option<Value> {
+pub fn read<T: Read>(text: &str) -> Option<T> {
     let is_more = text.contains('!')
         || text.contains("<<")
         || text.starts_with('\u{feff}')
@@ -22,12 +116,17 @@ pub fn read(text: &str) -> Option<Value> {
     let options = granit_parser::options! { emit_comments: false };
     let mut events =
         Events { parser: Parser::new_from_str_with_options(text, options), nodes: MAX_NODES };
-    (events.next()? == Event::StreamStart).then_some(())?;
-    (events.next()? == Event::DocumentStart(false, None)).then_some(())?;
+    (events.next()?.0 == Event::StreamStart).then_some(())?;
+    (events.next()?.0 == Event::DocumentStart(false, None)).then_some(())?;
     let first = events.next()?;
+    if let Event::Scalar(text, ScalarStyle::Plain, ..) = &first.0
+        && is_null(text)
+    {
+        return None;
+    }
     let document = events.value(first, MAX_DEPTH)?;
-    (events.next()? == Event::DocumentEnd).then_some(())?;
-    (events.next()? == Event::StreamEnd && !document.is_null()).then_some(document)
+    (events.next()?.0 == Event::DocumentEnd).then_some(())?;
+    (events.next()?.0 == Event::StreamEnd).then_some(document)
 }
 
 struct Events<'a> {
@@ -37,44 +136,45 @@ struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    fn next(&mut self) -> Option<Event<'a>> {
-        self.parser.next_event()?.ok().map(|(event, _)| event)
+    fn next(&mut self) -> Option<(Event<'a>, Span)> {
+        self.parser.next_event()?.ok()
     }
 
     /// The value that begins with an event.
-    fn value(&mut self, event: Event<'a>, depth: usize) -> Option<Value> {
+    fn value<T: Read>(&mut self, (event, place): (Event<'a>, Span), depth: usize) -> Option<T> {
         self.nodes = self.nodes.checked_sub(1)?;
         let below = depth.checked_sub(1)?;
         match event {
-            Event::Scalar(text, ScalarStyle::Plain, 0, None) => scalar(&text),
-            Event::Scalar(text, _, 0, None) => Some(Value::String(text.into_owned())),
+            Event::Scalar(text, ScalarStyle::Plain, 0, None) => {
+                Some(T::scalar(scalar(&text)?, &place))
+            }
+            Event::Scalar(text, _, 0, None) => {
+                Some(T::scalar(Value::String(text.into_owned()), &place))
+            }
             Event::SequenceStart(_, 0, None) => {
                 let mut items = Vec::new();
                 loop {
                     match self.next()? {
-                        Event::SequenceEnd => return Some(Value::Array(items)),
+                        (Event::SequenceEnd, _) => return Some(T::list(items, &place)),
                         event => items.push(self.value(event, below)?),
                     }
                 }
             }
             Event::MappingStart(_, 0, None) => {
-                // Most maps hold a handful, and none of them is kept for long.
-                let mut fields = Map::with_capacity(8);
+                let mut fields = T::fields();
                 loop {
-                    let key = match self.next()? {
-                        Event::MappingEnd => return Some(Value::Object(fields)),
-                        Event::Scalar(key, ScalarStyle::Plain, 0, None) if is_null(&key) => {
+                    let (key, at) = match self.next()? {
+                        (Event::MappingEnd, _) => return Some(T::map(fields, &place)),
+                        (Event::Scalar(key, ScalarStyle::Plain, 0, None), _) if is_null(&key) => {
                             return None;
                         }
-                        Event::Scalar(key, _, 0, None) => key.into_owned(),
+                        (Event::Scalar(key, _, 0, None), at) => (key.into_owned(), at),
                         _ => return None,
                     };
                     self.nodes = self.nodes.checked_sub(1)?;
                     let event = self.next()?;
                     let value = self.value(event, below)?;
-                    if fields.insert(key, value).is_some() {
-                        return None;
-                    }
+                    T::add(&mut fields, key, &at, value)?;
                 }
             }
             _ => None,
@@ -117,15 +217,16 @@ mod tests {
 
     fn agrees(text: &str) -> bool {
         let whole = yaml::parse(text);
-        match read(text) {
-            None => false,
-            Some(value) => {
+        let value = read::<Value>(text);
+        match read::<Node>(text) {
+            None => assert_eq!(value, None, "{text:?}"),
+            Some(node) => {
                 let documents = whole.unwrap_or_else(|error| panic!("{text:?}: {error}"));
-                assert_eq!(documents.len(), 1, "{text:?}");
-                assert_eq!(value, documents[0].to_json(), "{text:?}");
-                true
+                assert_eq!(documents, [node], "{text:?}");
+                assert_eq!(value, Some(documents[0].to_json()), "{text:?}");
             }
         }
+        value.is_some()
     }
 
     #[test]
@@ -149,9 +250,12 @@ mod tests {
             "[\n",
             "a: b: c\n",
         ] {
-            assert_eq!(read(text), None, "{text:?}");
+            assert_eq!(read::<Value>(text), None, "{text:?}");
+            assert_eq!(read::<Node>(text), None, "{text:?}");
         }
-        assert_eq!(read(&format!("{}{}\n", "[".repeat(200), "]".repeat(200))), None);
+        assert_eq!(read::<Value>(&format!("{}{}\n", "[".repeat(200), "]".repeat(200))), None);
+        let many = (0..=MAX_FIELDS).map(|index| format!("a{index}: 1\n")).collect::<String>();
+        assert!(read::<Value>(&many).is_some() && read::<Node>(&many).is_none());
     }
 
     #[test]
