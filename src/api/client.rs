@@ -1,12 +1,11 @@
-//! The client: sends requests at a pace that the platform takes, tries again what may be
-//! tried again, follows pages, and reads what comes back.
+//! The client: sends requests at a pace that the platform takes, and tries again what may
+//! be tried again.
 //!
 //! What is tried again: a read whenever another try may help (429, 502, 503, 504, no
 //! answer, half an answer); a write only when the platform surely did nothing (429, a
 //! connection that was not opened). Whether any other failed write happened is for the
 //! caller to find out, who alone knows what to look for: see [`ApiError::is_ambiguous`].
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use reqwest::header::{
@@ -17,19 +16,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::failure::{ApiError, Failure, explanation, unusable};
 use super::http;
 use super::pace::{Ending, Pace, Retry, retry_after};
-use super::request::{Body, Listing, Method, Precondition, Request};
-use crate::error::{Class, Error, Result};
+use super::reader::Reader;
+use super::request::{Body, Method, Precondition, Request};
+use crate::error::{Error, Result};
 
 /// How many requests are under way at once unless the command says otherwise.
 const PARALLELISM: usize = 16;
-
-/// How often a list is read from its start because it changed while it was read.
-const LIST_TRIES: u32 = 4;
-
-/// The largest text of an error that is shown.
-const SHOWN: usize = 500;
 
 /// Sends requests to one platform with one credential.
 #[derive(Clone)]
@@ -47,10 +42,6 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// A client that cannot change anything: planning has no other.
-#[derive(Debug, Clone)]
-pub struct Reader(Client);
-
 /// What a platform answered with.
 #[derive(Debug)]
 pub struct Answer {
@@ -60,159 +51,6 @@ pub struct Answer {
     pub etag: Option<String>,
     /// How often the request was sent, the last time included.
     pub attempts: u32,
-}
-
-/// Why a request failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{method} {path} {what}{}", self.details())]
-pub struct ApiError {
-    /// The request's method.
-    pub method: Method,
-    /// The request's path.
-    pub path: String,
-    /// The answer's status; `None` when there was no answer.
-    pub status: Option<u16>,
-    /// The platform's word for the request.
-    pub request_id: Option<String>,
-    /// What went wrong, as one line.
-    pub what: String,
-    /// How often the request was tried.
-    pub attempts: u32,
-    /// Whether the last try may have reached the platform.
-    pub sent: bool,
-}
-
-/// Why a list could not be read to its end. Nothing may be concluded from such a list, in
-/// particular not that an object is gone.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// A page could not be read.
-    #[error(transparent)]
-    Failed(#[from] ApiError),
-    /// The list changed each time while it was read, so that no reading of it is whole.
-    #[error("GET {path} gave another list on each of its pages, {tries} times over")]
-    Changed {
-        /// The path of the list.
-        path: String,
-        /// How often it was read from its start.
-        tries: u32,
-    },
-}
-
-impl From<ListError> for Error {
-    fn from(error: ListError) -> Self {
-        match error {
-            ListError::Failed(error) => error.into(),
-            ListError::Changed { .. } => Self::failed(error.to_string())
-                .hint("somebody is changing these objects now: try again when they are done"),
-        }
-    }
-}
-
-impl From<ApiError> for Error {
-    fn from(error: ApiError) -> Self {
-        let failed = Self::new(Class::Failed, error.to_string());
-        match hint(error.status) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
-    }
-}
-
-/// What to do about a request that failed with this status, or without an answer.
-#[must_use]
-pub fn hint(status: Option<u16>) -> Option<&'static str> {
-    match status {
-        Some(401) => Some(
-            "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
-        ),
-        Some(403) => Some("the credential does not reach this project or this call"),
-        None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
-        _ => None,
-    }
-}
-
-impl ApiError {
-    /// Whether the platform surely did not do what was asked: it said no, or was not asked.
-    #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        !self.sent || matches!(self.status, Some(400..=499))
-    }
-
-    /// Whether a write may have happened although it failed: no answer, half an answer, or
-    /// one of a platform in trouble. What it was to do must be looked up before it is
-    /// tried again.
-    #[must_use]
-    pub fn is_ambiguous(&self) -> bool {
-        !self.method.is_read()
-            && self.sent
-            && self.status.is_none_or(|status| (500..=599).contains(&status))
-    }
-
-    fn details(&self) -> String {
-        let tries = (self.attempts > 1).then(|| format!("{} tries", self.attempts));
-        let request = self.request_id.as_ref().map(|id| format!("request {id}"));
-        match [tries, request].into_iter().flatten().collect::<Vec<_>>().join(", ") {
-            details if details.is_empty() => details,
-            details => format!(" ({details})"),
-        }
-    }
-}
-
-/// How one try failed.
-struct Failure {
-    what: String,
-    status: Option<u16>,
-    request_id: Option<String>,
-    /// Whether the platform may have acted.
-    sent: bool,
-    /// Whether another try of a read may help.
-    is_transient: bool,
-    /// How long the platform wants to be left alone.
-    asked: Option<Duration>,
-}
-
-impl Failure {
-    /// A request that never left.
-    fn unsent(what: String) -> Self {
-        Self { what, status: None, request_id: None, sent: false, is_transient: false, asked: None }
-    }
-
-    /// No answer, or half of one.
-    fn of(error: &reqwest::Error) -> Self {
-        Self {
-            sent: !error.is_connect() && !error.is_builder(),
-            is_transient: !error.is_builder(),
-            ..Self::unsent(cause(error))
-        }
-    }
-
-    /// Whether another try may help and cannot do harm.
-    fn may_retry(&self, method: Method) -> bool {
-        self.is_transient && (method.is_read() || !self.sent || self.status == Some(429))
-    }
-
-    fn ending(&self, longest: Duration) -> Ending {
-        // However long the platform wants to be left alone, a caller's patience is bounded.
-        let asked = self.asked.map(|asked| asked.min(longest));
-        match self.status {
-            Some(429) => Ending::TooFast(asked),
-            Some(503) => Ending::Overloaded(asked),
-            _ => Ending::Other,
-        }
-    }
-
-    fn error(self, request: &Request, attempts: u32) -> ApiError {
-        ApiError {
-            method: request.method,
-            path: request.path.clone(),
-            status: self.status,
-            request_id: self.request_id,
-            what: self.what,
-            attempts,
-            sent: self.sent,
-        }
-    }
 }
 
 /// What an answer's body must be.
@@ -446,184 +284,5 @@ impl Client {
         answer.json().map_err(|error| {
             unusable(request, format!("was answered with what is not JSON: {error}"))
         })
-    }
-}
-
-impl Reader {
-    /// The platform's base URL.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        self.0.base()
-    }
-
-    /// Sends a request that reads.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::send`]; a request that would write is not sent.
-    pub async fn get(&self, request: &Request) -> std::result::Result<Answer, ApiError> {
-        refuse_write(request)?;
-        self.0.send(request).await
-    }
-
-    /// Sends a request that reads, and reads the answer as JSON.
-    ///
-    /// # Errors
-    ///
-    /// As [`Reader::get`]; an answer that is not JSON.
-    pub async fn get_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
-        refuse_write(request)?;
-        self.0.send_json(request).await
-    }
-
-    /// All objects of a list, page after page.
-    ///
-    /// Each next page is asked for with the last object of the page before as its first.
-    /// Where it is another one, the list changed meanwhile, and what was read may lack
-    /// objects; the list is then read again from its start. It ends with a page that
-    /// brings nothing new, not with a short one, because a platform may give fewer objects
-    /// at once than it was asked for.
-    ///
-    /// # Errors
-    ///
-    /// A page that cannot be read; a list that changes each time while it is read.
-    pub async fn list(&self, listing: &Listing) -> std::result::Result<Vec<Value>, ListError> {
-        let Some(page) = listing.page else {
-            return Ok(self.items(&listing.request, listing.envelope).await?);
-        };
-        for _ in 0..LIST_TRIES {
-            if let Some(all) = self.pages(listing, page).await? {
-                return Ok(all);
-            }
-            tracing::debug!(path = listing.request.path, "the list changed while it was read");
-        }
-        Err(ListError::Changed { path: listing.request.path.clone(), tries: LIST_TRIES })
-    }
-
-    /// All pages of a list; `None` when they do not fit together.
-    async fn pages(
-        &self,
-        listing: &Listing,
-        page: usize,
-    ) -> std::result::Result<Option<Vec<Value>>, ApiError> {
-        let mut all: Vec<Value> = Vec::new();
-        let mut ids: HashSet<String> = HashSet::new();
-        let mut largest = 0;
-        loop {
-            // Where no page held more than one object, none has room for a known one.
-            let overlap = usize::from(largest > 1);
-            let offset = all.len() - overlap;
-            // A page holds the one that is known and at least one more.
-            let limit = page.max(2).to_string();
-            let request = listing.request.clone();
-            let request = request.query("limit", limit).query("offset", offset.to_string());
-            let items = self.items(&request, listing.envelope).await?;
-            largest = largest.max(items.len());
-            let mut items = items.into_iter();
-            if overlap > 0
-                && let Some(last) = all.last()
-                && !items.next().is_some_and(|first| is_same(last, &first))
-            {
-                return Ok(None);
-            }
-            let known = all.len();
-            for item in items {
-                // An object that moved to a later page is met twice.
-                if let Some(id) = id(&item)
-                    && !ids.insert(id.to_owned())
-                {
-                    return Ok(None);
-                }
-                all.push(item);
-            }
-            if all.len() == known {
-                return Ok(Some(all));
-            }
-        }
-    }
-
-    /// The objects of one answer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Reader::get_json`]; an answer without the list.
-    pub async fn items(
-        &self,
-        request: &Request,
-        envelope: &str,
-    ) -> std::result::Result<Vec<Value>, ApiError> {
-        let mut body = self.get_json(request).await?;
-        match body.get_mut(envelope).map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            _ => Err(unusable(request, format!("was answered without the list `{envelope}`"))),
-        }
-    }
-}
-
-fn id(item: &Value) -> Option<&str> {
-    item.get("id").and_then(Value::as_str)
-}
-
-/// Whether two readings are of the same object. Its fields may have changed in between.
-fn is_same(one: &Value, other: &Value) -> bool {
-    let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
-    match (id(one), id(other)) {
-        (None, None) if name(one).is_some() => name(one) == name(other),
-        (None, None) => one == other,
-        (one, other) => one == other,
-    }
-}
-
-fn refuse_write(request: &Request) -> std::result::Result<(), ApiError> {
-    match request.method.is_read() {
-        true => Ok(()),
-        false => Err(Failure::unsent("was not sent: it would write".to_owned()).error(request, 0)),
-    }
-}
-
-/// An answer that came and cannot be used.
-fn unusable(request: &Request, what: String) -> ApiError {
-    Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
-}
-
-/// The innermost cause, which says what the outer ones do not.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if error.is_timeout() {
-        "had no answer in time".to_owned()
-    } else {
-        format!("had no answer: {cause}")
-    }
-}
-
-/// What an error's body says, as one line.
-fn explanation(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let message = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(fields)) => {
-            let field = |name: &str| fields.get(name).and_then(Value::as_str);
-            let message =
-                field("error").or(field("message")).or(field("detail")).map(str::to_owned);
-            match (message, field("field")) {
-                (Some(message), Some(field)) if !message.contains(field) => {
-                    format!("{field}: {message}")
-                }
-                (Some(message), _) => message,
-                (None, _) => text_of(&text),
-            }
-        }
-        _ => text_of(&text),
-    };
-    if message.is_empty() { String::new() } else { format!(": {message}") }
-}
-
-fn text_of(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }

@@ -2,11 +2,13 @@
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
 pub mod client;
+pub mod failure;
 pub mod http;
 pub mod key;
 pub mod oauth;
 pub mod pace;
 pub mod python_json;
+pub mod reader;
 pub mod request;
 pub mod specs;
 pub mod token;

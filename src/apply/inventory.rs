@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::storage;
-use crate::api::client::{ApiError, Client, Reader};
+use crate::api::client::Client;
+use crate::api::failure::ApiError;
+use crate::api::reader::Reader;
 use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;

@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::storage;
-use crate::api::client::{ApiError, Client};
+use crate::api::client::Client;
+use crate::api::failure::ApiError;
 use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::sync::SetOnce;
 
 use super::inventory::{self, Stored};
-use crate::api::client::{ApiError, ListError, Reader};
+use crate::api::failure::ApiError;
+use crate::api::reader::{ListError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};

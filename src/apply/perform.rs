@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
-use crate::api::client::ApiError;
+use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::api::client::{ApiError, Client};
+use crate::api::client::Client;
+use crate::api::failure::ApiError;
 use crate::api::request::{Body, Method, Precondition, Request};
 
 /// How long is waited before a file is read whose write had no answer; doubled each time.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::inventory;
 use super::observe::{self, Project};
-use crate::api::client::Reader;
+use crate::api::reader::Reader;
 use crate::error::{Error, Result};
 use crate::kinds::{self, Key, KindName};
 use crate::plan::references::name_secrets;

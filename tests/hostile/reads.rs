@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use meshagent::api::client::{Client, ListError};
+use meshagent::api::client::Client;
 use meshagent::api::pace::Retry;
+use meshagent::api::reader::ListError;
 use meshagent::api::request::{Listing, Request};
 use secrecy::SecretString;
 use serde_json::json;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::writing::WriteArgs;
 use super::{Shortcut, Written};
-use crate::api::client;
+use crate::api::failure;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::commands::apply::report::ReportDocument;
 use crate::error::{Class, Error, Result};
@@ -52,7 +52,7 @@ impl Shortcut {
             Some(Outcome::Done) => Ok(()),
             Some(Outcome::Failed { message, refused, code, .. }) => {
                 let error = failed().because(message);
-                Err(match client::hint(code) {
+                Err(match failure::hint(code) {
                     _ if !refused => {
                         error.hint("it is not known whether it was done: look before you try again")
                     }

@@ -1,0 +1,185 @@
+//! Why requests fail: what one try met, and what of it is told when no other is made.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::pace::Ending;
+use super::request::{Method, Request};
+use crate::error::{Class, Error};
+
+/// The largest text of an error that is shown.
+const SHOWN: usize = 500;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {path} {what}{}", self.details())]
+pub struct ApiError {
+    /// The request's method.
+    pub method: Method,
+    /// The request's path.
+    pub path: String,
+    /// The answer's status; `None` when there was no answer.
+    pub status: Option<u16>,
+    /// The platform's word for the request.
+    pub request_id: Option<String>,
+    /// What went wrong, as one line.
+    pub what: String,
+    /// How often the request was tried.
+    pub attempts: u32,
+    /// Whether the last try may have reached the platform.
+    pub sent: bool,
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        let failed = Self::new(Class::Failed, error.to_string());
+        match hint(error.status) {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
+    }
+}
+
+/// What to do about a request that failed with this status, or without an answer.
+#[must_use]
+pub fn hint(status: Option<u16>) -> Option<&'static str> {
+    match status {
+        Some(401) => Some(
+            "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
+        ),
+        Some(403) => Some("the credential does not reach this project or this call"),
+        None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
+        _ => None,
+    }
+}
+
+impl ApiError {
+    /// Whether the platform surely did not do what was asked: it said no, or was not asked.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !self.sent || matches!(self.status, Some(400..=499))
+    }
+
+    /// Whether a write may have happened although it failed: no answer, half an answer, or
+    /// one of a platform in trouble. What it was to do must be looked up before it is
+    /// tried again.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        !self.method.is_read()
+            && self.sent
+            && self.status.is_none_or(|status| (500..=599).contains(&status))
+    }
+
+    fn details(&self) -> String {
+        let tries = (self.attempts > 1).then(|| format!("{} tries", self.attempts));
+        let request = self.request_id.as_ref().map(|id| format!("request {id}"));
+        match [tries, request].into_iter().flatten().collect::<Vec<_>>().join(", ") {
+            details if details.is_empty() => details,
+            details => format!(" ({details})"),
+        }
+    }
+}
+
+/// How one try failed.
+pub(super) struct Failure {
+    pub what: String,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    /// Whether the platform may have acted.
+    pub sent: bool,
+    /// Whether another try of a read may help.
+    pub is_transient: bool,
+    /// How long the platform wants to be left alone.
+    pub asked: Option<Duration>,
+}
+
+impl Failure {
+    /// A request that never left.
+    pub fn unsent(what: String) -> Self {
+        Self { what, status: None, request_id: None, sent: false, is_transient: false, asked: None }
+    }
+
+    /// No answer, or half of one.
+    pub fn of(error: &reqwest::Error) -> Self {
+        Self {
+            sent: !error.is_connect() && !error.is_builder(),
+            is_transient: !error.is_builder(),
+            ..Self::unsent(cause(error))
+        }
+    }
+
+    /// Whether another try may help and cannot do harm.
+    pub fn may_retry(&self, method: Method) -> bool {
+        self.is_transient && (method.is_read() || !self.sent || self.status == Some(429))
+    }
+
+    pub fn ending(&self, longest: Duration) -> Ending {
+        // However long the platform wants to be left alone, a caller's patience is bounded.
+        let asked = self.asked.map(|asked| asked.min(longest));
+        match self.status {
+            Some(429) => Ending::TooFast(asked),
+            Some(503) => Ending::Overloaded(asked),
+            _ => Ending::Other,
+        }
+    }
+
+    pub fn error(self, request: &Request, attempts: u32) -> ApiError {
+        ApiError {
+            method: request.method,
+            path: request.path.clone(),
+            status: self.status,
+            request_id: self.request_id,
+            what: self.what,
+            attempts,
+            sent: self.sent,
+        }
+    }
+}
+
+/// An answer that came and cannot be used.
+pub(super) fn unusable(request: &Request, what: String) -> ApiError {
+    Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
+}
+
+/// The innermost cause, which says what the outer ones do not.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if error.is_timeout() {
+        "had no answer in time".to_owned()
+    } else {
+        format!("had no answer: {cause}")
+    }
+}
+
+/// What an error's body says, as one line.
+pub(super) fn explanation(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let message = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(fields)) => {
+            let field = |name: &str| fields.get(name).and_then(Value::as_str);
+            let message =
+                field("error").or(field("message")).or(field("detail")).map(str::to_owned);
+            match (message, field("field")) {
+                (Some(message), Some(field)) if !message.contains(field) => {
+                    format!("{field}: {message}")
+                }
+                (Some(message), _) => message,
+                (None, _) => text_of(&text),
+            }
+        }
+        _ => text_of(&text),
+    };
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn text_of(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
