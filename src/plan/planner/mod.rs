@@ -1,10 +1,11 @@
-//! The decision: what becomes of each object, why, and in which order.
+//! The decision: what becomes of each object, why, and in which order. What is declared is
+//! decided here; what is not declared any more in `leavers`; what refers to what in `links`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::diff::{self, Memory};
-use super::order::{self, Edge};
+use super::order;
 use super::references::{Known, Resolved};
 use super::renames;
 use super::scope::Scope;
@@ -16,6 +17,9 @@ use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::set::Desired;
+
+mod leavers;
+mod links;
 
 /// What the user decided.
 #[derive(Debug, Clone)]
@@ -457,19 +461,6 @@ impl<'a> Planner<'a> {
         });
     }
 
-    fn dependents(&self, key: &Key) -> Vec<String> {
-        self.desired
-            .values()
-            .filter(|other| {
-                self.known.references(&other.key, &other.fields).iter().any(|(_, to)| match to {
-                    Resolved::Object(found) => found == key,
-                    _ => false,
-                })
-            })
-            .map(|other| other.key.to_string())
-            .collect()
-    }
-
     fn field_changes(
         &self,
         desired: &Desired,
@@ -559,237 +550,6 @@ impl<'a> Planner<'a> {
         let problem =
             desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
         self.guards.push(problem.hint(hint));
-    }
-
-    /// What the set owns and no longer declares.
-    fn decide_leavers(&mut self) {
-        let state = self.state;
-        for (key, entry) in state.inventories.values().flat_map(|inventory| &inventory.entries) {
-            if !self.desired.contains_key(key) {
-                self.decide_leaver(key, entry);
-            }
-        }
-        for (key, observed) in &state.objects {
-            let names_us = observed.owner.as_ref() == Some(&self.policy.set);
-            if names_us && !self.desired.contains_key(key) && self.entry(key).is_none() {
-                self.plan.notes.push(format!(
-                    "{key} names the set `{}` as its owner, but the set's inventory does not know it; it is left alone",
-                    self.policy.set
-                ));
-            }
-        }
-    }
-
-    fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
-        let is_renamed = self.renames.values().any(|former| former == key);
-        if is_renamed {
-            return;
-        }
-        let observed = self.state.objects.get(key);
-        let scope = &self.policy.scope;
-        if !scope.is_everything()
-            && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
-        {
-            self.plan.kept.insert(key.clone(), entry.clone());
-            return;
-        }
-        // What goes with an object, or would be left without it, must be known too.
-        let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
-        if let Some(doubt) = doubt {
-            self.plan.notes.push(format!("{key} is not deleted by this run: {doubt}"));
-            self.plan.kept.insert(key.clone(), entry.clone());
-            return;
-        }
-        // Gone from both sides: the inventory simply forgets it.
-        let Some(observed) = observed else { return };
-        if !self.policy.prune && !self.policy.destroy {
-            self.plan.kept.insert(key.clone(), entry.clone());
-            return;
-        }
-        let (action, reason) = match self.ownership(key, observed) {
-            Ownership::Foreign(owner) => {
-                (Action::Release, format!("the set `{owner}` owns it now"))
-            }
-            Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
-            Ownership::Ours if entry.protected => {
-                let verb = if self.policy.destroy {
-                    "destroyed"
-                } else {
-                    "deleted, because no document declares it any more"
-                };
-                self.guards.push(
-                    Problem::new(format!("{key} would be {verb}, and it is protected")).hint(
-                        "declare it with `lifecycle: {prevent_destroy: false}` and apply first",
-                    ),
-                );
-                return;
-            }
-            Ownership::Ours if entry.orphan => {
-                (Action::Release, "its lifecycle says to leave it".to_owned())
-            }
-            Ownership::Ours if !key.kind.kind().is_deletable() => (
-                Action::Release,
-                format!("the platform has no call that deletes a {}", key.kind).to_lowercase(),
-            ),
-            Ownership::Ours if self.policy.destroy => {
-                (Action::Delete, "the set is destroyed".to_owned())
-            }
-            Ownership::Ours => (Action::Delete, "no document declares it any more".to_owned()),
-        };
-        let fingerprint = fingerprint(observed, &self.fingerprinter(key));
-        self.push(Operation {
-            key: key.clone(),
-            action,
-            replaces: false,
-            reason,
-            changes: if action == Action::Release {
-                self.disown(key, observed)
-            } else {
-                Vec::new()
-            },
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: Some(fingerprint),
-            work: Work {
-                secrets: match action {
-                    Action::Release => self.secrets(key, &observed.fields),
-                    _ => Vec::new(),
-                },
-                observed: Some(observed.clone()),
-                ..Work::default()
-            },
-        });
-    }
-
-    /// An object that is released must not go on naming the set as its owner.
-    fn disown(&self, key: &Key, observed: &Observed) -> Vec<FieldChange> {
-        let is_named =
-            key.kind.kind().carries_owner() && observed.owner.as_ref() == Some(&self.policy.set);
-        let change = is_named.then(|| FieldChange {
-            path: FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]),
-            old: observed.owner.clone().map(Tree::Text),
-            new: None,
-            place: None,
-            cause: None,
-        });
-        change.into_iter().collect()
-    }
-
-    /// The objects that will be gone when the plan is done.
-    fn deleted(&self) -> BTreeSet<&Key> {
-        self.operations
-            .iter()
-            .filter(|operation| operation.action == Action::Delete && !operation.replaces)
-            .map(|operation| &operation.key)
-            .collect()
-    }
-
-    fn check_references(&mut self) {
-        let deleted = self.deleted();
-        let mut faults = Vec::new();
-        for desired in self.desired.values() {
-            for (path, resolved) in self.known.references(&desired.key, &desired.fields) {
-                let at = |message: String| {
-                    let path = path.clone().unwrap_or_else(|| FieldPath::of(&["room"]));
-                    desired.origin.document.problem_at(&path, message)
-                };
-                match resolved {
-                    Resolved::Missing(message) => faults.push(at(message)),
-                    Resolved::Object(to) if deleted.contains(&to) => {
-                        faults.push(at(format!(
-                            "{to} is deleted by this plan, and {} refers to it",
-                            desired.key
-                        )));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        self.faults.extend(faults);
-    }
-
-    /// A room takes with it what is in it, so nothing may refer to what is deleted that
-    /// stays as it is: what is somebody else's, and what is released.
-    fn check_deleted(&mut self) {
-        let deleted = self.deleted();
-        let mut guards = Vec::new();
-        for (key, observed) in &self.state.objects {
-            // What is declared may be turned to something else; that is checked with the
-            // references of documents.
-            if deleted.contains(key) || self.desired.contains_key(key) {
-                continue;
-            }
-            for (_, resolved) in self.known.references(key, &observed.fields) {
-                let Resolved::Object(to) = resolved else { continue };
-                if !deleted.contains(&to) {
-                    continue;
-                }
-                let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
-                let why = match key.room.is_some() && to.kind == KindName::Room {
-                    _ if is_ours => format!("{key} refers to it and stays"),
-                    true => format!("{key} in it is not owned by the set"),
-                    false => format!("{key}, which is not owned by the set, refers to it"),
-                };
-                guards.push(
-                    Problem::new(format!("{to} would be deleted, and {why}"))
-                        .hint(format!("delete or move {key} first")),
-                );
-            }
-        }
-        self.guards.extend(guards);
-    }
-
-    fn edges(&self) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        for (index, operation) in self.operations.iter().enumerate() {
-            // A replacement deletes first.
-            if operation.replaces && operation.action == Action::Create {
-                let halves = &self.by_key[&operation.key];
-                edges.extend(
-                    halves.iter().filter(|half| **half != index).map(|half| (*half, index)),
-                );
-            }
-            // What an object will refer to must be there before it.
-            if let Some(fields) = &operation.work.fields {
-                for to in self.targets(&operation.key, fields) {
-                    for before in self.by_key.get(&to).into_iter().flatten() {
-                        let before_it = &self.operations[*before];
-                        // Of several that publish a port, one may go.
-                        let goes = before_it.action == Action::Delete && !before_it.replaces;
-                        if before_it.action != Action::Release && !goes {
-                            edges.push((*before, index));
-                        }
-                    }
-                }
-            }
-            // What an object refers to now goes away after it.
-            if let Some(observed) = &operation.work.observed {
-                for to in self.targets(&operation.key, &observed.fields) {
-                    for after in self.by_key.get(&to).into_iter().flatten() {
-                        // What keeps referring to a replaced object waits for its new half.
-                        let stays =
-                            self.operations[*after].replaces && operation.action != Action::Delete;
-                        if self.operations[*after].action == Action::Delete && !stays {
-                            edges.push((index, *after));
-                        }
-                    }
-                }
-            }
-        }
-        edges
-    }
-
-    fn targets(&self, key: &Key, fields: &Tree) -> Vec<Key> {
-        self.known
-            .references(key, fields)
-            .into_iter()
-            .flat_map(|(_, resolved)| match resolved {
-                Resolved::Object(key) => vec![key],
-                Resolved::Any(keys) => keys,
-                Resolved::Missing(_) => Vec::new(),
-            })
-            .collect()
     }
 }
 

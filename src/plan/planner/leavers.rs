@@ -1,0 +1,125 @@
+//! What becomes of what the set owns and no longer declares.
+
+use super::{Ownership, Planner, fingerprint};
+use crate::error::Problem;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, OWNER_ANNOTATION};
+use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Work};
+
+impl Planner<'_> {
+    /// What the set owns and no longer declares.
+    pub(super) fn decide_leavers(&mut self) {
+        let state = self.state;
+        for (key, entry) in state.inventories.values().flat_map(|inventory| &inventory.entries) {
+            if !self.desired.contains_key(key) {
+                self.decide_leaver(key, entry);
+            }
+        }
+        for (key, observed) in &state.objects {
+            let names_us = observed.owner.as_ref() == Some(&self.policy.set);
+            if names_us && !self.desired.contains_key(key) && self.entry(key).is_none() {
+                self.plan.notes.push(format!(
+                    "{key} names the set `{}` as its owner, but the set's inventory does not know it; it is left alone",
+                    self.policy.set
+                ));
+            }
+        }
+    }
+
+    fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
+        let is_renamed = self.renames.values().any(|former| former == key);
+        if is_renamed {
+            return;
+        }
+        let observed = self.state.objects.get(key);
+        let scope = &self.policy.scope;
+        if !scope.is_everything()
+            && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
+        {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        // What goes with an object, or would be left without it, must be known too.
+        let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
+        if let Some(doubt) = doubt {
+            self.plan.notes.push(format!("{key} is not deleted by this run: {doubt}"));
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        // Gone from both sides: the inventory simply forgets it.
+        let Some(observed) = observed else { return };
+        if !self.policy.prune && !self.policy.destroy {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        let (action, reason) = match self.ownership(key, observed) {
+            Ownership::Foreign(owner) => {
+                (Action::Release, format!("the set `{owner}` owns it now"))
+            }
+            Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
+            Ownership::Ours if entry.protected => {
+                let verb = if self.policy.destroy {
+                    "destroyed"
+                } else {
+                    "deleted, because no document declares it any more"
+                };
+                self.guards.push(
+                    Problem::new(format!("{key} would be {verb}, and it is protected")).hint(
+                        "declare it with `lifecycle: {prevent_destroy: false}` and apply first",
+                    ),
+                );
+                return;
+            }
+            Ownership::Ours if entry.orphan => {
+                (Action::Release, "its lifecycle says to leave it".to_owned())
+            }
+            Ownership::Ours if !key.kind.kind().is_deletable() => (
+                Action::Release,
+                format!("the platform has no call that deletes a {}", key.kind).to_lowercase(),
+            ),
+            Ownership::Ours if self.policy.destroy => {
+                (Action::Delete, "the set is destroyed".to_owned())
+            }
+            Ownership::Ours => (Action::Delete, "no document declares it any more".to_owned()),
+        };
+        let fingerprint = fingerprint(observed, &self.fingerprinter(key));
+        self.push(Operation {
+            key: key.clone(),
+            action,
+            replaces: false,
+            reason,
+            changes: if action == Action::Release {
+                self.disown(key, observed)
+            } else {
+                Vec::new()
+            },
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: Some(fingerprint),
+            work: Work {
+                secrets: match action {
+                    Action::Release => self.secrets(key, &observed.fields),
+                    _ => Vec::new(),
+                },
+                observed: Some(observed.clone()),
+                ..Work::default()
+            },
+        });
+    }
+
+    /// An object that is released must not go on naming the set as its owner.
+    fn disown(&self, key: &Key, observed: &Observed) -> Vec<FieldChange> {
+        let is_named =
+            key.kind.kind().carries_owner() && observed.owner.as_ref() == Some(&self.policy.set);
+        let change = is_named.then(|| FieldChange {
+            path: FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]),
+            old: observed.owner.clone().map(Tree::Text),
+            new: None,
+            place: None,
+            cause: None,
+        });
+        change.into_iter().collect()
+    }
+}
