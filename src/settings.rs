@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::client::Client;
 use crate::api::key::ApiKey;
-use crate::api::pace::Retry;
+use crate::api::retry::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use project_file::ProjectFile;

@@ -18,9 +18,10 @@ use tokio::time::Instant;
 
 use super::failure::{ApiError, Failure, explanation, unusable};
 use super::http;
-use super::pace::{Ending, Pace, Retry, retry_after};
+use super::pace::{Ending, Pace};
 use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
+use super::retry::{Retry, retry_after};
 use crate::error::{Error, Result};
 
 /// How many requests are under way at once unless the command says otherwise.

@@ -10,5 +10,6 @@ pub mod pace;
 pub mod python_json;
 pub mod reader;
 pub mod request;
+pub mod retry;
 pub mod specs;
 pub mod token;

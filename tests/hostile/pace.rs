@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use futures_util::StreamExt;
-use meshagent::api::pace::Retry;
 use meshagent::api::request::Request;
+use meshagent::api::retry::Retry;
 use serde_json::json;
 
 use super::proxy::{Fault, Hostile};

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use meshagent::api::client::Client;
-use meshagent::api::pace::Retry;
 use meshagent::api::reader::ListError;
 use meshagent::api::request::{Listing, Request};
+use meshagent::api::retry::Retry;
 use secrecy::SecretString;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use meshagent::api::client::Client;
-use meshagent::api::pace::Retry;
+use meshagent::api::retry::Retry;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
