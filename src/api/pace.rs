@@ -405,6 +405,7 @@ impl Drop for UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::retry::Retry;
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
 
