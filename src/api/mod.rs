@@ -10,3 +10,4 @@ pub mod python_json;
 pub mod request;
 pub mod specs;
 pub mod token;
+pub mod webhook;
