@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(found("^t", 0, 0, 0), "2: two\n3: three");
         assert_eq!(found("^t", 0, 1, 1), "1- one\n2: two\n3: three\n4- four");
         assert_eq!(found("one|six", 0, 0, 1), "1: one\n2- two\n--\n6: six\n7- seven");
-        assert_eq!(found("o", 5, 0, 0), "2: wo\n4: four");
+        assert_eq!(found("o", 5, 0, 0), "2: wo\n--\n4: four");
         assert_eq!(found("o", 5, 9, usize::MAX), {
             "2: wo\n3- three\n4: four\n5- five\n6- six\n7- seven"
         });
