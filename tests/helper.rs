@@ -115,11 +115,16 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         (Manner::Denies, STORAGE, "no way"),
         (Manner::Denies, "/schemas/widget", "no way"),
         (Manner::Floods, "/schemas/widget", "the room sends more than it was asked for"),
+        (Manner::Sleeps, STORAGE, "nothing came for 0.4 s"),
+        (Manner::Dies, STORAGE, "the connection was lost"),
     ] {
         let rooms = Rooms::open().await;
-        let program = Program::start().await;
+        let program = match manner {
+            Manner::Sleeps => Program::impatient().await,
+            _ => Program::start().await,
+        };
         assert_eq!(program.call(path, &rooms.url(manner)).await, 200);
-        settle().await;
+        program.lines(2).await;
         assert_eq!(program.request("GET", "/").send().await.unwrap().status(), 200);
         let (code, said) = program.end(Signal::SIGTERM);
         assert_eq!(code, Some(0));

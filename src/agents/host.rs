@@ -341,7 +341,9 @@ async fn work(
                     is_dismissed = true;
                 }
                 Some(message) => callee.take(room, message).await,
-                None if is_started => return Ok(()),
+                None if is_started => {
+                    return room.what_went_wrong().map_or(Ok(()), |what| Err(Refused::new(what)));
+                }
                 // What was under way says how it failed.
                 None => return starting.await,
             },

@@ -46,7 +46,7 @@ impl Call {
     pub async fn next(&mut self) -> Result<Option<Content>, Refused> {
         let part = timeout(ANSWER, self.parts.recv()).await;
         match part.map_err(|_| Refused::new("the room sends no more, and does not end"))? {
-            None => Err(Refused::new(self.room.why_lost())),
+            None => Err(Refused::new(self.room.why_ended())),
             Some(Content::Error(refused)) => Err(refused),
             Some(Content::Close { status: 1000, .. }) => Ok(None),
             Some(Content::Close { message, .. }) => {

@@ -10,12 +10,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
-use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
 use super::content::{Content, Refused};
@@ -39,15 +38,19 @@ const WAITING: usize = 64;
 /// How many parts of a stream may be on their way; rooms send one for each that is asked for.
 const PARTS: usize = 64;
 
-/// A participant in a room. Clones are the same participant.
+/// A participant in a room. Clones are the same participant; with the last of them the
+/// connection ends, which is no way to leave in order.
 #[derive(Clone)]
-pub struct Room(Arc<Shared>);
-
-struct Shared {
+pub struct Room {
+    shared: Arc<Shared>,
     outgoing: mpsc::Sender<Outgoing>,
+}
+
+/// What the participant shares with whoever reads.
+#[derive(Default)]
+struct Shared {
     expected: Mutex<Expected>,
     asked: AtomicU64,
-    closed: CancellationToken,
 }
 
 enum Outgoing {
@@ -61,7 +64,31 @@ struct Expected {
     answers: HashMap<u64, oneshot::Sender<Content>>,
     parts: HashMap<String, mpsc::Sender<Content>>,
     /// Why nothing is expected any more.
-    lost: Option<String>,
+    ended: Option<Ended>,
+}
+
+/// Why a connection is no more.
+#[derive(Clone)]
+enum Ended {
+    /// The room was left, or has closed in order.
+    InOrder(&'static str),
+    /// Something went wrong.
+    Lost(String),
+}
+
+impl Ended {
+    fn why(&self) -> String {
+        match self {
+            Self::InOrder(why) => (*why).to_owned(),
+            Self::Lost(why) => why.clone(),
+        }
+    }
+}
+
+impl From<String> for Ended {
+    fn from(why: String) -> Self {
+        Self::Lost(why)
+    }
 }
 
 /// What a room pushes, other than answers.
@@ -106,32 +133,20 @@ impl Room {
         let (outgoing, sent) = mpsc::channel(WAITING);
         let (pushed, incoming) = mpsc::channel(WAITING);
         let (is_ready, ready) = oneshot::channel();
-        let closed = CancellationToken::new();
-        let room = Self(Arc::new(Shared {
-            outgoing,
-            expected: Mutex::default(),
-            asked: AtomicU64::new(0),
-            closed: closed.clone(),
-        }));
-        let shared = room.0.clone();
+        let shared = Arc::<Shared>::default();
+        let room = Self { shared: shared.clone(), outgoing };
         tokio::spawn(async move {
             let reader = Reader { stream, assembler: Assembler::default(), heartbeat };
-            let read = reader.read(&shared, &pushed, is_ready);
-            let why = tokio::select! {
-                why = read => why,
-                () = write(sink, sent, heartbeat) => "the connection was closed".to_owned(),
-                () = shared.closed.cancelled() => "the room was left".to_owned(),
+            let ended = tokio::select! {
+                ended = reader.read(&shared, &pushed, is_ready) => ended,
+                () = write(sink, sent, heartbeat) => Ended::InOrder("the room was left"),
             };
-            shared.lose(why);
+            shared.end(ended);
         });
-        let waited = timeout(READY, ready).await;
-        match waited {
+        match timeout(READY, ready).await {
             Ok(Ok(())) => Ok((room, Incoming(incoming))),
-            Ok(Err(_)) => Err(room.0.why_lost()),
-            Err(_) => {
-                closed.cancel();
-                Err(told_late(READY))
-            }
+            Ok(Err(_)) => Err(room.why_ended()),
+            Err(_) => Err(told_late(READY)),
         }
     }
 
@@ -163,14 +178,14 @@ impl Room {
     ) -> Result<Content, Refused> {
         let id = self.number();
         let (answer, answered) = oneshot::channel();
-        self.0.expect(|expected| drop(expected.answers.insert(id, answer)))?;
+        self.shared.expect(|expected| drop(expected.answers.insert(id, answer)))?;
         let asked = Message { id, kind: kind.to_owned(), header, bytes };
         let exchange = async {
             self.send(asked).await?;
-            answered.await.map_err(|_| Refused::new(self.0.why_lost()))
+            answered.await.map_err(|_| Refused::new(self.why_ended()))
         };
         let answer = timeout(ANSWER, exchange).await;
-        self.0.expected().answers.remove(&id);
+        self.shared.expected().answers.remove(&id);
         match answer.map_err(|_| Refused::new(told_late(ANSWER)))?? {
             Content::Error(refused) => Err(refused),
             content => Ok(content),
@@ -202,7 +217,7 @@ impl Room {
         let id = call_id();
         let (part, parts) = mpsc::channel(PARTS);
         // Parts may come before the answer does.
-        self.0.expect(|expected| drop(expected.parts.insert(id.clone(), part)))?;
+        self.shared.expect(|expected| drop(expected.parts.insert(id.clone(), part)))?;
         let call = Call::new(self.clone(), id.clone(), parts);
         let (header, bytes) = Content::Open.into_parts();
         let header = invocation(toolkit, tool, header, &id);
@@ -218,8 +233,8 @@ impl Room {
     ///
     /// The connection is lost.
     pub async fn send(&self, message: Message) -> Result<(), Refused> {
-        let sent = self.0.outgoing.send(Outgoing::Message(message)).await;
-        sent.map_err(|_| Refused::new(self.0.why_lost()))
+        let sent = self.outgoing.send(Outgoing::Message(message)).await;
+        sent.map_err(|_| Refused::new(self.why_ended()))
     }
 
     /// Leaves the room, with all that is still under way. Who leaves does not mind that the
@@ -227,26 +242,35 @@ impl Room {
     pub async fn leave(&self) {
         let (said, heard) = oneshot::channel();
         let goodbye = async {
-            if self.0.outgoing.send(Outgoing::Goodbye(said)).await.is_ok() {
+            if self.outgoing.send(Outgoing::Goodbye(said)).await.is_ok() {
                 let _ = heard.await;
             }
         };
         let _ = timeout(GOODBYE, goodbye).await;
-        self.0.closed.cancel();
+    }
+
+    /// What went wrong with the connection, when it ended and not in order.
+    #[must_use]
+    pub fn what_went_wrong(&self) -> Option<String> {
+        match &self.shared.expected().ended {
+            Some(Ended::Lost(why)) => Some(why.clone()),
+            Some(Ended::InOrder(_)) | None => None,
+        }
     }
 
     /// Forgets a call that is over.
     pub(super) fn forget(&self, call: &str) {
-        self.0.expected().parts.remove(call);
+        self.shared.expected().parts.remove(call);
     }
 
     /// Why there is no more to come.
-    pub(super) fn why_lost(&self) -> String {
-        self.0.why_lost()
+    pub(super) fn why_ended(&self) -> String {
+        let ended = self.shared.expected().ended.clone();
+        ended.map_or_else(|| "the connection was closed".to_owned(), |ended| ended.why())
     }
 
     fn number(&self) -> u64 {
-        self.0.asked.fetch_add(1, Ordering::Relaxed) + 1
+        self.shared.asked.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -257,8 +281,8 @@ impl Shared {
 
     fn expect(&self, change: impl FnOnce(&mut Expected)) -> Result<(), Refused> {
         let mut expected = self.expected();
-        match &expected.lost {
-            Some(why) => Err(Refused::new(why)),
+        match &expected.ended {
+            Some(ended) => Err(Refused::new(ended.why())),
             None => {
                 change(&mut expected);
                 Ok(())
@@ -267,13 +291,8 @@ impl Shared {
     }
 
     /// Tells everybody who waits that there is no more to come.
-    fn lose(&self, why: String) {
-        *self.expected() = Expected { lost: Some(why), ..Expected::default() };
-    }
-
-    fn why_lost(&self) -> String {
-        let why = self.expected().lost.clone();
-        why.unwrap_or_else(|| "the connection was closed".to_owned())
+    fn end(&self, ended: Ended) {
+        *self.expected() = Expected { ended: Some(ended), ..Expected::default() };
     }
 
     /// Hands an answer or a part of a stream to whoever waits for it; any other message is
@@ -322,13 +341,13 @@ where
         shared: &Shared,
         pushed: &mpsc::Sender<Message>,
         is_ready: oneshot::Sender<()>,
-    ) -> String {
+    ) -> Ended {
         let mut is_ready = Some(is_ready);
         let (mut knows_me, mut is_open) = (false, false);
         loop {
             let message = match self.next().await {
                 Ok(message) => message,
-                Err(why) => return why,
+                Err(ended) => return ended,
             };
             // A room tells who one is and that it is ready, in any order, and maybe more.
             match message.kind.as_str() {
@@ -346,28 +365,29 @@ where
                 // Nobody looks before the room is ready, and waiting would keep it from that.
                 Ok(Some(message)) if is_ready.is_none() => drop(pushed.send(message).await),
                 Ok(_) => {}
-                Err(why) => return why,
+                Err(why) => return Ended::Lost(why),
             }
         }
     }
 
-    async fn next(&mut self) -> Result<Message, String> {
-        let closed = "the room closed the connection";
+    async fn next(&mut self) -> Result<Message, Ended> {
         loop {
             // Pings are sent, so something comes from whoever is still there.
             let frame = timeout(self.heartbeat * 2, self.stream.next())
                 .await
                 .map_err(|_| told_late(self.heartbeat * 2))?;
-            match frame.ok_or(closed)? {
+            match frame.ok_or_else(|| Ended::Lost("the connection was cut".to_owned()))? {
                 Ok(Frame::Binary(packet)) => {
                     if let Some(message) = self.assembler.take(&packet)? {
                         return Ok(message);
                     }
                 }
-                Ok(Frame::Close(_)) => return Err(closed.to_owned()),
+                Ok(Frame::Close(_)) => {
+                    return Err(Ended::InOrder("the room closed the connection"));
+                }
                 // Pings are answered by the library; text is not part of the protocol.
                 Ok(_) => {}
-                Err(error) => return Err(format!("the connection was lost: {error}")),
+                Err(error) => return Err(Ended::Lost(format!("the connection was lost: {error}"))),
             }
         }
     }
@@ -378,22 +398,27 @@ async fn write<S>(mut sink: S, mut sent: mpsc::Receiver<Outgoing>, heartbeat: Du
 where
     S: futures_util::Sink<Frame, Error = tungstenite::Error> + Unpin,
 {
+    let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
     loop {
-        let done = match timeout(heartbeat, sent.recv()).await {
-            Ok(Some(Outgoing::Message(message))) => {
+        let next = tokio::select! {
+            next = sent.recv() => Some(next),
+            _ = beat.tick() => None,
+        };
+        let done = match next {
+            Some(Some(Outgoing::Message(message))) => {
                 let mut frames = futures_util::stream::iter(
                     message.packets().into_iter().map(|packet| Ok(Frame::binary(packet))),
                 );
                 sink.send_all(&mut frames).await
             }
-            Ok(Some(Outgoing::Goodbye(said))) => {
+            Some(Some(Outgoing::Goodbye(said))) => {
                 let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
                 let _ = sink.send(Frame::Close(Some(normal))).await;
                 let _ = said.send(());
                 return;
             }
-            Ok(None) => return,
-            Err(_) => sink.send(Frame::Ping(Vec::new().into())).await,
+            Some(None) => return,
+            None => sink.send(Frame::Ping(Vec::new().into())).await,
         };
         // What went wrong is told by whoever reads, who also takes what came before.
         if done.is_err() {
@@ -430,5 +455,5 @@ fn invocation(toolkit: &str, tool: &str, arguments: Value, call: &str) -> Value 
 }
 
 fn told_late(time: Duration) -> String {
-    format!("nothing came for {} s", time.as_secs())
+    format!("nothing came for {} s", time.as_secs_f64())
 }

@@ -92,17 +92,20 @@ async fn requests(program: &Program) -> Seen {
 /// several is in an order of its own in each run of the reference.
 fn wordless(value: &Value) -> Value {
     match value {
-        Value::Array(items) if items.iter().all(|item| item.get("$ref").is_some()) => {
-            let mut items = items.clone();
-            items.sort_by_key(Value::to_string);
-            items.into()
-        }
         Value::Array(items) => items.iter().map(wordless).collect(),
         Value::Object(fields) => fields
             .iter()
             .map(|(name, field)| {
-                let is_word = matches!(name.as_str(), "title" | "description") && field.is_string();
-                (name.clone(), if is_word { "words".into() } else { wordless(field) })
+                let field = match (name.as_str(), field) {
+                    ("title" | "description", Value::String(_)) => "words".into(),
+                    ("anyOf", Value::Array(items)) => {
+                        let mut items = items.clone();
+                        items.sort_by_key(Value::to_string);
+                        items.into()
+                    }
+                    _ => wordless(field),
+                };
+                (name.clone(), field)
             })
             .collect::<Map<_, _>>()
             .into(),

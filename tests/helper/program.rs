@@ -39,15 +39,29 @@ pub fn host() -> String {
     format!("127.{}.{high}.{low}", 10 + count)
 }
 
+/// A command with no environment.
+fn bare(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    command
+}
+
 impl Program {
     /// Ours, once it answers.
     pub async fn start() -> Self {
-        Self::of(Command::new(env!("CARGO_BIN_EXE_meshagent"))).await
+        Self::of(bare(env!("CARGO_BIN_EXE_meshagent"))).await
+    }
+
+    /// Ours, which soon gives up a room that is not heard of.
+    pub async fn impatient() -> Self {
+        let mut command = bare(env!("CARGO_BIN_EXE_meshagent"));
+        command.env("MESHAGENT_WEBSOCKET_HEARTBEAT", "0.2");
+        Self::of(command).await
     }
 
     /// The reference's, once it answers.
     pub async fn reference(python: &std::path::Path) -> Self {
-        let mut command = Command::new(python);
+        let mut command = bare(python);
         command.args(["-c", "from meshagent.cli.cli import app; app()"]);
         Self::of(command).await
     }
@@ -57,7 +71,6 @@ impl Program {
         let child = command
             .args(["helper", "service"])
             .current_dir(sandbox.path(""))
-            .env_clear()
             .env("HOME", sandbox.path(""))
             .env("PATH", "/usr/bin:/bin")
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -84,6 +97,15 @@ impl Program {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
         let code = self.child.wait().unwrap().code();
         (code, self.said())
+    }
+
+    /// Waits until it has said so many lines.
+    pub async fn lines(&self, count: usize) {
+        let begun = Instant::now();
+        while self.said().lines().count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{}", self.said());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn said(&self) -> String {

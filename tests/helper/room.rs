@@ -46,10 +46,14 @@ pub enum Manner {
     Denies,
     /// It sends more of a stream than was asked for.
     Floods,
+    /// It no longer listens once somebody has entered.
+    Sleeps,
+    /// It is gone once somebody has entered.
+    Dies,
 }
 
 impl Manner {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Good,
         Self::Refuses,
         Self::Closes,
@@ -60,6 +64,8 @@ impl Manner {
         Self::Leaves,
         Self::Denies,
         Self::Floods,
+        Self::Sleeps,
+        Self::Dies,
     ];
 }
 
@@ -225,6 +231,7 @@ async fn serve<S>(
     }
     let mut assembler = Assembler::default();
     let mut files = Files::new();
+    let mut late = None;
     loop {
         tokio::select! {
             frame = stream.next() => {
@@ -240,20 +247,30 @@ async fn serve<S>(
                     _ => continue,
                 };
                 let Some(message) = assembler.take(&packet).unwrap() else { continue };
+                let is_offer = message.kind == "room.register_toolkit";
                 for answer in files.answers(&message, manner) {
                     say.send(Say::Message(answer)).unwrap();
                 }
                 if manner == Manner::Leaves {
                     return;
                 }
+                late = is_offer.then_some(manner);
                 let _ = saw.send(message);
             }
             Some(said) = said.recv() => {
-                let Say::Message(message) = said else { return };
+                let Say::Message(message) = said else {
+                    let _ = sink.send(Frame::Close(None)).await;
+                    return;
+                };
                 for packet in message.packets() {
                     if sink.send(Frame::binary(packet)).await.is_err() {
                         return;
                     }
+                }
+                match late {
+                    Some(Manner::Sleeps) => std::future::pending().await,
+                    Some(Manner::Dies) => return,
+                    _ => {}
                 }
             }
         }
