@@ -28,6 +28,7 @@ use crate::output;
 use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
 use crate::room::handshake;
+use crate::room::message::Message;
 
 /// The largest webhook, in bytes.
 const MAX_WEBHOOK: usize = 1024 * 1024;
@@ -337,21 +338,26 @@ async fn work(
                 is_started = true;
             }
             message = incoming.next() => match message {
-                Some(message) if message.kind == "messaging.send" && message.header["type"] == "dismiss" => {
-                    is_dismissed = true;
-                }
+                Some(message) if is_dismissal(&message) => is_dismissed = true,
                 Some(message) => callee.take(room, message).await,
-                None if is_started => {
+                None => {
+                    // What was under way says how it failed, or was done just before.
+                    if !is_started {
+                        starting.await?;
+                    }
                     return room.what_went_wrong().map_or(Ok(()), |what| Err(Refused::new(what)));
                 }
-                // What was under way says how it failed.
-                None => return starting.await,
             },
             () = stop.cancelled() => break,
         }
     }
     callee.stop(room).await;
     Ok(())
+}
+
+/// Whether somebody in the room has no more use for what works there.
+fn is_dismissal(message: &Message) -> bool {
+    message.kind == "messaging.send" && message.header["type"] == "dismiss"
 }
 
 /// An error with its causes, on one line.
