@@ -182,6 +182,50 @@ async fn calls_are_answered_as_they_are_done_and_not_without_bound() {
 }
 
 #[tokio::test]
+async fn files_that_are_not_what_they_say_are_refused() {
+    let program = Program::start().await;
+    let mut session = answering(program.connect(STORAGE).await).await;
+    session.next().await.unwrap();
+    for (path, told) in [
+        ("short.bin", "makes no sense"),
+        ("hollow.bin", "makes no sense"),
+        ("endless.bin", "more than the 67108864 allowed"),
+    ] {
+        let arguments = json!({"type": "json", "json": {"path": path}});
+        session.call(7, "read_file", &arguments, b"");
+        let heard = session.until(|message| message.kind == "room.tool_call_response").await;
+        let text = heard.last().unwrap().header["text"].as_str().unwrap();
+        assert!(text.contains(told), "{path}: {text}");
+        // The room is told that no more is wanted, whatever came.
+        assert!(heard.iter().any(is_end), "{path}");
+    }
+}
+
+/// Both halves of a call are ours here.
+#[tokio::test]
+async fn what_calls_is_understood_by_what_is_called() {
+    let mut rooms = Rooms::open().await;
+    let program = Program::start().await;
+    let base = rooms.url(Manner::Good);
+    let (base, _) = base.split_once("/rooms/").unwrap();
+    let url = format!("http://{}/schemas/transcript", program.address);
+    let words = ["call", "schema", "--room", "Good", "--participant-name", "bot", "--url", &url];
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&words);
+    command.envs([
+        ("MESHAGENT_ROOM_URL", base),
+        ("MESHAGENT_TOKEN", TOKEN),
+        ("MESHAGENT_PROJECT_ID", "p1"),
+    ]);
+    let run = Run::of(command.output().unwrap());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let mut session = rooms.entered().await;
+    assert_eq!(session.query["token"], TOKEN);
+    let heard = session.until(is_end).await;
+    assert_eq!(heard[1].header["chunk"]["headers"]["path"], ".schemas/transcript.json");
+}
+
+#[tokio::test]
 async fn rooms_are_bounded() {
     let rooms = Rooms::open().await;
     let program = Program::start().await;

@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -98,6 +99,8 @@ impl Host {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
         let shared = Arc::new(Shared { host: self, rooms: Mutex::default(), stop: stop.clone() });
         let app = Router::new().fallback(dispatch).with_state(shared.clone());
+        // What is asked over a websocket is short, and waits for its answer.
+        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
         let server =
             axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let late = async {

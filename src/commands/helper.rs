@@ -43,6 +43,12 @@ pub async fn run(command: HelperCommand) -> Result<ExitCode> {
     let stop = stop_signal()?;
     let host = variable("MESHAGENT_HOST").unwrap_or_else(|| "0.0.0.0".to_owned());
     let listener = listen(&host, PORT).await?;
+    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    if !address.ip().is_loopback() {
+        output::warning(&format!(
+            "{address} can be reached by other machines; MESHAGENT_HOST=127.0.0.1 keeps them out"
+        ));
+    }
     output::note(&format!("serving helpers on http://{host}:{PORT}"));
     Host { port: PORT, endpoints: endpoints() }.serve(listener, stop).await?;
     Ok(ExitCode::SUCCESS)

@@ -130,6 +130,7 @@ impl Program {
         let webhook = webhook("ws://nowhere.invalid/rooms/demo").parse().unwrap();
         request.headers_mut().insert("Meshagent-Webhook", webhook);
         let socket = TcpStream::connect(&self.address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
         tokio_tungstenite::client_async(request, socket).await.unwrap().0
     }
 }

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use meshagent::room::message::{Assembler, Message};
@@ -146,6 +147,7 @@ impl Rooms {
         let address = listener.local_addr().unwrap();
         let (enter, entered) = unbounded_channel();
         let app = Router::new().fallback(move |request| answer(request, enter.clone()));
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { address, entered }
     }
@@ -263,9 +265,12 @@ async fn serve<S>(
                     return;
                 };
                 for packet in message.packets() {
-                    if sink.send(Frame::binary(packet)).await.is_err() {
+                    if sink.feed(Frame::binary(packet)).await.is_err() {
                         return;
                     }
+                }
+                if sink.flush().await.is_err() {
+                    return;
                 }
                 match late {
                     Some(Manner::Sleeps) => std::future::pending().await,
@@ -310,8 +315,12 @@ impl Files {
         };
         let files = [
             file("a.txt", "text/plain", b"hello\nworld\nfoo\n"),
+            file("odd.txt", "text/plain", "\na\rb\u{c}c\u{2028}d\r\n\r\ne\n".as_bytes()),
             file("b.bin", "application/octet-stream", &[0, 1, 255]),
             file("long.bin", "application/octet-stream", &[7; 200_000]),
+            file("short.bin", "application/octet-stream", b"long"),
+            file("hollow.bin", "application/octet-stream", b""),
+            file("endless.bin", "application/octet-stream", b""),
             file("p.png", "image/png", b"x"),
             file("e.md", "text/markdown", b""),
             file(".schemas/doc.json", "application/json", b"{}"),
@@ -408,12 +417,19 @@ impl Files {
                     }
                     Some((mime_type, bytes)) => {
                         stream.bytes.clone_from(bytes);
+                        // Some say something else of themselves than what they are.
+                        let size = match path {
+                            "short.bin" => 1,
+                            "hollow.bin" => 3,
+                            "endless.bin" => u64::MAX,
+                            _ => bytes.len() as u64,
+                        };
                         let told = json!({
                             "kind": "start", "name": path.rsplit('/').next(),
-                            "mime_type": mime_type, "size": bytes.len(),
+                            "mime_type": mime_type, "size": size,
                         });
                         parts.push((json!({"type": "binary", "headers": told}), Vec::new()));
-                        if bytes.is_empty() {
+                        if size == 0 {
                             parts.push((close, Vec::new()));
                         }
                     }
@@ -423,7 +439,7 @@ impl Files {
                 let end = (stream.at + 65_536).min(stream.bytes.len());
                 parts.push((part("data"), stream.bytes[stream.at..end].to_vec()));
                 stream.at = end;
-                if end == stream.bytes.len() {
+                if end == stream.bytes.len() && end > 0 {
                     parts.push((close, Vec::new()));
                 }
             }

@@ -1,12 +1,16 @@
-//! *Pure*: what of a text is shown, and which of its lines match.
+//! What of a text is shown, and which of its lines match.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::room::content::Refused;
 use crate::room::mime;
 
 /// How many characters an answer has at most.
 pub const MAX_CHARACTERS: usize = 20_000;
+
+/// How long a search may take. A program that ends waits for it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Media types of text whose names do not start with `text/`.
 const TEXTS: [&str; 8] = [
@@ -92,6 +96,14 @@ pub struct Search<'a> {
     pub after: usize,
 }
 
+/// Whether a line ends here, as Python sees it.
+const fn ends_line(character: char) -> bool {
+    matches!(
+        character,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
 /// The lines that match, each with its number, `:` behind the number of those that do and
 /// `-` behind that of those beside them, and `--` where lines were left out.
 ///
@@ -112,10 +124,18 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
         |error: fancy_regex::Error| Refused::invalid(format!("the pattern is of no use: {error}"));
     let pattern = fancy_regex::Regex::new(pattern).map_err(wrong)?;
     let first = text[..text.len() - searched.len()].matches('\n').count() + 1;
-    let lines: Vec<&str> = searched.lines().collect();
+    let searched = searched.replace("\r\n", "\n");
+    let mut lines: Vec<&str> = searched.split(ends_line).collect();
+    if lines.last() == Some(&"") {
+        lines.pop();
+    }
     let mut matching = BTreeSet::new();
     let mut shown = BTreeSet::new();
+    let begun = Instant::now();
     for (index, line) in lines.iter().enumerate() {
+        if begun.elapsed() > PATIENCE {
+            return Err(Refused::invalid("the search takes too long: give a simpler pattern"));
+        }
         if pattern.is_match(line).map_err(wrong)? {
             matching.insert(index);
             let end = index.saturating_add(search.after).saturating_add(1).min(lines.len());
@@ -177,6 +197,16 @@ mod tests {
             assert!(refused.text.starts_with("the pattern is of no use: "), "{refused}");
             assert_eq!(refused.code, Some(1002));
         }
+    }
+
+    #[test]
+    fn a_search_without_end_is_given_up() {
+        let text = format!("{}c\n", "a".repeat(200)).repeat(100_000);
+        let pattern = "(a+)+(?=b)\\1";
+        let begun = Instant::now();
+        let refused = search(&text, &Search { pattern, offset: 0, before: 0, after: 0 });
+        assert_eq!(refused.unwrap_err().code, Some(1002));
+        assert!(begun.elapsed() < PATIENCE * 2, "{:?}", begun.elapsed());
     }
 
     #[test]
