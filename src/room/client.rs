@@ -137,8 +137,10 @@ impl Room {
         let room = Self { shared: shared.clone(), outgoing };
         tokio::spawn(async move {
             let reader = Reader { stream, assembler: Assembler::default(), heartbeat };
+            // Whoever waits for it hears nothing before it is known why.
+            let mut is_ready = Some(is_ready);
             let ended = tokio::select! {
-                ended = reader.read(&shared, &pushed, is_ready) => ended,
+                ended = reader.read(&shared, &pushed, &mut is_ready) => ended,
                 () = write(sink, sent, heartbeat) => Ended::InOrder("the room was left"),
             };
             shared.end(ended);
@@ -158,9 +160,9 @@ impl Room {
     /// long.
     pub async fn ask(&self, kind: &str, header: Value) -> Result<Value> {
         let answer = self.request(kind, header, Vec::new()).await;
-        let content = answer.map_err(|Refused { text, code }| {
-            let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-            Error::failed(format!("the room did not do {kind}")).because(format!("{text}{code}"))
+        let content = answer.map_err(|refused| {
+            let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
+            Error::failed(format!("the room did not do {kind}")).because(format!("{refused}{code}"))
         })?;
         Ok(content.into_parts().0)
     }
@@ -340,9 +342,8 @@ where
         mut self,
         shared: &Shared,
         pushed: &mpsc::Sender<Message>,
-        is_ready: oneshot::Sender<()>,
+        is_ready: &mut Option<oneshot::Sender<()>>,
     ) -> Ended {
-        let mut is_ready = Some(is_ready);
         let (mut knows_me, mut is_open) = (false, false);
         loop {
             let message = match self.next().await {
