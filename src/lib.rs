@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`commands`] | one file a command of the terminal: its arguments beside the code that runs them |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
+//! | [`agents`] | what works in rooms, and the host that lets it be called there |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
@@ -20,6 +21,7 @@
 //! Invariants: the planner decides and the executor obeys; there is one write path;
 //! standard output is data; a secret's text never enters a plan, a report or a message.
 
+pub mod agents;
 pub mod api;
 pub mod apply;
 pub mod commands;

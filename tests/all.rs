@@ -12,6 +12,7 @@ mod drift;
 mod edit;
 mod exit_codes;
 mod export;
+mod helper;
 mod hostile;
 mod ignore;
 mod jinja;

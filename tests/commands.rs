@@ -173,7 +173,7 @@ fn differences(theirs: &Done, ours: &Done) -> Vec<String> {
 }
 
 /// The names in the first column of the README's table of differences.
-fn told_differences() -> BTreeSet<String> {
+pub fn told_differences() -> BTreeSet<String> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
     let (_, table) = readme.split_once("\n| difference | the reference | here |\n").unwrap();

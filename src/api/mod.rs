@@ -13,3 +13,4 @@ pub mod request;
 pub mod retry;
 pub mod specs;
 pub mod token;
+pub mod webhook;

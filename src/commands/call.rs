@@ -210,7 +210,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::note(&format!("entering the room {room}"));
-    let mut entered = Room::enter(&room_url(&room), &SecretString::from(token)).await?;
+    let (entered, _) = Room::enter(&room_url(&room), &SecretString::from(token)).await?;
     // What the callee may do is said by its token, which the room makes.
     let call = json!({"url": args.url, "arguments": arguments, "name": name, "api": null});
     let answer = entered.ask("room.call", call).await;

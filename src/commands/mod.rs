@@ -19,6 +19,7 @@ pub mod completion;
 pub mod explain;
 pub mod export;
 pub mod given;
+pub mod helper;
 pub mod mailbox;
 pub mod plan;
 pub mod policy;
@@ -133,6 +134,9 @@ enum Command {
     /// Create, list and change secrets; encrypt and decrypt those of manifests
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Serve what rooms call while somebody develops
+    #[command(subcommand, alias = "helpers")]
+    Helper(helper::HelperCommand),
     /// Serve the embedded platform
     Server(server::ServerArgs),
     /// Print what makes a shell complete the lines of this program
@@ -143,13 +147,14 @@ enum Command {
 
 /// The groups whose lines people have typed for another program, which takes any word
 /// behind an option as its value.
-const LENIENT: [&str; 13] = [
+const LENIENT: [&str; 14] = [
     "auth",
     "project",
     "api-key",
     "session",
     "token",
     "call",
+    "helper",
     "webhook",
     "service",
     "secret",
@@ -244,6 +249,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Call(command) => wait(call::run(command)),
         Command::Webhook(command) => wait(webhook::run(command)),
         Command::Secret(command) => secret::run(command),
+        Command::Helper(command) => wait(helper::run(command)),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }

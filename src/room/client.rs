@@ -1,37 +1,104 @@
-//! A participant's connection with a room.
+//! A participant's connection with a room: it asks while it takes what the room pushes.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::{SinkExt, StreamExt};
-use reqwest::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
-use tokio::time::timeout;
+use futures_util::{SinkExt, Stream, StreamExt};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
+use super::call::Call;
+use super::content::{Content, Refused};
+use super::handshake;
 use super::message::{Assembler, Message};
-use crate::api::http;
-use crate::api::token::VERSION;
 use crate::error::{Error, Result};
+use crate::settings::variable;
 
 /// How long a room has to let a participant in.
 const READY: Duration = Duration::from_secs(30);
 
 /// How long a room has to answer a question.
-const ANSWER: Duration = Duration::from_secs(120);
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
 
-/// A participant in a room.
+/// How long it takes to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How many messages wait to be sent, or to be looked at, before whoever brings more waits.
+const WAITING: usize = 64;
+
+/// How many parts of a stream may be on their way; rooms send one for each that is asked for.
+const PARTS: usize = 64;
+
+/// A participant in a room. Clones are the same participant; with the last of them the
+/// connection ends, which is no way to leave in order.
+#[derive(Clone)]
 pub struct Room {
-    socket: WebSocketStream<reqwest::Upgraded>,
-    assembler: Assembler,
-    asked: u64,
+    shared: Arc<Shared>,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+/// What the participant shares with whoever reads.
+#[derive(Default)]
+struct Shared {
+    expected: Mutex<Expected>,
+    asked: AtomicU64,
+}
+
+enum Outgoing {
+    Message(Message),
+    Goodbye(oneshot::Sender<()>),
+}
+
+/// Whom to tell what the room answers.
+#[derive(Default)]
+struct Expected {
+    answers: HashMap<u64, oneshot::Sender<Content>>,
+    parts: HashMap<String, mpsc::Sender<Content>>,
+    /// Why nothing is expected any more.
+    ended: Option<Ended>,
+}
+
+/// Why a connection is no more.
+#[derive(Clone)]
+enum Ended {
+    /// The room was left, or has closed in order.
+    InOrder(&'static str),
+    /// Something went wrong.
+    Lost(String),
+}
+
+impl Ended {
+    fn why(&self) -> String {
+        match self {
+            Self::InOrder(why) => (*why).to_owned(),
+            Self::Lost(why) => why.clone(),
+        }
+    }
+}
+
+impl From<String> for Ended {
+    fn from(why: String) -> Self {
+        Self::Lost(why)
+    }
+}
+
+/// What a room pushes, other than answers.
+pub struct Incoming(mpsc::Receiver<Message>);
+
+impl Incoming {
+    /// The next message; none once the connection is closed.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.0.recv().await
+    }
 }
 
 impl Room {
@@ -41,32 +108,48 @@ impl Room {
     /// # Errors
     ///
     /// A URL that is none; a room that cannot be reached or does not let the participant in.
-    pub async fn enter(url: &str, token: &SecretString) -> Result<Self> {
-        let failed = || format!("failed to enter the room at {url}");
-        let socket = timeout(READY, connect(url, token))
+    pub async fn enter(url: &str, token: &SecretString) -> Result<(Self, Incoming)> {
+        let shown = handshake::shown(url);
+        let failed = || format!("failed to enter the room at {shown}");
+        let socket = timeout(READY, handshake::connect(url, token))
             .await
             .map_err(|_| Error::failed(failed()).because(told_late(READY)))?
             .map_err(|what| Error::failed(failed()).because(what))?;
-        let mut room = Self { socket, assembler: Assembler::default(), asked: 0 };
-        timeout(READY, room.ready())
-            .await
-            .map_err(|_| Error::failed(failed()).because(told_late(READY)))?
-            .map_err(|what| Error::failed(failed()).because(what))?;
-        Ok(room)
+        Self::over(socket).await.map_err(|what| Error::failed(failed()).because(what))
     }
 
-    /// A room tells who one is and that it is ready, in any order, and maybe more.
-    async fn ready(&mut self) -> Result<(), String> {
-        let (mut is_known, mut is_ready) = (false, false);
-        while !(is_known && is_ready) {
-            let message = self.next().await?;
-            match message.kind.as_str() {
-                "connected" => is_known |= message.header["type"] == "init",
-                "room_ready" => is_ready = true,
-                _ => {}
-            }
+    /// Becomes a participant over a connection that is there, and waits until the room is
+    /// ready.
+    ///
+    /// # Errors
+    ///
+    /// Why the room does not let the participant in, as a phrase.
+    pub async fn over<S>(socket: WebSocketStream<S>) -> Result<(Self, Incoming), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let heartbeat = heartbeat()?;
+        let (sink, stream) = socket.split();
+        let (outgoing, sent) = mpsc::channel(WAITING);
+        let (pushed, incoming) = mpsc::channel(WAITING);
+        let (is_ready, ready) = oneshot::channel();
+        let shared = Arc::<Shared>::default();
+        let room = Self { shared: shared.clone(), outgoing };
+        tokio::spawn(async move {
+            let reader = Reader { stream, assembler: Assembler::default(), heartbeat };
+            // Whoever waits for it hears nothing before it is known why.
+            let mut is_ready = Some(is_ready);
+            let ended = tokio::select! {
+                ended = reader.read(&shared, &pushed, &mut is_ready) => ended,
+                () = write(sink, sent, heartbeat) => Ended::InOrder("the room was left"),
+            };
+            shared.end(ended);
+        });
+        match timeout(READY, ready).await {
+            Ok(Ok(())) => Ok((room, Incoming(incoming))),
+            Ok(Err(_)) => Err(room.why_ended()),
+            Err(_) => Err(told_late(READY)),
         }
-        Ok(())
     }
 
     /// Asks the room for something, and returns the header of its answer.
@@ -75,121 +158,303 @@ impl Room {
     ///
     /// What the room has against it; a connection that is lost, or an answer that takes too
     /// long.
-    pub async fn ask(&mut self, kind: &str, header: Value) -> Result<Value> {
-        self.asked += 1;
-        let question = Message::new(self.asked, kind, header);
-        let failed = || format!("the room did not answer {kind}");
-        let answer = timeout(ANSWER, self.exchange(&question))
-            .await
-            .map_err(|_| Error::failed(failed()).because(told_late(ANSWER)))?
-            .map_err(|what| Error::failed(failed()).because(what))?;
-        if answer["type"] != "error" {
-            return Ok(answer);
-        }
-        let text = answer["text"].as_str().unwrap_or("no reason was given");
-        let code = answer["code"].as_i64().map(|code| format!(" ({code})")).unwrap_or_default();
-        Err(Error::failed(format!("the room refused {kind}")).because(format!("{text}{code}")))
+    pub async fn ask(&self, kind: &str, header: Value) -> Result<Value> {
+        let answer = self.request(kind, header, Vec::new()).await;
+        let content = answer.map_err(|refused| {
+            let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
+            Error::failed(format!("the room did not do {kind}")).because(format!("{refused}{code}"))
+        })?;
+        Ok(content.into_parts().0)
     }
 
-    async fn exchange(&mut self, question: &Message) -> Result<Value, String> {
-        for packet in question.packets() {
-            self.socket.feed(Frame::binary(packet)).await.map_err(lost)?;
+    /// Asks the room for something, and returns its answer, which is no error.
+    ///
+    /// # Errors
+    ///
+    /// What the room has against it, or that it is gone or does not answer.
+    pub async fn request(
+        &self,
+        kind: &str,
+        header: Value,
+        bytes: Vec<u8>,
+    ) -> Result<Content, Refused> {
+        let id = self.number();
+        let (answer, answered) = oneshot::channel();
+        self.shared.expect(|expected| drop(expected.answers.insert(id, answer)))?;
+        let asked = Message { id, kind: kind.to_owned(), header, bytes };
+        let exchange = async {
+            self.send(asked).await?;
+            answered.await.map_err(|_| Refused::new(self.why_ended()))
+        };
+        let answer = timeout(ANSWER, exchange).await;
+        self.shared.expected().answers.remove(&id);
+        match answer.map_err(|_| Refused::new(told_late(ANSWER)))?? {
+            Content::Error(refused) => Err(refused),
+            content => Ok(content),
         }
-        self.socket.flush().await.map_err(lost)?;
-        loop {
-            let message = self.next().await?;
-            if message.kind == "__response__" && message.id == question.id {
-                return Ok(message.header);
+    }
+
+    /// Calls a tool that answers at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`].
+    pub async fn invoke(
+        &self,
+        toolkit: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<Content, Refused> {
+        let (header, bytes) = Content::Json(arguments).into_parts();
+        let call = call_id();
+        self.request("room.invoke_tool", invocation(toolkit, tool, header, &call), bytes).await
+    }
+
+    /// Calls a tool that is given a stream and answers with one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`]; an answer that is no stream.
+    pub async fn open(&self, toolkit: &str, tool: &str) -> Result<Call, Refused> {
+        let id = call_id();
+        let (part, parts) = mpsc::channel(PARTS);
+        // Parts may come before the answer does.
+        self.shared.expect(|expected| drop(expected.parts.insert(id.clone(), part)))?;
+        let call = Call::new(self.clone(), id.clone(), parts);
+        let (header, bytes) = Content::Open.into_parts();
+        let header = invocation(toolkit, tool, header, &id);
+        match self.request("room.invoke_tool", header, bytes).await? {
+            Content::Open => Ok(call),
+            _ => Err(Refused::unexpected(&format!("{toolkit}.{tool}"))),
+        }
+    }
+
+    /// Sends a message that has no answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost.
+    pub async fn send(&self, message: Message) -> Result<(), Refused> {
+        let sent = self.outgoing.send(Outgoing::Message(message)).await;
+        sent.map_err(|_| Refused::new(self.why_ended()))
+    }
+
+    /// Leaves the room, with all that is still under way. Who leaves does not mind that the
+    /// room is gone already.
+    pub async fn leave(&self) {
+        let (said, heard) = oneshot::channel();
+        let goodbye = async {
+            if self.outgoing.send(Outgoing::Goodbye(said)).await.is_ok() {
+                let _ = heard.await;
+            }
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+
+    /// What went wrong with the connection, when it ended and not in order.
+    #[must_use]
+    pub fn what_went_wrong(&self) -> Option<String> {
+        match &self.shared.expected().ended {
+            Some(Ended::Lost(why)) => Some(why.clone()),
+            Some(Ended::InOrder(_)) | None => None,
+        }
+    }
+
+    /// Forgets a call that is over.
+    pub(super) fn forget(&self, call: &str) {
+        self.shared.expected().parts.remove(call);
+    }
+
+    /// Why there is no more to come.
+    pub(super) fn why_ended(&self) -> String {
+        let ended = self.shared.expected().ended.clone();
+        ended.map_or_else(|| "the connection was closed".to_owned(), |ended| ended.why())
+    }
+
+    fn number(&self) -> u64 {
+        self.shared.asked.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Shared {
+    fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, change: impl FnOnce(&mut Expected)) -> Result<(), Refused> {
+        let mut expected = self.expected();
+        match &expected.ended {
+            Some(ended) => Err(Refused::new(ended.why())),
+            None => {
+                change(&mut expected);
+                Ok(())
             }
         }
     }
 
-    async fn next(&mut self) -> Result<Message, String> {
+    /// Tells everybody who waits that there is no more to come.
+    fn end(&self, ended: Ended) {
+        *self.expected() = Expected { ended: Some(ended), ..Expected::default() };
+    }
+
+    /// Hands an answer or a part of a stream to whoever waits for it; any other message is
+    /// given back.
+    fn hand(&self, message: Message) -> Result<Option<Message>, String> {
+        match message.kind.as_str() {
+            "__response__" => {
+                // An answer to what was given up is of no interest, whatever it is.
+                if let Some(answer) = self.expected().answers.remove(&message.id) {
+                    let content = Content::of(&message.header, message.bytes);
+                    let _ = answer.send(content.unwrap_or_else(|what| {
+                        Content::Error(Refused::new(format!("the answer is of no use: {what}")))
+                    }));
+                }
+            }
+            "room.tool_call_response_chunk" => {
+                let call = message.header["tool_call_id"].as_str().unwrap_or_default();
+                let part = self.expected().parts.get(call).cloned();
+                if let Some(part) = part {
+                    let content = Content::of(&message.header["chunk"], message.bytes)
+                        .unwrap_or_else(|what| Content::Error(Refused::new(what)));
+                    if let Err(mpsc::error::TrySendError::Full(_)) = part.try_send(content) {
+                        return Err("the room sends more than it was asked for".to_owned());
+                    }
+                }
+            }
+            _ => return Ok(Some(message)),
+        }
+        Ok(None)
+    }
+}
+
+struct Reader<S> {
+    stream: S,
+    assembler: Assembler,
+    heartbeat: Duration,
+}
+
+impl<S> Reader<S>
+where
+    S: Stream<Item = Result<Frame, tungstenite::Error>> + Unpin,
+{
+    /// Takes what comes until nothing does any more, and returns why.
+    async fn read(
+        mut self,
+        shared: &Shared,
+        pushed: &mpsc::Sender<Message>,
+        is_ready: &mut Option<oneshot::Sender<()>>,
+    ) -> Ended {
+        let (mut knows_me, mut is_open) = (false, false);
         loop {
-            match self.socket.next().await.ok_or("the room closed the connection")? {
+            let message = match self.next().await {
+                Ok(message) => message,
+                Err(ended) => return ended,
+            };
+            // A room tells who one is and that it is ready, in any order, and maybe more.
+            match message.kind.as_str() {
+                "connected" => knows_me |= message.header["type"] == "init",
+                "room_ready" => is_open = true,
+                _ => {}
+            }
+            if knows_me
+                && is_open
+                && let Some(is_ready) = is_ready.take()
+            {
+                let _ = is_ready.send(());
+            }
+            match shared.hand(message) {
+                // Nobody looks before the room is ready, and waiting would keep it from that.
+                Ok(Some(message)) if is_ready.is_none() => drop(pushed.send(message).await),
+                Ok(_) => {}
+                Err(why) => return Ended::Lost(why),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Message, Ended> {
+        loop {
+            // Pings are sent, so something comes from whoever is still there.
+            let frame = timeout(self.heartbeat * 2, self.stream.next())
+                .await
+                .map_err(|_| told_late(self.heartbeat * 2))?;
+            match frame.ok_or_else(|| Ended::Lost("the connection was cut".to_owned()))? {
                 Ok(Frame::Binary(packet)) => {
                     if let Some(message) = self.assembler.take(&packet)? {
                         return Ok(message);
                     }
                 }
-                Ok(Frame::Close(_)) => return Err("the room closed the connection".to_owned()),
+                Ok(Frame::Close(_)) => {
+                    return Err(Ended::InOrder("the room closed the connection"));
+                }
                 // Pings are answered by the library; text is not part of the protocol.
                 Ok(_) => {}
-                Err(error) => return Err(lost(error)),
+                Err(error) => return Err(Ended::Lost(format!("the connection was lost: {error}"))),
             }
         }
     }
+}
 
-    /// Leaves the room.
-    pub async fn leave(mut self) {
-        // Who leaves does not mind that the room is gone already.
-        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+/// Sends what there is to send until somebody says goodbye.
+async fn write<S>(mut sink: S, mut sent: mpsc::Receiver<Outgoing>, heartbeat: Duration)
+where
+    S: futures_util::Sink<Frame, Error = tungstenite::Error> + Unpin,
+{
+    let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
+    loop {
+        let next = tokio::select! {
+            next = sent.recv() => Some(next),
+            _ = beat.tick() => None,
+        };
+        let done = match next {
+            Some(Some(Outgoing::Message(message))) => {
+                let mut frames = futures_util::stream::iter(
+                    message.packets().into_iter().map(|packet| Ok(Frame::binary(packet))),
+                );
+                sink.send_all(&mut frames).await
+            }
+            Some(Some(Outgoing::Goodbye(said))) => {
+                let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                let _ = sink.send(Frame::Close(Some(normal))).await;
+                let _ = said.send(());
+                return;
+            }
+            Some(None) => return,
+            None => sink.send(Frame::Ping(Vec::new().into())).await,
+        };
+        // What went wrong is told by whoever reads, who also takes what came before.
+        if done.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
+}
+
+/// How often a room is asked whether it is still there.
+fn heartbeat() -> Result<Duration, String> {
+    const NAME: &str = "MESHAGENT_WEBSOCKET_HEARTBEAT";
+    let Some(text) = variable(NAME) else { return Ok(Duration::from_secs(60)) };
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
+}
+
+fn call_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+fn invocation(toolkit: &str, tool: &str, arguments: Value, call: &str) -> Value {
+    json!({
+        "toolkit": toolkit,
+        "tool": tool,
+        "participant_id": null,
+        "on_behalf_of_id": null,
+        "arguments": arguments,
+        "tool_call_id": call,
+    })
 }
 
 fn told_late(time: Duration) -> String {
-    format!("nothing came for {} s", time.as_secs())
-}
-
-fn lost(error: tungstenite::Error) -> String {
-    format!("the connection was lost: {error}")
-}
-
-/// The handshake, over the same HTTP client as everything else, so that proxies and
-/// certificates are the same.
-async fn connect(
-    url: &str,
-    token: &SecretString,
-) -> Result<WebSocketStream<reqwest::Upgraded>, String> {
-    let mut address = match url.strip_prefix("ws") {
-        Some(rest) => url::Url::parse(&format!("http{rest}")),
-        None => url::Url::parse(url),
-    }
-    .map_err(|error| error.to_string())?;
-    let others: Vec<(String, String)> = address
-        .query_pairs()
-        .filter(|(name, _)| name != "token" && name != "v")
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    address
-        .query_pairs_mut()
-        .clear()
-        .extend_pairs(others)
-        .append_pair("token", token.expose_secret())
-        .append_pair("v", VERSION);
-    let mut key = [0; 16];
-    getrandom::fill(&mut key).map_err(|error| error.to_string())?;
-    let key = STANDARD.encode(key);
-    let client = http::build(http::of_platform(address.as_str()).http1_only())
-        .map_err(|error| error.to_string())?;
-    let answer = client
-        .get(address)
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key)
-        .send()
-        .await
-        // The URL holds the token.
-        .map_err(|error| told(&error.without_url()))?;
-    if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
-        return Err(format!("it answered with {}", answer.status()));
-    }
-    let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
-    if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("what answered is no room".to_owned());
-    }
-    let socket = answer.upgrade().await.map_err(|error| told(&error.without_url()))?;
-    Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        told += &format!(": {source}");
-        cause = source.source();
-    }
-    told
+    format!("nothing came for {} s", time.as_secs_f64())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, Command};
 
 /// The groups whose commands are the reference's.
-const GROUPS: [&str; 15] = [
+const GROUPS: [&str; 16] = [
     "version",
     "setup",
     "auth",
@@ -15,6 +15,7 @@ const GROUPS: [&str; 15] = [
     "session",
     "token",
     "call",
+    "helper",
     "webhook",
     "service",
     "secret",
@@ -27,9 +28,9 @@ const GROUPS: [&str; 15] = [
 /// What stands beside the reference's commands in its groups.
 const OWN: [&str; 3] = ["secret encrypt", "secret decrypt", "secret keygen"];
 
-/// What waits for a person and a browser, which the comparison has not; tests of its own
-/// stand for it.
-const WAITS: [&str; 2] = ["setup", "auth login"];
+/// What waits for a person and a browser, or for rooms that call, which the comparison has
+/// not; tests of their own stand for it.
+const WAITS: [&str; 3] = ["setup", "auth login", "helper service"];
 
 fn is_ours(path: &str) -> bool {
     let group = path.split(' ').next().unwrap_or_default();

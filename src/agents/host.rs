@@ -1,0 +1,375 @@
+//! The HTTP server that lets what it hosts be called into rooms.
+//!
+//! A call is a webhook; its answer says only that it was understood. The room is entered
+//! beside it, or is the caller itself when it asks for a websocket. Webhooks are not signed:
+//! whoever reaches the server can have it enter rooms, with a token of their own.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Callee;
+use crate::api::specs::scope::ApiScope;
+use crate::api::webhook::{self, Event, RoomCall};
+use crate::error::{Context, Error, Result};
+use crate::output;
+use crate::room::client::{Incoming, Room};
+use crate::room::content::Refused;
+use crate::room::handshake;
+use crate::room::message::Message;
+
+/// The largest webhook, in bytes.
+const MAX_WEBHOOK: usize = 1024 * 1024;
+
+/// How long a webhook may take to arrive.
+const ARRIVING: Duration = Duration::from_secs(30);
+
+/// How many rooms are worked in at once.
+const MAX_ROOMS: usize = 256;
+
+/// How long requests may go on once the host is told to stop.
+const ANSWERING: Duration = Duration::from_secs(1);
+
+/// How long it may take to leave the rooms.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// A path, and what is called by it.
+pub struct Endpoint {
+    /// The path, which starts with a slash.
+    pub path: String,
+    /// The name of who enters the room.
+    pub identity: String,
+    /// What it must be allowed there; none where that is what agents usually may.
+    pub scope: Option<ApiScope>,
+    /// Makes what is called.
+    pub callee: Box<dyn Fn() -> Box<dyn Callee> + Send + Sync>,
+}
+
+/// Paths on one port.
+pub struct Host {
+    /// The port, as it is told to whoever asks what is served.
+    pub port: u16,
+    /// The paths.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// What requests share.
+struct Shared {
+    host: Host,
+    rooms: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
+}
+
+/// Listens where a service is to be reached.
+///
+/// # Errors
+///
+/// An address that is none of this machine, or that somebody listens on already.
+pub async fn listen(host: &str, port: u16) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).await.map_err(|cause| {
+        let is_taken = cause.kind() == ErrorKind::AddrInUse;
+        let error = Error::failed(format!("failed to listen on {host}:{port}")).because(cause);
+        if is_taken {
+            error.hint("end what listens there, or give another address in MESHAGENT_HOST")
+        } else {
+            error.hint("MESHAGENT_HOST names the address to listen on")
+        }
+    })
+}
+
+impl Host {
+    /// Serves until it is told to stop, and leaves every room before it returns.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let shared = Arc::new(Shared { host: self, rooms: Mutex::default(), stop: stop.clone() });
+        let app = Router::new().fallback(dispatch).with_state(shared.clone());
+        // What is asked over a websocket is short, and waits for its answer.
+        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+        let server =
+            axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let late = async {
+            stop.cancelled().await;
+            sleep(ANSWERING).await;
+        };
+        let served = tokio::select! {
+            served = server => served.context(|| "failed to serve".to_owned()),
+            () = late => Ok(()),
+        };
+        stop.cancel();
+        let rooms = std::mem::take(&mut *shared.rooms());
+        // Rooms that do not let go are left as the connection is cut.
+        let _ = timeout(LEAVING, rooms.join_all()).await;
+        served
+    }
+
+    /// What is served, as a service that would be stored.
+    fn described(&self) -> Value {
+        let endpoints: Vec<Value> = self
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                json!({
+                    "path": endpoint.path,
+                    "meshagent": {"identity": endpoint.identity, "api": endpoint.scope},
+                    "mcp": null,
+                    "annotations": null,
+                })
+            })
+            .collect();
+        json!({
+            "version": "v1",
+            "kind": "Service",
+            "id": null,
+            "metadata": {
+                "name": "<YOUR_SERVICE_NAME>",
+                "description": null,
+                "repo": null,
+                "icon": null,
+                "annotations": null,
+            },
+            "agents": [],
+            "ports": [{
+                "num": self.port,
+                "type": "http",
+                "endpoints": endpoints,
+                "liveness": null,
+                "published": null,
+                "public": null,
+                "annotations": null,
+            }],
+            "container": {
+                "image": "",
+                "command": null,
+                "working_dir": null,
+                "environment": null,
+                "secrets": null,
+                "pull_secret": null,
+                "storage": null,
+                "api_key": null,
+                "on_demand": null,
+                "writable_root_fs": null,
+                "private": true,
+            },
+            "external": null,
+        })
+    }
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn ok() -> Response {
+    answer(StatusCode::OK, &json!({"ok": true}))
+}
+
+fn refusal(status: StatusCode, what: impl Into<String>) -> Response {
+    answer(status, &json!({"error": what.into()}))
+}
+
+async fn dispatch(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Infallible> {
+    let path = request.uri().path();
+    let endpoint = shared.host.endpoints.iter().position(|endpoint| endpoint.path == path);
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    Ok(match (path, endpoint) {
+        (_, Some(endpoint)) if is_read || request.method() == Method::POST => {
+            called(shared, endpoint, request).await
+        }
+        ("/", _) if is_read => ok(),
+        ("/.well-known/meshagent-service.json", _) if is_read => {
+            answer(StatusCode::OK, &shared.host.described())
+        }
+        (_, Some(_)) => not_allowed("GET,HEAD,POST"),
+        ("/" | "/.well-known/meshagent-service.json", None) => not_allowed("GET,HEAD"),
+        (path, None) => refusal(StatusCode::NOT_FOUND, format!("nothing is served at {path}")),
+    })
+}
+
+fn not_allowed(methods: &'static str) -> Response {
+    let what = format!("only {methods} can be asked here");
+    let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, what);
+    answer.headers_mut().insert(header::ALLOW, axum::http::HeaderValue::from_static(methods));
+    answer
+}
+
+/// Answers a webhook.
+async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> Response {
+    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| {
+        let accepted = handshake::accepted(request.headers());
+        (accepted, hyper::upgrade::on(&mut request))
+    });
+    let (parts, body) = request.into_parts();
+    let text = match text(&parts.headers, body).await {
+        Ok(text) => text,
+        Err(refused) => return refused,
+    };
+    let event = match webhook::parse(&text) {
+        Ok(event) => event,
+        Err(what) => return refusal(StatusCode::BAD_REQUEST, what),
+    };
+    let (call, upgrade) = match (event, upgrade) {
+        (Event::Call(call), upgrade) => (call, upgrade),
+        (Event::Other, None) => return ok(),
+        (Event::Other, Some(_)) => {
+            return refusal(StatusCode::BAD_REQUEST, "only room.call is told over a websocket");
+        }
+    };
+    let RoomCall { room, url, token } = call;
+    let Some((accepted, upgrade)) = upgrade else {
+        let entering = async move { Room::enter(&url, &token).await.map_err(|error| told(&error)) };
+        return shared.attend(endpoint, room, entering, ok);
+    };
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(what) => return refusal(StatusCode::BAD_REQUEST, what),
+    };
+    let entering = async move {
+        let socket = timeout(ARRIVING, upgrade).await.map_err(|_| "the caller went away")?;
+        Room::over(handshake::answer(socket.map_err(|error| error.to_string())?).await).await
+    };
+    shared.attend(endpoint, room, entering, || {
+        let headers = [
+            (header::CONNECTION, "Upgrade".to_owned()),
+            (header::UPGRADE, "websocket".to_owned()),
+            (header::SEC_WEBSOCKET_ACCEPT, accepted),
+        ];
+        (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    })
+}
+
+/// The text of a webhook.
+async fn text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
+    if let Some(text) = headers.get(webhook::HEADER) {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    if !kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
+        let what = format!(
+            "a webhook is a body of type application/json, or a header {}",
+            webhook::HEADER
+        );
+        return Err(refusal(StatusCode::BAD_REQUEST, what));
+    }
+    match timeout(ARRIVING, axum::body::to_bytes(body, MAX_WEBHOOK)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(_)) => {
+            let what = format!("a webhook has at most {MAX_WEBHOOK} bytes, and arrives whole");
+            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, what))
+        }
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the webhook took too long to arrive")),
+    }
+}
+
+impl Shared {
+    fn rooms(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets what is called work in a room, beside the answer.
+    fn attend(
+        self: Arc<Self>,
+        endpoint: usize,
+        name: String,
+        entering: impl Future<Output = Result<(Room, Incoming), String>> + Send + 'static,
+        answer: impl FnOnce() -> Response,
+    ) -> Response {
+        let shared = self.clone();
+        let mut rooms = self.rooms();
+        while rooms.try_join_next().is_some() {}
+        if rooms.len() >= MAX_ROOMS || self.stop.is_cancelled() {
+            let what = format!("there is no place for a room beside the {} there are", rooms.len());
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, what);
+        }
+        rooms.spawn(async move {
+            let endpoint = &shared.host.endpoints[endpoint];
+            let entered = tokio::select! {
+                entered = entering => entered,
+                () = shared.stop.cancelled() => return,
+            };
+            let worked = match entered {
+                Ok((room, incoming)) => {
+                    let callee = (endpoint.callee)();
+                    let worked = work(callee.as_ref(), &room, incoming, &shared.stop).await;
+                    room.leave().await;
+                    worked.map_err(|refused| refused.to_string())
+                }
+                Err(what) => Err(what),
+            };
+            if let Err(what) = worked {
+                let path = &endpoint.path;
+                let failed = format!("{path} was called to the room {name:?} in vain");
+                output::error(&Error::failed(failed).because(what));
+            }
+        });
+        answer()
+    }
+}
+
+/// Works in a room until it closes, somebody dismisses what works there, or the host stops.
+async fn work(
+    callee: &dyn Callee,
+    room: &Room,
+    mut incoming: Incoming,
+    stop: &CancellationToken,
+) -> Result<(), Refused> {
+    let starting = callee.start(room);
+    tokio::pin!(starting);
+    let (mut is_started, mut is_dismissed) = (false, false);
+    while !(is_started && is_dismissed) {
+        tokio::select! {
+            started = &mut starting, if !is_started => {
+                started?;
+                is_started = true;
+            }
+            message = incoming.next() => match message {
+                Some(message) if is_dismissal(&message) => is_dismissed = true,
+                Some(message) => callee.take(room, message).await,
+                None => {
+                    // What was under way says how it failed, or was done just before.
+                    if !is_started {
+                        starting.await?;
+                    }
+                    return room.what_went_wrong().map_or(Ok(()), |what| Err(Refused::new(what)));
+                }
+            },
+            () = stop.cancelled() => break,
+        }
+    }
+    callee.stop(room).await;
+    Ok(())
+}
+
+/// Whether somebody in the room has no more use for what works there.
+fn is_dismissal(message: &Message) -> bool {
+    message.kind == "messaging.send" && message.header["type"] == "dismiss"
+}
+
+/// An error with its causes, on one line.
+fn told(error: &Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        told += &format!(": {source}");
+        cause = source.source();
+    }
+    told
+}

@@ -1,0 +1,89 @@
+//! `helper service`: what rooms of this machine call while somebody develops: schemas and
+//! the storage toolkit.
+
+use std::process::ExitCode;
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::agents::Callee;
+use crate::agents::host::{Endpoint, Host, listen};
+use crate::agents::schema::SCHEMAS;
+use crate::agents::storage::Storage;
+use crate::error::{Context, Result};
+use crate::output;
+use crate::settings::variable;
+
+/// Where rooms look for it.
+const PORT: u16 = 9000;
+
+/// Commands of `helper`.
+#[derive(Debug, clap::Subcommand)]
+pub enum HelperCommand {
+    /// Serve the built-in schemas and the storage toolkit to rooms
+    Service(ServiceArgs),
+}
+
+/// Arguments of `helper service`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 where it is not set:\nwhoever reaches it can have it enter rooms, with tokens of their own. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It ends on SIGTERM, SIGINT\nor SIGABRT, and leaves every room before that."
+)]
+pub struct ServiceArgs {}
+
+/// Runs `helper`.
+///
+/// # Errors
+///
+/// The port is taken.
+pub async fn run(command: HelperCommand) -> Result<ExitCode> {
+    let HelperCommand::Service(ServiceArgs {}) = command;
+    // Signals are caught from here on, so that one that arrives early also stops cleanly.
+    let stop = stop_signal()?;
+    let host = variable("MESHAGENT_HOST").unwrap_or_else(|| "0.0.0.0".to_owned());
+    let listener = listen(&host, PORT).await?;
+    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    if !address.ip().is_loopback() {
+        output::warning(&format!(
+            "{address} can be reached by other machines; MESHAGENT_HOST=127.0.0.1 keeps them out"
+        ));
+    }
+    output::note(&format!("serving helpers on http://{host}:{PORT}"));
+    Host { port: PORT, endpoints: endpoints() }.serve(listener, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn endpoints() -> Vec<Endpoint> {
+    let schemas = SCHEMAS.iter().map(|schema| {
+        endpoint(format!("/schemas/{}", schema.name), move || Box::new(*schema) as Box<dyn Callee>)
+    });
+    let storage = endpoint("/toolkits/storage".to_owned(), || Box::new(Storage::hosted()));
+    schemas.chain([storage]).collect()
+}
+
+fn endpoint(
+    path: String,
+    callee: impl Fn() -> Box<dyn Callee> + Send + Sync + 'static,
+) -> Endpoint {
+    Endpoint { path, identity: "agent".to_owned(), scope: None, callee: Box::new(callee) }
+}
+
+/// What is cancelled when the system tells the program to stop.
+fn stop_signal() -> Result<CancellationToken> {
+    let listen = |kind| signal(kind).context(|| "failed to listen for signals".to_owned());
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut abort = listen(SignalKind::from_raw(Signal::SIGABRT as i32))?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = abort.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}

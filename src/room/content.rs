@@ -1,0 +1,227 @@
+//! *Pure*: what tools are given and what they answer, as it stands in messages.
+//!
+//! A content is a header with a `type`, and bytes beside it where its type has some.
+//! Recorded from release 0.31.4.
+
+use serde_json::{Map, Value, json};
+
+/// A wrong request, as rooms number it.
+pub const INVALID_REQUEST: i64 = 1002;
+
+/// An answer of another type than was asked for, as rooms number it.
+pub const UNEXPECTED: i64 = 1100;
+
+/// The close status of a stream that ended well.
+const NORMAL: i64 = 1000;
+
+/// Why something was not done, in words that the other side reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", text.replace(char::is_control, " "))]
+pub struct Refused {
+    /// The reason.
+    pub text: String,
+    /// The room's number for such reasons, such as 3001 for a file that is not there.
+    pub code: Option<i64>,
+}
+
+impl Refused {
+    /// A reason without a number.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: None }
+    }
+
+    /// A reason that lies in what was asked.
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: Some(INVALID_REQUEST) }
+    }
+
+    /// An answer that has nothing to do with what was asked of a toolkit.
+    #[must_use]
+    pub fn unexpected(operation: &str) -> Self {
+        Self {
+            text: format!("the room's answer to {operation} makes no sense"),
+            code: Some(UNEXPECTED),
+        }
+    }
+}
+
+/// What a tool is given or answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A value, in nearly all cases an object.
+    Json(Value),
+    /// A text.
+    Text(String),
+    /// A file.
+    File {
+        /// Its name without folders.
+        name: String,
+        /// Its media type.
+        mime_type: String,
+        /// What is in it.
+        bytes: Vec<u8>,
+    },
+    /// Bytes, with what is said about them.
+    Binary {
+        /// An object.
+        headers: Value,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Where something is.
+    Link {
+        /// Its name.
+        name: String,
+        /// Its URL.
+        url: String,
+    },
+    /// Nothing.
+    Empty,
+    /// Why there is no answer.
+    Error(Refused),
+    /// A stream begins.
+    Open,
+    /// A stream ends.
+    Close {
+        /// 1000 when all went well.
+        status: i64,
+        /// What did not go well.
+        message: Option<String>,
+    },
+}
+
+impl Content {
+    /// The end of a stream that went well.
+    #[must_use]
+    pub const fn close() -> Self {
+        Self::Close { status: NORMAL, message: None }
+    }
+
+    /// Bytes of this kind; what tells the parts of a stream from each other.
+    #[must_use]
+    pub fn part(headers: Value, bytes: Vec<u8>) -> Self {
+        Self::Binary { headers, bytes }
+    }
+
+    /// The header and the bytes.
+    #[must_use]
+    pub fn into_parts(self) -> (Value, Vec<u8>) {
+        let header = match self {
+            Self::Json(value) => json!({"type": "json", "json": value}),
+            Self::Text(text) => json!({"type": "text", "text": text}),
+            Self::File { name, mime_type, bytes } => {
+                let header = json!({"type": "file", "name": name, "mime_type": mime_type});
+                return (header, bytes);
+            }
+            Self::Binary { headers, bytes } => {
+                return (json!({"type": "binary", "headers": headers}), bytes);
+            }
+            Self::Link { name, url } => json!({"type": "link", "name": name, "url": url}),
+            Self::Empty => json!({"type": "empty"}),
+            Self::Error(Refused { text, code: None }) => json!({"type": "error", "text": text}),
+            Self::Error(Refused { text, code: Some(code) }) => {
+                json!({"type": "error", "text": text, "code": code})
+            }
+            Self::Open => json!({"type": "control", "method": "open"}),
+            Self::Close { status, message } => {
+                let mut header =
+                    json!({"type": "control", "method": "close", "status_code": status});
+                if let Some(message) = message {
+                    header["message"] = message.into();
+                }
+                header
+            }
+        };
+        (header, Vec::new())
+    }
+
+    /// The content with this header and these bytes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the header, as a phrase.
+    pub fn of(header: &Value, bytes: Vec<u8>) -> Result<Self, String> {
+        let kind = header["type"].as_str().ok_or("a content has no type")?;
+        let text = |name: &str| {
+            let text = header[name].as_str().map(str::to_owned);
+            text.ok_or_else(|| format!("a content of type {kind} has no {name}"))
+        };
+        Ok(match kind {
+            "json" => Self::Json(header["json"].clone()),
+            "text" => Self::Text(text("text")?),
+            "file" => Self::File { name: text("name")?, mime_type: text("mime_type")?, bytes },
+            "binary" => {
+                let headers = header["headers"].as_object().cloned().unwrap_or_else(Map::new);
+                Self::Binary { headers: Value::Object(headers), bytes }
+            }
+            "link" => Self::Link { name: text("name")?, url: text("url")? },
+            "empty" => Self::Empty,
+            "error" => Self::Error(Refused { text: text("text")?, code: code(&header["code"]) }),
+            "control" => match header["method"].as_str() {
+                Some("open") => Self::Open,
+                Some("close") => Self::Close {
+                    status: header["status_code"].as_i64().unwrap_or(NORMAL),
+                    message: header["message"].as_str().map(str::to_owned),
+                },
+                _ => return Err("a control neither opens nor closes".to_owned()),
+            },
+            _ => return Err(format!("no content has the type {kind:?}")),
+        })
+    }
+}
+
+/// A code may also be spelled as a text.
+fn code(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_come_out_as_they_went_in() {
+        let file = |bytes: &[u8]| Content::File {
+            name: "a".to_owned(),
+            mime_type: "text/plain".to_owned(),
+            bytes: bytes.to_vec(),
+        };
+        for content in [
+            Content::Json(json!({"a": [1, null]})),
+            Content::Text(String::new()),
+            file(b""),
+            file(b"\0\xff"),
+            Content::part(json!({"kind": "pull"}), Vec::new()),
+            Content::Link { name: "a".to_owned(), url: "https://x".to_owned() },
+            Content::Empty,
+            Content::Error(Refused::new("no")),
+            Content::Error(Refused::invalid("no")),
+            Content::Open,
+            Content::close(),
+            Content::Close { status: 1007, message: Some("no".to_owned()) },
+        ] {
+            let (header, bytes) = content.clone().into_parts();
+            assert_eq!(Content::of(&header, bytes).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn what_is_no_content_is_told() {
+        for (header, expected) in [
+            (json!(null), "a content has no type"),
+            (json!({"type": 1}), "a content has no type"),
+            (json!({"type": "rabbit"}), "no content has the type \"rabbit\""),
+            (json!({"type": "text"}), "a content of type text has no text"),
+            (
+                json!({"type": "file", "name": "a", "mime_type": 5}),
+                "a content of type file has no mime_type",
+            ),
+            (json!({"type": "control", "method": "x"}), "a control neither opens nor closes"),
+        ] {
+            assert_eq!(Content::of(&header, Vec::new()).unwrap_err(), expected, "{header}");
+        }
+        let coded = json!({"type": "error", "text": "no", "code": "3001"});
+        let error = Refused { text: "no".to_owned(), code: Some(3001) };
+        assert_eq!(Content::of(&coded, Vec::new()).unwrap(), Content::Error(error));
+    }
+}

@@ -1,0 +1,112 @@
+//! How a room is reached, and how a room that calls is answered.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::rt::TokioIo;
+use reqwest::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::api::http;
+use crate::api::token::VERSION;
+
+/// The handshake, over the same HTTP client as everything else, so that proxies and
+/// certificates are the same.
+pub(super) async fn connect(
+    url: &str,
+    token: &SecretString,
+) -> Result<WebSocketStream<reqwest::Upgraded>, String> {
+    let mut address = match url.strip_prefix("ws") {
+        Some(rest) => url::Url::parse(&format!("http{rest}")),
+        None => url::Url::parse(url),
+    }
+    .map_err(|error| error.to_string())?;
+    let others: Vec<(String, String)> = address
+        .query_pairs()
+        .filter(|(name, _)| name != "token" && name != "v")
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    address
+        .query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair("token", token.expose_secret())
+        .append_pair("v", VERSION);
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| error.to_string())?;
+    let key = STANDARD.encode(key);
+    let client = http::build(http::of_platform(address.as_str()).http1_only())
+        .map_err(|error| error.to_string())?;
+    let answer = client
+        .get(address)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, &key)
+        .send()
+        .await
+        // The URL holds the token.
+        .map_err(|error| told(&error.without_url()))?;
+    if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
+        return Err(format!("it answered with {}", answer.status()));
+    }
+    let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
+    if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+        return Err("what answered is no room".to_owned());
+    }
+    let socket = answer.upgrade().await.map_err(|error| told(&error.without_url()))?;
+    Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        told += &format!(": {source}");
+        cause = source.source();
+    }
+    told
+}
+
+/// What is answered to a caller that asks for a websocket: the value of
+/// `Sec-WebSocket-Accept`.
+///
+/// # Errors
+///
+/// What is missing in the caller's headers, as a sentence.
+pub fn accepted(headers: &reqwest::header::HeaderMap) -> Result<String, String> {
+    let has = |name, word: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
+    };
+    if !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
+        return Err("the headers Connection and Upgrade ask for no websocket".to_owned());
+    }
+    if !has(SEC_WEBSOCKET_VERSION, "13") {
+        return Err("the header Sec-WebSocket-Version is not 13".to_owned());
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or("the header Sec-WebSocket-Key is missing")?;
+    Ok(derive_accept_key(key.as_bytes()))
+}
+
+/// The websocket of a caller that was answered with [`accepted`].
+pub async fn answer(
+    socket: hyper::upgrade::Upgraded,
+) -> WebSocketStream<TokioIo<hyper::upgrade::Upgraded>> {
+    WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, None).await
+}
+
+/// A URL without what may be a secret: who signs in with it, and what stands behind the path.
+pub(super) fn shown(url: &str) -> String {
+    let Ok(mut shown) = url::Url::parse(url) else { return "an address that is no URL".to_owned() };
+    // URLs that can hold no user hold none.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
+}

@@ -1,0 +1,149 @@
+//! The toolkit `storage`, which every room has: its files.
+
+use serde_json::{Value, json};
+
+use super::client::Room;
+use super::content::{Content, Refused};
+use super::message::MAX_BYTES;
+use super::mime;
+
+/// The largest part of a file that is sent or asked for, in bytes.
+const PART: usize = 64 * 1024;
+
+/// A file of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name without folders.
+    pub name: String,
+    /// Its media type, as the room tells it.
+    pub mime_type: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// An operation, whose errors are those of [`Room::request`], or an answer that makes no
+/// sense.
+impl Room {
+    /// Whether there is a file or a folder at a path.
+    ///
+    /// # Errors
+    ///
+    /// As all operations.
+    pub async fn has_file(&self, path: &str) -> Result<bool, Refused> {
+        match self.invoke("storage", "exists", json!({ "path": path })).await? {
+            Content::Json(answer) => answer["exists"].as_bool(),
+            _ => None,
+        }
+        .ok_or_else(|| Refused::unexpected("storage.exists"))
+    }
+
+    /// What is in a folder, the empty path being the root: objects with `name`, `is_folder`,
+    /// and where the room tells them, `size` in bytes, `created_at` and `updated_at`.
+    ///
+    /// # Errors
+    ///
+    /// As all operations.
+    pub async fn list_files(&self, path: &str) -> Result<Vec<Value>, Refused> {
+        match self.invoke("storage", "list", json!({ "path": path })).await? {
+            Content::Json(mut answer) => match answer["files"].take() {
+                Value::Array(files) => Some(files),
+                _ => None,
+            },
+            _ => None,
+        }
+        .ok_or_else(|| Refused::unexpected("storage.list"))
+    }
+
+    /// Stores a file, whose media type is that of its name.
+    ///
+    /// # Errors
+    ///
+    /// As all operations; with `overwrite` unset, a file that is there already.
+    pub async fn upload(&self, path: &str, bytes: &[u8], overwrite: bool) -> Result<(), Refused> {
+        let mut call = self.open("storage", "upload").await?;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let start = json!({
+            "kind": "start",
+            "path": path,
+            "overwrite": overwrite,
+            "name": name,
+            "mime_type": mime::of_name(name),
+            "size": bytes.len(),
+        });
+        let done = async {
+            call.send(Content::part(start, Vec::new())).await?;
+            let mut parts = bytes.chunks(PART);
+            // The room asks for each part, and once more to hear that there is none.
+            while let Some(asked) = call.next().await? {
+                match asked {
+                    Content::Binary { headers, .. } if headers["kind"] == "pull" => {}
+                    _ => return Err(Refused::unexpected("storage.upload")),
+                }
+                match parts.next() {
+                    Some(part) => {
+                        call.send(Content::part(json!({"kind": "data"}), part.to_vec())).await?;
+                    }
+                    None => call.close().await,
+                }
+            }
+            Ok(())
+        };
+        let done = done.await;
+        call.close().await;
+        done
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// As all operations, with the code 3001 for a file that is not there; a file of more
+    /// than [`MAX_BYTES`].
+    pub async fn download(&self, path: &str) -> Result<File, Refused> {
+        let unexpected = || Refused::unexpected("storage.download");
+        let mut call = self.open("storage", "download").await?;
+        let start = json!({"kind": "start", "path": path, "chunk_size": PART});
+        let done = async {
+            call.send(Content::part(start, Vec::new())).await?;
+            let Some(Content::Binary { headers, .. }) = call.next().await? else {
+                return Err(unexpected());
+            };
+            let (mut file, size) = started(&headers).ok_or_else(unexpected)?;
+            if size > MAX_BYTES {
+                let text = format!("{path} has {size} bytes, more than the {MAX_BYTES} allowed");
+                return Err(Refused::new(text));
+            }
+            while file.bytes.len() < size {
+                call.send(Content::part(json!({"kind": "pull"}), Vec::new())).await?;
+                match call.next().await? {
+                    // A part without bytes would be asked for again without end.
+                    Some(Content::Binary { headers, bytes })
+                        if headers["kind"] == "data" && !bytes.is_empty() =>
+                    {
+                        file.bytes.extend(bytes);
+                    }
+                    _ => return Err(unexpected()),
+                }
+            }
+            // Nothing may follow, and what is longer than it says was not read whole.
+            match (file.bytes.len() == size, call.next().await?) {
+                (true, None) => Ok(file),
+                _ => Err(unexpected()),
+            }
+        };
+        let done = done.await;
+        call.close().await;
+        done
+    }
+}
+
+/// What a room says of a file before it sends it: the file without its bytes, and how many
+/// there are.
+fn started(headers: &Value) -> Option<(File, usize)> {
+    if headers["kind"] != "start" {
+        return None;
+    }
+    let text = |name: &str| headers[name].as_str().map(str::to_owned);
+    let size = usize::try_from(headers["size"].as_u64()?).ok()?;
+    Some((File { name: text("name")?, mime_type: text("mime_type")?, bytes: Vec::new() }, size))
+}

@@ -1,0 +1,82 @@
+//! *Pure*: toolkits that a participant offers to a room, as they stand in messages.
+
+use serde_json::{Value, json};
+
+use super::content::{Content, Refused};
+use super::message::Message;
+
+/// A call of a tool that the room hands on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forwarded {
+    /// The room's number of the message, which the answer has too.
+    pub id: u64,
+    /// The name of the tool.
+    pub tool: String,
+    /// What the tool is given; or what is wrong with that.
+    pub arguments: Result<Content, Refused>,
+}
+
+/// The call in a message, when it is one of a tool in this toolkit.
+#[must_use]
+pub fn forwarded(toolkit: &str, message: Message) -> Option<Forwarded> {
+    if message.kind.strip_prefix("room.tool_call.")? != toolkit {
+        return None;
+    }
+    let Message { id, header, bytes, .. } = message;
+    let tool = header["name"].as_str().unwrap_or_default().to_owned();
+    let is_bare = bytes.is_empty();
+    let arguments = match Content::of(&header["arguments"], bytes) {
+        Ok(content) => Ok(content),
+        // Rooms of old sent the arguments themselves.
+        Err(_) if is_bare && header["arguments"].is_object() => {
+            Ok(Content::Json(header["arguments"].clone()))
+        }
+        Err(what) => Err(Refused::invalid(format!("the arguments are of no use: {what}"))),
+    };
+    Some(Forwarded { id, tool, arguments })
+}
+
+/// The answer to a forwarded call.
+#[must_use]
+pub fn answer(id: u64, answer: Result<Content, Refused>) -> Message {
+    let (header, bytes) = answer.unwrap_or_else(Content::Error).into_parts();
+    Message { id, kind: "room.tool_call_response".to_owned(), header, bytes }
+}
+
+/// The question that takes a toolkit away again, by the id that the room gave it.
+#[must_use]
+pub fn unregister(id: &Value) -> (&'static str, Value) {
+    ("room.unregister_toolkit", json!({ "id": id }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(arguments: Value, bytes: &[u8]) -> Option<Result<Content, Refused>> {
+        let header = json!({"name": "x", "arguments": arguments, "caller_id": "c"});
+        let message = Message {
+            id: 7,
+            kind: "room.tool_call.storage".to_owned(),
+            header,
+            bytes: bytes.to_vec(),
+        };
+        assert_eq!(forwarded("stor", message.clone()), None);
+        assert_eq!(forwarded("storage2", message.clone()), None);
+        forwarded("storage", message).map(|call| call.arguments)
+    }
+
+    #[test]
+    fn arguments_stand_in_a_content_or_by_themselves() {
+        let bare = json!({"path": "x"});
+        for arguments in [bare.clone(), json!({"type": "json", "json": bare})] {
+            assert_eq!(call(arguments, b""), Some(Ok(Content::Json(bare.clone()))));
+        }
+        let odd = json!({"type": "rabbit"});
+        assert_eq!(call(odd.clone(), b""), Some(Ok(Content::Json(odd.clone()))));
+        for (arguments, bytes) in [(odd, &b"x"[..]), (json!(null), b""), (json!([1]), b"")] {
+            let refused = call(arguments, bytes).unwrap().unwrap_err();
+            assert_eq!(refused.code, Some(1002), "{refused}");
+        }
+    }
+}
