@@ -260,8 +260,12 @@ pub async fn decide(
     for note in &plan.notes {
         output::note(&format!("note: {note}"));
     }
-    // To give back what a large project takes, piece by piece, takes a while, and most
-    // commands end before it is done.
-    std::thread::spawn(move || drop((desired, observation.state)));
+    aside((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
+}
+
+/// Gives back what a large project takes. Piece by piece that takes a while, and most
+/// commands end before it is done.
+pub fn aside<T: Send + 'static>(done_with: T) {
+    std::thread::spawn(move || drop(done_with));
 }

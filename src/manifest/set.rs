@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
@@ -177,19 +178,33 @@ fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem>) {
         Ok(threads) if bytes > BYTES_WORTH_THREADS => threads.get(),
         _ => 1,
     };
-    let mut shares = parts.chunks(parts.len().div_ceil(threads).max(1));
-    let own = shares.next().unwrap_or_default();
-    thread::scope(|scope| {
-        let others: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
-        let mut all = read(own);
+    // Whoever is done with a share takes the next, because no two take the same time.
+    let shares: Vec<_> = parts.chunks(parts.len().div_ceil(threads * SHARES).max(1)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || next.fetch_add(1, Ordering::Relaxed);
+        let taken = std::iter::from_fn(|| Some(take()).filter(|index| *index < shares.len()));
+        taken.map(|index| (index, read(shares[index]))).collect::<Vec<_>>()
+    };
+    let mut all = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
         for other in others {
-            let (documents, problems) = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-            all.0.extend(documents);
-            all.1.extend(problems);
+            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         all
-    })
+    });
+    all.sort_by_key(|(index, _)| *index);
+    let mut read = (Vec::with_capacity(parts.len()), Vec::new());
+    for (_, (documents, problems)) in all {
+        read.0.extend(documents);
+        read.1.extend(problems);
+    }
+    read
 }
+
+/// Into how many shares the work of each thread is cut.
+const SHARES: usize = 16;
 
 /// From how many bytes of text on it is quicker to start threads than to go on alone.
 const BYTES_WORTH_THREADS: usize = 128 * 1024;

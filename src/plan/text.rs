@@ -1,5 +1,7 @@
 //! The plan as people read it in a terminal.
 
+use std::fmt::Write;
+
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
@@ -56,6 +58,7 @@ pub fn render_suggesting(plan: &Plan) -> String {
 }
 
 fn render_with(plan: &Plan, suggests: bool) -> String {
+    // Writing to a text cannot fail, here and below.
     let mut out = String::new();
     for operation in &plan.operations {
         // Of a replacement, the half that creates tells it all.
@@ -63,8 +66,8 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
             continue;
         }
         let (sign, style) = sign(operation);
-        out +=
-            &format!("{style}{sign} {} {}{style:#}", verb(operation), plan.address(&operation.key));
+        let address = plan.address(&operation.key);
+        let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
         let mut remarks = vec![operation.reason.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
         if operation.action == Action::Create && !operation.replaces {
@@ -72,11 +75,11 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
         }
         remarks.extend(operation.place.as_ref().map(ToString::to_string));
         if !remarks.is_empty() {
-            out += &format!("  {DIM}{}{DIM:#}", remarks.join("; "));
+            let _ = write!(out, "  {DIM}{}{DIM:#}", remarks.join("; "));
         }
         out.push('\n');
         for change in &operation.changes {
-            out += &render_change(operation, change);
+            render_change(&mut out, operation, change);
             if suggests && let Some(rule) = suggestion::rule(plan, operation, change) {
                 out += &format!("      {DIM}{}{DIM:#}\n", suggestion::line(&rule));
             }
@@ -98,31 +101,31 @@ fn count(count: usize, one: &str, many: &str) -> String {
     format!("{count} {} as declared", if count == 1 { one } else { many })
 }
 
-fn render_change(operation: &Operation, change: &FieldChange) -> String {
-    let place = match (&change.place, &operation.place) {
-        (Some(place), Some(of)) if place.file == of.file && operation.action != Action::Create => {
-            format!("  {DIM}:{}:{}{DIM:#}", place.line, place.column)
-        }
-        _ => String::new(),
-    };
-    let cause = match change.cause {
-        Some(Cause::Drift) => format!("  {CYAN}drifted{CYAN:#}"),
-        Some(Cause::Both) => format!("  {CYAN}drifted, and the manifest changed{CYAN:#}"),
-        Some(Cause::Manifest) | None => String::new(),
-    };
-    let place = cause + &place;
+fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) {
     let path = &change.path;
-    match (&change.old, &change.new) {
+    let _ = match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
-            format!("    {YELLOW}~{YELLOW:#} {path}: (secret, changed){place}\n")
+            write!(out, "    {YELLOW}~{YELLOW:#} {path}: (secret, changed)")
         }
-        (None, Some(new)) => format!("    {GREEN}+{GREEN:#} {path}: {}{place}\n", shown(new)),
-        (Some(old), None) => format!("    {RED}-{RED:#} {path}: {}{place}\n", shown(old)),
+        (None, Some(new)) => write!(out, "    {GREEN}+{GREEN:#} {path}: {}", shown(new)),
+        (Some(old), None) => write!(out, "    {RED}-{RED:#} {path}: {}", shown(old)),
         (Some(old), Some(new)) => {
-            format!("    {YELLOW}~{YELLOW:#} {path}: {} → {}{place}\n", shown(old), shown(new))
+            write!(out, "    {YELLOW}~{YELLOW:#} {path}: {} → {}", shown(old), shown(new))
         }
-        (None, None) => String::new(),
+        (None, None) => return,
+    };
+    let _ = match change.cause {
+        Some(Cause::Drift) => write!(out, "  {CYAN}drifted{CYAN:#}"),
+        Some(Cause::Both) => write!(out, "  {CYAN}drifted, and the manifest changed{CYAN:#}"),
+        Some(Cause::Manifest) | None => Ok(()),
+    };
+    if let (Some(place), Some(of)) = (&change.place, &operation.place)
+        && place.file == of.file
+        && operation.action != Action::Create
+    {
+        let _ = write!(out, "  {DIM}:{}:{}{DIM:#}", place.line, place.column);
     }
+    out.push('\n');
 }
 
 /// A value on one line; long texts by their first line and their length.
@@ -135,7 +138,11 @@ pub fn shown(tree: &Tree) -> String {
             format!("{} … ({} lines)", quoted(&cut(first)), text.lines().count())
         }
         Tree::Text(text) => quoted(&cut(text)),
-        other => cut(&flow(&other.redacted())),
+        other => {
+            let mut text = String::new();
+            flow(other, &mut text);
+            cut(&text)
+        }
     }
 }
 
@@ -143,18 +150,42 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-/// A value in the flow style of YAML, close to JSON but with plain keys.
-fn flow(value: &Value) -> String {
-    match value {
-        Value::Object(fields) => {
-            let fields: Vec<_> =
-                fields.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
-            format!("{{{}}}", fields.join(", "))
+/// Adds a value in the flow style of YAML, close to JSON but with plain keys. It ends where
+/// there is surely more than is shown: a value may be large.
+fn flow(tree: &Tree, out: &mut String) {
+    let separate = |out: &mut String, index: usize| {
+        if index > 0 {
+            out.push_str(", ");
         }
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "))
+        // A character has four bytes at most.
+        out.len() <= 4 * WIDTH
+    };
+    match tree {
+        Tree::Map(fields) => {
+            out.push('{');
+            for (index, (name, value)) in fields.iter().enumerate() {
+                if !separate(out, index) {
+                    return;
+                }
+                out.push_str(name);
+                out.push_str(": ");
+                flow(value, out);
+            }
+            out.push('}');
         }
-        other => other.to_string(),
+        Tree::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if !separate(out, index) {
+                    return;
+                }
+                flow(item, out);
+            }
+            out.push(']');
+        }
+        leaf => {
+            let _ = write!(out, "{}", leaf.redacted());
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use self::report::{ReportDocument, summary};
 use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, decide};
+use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, aside, decide};
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
@@ -197,6 +197,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 Some(_) => ReportDocument::of(&plan, &report),
                 None => ReportDocument::default(),
             };
+            aside(plan);
             (ledger, conclude(report, stopped))
         }
         Err(error) => {
