@@ -207,6 +207,21 @@ impl std::error::Error for Error {
     }
 }
 
+/// The causes of an error, the nearest first.
+pub fn causes<'a>(
+    error: &'a dyn std::error::Error,
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| cause.source())
+}
+
+/// An error with its causes, on one line. What a message ends with is not said again.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    causes(error).map(ToString::to_string).fold(error.to_string(), |told, cause| {
+        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
 /// Adds what was being done to an error of a library.
 pub trait Context<T> {
     /// Turns the error into one that says what failed, with the original as its cause.

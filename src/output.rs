@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::error::{Context, Error, Problem, Result};
+use crate::error::{Context, Error, Problem, Result, with_causes};
 use crate::manifest::source::RENDERED;
 
 /// How data is printed.
@@ -96,16 +96,7 @@ pub fn error(error: &Error) {
         annotate(&error.problems);
     }
     let style = AnsiColor::Red.on_default().bold();
-    let mut line = format!("{style}error:{style:#} {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !line.ends_with(&cause_text) {
-            line += &format!(": {cause_text}");
-        }
-        source = cause.source();
-    }
-    note(&line);
+    note(&format!("{style}error:{style:#} {}", with_causes(error)));
     if let Some(hint) = &error.hint {
         note(&render_hint(hint));
     }

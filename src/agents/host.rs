@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::Callee;
 use crate::api::specs::scope::ApiScope;
 use crate::api::webhook::{self, Event, RoomCall};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, with_causes};
 use crate::output;
 use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
@@ -235,7 +235,8 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
     };
     let RoomCall { room, url, token } = call;
     let Some((accepted, upgrade)) = upgrade else {
-        let entering = async move { Room::enter(&url, &token).await.map_err(|error| told(&error)) };
+        let entering =
+            async move { Room::enter(&url, &token).await.map_err(|error| with_causes(&error)) };
         return shared.attend(endpoint, room, entering, ok);
     };
     let accepted = match accepted {
@@ -361,15 +362,4 @@ async fn work(
 /// Whether somebody in the room has no more use for what works there.
 fn is_dismissal(message: &Message) -> bool {
     message.kind == "messaging.send" && message.header["type"] == "dismiss"
-}
-
-/// An error with its causes, on one line.
-fn told(error: &Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        told += &format!(": {source}");
-        cause = source.source();
-    }
-    told
 }

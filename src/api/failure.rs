@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::pace::Ending;
 use super::request::{Method, Request};
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, causes};
 
 /// The largest text of an error that is shown.
 const SHOWN: usize = 500;
@@ -144,14 +144,11 @@ pub(super) fn unusable(request: &Request, what: String) -> ApiError {
 
 /// The innermost cause, which says what the outer ones do not.
 fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
     if error.is_timeout() {
         "had no answer in time".to_owned()
     } else {
-        format!("had no answer: {cause}")
+        let innermost = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
+        format!("had no answer: {innermost}")
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::execute::{Outcome, Progress, Report};
-use crate::error::{Error, Place};
+use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
 use crate::output;
 use crate::plan::document::PlanDocument;
@@ -79,12 +79,7 @@ impl Failure {
     /// An error as it is told on standard error.
     #[must_use]
     pub fn of(error: &Error) -> Self {
-        let mut causes = Vec::new();
-        let mut cause = std::error::Error::source(error);
-        while let Some(source) = cause {
-            causes.push(source.to_string());
-            cause = source.source();
-        }
+        let causes = causes(error).map(ToString::to_string).collect();
         let problems = error.problems.iter().map(|problem| Fault {
             place: problem.place.clone(),
             message: problem.message.clone(),

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::api::http;
 use crate::api::token::VERSION;
+use crate::error::with_causes;
 
 /// The handshake, over the same HTTP client as everything else, so that proxies and
 /// certificates are the same.
@@ -50,7 +51,7 @@ pub(super) async fn connect(
         .send()
         .await
         // The URL holds the token.
-        .map_err(|error| told(&error.without_url()))?;
+        .map_err(|error| with_causes(&error.without_url()))?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
         return Err(format!("it answered with {}", answer.status()));
     }
@@ -58,19 +59,8 @@ pub(super) async fn connect(
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err("what answered is no room".to_owned());
     }
-    let socket = answer.upgrade().await.map_err(|error| told(&error.without_url()))?;
+    let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
     Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        told += &format!(": {source}");
-        cause = source.source();
-    }
-    told
 }
 
 /// What is answered to a caller that asks for a websocket: the value of

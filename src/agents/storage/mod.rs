@@ -13,6 +13,7 @@ use serde_json::Value;
 use self::text::Search;
 use super::toolkit::{Hosted, Offer, Toolkit};
 use crate::api::{http, python_json};
+use crate::error::with_causes;
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
 use crate::room::message::MAX_BYTES;
@@ -178,13 +179,7 @@ async fn fetch(url: &str) -> Result<Vec<u8>, Refused> {
             .map_err(|error| Refused::new(format!("the data URL holds no base64: {error}")));
     }
     let failed = |error: reqwest::Error| {
-        let mut told = format!("the download failed: {error}");
-        let mut cause = std::error::Error::source(&error);
-        while let Some(source) = cause {
-            told += &format!(": {source}");
-            cause = source.source();
-        }
-        Refused::new(told)
+        Refused::new(format!("the download failed: {}", with_causes(&error)))
     };
     let client = http::of_anything(PATIENCE).map_err(|error| Refused::new(error.to_string()))?;
     let mut answer = client.get(url).send().await.map_err(failed)?;
