@@ -41,6 +41,12 @@ queue: jobs
 schedule: 0 3 * * *  # at night
 ---
 version: v1
+kind: Route
+metadata: {name: front.meshagent.app}
+room: lobby
+port: 5000  # a number, and the platform has a text
+---
+version: v1
 kind: Secret
 metadata: {name: keys}
 type: keys
@@ -105,6 +111,8 @@ impl Setting {
         .await;
         let mailbox = "/mailboxes/help@mail.meshagent.com";
         self.change(mailbox, mailbox, "mailbox", |mailbox| mailbox["public"] = true.into()).await;
+        let route = "/routes/front.meshagent.app";
+        self.change(route, route, "route", |route| route["port"] = "8080".into()).await;
         let mut task = self.read("/scheduled-tasks?task_id=nightly").await["tasks"][0].take();
         task["schedule"] = "*/5 * * * *".into();
         let reply = self.server.send("PUT", "/scheduled-tasks/nightly", task).await;
@@ -154,7 +162,7 @@ async fn what_drifted_is_written_back_and_the_plan_is_empty() {
     insta::assert_snapshot!("accepted_manifest", setting.manifest());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     let plan = setting.run(0, &["plan", "-f", "set.yaml", "--exit-code"]).await;
-    assert_eq!(plan.stdout, "Nothing to change: 5 objects are as declared.\n");
+    assert_eq!(plan.stdout, "Nothing to change: 6 objects are as declared.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::{Number, Value};
+
 use super::{Action, Cause, FieldChange, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
@@ -149,11 +151,22 @@ fn write(
     }
     let text =
         edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
-    let value = change.old.as_ref().map(Tree::reveal);
+    let value = change.old.as_ref().map(|value| as_written(text, &change.path, value.reveal()));
     let new = edit::set(text, &change.path, value.as_ref())?;
     check(document, &new)?;
     edited.insert(place.clone(), new);
     Ok(())
+}
+
+/// A value as the document's author would write it: a field that takes numbers as well as
+/// texts, such as a port, stays a number.
+fn as_written(text: &str, path: &FieldPath, value: Value) -> Value {
+    let was_number = matches!(edit::get(text, path), Some(Value::Number(_)));
+    let number = value.as_str().and_then(|text| {
+        let number = serde_json::from_str::<Number>(text).ok()?;
+        (was_number && number.to_string() == text).then_some(number)
+    });
+    number.map_or(value, Value::Number)
 }
 
 /// Whether the new text is still a document of its kind.

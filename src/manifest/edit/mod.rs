@@ -16,6 +16,16 @@ mod lines;
 mod scalar;
 mod splice;
 
+/// The value at a path; none where there is none, or where the text is not one document.
+#[must_use]
+pub fn get(text: &str, path: &FieldPath) -> Option<Value> {
+    let mut at = parse(text).ok()?;
+    for step in &path.0 {
+        at = below(&mut at, step).ok()?.take();
+    }
+    Some(at)
+}
+
 /// Sets the value at a path, or takes it away, and returns the new text. Maps on the way
 /// that are missing are made. The text is that of one document.
 ///
