@@ -213,6 +213,8 @@ impl Run<'_> {
         }
     }
 
+    /// The platform says that the object exists already. It may be our own, and what was
+    /// written a moment ago may not be shown yet.
     async fn settle_existing(
         &self,
         operation: &Operation,
@@ -220,17 +222,23 @@ impl Run<'_> {
         error: &ApiError,
         attempts: u32,
     ) -> Outcome {
-        match self.look_up(operation, write).await {
-            // What another run sent may have had other secrets.
-            Ok(Some(found))
-                if self.is_ours(&found, operation)
-                    && (attempts > 1 || self.is_as_desired(operation, &found)) =>
-            {
-                self.learn(operation, found.id, &Value::Null);
-                Outcome::Done
+        let mut wait = self.options.first_wait;
+        for _ in 0..self.options.attempts.max(1) {
+            match self.look_up(operation, write).await {
+                // What another run sent may have had other secrets.
+                Ok(Some(found))
+                    if self.is_ours(&found, operation)
+                        && (attempts > 1 || self.is_as_desired(operation, &found)) =>
+                {
+                    self.learn(operation, found.id, &Value::Null);
+                    return Outcome::Done;
+                }
+                Ok(None) => tokio::time::sleep(wait).await,
+                _ => break,
             }
-            _ => failed(error, write, attempts),
+            wait *= 2;
         }
+        failed(error, write, attempts)
     }
 
     /// The revision is another one. When the object already is what was to be sent, our

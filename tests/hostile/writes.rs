@@ -140,6 +140,22 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
     futures_util::future::join_all(tried).await;
 }
 
+/// A platform may refuse a second create of what it does not show yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_exists_and_is_not_shown_yet_is_waited_for() {
+    let mut world = World::start().await;
+    let proxy = Hostile::in_front_of(&world.server)
+        .with(Fault::DropAfter.on("POST").at("/rooms").times(1))
+        .with(Fault::Status(404).on("GET").at("/rooms/lobby").times(2));
+    let proxy = proxy.start().await;
+    world.through(&proxy);
+    let documents = &documents(1)[1..2];
+    apply(&world, documents, &policy("s"), &Fault::DropAfter).await;
+    let creates = proxy.writes().iter().filter(|write| write.ends_with("/rooms")).count();
+    assert_eq!((creates, proxy.answered(404)), (2, 2));
+    assert_eq!(objects(&world).await.len(), 1);
+}
+
 /// Somebody changes all that the set owns.
 async fn meddle(world: &World) {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
