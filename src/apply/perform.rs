@@ -223,7 +223,7 @@ impl Run<'_> {
         attempts: u32,
     ) -> Outcome {
         let mut wait = self.options.first_wait;
-        for _ in 0..self.options.attempts.max(1) {
+        for looks in 1.. {
             match self.look_up(operation, write).await {
                 // What another run sent may have had other secrets.
                 Ok(Some(found))
@@ -233,7 +233,7 @@ impl Run<'_> {
                     self.learn(operation, found.id, &Value::Null);
                     return Outcome::Done;
                 }
-                Ok(None) => tokio::time::sleep(wait).await,
+                Ok(None) if looks < self.options.attempts => tokio::time::sleep(wait).await,
                 _ => break,
             }
             wait *= 2;

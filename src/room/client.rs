@@ -432,12 +432,14 @@ where
 fn heartbeat() -> Result<Duration, String> {
     const NAME: &str = "MESHAGENT_WEBSOCKET_HEARTBEAT";
     let Some(text) = variable(NAME) else { return Ok(Duration::from_secs(60)) };
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|seconds| *seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
+    seconds(&text).ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
+}
+
+/// A number of seconds that is more than none, brought between a millisecond and a day:
+/// clocks count neither less nor for ever.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse().ok().filter(|seconds: &f64| *seconds > 0.0)?;
+    Some(Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0)))
 }
 
 fn call_id() -> String {
@@ -457,4 +459,21 @@ fn invocation(toolkit: &str, tool: &str, arguments: Value, call: &str) -> Value 
 
 fn told_late(time: Duration) -> String {
     format!("nothing came for {} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_seconds_can_be_waited_for() {
+        assert_eq!(seconds(" 1.5 "), Some(Duration::from_millis(1500)));
+        assert_eq!(seconds("1e-300"), Some(Duration::from_millis(1)));
+        for forever in ["1e19", "1e300", "inf"] {
+            assert_eq!(seconds(forever), Some(Duration::from_secs(86_400)), "{forever}");
+        }
+        for none in ["", "0", "-1", "NaN", "x"] {
+            assert_eq!(seconds(none), None, "{none}");
+        }
+    }
 }
