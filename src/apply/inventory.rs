@@ -61,6 +61,10 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -156,13 +160,15 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 kind: object.kind,
                 project: project.to_owned(),
                 room: object.room,
-                name: object.name,
+                name: object.kind.kind().natural_name(&object.name),
             };
             let entry = Entry {
                 id: object.id,
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                moved_from: object.moved_from,
+                was: object.was,
             };
             (key, entry)
         })
@@ -204,6 +210,8 @@ pub async fn save(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                moved_from: entry.moved_from.clone(),
+                was: entry.was.clone(),
             })
             .collect(),
     };

@@ -335,9 +335,20 @@ impl Run<'_> {
             (Some(_), None) => Err(Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             }),
-            (Some(planned), Some(found)) => {
+            // What it was before an earlier operation wrote to it was looked at then.
+            (Some(_), Some(found)) if operation.work.is_second => {
+                match self.differences(operation, &found).is_empty() {
+                    true => Ok(found.revision),
+                    false => Err(Outcome::Stale { message: self.staleness(operation, &found) }),
+                }
+            }
+            (Some(planned), Some(mut found)) => {
+                let revision = found.revision.clone();
+                if operation.work.follows_rename {
+                    found.revision = operation.work.observed.as_ref().and_then(|it| it.revision.clone());
+                }
                 if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
-                    Ok(found.revision)
+                    Ok(revision)
                 } else {
                     Err(Outcome::Stale { message: self.staleness(operation, &found) })
                 }
@@ -383,18 +394,32 @@ impl Run<'_> {
             secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
         };
         // Until it is renamed, the platform knows it by its former name.
-        let known_as = operation.work.renamed_from.as_ref().unwrap_or(&operation.key);
-        let target = Target {
-            project: &write.project,
-            room: known_as.room.as_deref(),
-            name: &known_as.name,
-            id: known_id(operation),
-            fields: &write.fields,
-            owner: None,
-            answered: None,
-            removed: &[],
-        };
-        let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
+        let former = operation.work.renamed_from.as_ref();
+        let mut found = None;
+        for key in former.into_iter().chain([&operation.key]) {
+            let target = Target {
+                project: &write.project,
+                room: key.room.as_deref(),
+                name: &key.name,
+                id: known_id(operation),
+                fields: &write.fields,
+                owner: None,
+                answered: operation.work.observed.as_ref().map(|observed| &observed.answered),
+                removed: &[],
+            };
+            found = look_up(&self.client.reader(), key, &target, &names).await?;
+            // Another object may have got the name since.
+            let is_meant = |found: &Observed| match (known_id(operation), &found.id) {
+                (Some(id), Some(found)) => id == found,
+                _ => true,
+            };
+            if former.is_some() {
+                found = found.filter(is_meant);
+            }
+            if found.is_some() {
+                break;
+            }
+        }
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)

@@ -88,6 +88,10 @@ impl Kind for Room {
         true
     }
 
+    fn is_named_by_others(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
             request: Request::get(&["accounts", "projects", project, "rooms"])
