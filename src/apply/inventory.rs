@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::storage;
+use super::{owners, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -32,6 +32,8 @@ pub struct Stored {
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
+    /// Whether the set is among those of the project that others look through.
+    is_entered: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +46,9 @@ struct File {
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
+    /// Whether the set has entered itself among those of the project.
+    #[serde(default)]
+    entered: bool,
     objects: Vec<Object>,
 }
 
@@ -101,6 +106,7 @@ impl Stored {
             fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
+            is_entered: false,
         })
     }
 
@@ -179,6 +185,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
+        is_entered: file.entered,
     })
 }
 
@@ -194,8 +201,13 @@ pub async fn save(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
+    if !stored.is_entered {
+        owners::enter(client, set, project_id).await?;
+        stored.is_entered = true;
+    }
     let file = File {
         version: VERSION,
+        entered: true,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::SetOnce;
 
 use super::inventory::{self, Stored};
+use super::owners;
 use crate::api::failure::ApiError;
 use crate::api::reader::{ListError, Reader};
 use crate::error::{Error, Problem, Result};
@@ -18,7 +19,9 @@ use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
+use crate::plan::naming::follow_ids;
 use crate::plan::references::name_secrets;
+use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
@@ -184,17 +187,14 @@ fn resolve_projects(
         return Err(Error::manifests(problems));
     }
     if renamed.iter().any(|(from, to)| from != to) {
-        set.objects = std::mem::take(&mut set.objects)
-            .into_values()
-            .map(|mut desired| {
-                if let Some(name) = renamed.get(&desired.key.project) {
-                    desired.key.project.clone_from(name);
-                }
-                (desired.key.clone(), desired)
-            })
-            .collect();
+        for (_, mut desired) in std::mem::take(&mut set.objects) {
+            if let Some(name) = renamed.get(&desired.key.project) {
+                desired.key.project.clone_from(name);
+            }
+            set.add(desired, &mut problems);
+        }
     }
-    Ok(found)
+    if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
 }
 
 /// The lists of one project that matter to the plan.
@@ -228,7 +228,11 @@ impl Wanted {
             keys.iter().filter_map(|key| key.room.clone()).collect();
         // What refers to an object that may be deleted must be known, whoever owns it.
         let leaving = |kind: KindName| {
-            let stays = |key: &Key| !policy.destroy && set.objects.contains_key(key);
+            // One that has been something else takes a name that another may have so far.
+            let stays = |key: &Key| {
+                let desired = set.objects.get(key).filter(|_| !policy.destroy);
+                desired.is_some_and(|desired| former_key(desired).is_none())
+            };
             let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
         };
@@ -348,12 +352,31 @@ async fn read_project(
             }
         }
     }
+    let more = followed_rooms(intake.state, name, &wanted.rooms_with_services);
+    let more = more.into_iter().map(|room| (KindName::Service, Some(room))).collect();
+    for (kind, room, items) in read_lists(reader, &project.id, more).await? {
+        intake.take(kind, room.as_ref(), items)?;
+    }
     if wanted.settings {
         let detailed = detailed_project(reader, project).await?;
         intake.take(KindName::Project, None, vec![detailed])?;
     }
     let displaced = intake.displaced;
-    settle_ambiguous(set, name, state, displaced)
+    settle_ambiguous(set, name, state, displaced)?;
+    owners::find(reader, policy, set, (name, &project.id), state).await
+}
+
+/// The names of rooms that have others in the inventory, and whose services matter.
+fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let followed = follow_ids(state);
+    let entries = followed.inventories.get(project).into_iter().flat_map(|it| &it.entries);
+    entries
+        .filter(|(key, entry)| {
+            key.kind == KindName::Room && entry.was.as_ref().is_some_and(|was| wanted.contains(was))
+        })
+        .map(|(key, _)| key.name.clone())
+        .filter(|name| !wanted.contains(name))
+        .collect()
 }
 
 /// The names of listed rooms.

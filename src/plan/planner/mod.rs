@@ -260,14 +260,15 @@ impl<'a> Planner<'a> {
                 );
                 return;
             }
+            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
+                let reason = &self.state.unknown_owners[known_as];
+                let message = format!("it is not known who owns {known_as}: {reason}");
+                self.guard(desired, message, "run the same command again");
+                return;
+            }
             Ownership::Nobodys
                 if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
             {
-                if let Some(reason) = self.state.unknown_owners.get(known_as) {
-                    let message = format!("it is not known who owns {known_as}: {reason}");
-                    self.guard(desired, message, "run the same command again");
-                    return;
-                }
                 true
             }
             Ownership::Nobodys => {
