@@ -61,15 +61,14 @@ fn state(documents: &[Value]) -> State {
         .iter()
         .map(|(key, observed)| {
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
-            let entry =
-                meshagent::plan::Entry {
-                    id: None,
-                    applied,
-                    protected: false,
-                    orphan: false,
-                    moved_from: None,
-                    was: None,
-                };
+            let entry = meshagent::plan::Entry {
+                id: None,
+                applied,
+                protected: false,
+                orphan: false,
+                moved_from: None,
+                was: None,
+            };
             (key.clone(), entry)
         })
         .collect();

@@ -19,7 +19,6 @@ use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
-use crate::plan::naming::follow_ids;
 use crate::plan::references::name_secrets;
 use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
@@ -366,15 +365,22 @@ async fn read_project(
     owners::find(reader, policy, set, (name, &project.id), state).await
 }
 
-/// The names of rooms that have others in the inventory, and whose services matter.
+/// The names that rooms have whose services matter under the names that the inventory and
+/// documents have for them.
 fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
-    let followed = follow_ids(state);
-    let entries = followed.inventories.get(project).into_iter().flat_map(|it| &it.entries);
+    let rooms = state.objects.iter().filter(|(key, _)| key.kind == KindName::Room);
+    let names: BTreeMap<&str, &str> = rooms
+        .filter(|(key, _)| key.project == project)
+        .filter_map(|(key, room)| Some((room.id.as_deref()?, key.name.as_str())))
+        .collect();
+    let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
     entries
         .filter(|(key, entry)| {
-            key.kind == KindName::Room && entry.was.as_ref().is_some_and(|was| wanted.contains(was))
+            key.kind == KindName::Room
+                && (wanted.contains(&key.name)
+                    || entry.was.as_ref().is_some_and(|was| wanted.contains(was)))
         })
-        .map(|(key, _)| key.name.clone())
+        .filter_map(|(_, entry)| Some((*names.get(entry.id.as_deref()?)?).to_owned()))
         .filter(|name| !wanted.contains(name))
         .collect()
 }

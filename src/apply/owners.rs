@@ -34,8 +34,9 @@ struct Sets {
 }
 
 fn parse(answer: &Answer) -> Result<Sets> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|error| Error::failed(format!("the file {PATH} of the project's storage cannot be read: {error}")))
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        Error::failed(format!("the file {PATH} of the project's storage cannot be read: {error}"))
+    })
 }
 
 /// Enters a set among those of a project.

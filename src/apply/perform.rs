@@ -345,7 +345,8 @@ impl Run<'_> {
             (Some(planned), Some(mut found)) => {
                 let revision = found.revision.clone();
                 if operation.work.follows_rename {
-                    found.revision = operation.work.observed.as_ref().and_then(|it| it.revision.clone());
+                    found.revision =
+                        operation.work.observed.as_ref().and_then(|it| it.revision.clone());
                 }
                 if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
                     Ok(revision)

@@ -23,11 +23,7 @@ impl Run<'_> {
     }
 
     /// What the inventory of a project says, where `of` decides for each operation.
-    async fn save(
-        &self,
-        project: &str,
-        entries: BTreeMap<Key, Entry>,
-    ) -> Result<()> {
+    async fn save(&self, project: &str, entries: BTreeMap<Key, Entry>) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
         let (id, projects) = {
             let ids = locked(&self.ids);

@@ -178,7 +178,13 @@ impl Kind for Mailbox {
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "mailboxes", spelled(target)]))
+        Some(Request::delete(&[
+            "accounts",
+            "projects",
+            target.project,
+            "mailboxes",
+            spelled(target),
+        ]))
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

@@ -313,7 +313,11 @@ fn shared_names(set: &Set) -> Vec<Problem> {
     let objects = set.objects.values();
     for desired in objects.filter(|it| it.key.kind.kind().is_unique_everywhere()) {
         if let Some(first) = first.insert(desired.key.claim(), desired) {
-            problems.push(twice(first, desired).hint("one name is one object on the whole platform, in whatever project it is"));
+            problems.push(
+                twice(first, desired).hint(
+                    "one name is one object on the whole platform, in whatever project it is",
+                ),
+            );
         }
     }
     problems

@@ -64,9 +64,9 @@ impl Candidates {
         let mut found = Self::default();
         let mut claims: BTreeMap<Key, Vec<&Desired>> = BTreeMap::new();
         let known_as = known_as(state);
-        let objects = desired.values().filter(|object| {
-            object.key.kind.kind().is_renamable() && is_meant(&object.key)
-        });
+        let objects = desired
+            .values()
+            .filter(|object| object.key.kind.kind().is_renamable() && is_meant(&object.key));
         for object in objects {
             let Some((source, is_said)) = source(desired, state, &known_as, object) else {
                 continue;
@@ -91,28 +91,30 @@ impl Candidates {
             });
             found.problems.extend(contested(&source, &claimants));
         }
-        found.drop_what_stays(desired, state);
+        found.refuse_what_stays(desired, state);
         found
     }
 
-    /// An object whose own document keeps it where it is was renamed long ago, and what has
-    /// its former name now is another one.
-    fn drop_what_stays(&mut self, desired: &BTreeMap<Key, Desired>, state: &State) {
-        loop {
-            let stays: Vec<Key> = self
-                .sources
-                .iter()
-                .filter(|(key, source)| {
-                    state.objects.contains_key(*key)
-                        && desired.contains_key(*source)
-                        && !self.sources.contains_key(*source)
-                })
-                .map(|(key, _)| key.clone())
-                .collect();
-            if stays.is_empty() {
-                return;
+    /// Where both names are there and declared, and nothing else moves, nobody can tell
+    /// whether the object was renamed long ago or is to be.
+    fn refuse_what_stays(&mut self, desired: &BTreeMap<Key, Desired>, state: &State) {
+        let path = FieldPath::of(&["lifecycle", "moved_from"]);
+        for (key, source) in &self.sources {
+            let (Some(object), Some(other)) = (desired.get(key), desired.get(source)) else {
+                continue;
+            };
+            let moves = |key: &Key| self.sources.values().any(|source| source == key);
+            if !state.objects.contains_key(key) || self.sources.contains_key(source) || moves(key) {
+                continue;
             }
-            self.sources.retain(|key, _| !stays.contains(key));
+            let message = format!(
+                "{key} says that it was {source}, and both are on the platform and declared; {source} at {}",
+                other.origin.place()
+            );
+            let problem = object.origin.document.problem_at(&path, message);
+            self.problems.push(problem.hint(format!(
+                "take `moved_from` away if both stay what they are; for {source} to become {key}, take the document of {source} away and apply first"
+            )));
         }
     }
 
@@ -190,11 +192,7 @@ pub struct Renames {
 impl Renames {
     /// The renames of what is in scope, with what must make room for them.
     #[must_use]
-    pub fn of(
-        candidates: Candidates,
-        state: &State,
-        is_selected: impl Fn(&Key) -> bool,
-    ) -> Self {
+    pub fn of(candidates: Candidates, state: &State, is_selected: impl Fn(&Key) -> bool) -> Self {
         let mut now = candidates.sources;
         now.retain(|key, _| is_selected(key));
         let moving: BTreeSet<&Key> = now.values().collect();
@@ -295,7 +293,7 @@ impl Renames {
 
 /// A name for an object that must leave its own for a while: the same in each plan for the
 /// same object, valid for every kind, and nobody else's.
-fn stand_in(key: &Key, observed: &Observed, state: &State) -> Key {
+pub(super) fn stand_in(key: &Key, observed: &Observed, state: &State) -> Key {
     let id = observed.id.as_deref().unwrap_or_default();
     (0_u32..)
         .map(|salt| {

@@ -47,8 +47,7 @@ pub(super) fn begin(
     };
     let mut notes = Vec::new();
     let selected = select(desired, state, policy, (&find(state, &|_| true), &mut notes))?;
-    let is_selected =
-        |key: &Key| selected.as_ref().is_none_or(|selected| selected.contains(key));
+    let is_selected = |key: &Key| selected.as_ref().is_none_or(|selected| selected.contains(key));
     let mut problems = Vec::new();
     let mut take = |candidates: Candidates, state: &State| {
         notes.extend(candidates.notes.iter().cloned());

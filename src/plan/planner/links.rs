@@ -183,7 +183,7 @@ impl Planner<'_> {
                     // What keeps referring to a replaced object waits for its new half.
                     let stays = target.replaces && operation.action != Action::Delete;
                     // A port may have no service for as long as a name is given on.
-                    let waits = is_sure || !self.renames.displaces(&target.key);
+                    let waits = is_sure || !self.is_given_on(operation, &target.key);
                     match target.action {
                         Action::Delete if !stays && waits => edges.push((index, other)),
                         Action::Rename if target.key.kind.kind().is_named_by_others() => {
@@ -206,6 +206,16 @@ impl Planner<'_> {
         }
         edges.extend(names);
         edges
+    }
+
+    /// Whether an operation is for what gets the name of something that is deleted.
+    fn is_given_on(&self, operation: &Operation, displaced: &Key) -> bool {
+        let heir = self.named_now(displaced);
+        self.renames.displaces(displaced)
+            && operation.work.fields.as_ref().is_some_and(|fields| {
+                let targets = self.references_of(operation, fields);
+                targets.iter().any(|(index, _)| self.operations[*index].key == heir)
+            })
     }
 
     /// The operations on what an object refers to, each with whether it is surely that.

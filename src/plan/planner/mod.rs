@@ -463,10 +463,8 @@ impl<'a> Planner<'a> {
         fields: &Tree,
     ) -> Vec<FieldChange> {
         let fingerprinter = self.fingerprinter(&desired.key);
-        let applied = self
-            .entry(&desired.key)
-            .and_then(|entry| entry.applied.as_ref())
-            .map(Recorded::value);
+        let applied =
+            self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()).map(Recorded::value);
         let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);

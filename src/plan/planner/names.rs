@@ -8,7 +8,7 @@ use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
-use crate::plan::renames::former_key;
+use crate::plan::renames::{former_key, stand_in};
 use crate::plan::{Action, Entry, Operation, Work};
 
 impl Planner<'_> {
@@ -29,11 +29,10 @@ impl Planner<'_> {
         }
         let known_as = entry.was.as_ref().map(|was| Key { name: was.clone(), ..key.clone() });
         let by_name = known_as.and_then(|key| self.desired.get(&key));
-        if let Some(desired) = by_name {
-            let message = format!(
-                "{key} would be deleted, and it is what the set knew as {}",
-                desired.key
-            );
+        // One that says what it was is another object.
+        if let Some(desired) = by_name.filter(|desired| former_key(desired).is_none()) {
+            let message =
+                format!("{key} would be deleted, and it is what the set knew as {}", desired.key);
             let hint = format!(
                 "give it to the document that means it with `moved_from: {}`, or delete it first",
                 key.name
@@ -63,13 +62,24 @@ impl Planner<'_> {
     pub(super) fn make_room(&mut self) {
         let displaced: Vec<Key> = self.renames.displaced().cloned().collect();
         for key in displaced {
-            let is_deleted = self
+            let deleted = self
                 .operations_of(&key)
-                .any(|index| self.operations[index].action == Action::Delete);
-            if !is_deleted {
-                self.refuse_name(&key);
-            } else if key.kind.kind().is_named_by_others() {
+                .find(|index| self.operations[*index].action == Action::Delete);
+            let name = self.named_now(&key);
+            let Some(index) = deleted else {
+                self.refuse_name(&name);
+                continue;
+            };
+            self.operations[index].reason = format!(
+                "no document means it any more, and {} gets its name",
+                self.named_now(&name)
+            );
+            if key.kind.kind().is_named_by_others() {
+                self.operations[index].reason =
+                    format!("it was {name}, which no document means any more");
                 self.step_aside(&key);
+            } else {
+                self.leave_early(&name);
             }
         }
         for (key, stand_in) in self.renames.rings(self.state) {
@@ -83,10 +93,9 @@ impl Planner<'_> {
     }
 
     /// An object whose name another one wants, and that stays.
-    fn refuse_name(&mut self, key: &Key) {
-        let name = self.named_now(key);
-        let Some(desired) = self.desired.get(&name) else { return };
-        let former = self.named_now(&name);
+    fn refuse_name(&mut self, name: &Key) {
+        let Some(desired) = self.desired.get(name) else { return };
+        let former = self.named_now(name);
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let message =
             format!("{former} cannot become {name}: there is a {name} already, and it stays");
@@ -123,6 +132,18 @@ impl Planner<'_> {
         });
     }
 
+    /// What gets the name of something that is deleted, and leaves one that others want,
+    /// does not keep them waiting: they may be what the deletion waits for.
+    fn leave_early(&mut self, name: &Key) {
+        let former = self.named_now(name);
+        let Some(observed) = self.state.objects.get(name) else { return };
+        let rename =
+            self.operations_of(name).find(|index| self.operations[*index].action == Action::Rename);
+        if let Some(index) = rename.filter(|_| self.by_key.contains_key(&former)) {
+            self.go_through(index, stand_in(name, observed, self.state));
+        }
+    }
+
     /// A rename in two steps: the first one, which writes the fields too, gives it a name
     /// that nobody else has.
     fn go_through(&mut self, index: usize, stand_in: Key) {
@@ -130,9 +151,8 @@ impl Planner<'_> {
         let mut first = last.clone();
         let Some(former) = first.work.renamed_from.clone() else { return };
         first.reason = format!("it was {former}, and becomes {} when that name is free", last.key);
-        let name = |change: &crate::plan::FieldChange| {
-            change.path == FieldPath::of(&["metadata", "name"])
-        };
+        let name =
+            |change: &crate::plan::FieldChange| change.path == FieldPath::of(&["metadata", "name"]);
         first.changes.retain(|change| !name(change));
         first.changes.push(name_change(&stand_in, &former));
         first.work.entry = None;
