@@ -17,6 +17,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
@@ -61,6 +62,10 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ignore: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared_in: Option<DeclaredIn>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -163,6 +168,8 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                ignore: object.ignore,
+                declared_in: object.declared_in,
             };
             (key, entry)
         })
@@ -204,6 +211,8 @@ pub async fn save(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                ignore: entry.ignore.clone(),
+                declared_in: entry.declared_in.clone(),
             })
             .collect(),
     };

@@ -1,6 +1,6 @@
 //! Documents become a set: the objects that they declare together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Part, Trees};
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
@@ -64,6 +65,8 @@ pub struct Desired {
     pub lifecycle: Lifecycle,
     /// Where it comes from.
     pub origin: Origin,
+    /// The file of its document.
+    pub declared_in: DeclaredIn,
 }
 
 impl Desired {
@@ -85,6 +88,8 @@ pub struct Set {
     pub digest: String,
     /// How many documents were read.
     pub documents: usize,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
 }
 
 /// What a set is read from.
@@ -135,6 +140,7 @@ pub fn from_sources(
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
+        looked_at: LookedAt::new(&input.paths),
         ..Set::default()
     };
     declare_all(&mut set, documents, input, &mut problems);
@@ -274,6 +280,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
+    let mut files: HashMap<String, DeclaredIn> = HashMap::new();
     for Found { mut declared, kind, origin } in found {
         problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
@@ -288,11 +295,17 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
             }
         };
         let key = Key { kind, project, room: declared.room, name: declared.name };
+        let file = &origin.document.source.name;
+        let declared_in = match files.get(file) {
+            Some(known) => known.clone(),
+            None => files.entry(file.clone()).or_insert(DeclaredIn::source(file)).clone(),
+        };
         let desired = Desired {
             key: key.clone(),
             fields: Arc::new(declared.fields),
             lifecycle: declared.lifecycle,
             origin,
+            declared_in,
         };
         insert(set, key, desired, problems);
     }
