@@ -73,7 +73,7 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let (sources, problems) = source::read(&input.paths, &input.values);
+    let source::Reading { sources, problems, .. } = source::read(&input.paths, &input.values);
     let read = |sources: &[Arc<Source>], problems| {
         from_sources(sources, problems, &input).map_err(Error::manifests)
     };

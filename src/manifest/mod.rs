@@ -17,4 +17,5 @@ pub mod set;
 pub mod source;
 pub mod template;
 pub mod values;
+pub mod walk;
 pub mod yaml;

@@ -15,6 +15,7 @@ use super::document::{self, Document, Part, Trees};
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
+use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
@@ -90,6 +91,8 @@ pub struct Set {
     pub documents: usize,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
+    /// What was left out on purpose below the folders that were read.
+    pub skipped: Vec<Skipped>,
 }
 
 /// What a set is read from.
@@ -113,8 +116,13 @@ pub struct Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let (sources, problems) = source::read(&input.paths, &input.values);
-    from_sources(&sources, problems, input)
+    let reading = source::read(&input.paths, &input.values);
+    let mut set = from_sources(&reading.sources, reading.problems, input)?;
+    set.notes.extend(walk::summary(&reading.skipped));
+    let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
+    set.looked_at = set.looked_at.without(skipped);
+    set.skipped = reading.skipped;
+    Ok(set)
 }
 
 /// Reads a set whose texts are known, with what was wrong with them so far.
