@@ -91,6 +91,8 @@ pub struct Set {
     pub documents: usize,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
+    /// The project that the user named for documents that name none.
+    pub named_project: Option<String>,
     /// What was left out on purpose below the folders that were read.
     pub skipped: Vec<Skipped>,
 }
@@ -149,6 +151,7 @@ pub fn from_sources(
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
         looked_at: LookedAt::new(&input.paths),
+        named_project: input.project.clone(),
         ..Set::default()
     };
     declare_all(&mut set, documents, input, &mut problems);
