@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::storage;
+use super::{sets, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -33,6 +33,8 @@ pub struct Stored {
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
+    /// Whether the set is on the list of the project's sets.
+    is_listed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +43,9 @@ struct File {
     set: String,
     tool: String,
     fingerprint_key: String,
+    /// Whether the set is on the list of the project's sets.
+    #[serde(default)]
+    listed: bool,
     /// The ids of all projects that the set has been applied to, so that one whose last
     /// document is gone is not forgotten.
     #[serde(default)]
@@ -102,6 +107,7 @@ impl Stored {
             fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
+            is_listed: false,
         })
     }
 
@@ -180,6 +186,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
+        is_listed: file.listed,
     })
 }
 
@@ -195,11 +202,15 @@ pub async fn save(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
+    if !stored.is_listed {
+        sets::add(client, project_id, set).await?;
+    }
     let file = File {
         version: VERSION,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
+        listed: true,
         projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
@@ -223,6 +234,7 @@ pub async fn save(
             stored.precondition = precondition;
             stored.inventory.entries = entries;
             stored.exists = true;
+            stored.is_listed = true;
             Ok(())
         }
         Err(ApiError { status: Some(412), .. }) => Err(Error::new(
