@@ -33,4 +33,5 @@ mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod sets;
 mod shortcuts;

@@ -15,3 +15,4 @@ pub mod schedule;
 pub mod sets;
 mod storage;
 pub mod survey;
+pub mod transfer;

@@ -85,6 +85,16 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     Ok(survey)
 }
 
+/// The name and the id of a project that is given by one of them.
+///
+/// # Errors
+///
+/// The platform's; none or several of that name.
+pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, String)> {
+    let project = find(observe::projects(reader).await?, wanted)?;
+    Ok((project.name, project.id))
+}
+
 fn find(projects: Vec<Project>, wanted: &str) -> Result<Project> {
     if let Some(project) = projects.iter().find(|project| project.id == wanted) {
         return Ok(project.clone());

@@ -55,8 +55,9 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
-    /// What is deleted of what the manifests declare no more
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    /// What is deleted that left the manifests: what was in files and folders that are given
+    /// now (given), all, or none
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
     pub prune: Prune,
 
     /// Leave alone what left the manifests; the same as --prune none

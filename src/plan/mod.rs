@@ -33,6 +33,7 @@ pub mod renames;
 pub mod scope;
 pub mod suggestion;
 pub mod text;
+pub mod transfer;
 pub mod unified;
 
 /// One object as the platform answered with it.
@@ -79,6 +80,8 @@ pub struct Entry {
     pub ignore: Vec<String>,
     /// The file that declares the object; `None` where that was not kept.
     pub declared_in: Option<DeclaredIn>,
+    /// The set to which the object is on its way, so that this one leaves it alone.
+    pub moving_to: Option<String>,
 }
 
 /// What a set owns in one project.
