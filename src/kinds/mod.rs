@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::request::{Listing, Request};
+use crate::api::specs::rules::Rule;
 use document::Lifecycle;
 use path::FieldPath;
-use shape::Shape;
+use shape::{Broken, Shape};
 use tree::Tree;
 
 pub mod document;
@@ -145,6 +146,42 @@ pub struct Declared {
     pub lifecycle: Lifecycle,
 }
 
+impl Declared {
+    /// What of it breaks a rule of form: fields, its name, and the room that it is placed in.
+    #[must_use]
+    pub fn broken(&self, kind: &dyn Kind) -> Vec<Broken> {
+        let mut broken = kind.shape().broken(&self.fields);
+        let name = kind.name_rule();
+        if let Err(message) = name.rule.check(&self.name) {
+            broken.push(Broken { path: name.path(), message, hint: name.rule.hint(&self.name) });
+        }
+        if let Some(Err(message)) = self.room.as_ref().map(|room| Rule::Segment.check(room)) {
+            broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+        }
+        broken
+    }
+}
+
+/// What the natural key of a kind must look like.
+#[derive(Debug, Clone, Copy)]
+pub struct NameRule {
+    /// The rule.
+    pub rule: Rule,
+    /// The field that may say it instead of `metadata.name`.
+    pub field: Option<&'static str>,
+}
+
+impl NameRule {
+    /// The field that says the natural key, where both are there.
+    #[must_use]
+    pub fn path(&self) -> FieldPath {
+        match self.field {
+            Some(field) => FieldPath::of(&[field]),
+            None => FieldPath::of(&["metadata", "name"]),
+        }
+    }
+}
+
 /// What is wrong with a document beyond its schema.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -242,6 +279,11 @@ pub trait Kind: Sync {
     /// again. Secrets must be sources by then; what else is sealed is written as nothing.
     fn document(&self, key: &Key, fields: &Tree) -> Value {
         Value::Object(document_of(key, fields))
+    }
+
+    /// What its natural key must look like.
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Name, field: None }
     }
 
     /// What an object refers to.

@@ -10,11 +10,12 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Seen, Target, annotated, annotations, kind_tag,
+    Declared, Fault, Kind, KindName, Lookup, NameRule, Seen, Target, annotated, annotations, kind_tag,
     text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Rule;
 
 kind_tag!(RoomTag, Room);
 
@@ -27,7 +28,8 @@ struct RoomDocument {
     version: Version,
     /// Always `Room`.
     kind: RoomTag,
-    /// The room's name, unique in its project.
+    /// The room's name, unique in its project: 1 to 63 of a-z, 0-9 and -, with a letter or
+    /// digit at both ends.
     metadata: AnnotatedMetadata,
     /// The project, by name or id.
     #[serde(default)]
@@ -82,6 +84,10 @@ impl Kind for Room {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::RoomName, field: None }
     }
 
     fn is_renamable(&self) -> bool {

@@ -10,11 +10,12 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
+    Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated, annotations,
     kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Rule;
 use crate::api::specs::service::yes;
 
 kind_tag!(ScheduledTaskTag, ScheduledTask);
@@ -37,10 +38,13 @@ struct ScheduledTaskDocument {
     #[serde(default)]
     id: Option<String>,
     /// The room, by name.
+    #[schemars(extend("x-rule" = "segment"))]
     room: String,
     /// The queue that the payload is put on.
+    #[schemars(extend("x-rule" = "name"))]
     queue: String,
     /// When: five cron fields, in UTC.
+    #[schemars(extend("x-rule" = "schedule"))]
     schedule: String,
     /// What is put on the queue.
     #[serde(default)]
@@ -106,6 +110,10 @@ impl Kind for ScheduledTask {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Segment, field: Some("id") }
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -119,6 +119,40 @@ pub fn placements(
     }
 }
 
+/// A service runs in a container or elsewhere.
+fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
+    let (field, message) = match (container, external) {
+        (true, true) => ("external", "a service has `container` or `external`, not both"),
+        (false, false) => {
+            ("metadata", "a service needs one of `container`, `external` and `template`")
+        }
+        _ => return Ok(()),
+    };
+    Err(Fault::new(&[field], message))
+}
+
+/// Checks the form of a service that no document declares.
+///
+/// # Errors
+///
+/// What a document would be refused for, with the field at fault.
+pub fn check(spec: &ServiceSpec) -> Result<(), Fault> {
+    runs_one_thing(spec.container.is_some(), spec.external.is_some())?;
+    let declared = Declared {
+        project: None,
+        room: None,
+        name: spec.metadata.name.clone(),
+        fields: fields_of(spec),
+        lifecycle: Lifecycle::standard(),
+    };
+    match declared.broken(&Service).into_iter().next() {
+        Some(broken) => {
+            Err(Fault { path: broken.path, message: broken.message, hint: broken.hint })
+        }
+        None => Ok(()),
+    }
+}
+
 /// The fields of a service, as the planner compares them.
 #[must_use]
 pub fn fields_of(spec: &ServiceSpec) -> Tree {
@@ -205,14 +239,7 @@ impl Kind for Service {
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ServiceDocument = typed(written)?;
-        if document.container.is_some() == document.external.is_some() {
-            let message = match document.container {
-                Some(_) => "a service has `container` or `external`, not both",
-                None => "a service needs one of `container`, `external` and `template`",
-            };
-            let field = if document.container.is_some() { "external" } else { "metadata" };
-            return Err(Fault::new(&[field], message));
-        }
+        runs_one_thing(document.container.is_some(), document.external.is_some())?;
         let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
         let declared = Declared {
             project: document.project,

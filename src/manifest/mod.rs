@@ -7,6 +7,7 @@ pub mod age;
 pub mod document;
 pub mod edit;
 pub mod export;
+mod form;
 mod jinja;
 pub mod placed;
 pub mod placement;

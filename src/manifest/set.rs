@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Document, Part, Trees};
+use super::form;
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
@@ -274,9 +275,11 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
-    for Found { mut declared, kind, origin } in found {
+    for mut found in found {
+        problems.extend(super::secrets::resolve(&mut found.declared.fields, &found.origin));
+        problems.extend(form::problems(&found));
+        let Found { declared, kind, origin } = found;
         problems.extend(ignore_problems(&declared, kind, &origin));
-        problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,
