@@ -13,4 +13,5 @@ mod record;
 pub mod run;
 pub mod schedule;
 mod storage;
+pub mod served;
 pub mod survey;

@@ -67,7 +67,7 @@ async fn list(
 ) -> Result<ExitCode> {
     platform
         .with(async |connection| {
-            let mut path = vec!["accounts", "projects", connection.project_id()?, "sessions"];
+            let mut path = vec!["accounts", "projects", connection.project_id().await?, "sessions"];
             path.extend(below);
             let items = connection.client.reader().items(&Request::get(&path), envelope).await?;
             show.print(listed, items)

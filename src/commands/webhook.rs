@@ -63,7 +63,7 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
         WebhookCommand::List(args) => {
             args.platform
                 .with(async |connection| {
-                    let path = ["accounts", "projects", connection.project_id()?, "webhooks"];
+                    let path = ["accounts", "projects", connection.project_id().await?, "webhooks"];
                     let reader = connection.client.reader();
                     print(args.show, reader.items(&Request::get(&path), "webhooks").await?)
                 })
@@ -102,7 +102,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
                 "action": args.action,
                 "payload": payload,
             });
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
                 return print(ListArgs::default(), vec![written.answer]);

@@ -239,6 +239,32 @@ pub struct Target<'a> {
     pub answered: Option<&'a Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],
+    /// What a command asks for beyond the fields.
+    pub asked: &'a Asked,
+}
+
+impl Target<'_> {
+    /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
+    fn sends(&self, field: &str) -> bool {
+        let is_field = |path: &FieldPath| path.0.first() == Some(&path::Step::Field(field.to_owned()));
+        self.asked.only.as_ref().is_none_or(|only| only.iter().any(is_field))
+    }
+}
+
+/// What a command asks for beyond the fields of an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    /// Just these fields are changed; see [`Kind::updates_partly`].
+    pub only: Option<Vec<FieldPath>>,
+    /// An object that is there already is as good as a new one.
+    pub may_exist: bool,
+    /// What the platform makes the fields of.
+    pub template: Option<service::Template>,
+}
+
+impl Asked {
+    /// Nothing.
+    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None };
 }
 
 /// How one object is read again.
@@ -291,6 +317,12 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// What an object's fields may say and hardly mean, as sentences whose subject is the
+    /// field.
+    fn remarks(&self, _fields: &Tree) -> Vec<(FieldPath, &'static str)> {
+        Vec::new()
+    }
+
     /// The top-level fields that cannot be changed once the object exists.
     fn immutable(&self) -> &'static [&'static str] {
         &[]
@@ -308,6 +340,12 @@ pub trait Kind: Sync {
 
     /// Whether an object of this kind can get another name and stay what it is.
     fn is_renamable(&self) -> bool {
+        false
+    }
+
+    /// Whether an update leaves alone what it does not name. The owner's mark is a part of
+    /// the annotations, so it must be known where those are named.
+    fn updates_partly(&self) -> bool {
         false
     }
 

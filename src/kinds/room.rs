@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
@@ -49,8 +49,8 @@ static SHAPE: LazyLock<Shape> =
 /// The kind.
 pub struct Room;
 
-fn room_metadata(target: &Target<'_>) -> Value {
-    target.fields.get("room_metadata").map_or_else(|| json!({}), Tree::reveal)
+fn room_metadata(target: &Target<'_>) -> Option<Value> {
+    target.fields.get("room_metadata").map(Tree::reveal)
 }
 
 impl Kind for Room {
@@ -94,6 +94,10 @@ impl Kind for Room {
         true
     }
 
+    fn updates_partly(&self) -> bool {
+        true
+    }
+
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
             request: Request::get(&["accounts", "projects", project, "rooms"])
@@ -121,26 +125,32 @@ impl Kind for Room {
         ))
     }
 
+    /// What a new room does not have is null, as the reference sends it.
     fn create(&self, target: &Target<'_>) -> Request {
+        let annotations = annotations(target);
+        let has_any = annotations.as_object().is_some_and(|annotations| !annotations.is_empty());
         let body = json!({
             "name": target.name,
-            "if_not_exists": false,
+            "if_not_exists": target.asked.may_exist,
             "metadata": room_metadata(target),
-            "annotations": annotations(target),
+            "annotations": has_any.then_some(annotations),
             "permissions": null,
         });
         Request::post(&["accounts", "projects", target.project, "rooms"], body)
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        let body = json!({
-            "name": target.name,
-            "metadata": room_metadata(target),
-            "annotations": annotations(target),
-        });
+        let mut body = Map::from_iter([("name".to_owned(), target.name.into())]);
+        if target.sends("room_metadata") {
+            let metadata = room_metadata(target).unwrap_or_else(|| json!({}));
+            body.insert("metadata".to_owned(), metadata);
+        }
+        if target.sends("metadata") {
+            body.insert("annotations".to_owned(), annotations(target));
+        }
         Request::put(
             &["accounts", "projects", target.project, "rooms", target.id.unwrap_or_default()],
-            body,
+            Value::Object(body),
         )
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
+use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
-use crate::api::specs::rules::Rule;
+use crate::api::specs::rules::{self, Rule};
 use crate::api::specs::service::yes;
 
 kind_tag!(ScheduledTaskTag, ScheduledTask);
@@ -120,6 +121,18 @@ impl Kind for ScheduledTask {
         room_reference(fields).into_iter().collect()
     }
 
+    fn updates_partly(&self) -> bool {
+        true
+    }
+
+    fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
+        let schedule = fields.get("schedule").and_then(Tree::as_str);
+        match schedule.is_some_and(rules::never_fires) {
+            true => vec![(FieldPath::of(&["schedule"]), "names a day that never comes")],
+            false => Vec::new(),
+        }
+    }
+
     fn immutable(&self) -> &'static [&'static str] {
         &["once"]
     }
@@ -154,7 +167,10 @@ impl Kind for ScheduledTask {
 
     fn create(&self, target: &Target<'_>) -> Request {
         let mut body = body(target);
-        body.insert("id".to_owned(), target.name.into());
+        // Without an id the platform makes one up.
+        if !target.name.is_empty() {
+            body.insert("id".to_owned(), target.name.into());
+        }
         let once = matches!(target.fields.get("once"), Some(Tree::Bool(true)));
         body.insert("once".to_owned(), once.into());
         Request::post(
@@ -165,7 +181,14 @@ impl Kind for ScheduledTask {
 
     fn update(&self, target: &Target<'_>) -> Request {
         let path = ["accounts", "projects", target.project, "scheduled-tasks", target.name];
-        Request::put(&path, Value::Object(body(target)))
+        let mut body = body(target);
+        body.retain(|name, _| match name.as_str() {
+            "room_name" => target.sends("room"),
+            "queue_name" => target.sends("queue"),
+            "annotations" => target.sends("metadata"),
+            name => target.sends(name),
+        });
+        Request::put(&path, Value::Object(body))
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

@@ -1,8 +1,10 @@
 //! `kind: Service`. What runs in one room, or in every room of a project.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -91,6 +93,22 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 /// The kind.
 pub struct Service;
 
+/// A service template with its values, of which the platform makes a service.
+#[derive(Clone, PartialEq)]
+pub struct Template {
+    /// Its text.
+    pub text: String,
+    /// The values of its variables.
+    pub values: IndexMap<String, String>,
+}
+
+impl fmt::Debug for Template {
+    /// Without the values, which may be secrets.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Template")
+    }
+}
+
 /// Where a document places its service: one entry a room, or one `None` for every room.
 ///
 /// # Errors
@@ -172,7 +190,13 @@ pub fn published_ports(fields: &Tree) -> impl Iterator<Item = String> {
         .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
 }
 
+/// What is sent is the service as it was planned. A template is sent as such, because the
+/// platform makes the planned service of it; but not where a set owns the service, whose
+/// mark no template can carry.
 fn body(target: &Target<'_>) -> Value {
+    if let (Some(template), None) = (&target.asked.template, target.owner) {
+        return json!({ "template": template.text, "values": template.values });
+    }
     let mut body = match target.fields.reveal() {
         Value::Object(fields) => fields,
         _ => serde_json::Map::new(),

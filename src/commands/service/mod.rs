@@ -177,7 +177,7 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             let room = room(args.room);
             args.platform
                 .with(async |connection| {
-                    let path = path(connection.project_id()?, room.as_deref(), Some(&args.id));
+                    let path = path(connection.project_id().await?, room.as_deref(), Some(&args.id));
                     let reader = connection.client.reader();
                     args.show.print(&reader.get_json(&Request::get(&path)).await?)
                 })
@@ -209,7 +209,7 @@ fn path<'a>(project: &'a str, room: Option<&'a str>, id: Option<&'a str>) -> Vec
 
 /// The services of a room or of every room.
 async fn services(connection: &Connection, room: Option<&str>) -> Result<Vec<Value>> {
-    let request = Request::get(&path(connection.project_id()?, room, None));
+    let request = Request::get(&path(connection.project_id().await?, room, None));
     Ok(connection.client.reader().items(&request, "services").await?)
 }
 
