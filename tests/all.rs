@@ -27,6 +27,7 @@ mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod rules;
 mod saved;
 mod scenarios;
 mod schemas;

@@ -214,7 +214,6 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
                 columns: &[T::FIELD, "room", T::REQUIRED],
                 name: T::FIELD,
                 none: &format!("there are no {}", T::NOUNS),
-                empty_fails: true,
             };
             args.show.print(listed, items)
         })

@@ -151,7 +151,6 @@ async fn list(args: AllArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "description"],
                 name: "id",
                 none: "there are no API keys",
-                empty_fails: false,
             };
             args.show.print(listed, keys)
         })

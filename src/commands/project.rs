@@ -121,7 +121,6 @@ async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
         columns: &["id", "name"],
         name: "id",
         none: "there are no projects",
-        empty_fails: true,
     };
     show.print(listed, projects)
 }

@@ -244,7 +244,6 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "metadata", "annotations"],
                 name: "name",
                 none: "there are no rooms",
-                empty_fails: false,
             };
             args.show.print(listed, items.iter().map(shown).collect())
         })

@@ -238,7 +238,6 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
                 ],
                 name: "id",
                 none: "there are no scheduled tasks",
-                empty_fails: false,
             };
             args.show.print(listed, connection.client.reader().items(&request, "tasks").await?)
         })

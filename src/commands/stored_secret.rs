@@ -225,7 +225,6 @@ pub async fn list(args: AllArgs) -> Result<ExitCode> {
                 columns: &["id", "type", "name", "data_keys"],
                 name: "id",
                 none: "there are no secrets",
-                empty_fails: true,
             };
             args.show.print(listed, secrets.iter().map(row).collect())
         })

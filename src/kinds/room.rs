@@ -114,9 +114,9 @@ impl Kind for Room {
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 
-    /// The platform answers with one room by its name only.
+    /// The platform answers with one room by its name only, where a path can hold the name.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        if target.name.is_empty() {
+        if Rule::Segment.check(target.name).is_err() {
             return self.list(target.project, None).map(Lookup::Among);
         }
         Some(Lookup::One(

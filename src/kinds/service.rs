@@ -142,7 +142,7 @@ fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
     let (field, message) = match (container, external) {
         (true, true) => ("external", "a service has `container` or `external`, not both"),
         (false, false) => {
-            ("metadata", "a service needs one of `container`, `external` and `template`")
+            ("container", "a service needs one of `container`, `external` and `template`")
         }
         _ => return Ok(()),
     };
@@ -305,7 +305,12 @@ impl Kind for Service {
         true
     }
 
+    /// No path can lead to the services of a room that is called `.` or `..`, so nobody can
+    /// have made any.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        if room.is_some_and(|room| matches!(room, "." | "..")) {
+            return None;
+        }
         let request = match room {
             None => Request::get(&["accounts", "projects", project, "services"]),
             Some(room) => {

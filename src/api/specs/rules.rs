@@ -130,7 +130,7 @@ impl Rule {
     pub fn hint(self, text: &str) -> Option<String> {
         match self {
             Self::RoomName => Some(format!(
-                "rename a room that has this name already: `lifecycle: {{moved_from: {text:?}}}`"
+                "a room that has this name already gets a new one with `lifecycle: {{moved_from: {text:?}}}`"
             )),
             Self::Domain if !text.is_ascii() => {
                 Some("write it in ASCII, with the labels that begin with xn--".to_owned())

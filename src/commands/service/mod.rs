@@ -90,6 +90,13 @@ pub struct CreateArgs<T: Origin> {
 
 /// Arguments of `service update` and `service update-template`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The service gets the form that is given here as a whole: what is left out goes away.\n\n\
+It is the one with the id that --id or the document tells, else the last one of the same name. Where\n\
+another service has the same meshagent.service.id, nothing is done, unless --replace says to change\n\
+that one, or --force to pass over it. Where there is no such service, it is an error, unless --create\n\
+says to create it."
+)]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
     #[arg(long, value_name = "ID")]
@@ -229,7 +236,6 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "image"],
                 name: "id",
                 none: "there are no services",
-                empty_fails: true,
             };
             args.show.print(listed, services)
         })

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::kinds::document::Lifecycle;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Declared, Key, KindName};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
@@ -177,6 +178,9 @@ impl Shortcut {
             }
         }
         let plan = self.plan(connection);
+        if mode != Mode::Write {
+            self.check_form(&plan, mode)?;
+        }
         match mode {
             Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
             Mode::DryRun => {
@@ -189,6 +193,32 @@ impl Shortcut {
                 Ok(None)
             }
         }
+    }
+
+    /// Tells of what a manifest would be refused for. Whether a platform takes it anyway is
+    /// seen when it is done.
+    fn check_form(&self, plan: &Plan, mode: Mode) -> Result<()> {
+        let kind = self.key.kind.kind();
+        for fields in plan.operations.iter().filter_map(|operation| operation.work.fields.as_ref())
+        {
+            let declared = Declared {
+                project: None,
+                room: self.key.room.clone(),
+                name: self.key.name.clone(),
+                fields: Tree::clone(fields),
+                lifecycle: Lifecycle::standard(),
+            };
+            let is_unnamed = self.key.name.is_empty();
+            let broken = declared.broken(kind).into_iter();
+            for it in broken.filter(|it| !is_unnamed || it.path != kind.name_rule().path()) {
+                let message = format!("`{}` {}", it.path, it.message);
+                match mode {
+                    Mode::Manifest => return Err(Error::failed(message)),
+                    _ => output::warning(&format!("{message}: the platform may refuse it")),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads the object, to show what becomes of it.
