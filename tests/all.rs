@@ -28,6 +28,7 @@ mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod rules;
 mod saved;
 mod scenarios;
 mod schemas;

@@ -250,7 +250,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Mailbox(command) => wait(address::run(command)),
         Command::Route(command) => wait(address::run(command)),
         Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
-        Command::Token(command) => token::run(command),
+        Command::Token(command) => wait(token::run(command)),
         Command::Call(command) => wait(call::run(command)),
         Command::Webhook(command) => wait(webhook::run(command)),
         Command::Secret(command) => secret::run(command),

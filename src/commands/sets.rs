@@ -120,7 +120,7 @@ pub async fn run(command: SetCommand) -> Result<ExitCode> {
 /// The project that is meant, by name and id.
 async fn project(connection: &Connection) -> Result<(String, String)> {
     let reader = connection.client.reader();
-    survey::find_project(&reader, connection.project_id()?).await
+    survey::find_project(&reader, connection.project_id().await?).await
 }
 
 async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
@@ -150,7 +150,6 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         columns: &["name", "objects", "declared_in"],
         name: "name",
         none: "There are no sets.",
-        empty_fails: false,
     };
     args.show.print(listed, items)
 }

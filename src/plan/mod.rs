@@ -11,12 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::request::Body;
 use crate::error::Place;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Asked, Key, KindName};
 use crate::manifest::declared_in::DeclaredIn;
 
 pub mod acceptance;
@@ -35,6 +34,7 @@ pub mod suggestion;
 pub mod text;
 pub mod transfer;
 pub mod unified;
+pub mod warnings;
 
 /// One object as the platform answered with it.
 #[derive(Clone)]
@@ -251,8 +251,8 @@ pub struct Work {
     pub secrets: Vec<(FieldPath, String)>,
     /// The platform's id, where it is known without having observed the object.
     pub id: Option<String>,
-    /// What is sent instead of the fields, where a command says it as the wire does.
-    pub body: Option<Body>,
+    /// What a command asks for beyond the fields.
+    pub asked: Asked,
 }
 
 /// What is to be done, in an order in which it can be done.
