@@ -15,6 +15,7 @@ use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
 use crate::manifest::source::{self, Source};
 use crate::output;
+use crate::visible;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Refusal};
 use crate::plan::{Plan, unified};
@@ -52,14 +53,15 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let (sources, acceptance) = done?;
     closed?;
-    for (name, text) in &acceptance.texts {
-        let old = sources.iter().find(|source| source.name == *name);
+    for (file, text) in &acceptance.texts {
+        let old = sources.iter().find(|source| source.name == *file);
         let old = old.map_or("", |source| source.text.as_str());
         let bold = Style::new().bold();
+        let name = visible::line(file);
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
         output::data(&(header + &unified::hunks(old, text)));
         if !args.dry_run {
-            replace_file(Path::new(name), old, text)?;
+            replace_file(Path::new(file), old, text)?;
         }
     }
     conclude(&acceptance, args.dry_run)

@@ -215,7 +215,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
             let shortcut = shortcut.sending(Value::Object(body));
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
                 let told = written.answer.get("task_id").and_then(Value::as_str);
-                output::data(&format!("{}\n", told.unwrap_or(name)));
+                output::value(&told.unwrap_or(name));
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -1,6 +1,5 @@
 //! What became of a plan: as text, and as a document for programs.
 
-use std::io::Write;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -8,7 +7,8 @@ use serde::Serialize;
 
 use crate::apply::events::Failure;
 use crate::apply::execute::{Outcome, Report};
-use crate::error::{Context, Result};
+use crate::error::Result;
+use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Operation, Plan, text};
 
@@ -101,13 +101,6 @@ impl ReportDocument {
     ///
     /// The file system's.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let folder =
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let failed = || format!("failed to write {}", path.display());
-        let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-        serde_json::to_writer_pretty(&mut file, self).context(failed)?;
-        file.write_all(b"\n").context(failed)?;
-        file.persist(path).context(failed)?;
-        Ok(())
+        output::write_json(path, self)
     }
 }

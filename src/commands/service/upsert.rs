@@ -86,7 +86,7 @@ impl Wanted<'_> {
     async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<Written>> {
         let body = match &self.template {
             Some(template) if self.place.declare.as_manifest() => {
-                output::data(&template.manifest(self.room, &self.spec)?);
+                output::exactly(&template.manifest(self.room, &self.spec)?);
                 return Ok(None);
             }
             Some(template) => json!({"template": template.text, "values": template.values}),
@@ -106,7 +106,7 @@ impl Wanted<'_> {
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
         if let Some(written) = self.write(connection, shortcut).await? {
             output::note(&format!("created the service {name}"));
-            output::data(&format!("{}\n", written.id.unwrap_or_default()));
+            output::value(&written.id.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -134,7 +134,7 @@ impl Wanted<'_> {
         }
         if self.write(connection, shortcut).await?.is_some() {
             output::note(&format!("updated the service {name}"));
-            output::data(&format!("{id}\n"));
+            output::value(&id);
         }
         Ok(ExitCode::SUCCESS)
     }
