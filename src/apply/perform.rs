@@ -45,25 +45,38 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     }
 }
 
+/// The fewest characters of a secret that tell something of it, whole or in part. Fewer stand
+/// in any sentence.
+const TELLING: (usize, usize) = (4, 6);
+
 /// An error as it is told. A platform may repeat what it was sent when it refuses it, whole,
-/// in parts or cut off; what it says is not shown then.
+/// in parts or cut off; what it says is not shown then. A short secret is taken out where it
+/// stands as a word.
 fn told(error: &ApiError, sent: &Tree) -> String {
     let mut repeats = false;
+    let mut said = error.what.clone();
     sent.clone().rewrite_leaves(&mut |_, leaf| {
         if let Tree::Secret(Sealed::Known(text)) = leaf {
             let text = text.expose_secret();
             let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
-            let mut parts = parts.filter_map(|part| part.get(..6));
-            repeats |= !text.is_empty() && error.what.contains(text)
-                || parts.any(|part| error.what.contains(part));
+            let mut parts = parts.filter_map(|part| part.get(..TELLING.1));
+            match text.chars().count() {
+                count if count < TELLING.0 => {}
+                count if count < TELLING.1 => said = without_word(&said, text),
+                _ => repeats |= error.what.contains(text),
+            }
+            repeats |= parts.any(|part| error.what.contains(part));
         }
         None
     });
-    if !repeats {
+    if !repeats && said == error.what {
         return error.to_string();
     }
     let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
-    let what = format!("was answered{status}, and what the platform says repeats a secret");
+    let what = match repeats {
+        true => format!("was answered{status}, and what the platform says repeats a secret"),
+        false => said,
+    };
     let ApiError { method, path, status, request_id, attempts, sent, .. } = error;
     ApiError {
         what,
@@ -75,6 +88,21 @@ fn told(error: &ApiError, sent: &Tree) -> String {
         sent: *sent,
     }
     .to_string()
+}
+
+/// A sentence without a secret where it stands as a word.
+fn without_word(sentence: &str, secret: &str) -> String {
+    let mut out = String::new();
+    let mut rest = sentence;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let is_word = !before.ends_with(char::is_alphanumeric)
+            && !after.starts_with(char::is_alphanumeric);
+        out.push_str(before);
+        out.push_str(if is_word { "(secret)" } else { secret });
+        rest = after;
+    }
+    out + rest
 }
 
 /// Whether an earlier run said that it would create the object, and not that it did.

@@ -481,7 +481,7 @@ mod tests {
         };
         assert_eq!(named("a", None).to_string(), "Service/a");
         assert_eq!(named("a", Some("r")).to_string(), "Service/a@r");
-        assert_eq!(named("a\nb", None).to_string(), "Service/\"a\\nb\"");
+        assert_eq!(named("a\nb", None).to_string(), "Service/a\\nb");
         assert_eq!(named("", None).to_string(), "Service");
     }
 }
