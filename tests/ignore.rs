@@ -61,8 +61,14 @@ fn state(documents: &[Value]) -> State {
         .iter()
         .map(|(key, observed)| {
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
-            let entry =
-                meshagent::plan::Entry { id: None, applied, protected: false, orphan: false };
+            let entry = meshagent::plan::Entry {
+                id: None,
+                applied,
+                protected: false,
+                orphan: false,
+                ignore: Vec::new(),
+                declared_in: None,
+            };
             (key.clone(), entry)
         })
         .collect();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::storage;
+use super::{sets, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -17,6 +17,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
@@ -32,6 +33,8 @@ pub struct Stored {
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
+    /// Whether the set is on the list of the project's sets.
+    is_listed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +43,9 @@ struct File {
     set: String,
     tool: String,
     fingerprint_key: String,
+    /// Whether the set is on the list of the project's sets.
+    #[serde(default)]
+    listed: bool,
     /// The ids of all projects that the set has been applied to, so that one whose last
     /// document is gone is not forgotten.
     #[serde(default)]
@@ -61,6 +67,10 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ignore: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared_in: Option<DeclaredIn>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -97,6 +107,7 @@ impl Stored {
             fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
+            is_listed: false,
         })
     }
 
@@ -163,6 +174,8 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                ignore: object.ignore,
+                declared_in: object.declared_in,
             };
             (key, entry)
         })
@@ -173,6 +186,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
+        is_listed: file.listed,
     })
 }
 
@@ -188,11 +202,15 @@ pub async fn save(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
+    if !stored.is_listed {
+        sets::add(client, project_id, set).await?;
+    }
     let file = File {
         version: VERSION,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
+        listed: true,
         projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
@@ -204,6 +222,8 @@ pub async fn save(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                ignore: entry.ignore.clone(),
+                declared_in: entry.declared_in.clone(),
             })
             .collect(),
     };
@@ -214,6 +234,7 @@ pub async fn save(
             stored.precondition = precondition;
             stored.inventory.entries = entries;
             stored.exists = true;
+            stored.is_listed = true;
             Ok(())
         }
         Err(ApiError { status: Some(412), .. }) => Err(Error::new(

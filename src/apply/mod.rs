@@ -12,5 +12,6 @@ mod perform;
 mod record;
 pub mod run;
 pub mod schedule;
+pub mod sets;
 mod storage;
 pub mod survey;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::quoting;
-use super::source::{RENDERED, Source};
+use super::source::{self, RENDERED, Source};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
 
@@ -79,9 +79,8 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
+    let text = source::read_text(file)?;
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::new(format!("failed to read the values file {name}: {error}")))?;
     let source = Source { name, folder: PathBuf::from("."), text };
     // Some of its values may be secrets, and nothing says which.
     let problem = |mark, message: &str| Problem {

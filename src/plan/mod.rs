@@ -18,6 +18,7 @@ use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
 use crate::visible;
+use crate::manifest::declared_in::DeclaredIn;
 
 pub mod acceptance;
 pub mod diff;
@@ -76,6 +77,10 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
+    /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
+    pub ignore: Vec<String>,
+    /// The file that declares the object; `None` where that was not kept.
+    pub declared_in: Option<DeclaredIn>,
 }
 
 /// What a set owns in one project.
@@ -162,6 +167,8 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
+    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    Record,
     /// It gets another name, and may be changed with it.
     Rename,
     /// It exists, and the set takes it over.
@@ -281,6 +288,8 @@ pub struct Counts {
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
+    /// Objects of which just the set takes note.
+    pub record: usize,
     /// Objects that get another name.
     pub rename: usize,
     /// Objects that are deleted and created again.
@@ -400,6 +409,7 @@ impl Counts {
                 (Action::Delete, true) => {}
                 (Action::Create, false) => counts.create += 1,
                 (Action::Update, _) => counts.update += 1,
+                (Action::Record, _) => counts.record += 1,
                 (Action::Rename, _) => counts.rename += 1,
                 (Action::Adopt, _) => counts.adopt += 1,
                 (Action::Delete, false) => counts.delete += 1,
@@ -415,6 +425,7 @@ impl Counts {
         let parts: Vec<String> = [
             (self.create, "to create"),
             (self.update, "to update"),
+            (self.record, "to record"),
             (self.rename, "to rename"),
             (self.replace, "to replace"),
             (self.adopt, "to adopt"),

@@ -65,7 +65,7 @@ pub enum ApplyFormat {
 )]
 pub struct ApplyArgs {
     /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
-    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
