@@ -68,6 +68,9 @@ fn state(documents: &[Value]) -> State {
                 orphan: false,
                 moved_from: None,
                 was: None,
+                ignore: Vec::new(),
+                declared_in: None,
+                moving_to: None,
             };
             (key.clone(), entry)
         })

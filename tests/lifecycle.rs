@@ -26,7 +26,7 @@ use meshagent::kinds::{Key, KindName, Target};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent};
-use meshagent::plan::planner::Policy;
+use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Action, Observed, Plan};
 
 use crate::cli::{Run, Sandbox};
@@ -165,7 +165,10 @@ async fn live(seed: u64, counts: &Counts) {
         };
         // What is renamed leaves a name behind, which only a run that prunes makes sure of.
         let policy = Policy {
-            prune: is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0,
+            prune: match is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0 {
+                true => Prune::All,
+                false => Prune::None,
+            },
             destroy: is_end,
             ..Policy::standard("s")
         };
@@ -235,6 +238,7 @@ impl Life<'_> {
                 owner: None,
                 answered: None,
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             // What refers to a room that is nowhere is refused, and so is not there.
             let _ = client.send(&key.kind.kind().create(&target)).await;
@@ -332,6 +336,7 @@ impl Life<'_> {
                 owner: Some("s"),
                 answered: Some(&observed.answered),
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             let kind = key.kind.kind();
             let request = match kind.delete(&target) {
@@ -489,7 +494,7 @@ impl Life<'_> {
         let parallelism = self.random.usize(1..7).to_string();
         let mut arguments = vec!["apply", "-f", "set.yaml", "--allow-empty"];
         arguments.extend(["--allow-deletes", "1000"]);
-        if !wanted.policy.prune {
+        if wanted.policy.prune == Prune::None {
             arguments.push("--no-prune");
         }
         if wanted.policy.destroy {
@@ -549,7 +554,7 @@ impl Life<'_> {
     async fn check(&mut self, wanted: &Wanted, before: &Facts) {
         let facts = self.place.facts().await;
         let mut expected: Facts = wanted.wishes.iter().map(fact).collect();
-        if !wanted.policy.prune {
+        if wanted.policy.prune == Prune::None {
             for (key, fact) in before {
                 expected.entry(key.clone()).or_insert_with(|| fact.clone());
             }

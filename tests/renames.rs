@@ -391,6 +391,7 @@ async fn what_somebody_renamed_by_hand_gets_its_name_back() {
             owner: Some("s"),
             answered: None,
             removed: &[],
+            asked: &meshagent::kinds::Asked::NOTHING,
         };
         world.client.send(&operation.key.kind.kind().update(&target)).await.unwrap();
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{owners, storage};
+use super::{sets, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -17,6 +17,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
@@ -32,8 +33,8 @@ pub struct Stored {
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
-    /// Whether the set is among those of the project that others look through.
-    is_entered: bool,
+    /// Whether the set is on the list of the project's sets.
+    is_listed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,13 +43,13 @@ struct File {
     set: String,
     tool: String,
     fingerprint_key: String,
+    /// Whether the set is on the list of the project's sets.
+    #[serde(default)]
+    listed: bool,
     /// The ids of all projects that the set has been applied to, so that one whose last
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
-    /// Whether the set has entered itself among those of the project.
-    #[serde(default)]
-    entered: bool,
     objects: Vec<Object>,
 }
 
@@ -70,6 +71,12 @@ struct Object {
     moved_from: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ignore: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared_in: Option<DeclaredIn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moving_to: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -106,7 +113,7 @@ impl Stored {
             fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
-            is_entered: false,
+            is_listed: false,
         })
     }
 
@@ -125,6 +132,12 @@ impl Stored {
             self.fingerprint_key.clone_from(key);
         }
         self
+    }
+
+    /// The key of its fingerprints.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.fingerprint_key
     }
 
     /// Whether the platform has it.
@@ -175,6 +188,9 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 orphan: object.orphan,
                 moved_from: object.moved_from,
                 was: object.was,
+                ignore: object.ignore,
+                declared_in: object.declared_in,
+                moving_to: object.moving_to,
             };
             (key, entry)
         })
@@ -185,7 +201,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
-        is_entered: file.entered,
+        is_listed: file.listed,
     })
 }
 
@@ -201,16 +217,43 @@ pub async fn save(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
-    if !stored.is_entered {
-        owners::enter(client, set, project_id).await?;
-        stored.is_entered = true;
+    if !stored.is_listed {
+        sets::add(client, project_id, set).await?;
+        stored.is_listed = true;
     }
+    write(client, set, project_id, stored, entries).await
+}
+
+/// Takes a set that owns nothing off the list of the project's sets. Its inventory stays, since
+/// a platform need not be able to delete files, and does not say any more that it is listed.
+///
+/// # Errors
+///
+/// As [`save`].
+pub async fn retire(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+) -> Result<()> {
+    stored.is_listed = false;
+    write(client, set, project_id, stored, BTreeMap::new()).await?;
+    sets::remove(client, project_id, set).await
+}
+
+async fn write(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+    entries: BTreeMap<Key, Entry>,
+) -> Result<()> {
     let file = File {
         version: VERSION,
-        entered: true,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
+        listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
@@ -224,6 +267,9 @@ pub async fn save(
                 orphan: entry.orphan,
                 moved_from: entry.moved_from.clone(),
                 was: entry.was.clone(),
+                ignore: entry.ignore.clone(),
+                declared_in: entry.declared_in.clone(),
+                moving_to: entry.moving_to.clone(),
             })
             .collect(),
     };

@@ -1,20 +1,12 @@
 //! Whose an object is that cannot carry the name of its owner: the inventories of the other
 //! sets of its project tell. They are read only where there is such an object in question.
-//!
-//! A project's storage has no list, so the sets of a project stand in a file of their own,
-//! `.meshagent/sets.json`, where each set enters itself when it writes its inventory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::inventory::{self, is_set_name};
-use super::storage;
-use crate::api::client::{Answer, Client};
-use crate::api::failure::ApiError;
+use super::sets;
 use crate::api::reader::Reader;
-use crate::api::request::Precondition;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kinds::Key;
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
@@ -22,63 +14,11 @@ use crate::plan::planner::Policy;
 use crate::plan::renames::former_key;
 use crate::plan::{Entry, Observed, State};
 
-const PATH: &str = ".meshagent/sets.json";
-
-/// How often a set enters itself while others do the same.
-const ATTEMPTS: u32 = 8;
-
-/// The file.
-#[derive(Default, Serialize, Deserialize)]
-struct Sets {
-    sets: BTreeSet<String>,
-}
-
-fn parse(answer: &Answer) -> Result<Sets> {
-    serde_json::from_slice(&answer.body).map_err(|error| {
-        Error::failed(format!("the file {PATH} of the project's storage cannot be read: {error}"))
-    })
-}
-
-/// Enters a set among those of a project.
-///
-/// # Errors
-///
-/// The platform's; a file that cannot be read.
-pub(super) async fn enter(client: &Client, set: &str, project_id: &str) -> Result<()> {
-    for attempt in 1.. {
-        let (mut known, precondition) =
-            match client.send(&storage::download(project_id, PATH)).await {
-                Ok(answer) => {
-                    let known = parse(&answer)?;
-                    (known, answer.etag.map_or(Precondition::None, Precondition::Revision))
-                }
-                Err(ApiError { status: Some(404), .. }) => (Sets::default(), Precondition::Absent),
-                Err(error) => return Err(error.into()),
-            };
-        if !known.sets.insert(set.to_owned()) {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(&known)
-            .map_err(|error| Error::failed("failed to write the list of sets").because(error))?;
-        match storage::upload(client, project_id, PATH, bytes, &precondition).await {
-            Ok(_) => return Ok(()),
-            // Another set entered itself meanwhile.
-            Err(ApiError { status: Some(412), .. }) if attempt < ATTEMPTS => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// The sets of a project that are known: those that entered themselves, and those that
+/// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
-async fn sets(reader: &Reader, project: (&str, &str), state: &State) -> Result<BTreeSet<String>> {
+async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<BTreeSet<String>> {
     let (name, id) = project;
-    let mut sets = match reader.get(&storage::download(id, PATH)).await {
-        Ok(answer) => parse(&answer)?.sets,
-        Err(ApiError { status: Some(404), .. }) => BTreeSet::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let mut sets = sets::names(reader, id).await?;
     let objects = state.objects.iter().filter(|(key, _)| key.project == name);
     sets.extend(objects.filter_map(|(_, observed)| observed.owner.clone()));
     sets.retain(|set| is_set_name(set));
@@ -101,7 +41,7 @@ pub(super) async fn find(
     if open.is_empty() {
         return Ok(());
     }
-    let sets = match sets(reader, project, state).await {
+    let sets = match known(reader, project, state).await {
         Ok(sets) => sets,
         Err(error) => {
             let reason = error.to_string();

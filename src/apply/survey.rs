@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inventory;
-use super::observe::{self, Project};
+use super::observe;
+use crate::api::project::the_one;
 use crate::api::reader::Reader;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kinds::{self, Key, KindName};
+use crate::plan::naming::follow_ids;
 use crate::plan::references::name_secrets;
-use crate::plan::{Entry, Observed};
+use crate::plan::{Entry, Observed, State};
 
 /// What is in a project.
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub struct Survey {
 ///
 /// The platform's. No list may be missing: what is not in an export looks deleted.
 pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
-    let project = find(observe::projects(reader).await?, project)?;
+    let projects = observe::projects(reader).await?;
+    let project = the_one(&projects, project, |project| (&project.id, &project.name))?;
     let stored = match set {
         Some(set) => Some(inventory::load(reader, set, &project.name, &project.id).await?),
         None => None,
@@ -49,7 +52,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         }
     }
     read.extend(observe::read_lists(reader, &project.id, rooms).await?);
-    let detailed = observe::detailed_project(reader, &project).await?;
+    let detailed = observe::detailed_project(reader, project).await?;
     read.push((KindName::Project, None, vec![detailed]));
     let mut survey = Survey {
         project: project.name.clone(),
@@ -71,7 +74,17 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     }
     name_all_secrets(&mut survey.objects);
     if let (Some(set), Some(stored)) = (set, stored) {
-        let inventory = stored.inventory;
+        // What somebody renamed is the set's under its new name.
+        let state = State {
+            objects: std::mem::take(&mut survey.objects),
+            inventories: BTreeMap::from([(survey.project.clone(), stored.inventory)]),
+            ..State::default()
+        };
+        let mut state = follow_ids(&state).into_owned();
+        survey.objects = state.objects;
+        let Some(inventory) = state.inventories.remove(&survey.project) else {
+            return Ok(survey);
+        };
         survey.objects.retain(|key, observed| is_owned(set, observed, inventory.entries.get(key)));
         for (key, observed) in &mut survey.objects {
             let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());
@@ -85,22 +98,15 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     Ok(survey)
 }
 
-fn find(projects: Vec<Project>, wanted: &str) -> Result<Project> {
-    if let Some(project) = projects.iter().find(|project| project.id == wanted) {
-        return Ok(project.clone());
-    }
-    let named: Vec<&Project> = projects.iter().filter(|project| project.name == wanted).collect();
-    match named.as_slice() {
-        [project] => Ok((*project).clone()),
-        [] => Err(Error::usage(format!(
-            "there is no project `{wanted}`, or the credential does not reach it"
-        ))),
-        several => Err(Error::usage(format!("{} projects are called `{wanted}`", several.len()))
-            .hint(format!(
-                "name one by id: {}",
-                several.iter().map(|project| project.id.as_str()).collect::<Vec<_>>().join(", ")
-            ))),
-    }
+/// The name and the id of a project that is given by one of them.
+///
+/// # Errors
+///
+/// The platform's; none or several of that name.
+pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, String)> {
+    let projects = observe::projects(reader).await?;
+    let project = the_one(&projects, wanted, |project| (&project.id, &project.name))?;
+    Ok((project.name.clone(), project.id.clone()))
 }
 
 /// As the planner sees it: by the annotation, else by the inventory, unless another object

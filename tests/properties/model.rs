@@ -328,6 +328,7 @@ impl Model {
                 object.fields = Tree::clone(fields.unwrap());
                 object.owner = owner;
             }
+            Action::Record => {}
             Action::Release => {
                 let object = self.objects.get_mut(key).unwrap();
                 if object.owner.as_ref() == Some(&plan.set) {

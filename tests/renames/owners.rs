@@ -1,7 +1,7 @@
 //! One thing, one key, one owner: spellings of addresses and domains, names that are one on
 //! the whole platform, and objects that cannot say whose they are.
 
-use meshagent::plan::planner::{Adopt, Policy};
+use meshagent::plan::planner::{Adopt, Policy, Prune};
 use serde_json::{Value, json};
 
 use super::{document, ids, mailbox, objects, room, secret, webhook};
@@ -95,7 +95,7 @@ async fn a_name_moves_between_projects_in_one_run() {
         }
     }
     // What is not given up is not taken.
-    let keep = Policy { prune: false, ..policy("s") };
+    let keep = Policy { prune: Prune::None, ..policy("s") };
     let wanted = world.set_of(&set([("a", "two"), ("b", "two"), ("c", "three")])).unwrap();
     let error = world.decide(wanted, &keep).await.err().expect("a refusal");
     let text = lines(&error.problems);

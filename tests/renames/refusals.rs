@@ -1,6 +1,7 @@
 //! What is refused before anything is written: names that cannot be had, references to
 //! names that are gone, and scopes that leave out what is needed.
 
+use meshagent::plan::planner::{Policy, Prune};
 use serde_json::{Value, json};
 
 use super::{document, from, ids, mailbox, room, secret, service, webhook};
@@ -133,7 +134,7 @@ async fn a_new_object_of_a_former_name_is_not_deleted_in_passing() {
     let text = refused(&world, &[moved.clone()]).await;
     assert!(text.contains("Room/a would be deleted, and Room/b says that it was Room/a"), "{text}");
     // The hint works: what is there now takes the name.
-    let keep = meshagent::plan::planner::Policy { prune: false, ..policy("s") };
+    let keep = Policy { prune: Prune::None, ..policy("s") };
     world.run(&[room("b", "1")], &keep).await;
     world.run(&[moved], &policy("s")).await;
     assert_eq!(ids(&world).await["Room/b"], there["Room/a"]);
