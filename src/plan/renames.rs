@@ -84,13 +84,14 @@ impl Candidates {
             }
             found.sources.insert(object.key.clone(), source);
         }
-        for (source, claimants) in claims {
-            // What a document says goes before what an earlier run left behind.
-            found.sources.retain(|key, from| {
-                *from != source || claimants.iter().any(|object| object.key == *key)
-            });
-            found.problems.extend(contested(&source, &claimants));
-        }
+        // What a document says goes before what an earlier run left behind.
+        found.sources.retain(|key, source| {
+            let claimants = claims.get(source);
+            claimants.is_none_or(|claimants| claimants.iter().any(|object| object.key == *key))
+        });
+        found
+            .problems
+            .extend(claims.iter().filter_map(|(source, claimants)| contested(source, claimants)));
         found.refuse_what_stays(desired, state);
         found
     }
@@ -99,12 +100,13 @@ impl Candidates {
     /// whether the object was renamed long ago or is to be.
     fn refuse_what_stays(&mut self, desired: &BTreeMap<Key, Desired>, state: &State) {
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
+        let moving: BTreeSet<&Key> = self.sources.values().collect();
         for (key, source) in &self.sources {
             let (Some(object), Some(other)) = (desired.get(key), desired.get(source)) else {
                 continue;
             };
-            let moves = |key: &Key| self.sources.values().any(|source| source == key);
-            if !state.objects.contains_key(key) || self.sources.contains_key(source) || moves(key) {
+            let is_taken = state.objects.contains_key(key) && !moving.contains(key);
+            if !is_taken || self.sources.contains_key(source) {
                 continue;
             }
             let message = format!(
@@ -130,11 +132,9 @@ impl Candidates {
 fn known_as(state: &State) -> BTreeMap<Key, Key> {
     let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
     entries
+        .filter_map(|(key, entry)| Some((key, entry.was.clone()?)))
         .filter(|(key, _)| state.objects.contains_key(*key))
-        .filter_map(|(key, entry)| {
-            let was = entry.was.clone()?;
-            Some((Key { name: was, ..key.clone() }, key.clone()))
-        })
+        .map(|(key, was)| (Key { name: was, ..key.clone() }, key.clone()))
         .collect()
 }
 
@@ -269,22 +269,15 @@ impl Renames {
         let mut rings = BTreeMap::new();
         let mut seen: BTreeSet<&Key> = BTreeSet::new();
         for start in self.now.keys() {
-            let mut path = vec![start];
-            while let Some(next) = path.last().and_then(|key| self.now.get_key_value(*key)) {
-                let Some((next, _)) = self.now.get_key_value(next.1) else { break };
-                if next == start {
-                    if !path.iter().any(|key| seen.contains(key))
-                        && let Some(observed) = state.objects.get(start)
-                    {
-                        rings.insert(start.clone(), stand_in(start, observed, state));
-                    }
-                    seen.extend(&path);
-                    break;
+            let mut key = start;
+            while seen.insert(key) {
+                let Some((next, _)) = self.now.get_key_value(&self.now[key]) else { break };
+                if next == start
+                    && let Some(observed) = state.objects.get(start)
+                {
+                    rings.insert(start.clone(), stand_in(start, observed, state));
                 }
-                if path.contains(&next) || seen.contains(next) {
-                    break;
-                }
-                path.push(next);
+                key = next;
             }
         }
         rings

@@ -208,3 +208,38 @@ fn a_project_that_is_to_be_created_cannot_be_left_out() {
     assert_eq!(plan.code, 6, "{}{}", plan.stdout, plan.stderr);
     assert!(plan.stderr.contains("Room/lobby needs Project/fresh"), "{}", plan.stderr);
 }
+
+#[test]
+fn a_saved_plan_goes_round_a_ring() {
+    let sandbox = Sandbox::new();
+    let uses = |name: &str| service("bot", json!({"container": {"image": "x", "secrets": [name]}}));
+    let before = [
+        room("a", "A"),
+        room("b", "B"),
+        room("c", "C"),
+        room("d", "D"),
+        secret("a", "A"),
+        secret("b", "B"),
+        secret("c", "C"),
+        uses("c"),
+        mailbox("m", "c"),
+    ];
+    write(&sandbox, &before);
+    assert_eq!(run(&sandbox, &["apply", "-f", "set.yaml", "--yes"]).code, 0);
+    let after = [
+        from("a", room("b", "A2")),
+        from("b", room("a", "B")),
+        from("d", room("c", "D")),
+        from("a", secret("c", "A")),
+        secret("b", "B"),
+        uses("c"),
+        mailbox("m", "c"),
+    ];
+    write(&sandbox, &after);
+    let plan = run(&sandbox, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let applied = run(&sandbox, &["apply", "plan.json", "--yes"]);
+    assert_eq!(applied.code, 0, "{}{}{}", plan.stdout, applied.stdout, applied.stderr);
+    let again = run(&sandbox, &["plan", "-f", "set.yaml", "--exit-code"]);
+    assert_eq!(again.code, 0, "{}", again.stdout);
+}

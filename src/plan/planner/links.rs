@@ -41,6 +41,9 @@ impl Planner<'_> {
     /// A document that still says the name that an object had means what is gone from there.
     pub(super) fn check_former_names(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
+        if self.renames.is_empty() {
+            return Ok(());
+        }
         for desired in self.desired.values().filter(|desired| self.is_selected(&desired.key)) {
             for (path, resolved) in self.known.references(&desired.key, &desired.fields) {
                 let Resolved::Missing(former) = resolved else { continue };
@@ -108,6 +111,10 @@ impl Planner<'_> {
     /// The same for projects, which no field names.
     fn check_projects(&mut self) {
         let mut guards = Vec::new();
+        let all_there = self.state.projects.values().all(|project| project.id.is_some());
+        if self.selected.is_none() || all_there {
+            return;
+        }
         for desired in self.desired.values() {
             let Some(project) = self.state.projects.get(&desired.key.project) else { continue };
             let to = Key {
