@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Observed, State};
+use super::{Entry, State};
 use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
@@ -200,8 +200,8 @@ impl Renames {
             .keys()
             .filter(|key| !moving.contains(key))
             .filter_map(|key| {
-                let observed = state.objects.get(key)?;
-                Some((stand_in(key, observed, state), key.clone()))
+                state.objects.get(key)?;
+                Some((stand_in(key, state), key.clone()))
             })
             .collect();
         let keys = displaced.keys().cloned().collect();
@@ -272,10 +272,8 @@ impl Renames {
             let mut key = start;
             while seen.insert(key) {
                 let Some((next, _)) = self.now.get_key_value(&self.now[key]) else { break };
-                if next == start
-                    && let Some(observed) = state.objects.get(start)
-                {
-                    rings.insert(start.clone(), stand_in(start, observed, state));
+                if next == start {
+                    rings.insert(start.clone(), stand_in(start, state));
                 }
                 key = next;
             }
@@ -284,13 +282,13 @@ impl Renames {
     }
 }
 
-/// A name for an object that must leave its own for a while: the same in each plan for the
-/// same object, valid for every kind, and nobody else's.
-pub(super) fn stand_in(key: &Key, observed: &Observed, state: &State) -> Key {
-    let id = observed.id.as_deref().unwrap_or_default();
+/// A name for an object that must leave its own for a while: the same in each plan, valid
+/// for every kind, and nobody else's.
+pub(super) fn stand_in(key: &Key, state: &State) -> Key {
+    let of = (&key.project, key.room.as_deref().unwrap_or_default(), &key.name);
     (0_u32..)
         .map(|salt| {
-            let digest = Sha256::digest(format!("{} {id} {salt} {}", key.kind, key.name));
+            let digest = Sha256::digest(format!("{} {of:?} {salt}", key.kind));
             let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
             Key { name: format!("moving-{digits}"), ..key.clone() }
         })

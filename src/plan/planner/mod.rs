@@ -116,7 +116,8 @@ pub fn plan(
     plan.secret_ids = state
         .objects
         .iter()
-        .filter(|(key, _)| key.kind == KindName::Secret)
+        // What is gone in the end is known by its id alone.
+        .filter(|(key, _)| key.kind == KindName::Secret && !planner.renames.displaces(key))
         .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
         .collect();
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;

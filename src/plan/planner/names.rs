@@ -140,7 +140,7 @@ impl Planner<'_> {
         let rename =
             self.operations_of(name).find(|index| self.operations[*index].action == Action::Rename);
         if let Some(index) = rename.filter(|_| self.by_key.contains_key(&former)) {
-            self.go_through(index, stand_in(name, observed, self.state));
+            self.go_through(index, stand_in(name, self.state));
         }
     }
 
