@@ -75,7 +75,8 @@ pub fn unwritten(error: std::io::Error) {
 /// The first failure of the system's.
 pub fn check() -> Result<()> {
     let Some(error) = UNWRITTEN.get() else { return Ok(()) };
-    let cause = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+    let cause =
+        error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
     Err(Error::failed("failed to write to standard output").because(cause))
 }
 
@@ -223,7 +224,7 @@ pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     };
     Some(format!(
         "::error file={}{at},title=meshagent::{}",
-        command_property(&file.to_string_lossy()),
+        command_property(&visible::line(&file.to_string_lossy())),
         command_text(&message)
     ))
 }
@@ -259,9 +260,8 @@ pub fn render_problem(problem: &Problem) -> String {
         let number = place.line.to_string();
         let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
         // Tabs stay tabs, so that the mark stands below its column.
-        let spelled = |text: String| {
-            text.split('\t').map(visible::line).collect::<Vec<_>>().join("\t")
-        };
+        let spelled =
+            |text: String| text.split('\t').map(visible::line).collect::<Vec<_>>().join("\t");
         let before = spelled(line.chars().take(column).collect());
         let indent: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let shown = spelled(line.chars().take(SHOWN).collect());

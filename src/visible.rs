@@ -15,6 +15,9 @@ pub use self::yaml::{with as yaml_with, yaml};
 
 mod yaml;
 
+/// Knows which letters can be written in two ways.
+const COMPOSER: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+
 /// How many characters are looked back at to tell whether one more composes with them.
 const LOOK_BACK: usize = 32;
 
@@ -51,18 +54,21 @@ pub fn is_hidden(c: char) -> bool {
 /// Whether a text is shown as it is.
 #[must_use]
 pub fn is_visible(text: &str) -> bool {
-    is_plain(text) || matches!(line(text), Cow::Borrowed(_))
+    is_plain(text)
+        || !text.chars().any(is_hidden)
+            && !text.match_indices("##").any(|(at, _)| begins_runner_command(&text[at..]))
+            && is_composed(text)
 }
 
 /// A text as it stands in a line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
-    if is_plain(text) {
+    if is_visible(text) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     spell(text, &mut out, escape);
-    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+    Cow::Owned(out)
 }
 
 /// Lines that hold the program's own styles, as they are printed. Text from outside has
@@ -139,8 +145,7 @@ fn escape(c: char, out: &mut String) {
 /// before it (where the same could be written as one letter), and what a CI runner obeys
 /// wherever it stands: `##[…]`, `##vso[…]`.
 fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
-    let composer = const { ComposingNormalizerBorrowed::new_nfc() };
-    let is_composed = text.is_ascii() || composer.is_normalized(text);
+    let is_composed = is_composed(text);
     let mut before = String::new();
     for (index, c) in text.char_indices() {
         if c == '#' && begins_runner_command(&text[index..]) || is_hidden(c) {
@@ -152,7 +157,7 @@ fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
                 before.clear();
             }
             before.push(c);
-            if !composer.is_normalized(&before) {
+            if !COMPOSER.is_normalized(&before) {
                 before.pop();
                 escape(c, out);
                 continue;
@@ -160,6 +165,11 @@ fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
         }
         out.push(c);
     }
+}
+
+/// Whether no two letters of a text can be written as one.
+fn is_composed(text: &str) -> bool {
+    text.is_ascii() || COMPOSER.is_normalized(text)
 }
 
 fn begins_runner_command(text: &str) -> bool {
@@ -224,7 +234,10 @@ mod tests {
             ("\u{1b}[31mred\u{9b}0m\u{7f}", "\\u{1b}[31mred\\u{9b}0m\\u{7f}"),
             ("a\u{202e}b\u{200b}c\u{feff}", "a\\u{202e}b\\u{200b}c\\u{feff}"),
             ("a\u{a0}b\u{2028}c", "a\\u{a0}b\\u{2028}c"),
-            ("##[add-mask]x ##vso[task] ###[x] ## a", "\\u{23}#[add-mask]x \\u{23}#vso[task] #\\u{23}#[x] ## a"),
+            (
+                "##[add-mask]x ##vso[task] ###[x] ## a",
+                "\\u{23}#[add-mask]x \\u{23}#vso[task] #\\u{23}#[x] ## a",
+            ),
             ("tag\u{e0041}", "tag\\u{e0041}"),
         ] {
             assert_eq!(line(text), shown);

@@ -34,3 +34,4 @@ mod schemas;
 mod sdk;
 mod secrets;
 mod shortcuts;
+mod shown;

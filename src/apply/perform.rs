@@ -89,8 +89,8 @@ fn without_word(sentence: &str, secret: &str) -> String {
     let mut rest = sentence;
     while let Some(at) = rest.find(secret) {
         let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let is_word = !before.ends_with(char::is_alphanumeric)
-            && !after.starts_with(char::is_alphanumeric);
+        let is_word =
+            !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
         out.push_str(before);
         out.push_str(if is_word { "(secret)" } else { secret });
         rest = after;

@@ -15,11 +15,11 @@ use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
 use crate::manifest::source::{self, Source};
 use crate::output;
-use crate::visible;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::{Plan, unified};
 use crate::settings::{Connection, PlatformArgs};
+use crate::visible;
 
 /// Arguments of `accept`.
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,9 @@ use super::toggle::toggle;
 use crate::api::request::Request;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::visible;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::{Connection, PlatformArgs, ProjectArgs};
+use crate::visible;
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]

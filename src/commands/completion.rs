@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::visible;
 use crate::settings::{Connection, PlatformArgs, variable};
+use crate::visible;
 
 /// The variable by which a shell asks for candidates.
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";

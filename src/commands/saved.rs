@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ValueArgs};
 use crate::error::{Class, Context, Error, Problem, Result};
-use crate::plan::{Plan, guards};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
+use crate::plan::{Plan, guards};
 
 /// A saved plan.
 pub struct Saved {
@@ -70,9 +70,8 @@ impl Saved {
     pub fn expect(&self, project: Option<&str>) -> Result<()> {
         let Some(expected) = project else { return Ok(()) };
         let projects = self.document.projects.iter();
-        let unexpected = projects.filter_map(|(name, id)| {
-            guards::unexpected((name, id.as_deref()), expected)
-        });
+        let unexpected =
+            projects.filter_map(|(name, id)| guards::unexpected((name, id.as_deref()), expected));
         match unexpected.collect::<Vec<_>>() {
             none if none.is_empty() => Ok(()),
             problems => Err(Error::refused(problems)),

@@ -83,18 +83,14 @@ fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
     let name = file.display().to_string();
     let source = Source { name, folder: PathBuf::from("."), text };
     // Some of its values may be secrets, and nothing says which.
-    let problem = |mark, message: &str| Problem {
-        source_line: None,
-        ..source.problem(mark, message)
-    };
+    let problem =
+        |mark, message: &str| Problem { source_line: None, ..source.problem(mark, message) };
     let nodes = yaml::parse(&source.text)
         .map_err(|error| problem(error.mark.unwrap_or_default(), &error.message))?;
     match nodes.first().map(yaml::Node::to_json) {
         None => Ok(Map::new()),
         Some(Value::Object(map)) if nodes.len() == 1 => Ok(map),
-        Some(_) => {
-            Err(problem(nodes[0].mark, "a values file is one map of names to values"))
-        }
+        Some(_) => Err(problem(nodes[0].mark, "a values file is one map of names to values")),
     }
 }
 

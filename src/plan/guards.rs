@@ -41,9 +41,10 @@ pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> V
     }
     if let Some(expected) = &consent.project {
         let projects = plan.projects.iter();
-        refused.extend(projects.filter_map(|(name, project)| {
-            unexpected((name, project.id.as_deref()), expected)
-        }));
+        refused.extend(
+            projects
+                .filter_map(|(name, project)| unexpected((name, project.id.as_deref()), expected)),
+        );
     }
     refused.extend(budget(plan, state, consent));
     refused

@@ -17,8 +17,8 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName};
-use crate::visible;
 use crate::manifest::declared_in::DeclaredIn;
+use crate::visible;
 
 pub mod acceptance;
 pub mod diff;
@@ -337,7 +337,9 @@ impl Plan {
         Some(match names.as_slice() {
             [] => platform.into_owned(),
             [only] => format!("{only} on {platform}"),
-            names => format!("{} projects on {platform}: {}{more}", projects.len(), names.join(", ")),
+            names => {
+                format!("{} projects on {platform}: {}{more}", projects.len(), names.join(", "))
+            }
         })
     }
 

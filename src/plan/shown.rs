@@ -309,8 +309,7 @@ fn lines(old: &str, new: &str) -> Difference {
     let mut parts = Vec::new();
     for op in ops.iter().filter(|op| op.tag() != DiffTag::Equal) {
         let (olds, news) = (&old_middle[op.old_range()], &new_middle[op.new_range()]);
-        let (old_at, new_at) =
-            (start + op.old_range().start + 1, start + op.new_range().start + 1);
+        let (old_at, new_at) = (start + op.old_range().start + 1, start + op.new_range().start + 1);
         let paired = olds.len().min(news.len());
         for (index, (old, new)) in olds.iter().zip(news.iter()).enumerate() {
             for (old, new) in line_pairs(old, new) {
@@ -380,7 +379,9 @@ mod tests {
         let end = " tail".repeat(40);
         assert_eq!(
             told(&format!("{start}red{end}"), &format!("{start}green{end}")),
-            ["\"…word word word word red tail tail tail tail…\" → \"…word word word word green tail tail tail tail…\""]
+            [
+                "\"…word word word word red tail tail tail tail…\" → \"…word word word word green tail tail tail tail…\""
+            ]
         );
         // What both have in the middle of two changes is not told.
         let (old, new) = (format!("a{start}{end}b"), format!("c{start}{end}d"));

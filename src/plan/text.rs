@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Style};
 use super::shown::{Difference, Part, difference, shown};
 use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
+use anstyle::{AnsiColor, Style};
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default();

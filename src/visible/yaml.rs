@@ -10,7 +10,8 @@ use super::{begins_command, is_visible, spell};
 /// A value as block-style YAML, with keys in the order of the value.
 #[must_use]
 pub fn yaml(value: &Value) -> String {
-    with(value, SerializerOptions::default()).unwrap_or_else(|| super::json(&value.to_string()).into_owned())
+    with(value, SerializerOptions::default())
+        .unwrap_or_else(|| super::json(&value.to_string()).into_owned())
 }
 
 /// The same, written with these options; `None` for what cannot be written.
@@ -59,7 +60,8 @@ impl Words {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|item| self.replace(item)).collect(),
             Value::Object(fields) => {
-                let fields = fields.iter().map(|(name, value)| (self.text(name), self.replace(value)));
+                let fields =
+                    fields.iter().map(|(name, value)| (self.text(name), self.replace(value)));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
             other => other.clone(),

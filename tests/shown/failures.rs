@@ -1,0 +1,148 @@
+//! Failures are told once, with what is to be done; a saved plan that does not fit is stale.
+
+use std::fmt::Write as _;
+
+use super::{all, room};
+use crate::cli::Sandbox;
+
+/// A room that the platform refuses, which no schema can say.
+fn refused(name: &str) -> String {
+    room(&format!("{name}, annotations: {{a: {}}}", "x".repeat(1_100_000)), "")
+}
+
+#[test]
+fn a_refusal_is_told_once_with_its_place_and_its_request() {
+    let sandbox = Sandbox::new();
+    let inside =
+        "---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@mail.meshagent.com}\nroom: big\n";
+    sandbox.write("set.yaml", &(room("fine", "") + &refused("big") + inside));
+    let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
+    let told: Vec<String> = all(&run)
+        .lines()
+        .filter(|line| line.contains("Room/big") && line.starts_with("failed"))
+        .map(str::to_owned)
+        .collect();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    let (what, rest) = told.split_once("; set.yaml:8:1; ").expect(told);
+    assert!(what.starts_with("failed: create Room/big: "), "{what}");
+    let why = what.trim_start_matches("failed: create Room/big: ");
+    assert!(why.len() > 10 && !why.contains("POST") && !why.contains("400"), "{why}");
+    assert!(rest.starts_with("POST /accounts/projects/"), "{rest}");
+    assert!(rest.contains("/rooms was answered with 400"), "{rest}");
+    assert_eq!(all(&run).matches("waits for Room/big").count(), 1, "{}", all(&run));
+    assert!(!all(&run).contains("again"), "{}", all(&run));
+    assert!(run.stderr.contains("hint: change what the platform refuses; then "), "{}", run.stderr);
+    assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 1 skipped.\n"), "{}", run.stdout);
+
+    let events = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
+    let failed = events.iter().find(|event| event["status"] == "failed").unwrap();
+    assert_eq!((&failed["code"], &failed["message"]), (&400.into(), &why.into()));
+    assert!(failed["request"].as_str().unwrap().starts_with("POST /"), "{failed}");
+}
+
+#[test]
+fn a_saved_plan_of_what_changed_is_stale() {
+    let one = |x: u8| room("a", &format!("room_metadata: {{x: {x}}}\n"));
+    let by_hand = |command: &'static [&str]| {
+        move |sandbox: &Sandbox| {
+            sandbox.embedded(0, command);
+        }
+    };
+    let other = |sandbox: &Sandbox| {
+        sandbox.write("other.yaml", &room("b", ""));
+        sandbox.embedded(0, &["apply", "-f", "other.yaml", "--set", "other", "--yes"]);
+    };
+    let appeared = by_hand(&["rooms", "create", "--name", "b"]);
+    let vanished = by_hand(&["rooms", "delete", "--name", "a"]);
+    let changed = by_hand(&[
+        "rooms",
+        "update",
+        "--name",
+        "a",
+        "--new-name",
+        "a",
+        "--annotations",
+        "{\"x\": \"9\"}",
+    ]);
+    let referred = by_hand(&["rooms", "delete", "--name", "outside"]);
+    let mailbox =
+        "---\nversion: v1\nkind: Mailbox\nmetadata: {name: m@mail.meshagent.com}\nroom: outside\n";
+    type Change<'a> = &'a dyn Fn(&Sandbox);
+    let cases: [(&str, Change<'_>, String, &str); 6] = [
+        ("appeared", &appeared, room("b", ""), "Room/b"),
+        ("another set's", &other, room("b", ""), "Room/b is owned by the set `other`"),
+        ("vanished", &vanished, String::new(), "Room/a"),
+        ("changed", &changed, String::new(), "Room/a"),
+        ("what it refers to vanished", &referred, mailbox.to_owned(), "outside"),
+        (
+            "manifest",
+            &|it| it.write("set.yaml", "version: v1\nkind: Rom\n"),
+            String::new(),
+            "set.yaml",
+        ),
+    ];
+    for (name, change, more, told) in cases {
+        let sandbox = Sandbox::new();
+        sandbox.write("set.yaml", &one(1));
+        sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+        sandbox.embedded(0, &["rooms", "create", "--name", "outside"]);
+        sandbox.write("set.yaml", &(one(2) + &more));
+        sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+        change(&sandbox);
+        for form in ["text", "json"] {
+            let run = sandbox.embedded(5, &["apply", "plan.json", "-o", form]);
+            assert!(run.stderr.contains("the plan is stale"), "{name}: {}", run.stderr);
+            assert!(run.stderr.contains(told), "{name}: {}", run.stderr);
+            assert!(run.stderr.contains("hint: plan again"), "{name}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_saved_plan_for_another_project_than_expected_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &room("a", ""));
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    let run = sandbox.embedded(6, &["apply", "plan.json", "--expect-project", "x"]);
+    assert!(run.stderr.contains("only `x` is expected"), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_stopped_run_did_not_start_is_one_line() {
+    use meshagent::apply::execute::{Outcome, Report};
+    use meshagent::commands::apply::report::summary;
+    use meshagent::plan::{Action, Operation, Plan, Work};
+    let names = ["a", "b", "c\n::warning::d", "e", "f"];
+    let operations = names.map(|name| Operation {
+        key: meshagent::kinds::Key {
+            kind: meshagent::kinds::KindName::Room,
+            project: "p".to_owned(),
+            room: None,
+            name: name.to_owned(),
+        },
+        action: Action::Create,
+        replaces: false,
+        reason: String::new(),
+        changes: Vec::new(),
+        waits_for: Vec::new(),
+        place: None,
+        derived_from: None,
+        fingerprint: None,
+        work: Work::default(),
+    });
+    let plan = Plan { operations: operations.to_vec(), ..Plan::default() };
+    let told = |done: usize| {
+        let mut outcomes = vec![Outcome::NotStarted; names.len()];
+        outcomes[..done].fill(Outcome::Done);
+        summary(&plan, &Report { outcomes, inventory_error: None, lost_lease: None })
+    };
+    let mut expected = String::new();
+    let c = "create Room/c\\n::warning::d";
+    let _ = writeln!(expected, "not started: create Room/a, create Room/b, {c}, and 2 more");
+    assert_eq!(told(0), expected + "Applied: 5 not started.\n");
+    assert_eq!(
+        told(3),
+        "not started: create Room/e, create Room/f\nApplied: 3 done, 2 not started.\n"
+    );
+    assert_eq!(told(5), "Applied: 5 done.\n");
+}
