@@ -75,7 +75,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
 /// been through [`line`] before; what has not cannot do more here than begin a line.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
-    let is_fine = |line: &str| is_plain(line) && !begins_command(line);
+    let is_fine = |line: &str| is_visible(line) && !begins_command(line);
     if text.split('\n').all(is_fine) {
         return Cow::Borrowed(text);
     }
@@ -92,7 +92,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
                 if index > 0 {
                     out.push('\t');
                 }
-                if is_plain(text) { out.push_str(text) } else { spell(text, &mut out, escape) }
+                if is_visible(text) { out.push_str(text) } else { spell(text, &mut out, escape) }
             }
         }
         if begins_command(&out[start..])
@@ -108,14 +108,17 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 /// is nothing to spell out.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
-    let is_fine = |line: &str| is_plain(line);
-    if text.split('\n').all(is_fine) {
+    if text.split('\n').all(is_visible) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 64);
     for (index, line) in text.split('\n').enumerate() {
         if index > 0 {
             out.push('\n');
+        }
+        if is_visible(line) {
+            out.push_str(line);
+            continue;
         }
         spell(line, &mut out, |c, out| {
             for unit in c.encode_utf16(&mut [0; 2]) {

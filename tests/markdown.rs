@@ -122,7 +122,7 @@ proptest! {
 
 #[test]
 fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
-    for (length, fields, each) in [(1, 30, 400), (40, 30, 100), (10_000, 2, 100)] {
+    for (length, fields, each) in [(1, 30, 400), (40, 30, 100), (10_000, 2, 20)] {
         let texts: Vec<String> =
             (0..fields).map(|index| format!("é\u{1f600}{index}").repeat(length)).collect();
         let operations: Vec<Operation> = (0..each * ACTIONS.len())
