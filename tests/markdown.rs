@@ -8,7 +8,10 @@ use meshagent::plan::{Action, Cause, FieldChange, Operation, Plan, Work, markdow
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-const HOSTILE: [&str; 20] = [
+const HOSTILE: [&str; 23] = [
+    "</details>",
+    "\n  </details>\n\n",
+    "<details><summary>1 field</summary>",
     "`",
     "``",
     "```\n",

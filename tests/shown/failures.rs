@@ -31,7 +31,7 @@ fn a_refusal_is_told_once_with_its_place_and_its_request() {
     assert!(rest.contains("/rooms was answered with 400"), "{rest}");
     assert_eq!(all(&run).matches("waits for Room/big").count(), 1, "{}", all(&run));
     assert!(!all(&run).contains("again"), "{}", all(&run));
-    assert!(run.stderr.contains("hint: change what the platform refuses; then "), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: mend what the platform refused; then "), "{}", run.stderr);
     assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 1 skipped.\n"), "{}", run.stdout);
 
     let events = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
