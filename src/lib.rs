@@ -14,6 +14,7 @@
 //! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
@@ -31,6 +32,7 @@ pub mod error;
 pub mod kinds;
 pub mod manifest;
 pub mod output;
+pub mod own_folder;
 pub mod plan;
 pub mod platform;
 pub mod room;

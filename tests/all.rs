@@ -4,6 +4,7 @@
 
 mod accept;
 mod apply;
+mod around;
 mod auth;
 mod cli;
 mod commands;
@@ -28,10 +29,12 @@ mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod rules;
 mod saved;
 mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod sets;
 mod shortcuts;
 mod shown;

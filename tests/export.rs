@@ -109,7 +109,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z][a-z0-9-]{0,12}[a-z0-9]", "[A-Z][a-z]{1,5}[0-9]"]
+    prop_oneof![room_name(), "[A-Z][a-z]{1,5}[0-9]"]
+}
+
+fn room_name() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9-]{0,12}[a-z0-9]"
 }
 
 fn free() -> impl Strategy<Value = Value> {
@@ -140,7 +144,7 @@ struct Project {
 }
 
 fn project() -> impl Strategy<Value = Project> {
-    let room = (name(), annotations(), prop::collection::btree_map(text(), free(), 0..4));
+    let room = (room_name(), annotations(), prop::collection::btree_map(text(), free(), 0..4));
     let service = (
         name(),
         annotations(),
@@ -155,7 +159,7 @@ fn project() -> impl Strategy<Value = Project> {
     let task = (name(), text(), prop::collection::btree_map(text(), free(), 0..3), any::<bool>());
     let webhook = (name(), text(), prop::collection::btree_map("[a-z]{1,5}", free(), 0..2));
     (
-        prop::collection::btree_map(name(), room, 1..4),
+        prop::collection::btree_map(room_name(), room, 1..4),
         prop::collection::btree_map(name(), service, 0..4),
         prop::collection::btree_map("[a-z]{3,8}", secret, 0..3),
         prop::collection::btree_map(name(), task, 0..3),
@@ -324,13 +328,13 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     write(
         &sandbox,
         &[
-            json!({"version": "v1", "kind": "Room", "metadata": {"name": "../../a"}, "lifecycle": {"prevent_destroy": true, "delete": "orphan"}}),
+            json!({"version": "v1", "kind": "Service", "metadata": {"name": "../../a"}, "container": {"image": "x"}, "lifecycle": {"prevent_destroy": true, "delete": "orphan"}}),
         ],
     );
     sandbox.embedded(0, &["apply", "-f", "given", "--yes", "--set", "x"]);
     let words = ["export", "-d", "out", "--set", "x"];
     sandbox.embedded(0, &words);
-    let files: Vec<_> = std::fs::read_dir(sandbox.path("out/room")).unwrap().collect();
+    let files: Vec<_> = std::fs::read_dir(sandbox.path("out/service")).unwrap().collect();
     assert_eq!(files.len(), 1);
     let file = files[0].as_ref().unwrap().path();
     let text = std::fs::read_to_string(&file).unwrap();
@@ -342,9 +346,9 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     sandbox.embedded(0, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     // A folder that is a link leads out of the export.
-    std::fs::remove_dir_all(sandbox.path("out/room")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("out/service")).unwrap();
     std::fs::create_dir(sandbox.path("elsewhere")).unwrap();
-    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/room")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/service")).unwrap();
     sandbox.embedded(6, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_dir(sandbox.path("elsewhere")).unwrap().count(), 0);
 }

@@ -68,6 +68,7 @@ fn state(documents: &[Value]) -> State {
                 orphan: false,
                 ignore: Vec::new(),
                 declared_in: None,
+                moving_to: None,
             };
             (key.clone(), entry)
         })

@@ -234,6 +234,7 @@ impl Life<'_> {
                 owner: None,
                 answered: None,
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             // What refers to a room that is nowhere is refused, and so is not there.
             let _ = client.send(&key.kind.kind().create(&target)).await;
@@ -324,6 +325,7 @@ impl Life<'_> {
                 owner: Some("s"),
                 answered: Some(&observed.answered),
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             let kind = key.kind.kind();
             let request = match kind.delete(&target) {

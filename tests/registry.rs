@@ -126,6 +126,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             owner: None,
             answered: None,
             removed: &[],
+            asked: &meshagent::kinds::Asked::NOTHING,
         };
         let request = kind.create(&target);
         let meshagent::api::request::Body::Json(body) = request.body else {

@@ -119,6 +119,7 @@ impl Case {
                     owner: None,
                     answered: None,
                     removed: &[],
+                    asked: &meshagent::kinds::Asked::NOTHING,
                 };
                 let request = key.kind.kind().create(&target);
                 self.world.client.send(&request).await.unwrap();

@@ -71,6 +71,8 @@ struct Object {
     ignore: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     declared_in: Option<DeclaredIn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moving_to: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -128,6 +130,12 @@ impl Stored {
         self
     }
 
+    /// The key of its fingerprints.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.fingerprint_key
+    }
+
     /// Whether the platform has it.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -176,6 +184,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 orphan: object.orphan,
                 ignore: object.ignore,
                 declared_in: object.declared_in,
+                moving_to: object.moving_to,
             };
             (key, entry)
         })
@@ -204,13 +213,41 @@ pub async fn save(
 ) -> Result<()> {
     if !stored.is_listed {
         sets::add(client, project_id, set).await?;
+        stored.is_listed = true;
     }
+    write(client, set, project_id, stored, entries).await
+}
+
+/// Takes a set that owns nothing off the list of the project's sets. Its inventory stays, since
+/// a platform need not be able to delete files, and does not say any more that it is listed.
+///
+/// # Errors
+///
+/// As [`save`].
+pub async fn retire(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+) -> Result<()> {
+    stored.is_listed = false;
+    write(client, set, project_id, stored, BTreeMap::new()).await?;
+    sets::remove(client, project_id, set).await
+}
+
+async fn write(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+    entries: BTreeMap<Key, Entry>,
+) -> Result<()> {
     let file = File {
         version: VERSION,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
-        listed: true,
+        listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
@@ -224,6 +261,7 @@ pub async fn save(
                 orphan: entry.orphan,
                 ignore: entry.ignore.clone(),
                 declared_in: entry.declared_in.clone(),
+                moving_to: entry.moving_to.clone(),
             })
             .collect(),
     };
@@ -234,7 +272,6 @@ pub async fn save(
             stored.precondition = precondition;
             stored.inventory.entries = entries;
             stored.exists = true;
-            stored.is_listed = true;
             Ok(())
         }
         Err(ApiError { status: Some(412), .. }) => Err(Error::new(

@@ -459,6 +459,20 @@ pub async fn look_up(
     target: &Target<'_>,
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<Observed>> {
+    Ok(find(reader, key, target, secret_names).await?.map(|(_, observed)| observed))
+}
+
+/// The same, with the name that the object has.
+///
+/// # Errors
+///
+/// As [`look_up`].
+pub async fn find(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    secret_names: &BTreeMap<String, String>,
+) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
     let (item, revision) = match kind.lookup(target) {
         None => return Ok(None),
@@ -490,9 +504,10 @@ pub async fn look_up(
         }
     };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let name = seen.name.clone();
     let mut observed = observed(kind, seen, &item, revision);
     name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
-    Ok(Some(observed))
+    Ok(Some((name, observed)))
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -15,7 +15,7 @@ use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
-use crate::kinds::{Key, KindName, Target};
+use crate::kinds::{Asked, Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Observed, Operation};
@@ -422,6 +422,7 @@ impl Run<'_> {
             owner: None,
             answered: None,
             removed: &[],
+            asked: &Asked::NOTHING,
         };
         let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
@@ -477,6 +478,7 @@ impl Run<'_> {
             },
             answered: observed.map(|observed| &observed.answered),
             removed: &removed,
+            asked: &operation.work.asked,
         };
         let mut request = match operation.action {
             Action::Create => kind.create(&target),
@@ -488,9 +490,6 @@ impl Run<'_> {
                 kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
             }
         };
-        if let Some(body) = &operation.work.body {
-            request.body = body.clone();
-        }
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
             && !operation.work.follows_rename

@@ -95,11 +95,11 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     match command {
         ApiKeyCommand::List(args) => list(args).await,
         ApiKeyCommand::Create(args) => create(args).await,
-        ApiKeyCommand::Activate(args) => activate(&args),
+        ApiKeyCommand::Activate(args) => activate(&args).await,
         ApiKeyCommand::Delete(args) => {
             args.platform
                 .with(async |connection| {
-                    let project = connection.project_id()?;
+                    let project = connection.project_id().await?;
                     if args.dry.dry_run {
                         return preview_delete(connection, &args.id).await;
                     }
@@ -113,7 +113,7 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
 }
 
 async fn keys(connection: &Connection) -> Result<Vec<Value>> {
-    let path = ["accounts", "projects", connection.project_id()?, "api-keys"];
+    let path = ["accounts", "projects", connection.project_id().await?, "api-keys"];
     Ok(connection.client.reader().items(&Request::get(&path), "keys").await?)
 }
 
@@ -156,7 +156,6 @@ async fn list(args: AllArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "description"],
                 name: "id",
                 none: "there are no API keys",
-                empty_fails: false,
             };
             args.show.print(listed, keys)
         })
@@ -170,7 +169,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             if args.dry.dry_run {
                 return Ok(preview_create(&args.name, &args.description));
             }
@@ -220,8 +219,8 @@ pub(super) fn keep(project: &str, key: &SecretString) -> Result<()> {
     Ok(())
 }
 
-fn activate(args: &ActivateArgs) -> Result<ExitCode> {
-    let project = args.project.project_id()?;
+async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
+    let project = args.project.project_id().await?;
     let mut file = ProjectFile::read()?;
     file.activate_key(&project, &args.key);
     file.write()?;

@@ -136,7 +136,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
             (reader.items(&request, "projects").await?, "/id", "/name")
         }
         Names::Rooms => {
-            let path = ["accounts", "projects", connection.project_id()?, "rooms"];
+            let path = ["accounts", "projects", connection.project_id().await?, "rooms"];
             let request = Request::get(&path)
                 .query("limit", "500")
                 .query("offset", "0")
@@ -145,7 +145,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
         }
         Names::Services => {
             let room = variable("MESHAGENT_ROOM");
-            let mut path = vec!["accounts", "projects", connection.project_id()?];
+            let mut path = vec!["accounts", "projects", connection.project_id().await?];
             if let Some(room) = &room {
                 path.extend(["rooms", room]);
             }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::shortcut::{DeclareArgs, Shortcut};
 use super::show::{AllArgs, ListArgs, Listed};
+use crate::api::project::the_one;
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
@@ -39,8 +40,8 @@ pub struct CreateArgs {
 /// Arguments of `project activate`.
 #[derive(Debug, clap::Args)]
 pub struct ActivateArgs {
-    /// The project's id
-    #[arg(value_name = "PROJECT_ID")]
+    /// The project, by name or id
+    #[arg(value_name = "PROJECT")]
     id: Option<String>,
     /// Choose one from a list, or create one
     #[arg(short, long)]
@@ -76,7 +77,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
         ProjectCommand::Activate(args) => {
             if args.id.is_none() && !args.interactive {
                 return Err(Error::failed("it is not said which project is meant")
-                    .hint("give its id, or choose one with --interactive"));
+                    .hint("give its name or id, or choose one with --interactive"));
             }
             args.platform
                 .with(async |connection| {
@@ -85,8 +86,8 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                         false => args.id.clone(),
                     };
                     if let Some(chosen) = chosen {
-                        activate(connection, &chosen).await?;
-                        output::value(&chosen);
+                        let id = activate(connection, &chosen).await?;
+                        output::value(&id);
                     }
                     Ok(ExitCode::SUCCESS)
                 })
@@ -119,24 +120,24 @@ async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
         columns: &["id", "name"],
         name: "id",
         none: "there are no projects",
-        empty_fails: true,
     };
     show.print(listed, projects)
 }
 
-/// Makes a project the one that is meant where none is named.
+/// Makes a project, by name or id, the one that is meant where none is named, and gives its
+/// id.
 ///
 /// # Errors
 ///
 /// There is no such project; a file that cannot be written.
-pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<()> {
-    if !projects(connection).await?.iter().any(|project| text(project, "id") == chosen) {
-        return Err(Error::failed(format!("there is no project with the id `{chosen}`"))
-            .hint("`meshagent project list` shows the ids"));
-    }
+pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<String> {
+    let projects = projects(connection).await?;
+    let found = the_one(&projects, chosen, |it| (text(it, "id"), text(it, "name")))?;
+    let id = text(found, "id").to_owned();
     let mut file = ProjectFile::read()?;
-    file.active_project = Some(chosen.to_owned());
-    file.write()
+    file.active_project = Some(id.clone());
+    file.write()?;
+    Ok(id)
 }
 
 /// Asks which project is meant; `None` when none is.

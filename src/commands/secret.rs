@@ -16,6 +16,7 @@ use super::wait;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::age::{self, Failure, Identities};
 use crate::output;
+use crate::own_folder;
 
 /// Commands of `secret`.
 #[derive(Debug, clap::Subcommand)]
@@ -181,7 +182,7 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("failed to write {}", path.display());
-    std::fs::create_dir_all(folder).context(failed)?;
+    own_folder::create(folder).context(failed)?;
     let (identity, recipient) = age::generate();
     // A temporary file is made with mode 0600.
     let mut temporary = tempfile::NamedTempFile::new_in(folder).context(failed)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
+use crate::apply::served;
 use crate::error::{Error, Result};
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::template::Values;
@@ -14,6 +15,7 @@ use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
 use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
+use crate::plan::warnings::warnings;
 use crate::plan::{self, Plan, State};
 use crate::settings::Connection;
 
@@ -55,8 +57,9 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
-    /// What is deleted of what the manifests declare no more
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    /// What is deleted that left the manifests: what was in files and folders that are given
+    /// now (given), all, or none
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
     pub prune: Prune,
 
     /// Leave alone what left the manifests; the same as --prune none
@@ -264,9 +267,11 @@ pub async fn decide(
     if !refused.is_empty() {
         return Err(Error::refused(refused));
     }
+    served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);
+    set.notes.extend(warnings(&desired, &observation.state.objects, &policy.set));
     plan.notes = set.notes;
     for note in &plan.notes {
         output::note(&format!("note: {note}"));

@@ -11,6 +11,7 @@ use super::plain;
 use super::quoting;
 use super::source::Source;
 use super::yaml::{self, Mark, Node};
+use crate::api::specs::rules::Rule;
 use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service_template::OWN_FIELDS;
@@ -467,6 +468,15 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let text = match &**error.instance() {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let rule = schema_at(document.kind, &path);
+            let rule = rule.get("x-rule").and_then(Value::as_str).and_then(Rule::named);
+            if let Some(Err(what)) = rule.map(|rule| rule.check(&text)) {
+                return vec![here(format!("`{path}` {what}"))];
+            }
             let what = description(document.kind, &path)
                 .unwrap_or_else(|| "what is allowed here".to_owned());
             vec![here(format!("`{path}` is not {what}"))]

@@ -8,6 +8,7 @@ pub mod declared_in;
 pub mod document;
 pub mod edit;
 pub mod export;
+mod form;
 mod jinja;
 pub mod placed;
 pub mod placement;

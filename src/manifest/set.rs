@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Part, Trees};
+use super::form;
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
@@ -292,9 +293,11 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
-    for Found { mut declared, kind, origin } in found {
+    for mut found in found {
+        problems.extend(super::secrets::resolve(&mut found.declared.fields, &found.origin));
+        problems.extend(form::problems(&found));
+        let Found { declared, kind, origin } = found;
         problems.extend(ignore_problems(&declared, kind, &origin));
-        problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,

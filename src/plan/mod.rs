@@ -11,12 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::request::Body;
 use crate::error::Place;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Asked, Key, KindName};
 use crate::manifest::declared_in::DeclaredIn;
 use crate::visible;
 
@@ -35,7 +34,9 @@ pub mod scope;
 pub mod shown;
 pub mod suggestion;
 pub mod text;
+pub mod transfer;
 pub mod unified;
+pub mod warnings;
 
 /// One object as the platform answered with it.
 #[derive(Clone)]
@@ -81,6 +82,8 @@ pub struct Entry {
     pub ignore: Vec<String>,
     /// The file that declares the object; `None` where that was not kept.
     pub declared_in: Option<DeclaredIn>,
+    /// The set to which the object is on its way, so that this one leaves it alone.
+    pub moving_to: Option<String>,
 }
 
 /// What a set owns in one project.
@@ -250,8 +253,8 @@ pub struct Work {
     pub secrets: Vec<(FieldPath, String)>,
     /// The platform's id, where it is known without having observed the object.
     pub id: Option<String>,
-    /// What is sent instead of the fields, where a command says it as the wire does.
-    pub body: Option<Body>,
+    /// What a command asks for beyond the fields.
+    pub asked: Asked,
 }
 
 /// What is to be done, in an order in which it can be done.

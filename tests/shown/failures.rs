@@ -5,34 +5,50 @@ use std::fmt::Write as _;
 use super::{all, room};
 use crate::cli::Sandbox;
 
-/// A room that the platform refuses, which no schema can say.
-fn refused(name: &str) -> String {
-    room(&format!("{name}, annotations: {{a: {}}}", "x".repeat(1_100_000)), "")
-}
+/// A service that the platform refuses, because images are pulled with another type of
+/// secret, and what waits for it.
+const REFUSED: &str = "---
+version: v1
+kind: Secret
+metadata: {name: k}
+type: keys
+data: {A: b}
+---
+version: v1
+kind: Service
+metadata: {name: refused}
+room: fine
+container: {image: x, pull_secret: k}
+ports: [{num: 80, published: true}]
+---
+version: v1
+kind: Route
+metadata: {name: a.meshagent.app}
+room: fine
+port: 80
+";
 
 #[test]
 fn a_refusal_is_told_once_with_its_place_and_its_request() {
     let sandbox = Sandbox::new();
-    let inside =
-        "---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@mail.meshagent.com}\nroom: big\n";
-    sandbox.write("set.yaml", &(room("fine", "") + &refused("big") + inside));
+    let set = room("fine", "") + REFUSED;
+    sandbox.write("set.yaml", &set);
+    let line = 1 + set.lines().position(|line| line.contains("name: refused")).unwrap();
     let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
-    let told: Vec<String> = all(&run)
-        .lines()
-        .filter(|line| line.contains("Room/big") && line.starts_with("failed"))
-        .map(str::to_owned)
-        .collect();
+    let shown = all(&run);
+    let is_told = |line: &&str| line.contains("Service/refused") && line.starts_with("failed");
+    let told: Vec<&str> = shown.lines().filter(is_told).collect();
     let [told] = told.as_slice() else { panic!("{told:?}") };
-    let (what, rest) = told.split_once("; set.yaml:8:1; ").expect(told);
-    assert!(what.starts_with("failed: create Room/big: "), "{what}");
-    let why = what.trim_start_matches("failed: create Room/big: ");
+    let place = format!("; set.yaml:{line}:1; ");
+    let (what, rest) = told.split_once(&place).expect(told);
+    let why = what.strip_prefix("failed: create Service/refused@fine: ").unwrap();
     assert!(why.len() > 10 && !why.contains("POST") && !why.contains("400"), "{why}");
     assert!(rest.starts_with("POST /accounts/projects/"), "{rest}");
-    assert!(rest.contains("/rooms was answered with 400"), "{rest}");
-    assert_eq!(all(&run).matches("waits for Room/big").count(), 1, "{}", all(&run));
-    assert!(!all(&run).contains("again"), "{}", all(&run));
+    assert!(rest.contains("/services was answered with 400"), "{rest}");
+    assert_eq!(shown.matches("waits for Service/refused").count(), 1, "{shown}");
+    assert!(!shown.contains("again"), "{shown}");
     assert!(run.stderr.contains("hint: mend what the platform refused; then "), "{}", run.stderr);
-    assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 1 skipped.\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("Applied: 2 done, 1 failed, 1 skipped.\n"), "{}", run.stdout);
 
     let events = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
     let failed = events.iter().find(|event| event["status"] == "failed").unwrap();

@@ -1,6 +1,6 @@
 //! `apply` and `destroy`: plan, show, ask, perform, tell.
 
-mod progress;
+pub(super) mod progress;
 pub mod report;
 
 use std::io::{BufRead, IsTerminal};
@@ -309,7 +309,7 @@ impl Run<'_> {
 }
 
 /// Asks, where somebody can answer.
-fn confirm(plan: &Plan) -> Result<bool> {
+pub(super) fn confirm(plan: &Plan) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(
             Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")

@@ -11,6 +11,7 @@ use crate::api::specs::template::{
     ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
 };
 use crate::error::{Error, Result};
+use crate::kinds::service;
 use crate::output;
 use crate::visible;
 
@@ -67,6 +68,9 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
         Error::failed(format!("failed to read {}", args.file.display())).because(error)
     })?;
     let spec = source::service(&text, "validate-template")?;
+    service::check(&spec).map_err(|fault| {
+        Error::failed(format!("{}: `{}`: {}", args.file.display(), fault.path, fault.message))
+    })?;
     output::note(&format!("the service {} is valid", spec.metadata.name));
     Ok(ExitCode::SUCCESS)
 }

@@ -78,6 +78,9 @@ impl Planner<'_> {
                 self.plan.kept.insert(key.clone(), entry.clone());
                 return;
             }
+            Ownership::Ours if let Some(to) = &entry.moving_to => {
+                (Action::Release, format!("it is on its way to the set `{to}`"))
+            }
             Ownership::Ours if self.is_protected(key, entry) => {
                 let verb = if self.policy.destroy {
                     "destroyed"

@@ -311,7 +311,10 @@ impl<'a> Planner<'a> {
                 self.guard(
                     desired,
                     format!("{key} is owned by the set `{owner}`"),
-                    "remove it from one of the two sets",
+                    &format!(
+                        "`meshagent set move {key} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {key}",
+                        self.policy.set
+                    ),
                 );
                 return;
             }
@@ -567,6 +570,7 @@ impl<'a> Planner<'a> {
             orphan: desired.is_orphaned(),
             ignore: desired.lifecycle.ignore.clone(),
             declared_in: Some(desired.declared_in.clone()),
+            moving_to: None,
         }
     }
 
