@@ -91,7 +91,7 @@ fn words(case: &Case, url: &str) -> Vec<String> {
 fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     let sandbox = prepare(case);
     let run = platform.run(index, case);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
+    let mut child = Command::new(std::env::var("DUMP_BIN").unwrap_or(env!("CARGO_BIN_EXE_meshagent").into()))
         .args(words(case, &run.url))
         .current_dir(sandbox.path(""))
         .env_clear()
@@ -353,4 +353,19 @@ fn help(command: clap::Command, name: &str, shown: &mut String) {
     for below in command.get_subcommands() {
         help(below.clone(), &format!("{name} {}", below.get_name()), shown);
     }
+}
+
+#[test]
+fn dump_requests() {
+    let platform = Platform::start();
+    let mut out = String::new();
+    for (index, case) in cases::all().into_iter().enumerate() {
+        let (done, _) = ours(index, &case, &platform);
+        out += &format!("$ {} {:?}\ncode {}\n", case.line, case.environment, done.code);
+        for asked in &done.requests {
+            out += &format!("  {asked}\n");
+        }
+        out += &format!("{:?}\n", done.files);
+    }
+    std::fs::write(std::env::var("DUMP_OUT").unwrap(), out.replace(&platform.address_text(), "HOST")).unwrap();
 }

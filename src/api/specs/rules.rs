@@ -153,14 +153,14 @@ impl Rule {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
-            Self::Address => json!({"format": "email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"}),
+            Self::Address => json!({"format": "idn-email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"}),
             Self::Domain => {
                 json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
             }
             Self::Schedule => {
                 json!({"pattern": "^(@[a-z]+|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
             }
-            Self::WebUrl => json!({"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
+            Self::WebUrl => json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
             Self::Event => json!({"enum": EVENTS}),
             Self::NotEmpty => json!({"minItems": 1}),
             Self::Unmasked => json!({"not": {"const": MASK}}),
@@ -343,6 +343,8 @@ pub fn never_fires(text: &str) -> bool {
 /// It is not absolute, or not of http or https.
 pub fn web_url(text: &str) -> Result<(), String> {
     match Url::parse(text) {
+        // Parsing would pass over blanks at both ends.
+        Ok(_) if text.trim() != text => Err("must not begin or end with blanks".to_owned()),
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
         _ => Err("must be an absolute http or https URL".to_owned()),
     }
@@ -470,7 +472,8 @@ mod tests {
     fn schemas_refuse_nothing_that_a_rule_allows() {
         let texts = [
             "", " ", "a", "a b", "A", "..", "a\nb", "a@b", "a@mail.localhost", "A@B.C", "app.example.com", "APP.b",
-            "0 * * * *", " 0  * * * * ", "@hourly", "* * *", "http://x", "HTTPS://x/y", "x:y", "room.started", "*", MASK,
+            "0 * * * *", " 0  * * * * ", "@hourly", "@HOURLY", " @daily ", "0 0 * * *\n", "* * *", "http://x", "HTTPS://x/y",
+            " http://x", "http:x", "http://x/ä", "x:y", "room.started", "*", MASK, "ä@ä", "ä@b",
         ];
         for (_, rule) in NAMES {
             let schema = Value::Object(rule.keywords());
