@@ -310,7 +310,7 @@ fn an_export_of_everything_is_adopted_without_a_change() {
     let planned = with_secrets(&sandbox, &secrets, &words);
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     let plan = planned.json();
-    assert_eq!(plan["counts"]["adopt"], 5, "{plan}");
+    assert_eq!(plan["counts"]["adopt"], 4, "{plan}");
     for operation in plan["operations"].as_array().unwrap() {
         assert_eq!(operation["action"], "adopt", "{operation}");
         for change in operation["changes"].as_array().unwrap() {
@@ -369,4 +369,53 @@ fn obscure_values_are_not_exported_unless_asked_for() {
     sandbox.embedded(0, &["export", "-d", "out", "--set", "default", "--obscure-values"]);
     let plan = sandbox.embedded(0, &["plan", "-f", "out", "-o", "json"]).json();
     assert_eq!(plan["operations"], json!([]), "{plan}");
+}
+
+#[test]
+fn an_export_can_be_applied_to_another_project_and_leaves_its_own_alone() {
+    let sandbox = Sandbox::new();
+    let rooms = ["kitchen", "front"]
+        .map(|name| json!({"version": "v1", "kind": "Room", "metadata": {"name": name}}));
+    write(&sandbox, &rooms);
+    sandbox.embedded(0, &["apply", "-f", "given", "--yes"]);
+    sandbox.embedded(0, &["project", "create", "second"]);
+    sandbox.embedded(0, &["export", "-d", "out"]);
+    assert!(!sandbox.path("out/project").exists());
+    sandbox.embedded(0, &["apply", "-f", "out", "--project-id", "second", "--yes"]);
+    for project in ["default", "second"] {
+        sandbox.embedded(0, &["export", "-d", project, "--project-id", project]);
+        for name in ["kitchen", "front"] {
+            assert!(sandbox.path(&format!("{project}/room/{name}.yaml")).exists(), "{project}");
+        }
+    }
+}
+
+#[test]
+fn the_document_of_a_project_is_for_that_project_only() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, &[json!({"version": "v1", "kind": "Room", "metadata": {"name": "a"}})]);
+    sandbox.embedded(0, &["apply", "-f", "given", "--yes"]);
+    sandbox.embedded(0, &["project", "create", "second"]);
+    sandbox.embedded(0, &["export", "-d", "out", "--with-project"]);
+    let text = std::fs::read_to_string(sandbox.path("out/project/default.yaml")).unwrap();
+    assert!(text.contains("kind: Project"), "{text}");
+    let run = sandbox.embedded(6, &["plan", "-f", "out", "--project-id", "second", "--adopt"]);
+    assert!(
+        run.stderr.contains("the set declares project `default`, and --project-id names `second`"),
+        "{}",
+        run.stderr
+    );
+    // By name or by id it is the same project.
+    let listed = sandbox.embedded(0, &["project", "list", "-o", "json"]).json();
+    let projects = listed.as_array().or_else(|| listed["projects"].as_array()).unwrap();
+    let id = |name: &str| {
+        let found = projects.iter().find(|project| project["name"] == name).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let plan = |id: &str, code| {
+        sandbox.embedded(code, &["plan", "-f", "out", "--project-id", id, "--adopt"])
+    };
+    plan("default", 0);
+    plan(&id("default"), 0);
+    plan(&id("second"), 6);
 }

@@ -225,7 +225,10 @@ fn a_mailbox_that_is_public_stays_public() {
 fn what_is_activated_is_written_for_its_owner_only_and_keeps_what_it_does_not_know() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
-    sandbox.write(".meshagent/project.json", r#"{"active_project":"11111111-1111-4111-8111-111111111111","later":{"a":1}}"#);
+    sandbox.write(
+        ".meshagent/project.json",
+        r#"{"active_project":"11111111-1111-4111-8111-111111111111","later":{"a":1}}"#,
+    );
     let run = sandbox.run(&["api-key", "activate", "ma-a-b-c"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
     let path = sandbox.path(".meshagent/project.json");

@@ -76,7 +76,9 @@ mod tests {
     #[test]
     fn names_are_no_ids() {
         assert!(is_id("0b6ce2f9-9a7e-4a4f-8e3e-6a1f1d8f3c11"));
-        for name in ["", "acme", "0b6ce2f99a7e4a4f8e3e6a1f1d8f3c11", "acme-support-staging-and-prod-and-qa"] {
+        for name in
+            ["", "acme", "0b6ce2f99a7e4a4f8e3e6a1f1d8f3c11", "acme-support-staging-and-prod-and-qa"]
+        {
             assert!(!is_id(name), "{name}");
         }
     }

@@ -454,6 +454,7 @@ impl Run<'_> {
         let mut request = match operation.action {
             Action::Create => kind.create(&target),
             Action::Update | Action::Rename => kind.update(&target),
+            Action::Record => return Ok(None),
             Action::Adopt | Action::Release if operation.changes.is_empty() => return Ok(None),
             Action::Adopt | Action::Release => kind.update(&target),
             Action::Delete => {

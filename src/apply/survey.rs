@@ -87,6 +87,17 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     Ok(survey)
 }
 
+/// The name and the id of a project that is given by one of them.
+///
+/// # Errors
+///
+/// The platform's; none or several of that name.
+pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, String)> {
+    let projects = observe::projects(reader).await?;
+    let project = the_one(&projects, wanted, |project| (&project.id, &project.name))?;
+    Ok((project.name.clone(), project.id.clone()))
+}
+
 /// As the planner sees it: by the annotation, else by the inventory, unless another object
 /// has taken the name since.
 fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {

@@ -34,6 +34,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod set;
+pub mod sets;
 pub mod setup;
 pub mod shortcut;
 pub mod show;
@@ -85,6 +86,9 @@ enum Command {
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
     Destroy(apply::DestroyArgs),
+    /// See which sets a project has, and move objects between them
+    #[command(subcommand)]
+    Set(sets::SetCommand),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write what a project holds as manifests
@@ -231,6 +235,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::Set(command) => wait(sets::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

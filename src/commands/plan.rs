@@ -105,7 +105,7 @@ impl PlanningArgs {
             values_files: self.files.values.values_file.iter().map(text).collect(),
             values: self.files.values.values.iter().map(name).collect(),
             project: self.platform.project_id.clone(),
-            no_prune: self.policy.no_prune,
+            prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
             targets: self.policy.target.clone(),

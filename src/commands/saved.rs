@@ -61,7 +61,8 @@ impl Saved {
         };
         let args = PolicyArgs {
             adopt: inputs.adopt.clone(),
-            no_prune: inputs.no_prune,
+            prune: inputs.prune,
+            no_prune: false,
             ignore_drift: inputs.ignore_drift,
             target: inputs.targets.clone(),
             exclude: inputs.excludes.clone(),

@@ -14,7 +14,7 @@ use crate::manifest::values::FileValues;
 use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
-use crate::plan::planner::{self, Adopt, Policy, Refusal};
+use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
 use crate::plan::warnings::warnings;
 use crate::plan::{self, Plan};
 use crate::settings::Connection;
@@ -57,8 +57,13 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
-    /// Leave alone what left the manifests
-    #[arg(long)]
+    /// What is deleted that left the manifests: what was in files and folders that are given
+    /// now (given), all, or none
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
+    pub prune: Prune,
+
+    /// Leave alone what left the manifests; the same as --prune none
+    #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
     /// Leave fields as they are that changed on the platform behind the set's back
@@ -181,6 +186,12 @@ impl SetArgs {
 }
 
 impl PolicyArgs {
+    /// Which objects are deleted that the manifests declare no more.
+    #[must_use]
+    pub fn pruned(&self) -> Prune {
+        if self.no_prune { Prune::None } else { self.prune }
+    }
+
     /// The policy for a set.
     #[must_use]
     pub fn policy(&self, set: &str) -> Policy {
@@ -192,7 +203,7 @@ impl PolicyArgs {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
         };
         Policy {
-            prune: !self.no_prune,
+            prune: self.pruned(),
             adopt,
             ignore_drift: self.ignore_drift,
             scope: plan::scope::Scope {
@@ -238,9 +249,10 @@ pub async fn decide(
         .await
         .map_err(Error::refusing_plan)?;
     let declared = set.objects.len();
-    let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
+    let desired = set.objects;
+    let policy = Policy { looked_at: set.looked_at, ..policy.clone() };
     let mut plan =
-        planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
+        planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
             Refusal::Scope(problems) => Error::manifests(problems),
             Refusal::Guard(problems) => Error::refused(problems),

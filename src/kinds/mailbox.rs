@@ -10,8 +10,8 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated, annotations,
-    kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
+    annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;

@@ -246,7 +246,8 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
     fn sends(&self, field: &str) -> bool {
-        let is_field = |path: &FieldPath| path.0.first() == Some(&path::Step::Field(field.to_owned()));
+        let is_field =
+            |path: &FieldPath| path.0.first() == Some(&path::Step::Field(field.to_owned()));
         self.asked.only.as_ref().is_none_or(|only| only.iter().any(is_field))
     }
 }

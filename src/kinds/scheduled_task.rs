@@ -11,8 +11,8 @@ use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated, annotations,
-    kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
+    annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;

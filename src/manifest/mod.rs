@@ -4,6 +4,7 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
+pub mod declared_in;
 pub mod document;
 pub mod edit;
 pub mod export;
@@ -17,4 +18,5 @@ pub mod set;
 pub mod source;
 pub mod template;
 pub mod values;
+pub mod walk;
 pub mod yaml;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::source::{RENDERED, Source};
+use super::source::{self, RENDERED, Source};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
 
@@ -78,9 +78,8 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
+    let text = source::read_text(file)?;
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::new(format!("failed to read the values file {name}: {error}")))?;
     let source = Source { name, folder: PathBuf::from("."), text };
     let nodes = yaml::parse(&source.text)
         .map_err(|error| source.problem(error.mark.unwrap_or_default(), error.message.clone()))?;

@@ -40,7 +40,8 @@ pub fn render(plan: &Plan) -> String {
         (Action::Rename, _) => 3,
         (Action::Adopt, _) => 4,
         (Action::Update, _) => 5,
-        (Action::Create, _) => 6,
+        (Action::Record, _) => 6,
+        (Action::Create, _) => 7,
     });
     let mut left_out = Vec::new();
     for operation in operations {

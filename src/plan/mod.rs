@@ -16,6 +16,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Asked, Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
 
 pub mod acceptance;
 pub mod diff;
@@ -31,6 +32,7 @@ pub mod renames;
 pub mod scope;
 pub mod suggestion;
 pub mod text;
+pub mod transfer;
 pub mod unified;
 pub mod warnings;
 
@@ -74,6 +76,12 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
+    /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
+    pub ignore: Vec<String>,
+    /// The file that declares the object; `None` where that was not kept.
+    pub declared_in: Option<DeclaredIn>,
+    /// The set to which the object is on its way, so that this one leaves it alone.
+    pub moving_to: Option<String>,
 }
 
 /// What a set owns in one project.
@@ -160,6 +168,8 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
+    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    Record,
     /// It gets another name, and may be changed with it.
     Rename,
     /// It exists, and the set takes it over.
@@ -279,6 +289,8 @@ pub struct Counts {
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
+    /// Objects of which just the set takes note.
+    pub record: usize,
     /// Objects that get another name.
     pub rename: usize,
     /// Objects that are deleted and created again.
@@ -368,6 +380,7 @@ impl Counts {
                 (Action::Delete, true) => {}
                 (Action::Create, false) => counts.create += 1,
                 (Action::Update, _) => counts.update += 1,
+                (Action::Record, _) => counts.record += 1,
                 (Action::Rename, _) => counts.rename += 1,
                 (Action::Adopt, _) => counts.adopt += 1,
                 (Action::Delete, false) => counts.delete += 1,
@@ -383,6 +396,7 @@ impl Counts {
         let parts: Vec<String> = [
             (self.create, "to create"),
             (self.update, "to update"),
+            (self.record, "to record"),
             (self.rename, "to rename"),
             (self.replace, "to replace"),
             (self.adopt, "to adopt"),

@@ -28,9 +28,10 @@ pub fn warnings(
         for reference in kind.references(&object.fields) {
             let ReferredTo::Port { room, port } = reference.to else { continue };
             let of_port = publishers.get(&(key.project.as_str(), port.clone()));
-            let is_published = of_port.into_iter().flatten().any(|(publisher, _)| {
-                publisher.room.as_ref().is_none_or(|placed| *placed == room)
-            });
+            let is_published = of_port
+                .into_iter()
+                .flatten()
+                .any(|(publisher, _)| publisher.room.as_ref().is_none_or(|placed| *placed == room));
             if !is_published {
                 let place = object.origin.place();
                 notes.push(format!(
@@ -58,9 +59,7 @@ fn publishers<'a>(
     let declared = desired.iter().map(|(key, object)| (key, &object.fields, Some(object)));
     let others = observed
         .iter()
-        .filter(|(key, object)| {
-            !desired.contains_key(*key) && object.owner.as_deref() != Some(set)
-        })
+        .filter(|(key, object)| !desired.contains_key(*key) && object.owner.as_deref() != Some(set))
         .map(|(key, object)| (key, &object.fields, None));
     let mut publishers: BTreeMap<_, Publishers<'a>> = BTreeMap::new();
     for (key, fields, object) in declared.chain(others) {

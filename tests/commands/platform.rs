@@ -86,7 +86,9 @@ impl Platform {
         Self { address, recordings, _runtime: runtime }
     }
 
-    pub fn address_text(&self) -> String { self.address.to_string() }
+    pub fn address_text(&self) -> String {
+        self.address.to_string()
+    }
 
     /// Records anew what the case with this number asks. Its base URL is the same each
     /// time, because what is asked may hold it.
@@ -138,7 +140,9 @@ async fn answer(
     };
     let recording = recordings.get_mut(&index).unwrap();
     let (answered, asked) = usual(&method, &path, body.as_ref());
-    let asked_for = path.strip_prefix("/accounts/projects/11111111-1111-4111-8111-111111111111").unwrap_or(&path);
+    let asked_for = path
+        .strip_prefix("/accounts/projects/11111111-1111-4111-8111-111111111111")
+        .unwrap_or(&path);
     let chosen = recording.answers.get(&format!("{method} {}", decoded(asked_for)));
     let chosen_status = chosen.map(|answer| answer.status);
     let (status, mut answer) = match chosen {
@@ -263,11 +267,19 @@ fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         service
     };
     let rest = match segments.as_slice() {
-        ["accounts", "projects", "11111111-1111-4111-8111-111111111111" | "22222222-2222-4222-8222-222222222222" | "p/1", rest @ ..] => rest,
+        [
+            "accounts",
+            "projects",
+            "11111111-1111-4111-8111-111111111111" | "22222222-2222-4222-8222-222222222222" | "p/1",
+            rest @ ..,
+        ] => rest,
         ["accounts", "projects"] => {
             return match *method {
                 Method::GET => (200, json!({ "projects": projects })),
-                _ => (200, json!({"id": "22222222-2222-4222-8222-222222222222", "name": field("name"), "owner_user_id": "u"})),
+                _ => (
+                    200,
+                    json!({"id": "22222222-2222-4222-8222-222222222222", "name": field("name"), "owner_user_id": "u"}),
+                ),
             };
         }
         ["templates", "render"] => {

@@ -66,7 +66,8 @@ fn leaves(value: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
         Value::Array(items) => {
             for (index, below) in items.iter().enumerate() {
                 // What has another name may have another place in a list.
-                let known_as = ["id", "address", "domain"].iter().find_map(|key| below[key].as_str());
+                let known_as =
+                    ["id", "address", "domain"].iter().find_map(|key| below[key].as_str());
                 let name = known_as.map_or_else(|| index.to_string(), str::to_owned);
                 leaves(below, &format!("{path}/{name}"), found);
             }
@@ -96,9 +97,8 @@ fn state(sandbox: &Sandbox) -> BTreeMap<String, Value> {
 fn changed(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
     let paths = before.keys().chain(after.keys().filter(|path| !before.contains_key(*path)));
     let differing = paths.filter(|path| before.get(*path) != after.get(*path));
-    let mut changed: Vec<String> = differing
-        .map(|path| path.rsplit('/').next().unwrap_or_default().to_owned())
-        .collect();
+    let mut changed: Vec<String> =
+        differing.map(|path| path.rsplit('/').next().unwrap_or_default().to_owned()).collect();
     changed.sort();
     changed
 }
@@ -124,19 +124,61 @@ fn an_update_changes_what_its_dry_run_shows_and_leaves_the_owners_mark() {
     let attic = id(&sandbox, &["rooms", "list"], "/name", "attic");
     let service = id(&sandbox, &["service", "list", "--room", "hall"], "/metadata/name", "s");
     let cases: [(&[&str], &[&str]); 10] = [
-        (&["rooms", "update", "--id", &attic, "--new-name", "loft", "--annotations", r#"{"a":"b"}"#], &["a", "name"]),
-        (&["rooms", "update", "--name", "loft", "--new-name", "attic", "--annotations", "{}"], &["a", "name"]),
+        (
+            &[
+                "rooms",
+                "update",
+                "--id",
+                &attic,
+                "--new-name",
+                "loft",
+                "--annotations",
+                r#"{"a":"b"}"#,
+            ],
+            &["a", "name"],
+        ),
+        (
+            &["rooms", "update", "--name", "loft", "--new-name", "attic", "--annotations", "{}"],
+            &["a", "name"],
+        ),
         (&["rooms", "update", "--id", &attic, "--new-name", "cellar"], &["name"]),
         (&["scheduled-task", "update", "t", "-n", r#"{"a":"b"}"#], &["a"]),
-        (&["scheduled-task", "update", "t", "-q", "other", "--inactive"], &["active", "queue_name"]),
         (
-            &["mailbox", "update", "a@mail.localhost", "--room", "hall", "-q", "other", "--no-public", "-n", r#"{"kept":"b"}"#],
+            &["scheduled-task", "update", "t", "-q", "other", "--inactive"],
+            &["active", "queue_name"],
+        ),
+        (
+            &[
+                "mailbox",
+                "update",
+                "a@mail.localhost",
+                "--room",
+                "hall",
+                "-q",
+                "other",
+                "--no-public",
+                "-n",
+                r#"{"kept":"b"}"#,
+            ],
             &["kept", "public", "queue"],
         ),
-        (&["route", "update", "a.example.com", "--room", "hall", "-p", "81", "-n", "{}"], &["port"]),
+        (
+            &["route", "update", "a.example.com", "--room", "hall", "-p", "81", "-n", "{}"],
+            &["port"],
+        ),
         (&["service", "update", "--room", "hall", "-f", "s.yaml", "--id", &service], &["image"]),
         (
-            &["service", "update-template", "--room", "hall", "-f", "made.yaml", "-v", "tag=2", "--replace"],
+            &[
+                "service",
+                "update-template",
+                "--room",
+                "hall",
+                "-f",
+                "made.yaml",
+                "-v",
+                "tag=2",
+                "--replace",
+            ],
             &["image", "meshagent.service.template.values"],
         ),
         (&["mailbox", "update", "a@mail.localhost", "-n", "{}"], &["kept"]),
@@ -163,13 +205,15 @@ fn an_update_changes_what_its_dry_run_shows_and_leaves_the_owners_mark() {
 fn what_is_created_is_what_was_shown() {
     let sandbox = Sandbox::new();
     sandbox.embedded(0, &["rooms", "create", "--name", "hall", "--metadata", r#"{"a":1}"#]);
-    let words = ["scheduled-task", "add", "-r", "hall", "-q", "q", "-s", "@daily", "--payload", "{}"];
+    let words =
+        ["scheduled-task", "add", "-r", "hall", "-q", "q", "-s", "@daily", "--payload", "{}"];
     let shown = sandbox.embedded(0, &[&words[..], &["--dry-run"]].concat()).stdout;
     assert!(shown.starts_with("+ create ScheduledTask\n"), "{shown}");
     let made = sandbox.embedded(0, &words).stdout;
     let listed = sandbox.embedded(0, &["scheduled-task", "list", "-q"]).stdout;
     assert_eq!(listed, made);
-    let again = ["rooms", "create", "--name", "hall", "--if-not-exists", "--metadata", r#"{"a":2}"#];
+    let again =
+        ["rooms", "create", "--name", "hall", "--if-not-exists", "--metadata", r#"{"a":2}"#];
     assert_eq!(sandbox.embedded(0, &again).json()["metadata"]["a"], 1);
 }
 

@@ -49,18 +49,92 @@ fn texts() -> Vec<Value> {
     let long = ["x".repeat(63), "x".repeat(64), "x".repeat(255), "x".repeat(256)];
     let address = format!("{}@mail.localhost", "x".repeat(65));
     let texts = [
-        "", " ", "\t", "a", "A", "0", "-", "a-", "-a", "a--b", "a_b", "a b", "a.b", ".", "..", "...", "a/b", "../a",
-        "a\nb", "a\u{0}b", "a\u{7f}", "a\u{85}b", "ä", "日本", "\u{202e}", "lobby", "support@mail.localhost",
-        "Support@MAIL.localhost", "@mail.localhost", "support@", "a b@mail.localhost", "a..b@mail.localhost",
-        ".a@mail.localhost", "Sales <a@mail.localhost>", "a@mail.localhost.", "a@@mail.localhost", "a@-x.example",
-        "app.example.com", "APP.Example.com", "app.example.com.", "*.example.com", "https://app.example.com",
-        "app.example.com:80", "bücher.example", "xn--bcher-kva.example", "http://x/y", "HTTPS://x", "http://",
-        "ftp://x/y", "mailto:a@b", "//x/y", "0 * * * *", "*/5 0-6 1,15 * MON", "0 0 0 * * *", "0 0 * *", "61 * * * *",
-        "* 24 * * *", "*/0 * * * *", "0 22-4 * * *", "0 0 31 2 *", "0 9 * * 8", "@hourly", "@reboot", "@never",
-        "TZ=UTC 0 9 * * *", "room.started", "storage.file.deleted", "room.start", "ROOM.STARTED", "*", "********",
-        "*******", "80", "080", "65535", "65536", "70000", "-1", "1.5", "+80", "0x50", "http", "99999999999999999999",
+        "",
+        " ",
+        "\t",
+        "a",
+        "A",
+        "0",
+        "-",
+        "a-",
+        "-a",
+        "a--b",
+        "a_b",
+        "a b",
+        "a.b",
+        ".",
+        "..",
+        "...",
+        "a/b",
+        "../a",
+        "a\nb",
+        "a\u{0}b",
+        "a\u{7f}",
+        "a\u{85}b",
+        "ä",
+        "日本",
+        "\u{202e}",
+        "lobby",
+        "support@mail.localhost",
+        "Support@MAIL.localhost",
+        "@mail.localhost",
+        "support@",
+        "a b@mail.localhost",
+        "a..b@mail.localhost",
+        ".a@mail.localhost",
+        "Sales <a@mail.localhost>",
+        "a@mail.localhost.",
+        "a@@mail.localhost",
+        "a@-x.example",
+        "app.example.com",
+        "APP.Example.com",
+        "app.example.com.",
+        "*.example.com",
+        "https://app.example.com",
+        "app.example.com:80",
+        "bücher.example",
+        "xn--bcher-kva.example",
+        "http://x/y",
+        "HTTPS://x",
+        "http://",
+        "ftp://x/y",
+        "mailto:a@b",
+        "//x/y",
+        "0 * * * *",
+        "*/5 0-6 1,15 * MON",
+        "0 0 0 * * *",
+        "0 0 * *",
+        "61 * * * *",
+        "* 24 * * *",
+        "*/0 * * * *",
+        "0 22-4 * * *",
+        "0 0 31 2 *",
+        "0 9 * * 8",
+        "@hourly",
+        "@reboot",
+        "@never",
+        "TZ=UTC 0 9 * * *",
+        "room.started",
+        "storage.file.deleted",
+        "room.start",
+        "ROOM.STARTED",
+        "*",
+        "********",
+        "*******",
+        "80",
+        "080",
+        "65535",
+        "65536",
+        "70000",
+        "-1",
+        "1.5",
+        "+80",
+        "0x50",
+        "http",
+        "99999999999999999999",
     ];
-    let numbers = [json!(0), json!(1), json!(8080), json!(65535), json!(65536), json!(-1), json!(1.5)];
+    let numbers =
+        [json!(0), json!(1), json!(8080), json!(65535), json!(65536), json!(-1), json!(1.5)];
     let texts = texts.into_iter().map(str::to_owned).chain(long).chain([address]);
     texts.map(Value::from).chain(numbers).collect()
 }
@@ -140,7 +214,11 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
                     refused += 1;
                     for problem in problems {
                         let place = problem.place.expect("a place");
-                        assert_eq!(place.to_string().split(':').nth(1), Some(&*line.to_string()), "{manifest}");
+                        assert_eq!(
+                            place.to_string().split(':').nth(1),
+                            Some(&*line.to_string()),
+                            "{manifest}"
+                        );
                     }
                 }
             }
@@ -163,7 +241,9 @@ fn problems(text: &str) -> Vec<String> {
 fn what_is_more_than_one_text_is_told_at_its_line_too() {
     let long = "x".repeat(1_100_000);
     let annotated = |kind: &str, rest: &str| {
-        format!("version: v1\nkind: {kind}\nmetadata:\n  name: a\n  annotations:\n    k: {long}\n{rest}")
+        format!(
+            "version: v1\nkind: {kind}\nmetadata:\n  name: a\n  annotations:\n    k: {long}\n{rest}"
+        )
     };
     for (kind, rest) in [
         ("Room", ""),
@@ -175,10 +255,15 @@ fn what_is_more_than_one_text_is_told_at_its_line_too() {
         let said = problems(&annotated(kind, rest));
         assert_eq!(said, ["5:3 `metadata.annotations` is larger than 1 MiB"], "{kind}");
     }
-    let agent = format!("version: v1\nkind: Service\nmetadata: {{name: s}}\ncontainer: {{image: x}}\nagents:\n- name: a\n  annotations:\n    k: {long}\n");
+    let agent = format!(
+        "version: v1\nkind: Service\nmetadata: {{name: s}}\ncontainer: {{image: x}}\nagents:\n- name: a\n  annotations:\n    k: {long}\n"
+    );
     assert_eq!(problems(&agent), ["7:3 `agents[0].annotations` is larger than 1 MiB"]);
     for (text, wanted) in [
-        ("version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x\nevents: []\n", "5:1 `events` must not be empty"),
+        (
+            "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x\nevents: []\n",
+            "5:1 `events` must not be empty",
+        ),
         (
             "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x\nevents: [room.ended, room.called]\n",
             "5:22 `events[1]` is an unknown event; did you mean \"room.call\"?",
@@ -207,11 +292,15 @@ fn what_follows_from_a_template_is_checked_at_its_values() {
         ("when: every day", "`schedule` of the ScheduledTask must be five cron fields"),
     ] {
         let image = if value.starts_with("image") { "" } else { ", image: x" };
-        let text = format!("{template}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\ntemplate: t\nvalues: {{{value}{image}}}\n");
+        let text = format!(
+            "{template}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\ntemplate: t\nvalues: {{{value}{image}}}\n"
+        );
         let said = problems(&text);
         assert!(said.len() == 1 && said[0].contains(wanted), "{value}: {said:?}");
     }
-    let good = format!("{template}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\ntemplate: t\nvalues: {{mail: a@b.example, site: x.example, image: x}}\n");
+    let good = format!(
+        "{template}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\ntemplate: t\nvalues: {{mail: a@b.example, site: x.example, image: x}}\n"
+    );
     assert_eq!(read(&good).expect("a set").objects.len(), 4);
 }
 
@@ -230,7 +319,9 @@ fn a_secret_that_is_the_mask_of_one_is_refused_wherever_it_is_read_from() {
 fn a_mailbox_in_a_domain_that_is_not_served_is_refused_before_anything_is_written() {
     let sandbox = Sandbox::new();
     let mailbox = |address: &str| {
-        format!("version: v1\nkind: Room\nmetadata: {{name: lobby}}\n---\nversion: v1\nkind: Mailbox\nmetadata:\n  name: {address}\nroom: lobby\n")
+        format!(
+            "version: v1\nkind: Room\nmetadata: {{name: lobby}}\n---\nversion: v1\nkind: Mailbox\nmetadata:\n  name: {address}\nroom: lobby\n"
+        )
     };
     for address in ["sales@acme.example", "sales@x.mail.localhost"] {
         sandbox.write("m.yaml", &mailbox(address));
@@ -238,7 +329,11 @@ fn a_mailbox_in_a_domain_that_is_not_served_is_refused_before_anything_is_writte
         for command in [&["plan"][..], &["apply", "--yes"]] {
             let run = sandbox.embedded(6, &[command, &["-f", "m.yaml"]].concat());
             assert!(run.stderr.contains("m.yaml:8:3: "), "{}", run.stderr);
-            assert!(run.stderr.contains("not served; known are mail.meshagent.com"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("not served; known are mail.meshagent.com"),
+                "{}",
+                run.stderr
+            );
         }
     }
     assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
@@ -285,7 +380,9 @@ fn editors_are_shown_the_rules() {
         document.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         document
     };
-    let task = |schedule: &str| of("ScheduledTask", "t", json!({"room": "r", "queue": "q", "schedule": schedule}));
+    let task = |schedule: &str| {
+        of("ScheduledTask", "t", json!({"room": "r", "queue": "q", "schedule": schedule}))
+    };
     for (good, document) in [
         (true, of("Room", "lobby", json!({}))),
         (false, of("Room", "Lobby", json!({}))),

@@ -69,6 +69,10 @@ fn signing_in_where_nobody_can_ends_at_once() {
     let started = std::time::Instant::now();
     let run = Run::of(command.env("PATH", "/nowhere").output().unwrap());
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert!(run.stderr.starts_with("error: there is neither a terminal nor a browser"), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("error: there is neither a terminal nor a browser"),
+        "{}",
+        run.stderr
+    );
     assert!(started.elapsed().as_secs() < 20);
 }

@@ -6,15 +6,21 @@ const ROOM: &str = "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\n";
 
 fn service(name: &str, room: Option<&str>, port: u16, published: bool) -> String {
     let room = room.map_or_else(String::new, |room| format!("room: {room}\n"));
-    format!("version: v1\nkind: Service\nmetadata: {{name: {name}}}\n{room}container: {{image: x}}\nports: [{{num: {port}, published: {published}}}]\n---\n")
+    format!(
+        "version: v1\nkind: Service\nmetadata: {{name: {name}}}\n{room}container: {{image: x}}\nports: [{{num: {port}, published: {published}}}]\n---\n"
+    )
 }
 
 fn route(port: u16) -> String {
-    format!("version: v1\nkind: Route\nmetadata: {{name: a.example.com}}\nroom: lobby\nport: {port}\n---\n")
+    format!(
+        "version: v1\nkind: Route\nmetadata: {{name: a.example.com}}\nroom: lobby\nport: {port}\n---\n"
+    )
 }
 
 fn task(schedule: &str) -> String {
-    format!("version: v1\nkind: ScheduledTask\nmetadata: {{name: t}}\nroom: lobby\nqueue: q\nschedule: {schedule}\n---\n")
+    format!(
+        "version: v1\nkind: ScheduledTask\nmetadata: {{name: t}}\nroom: lobby\nqueue: q\nschedule: {schedule}\n---\n"
+    )
 }
 
 /// The notes of `validate`, and of a plan, which must say the same where nothing is there yet.
@@ -35,7 +41,8 @@ fn a_route_to_a_port_that_nothing_publishes_is_told() {
     for services in [
         service("s", Some("lobby"), 81, true),
         service("s", Some("lobby"), 80, false),
-        service("s", Some("other"), 80, true) + "version: v1\nkind: Room\nmetadata: {name: other}\n---\n",
+        service("s", Some("other"), 80, true)
+            + "version: v1\nkind: Room\nmetadata: {name: other}\n---\n",
     ] {
         let said = notes(&format!("{ROOM}{}{services}", route(80)));
         assert_eq!(said, [told]);
@@ -59,7 +66,8 @@ fn a_port_that_two_services_of_a_room_publish_is_told() {
     for other in [
         service("two", Some("lobby"), 8081, true),
         service("two", Some("lobby"), 8080, false),
-        service("two", Some("other"), 8080, true) + "version: v1\nkind: Room\nmetadata: {name: other}\n---\n",
+        service("two", Some("other"), 8080, true)
+            + "version: v1\nkind: Room\nmetadata: {name: other}\n---\n",
     ] {
         assert_eq!(notes(&format!("{ROOM}{one}{other}")), [""; 0]);
     }
@@ -83,7 +91,8 @@ fn what_is_on_the_platform_counts_in_a_plan() {
 fn a_schedule_that_never_fires_is_told() {
     for never in ["0 0 31 2 *", "30 6 31 4,6 *"] {
         let said = notes(&format!("{ROOM}{}", task(never)));
-        let wanted = "note: `schedule` of ScheduledTask/t names a day that never comes (m.yaml:10:1)";
+        let wanted =
+            "note: `schedule` of ScheduledTask/t names a day that never comes (m.yaml:10:1)";
         assert_eq!(said, [wanted], "{never}");
     }
     for some in ["0 0 29 2 *", "0 0 31 * *"] {

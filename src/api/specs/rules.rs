@@ -40,7 +40,8 @@ pub const ANNOTATIONS_LIMIT: usize = 1024 * 1024;
 const ROOM_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 /// The numbers of ports, as text.
-pub const PORT_PATTERN: &str = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+pub const PORT_PATTERN: &str =
+    "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 
 /// What a field must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +154,9 @@ impl Rule {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
-            Self::Address => json!({"format": "idn-email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"}),
+            Self::Address => {
+                json!({"format": "idn-email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"})
+            }
             Self::Domain => {
                 json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
             }
@@ -407,7 +410,11 @@ mod tests {
     #[test]
     fn each_rule_tells_good_texts_from_bad_ones() {
         let (longest, longer) = ("x".repeat(255), "x".repeat(256));
-        sort(Rule::Name, &["a", "a b", "a/b", "ä?#", "日本", "..", &longest], &["", " ", "a\nb", "\u{0}", &longer]);
+        sort(
+            Rule::Name,
+            &["a", "a b", "a/b", "ä?#", "日本", "..", &longest],
+            &["", " ", "a\nb", "\u{0}", &longer],
+        );
         sort(Rule::Segment, &["...", "a/b"], &[".", "..", ""]);
         let (room, rooms) = ("a".repeat(63), "a".repeat(64));
         sort(
@@ -418,23 +425,62 @@ mod tests {
         sort(
             Rule::Address,
             &["B+c@Mail.MeshAgent.com", "a@example.com"],
-            &["x", "@mail.localhost", "a b@mail.localhost", "a..b@mail.localhost", "A <a@b.c>", "a@b.c.", "a@b@", "a@"],
+            &[
+                "x",
+                "@mail.localhost",
+                "a b@mail.localhost",
+                "a..b@mail.localhost",
+                "A <a@b.c>",
+                "a@b.c.",
+                "a@b@",
+                "a@",
+            ],
         );
         sort(
             Rule::Domain,
             &["APP2.MeshAgent.App", "localhost"],
-            &["", "a..b", "-a.b", "a_b.c", "a b", "http://a", "a.b:80", "a/b", "a.", "*.a.b", "bücher.example"],
+            &[
+                "",
+                "a..b",
+                "-a.b",
+                "a_b.c",
+                "a b",
+                "http://a",
+                "a.b:80",
+                "a/b",
+                "a.",
+                "*.a.b",
+                "bücher.example",
+            ],
         );
-        sort(Rule::Port, &["1", "80", "65535", "*", " 080 "], &["", "0", "+80", "65536", "http", "-1"]);
+        sort(
+            Rule::Port,
+            &["1", "80", "65535", "*", " 080 "],
+            &["", "0", "+80", "65536", "http", "-1"],
+        );
         for bad in ["080", " 80", "*", ""] {
             assert!(port(bad).is_err(), "{bad:?}");
         }
         sort(
             Rule::Schedule,
             &["0 * * * *", "*/5 0-6 1,15 * MON", "@hourly", "@daily"],
-            &["", "x", "* * * *", "0 0 * * * *", "61 * * * *", "0 0 0 1 1 * 2030", "@never", "@reboot", "*/0 * * * *"],
+            &[
+                "",
+                "x",
+                "* * * *",
+                "0 0 * * * *",
+                "61 * * * *",
+                "0 0 0 1 1 * 2030",
+                "@never",
+                "@reboot",
+                "*/0 * * * *",
+            ],
         );
-        sort(Rule::WebUrl, &["http://x/y", "HTTPS://x"], &["u", "/y", "ftp://x/y", "mailto:a@b", "http://"]);
+        sort(
+            Rule::WebUrl,
+            &["http://x/y", "HTTPS://x"],
+            &["u", "/y", "ftp://x/y", "mailto:a@b", "http://"],
+        );
         sort(Rule::Event, &["*", "room.ended"], &["room.start", "", "ROOM.ENDED"]);
         sort(Rule::Image, &["busybox"], &["", " "]);
         sort(Rule::Unmasked, &["", "*******"], &[MASK]);
@@ -471,9 +517,36 @@ mod tests {
     #[test]
     fn schemas_refuse_nothing_that_a_rule_allows() {
         let texts = [
-            "", " ", "a", "a b", "A", "..", "a\nb", "a@b", "a@mail.localhost", "A@B.C", "app.example.com", "APP.b",
-            "0 * * * *", " 0  * * * * ", "@hourly", "@HOURLY", " @daily ", "0 0 * * *\n", "* * *", "http://x", "HTTPS://x/y",
-            " http://x", "http:x", "http://x/ä", "x:y", "room.started", "*", MASK, "ä@ä", "ä@b",
+            "",
+            " ",
+            "a",
+            "a b",
+            "A",
+            "..",
+            "a\nb",
+            "a@b",
+            "a@mail.localhost",
+            "A@B.C",
+            "app.example.com",
+            "APP.b",
+            "0 * * * *",
+            " 0  * * * * ",
+            "@hourly",
+            "@HOURLY",
+            " @daily ",
+            "0 0 * * *\n",
+            "* * *",
+            "http://x",
+            "HTTPS://x/y",
+            " http://x",
+            "http:x",
+            "http://x/ä",
+            "x:y",
+            "room.started",
+            "*",
+            MASK,
+            "ä@ä",
+            "ä@b",
         ];
         for (_, rule) in NAMES {
             let schema = Value::Object(rule.keywords());

@@ -1,6 +1,6 @@
 //! `apply` and `destroy`: plan, show, ask, perform, tell.
 
-mod progress;
+pub(super) mod progress;
 pub mod report;
 
 use std::io::{BufRead, IsTerminal, Write};
@@ -65,7 +65,7 @@ pub enum ApplyFormat {
 )]
 pub struct ApplyArgs {
     /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
-    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
@@ -291,7 +291,7 @@ impl Run<'_> {
 }
 
 /// Asks, where somebody can answer.
-fn confirm() -> Result<bool> {
+pub(super) fn confirm() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(
             Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")

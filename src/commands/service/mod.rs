@@ -184,7 +184,8 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             let room = room(args.room);
             args.platform
                 .with(async |connection| {
-                    let path = path(connection.project_id().await?, room.as_deref(), Some(&args.id));
+                    let path =
+                        path(connection.project_id().await?, room.as_deref(), Some(&args.id));
                     let reader = connection.client.reader();
                     args.show.print(&reader.get_json(&Request::get(&path)).await?)
                 })

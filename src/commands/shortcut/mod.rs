@@ -267,9 +267,7 @@ impl Shortcut {
         match &self.fields {
             _ if matches!(self.action, Action::Create | Action::Delete) => false,
             Fields::Whole(_) => kind.carries_owner(),
-            Fields::Some(given) => {
-                !kind.updates_partly() || given.iter().any(is_annotations)
-            }
+            Fields::Some(given) => !kind.updates_partly() || given.iter().any(is_annotations),
         }
     }
 

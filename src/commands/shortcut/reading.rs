@@ -56,7 +56,9 @@ pub async fn look_up(
 pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
     let key = key(connection, kind, name).await?;
     let found = look_up(connection, &key, None).await?;
-    found.map(|(_, observed)| observed).ok_or_else(|| Error::failed(format!("{key} does not exist")))
+    found
+        .map(|(_, observed)| observed)
+        .ok_or_else(|| Error::failed(format!("{key} does not exist")))
 }
 
 /// Shows one object that the platform answers with by its name.

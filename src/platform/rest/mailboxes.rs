@@ -13,11 +13,11 @@ use sqlx::SqliteConnection;
 use super::config::MAIL_DOMAINS;
 use super::rooms::{self, Room};
 use super::{Route, check_annotations, kept, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::api::specs::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::api_keys::NewKey;
 use super::{Route, kept, stored};
 use crate::api::key::ApiKey;
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
-use crate::api::specs::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {

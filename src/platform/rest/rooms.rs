@@ -10,12 +10,12 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Page, Route, check_annotations, grants, kept, stored};
+use crate::api::specs::rules;
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::api::specs::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

@@ -9,11 +9,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::Route;
+use crate::api::specs::rules::{self, MASK, Rule};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::api::specs::rules::{self, MASK, Rule};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

@@ -16,11 +16,11 @@ use super::Route;
 use super::rooms::Room;
 use super::templates::{self, TemplateBody};
 use crate::api::specs::service::ServiceSpec;
+use crate::kinds::service;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::kinds::service;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {

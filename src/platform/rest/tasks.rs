@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Page, Route, check_annotations, kept, rooms, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::api::specs::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {

@@ -7,11 +7,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Route, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::api::specs::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
