@@ -60,6 +60,7 @@ pub struct ServiceDocument {
     /// The room it is placed in; in every room of the project when neither `room` nor
     /// `rooms` is there.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "segment"))]
     room: Option<String>,
     /// The rooms it is placed in.
     #[serde(default)]

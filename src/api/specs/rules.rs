@@ -161,7 +161,7 @@ impl Rule {
                 json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
             }
             Self::Schedule => {
-                json!({"pattern": "^(@[a-z]+|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
+                json!({"pattern": "^(\\s*@\\S+\\s*|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
             }
             Self::WebUrl => json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
             Self::Event => json!({"enum": EVENTS}),
@@ -327,15 +327,18 @@ fn cron(text: &str) -> Result<croner::Cron, String> {
         .map_err(|cause| format!("must be five cron fields in UTC, such as `0 9 * * 1-5`: {cause}"))
 }
 
-/// Whether a schedule names only days that no year has, such as the 31st of February.
+/// Whether a schedule names only days that never come, such as the 31st of February. Within
+/// 28 years every date has been on every day of the week.
 #[must_use]
 pub fn never_fires(text: &str) -> bool {
-    let Ok(cron) = cron(text) else { return false };
-    // A leap year, from its first moment on.
-    let start = jiff::civil::date(2024, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
-    start.is_ok_and(|start| {
-        let next = cron.find_next_occurrence(&start, true);
-        matches!(next, Err(croner::errors::CronError::TimeSearchLimitExceeded))
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [_, _, days, months, weekdays] = fields[..] else { return false };
+    let Ok(cron) = cron(&format!("0 0 {days} {months} {weekdays}")) else { return false };
+    let start = jiff::civil::date(2024, 1, 1);
+    let mut days = start.series(jiff::Span::new().days(1)).take(28 * 365 + 7);
+    !days.any(|day| {
+        let midnight = day.to_zoned(jiff::tz::TimeZone::UTC);
+        midnight.is_ok_and(|midnight| cron.is_time_matching(&midnight).unwrap_or(true))
     })
 }
 
