@@ -356,7 +356,13 @@ async fn a_room_of_an_older_name_is_exported_renamed_and_deleted() {
             assert_eq!(run.code, 0, "{name} {arguments:?}\n{}\n{}", run.stdout, run.stderr);
             run
         };
-        run(&["export", "-d", "out"]).await;
+        let exported = run(&["export", "-d", "out"]).await;
+        assert!(
+            exported
+                .stderr
+                .contains(" cannot be applied as it is: `metadata.name` must be 1 to 63")
+        );
+        assert!(!exported.stderr.contains("left out"), "{}", exported.stderr);
         let found = run(&["rooms", "list"]).await.json();
         assert_eq!(found[0]["name"], name);
         let moved = json!({"version": "v1", "kind": "Room", "metadata": {"name": "my-room"}, "lifecycle": {"moved_from": name}});
