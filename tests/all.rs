@@ -4,6 +4,7 @@
 
 mod accept;
 mod apply;
+mod around;
 mod auth;
 mod cli;
 mod commands;

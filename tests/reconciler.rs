@@ -159,7 +159,7 @@ impl World {
 
 /// A document as YAML.
 fn text_of(document: &Value) -> String {
-    meshagent::plan::unified::to_yaml(document)
+    meshagent::visible::yaml(document)
 }
 
 /// The plan as text without styles.

@@ -163,7 +163,7 @@ async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed()
         let mut around = surrounded(&document);
         around.pop();
         world.write("set/key.txt", "sk-test\n");
-        let around: Vec<String> = around.iter().map(meshagent::plan::unified::to_yaml).collect();
+        let around: Vec<String> = around.iter().map(meshagent::visible::yaml).collect();
         let paths =
             [world.write("set/a.yaml", &around.join("---\n")), world.write("set/b.yaml", &text)];
         let read = || {

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::{Connection, PlatformArgs, ProjectArgs};
+use crate::visible;
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]
@@ -121,8 +122,11 @@ async fn keys(connection: &Connection) -> Result<Vec<Value>> {
 fn preview_create(name: &str, description: &str) -> ExitCode {
     let description = match description {
         "" => String::new(),
-        text => format!("    + description: {}\n", Value::from(text)),
+        text => {
+            format!("    + description: {}\n", visible::json(&Value::from(text).to_string()))
+        }
     };
+    let name = visible::line(name);
     output::data(&format!("+ create ApiKey/{name}\n{description}\nPlan: 1 to create.\n"));
     ExitCode::SUCCESS
 }
@@ -133,6 +137,7 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
     if !keys.iter().any(|key| key.get("id").and_then(Value::as_str) == Some(id)) {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
+    let id = visible::line(id);
     output::data(&format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n"));
     Ok(ExitCode::SUCCESS)
 }

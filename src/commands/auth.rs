@@ -117,7 +117,8 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
     let mut interrupt =
         signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
-    output::note(&format!("waiting for you to sign in; Ctrl-C gives up:\n{url}"));
+    output::note("waiting for you to sign in; Ctrl-C gives up:");
+    output::note(&url);
     if !args.no_browser {
         open(url);
     }

@@ -154,7 +154,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
     // Receivers hash what they read as Python writes it, so that is what is sent.
     let body = python_json::dumps(&body);
     let mut request =
-        http::of_anything(PATIENCE)?.post(url).header("Content-Type", "application/json");
+        http::of_anything(url, PATIENCE)?.post(url).header("Content-Type", "application/json");
     if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
         let digest = Sha256::digest(body.as_bytes());
         let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));

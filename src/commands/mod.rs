@@ -199,15 +199,28 @@ pub fn main() -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(parser) => {
-            match usage::error(&parser, tree()) {
-                Some(error) => output::error(&error),
-                None => drop(parser.print()),
+            let code = if parser.use_stderr() { Class::Usage.exit_code() } else { 0 };
+            if let Some(error) = usage::error(&parser, tree()) {
+                output::error(&error);
+            } else if let Err(error) = parser.print() {
+                output::unwritten(error);
             }
-            return ExitCode::from(if parser.use_stderr() { Class::Usage.exit_code() } else { 0 });
+            return ended(ExitCode::from(code));
         }
     };
     match init_log(&cli.log).and_then(|()| run(cli.command)) {
-        Ok(code) => code,
+        Ok(code) => ended(code),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.class.exit_code())
+        }
+    }
+}
+
+/// How the program ends that came to its end: data that could not be written is a failure.
+fn ended(code: ExitCode) -> ExitCode {
+    match output::check() {
+        Ok(()) => code,
         Err(error) => {
             output::error(&error);
             ExitCode::from(error.class.exit_code())
@@ -220,7 +233,7 @@ fn init_log(level: &str) -> Result<()> {
         .map_err(|error| Error::usage(format!("--log {level:?} is not a level")).because(error))?;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(anstream::stderr)
+        .with_writer(|| output::Log)
         .with_target(false)
         .try_init();
     Ok(())

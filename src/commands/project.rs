@@ -1,6 +1,5 @@
 //! `project`: the projects that the credential reaches, and which of them is meant.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -66,7 +65,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                     // Two projects may share a name, so a lost answer cannot be made up for.
                     let written = shortcut.once().run(connection, &args.declare).await?;
                     if let Some(written) = written {
-                        output::data(&format!("{}\n", written.id.unwrap_or_default()));
+                        output::value(&written.id.unwrap_or_default());
                     }
                     Ok(ExitCode::SUCCESS)
                 })
@@ -88,7 +87,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                     };
                     if let Some(chosen) = chosen {
                         let id = activate(connection, &chosen).await?;
-                        output::data(&format!("{id}\n"));
+                        output::value(&id);
                     }
                     Ok(ExitCode::SUCCESS)
                 })
@@ -164,7 +163,8 @@ pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
         ));
     }
     let (new, exit) = (projects.len() + 1, projects.len() + 2);
-    output::note(&format!("[{new}] a new project\n[{exit}] none"));
+    output::note(&format!("[{new}] a new project"));
+    output::note(&format!("[{exit}] none"));
     let wrong = || Error::failed("that is none of the numbers above");
     let choice: usize = ask("Which one? ")?.parse().map_err(|_| wrong())?;
     match choice {
@@ -191,7 +191,7 @@ async fn create(connection: &Connection) -> Result<String> {
 ///
 /// There is no answer.
 pub(super) fn ask(question: &str) -> Result<String> {
-    let _ = write!(anstream::stderr(), "{question}");
+    output::ask(question);
     let mut answer = String::new();
     let read = std::io::stdin()
         .read_line(&mut answer)

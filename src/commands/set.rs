@@ -16,7 +16,7 @@ use crate::output;
 use crate::plan::guards::Consent;
 use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
 use crate::plan::warnings::warnings;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, State};
 use crate::settings::Connection;
 
 /// The files of a set.
@@ -255,7 +255,7 @@ pub async fn decide(
         planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
             Refusal::Scope(problems) => Error::manifests(problems),
-            Refusal::Guard(problems) => Error::refused(problems),
+            Refusal::Guard(problems) => doubtful(Error::refused(problems), &observation.state),
         })?;
     let consent = Consent {
         deletes: guards.allow_deletes,
@@ -271,13 +271,22 @@ pub async fn decide(
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);
-    set.notes.extend(warnings(&desired, &observation.state.objects, &policy.set));
+    set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
     plan.notes = set.notes;
     for note in &plan.notes {
         output::note(&format!("note: {note}"));
     }
     aside((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
+}
+
+/// A refusal, with its cause where that is a list which could not be read whole.
+fn doubtful(refusal: Error, state: &State) -> Error {
+    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
+    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
+        Some(reason) => refusal.because(reason.clone()),
+        None => refusal,
+    }
 }
 
 /// Gives back what a large project takes. Piece by piece that takes a while, and most

@@ -262,7 +262,7 @@ async fn relocate(
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !confirm()? {
+    if !args.yes && !confirm(&plan)? {
         return Err(Error::failed("nothing was done"));
     }
     let progress = reporter(&plan, ApplyFormat::Text);

@@ -189,7 +189,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
             };
             if let Some(written) = shortcut.run(connection, &declare).await? {
                 let id = id.or(written.id).unwrap_or_default();
-                output::data(&format!("{id}\n"));
+                output::value(&id);
             }
             Ok(ExitCode::SUCCESS)
         })

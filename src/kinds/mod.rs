@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::api::request::{Listing, Request};
 use crate::api::specs::rules::Rule;
+use crate::visible;
 use document::Lifecycle;
 use path::FieldPath;
 use shape::{Broken, Shape};
@@ -88,19 +89,12 @@ impl fmt::Display for Key {
     /// `Kind/name`, or `Kind/name@room` for a service of one room; just the kind where the
     /// platform has yet to give the name.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let printable = |text: &str| -> String {
-            if text.chars().any(|c| c.is_control() || c == '\u{202e}') {
-                format!("{text:?}")
-            } else {
-                text.to_owned()
-            }
-        };
         if self.name.is_empty() {
             return write!(out, "{}", self.kind);
         }
-        write!(out, "{}/{}", self.kind, printable(&self.name))?;
+        write!(out, "{}/{}", self.kind, visible::line(&self.name))?;
         match &self.room {
-            Some(room) => write!(out, "@{}", printable(room)),
+            Some(room) => write!(out, "@{}", visible::line(room)),
             None => Ok(()),
         }
     }
@@ -575,7 +569,7 @@ mod tests {
         };
         assert_eq!(named("a", None).to_string(), "Service/a");
         assert_eq!(named("a", Some("r")).to_string(), "Service/a@r");
-        assert_eq!(named("a\nb", None).to_string(), "Service/\"a\\nb\"");
+        assert_eq!(named("a\nb", None).to_string(), "Service/a\\nb");
         assert_eq!(named("", None).to_string(), "Service");
     }
 }

@@ -13,6 +13,7 @@ mod jinja;
 pub mod placed;
 pub mod placement;
 mod plain;
+mod quoting;
 pub mod secrets;
 pub mod set;
 pub mod source;

@@ -40,16 +40,22 @@ pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> V
         );
     }
     if let Some(expected) = &consent.project {
-        for (name, project) in &plan.projects {
-            if name != expected && project.id.as_ref() != Some(expected) {
-                refused.push(Problem::new(format!(
-                    "the plan is for project `{name}`, and only `{expected}` is expected"
-                )));
-            }
-        }
+        let projects = plan.projects.iter();
+        refused.extend(
+            projects
+                .filter_map(|(name, project)| unexpected((name, project.id.as_deref()), expected)),
+        );
     }
     refused.extend(budget(plan, state, consent));
     refused
+}
+
+/// What is wrong with a project, told by its name and id, when another one is expected.
+#[must_use]
+pub fn unexpected((name, id): (&str, Option<&str>), expected: &str) -> Option<Problem> {
+    (name != expected && id != Some(expected)).then(|| {
+        Problem::new(format!("the plan is for project `{name}`, and only `{expected}` is expected"))
+    })
 }
 
 fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {

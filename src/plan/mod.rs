@@ -17,6 +17,7 @@ use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Asked, Key, KindName};
 use crate::manifest::declared_in::DeclaredIn;
+use crate::visible;
 
 pub mod acceptance;
 pub mod diff;
@@ -30,6 +31,7 @@ pub mod policy;
 pub mod references;
 pub mod renames;
 pub mod scope;
+pub mod shown;
 pub mod suggestion;
 pub mod text;
 pub mod transfer;
@@ -312,6 +314,38 @@ impl Plan {
         self.operations.is_empty()
     }
 
+    /// The projects that it writes to.
+    #[must_use]
+    pub fn writes_to(&self) -> BTreeSet<&str> {
+        self.operations.iter().map(|operation| operation.key.project.as_str()).collect()
+    }
+
+    /// Where it writes, or would write, for people: `acme on https://…`; `None` for a plan
+    /// that was made for no platform.
+    #[must_use]
+    pub fn target(&self) -> Option<String> {
+        /// More names than these say no more than their number.
+        const NAMED: usize = 5;
+        let platform = match self.platform.as_str() {
+            "" => return None,
+            "embedded" => "the embedded platform".into(),
+            url => visible::line(url),
+        };
+        let mut projects = self.writes_to();
+        if projects.is_empty() {
+            projects = self.projects.keys().map(String::as_str).collect();
+        }
+        let names: Vec<_> = projects.iter().take(NAMED).map(|name| visible::line(name)).collect();
+        let more = if projects.len() > NAMED { ", …" } else { "" };
+        Some(match names.as_slice() {
+            [] => platform.into_owned(),
+            [only] => format!("{only} on {platform}"),
+            names => {
+                format!("{} projects on {platform}: {}{more}", projects.len(), names.join(", "))
+            }
+        })
+    }
+
     /// The set that will own what is written.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
@@ -362,7 +396,7 @@ impl Plan {
     #[must_use]
     pub fn address(&self, key: &Key) -> String {
         if self.projects.len() > 1 && key.kind != KindName::Project {
-            format!("{key} in {}", key.project)
+            format!("{key} in {}", visible::line(&key.project))
         } else {
             key.to_string()
         }

@@ -157,7 +157,9 @@ fn document(text: &str) -> Value {
 async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
     let kind = kinds::find(document["kind"].as_str().expect("a kind")).expect("a kind");
     let declared = kind.declare(document).ok()?.remove(0);
-    if declared.room.is_some() {
+    // A task without an id gets one, which no manifest can ask for.
+    let gets_an_id = declared.name.is_empty() && document["kind"] == "ScheduledTask";
+    if declared.room.is_some() || gets_an_id {
         return None;
     }
     let target = Target {

@@ -82,9 +82,20 @@ fn what_is_on_the_platform_counts_in_a_plan() {
     sandbox.write("two.yaml", &service("two", Some("lobby"), 80, true));
     let other = sandbox.embedded(0, &["plan", "-f", "two.yaml", "--set", "b"]);
     assert!(other.stderr.contains("Service/two@lobby and Service/one@lobby"), "{}", other.stderr);
-    // What the set itself leaves is on its way out.
-    let words = ["plan", "-f", "room.yaml", "-f", "two.yaml", "--set", "a"];
-    assert_eq!(sandbox.embedded(0, &words).stderr, "");
+    let both = sandbox.embedded(0, &["plan", "-f", "two.yaml", "--set", "a"]);
+    assert!(both.stderr.contains("Service/two@lobby and Service/one@lobby"), "{}", both.stderr);
+    // What goes, and what gets another name, publishes nothing any more.
+    let one = service("one", Some("lobby"), 80, true);
+    for after in [
+        service("new", Some("lobby"), 80, true),
+        one.replace("name: one}", "name: new}\nlifecycle: {moved_from: one}"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("m.yaml", &format!("{ROOM}{one}"));
+        sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+        sandbox.write("m.yaml", &format!("{ROOM}{after}"));
+        assert_eq!(sandbox.embedded(0, &["plan", "-f", "m.yaml"]).stderr, "");
+    }
 }
 
 #[test]

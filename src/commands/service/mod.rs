@@ -176,7 +176,7 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ServiceCommand::RenderTemplate(args) => {
-            output::data(&spec::yaml(rendered(args).await?));
+            output::exactly(&spec::yaml(rendered(args).await?));
             Ok(ExitCode::SUCCESS)
         }
         ServiceCommand::Run(args) => run::run(args).await,

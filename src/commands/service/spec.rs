@@ -13,7 +13,7 @@ use crate::api::specs::template::{
 use crate::error::{Error, Result};
 use crate::kinds::service;
 use crate::output;
-use crate::plan::unified::to_yaml;
+use crate::visible;
 
 /// What a document is written as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +59,7 @@ pub fn yaml(mut document: Value) -> String {
         }
     }
     without_nulls(&mut document);
-    to_yaml(&document)
+    visible::yaml(&document)
 }
 
 /// Runs `service validate`.
@@ -113,7 +113,7 @@ pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
     };
     let document =
         document.map_err(|error| Error::failed("failed to write the document").because(error))?;
-    output::data(&yaml(document));
+    output::exactly(&yaml(document));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -84,7 +84,7 @@ impl Wanted<'_> {
     /// Writes the service.
     async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<Written>> {
         if let Some(source) = self.template.as_ref().filter(|_| self.place.declare.as_manifest()) {
-            output::data(&source.manifest(self.room, &self.spec)?);
+            output::exactly(&source.manifest(self.room, &self.spec)?);
             return Ok(None);
         }
         let template = self.template.as_ref().map(|source| source.template.clone());
@@ -102,7 +102,7 @@ impl Wanted<'_> {
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
         if let Some(written) = self.write(connection, shortcut).await? {
             output::note(&format!("created the service {name}"));
-            output::data(&format!("{}\n", written.id.unwrap_or_default()));
+            output::value(&written.id.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -130,7 +130,7 @@ impl Wanted<'_> {
         }
         if self.write(connection, shortcut).await?.is_some() {
             output::note(&format!("updated the service {name}"));
-            output::data(&format!("{id}\n"));
+            output::value(&id);
         }
         Ok(ExitCode::SUCCESS)
     }
