@@ -18,9 +18,11 @@
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
+//! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
-//! standard output is data; a secret's text never enters a plan, a report or a message.
+//! standard output is data; a secret's text never enters a plan, a report or a message; text
+//! from outside leaves as [`visible`] shows it.
 
 pub mod agents;
 pub mod api;
@@ -35,3 +37,4 @@ pub mod plan;
 pub mod platform;
 pub mod room;
 pub mod settings;
+pub mod visible;

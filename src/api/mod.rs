@@ -8,6 +8,7 @@ pub mod key;
 pub mod newer;
 pub mod oauth;
 pub mod pace;
+pub mod project;
 pub mod python_json;
 pub mod reader;
 pub mod request;

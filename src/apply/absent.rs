@@ -27,7 +27,7 @@ use super::observe::{self, CONCURRENT_LISTS};
 use crate::api::reader::Reader;
 use crate::error::{Class, Result, with_causes};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::kinds::{Asked, Key, KindName, Lookup, Target};
 use crate::manifest::set::Set;
 use crate::plan::renames::former_key;
 use crate::plan::{Incomplete, Observed, State};
@@ -169,6 +169,7 @@ impl Absent<'_> {
             owner: None,
             answered: None,
             removed: &[],
+            asked: &Asked::NOTHING,
         }
     }
 

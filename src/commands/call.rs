@@ -178,7 +178,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;
-    let project = args.project.project_id()?;
+    let project = args.project.project_id().await?;
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };

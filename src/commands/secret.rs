@@ -144,7 +144,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
         return Err(Error::usage("there is nothing to encrypt"));
     }
     let armored = age::encrypt(plain.expose_secret(), &recipients).map_err(usage)?;
-    output::data(&match &args.yaml {
+    output::exactly(&match &args.yaml {
         Some(name) => field(name, &armored),
         None => armored,
     });
@@ -154,7 +154,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
 /// The armored text as a field of a manifest, as a block of text.
 fn field(name: &str, armored: &str) -> String {
     let lines: String = armored.lines().map(|line| format!("      {line}\n")).collect();
-    let name = crate::plan::unified::to_yaml(&name.into());
+    let name = crate::visible::yaml(&name.into());
     format!("{}:\n  from:\n    age: |\n{lines}", name.trim_end())
 }
 

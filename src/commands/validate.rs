@@ -1,10 +1,12 @@
 //! `validate`: everything that can be known of manifests without a platform.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use super::set::FileArgs;
 use crate::error::Result;
 use crate::output;
+use crate::plan::warnings::warnings;
 use crate::settings::PlatformArgs;
 
 /// Arguments of `validate`.
@@ -31,7 +33,8 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let set = args
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
-    for note in &set.notes {
+    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), "");
+    for note in set.notes.iter().chain(&hardly_meant) {
         output::note(&format!("note: {note}"));
     }
     let plural =

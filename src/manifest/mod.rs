@@ -4,16 +4,20 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
+pub mod declared_in;
 pub mod document;
 pub mod edit;
 pub mod export;
+mod form;
 mod jinja;
 pub mod placed;
 pub mod placement;
 mod plain;
+mod quoting;
 pub mod secrets;
 pub mod set;
 pub mod source;
 pub mod template;
 pub mod values;
+pub mod walk;
 pub mod yaml;

@@ -1,6 +1,6 @@
 //! Documents become a set: the objects that they declare together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,13 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Part, Trees};
+use super::form;
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
 use super::values::FileValues;
+use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
@@ -64,6 +67,8 @@ pub struct Desired {
     pub lifecycle: Lifecycle,
     /// Where it comes from.
     pub origin: Origin,
+    /// The file of its document.
+    pub declared_in: DeclaredIn,
 }
 
 impl Desired {
@@ -85,6 +90,12 @@ pub struct Set {
     pub digest: String,
     /// How many documents were read.
     pub documents: usize,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
+    /// The project that the user named for documents that name none.
+    pub named_project: Option<String>,
+    /// What was left out on purpose below the folders that were read.
+    pub skipped: Vec<Skipped>,
 }
 
 /// What a set is read from.
@@ -108,8 +119,13 @@ pub struct Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let (sources, problems) = source::read(&input.paths, &input.values);
-    from_sources(&sources, problems, input)
+    let reading = source::read(&input.paths, &input.values);
+    let mut set = from_sources(&reading.sources, reading.problems, input)?;
+    set.notes.extend(walk::summary(&reading.skipped));
+    let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
+    set.looked_at = set.looked_at.without(skipped);
+    set.skipped = reading.skipped;
+    Ok(set)
 }
 
 /// Reads a set whose texts are known, with what was wrong with them so far.
@@ -135,6 +151,8 @@ pub fn from_sources(
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
+        looked_at: LookedAt::new(&input.paths),
+        named_project: input.project.clone(),
         ..Set::default()
     };
     declare_all(&mut set, documents, input, &mut problems);
@@ -274,9 +292,12 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
-    for Found { mut declared, kind, origin } in found {
+    let mut files: HashMap<String, DeclaredIn> = HashMap::new();
+    for mut found in found {
+        problems.extend(super::secrets::resolve(&mut found.declared.fields, &found.origin));
+        problems.extend(form::problems(&found));
+        let Found { declared, kind, origin } = found;
         problems.extend(ignore_problems(&declared, kind, &origin));
-        problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,
@@ -288,11 +309,17 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
             }
         };
         let key = Key { kind, project, room: declared.room, name: declared.name };
+        let file = &origin.document.source.name;
+        let declared_in = match files.get(file) {
+            Some(known) => known.clone(),
+            None => files.entry(file.clone()).or_insert(DeclaredIn::source(file)).clone(),
+        };
         let desired = Desired {
             key: key.clone(),
             fields: Arc::new(declared.fields),
             lifecycle: declared.lifecycle,
             origin,
+            declared_in,
         };
         insert(set, key, desired, problems);
     }

@@ -2,10 +2,12 @@
 //! rendered before it is parsed.
 
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::FileValues;
+use super::walk::{self, Skipped};
 use super::yaml::{MAX_BYTES, Mark};
 use crate::error::{Place, Problem};
 
@@ -52,26 +54,59 @@ impl Source {
     }
 }
 
-/// Reads the files, the folders (recursively, in the order of their names) and, for `-`,
-/// standard input. What cannot be read is reported beside what can.
+/// What was read, what could not be, and what was left out on purpose.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The texts, in order.
+    pub sources: Vec<Arc<Source>>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+    /// What was left out below the folders.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads the files, the folders (recursively, through links, in the order of their names)
+/// and, for `-`, standard input. What cannot be read is reported beside what can.
 #[must_use]
-pub fn read(paths: &[PathBuf], values: &FileValues) -> (Vec<Arc<Source>>, Vec<Problem>) {
-    let mut sources = Vec::new();
-    let mut problems = Vec::new();
+pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
+    let mut reading = Reading::default();
     for path in paths {
-        let read = if path.as_os_str() == "-" {
-            read_stdin().map(|source| vec![source])
+        if path.as_os_str() == "-" {
+            reading.add(read_stdin());
         } else if path.is_dir() {
-            read_folder(path, values, &mut problems)
+            reading.read_folder(path, values);
         } else {
-            read_file(path, values).map(|source| vec![source])
-        };
-        match read {
-            Ok(read) => sources.extend(read.into_iter().map(Arc::new)),
-            Err(problem) => problems.push(problem),
+            reading.add(read_file(path, values));
         }
     }
-    (sources, problems)
+    reading
+}
+
+impl Reading {
+    fn add(&mut self, read: Result<Source, Problem>) {
+        match read {
+            Ok(source) => self.sources.push(Arc::new(source)),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    fn read_folder(&mut self, folder: &Path, values: &FileValues) {
+        let walk = walk::walk(folder);
+        if walk.files.is_empty() && walk.problems.is_empty() {
+            let problem =
+                Source::whole(&folder.display().to_string(), "the folder holds no manifests");
+            let mut hint = "a manifest ends in .yaml, .yml, .json or .j2".to_owned();
+            if let Some(left_out) = walk::summary(&walk.skipped) {
+                hint = format!("{hint}; {left_out}");
+            }
+            self.problems.push(problem.hint(hint));
+        }
+        self.problems.extend(walk.problems);
+        self.skipped.extend(walk.skipped);
+        for path in walk.files {
+            self.add(read_file(&path, values));
+        }
+    }
 }
 
 fn read_stdin() -> Result<Source, Problem> {
@@ -83,81 +118,59 @@ fn read_stdin() -> Result<Source, Problem> {
     Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
 }
 
-fn read_folder(
-    folder: &Path,
-    values: &FileValues,
-    problems: &mut Vec<Problem>,
-) -> Result<Vec<Source>, Problem> {
-    let mut sources = Vec::new();
-    let mut found = false;
-    let entries =
-        walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| {
-            // Hidden folders hold the tools' own files (`.git`, `.meshagent`).
-            entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
-        });
-    for entry in entries {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                let name = error.path().unwrap_or(folder).display().to_string();
-                problems.push(Source::whole(&name, format!("failed to read: {error}")));
-                continue;
-            }
-        };
-        if entry.file_type().is_dir() || !is_manifest(entry.path()) {
-            continue;
-        }
-        found = true;
-        match read_file(entry.path(), values) {
-            Ok(source) => sources.push(source),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if found {
-        Ok(sources)
-    } else {
-        Err(Source::whole(&folder.display().to_string(), "the folder holds no manifests")
-            .hint("a manifest ends in .yaml, .yml, .json or .j2"))
-    }
-}
-
-/// Whether a file of a folder is a manifest. Values for templates are not, where there is
-/// a template beside them.
-fn is_manifest(path: &Path) -> bool {
-    let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
-    let is_values = super::values::BESIDE.iter().any(|name| path.ends_with(name));
-    matches!(extension, "yaml" | "yml" | "json" | "j2") && !(is_values && has_template(path))
-}
-
-fn has_template(path: &Path) -> bool {
-    let Some(entries) = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else {
-        return false;
-    };
-    entries
-        .flatten()
-        .any(|entry| entry.path().extension().is_some_and(|extension| extension == "j2"))
-}
-
 fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
-    let name = path.display().to_string();
-    let failed = |error: std::io::Error| Source::whole(&name, format!("failed to read: {error}"));
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // A buffer of the right size is filled at once; what the system says of the size is
-    // not relied on.
-    let size = file.metadata().map_or(0, |about| about.len().min(MAX_BYTES as u64));
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let text = decode(&name, bytes)?;
+    let text = read_text(path)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
         .to_owned();
-    let source = Source { name, folder, text };
-    if path.extension().is_some_and(|extension| extension == "j2") {
+    let source = Source { name: path.display().to_string(), folder, text };
+    if walk::is_template(path) {
         return super::values::render(source, values);
     }
     Ok(source)
+}
+
+/// Reads the text of a file, without the mark that some editors put at its start.
+///
+/// # Errors
+///
+/// What cannot be read, is no file, is too large, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Problem> {
+    let name = path.display().to_string();
+    let failed = |error: std::io::Error| Source::whole(&name, format!("failed to read: {error}"));
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if let Some(what) = special(about.file_type()).filter(|_| !is_open(path)) {
+        return Err(Source::whole(&name, format!("this is {what}, not a file"))
+            .hint("what a program writes is read with `-f -`"));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // A buffer of the right size is filled at once; what the system says of the size is
+    // not relied on.
+    let size = about.len().min(MAX_BYTES as u64);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    decode(&name, bytes)
+}
+
+/// What is no file and no folder: whoever opens it may wait for ever.
+fn special(file_type: std::fs::FileType) -> Option<&'static str> {
+    if file_type.is_fifo() {
+        Some("a pipe")
+    } else if file_type.is_socket() {
+        Some("a socket")
+    } else if file_type.is_char_device() || file_type.is_block_device() {
+        Some("a device")
+    } else {
+        None
+    }
+}
+
+/// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
+fn is_open(path: &Path) -> bool {
+    ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))
+        || path == Path::new("/dev/stdin")
 }
 
 fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {

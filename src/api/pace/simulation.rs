@@ -260,7 +260,7 @@ fn a_run_of_seconds_takes_hardly_longer_than_the_platform_allows() {
             }
         }
     }
-    hold(PLAIN, 1.05, 0.01, 0);
+    hold(PLAIN, 1.05, 0.01, 5);
 }
 
 #[test]

@@ -165,7 +165,7 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
 
 /// Runs `service run`.
 pub async fn run(args: RunArgs) -> Result<ExitCode> {
-    let project = args.project.project_id()?;
+    let project = args.project.project_id().await?;
     args.key.signer(&project)?;
     let room = named_room(args.room.clone(), "--room", Class::Failed)?;
     let port = match args.port {

@@ -1,0 +1,232 @@
+//! Which files below a folder are manifests. Links are followed. What is left out on purpose
+//! is kept with the reason, so that nothing below a folder is passed over in silence.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use walkdir::{DirEntry, WalkDir};
+
+use super::source::{Source, read_text};
+use super::values::BESIDE;
+use super::yaml::Mark;
+use crate::error::Problem;
+
+/// The file that names what is no manifest, in the syntax of `.gitignore`. It holds for its
+/// folder and what is below.
+pub const IGNORE_FILE: &str = ".meshagentignore";
+
+/// The program's own folder, which is never meant.
+const OWN_FOLDER: &str = ".meshagent";
+
+/// A file or folder below a `-f` that was left out on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The path, as a file in it would be named: below the argument of `-f`.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a file or folder was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Its name begins with a dot.
+    Hidden,
+    /// An ignore file names it.
+    Ignored,
+    /// A manifest ends otherwise.
+    Suffix,
+    /// It holds the values of the templates beside it.
+    Values,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.why {
+            Why::Hidden => "its name begins with a dot",
+            Why::Ignored => "an ignore file names it",
+            Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
+            Why::Values => "it holds the values of the templates beside it",
+        };
+        write!(out, "{}: {why}", self.path.display())
+    }
+}
+
+/// How much was left out, and why, in one line; `None` where it was nothing. Values are left
+/// out of it: they are read, in their way.
+#[must_use]
+pub fn summary(skipped: &[Skipped]) -> Option<String> {
+    let count = |why: Why| skipped.iter().filter(|skipped| skipped.why == why).count();
+    let reasons = [
+        (count(Why::Hidden), "hidden"),
+        (count(Why::Ignored), "named in an ignore file"),
+        (count(Why::Suffix), "with another suffix"),
+    ];
+    let told: Vec<String> = reasons
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, why)| format!("{count} {why}"))
+        .collect();
+    (!told.is_empty()).then(|| format!("not read: {} (--verbose lists them)", told.join(", ")))
+}
+
+/// What stands below a folder.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// The manifests, in the order of their names.
+    pub files: Vec<PathBuf>,
+    /// What was left out on purpose.
+    pub skipped: Vec<Skipped>,
+    /// What could not be looked at.
+    pub problems: Vec<Problem>,
+}
+
+/// Looks through a folder.
+#[must_use]
+pub fn walk(folder: &Path) -> Walk {
+    let mut walk = Walk::default();
+    let mut rules = Rules::default();
+    let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
+        match entry {
+            Ok(entry) => {
+                rules.enter(entry.depth());
+                let is_folder = entry.file_type().is_dir();
+                let reason = match entry.depth() {
+                    0 => None,
+                    _ => rules.reason(entry.path(), is_folder),
+                };
+                if let Some(why) = reason {
+                    walk.skip(entry.path(), why);
+                    if is_folder {
+                        entries.skip_current_dir();
+                    }
+                } else if is_folder {
+                    rules.read(&entry, &mut walk.problems);
+                } else {
+                    walk.file(&entry);
+                }
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(folder);
+                rules.enter(error.depth());
+                // A link that leads nowhere may be meant to lead to a file or to a folder.
+                let reasons = [true, false].map(|is_folder| rules.reason(path, is_folder));
+                match reasons.into_iter().flatten().next().filter(|_| error.depth() > 0) {
+                    Some(why) => walk.skip(path, why),
+                    None => walk.problems.push(unreadable(path, &error)),
+                }
+            }
+        }
+    }
+    walk
+}
+
+impl Walk {
+    fn skip(&mut self, path: &Path, why: Why) {
+        let is_own = [IGNORE_FILE, OWN_FOLDER].iter().any(|name| path.ends_with(name));
+        if !is_own {
+            self.skipped.push(Skipped { path: path.to_owned(), why });
+        }
+    }
+
+    fn file(&mut self, entry: &DirEntry) {
+        let path = entry.path();
+        if !has_suffix(path, &["yaml", "yml", "json", "j2"]) {
+            self.skip(path, Why::Suffix);
+        } else if BESIDE.iter().any(|name| path.ends_with(name)) && has_template(path) {
+            self.skip(path, Why::Values);
+        } else {
+            self.files.push(path.to_owned());
+        }
+    }
+}
+
+/// Whether a file is a template that is rendered before it is read.
+#[must_use]
+pub fn is_template(path: &Path) -> bool {
+    has_suffix(path, &["j2"])
+}
+
+/// Upper and lower case are one: not every file system tells them apart.
+fn has_suffix(path: &Path, suffixes: &[&str]) -> bool {
+    let suffix = path.extension().unwrap_or_default();
+    suffixes.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn has_template(path: &Path) -> bool {
+    let Some(entries) = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else {
+        return false;
+    };
+    entries.flatten().any(|entry| is_template(&entry.path()) && !is_hidden(&entry.path()))
+}
+
+fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
+    let name = path.display();
+    if let Some(ancestor) = error.loop_ancestor() {
+        let message = format!("{name}: the link leads back to {}", ancestor.display());
+        return Problem::new(message)
+            .hint(format!("take the link away, or name it in {IGNORE_FILE}"));
+    }
+    let cause = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+    let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
+    if is_link {
+        let message = format!("{name}: failed to follow the link: {cause}");
+        return Problem::new(message).hint(format!("mend the link, or name it in {IGNORE_FILE}"));
+    }
+    Problem::new(format!("{name}: failed to read: {cause}"))
+}
+
+/// The ignore files of the folders that are being looked at, the outermost first.
+#[derive(Default)]
+struct Rules(Vec<(usize, Gitignore)>);
+
+impl Rules {
+    /// Goes on to an entry at this depth: what holds in other folders is over.
+    fn enter(&mut self, depth: usize) {
+        self.0.retain(|(above, _)| *above < depth);
+    }
+
+    /// Why an entry is left out, whatever it is.
+    fn reason(&self, path: &Path, is_folder: bool) -> Option<Why> {
+        if is_hidden(path) {
+            return Some(Why::Hidden);
+        }
+        let decided = self.0.iter().rev().map(|(_, rules)| rules.matched(path, is_folder));
+        let mut decided = decided.filter(|decided| !decided.is_none());
+        decided.next().filter(|decided| decided.is_ignore()).map(|_| Why::Ignored)
+    }
+
+    /// Reads the ignore file of a folder, if it has one.
+    fn read(&mut self, folder: &DirEntry, problems: &mut Vec<Problem>) {
+        let path = folder.path().join(IGNORE_FILE);
+        if path.symlink_metadata().is_err() {
+            return;
+        }
+        let text = match read_text(&path) {
+            Ok(text) => text,
+            Err(problem) => return problems.push(problem),
+        };
+        let name = path.display().to_string();
+        let source = Source { name, folder: folder.path().to_owned(), text };
+        let mut builder = GitignoreBuilder::new(folder.path());
+        let mut wrong = |line: usize, message: String| {
+            let mark = Mark { line: line as u64 + 1, column: 1, ..Mark::default() };
+            problems.push(source.problem(mark, message));
+        };
+        for (line, rule) in source.text.lines().enumerate() {
+            if let Err(error) = builder.add_line(None, rule) {
+                wrong(line, format!("not a rule of an ignore file: {error}"));
+            }
+        }
+        match builder.build() {
+            Ok(rules) => self.0.push((folder.depth(), rules)),
+            Err(error) => wrong(0, format!("the ignore file cannot be used: {error}")),
+        }
+    }
+}
