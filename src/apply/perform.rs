@@ -212,9 +212,10 @@ impl Run<'_> {
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                // What is to be gone is gone, if it was there.
+                // What is to be gone is gone, if it was there, and unless it still is.
                 (Action::Delete, Some(404))
-                    if attempts > 1 || operation.work.observed.is_some() =>
+                    if (attempts > 1 || operation.work.observed.is_some())
+                        && !matches!(self.look_up(operation, write).await, Ok(Some(_))) =>
                 {
                     return Outcome::Done;
                 }

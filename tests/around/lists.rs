@@ -76,8 +76,11 @@ impl World {
     async fn run_with(&self, faults: Vec<Mischief>, arguments: &[&str]) -> (Run, Vec<String>) {
         let hostile = Hostile::in_front_of(&self.platform);
         let proxy = faults.into_iter().fold(hostile, Hostile::with).start().await;
+        // The examples declare a project of their own.
+        let is_example = arguments.contains(&"examples/manifests");
         let project = ["--project-id", &self.platform.project];
-        let run = run(&self.sandbox, &self.platform, &proxy, &[arguments, &project].concat()).await;
+        let project = if is_example { &[][..] } else { &project };
+        let run = run(&self.sandbox, &self.platform, &proxy, &[arguments, project].concat()).await;
         let writes = proxy.writes().into_iter().filter(|write| !write.contains("/storage/"));
         (run, writes.collect())
     }
@@ -173,7 +176,7 @@ async fn what_a_cut_list_hides_is_not_created_again() {
     let world = World::with_mailboxes(&["a", "b", "c"]).await;
     let cut = || Some(edit(first_only).at("/mailboxes"));
     for set in ["default", "another"] {
-        let apply = ["apply", "-f", "set.yaml", "--yes", "--set", set, "--adopt-all"];
+        let apply = ["apply", "-f", "set.yaml", "--yes", "--set", set, "--adopt"];
         let apply = if set == "default" { &apply[..6] } else { &apply[..] };
         let (run, writes) = world.run(cut(), apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{set}: {}", run.stderr);
@@ -219,15 +222,15 @@ async fn a_collection_that_cannot_be_read_is_not_empty() {
             assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
         }
     }
-    // The services of a room that exists, when their documents are gone.
+    // The services of rooms that exist, when their documents are gone.
     let manifests = world.sandbox.path("examples/manifests/services");
     std::fs::remove_dir_all(manifests).expect("a folder");
-    let before = world.run(None, &["service", "list", "--global", "-o", "json"]).await.0.stdout;
     let apply = ["apply", "-f", "examples/manifests", "--yes", "--allow-deletes", "99"];
     let (_, writes) = world.run(Some(Fault::Status(404).at("/services")), &apply).await;
     assert!(!writes.iter().any(|write| write.contains("/services")), "{writes:?}");
-    let after = world.run(None, &["service", "list", "--global", "-o", "json"]).await.0.stdout;
-    assert_eq!(before, after);
+    // The set still owns them.
+    let (run, _) = world.run(None, &["plan", "-f", "examples/manifests"]).await;
+    assert!(run.stdout.contains("delete Service/"), "{}{}", run.stdout, run.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,6 +278,19 @@ async fn what_is_deleted_is_looked_at_once_more() {
     let gone = Fault::Status(404).at(alone).on("GET");
     let (run, writes) = world.run_with(vec![lists(), gone], &apply).await;
     assert_eq!((run.code, writes), (0, vec![]), "{}{}", run.stdout, run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_of_what_is_there_and_is_said_not_to_be_is_not_done() {
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    world.declare(&["a"]);
+    let lost = || Fault::Status(404).at("/mailboxes/b@mail.localhost").on("DELETE");
+    let (run, _) = world.apply(Some(lost())).await;
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    // The set still knows that it is its own.
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes.len()), (0, 1), "{}{}", run.stdout, run.stderr);
+    assert_eq!(world.mailboxes().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@
 //! - Nobody knows whether a platform has a limit, and which, until it refuses a request for
 //!   coming too fast (429). Then as many are refused as are under way. So ten requests start
 //!   at once, and after them two are under way, and one more for each seventy that were
-//!   accepted. That may cost an eighth of a second in all; then the ceiling is all that counts.
+//!   accepted. That may cost a quarter of a second in all; then the ceiling is all that counts.
 //!   Where answers take long, that is soon, and the first refusals are as many as the ceiling.
 //! - The first refusal also says how much was accepted until then. A platform that allows a
 //!   second's worth at once has the rate that this makes; from half of that, each request
@@ -160,5 +160,72 @@ mod tests {
         }
         let order = order.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert_eq!(order, (0..20).collect::<Vec<_>>());
+    }
+
+    /// Sixty requests a second, sixty at once, and how many are left to send.
+    struct Limited {
+        began: Instant,
+        open: usize,
+        left: f64,
+        at: Duration,
+        refused: usize,
+    }
+
+    impl Limited {
+        fn next(&mut self) -> bool {
+            let is_open = self.open > 0;
+            self.open = self.open.saturating_sub(1);
+            is_open
+        }
+
+        fn takes(&mut self) -> bool {
+            let now = self.began.elapsed();
+            self.left = (self.left + (now - self.at).as_secs_f64() * 60.0).min(60.0);
+            self.at = now;
+            let takes = self.left >= 1.0;
+            self.left -= if takes { 1.0 } else { 0.0 };
+            self.refused += usize::from(!takes);
+            takes
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_that_wait_at_the_gate_are_sent_as_the_rule_says() {
+        const REQUESTS: usize = 433;
+        let (pace, began) = (Pace::new(16), Instant::now());
+        let platform =
+            Limited { began, open: REQUESTS, left: 60.0, at: Duration::ZERO, refused: 0 };
+        let platform = Arc::new(Mutex::new(platform));
+        let locked = |platform: &Arc<Mutex<Limited>>, ask: fn(&mut Limited) -> bool| {
+            ask(&mut platform.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let workers: Vec<_> = (0..16)
+            .map(|_| {
+                let (pace, platform) = (pace.clone(), Arc::clone(&platform));
+                tokio::spawn(async move {
+                    while locked(&platform, Limited::next) {
+                        loop {
+                            let request = pace.start().await;
+                            tokio::time::sleep(Duration::from_millis(2)).await;
+                            let takes = locked(&platform, Limited::takes);
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                            if takes {
+                                request.end(Ending::Accepted);
+                                break;
+                            }
+                            request.end(Ending::TooFast(None));
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            assert!(worker.await.is_ok());
+        }
+        let (least, took) = ((REQUESTS as f64 - 60.0) / 60.0, began.elapsed().as_secs_f64());
+        let refused = platform.lock().unwrap_or_else(PoisonError::into_inner).refused;
+        assert!(took < 1.1 * least, "{took} s, and {least} s would have done");
+        assert!(refused <= 6, "{refused} were refused");
     }
 }

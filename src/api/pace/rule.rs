@@ -21,7 +21,7 @@ const FEW: f64 = 2.0;
 const ONE_MORE: f64 = 70.0;
 
 /// How long that may keep requests back, all in all, where there is no limit.
-const CAUTION: Duration = Duration::from_millis(120);
+const CAUTION: Duration = Duration::from_millis(250);
 
 /// The first hold where the platform asks for none, and the longest.
 const HOLD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -198,7 +198,7 @@ impl Rule {
             learned.accept(started);
             return;
         }
-        self.kept_back += trip.mul_f64((1.0 / self.cautious() - 1.0 / ceiling).max(0.0));
+        self.kept_back += trip.mul_f64((1.0 / self.cautious().floor() - 1.0 / ceiling).max(0.0));
         self.accepted += 1;
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
