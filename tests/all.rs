@@ -38,3 +38,4 @@ mod sdk;
 mod secrets;
 mod sets;
 mod shortcuts;
+mod shown;

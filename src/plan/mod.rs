@@ -140,32 +140,41 @@ pub struct Incomplete {
 /// The kinds beside services whose objects name a room.
 pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
 
-impl State {
-    /// Why it is not known what may refer to a room or secret, and would go with it or be
-    /// left without it; `None` when it is.
+impl Incomplete {
+    /// Whether an object may be in the list that was not met.
     #[must_use]
-    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
-        let may_refer = |list: &&Incomplete| match key.kind {
-            KindName::Room if list.kind == KindName::Service => {
-                list.room.as_ref() == Some(&key.name)
+    pub fn may_hold(&self, key: &Key) -> bool {
+        self.kind == key.kind && self.project == key.project && self.room == key.room
+    }
+
+    /// Whether objects may be in the list that refer to a room or secret, and would go with
+    /// it or be left without it.
+    #[must_use]
+    pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
+        let refers = match key.kind {
+            KindName::Room if self.kind == KindName::Service => {
+                self.room.as_ref() == Some(&key.name)
             }
-            KindName::Room => ROOM_USERS.contains(&list.kind),
-            KindName::Secret => list.kind == KindName::Service,
+            KindName::Room => ROOM_USERS.contains(&self.kind),
+            KindName::Secret => self.kind == KindName::Service,
             _ => false,
         };
-        let mut lists = self.incomplete.iter().filter(|list| list.project == key.project);
-        lists.find(may_refer).map(|list| list.reason.as_str())
+        refers && self.project == key.project
+    }
+}
+
+impl State {
+    /// Why it is not known what may refer to a room or secret; `None` when it is.
+    #[must_use]
+    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
+        let mut lists = self.incomplete.iter();
+        lists.find(|list| list.may_hold_what_refers_to(key)).map(|list| list.reason.as_str())
     }
 
     /// Why it is not known whether an object exists that was not met; `None` when it is.
     #[must_use]
     pub fn doubt(&self, key: &Key) -> Option<&str> {
-        self.incomplete
-            .iter()
-            .find(|list| {
-                list.kind == key.kind && list.project == key.project && list.room == key.room
-            })
-            .map(|list| list.reason.as_str())
+        self.incomplete.iter().find(|list| list.may_hold(key)).map(|list| list.reason.as_str())
     }
 }
 
