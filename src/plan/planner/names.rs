@@ -136,7 +136,6 @@ impl Planner<'_> {
     /// does not keep them waiting: they may be what the deletion waits for.
     fn leave_early(&mut self, name: &Key) {
         let former = self.named_now(name);
-        let Some(observed) = self.state.objects.get(name) else { return };
         let rename =
             self.operations_of(name).find(|index| self.operations[*index].action == Action::Rename);
         if let Some(index) = rename.filter(|_| self.by_key.contains_key(&former)) {
