@@ -24,6 +24,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::observe::{self, CONCURRENT_LISTS};
+use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::error::{Class, Result, with_causes};
 use crate::kinds::tree::Tree;
@@ -188,6 +189,15 @@ impl Absent<'_> {
         }
     }
 
+    /// Whether a name that is one on the whole platform is another project's. Its list was
+    /// read here, so that it is no permission that is missing.
+    async fn is_elsewhere(&self, key: &Key, target: &Target<'_>) -> bool {
+        let kind = key.kind.kind();
+        let Some(Lookup::One(request, _)) = kind.lookup(target) else { return false };
+        kind.is_unique_everywhere()
+            && matches!(self.reader.get(&request).await, Err(ApiError { status: Some(403), .. }))
+    }
+
     async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>> {
         let hidden = |key: &Key, item: &Value| {
             let seen = key.kind.kind().seen(item);
@@ -198,7 +208,11 @@ impl Absent<'_> {
             && self.is_given_alone((key, id))
         {
             let fields = Tree::map([]);
-            let item = observe::item(self.reader, key, &self.target(key, id, &fields)).await?;
+            let target = self.target(key, id, &fields);
+            let item = match observe::item(self.reader, key, &target).await {
+                Err(_) if self.is_elsewhere(key, &target).await => None,
+                item => item?,
+            };
             return item.map(|(item, _)| hidden(key, &item)).transpose();
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };

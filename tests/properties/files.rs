@@ -54,6 +54,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     (wishes(), more, roots).prop_map(|(wishes, more, roots)| Turn {
         documents: wishes
             .into_iter()
+            .map(Wish::without_former)
             .zip(more.into_iter().cycle())
             .map(|(wish, (file, care))| (wish, file, care))
             .collect(),

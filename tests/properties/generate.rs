@@ -143,6 +143,18 @@ impl Wish {
         }
     }
 
+    /// The same of an object that had no other name before.
+    pub fn without_former(mut self) -> Self {
+        match &mut self {
+            Self::Room { from, .. }
+            | Self::Secret { from, .. }
+            | Self::Webhook { from, .. }
+            | Self::Service(Service { from, .. }) => *from = None,
+            _ => {}
+        }
+        self
+    }
+
     /// Whether it says what it was called before.
     pub fn has_former(&self) -> bool {
         self.former().is_some()
