@@ -164,10 +164,15 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
         Some(text) => ("\u{feff}", text),
         None => ("", current.as_str()),
     };
-    if text != old {
+    if source::with_line_feeds(text.to_owned()) != old {
         return Err(Error::failed(format!("{} changed while it was edited", path.display()))
             .hint("run the same command again"));
     }
+    // Lines go on to end as they did.
+    let new = match (text.contains('\r'), text.contains('\n')) {
+        (true, false) => new.replace('\n', "\r"),
+        _ => new.to_owned(),
+    };
     let mode = std::fs::metadata(path).context(failed)?.permissions();
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;

@@ -1,9 +1,8 @@
 //! A plan that was saved: what it was made from, and whether it still fits.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::set::{FileArgs, GuardArgs, PolicyArgs, ValueArgs};
+use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::error::{Context, Error, Problem, Result};
 use crate::plan::Plan;
 use crate::plan::document::{Inputs, PlanDocument};
@@ -49,6 +48,23 @@ fn stale(problems: Vec<Problem>) -> Error {
     Error::stale(problems).hint("plan again")
 }
 
+/// The name of a pair `NAME=VALUE`.
+#[must_use]
+pub fn name_of(pair: &str) -> String {
+    pair.split('=').next().unwrap_or_default().to_owned()
+}
+
+/// Plans hold no values, so each that a plan was made with is given again.
+fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
+    match names.iter().find(|name| !pairs.iter().any(|pair| name_of(pair) == **name)) {
+        None => Ok(()),
+        Some(missing) => Err(Error::usage(format!(
+            "the plan was made with {option} {missing}=…, and plans hold no values"
+        ))
+        .hint(format!("give it again: {option} {missing}=…"))),
+    }
+}
+
 impl Saved {
     /// The policy and the consent that it was made with.
     #[must_use]
@@ -87,19 +103,15 @@ impl Saved {
             )
             .hint("give the same manifests with -f"));
         }
-        let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
-        let values: BTreeSet<String> = given.values.values.iter().map(name).collect();
-        if let Some(missing) = self.inputs.values.iter().find(|name| !values.contains(*name)) {
-            return Err(Error::usage(format!(
-                "the plan was made with --value {missing}=…, and plans hold no values"
-            ))
-            .hint(format!("give it again: --value {missing}=…")));
-        }
-        let values_file = match given.values.values_file.is_empty() {
+        let ReadArgs { values, value_json, verbose } = given.reading;
+        given_again("--value", &self.inputs.values, &values.values)?;
+        given_again("--value-json", &self.inputs.value_json, &value_json)?;
+        let values_file = match values.values_file.is_empty() {
             true => paths(&self.inputs.values_files),
-            false => given.values.values_file,
+            false => values.values_file,
         };
-        Ok(FileArgs { files, values: ValueArgs { values_file, values: given.values.values } })
+        let values = ValueArgs { values_file, values: values.values };
+        Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
     }
 
     /// Whether a plan that was made now is this one.

@@ -23,9 +23,25 @@ pub struct FileArgs {
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub files: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: ReadArgs,
+}
+
+/// How manifests are read.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ReadArgs {
     /// Values for manifests that are templates.
     #[command(flatten)]
     pub values: ValueArgs,
+
+    /// One value for templates that is no text, as JSON; may be repeated
+    #[arg(long, value_name = "NAME=JSON")]
+    pub value_json: Vec<String>,
+
+    /// List the files and folders that are left out on purpose
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// Values for manifests that are templates.
@@ -35,7 +51,7 @@ pub struct ValueArgs {
     #[arg(long, value_name = "FILE")]
     pub values_file: Vec<PathBuf>,
 
-    /// One value for templates; may be repeated
+    /// One value for templates, as text; may be repeated
     #[arg(short = 'v', long = "value", value_name = "NAME=VALUE")]
     pub values: Vec<String>,
 }
@@ -110,7 +126,11 @@ impl FileArgs {
     ///
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
-        read(&self.input(project, fallback_project)?).map_err(Error::manifests)
+        let set = read(&self.input(project, fallback_project)?).map_err(Error::manifests)?;
+        if self.reading.verbose {
+            set.skipped.iter().for_each(|skipped| output::note(&format!("not read: {skipped}")));
+        }
+        Ok(set)
     }
 
     /// What the set is read from.
@@ -123,8 +143,14 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let values = FileValues::read(&self.values.values_file, &self.values.values)
-            .map_err(Error::manifests)?;
+        let ReadArgs { values: ValueArgs { values_file, values }, value_json, .. } = &self.reading;
+        // A text is never false to a template, whatever it says.
+        for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
+            output::note(&format!(
+                "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
+            ));
+        }
+        let values = FileValues::read(values_file, values, value_json).map_err(Error::manifests)?;
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::plain;
 use super::source::Source;
+use super::split::{Part, split};
 use super::yaml::{self, Mark, Node};
 use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
@@ -194,50 +195,6 @@ pub fn read(source: &Arc<Source>, trees: Trees) -> (Vec<(Document, Value)>, Vec<
     (documents, problems)
 }
 
-/// A document's text within its source.
-pub struct Part<'a> {
-    text: &'a str,
-    /// Lines before it.
-    lines: u64,
-    /// Bytes before it.
-    bytes: usize,
-}
-
-impl Part<'_> {
-    fn range(&self) -> Range<usize> {
-        self.bytes..self.bytes + self.text.len()
-    }
-}
-
-/// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
-/// a mark wherever it stands, even inside a block of text.
-#[must_use]
-pub fn split(text: &str) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    let mut part = Part { text: "", lines: 0, bytes: 0 };
-    let (mut offset, mut lines) = (0, 0);
-    for line in text.split_inclusive('\n') {
-        let is_mark = line
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if is_mark {
-            part.text = &text[part.bytes..offset];
-            parts.push(part);
-            let rest_is_empty =
-                line[3..].trim_start().is_empty() || line[3..].trim_start().starts_with('#');
-            // What follows the mark on its line belongs to the document.
-            let (bytes, lines) =
-                if rest_is_empty { (offset + line.len(), lines + 1) } else { (offset + 3, lines) };
-            part = Part { text: "", lines, bytes };
-        }
-        offset += line.len();
-        lines += 1;
-    }
-    part.text = &text[part.bytes..];
-    parts.push(part);
-    parts
-}
-
 /// Reads one document as [`read`] does; `None` where nothing stands in the part.
 ///
 /// # Errors
@@ -300,10 +257,18 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
         None => yaml::parse(part.text),
     };
     match nodes {
-        Ok(mut nodes) => Ok((!nodes.is_empty()).then(|| nodes.remove(0)).map(|mut node| {
-            shift_all(&mut node, &shift);
-            node
-        })),
+        Ok(nodes) => {
+            let mut nodes = nodes.into_iter();
+            let node = nodes.next();
+            if let Some(second) = nodes.next() {
+                let message = "a second document begins here without `---`".to_owned();
+                return Err(vec![unread(source, part, shift(second.mark), message)]);
+            }
+            Ok(node.map(|mut node| {
+                shift_all(&mut node, &shift);
+                node
+            }))
+        }
         Err(error) => {
             let mark = error
                 .mark

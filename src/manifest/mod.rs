@@ -14,6 +14,7 @@ mod plain;
 pub mod secrets;
 pub mod set;
 pub mod source;
+mod split;
 pub mod template;
 pub mod values;
 pub mod walk;

@@ -10,9 +10,10 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::document::{self, Document, Part, Trees};
+use super::document::{self, Document, Trees};
 use super::placement::{self, Placement, Template, Templates};
 use super::source::{self, Source};
+use super::split::{self, Part};
 use super::values::FileValues;
 use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
@@ -143,6 +144,7 @@ pub fn from_sources(
         documents: documents.len(),
         ..Set::default()
     };
+    set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
     declare_all(&mut set, documents, input, &mut problems);
     if problems.is_empty() {
         return Ok(set);
@@ -161,9 +163,7 @@ fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem>) {
     let trees = if bytes <= HELD_BYTES { Trees::Held } else { Trees::Spared };
     let parts: Vec<_> = sources
         .iter()
-        .flat_map(|source| {
-            document::split(&source.text).into_iter().map(move |part| (source, part))
-        })
+        .flat_map(|source| split::split(&source.text).into_iter().map(move |part| (source, part)))
         .collect();
     let read = |parts: &[(&Arc<Source>, Part<'_>)]| {
         let mut documents = Vec::new();

@@ -14,7 +14,7 @@ use self::report::{ReportDocument, summary};
 use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, aside, decide};
+use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
@@ -71,7 +71,7 @@ pub struct ApplyArgs {
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueArgs,
+    reading: ReadArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub struct DestroyArgs {
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueArgs,
+    reading: ReadArgs,
     #[command(flatten)]
     set: SetArgs,
     /// Refuse a plan for any project but this one, by name or id
@@ -119,7 +119,7 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let saved = args.plan.as_deref().map(saved::read).transpose()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
-    let mut files = FileArgs { files: args.files, values: args.values };
+    let mut files = FileArgs { files: args.files, reading: args.reading };
     let mut platform = args.platform;
     if let Some(saved) = &saved {
         (policy, guards) = saved.policy();
@@ -154,7 +154,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
     let set = if args.files.is_empty() {
         Ok(Set::default())
     } else {
-        let files = FileArgs { files: args.files, values: args.values };
+        let files = FileArgs { files: args.files, reading: args.reading };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
     let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
