@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::plain;
 use super::source::Source;
 use super::split::{Part, split};
+use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
 use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
@@ -215,7 +216,11 @@ pub fn read_part(
     }
     let Some(root) = parse(source, part)? else { return Ok(None) };
     if let Some((tag, mark)) = root.first_tag() {
-        return Err(vec![source.problem(mark, format!("the tag `{tag}` has no meaning here"))]);
+        let problem = source.problem(mark, format!("the tag `{tag}` has no meaning here"));
+        return Err(vec![match root.get("kind") {
+            Some(_) => problem,
+            None => problem.hint(no_manifest()),
+        }]);
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
@@ -292,7 +297,14 @@ fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Prob
     if schema::secret_fields().iter().any(|name| is_key(name)) {
         problem.source_line = None;
     }
-    problem
+    if is_key("kind") { problem } else { problem.hint(no_manifest()) }
+}
+
+/// What to do about a file that is none of ours.
+fn no_manifest() -> String {
+    format!(
+        "if it is no manifest, name it in a {IGNORE_FILE} beside it, or name just the manifests with -f"
+    )
 }
 
 fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
@@ -319,22 +331,27 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let one_of = || format!("one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
         let message = "a document is a map with `version`, `kind` and `metadata`";
-        return Err((root.mark, message.to_owned(), format!("`kind` is {}", one_of())));
+        return Err((root.mark, message.to_owned(), no_manifest()));
     }
     let Some(kind) = root.get("kind") else {
         // People save plans and reports beside what they were made from.
         let has = |fields: [&str; 2]| fields.iter().all(|field| root.get(field).is_some());
         if has(["tool", "operations"]) || has(["plan", "outcomes"]) {
             let message = "this is no manifest but what a plan or an apply has written";
-            let hint = "keep it in another folder, or name just the manifests with -f";
-            return Err((root.mark, message.to_owned(), hint.to_owned()));
+            return Err((root.mark, message.to_owned(), no_manifest()));
         }
-        return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
+        let hint = match root.get("metadata") {
+            Some(_) => one_of(),
+            None => no_manifest(),
+        };
+        return Err((root.mark, "the document has no `kind`".to_owned(), hint));
     };
     let text = kind.as_str().unwrap_or_default();
     kind_named(text).ok_or_else(|| {
         let hint = match nearest(text, names().iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
+            // Kubernetes says `kind`, too.
+            None if root.get("version").is_none() => no_manifest(),
             None => one_of(),
         };
         (kind.mark, format!("unknown kind `{text}`"), hint)

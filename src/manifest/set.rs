@@ -20,7 +20,7 @@ use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Declared, Fault, Key, KindName};
+use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 
 /// Where an object comes from.
 #[derive(Debug, Clone)]
@@ -282,6 +282,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     for Found { mut declared, kind, origin } in found {
         problems.extend(ignore_problems(&declared, kind, &origin));
+        problems.extend(owner_problem(&declared, &origin));
         problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
@@ -302,6 +303,16 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         };
         insert(set, key, desired, problems);
     }
+}
+
+/// The mark of who owns an object is not the manifest's to set.
+fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
+    let path = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+    declared.fields.at(&path)?;
+    let message = format!(
+        "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
+    );
+    Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
 }
 
 /// A rule of `lifecycle.ignore` must name a field that the kind has.
@@ -362,7 +373,7 @@ fn templates<'a>(
                 Ok(spec) => (spec.metadata.name, None),
                 Err(error) => {
                     let problem = placement::render_problem(document, &error);
-                    match placement::written_name(&text.text) {
+                    match super::template::written_name(&text.text) {
                         Some(name) => (name, Some(problem)),
                         None => {
                             problems.push(problem);
