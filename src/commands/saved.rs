@@ -74,6 +74,8 @@ impl Saved {
             allow_deletes: inputs.allow_deletes,
             allow_empty: inputs.allow_empty,
             expect_project: None,
+            // What a command would do now was not looked at when the plan was made.
+            allow_commands: false,
         };
         let args = PolicyArgs {
             adopt: inputs.adopt.clone(),

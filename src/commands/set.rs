@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::error::{Error, Result};
-use crate::manifest::set::{Input, Set, read};
+use crate::kinds::Key;
+use crate::manifest::secrets::{self, Limits, Reading};
+use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
 use crate::manifest::values::FileValues;
 use crate::manifest::yaml;
@@ -110,6 +112,10 @@ pub struct GuardArgs {
     /// Refuse a plan for any project but this one, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
     pub expect_project: Option<String>,
+
+    /// Allow the manifests to run the commands whose output is a secret
+    #[arg(long, help_heading = "Guards")]
+    pub allow_commands: bool,
 }
 
 fn parse_selector(text: &str) -> Result<(String, String), String> {
@@ -263,6 +269,8 @@ pub async fn decide(
         .map_err(Error::refusing_plan)?;
     let declared = set.objects.len();
     let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
+    let selection = policy.scope.selection(&desired, &observation.state);
+    let desired = with_secrets(desired, selection, guards.allow_commands).await?;
     let mut plan =
         planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
@@ -288,6 +296,26 @@ pub async fn decide(
     }
     aside((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
+}
+
+/// Reads the secrets of the objects that are meant. That may take a while, in which the
+/// embedded platform goes on.
+async fn with_secrets(
+    mut objects: BTreeMap<Key, Desired>,
+    selection: Option<BTreeSet<Key>>,
+    commands: bool,
+) -> Result<BTreeMap<Key, Desired>> {
+    let reading = Reading { commands, limits: Limits::STANDARD };
+    let read = tokio::task::spawn_blocking(move || {
+        let problems = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        (objects, problems)
+    });
+    let (objects, problems) =
+        read.await.map_err(|error| Error::failed("failed to read secrets").because(error))?;
+    if problems.is_empty() {
+        return Ok(objects);
+    }
+    Err(Error::manifests(problems).refusing_plan())
 }
 
 /// Gives back what a large project takes. Piece by piece that takes a while, and most

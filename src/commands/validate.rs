@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::set::FileArgs;
 use crate::error::Result;
+use crate::manifest::secrets;
 use crate::output;
 use crate::settings::PlatformArgs;
 
@@ -31,7 +32,8 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let set = args
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
-    for note in &set.notes {
+    // Whoever checks a proposal has none of its secrets.
+    for note in set.notes.iter().chain(&secrets::missing(&set.objects)) {
         output::note(&format!("note: {note}"));
     }
     let plural =

@@ -11,6 +11,7 @@ mod jinja;
 pub mod placed;
 pub mod placement;
 mod plain;
+mod process;
 pub mod secrets;
 pub mod set;
 pub mod source;

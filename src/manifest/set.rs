@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{self, Document, Trees};
 use super::placement::{self, Placement, Template, Templates};
+use super::secrets::{self, Literal};
 use super::source::{self, Source};
 use super::split::{self, Part};
 use super::values::FileValues;
@@ -280,10 +281,15 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
-    for Found { mut declared, kind, origin } in found {
+    for Found { declared, kind, origin } in found {
         problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(owner_problem(&declared, &origin));
-        problems.extend(super::secrets::resolve(&mut declared.fields, &origin));
+        for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
+            match literal {
+                Literal::Rendered(problem) => problems.push(problem),
+                Literal::Written(note) => set.notes.push(note),
+            }
+        }
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,

@@ -124,6 +124,7 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     if let Some(saved) = &saved {
         (policy, guards) = saved.policy();
         guards.expect_project = args.policy.guards.expect_project;
+        guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
