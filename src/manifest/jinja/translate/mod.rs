@@ -69,6 +69,7 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
         starts: source.match_indices('\n').map(|(at, _)| at + 1).collect(),
         macros,
         loops: Vec::new(),
+        loop_macros: 0,
         in_call_block: false,
         has_recursion: false,
     };
@@ -78,12 +79,20 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
 
 /// String literals may hold only those escapes that both languages read alike.
 fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
+    let mut end = 0;
     for token in tokenize(source, false, syntax.clone()) {
         let Ok((token, span)) = token else { return Ok(()) };
         let at = |what: &str| {
             Err(Refusal { error: refuse(what), offset: Some(span.start_offset as usize) })
         };
         let raw = &source[span.start_offset as usize..span.end_offset as usize];
+        if let Some(tag) = raw_tag_with_plus(&source[end..span.start_offset as usize]) {
+            return Err(Refusal {
+                error: refuse("a `raw` whose tag ends in `+%}`"),
+                offset: Some(end + tag),
+            });
+        }
+        end = span.end_offset as usize;
         match token {
             Token::String(_) => {
                 let mut characters = raw.chars();
@@ -110,6 +119,13 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
         }
     }
     Ok(())
+}
+
+/// Where a tag begins that the engine takes for `raw` and Jinja2 for an unknown tag.
+fn raw_tag_with_plus(between: &str) -> Option<usize> {
+    let tag = between.rfind("{%")?;
+    let inside = between[tag + 2..].trim_start_matches(['+', '-']).trim_start();
+    inside.strip_prefix("raw")?.trim_start().starts_with("+%}").then_some(tag)
 }
 
 /// What is known about the macros of a template before it is translated.
@@ -151,14 +167,27 @@ impl Macros {
     }
 }
 
+/// How a loop is gone through again for what is below its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Loop {
+    /// It is not.
+    Plain,
+    /// By calling `loop`.
+    Recursive,
+    /// By calling this macro, because the engine's own `loop` forgets the condition.
+    Macro(String),
+}
+
 struct Translation<'a> {
     source: &'a str,
     out: String,
     line: usize,
     starts: Vec<usize>,
     macros: Macros,
-    /// Whether each loop around the current place is recursive.
-    loops: Vec<bool>,
+    /// The loops around the current place.
+    loops: Vec<Loop>,
+    /// How many loops became macros.
+    loop_macros: usize,
     in_call_block: bool,
     has_recursion: bool,
 }
@@ -299,7 +328,18 @@ impl Translation<'_> {
     }
 
     fn for_loop(&mut self, inner: &ast::ForLoop<'_>, span: Span) -> Done {
+        let kind = match (inner.recursive, &inner.filter_expr) {
+            (false, _) => Loop::Plain,
+            (true, None) => Loop::Recursive,
+            (true, Some(_)) => {
+                self.loop_macros += 1;
+                Loop::Macro(format!("{PREFIX}loop_{}", self.loop_macros))
+            }
+        };
         self.open("{%", span);
+        if let Loop::Macro(name) = &kind {
+            let _ = write!(self.out, "macro {name}({PREFIX}items) %}}{{% ");
+        }
         self.out.push_str("for ");
         let count = self.target(&inner.target)?;
         self.out.push_str(" in ");
@@ -307,11 +347,14 @@ impl Translation<'_> {
         if count.is_some() && inner.recursive {
             return self.refuse(span, "a recursive loop that unpacks its items");
         }
-        self.operation(operation, &[&inner.iter])?;
+        match &kind {
+            Loop::Macro(_) => drop(write!(self.out, "{PREFIX}items")),
+            Loop::Plain | Loop::Recursive => self.operation(operation, &[&inner.iter])?,
+        }
         if let Some(filter) = &inner.filter_expr {
             self.out.push_str(" if ");
             // The condition cannot see the loop that it belongs to.
-            self.loops.push(false);
+            self.loops.push(Loop::Plain);
             let before = self.out.len();
             self.expression(filter)?;
             let uses_loop = self.out[before..]
@@ -322,12 +365,12 @@ impl Translation<'_> {
             }
             self.loops.pop();
         }
-        if inner.recursive {
+        if kind == Loop::Recursive {
             self.out.push_str(" recursive");
-            self.has_recursion = true;
         }
+        self.has_recursion |= inner.recursive;
         self.out.push_str(" %}");
-        self.loops.push(inner.recursive);
+        self.loops.push(kind.clone());
         self.statements(&inner.body)?;
         self.loops.pop();
         if !inner.else_body.is_empty() {
@@ -335,6 +378,11 @@ impl Translation<'_> {
             self.statements(&inner.else_body)?;
         }
         self.out.push_str("{% endfor %}");
+        if let Loop::Macro(name) = kind {
+            let _ = write!(self.out, "{{% endmacro %}}{{{{ {name}(");
+            self.operation(operation, &[&inner.iter])?;
+            self.out.push_str(") }}");
+        }
         Ok(())
     }
 
