@@ -23,6 +23,7 @@ mod planning;
 mod platform;
 mod policy;
 mod properties;
+mod reading;
 mod readme;
 mod reconciler;
 mod reference;

@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
 use crate::manifest::source::{self, Source};
+use crate::manifest::walk;
 use crate::output;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Refusal};
@@ -73,7 +74,11 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let source::Reading { sources, problems, .. } = source::read(&input.paths, &input.values);
+    let source::Reading { sources, problems, skipped } = source::read(&input.paths, &input.values);
+    if let Some(summary) = walk::summary(&skipped) {
+        output::note(&format!("note: {summary}"));
+    }
+    args.files.list_skipped(&skipped);
     let read = |sources: &[Arc<Source>], problems| {
         from_sources(sources, problems, &input).map_err(Error::manifests)
     };

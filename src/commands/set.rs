@@ -12,6 +12,7 @@ use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
 use crate::manifest::values::FileValues;
+use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
@@ -133,10 +134,15 @@ impl FileArgs {
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
         let set = read(&self.input(project, fallback_project)?).map_err(Error::manifests)?;
-        if self.reading.verbose {
-            set.skipped.iter().for_each(|skipped| output::note(&format!("not read: {skipped}")));
-        }
+        self.list_skipped(&set.skipped);
         Ok(set)
+    }
+
+    /// Lists what was left out on purpose, where the user asks for it.
+    pub fn list_skipped(&self, skipped: &[Skipped]) {
+        for skipped in skipped.iter().filter(|_| self.reading.verbose) {
+            output::note(&format!("not read: {skipped}"));
+        }
     }
 
     /// What the set is read from.

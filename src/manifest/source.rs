@@ -71,8 +71,12 @@ pub struct Reading {
 #[must_use]
 pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
     let mut reading = Reading::default();
+    let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
+    if paths.iter().filter(is_stdin).count() > 1 {
+        reading.problems.push(Source::whole("-", "standard input is named twice"));
+    }
     for path in paths {
-        if path.as_os_str() == "-" {
+        if is_stdin(&path) {
             reading.add(read_stdin());
         } else if path.is_dir() {
             reading.read_folder(path, values);
