@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::visible;
+
 /// What an error means for whoever called the program; each has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -62,7 +64,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}:{}", self.file, self.line, self.column)
+        write!(out, "{}:{}:{}", visible::line(&self.file), self.line, self.column)
     }
 }
 

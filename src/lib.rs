@@ -14,12 +14,15 @@
 //! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
+//! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
-//! standard output is data; a secret's text never enters a plan, a report or a message.
+//! standard output is data; a secret's text never enters a plan, a report or a message; text
+//! from outside leaves as [`visible`] shows it.
 
 pub mod agents;
 pub mod api;
@@ -29,7 +32,9 @@ pub mod error;
 pub mod kinds;
 pub mod manifest;
 pub mod output;
+pub mod own_folder;
 pub mod plan;
 pub mod platform;
 pub mod room;
 pub mod settings;
+pub mod visible;

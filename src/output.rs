@@ -1,14 +1,25 @@
 //! The one printer: data on standard output, everything else on standard error. Styles are
 //! taken off where there is no terminal, or where `NO_COLOR` asks for it.
+//!
+//! What comes from outside is shown as [`visible`] says: every line that leaves through here
+//! has been looked at, and a message is one line whatever it tells. A write to standard
+//! output that fails is kept and told at the end ([`check`]), so that no command forgets it.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::error::{Context, Error, Problem, Result, with_causes};
+use crate::error::{Error, Problem, Result, with_causes};
 use crate::manifest::source::RENDERED;
+use crate::visible;
+
+pub use file::{write_json, write_private};
+
+mod file;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -22,10 +33,51 @@ pub enum Format {
     Markdown,
 }
 
-/// Prints data. A reader that went away is not an error.
+/// Why standard output could not be written. After that nothing more is written to it.
+static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    put(&mut out, visible::lines(text).as_bytes());
+}
+
+/// Prints one value as a line.
+pub fn value(text: &str) {
+    data(&(visible::line(text).into_owned() + "\n"));
+}
+
+/// Prints a text as it is: what programs read and this one has made.
+pub fn exactly(text: &str) {
+    put(&mut std::io::stdout().lock(), text.as_bytes());
+}
+
+fn put(out: &mut impl Write, bytes: &[u8]) {
+    if UNWRITTEN.get().is_none()
+        && let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+    {
+        unwritten(error);
+    }
+}
+
+/// Keeps the reason why standard output could not be written. A reader that went away has
+/// seen what it wanted.
+pub fn unwritten(error: std::io::Error) {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Whether all data was written.
+///
+/// # Errors
+///
+/// The first failure of the system's.
+pub fn check() -> Result<()> {
+    let Some(error) = UNWRITTEN.get() else { return Ok(()) };
+    let cause =
+        error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+    Err(Error::failed("failed to write to standard output").because(cause))
 }
 
 /// Prints data as JSON: indented on a terminal and elsewhere alike, valid everywhere.
@@ -34,10 +86,29 @@ pub fn data(text: &str) {
 ///
 /// A value that cannot be written as JSON.
 pub fn json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::failed("failed to write JSON").because(error))?;
-    data(&(text + "\n"));
+    let text = serde_json::to_string_pretty(value).map_err(no_json)?;
+    exactly(&(visible::json(&text).into_owned() + "\n"));
     Ok(())
+}
+
+/// Prints data as JSON on one line.
+///
+/// # Errors
+///
+/// A value that cannot be written as JSON.
+pub fn json_line(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(no_json)?;
+    exactly(&(visible::json(&text).into_owned() + "\n"));
+    Ok(())
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::failed("failed to write JSON").because(error)
+}
+
+/// Prints data as YAML.
+pub fn yaml(value: &Value) {
+    exactly(&visible::yaml(value));
 }
 
 /// Prints rows in columns that fit the terminal; elsewhere no cell is broken over lines.
@@ -52,7 +123,8 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
     if !titles.is_empty() {
         table.set_header(titles);
     }
-    table.add_rows(rows);
+    let cells = |row: Vec<String>| row.into_iter().map(|cell| visible::line(&cell).into_owned());
+    table.add_rows(rows.into_iter().map(|row| cells(row).collect::<Vec<_>>()));
     // Columns stand two apart, and no line begins or ends with a space.
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -60,45 +132,61 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
     data(&table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>());
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
-///
-/// # Errors
-///
-/// The system's.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = || format!("failed to write {}", path.display());
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A temporary file is made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    file.write_all(bytes).context(failed)?;
-    file.persist(path).context(failed)?;
-    Ok(())
-}
-
 /// Prints a line for people beside the data.
 pub fn note(line: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+    say(&visible::line(line));
+}
+
+/// Prints a line for people beside the data that begins something new.
+pub fn heading(line: &str) {
+    say(&format!("\n{}", visible::line(line)));
+}
+
+/// Prints lines for people beside the data, which hold the program's own styles.
+fn say(lines: &str) {
+    // Where nobody can be told, nothing is left to do about it.
+    let _ = writeln!(anstream::stderr().lock(), "{}", visible::lines(lines));
 }
 
 /// Prints a warning beside the data.
 pub fn warning(line: &str) {
     let style = AnsiColor::Yellow.on_default().bold();
-    note(&format!("{style}warning:{style:#} {line}"));
+    say(&format!("{style}warning:{style:#} {}", visible::line(line)));
+}
+
+/// Asks for an answer on the same line.
+pub fn ask(question: &str) {
+    let _ = write!(anstream::stderr().lock(), "{}", visible::line(question));
+}
+
+/// Where the log is written: an event is one line, and one that cannot be written is lost.
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let event = text.strip_suffix('\n').unwrap_or(&text);
+        say(&event.replace('\n', "\\n"));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Prints an error: the problems of manifests, what failed, why, and what to do about it.
 pub fn error(error: &Error) {
     for problem in &error.problems {
-        note(&render_problem(problem));
+        say(&render_problem(problem));
     }
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         annotate(&error.problems);
     }
     let style = AnsiColor::Red.on_default().bold();
-    note(&format!("{style}error:{style:#} {}", with_causes(error)));
+    say(&format!("{style}error:{style:#} {}", visible::line(&with_causes(error))));
     if let Some(hint) = &error.hint {
-        note(&render_hint(hint));
+        say(&render_hint(hint));
     }
 }
 
@@ -112,7 +200,7 @@ fn annotate(problems: &[Problem]) {
     });
     for problem in problems {
         if let Some(command) = annotation(problem, folder.as_deref()) {
-            note(&command);
+            let _ = writeln!(anstream::stderr().lock(), "{command}");
         }
     }
 }
@@ -129,8 +217,10 @@ pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     };
     let file = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
     let message = match &problem.hint {
-        Some(hint) => format!("{}\nhint: {hint}", problem.message),
-        None => problem.message.clone(),
+        Some(hint) => {
+            format!("{}\nhint: {}", visible::line(&problem.message), visible::line(hint))
+        }
+        None => visible::line(&problem.message).into_owned(),
     };
     Some(format!(
         "::error file={}{at},title=meshagent::{}",
@@ -150,27 +240,33 @@ fn command_property(text: &str) -> String {
 
 fn render_hint(hint: &str) -> String {
     let style = AnsiColor::Cyan.on_default().bold();
-    format!("{style}hint:{style:#} {hint}")
+    format!("{style}hint:{style:#} {}", visible::line(hint))
 }
+
+/// How many characters of a line of the source are shown.
+const SHOWN: usize = 160;
 
 /// A problem with its place, the line of the source, and a hint.
 #[must_use]
 pub fn render_problem(problem: &Problem) -> String {
     let (bold, dim, red) =
         (Style::new().bold(), Style::new().dimmed(), AnsiColor::Red.on_default());
+    let message = visible::line(&problem.message);
     let mut out = match &problem.place {
-        Some(place) => format!("{bold}{place}:{bold:#} {}", problem.message),
-        None => problem.message.clone(),
+        Some(place) => format!("{bold}{place}:{bold:#} {message}"),
+        None => message.into_owned(),
     };
     if let (Some(place), Some(line)) = (&problem.place, &problem.source_line) {
         let number = place.line.to_string();
         let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
         // Tabs stay tabs, so that the mark stands below its column.
-        let indent: String =
-            line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let shown: String = line.chars().take(160).collect();
+        let spelled =
+            |text: String| text.split('\t').map(visible::line).collect::<Vec<_>>().join("\t");
+        let before = spelled(line.chars().take(column).collect());
+        let indent: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let shown = spelled(line.chars().take(SHOWN).collect());
         out += &format!("\n  {dim}{number} |{dim:#} {shown}");
-        if column < 160 {
+        if column < SHOWN {
             out += &format!("\n  {} {dim}|{dim:#} {indent}{red}^{red:#}", " ".repeat(number.len()));
         }
     }
@@ -195,7 +291,7 @@ mod tests {
         assert_eq!(
             annotation(&problem, Some(Path::new("deploy"))).as_deref(),
             Some(
-                "::error file=deploy/a%2Cb%3Ac%25.yaml,line=3,col=7,title=meshagent::50%25 of%0D%0A::error::this, that%0Ahint: look: here"
+                "::error file=deploy/a%2Cb%3Ac%25.yaml,line=3,col=7,title=meshagent::50%25 of\\r\\n::error::this, that%0Ahint: look: here"
             )
         );
         assert_eq!(annotation(&Problem::new("of no file"), None), None);

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
 use crate::api::key::ApiKey;
+use crate::api::project;
 use crate::api::retry::Retry;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
@@ -29,7 +31,7 @@ pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 /// Which platform is talked to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The project of what names none: its id; manifests take its name, too
+    /// The project of what names none, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
@@ -72,10 +74,10 @@ pub struct PlatformArgs {
     pub retries: u32,
 }
 
-/// Which project is meant, where no platform is asked.
+/// Which project is meant, where a platform is asked for no more than the id of a name.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProjectArgs {
-    /// The project, by id [default: MESHAGENT_PROJECT_ID, else the activated project]
+    /// The project, by name or id [default: MESHAGENT_PROJECT_ID, else the activated project]
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 }
@@ -85,8 +87,9 @@ impl ProjectArgs {
     ///
     /// # Errors
     ///
-    /// Nothing names one; a settings file that cannot be read.
-    pub fn project_id(&self) -> Result<String> {
+    /// Nothing names one; a settings file that cannot be read; a name that the platform does
+    /// not know.
+    pub async fn project_id(&self) -> Result<String> {
         let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
         let named = match &self.project_id {
             Some(project) => Some(project.clone()),
@@ -94,7 +97,13 @@ impl ProjectArgs {
                 .or(ProjectFile::read()?.active_project)
                 .or_else(key),
         };
-        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
+        let named = named.filter(|project| !project.is_empty()).ok_or_else(no_project)?;
+        if project::is_id(&named) {
+            return Ok(named);
+        }
+        PlatformArgs { project_id: Some(named), ..PlatformArgs::default() }
+            .with(async |connection| connection.project_id().await.map(str::to_owned))
+            .await
     }
 }
 
@@ -106,6 +115,8 @@ pub struct Connection {
     pub project: Option<String>,
     /// The project that the environment, a file or the credential names.
     pub fallback_project: Option<String>,
+    /// The id of the project that is meant, once it is known.
+    project_id: OnceCell<String>,
     server: Option<Server>,
 }
 
@@ -181,7 +192,13 @@ impl PlatformArgs {
         };
         let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
         let client = Client::new(&url, token, self.retry())?;
-        Ok(Connection { client, project: self.project_id.clone(), fallback_project, server: None })
+        Ok(Connection {
+            client,
+            project: self.project_id.clone(),
+            fallback_project,
+            project_id: OnceCell::new(),
+            server: None,
+        })
     }
 
     /// Connects, does the work, and ends an embedded platform.
@@ -216,20 +233,23 @@ impl PlatformArgs {
             project: self.project_id.clone(),
             // What the environment names is a project of another platform.
             fallback_project: Some(bootstrap.project_id),
+            project_id: OnceCell::new(),
             server: Some(Server { stop, task }),
         })
     }
 }
 
 impl Connection {
-    /// The id of the project that is meant.
+    /// The id of the project that is meant, which is looked up where it is told by name.
     ///
     /// # Errors
     ///
-    /// Nothing names one.
-    pub fn project_id(&self) -> Result<&str> {
+    /// Nothing names one; there is no such project, or there are several.
+    pub async fn project_id(&self) -> Result<&str> {
         let project = self.project.as_ref().or(self.fallback_project.as_ref());
-        project.map(String::as_str).filter(|project| !project.is_empty()).ok_or_else(no_project)
+        let project = project.filter(|project| !project.is_empty()).ok_or_else(no_project)?;
+        let find = async || project::id_of(&self.client.reader(), project).await;
+        self.project_id.get_or_try_init(find).await.map(String::as_str)
     }
 
     /// What a plan says of the platform; the embedded one has another port each time.

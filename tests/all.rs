@@ -4,6 +4,7 @@
 
 mod accept;
 mod apply;
+mod around;
 mod auth;
 mod cli;
 mod commands;
@@ -23,14 +24,17 @@ mod planning;
 mod platform;
 mod policy;
 mod properties;
+mod pruning;
 mod reading;
 mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod rules;
 mod saved;
 mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod sets;
 mod shortcuts;

@@ -45,16 +45,14 @@ fn a_signal_stops_new_work_and_tells_what_is_open() {
 #[test]
 fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
     let sandbox = Sandbox::new();
-    // The platform refuses annotations of this size, which no schema can say.
-    let long = "x".repeat(1_100_000);
+    // Images are pulled with another type of secret, which only the platform looks at.
     sandbox.write(
         "set.yaml",
-        &format!(
-            "version: v1\nkind: Room\nmetadata: {{name: refused, annotations: {{a: {long}}}}}\n---\n\
-             version: v1\nkind: Room\nmetadata: {{name: fine}}\n---\n\
-             version: v1\nkind: Mailbox\nmetadata: {{name: a@mail.meshagent.com}}\nroom: refused\n---\n\
-             version: v1\nkind: Mailbox\nmetadata: {{name: b@mail.meshagent.com}}\nroom: fine\n"
-        ),
+        "version: v1\nkind: Room\nmetadata: {name: fine}\n---\n\
+         version: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata: {A: b}\n---\n\
+         version: v1\nkind: Service\nmetadata: {name: refused}\nroom: fine\n\
+         container: {image: x, pull_secret: k}\nports: [{num: 80, published: true}]\n---\n\
+         version: v1\nkind: Route\nmetadata: {name: a.meshagent.app}\nroom: fine\nport: 80\n",
     );
     let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
     let told: Vec<&str> = run
@@ -64,14 +62,14 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
         .collect();
     assert_eq!(told.len(), 2, "{}", run.stdout);
     assert!(
-        told[0].starts_with("failed: create Room/refused: POST /accounts/projects/"),
+        told[0].starts_with("failed: create Service/refused@fine: POST /accounts/projects/"),
         "{}",
         told[0]
     );
     assert!(told[0].contains("was answered with 400: "), "{}", told[0]);
     assert_eq!(
         told[1],
-        "skipped: create Mailbox/a@mail.meshagent.com, because it waits for Room/refused"
+        "skipped: create Route/a.meshagent.app, because it waits for Service/refused@fine"
     );
     assert!(run.stdout.ends_with("Applied: 2 done, 1 failed, 1 skipped.\n"));
     assert!(

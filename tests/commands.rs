@@ -22,6 +22,9 @@ use cases::Case;
 pub use cases::KEY;
 use platform::{Asked, Platform};
 
+/// The project that is meant unless a case says otherwise.
+const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
+
 /// What a run of one command line did.
 #[derive(Debug, PartialEq)]
 struct Done {
@@ -69,7 +72,7 @@ fn environment(case: &Case, home: &Path, url: &str) -> BTreeMap<String, String> 
         ("COLUMNS".to_owned(), "400".to_owned()),
         ("MESHAGENT_API_URL".to_owned(), url.to_owned()),
         ("MESHAGENT_API_KEY".to_owned(), cases::KEY.to_owned()),
-        ("MESHAGENT_PROJECT_ID".to_owned(), "p1".to_owned()),
+        ("MESHAGENT_PROJECT_ID".to_owned(), PROJECT.to_owned()),
     ]);
     for (name, value) in &case.environment {
         match value {
@@ -280,7 +283,7 @@ fn names_are_completed_while_somebody_types() {
     let cases: [(&[&str], &str); 4] = [
         (&["mailbox", "list", "--room", "d"], "demo"),
         (&["rooms", "delete", "--name", ""], "demo"),
-        (&["project", "activate", "p"], "p2"),
+        (&["project", "activate", "2"], "22222222-2222-4222-8222-222222222222"),
         (&["sche"], "scheduled-task"),
     ];
     for (index, (words, wanted)) in cases.into_iter().enumerate() {

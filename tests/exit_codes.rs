@@ -58,13 +58,14 @@ fn each_exit_code_is_the_same_for_people_and_programs() {
     assert_eq!((&event["event"], &event["code"]), (&json!("error"), &json!(5)));
     assert!(event["problems"][0]["message"].as_str().unwrap().contains("Room/a"), "{event}");
 
-    // 4: the platform refuses annotations of this size, which no schema can say.
-    let long = "x".repeat(1_100_000);
-    let refused = format!(
-        "---\nversion: v1\nkind: Room\nmetadata: {{name: refused, annotations: {{a: {long}}}}}\n"
-    );
-    let partly =
-        |name: &str| sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + &refused));
+    // 4: the platform refuses to pull images with another type of secret.
+    let secret = "---\nversion: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata: {A: b}\n";
+    sandbox.write("set.yaml", &(room("a", "") + secret));
+    sandbox.embedded(0, &apply);
+    let refused = "---\nversion: v1\nkind: Service\nmetadata: {name: s}\ncontainer: {image: x, pull_secret: k}\n";
+    let partly = |name: &str| {
+        sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + secret + refused));
+    };
     partly("b");
     let text = sandbox.embedded(4, &apply);
     assert!(text.stdout.ends_with("Applied: 1 done, 1 failed.\n"), "{}", text.stdout);

@@ -109,7 +109,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z][a-z0-9-]{0,12}[a-z0-9]", "[A-Z][a-z]{1,5}[0-9]"]
+    prop_oneof![room_name(), "[A-Z][a-z]{1,5}[0-9]"]
+}
+
+fn room_name() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9-]{0,12}[a-z0-9]"
 }
 
 fn free() -> impl Strategy<Value = Value> {
@@ -140,7 +144,7 @@ struct Project {
 }
 
 fn project() -> impl Strategy<Value = Project> {
-    let room = (name(), annotations(), prop::collection::btree_map(text(), free(), 0..4));
+    let room = (room_name(), annotations(), prop::collection::btree_map(text(), free(), 0..4));
     let service = (
         name(),
         annotations(),
@@ -155,7 +159,7 @@ fn project() -> impl Strategy<Value = Project> {
     let task = (name(), text(), prop::collection::btree_map(text(), free(), 0..3), any::<bool>());
     let webhook = (name(), text(), prop::collection::btree_map("[a-z]{1,5}", free(), 0..2));
     (
-        prop::collection::btree_map(name(), room, 1..4),
+        prop::collection::btree_map(room_name(), room, 1..4),
         prop::collection::btree_map(name(), service, 0..4),
         prop::collection::btree_map("[a-z]{3,8}", secret, 0..3),
         prop::collection::btree_map(name(), task, 0..3),
@@ -306,7 +310,7 @@ fn an_export_of_everything_is_adopted_without_a_change() {
     let planned = with_secrets(&sandbox, &secrets, &words);
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     let plan = planned.json();
-    assert_eq!(plan["counts"]["adopt"], 5, "{plan}");
+    assert_eq!(plan["counts"]["adopt"], 4, "{plan}");
     for operation in plan["operations"].as_array().unwrap() {
         assert_eq!(operation["action"], "adopt", "{operation}");
         for change in operation["changes"].as_array().unwrap() {
@@ -324,13 +328,13 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     write(
         &sandbox,
         &[
-            json!({"version": "v1", "kind": "Room", "metadata": {"name": "../../a"}, "lifecycle": {"prevent_destroy": true, "delete": "orphan"}}),
+            json!({"version": "v1", "kind": "Service", "metadata": {"name": "../../a"}, "container": {"image": "x"}, "lifecycle": {"prevent_destroy": true, "delete": "orphan"}}),
         ],
     );
     sandbox.embedded(0, &["apply", "-f", "given", "--yes", "--set", "x"]);
     let words = ["export", "-d", "out", "--set", "x"];
     sandbox.embedded(0, &words);
-    let files: Vec<_> = std::fs::read_dir(sandbox.path("out/room")).unwrap().collect();
+    let files: Vec<_> = std::fs::read_dir(sandbox.path("out/service")).unwrap().collect();
     assert_eq!(files.len(), 1);
     let file = files[0].as_ref().unwrap().path();
     let text = std::fs::read_to_string(&file).unwrap();
@@ -342,9 +346,9 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     sandbox.embedded(0, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     // A folder that is a link leads out of the export.
-    std::fs::remove_dir_all(sandbox.path("out/room")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("out/service")).unwrap();
     std::fs::create_dir(sandbox.path("elsewhere")).unwrap();
-    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/room")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/service")).unwrap();
     sandbox.embedded(6, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_dir(sandbox.path("elsewhere")).unwrap().count(), 0);
 }
@@ -365,4 +369,53 @@ fn obscure_values_are_not_exported_unless_asked_for() {
     sandbox.embedded(0, &["export", "-d", "out", "--set", "default", "--obscure-values"]);
     let plan = sandbox.embedded(0, &["plan", "-f", "out", "-o", "json"]).json();
     assert_eq!(plan["operations"], json!([]), "{plan}");
+}
+
+#[test]
+fn an_export_can_be_applied_to_another_project_and_leaves_its_own_alone() {
+    let sandbox = Sandbox::new();
+    let rooms = ["kitchen", "front"]
+        .map(|name| json!({"version": "v1", "kind": "Room", "metadata": {"name": name}}));
+    write(&sandbox, &rooms);
+    sandbox.embedded(0, &["apply", "-f", "given", "--yes"]);
+    sandbox.embedded(0, &["project", "create", "second"]);
+    sandbox.embedded(0, &["export", "-d", "out"]);
+    assert!(!sandbox.path("out/project").exists());
+    sandbox.embedded(0, &["apply", "-f", "out", "--project-id", "second", "--yes"]);
+    for project in ["default", "second"] {
+        sandbox.embedded(0, &["export", "-d", project, "--project-id", project]);
+        for name in ["kitchen", "front"] {
+            assert!(sandbox.path(&format!("{project}/room/{name}.yaml")).exists(), "{project}");
+        }
+    }
+}
+
+#[test]
+fn the_document_of_a_project_is_for_that_project_only() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, &[json!({"version": "v1", "kind": "Room", "metadata": {"name": "a"}})]);
+    sandbox.embedded(0, &["apply", "-f", "given", "--yes"]);
+    sandbox.embedded(0, &["project", "create", "second"]);
+    sandbox.embedded(0, &["export", "-d", "out", "--with-project"]);
+    let text = std::fs::read_to_string(sandbox.path("out/project/default.yaml")).unwrap();
+    assert!(text.contains("kind: Project"), "{text}");
+    let run = sandbox.embedded(6, &["plan", "-f", "out", "--project-id", "second", "--adopt"]);
+    assert!(
+        run.stderr.contains("the set declares project `default`, and --project-id names `second`"),
+        "{}",
+        run.stderr
+    );
+    // By name or by id it is the same project.
+    let listed = sandbox.embedded(0, &["project", "list", "-o", "json"]).json();
+    let projects = listed.as_array().or_else(|| listed["projects"].as_array()).unwrap();
+    let id = |name: &str| {
+        let found = projects.iter().find(|project| project["name"] == name).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let plan = |id: &str, code| {
+        sandbox.embedded(code, &["plan", "-f", "out", "--project-id", id, "--adopt"])
+    };
+    plan("default", 0);
+    plan(&id("default"), 0);
+    plan(&id("second"), 6);
 }

@@ -61,8 +61,15 @@ fn state(documents: &[Value]) -> State {
         .iter()
         .map(|(key, observed)| {
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
-            let entry =
-                meshagent::plan::Entry { id: None, applied, protected: false, orphan: false };
+            let entry = meshagent::plan::Entry {
+                id: None,
+                applied,
+                protected: false,
+                orphan: false,
+                ignore: Vec::new(),
+                declared_in: None,
+                moving_to: None,
+            };
             (key.clone(), entry)
         })
         .collect();

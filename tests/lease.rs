@@ -105,8 +105,8 @@ async fn nobody_waits_for_a_holder_that_was_killed_on_this_machine() {
     let platform = Server::start().await;
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
-    // The third write is that of the room; the lease and the claim come first.
-    let proxy = Hostile::in_front_of(&platform).pausing(3, Moment::After).start().await;
+    // The fourth write is that of the room; the lease, the list of sets and the claim come first.
+    let proxy = Hostile::in_front_of(&platform).pausing(4, Moment::After).start().await;
     let mut command =
         sandbox.command(&["apply", "-f", "set.yaml", "--yes", "--api-url", &proxy.url]);
     let mut child = command.env("MESHAGENT_API_KEY", &platform.owner).spawn().unwrap();

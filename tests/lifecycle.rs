@@ -26,7 +26,7 @@ use meshagent::kinds::{Key, KindName, Target};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent};
-use meshagent::plan::planner::Policy;
+use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Action, Observed, Plan};
 
 use crate::cli::{Run, Sandbox};
@@ -164,7 +164,7 @@ async fn live(seed: u64, counts: &Counts) {
             _ => draw(&wishes(), &mut life.random),
         };
         let policy = Policy {
-            prune: is_end || life.random.u8(0..4) > 0,
+            prune: if is_end || life.random.u8(0..4) > 0 { Prune::All } else { Prune::None },
             destroy: is_end,
             ..Policy::standard("s")
         };
@@ -234,6 +234,7 @@ impl Life<'_> {
                 owner: None,
                 answered: None,
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             // What refers to a room that is nowhere is refused, and so is not there.
             let _ = client.send(&key.kind.kind().create(&target)).await;
@@ -325,6 +326,7 @@ impl Life<'_> {
                 owner: Some("s"),
                 answered: Some(&observed.answered),
                 removed: &[],
+                asked: &meshagent::kinds::Asked::NOTHING,
             };
             let kind = key.kind.kind();
             let request = match kind.delete(&target) {
@@ -475,7 +477,7 @@ impl Life<'_> {
         let parallelism = self.random.usize(1..7).to_string();
         let mut arguments = vec!["apply", "-f", "set.yaml", "--allow-empty"];
         arguments.extend(["--allow-deletes", "1000"]);
-        if !wanted.policy.prune {
+        if wanted.policy.prune == Prune::None {
             arguments.push("--no-prune");
         }
         if wanted.policy.destroy {
@@ -535,7 +537,7 @@ impl Life<'_> {
     async fn check(&mut self, wanted: &Wanted, before: &Facts) {
         let facts = self.place.facts().await;
         let mut expected: Facts = wanted.wishes.iter().map(fact).collect();
-        if !wanted.policy.prune {
+        if wanted.policy.prune == Prune::None {
             for (key, fact) in before {
                 expected.entry(key.clone()).or_insert_with(|| fact.clone());
             }

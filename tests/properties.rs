@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use meshagent::apply::execute::Outcome;
 use meshagent::manifest::set::Set;
 use meshagent::plan::document::PlanDocument;
-use meshagent::plan::planner::{Adopt, Policy};
+use meshagent::plan::planner::{Adopt, Policy, Prune};
 use meshagent::plan::{Action, Plan};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
@@ -29,6 +29,10 @@ fn config(cases: u32) -> Config {
         failure_persistence: Some(Box::new(persistence)),
         ..Config::default()
     }
+}
+
+fn pruning(prunes: bool) -> Prune {
+    if prunes { Prune::All } else { Prune::None }
 }
 
 /// A set that can be read and planned, or nothing.
@@ -59,7 +63,7 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
         let (story, wanted, prune, adopts) = input;
         let mut model = story.told();
         let adopt = if adopts { Adopt::All } else { Adopt::None };
-        let policy = Policy { prune, adopt: adopt.clone(), ..policy("s") };
+        let policy = Policy { prune: pruning(prune), adopt: adopt.clone(), ..policy("s") };
         let set = generate::read(&wanted);
         let before = model.clone();
         let Some(plan) = planned(&model, &set, &policy) else { return Ok(()) };
@@ -168,7 +172,7 @@ async fn go(world: &World, wishes: &[Wish], policy: &Policy) -> Result<bool, Tes
         .operations
         .iter()
         .any(|operation| operation.action == Action::Delete && !operation.replaces);
-    prop_assert!(policy.prune || !pruned, "{}", describe(&decided.plan));
+    prop_assert!(policy.prune != Prune::None || !pruned, "{}", describe(&decided.plan));
     Ok(true)
 }
 
@@ -190,12 +194,12 @@ proptest! {
                 let all: Vec<Wish> = wishes.iter().map(|wish| wish.moved(by)).collect();
                 let wishes: &Vec<Wish> =
                     &all.iter().filter(|wish| wish.needs_no_secret_of(&all)).cloned().collect();
-                let policy = Policy { prune: *prune, ..policy(set) };
+                let policy = Policy { prune: pruning(*prune), ..policy(set) };
                 if go(&world, wishes, &policy).await? {
                     last.insert(set, wishes.clone());
                 }
                 for (set, wishes) in &last {
-                    let policy = Policy { prune: false, ..crate::reconciler::policy(set) };
+                    let policy = Policy { prune: Prune::None, ..crate::reconciler::policy(set) };
                     let wanted = world.set_of(&documents(wishes)).unwrap();
                     let decided = world.decide(wanted, &policy).await.map_err(|error| {
                         TestCaseError::fail(format!("{set}: {error}: {:?}", error.problems))

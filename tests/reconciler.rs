@@ -41,9 +41,7 @@ pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
 
 /// Decides on what was read before.
 pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> {
-    let nothing = BTreeMap::new();
-    let desired = if policy.destroy { &nothing } else { &set.objects };
-    let mut plan = planner::plan(desired, state, policy).map_err(|refusal| match refusal {
+    let mut plan = planner::plan(&set.objects, state, policy).map_err(|refusal| match refusal {
         Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
         Refusal::Guard(problems) => Error::refused(problems),
     })?;
@@ -170,7 +168,7 @@ impl World {
 
 /// A document as YAML.
 fn text_of(document: &Value) -> String {
-    meshagent::plan::unified::to_yaml(document)
+    meshagent::visible::yaml(document)
 }
 
 /// The plan as text without styles.

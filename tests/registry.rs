@@ -127,6 +127,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             owner: None,
             answered: None,
             removed: &[],
+            asked: &meshagent::kinds::Asked::NOTHING,
         };
         let request = kind.create(&target);
         let meshagent::api::request::Body::Json(body) = request.body else {
@@ -163,7 +164,7 @@ async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed()
         let mut around = surrounded(&document);
         around.pop();
         world.write("set/key.txt", "sk-test\n");
-        let around: Vec<String> = around.iter().map(meshagent::plan::unified::to_yaml).collect();
+        let around: Vec<String> = around.iter().map(meshagent::visible::yaml).collect();
         let paths =
             [world.write("set/a.yaml", &around.join("---\n")), world.write("set/b.yaml", &text)];
         let read = || {

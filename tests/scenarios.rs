@@ -22,7 +22,7 @@ use meshagent::kinds::{KindName, Target};
 use meshagent::manifest::values::FileValues;
 use meshagent::output::render_problem;
 use meshagent::plan::document::PlanDocument;
-use meshagent::plan::planner::{Adopt, Policy};
+use meshagent::plan::planner::{Adopt, Policy, Prune};
 use serde_json::Value;
 
 use crate::reconciler::{Decided, World, describe, policy};
@@ -85,7 +85,7 @@ impl Case {
             _ => Adopt::All,
         };
         Policy {
-            prune: given["no_prune"] != true,
+            prune: if given["no_prune"] == true { Prune::None } else { Prune::All },
             destroy: given["destroy"] == true,
             adopt,
             ..policy("default")
@@ -119,6 +119,7 @@ impl Case {
                     owner: None,
                     answered: None,
                     removed: &[],
+                    asked: &meshagent::kinds::Asked::NOTHING,
                 };
                 let request = key.kind.kind().create(&target);
                 self.world.client.send(&request).await.unwrap();

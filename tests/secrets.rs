@@ -316,8 +316,8 @@ async fn neither_a_journal_nor_a_refusal_that_repeats_a_secret_shows_it() {
     let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
     assert_no_canary("the report of a refusal", &report);
 
-    // The lease and the claim come first, then the two secrets.
-    let proxy = Hostile::in_front_of(&platform).pausing(4, Moment::After).start().await;
+    // The lease, the list of sets and the claim come first, then the two secrets.
+    let proxy = Hostile::in_front_of(&platform).pausing(5, Moment::After).start().await;
     let mut child = start(&proxy.url, &[]);
     proxy.paused().await;
     let journal = std::fs::read_to_string(sandbox.path(".meshagent/journal/default.jsonl"));

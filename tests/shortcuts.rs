@@ -225,13 +225,16 @@ fn a_mailbox_that_is_public_stays_public() {
 fn what_is_activated_is_written_for_its_owner_only_and_keeps_what_it_does_not_know() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
-    sandbox.write(".meshagent/project.json", r#"{"active_project":"p1","later":{"a":1}}"#);
+    sandbox.write(
+        ".meshagent/project.json",
+        r#"{"active_project":"11111111-1111-4111-8111-111111111111","later":{"a":1}}"#,
+    );
     let run = sandbox.run(&["api-key", "activate", "ma-a-b-c"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
     let path = sandbox.path(".meshagent/project.json");
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
-        r#"{"active_project":"p1","active_api_keys":{"p1":"ma-a-b-c"},"later":{"a":1}}"#
+        r#"{"active_project":"11111111-1111-4111-8111-111111111111","active_api_keys":{"11111111-1111-4111-8111-111111111111":"ma-a-b-c"},"later":{"a":1}}"#
     );
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -8,35 +8,39 @@ use url::{Host, Url};
 
 use crate::error::{Error, Result};
 
-/// A client of whatever is not the platform: it sends no credential, and goes where it is
-/// redirected to.
+/// A client of whatever is not the platform, by the URL that is asked first: it sends no
+/// credential, and goes where it is redirected to.
 ///
 /// # Errors
 ///
 /// The system's.
-pub fn of_anything(timeout: Duration) -> Result<reqwest::Client> {
-    build(builder().timeout(timeout))
+pub fn of_anything(url: &str, timeout: Duration) -> Result<reqwest::Client> {
+    build(builder(url).timeout(timeout))
 }
 
 /// What a client of one platform is made of, by the platform's URL. It follows no redirect:
 /// its credential is for that platform only.
 pub fn of_platform(base: &str) -> ClientBuilder {
-    let builder = builder().redirect(Policy::none());
+    let builder = builder(base).redirect(Policy::none());
     // To read the certificates of the system takes longer than most commands do otherwise.
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
 /// Whether a URL is one without TLS, of this machine. A platform elsewhere may be reached
 /// through a proxy with TLS, whatever its own URL is.
-fn is_plain_loopback(base: &str) -> bool {
-    let Ok(url) = Url::parse(base) else { return false };
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+fn is_plain_loopback(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && is_of_this_machine(&url))
+}
+
+fn is_of_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => {
+            address.to_canonical().is_loopback() || address.is_unspecified()
+        }
         None => false,
-    };
-    url.scheme() == "http" && is_loopback
+    }
 }
 
 /// The client.
@@ -50,10 +54,15 @@ pub fn build(builder: ClientBuilder) -> Result<reqwest::Client> {
         .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
 }
 
-fn builder() -> ClientBuilder {
+/// What every client is made of. Proxies of the environment (`HTTP_PROXY`, `NO_PROXY`) are
+/// for what is elsewhere: to one of them, `localhost` is another machine than to us.
+fn builder(url: &str) -> ClientBuilder {
     // A process has one provider; when another client set it first, that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")))
+    let builder =
+        reqwest::Client::builder().user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")));
+    let is_here = Url::parse(url).is_ok_and(|url| is_of_this_machine(&url));
+    if is_here { builder.no_proxy() } else { builder }
 }
 
 #[cfg(test)]
@@ -62,7 +71,9 @@ mod tests {
 
     #[test]
     fn certificates_are_left_out_only_where_there_can_be_no_tls() {
-        for url in ["http://127.0.0.1:8787", "http://localhost/x", "http://[::1]:1"] {
+        for url in
+            ["http://127.0.0.1:8787", "http://localhost/x", "http://[::1]:1", "http://a.localhost"]
+        {
             assert!(is_plain_loopback(url), "{url}");
         }
         for url in [

@@ -7,6 +7,7 @@ pub mod http;
 pub mod key;
 pub mod oauth;
 pub mod pace;
+pub mod project;
 pub mod python_json;
 pub mod reader;
 pub mod request;

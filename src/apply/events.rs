@@ -171,9 +171,7 @@ impl Event {
     /// Prints the event as one line on standard output. What cannot be written as JSON
     /// cannot be made, so there is no error to tell.
     pub fn print(&self) {
-        if let Ok(line) = serde_json::to_string(self) {
-            output::data(&(line + "\n"));
-        }
+        let _ = output::json_line(self);
     }
 }
 

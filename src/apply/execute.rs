@@ -80,6 +80,9 @@ pub enum Outcome {
     Failed {
         /// What went wrong, in one line.
         message: String,
+        /// The method and path of the last request, if there was one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
         /// Whether the platform surely did not do it.
         refused: bool,
         /// The status of the last answer, if there was one.
@@ -103,6 +106,33 @@ pub enum Outcome {
     },
     /// It was not started, because the run was stopped.
     NotStarted,
+}
+
+impl Outcome {
+    /// The request that failed, how it was answered, and how often it was tried.
+    #[must_use]
+    pub fn request_told(&self) -> Option<String> {
+        let Self::Failed { request: Some(request), code, request_id, attempts, .. } = self else {
+            return None;
+        };
+        let answered = code.map(|code| format!(" was answered with {code}")).unwrap_or_default();
+        let tries = (*attempts > 1).then(|| format!("{attempts} tries"));
+        let id = request_id.as_ref().map(|id| format!("request {id}"));
+        let details: Vec<String> = [tries, id].into_iter().flatten().collect();
+        let details = match details.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", details.join(", ")),
+        };
+        Some(format!("{request}{answered}{details}"))
+    }
+
+    /// Whether the platform looked at what was asked and says no, so that asking once more
+    /// brings the same answer.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed { code: Some(400..=499), .. })
+            && !matches!(self, Self::Failed { code: Some(408 | 425 | 429), .. })
+    }
 }
 
 /// What became of a plan.

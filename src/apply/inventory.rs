@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::storage;
+use super::{sets, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -17,6 +17,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
@@ -32,6 +33,8 @@ pub struct Stored {
     fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
+    /// Whether the set is on the list of the project's sets.
+    is_listed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +43,9 @@ struct File {
     set: String,
     tool: String,
     fingerprint_key: String,
+    /// Whether the set is on the list of the project's sets.
+    #[serde(default)]
+    listed: bool,
     /// The ids of all projects that the set has been applied to, so that one whose last
     /// document is gone is not forgotten.
     #[serde(default)]
@@ -61,6 +67,12 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ignore: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared_in: Option<DeclaredIn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moving_to: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -97,6 +109,7 @@ impl Stored {
             fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
+            is_listed: false,
         })
     }
 
@@ -115,6 +128,12 @@ impl Stored {
             self.fingerprint_key.clone_from(key);
         }
         self
+    }
+
+    /// The key of its fingerprints.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.fingerprint_key
     }
 
     /// Whether the platform has it.
@@ -163,6 +182,9 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                ignore: object.ignore,
+                declared_in: object.declared_in,
+                moving_to: object.moving_to,
             };
             (key, entry)
         })
@@ -173,6 +195,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
         fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
+        is_listed: file.listed,
     })
 }
 
@@ -188,11 +211,43 @@ pub async fn save(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
+    if !stored.is_listed {
+        sets::add(client, project_id, set).await?;
+        stored.is_listed = true;
+    }
+    write(client, set, project_id, stored, entries).await
+}
+
+/// Takes a set that owns nothing off the list of the project's sets. Its inventory stays, since
+/// a platform need not be able to delete files, and does not say any more that it is listed.
+///
+/// # Errors
+///
+/// As [`save`].
+pub async fn retire(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+) -> Result<()> {
+    stored.is_listed = false;
+    write(client, set, project_id, stored, BTreeMap::new()).await?;
+    sets::remove(client, project_id, set).await
+}
+
+async fn write(
+    client: &Client,
+    set: &str,
+    project_id: &str,
+    stored: &mut Stored,
+    entries: BTreeMap<Key, Entry>,
+) -> Result<()> {
     let file = File {
         version: VERSION,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored.fingerprint_key.clone(),
+        listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
         objects: entries
             .iter()
@@ -204,6 +259,9 @@ pub async fn save(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                ignore: entry.ignore.clone(),
+                declared_in: entry.declared_in.clone(),
+                moving_to: entry.moving_to.clone(),
             })
             .collect(),
     };

@@ -12,5 +12,8 @@ mod perform;
 mod record;
 pub mod run;
 pub mod schedule;
+pub mod served;
+pub mod sets;
 mod storage;
 pub mod survey;
+pub mod transfer;

@@ -15,7 +15,7 @@ use crate::api::reader::{ListError, Reader};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
-use crate::manifest::set::Set;
+use crate::manifest::set::{Desired, Set};
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::name_secrets;
@@ -180,6 +180,7 @@ fn resolve_projects(
         renamed.insert(name.to_owned(), canonical.clone());
         found.insert(canonical, project);
     }
+    problems.extend(disagreement(set, projects));
     if !problems.is_empty() {
         return Err(Error::manifests(problems));
     }
@@ -195,6 +196,24 @@ fn resolve_projects(
             .collect();
     }
     Ok(found)
+}
+
+/// Documents of one project and a user who names another one: whatever is done, it would be
+/// done to a project that somebody did not mean.
+fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
+    let named = set.named_project.as_ref()?;
+    let by_id = projects.iter().find(|project| project.id == *named);
+    let meant = by_id.map_or(named, |project| &project.name);
+    let mut declared = set.objects.values().filter(|it| it.key.kind == KindName::Project);
+    let first = declared.next()?;
+    let is_meant = |desired: &Desired| desired.key.name == *meant;
+    if is_meant(first) || declared.any(is_meant) {
+        return None;
+    }
+    let message =
+        format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
+    let problem = first.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
+    Some(problem.hint("take the Project document out, or leave --project-id out"))
 }
 
 /// The lists of one project that matter to the plan.
@@ -440,6 +459,20 @@ pub async fn look_up(
     target: &Target<'_>,
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<Observed>> {
+    Ok(find(reader, key, target, secret_names).await?.map(|(_, observed)| observed))
+}
+
+/// The same, with the name that the object has.
+///
+/// # Errors
+///
+/// As [`look_up`].
+pub async fn find(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    secret_names: &BTreeMap<String, String>,
+) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
     let (item, revision) = match kind.lookup(target) {
         None => return Ok(None),
@@ -471,9 +504,10 @@ pub async fn look_up(
         }
     };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let name = seen.name.clone();
     let mut observed = observed(kind, seen, &item, revision);
     name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
-    Ok(Some(observed))
+    Ok(Some((name, observed)))
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -15,7 +15,7 @@ use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
-use crate::kinds::{Key, KindName, Target};
+use crate::kinds::{Asked, Key, KindName, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Observed, Operation};
@@ -37,7 +37,8 @@ fn known_id(operation: &Operation) -> Option<&str> {
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
 fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
-        message: told(error, &write.fields),
+        message: told(reason(error), &write.fields),
+        request: Some(format!("{} {}", error.method, error.path)),
         refused: error.is_refusal() && attempts <= 1,
         code: error.status,
         request_id: error.request_id.clone(),
@@ -45,36 +46,56 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     }
 }
 
-/// An error as it is told. A platform may repeat what it was sent when it refuses it, whole,
-/// in parts or cut off; what it says is not shown then.
-fn told(error: &ApiError, sent: &Tree) -> String {
+/// Why a request failed, as the platform says it where it does.
+fn reason(error: &ApiError) -> String {
+    let answered = error.status.map(|status| format!("was answered with {status}"));
+    match answered.and_then(|answered| error.what.strip_prefix(&answered)) {
+        Some("") => "the platform gives no reason".to_owned(),
+        Some(said) => said.trim_start_matches(": ").to_owned(),
+        None => format!("the request {}", error.what),
+    }
+}
+
+/// The fewest characters of a secret that tell something of it, and of a part of it. Fewer
+/// stand in any sentence.
+const TELLING: (usize, usize) = (4, 6);
+
+/// A reason as it is told. A platform may repeat what it was sent when it refuses it, whole,
+/// in parts or cut off; what it says is not shown then. A short secret is taken out where it
+/// stands as a word.
+fn told(reason: String, sent: &Tree) -> String {
     let mut repeats = false;
+    let mut told = reason.clone();
     sent.clone().rewrite_leaves(&mut |_, leaf| {
         if let Tree::Secret(Sealed::Known(text)) = leaf {
             let text = text.expose_secret();
             let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
-            let mut parts = parts.filter_map(|part| part.get(..6));
-            repeats |= !text.is_empty() && error.what.contains(text)
-                || parts.any(|part| error.what.contains(part));
+            let mut parts = parts.filter_map(|part| part.get(..TELLING.1));
+            match text.chars().count() {
+                count if count < TELLING.0 => {}
+                count if count < TELLING.1 => told = without_word(&told, text),
+                _ => repeats |= reason.contains(text),
+            }
+            repeats |= parts.any(|part| reason.contains(part));
         }
         None
     });
-    if !repeats {
-        return error.to_string();
+    if repeats { "what the platform says repeats a secret".to_owned() } else { told }
+}
+
+/// A sentence without a secret where it stands as a word.
+fn without_word(sentence: &str, secret: &str) -> String {
+    let mut out = String::new();
+    let mut rest = sentence;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let is_word =
+            !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        out.push_str(before);
+        out.push_str(if is_word { "(secret)" } else { secret });
+        rest = after;
     }
-    let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
-    let what = format!("was answered{status}, and what the platform says repeats a secret");
-    let ApiError { method, path, status, request_id, attempts, sent, .. } = error;
-    ApiError {
-        what,
-        method: *method,
-        path: path.clone(),
-        status: *status,
-        request_id: request_id.clone(),
-        attempts: *attempts,
-        sent: *sent,
-    }
-    .to_string()
+    out + rest
 }
 
 /// Whether an earlier run said that it would create the object, and not that it did.
@@ -84,7 +105,14 @@ fn is_claimed(operation: &Operation) -> bool {
 
 /// Something failed before anything was sent.
 fn not_sent(message: String) -> Outcome {
-    Outcome::Failed { message, refused: true, code: None, request_id: None, attempts: 0 }
+    Outcome::Failed {
+        message,
+        request: None,
+        refused: true,
+        code: None,
+        request_id: None,
+        attempts: 0,
+    }
 }
 
 impl Run<'_> {
@@ -264,6 +292,7 @@ impl Run<'_> {
                         "the answer to its write was lost, and the platform does not show what {} holds now",
                         operation.key
                     ),
+                    request: Some(format!("{} {}", error.method, error.path)),
                     refused: false,
                     code: error.status,
                     request_id: error.request_id.clone(),
@@ -393,6 +422,7 @@ impl Run<'_> {
             owner: None,
             answered: None,
             removed: &[],
+            asked: &Asked::NOTHING,
         };
         let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
@@ -448,19 +478,18 @@ impl Run<'_> {
             },
             answered: observed.map(|observed| &observed.answered),
             removed: &removed,
+            asked: &operation.work.asked,
         };
         let mut request = match operation.action {
             Action::Create => kind.create(&target),
             Action::Update | Action::Rename => kind.update(&target),
+            Action::Record => return Ok(None),
             Action::Adopt | Action::Release if operation.changes.is_empty() => return Ok(None),
             Action::Adopt | Action::Release => kind.update(&target),
             Action::Delete => {
                 kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
             }
         };
-        if let Some(body) = &operation.work.body {
-            request.body = body.clone();
-        }
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
             && !operation.work.follows_rename
@@ -468,5 +497,28 @@ impl Run<'_> {
             request.precondition = Precondition::Revision(revision);
         }
         Ok(Some(Write { request, fields, project }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_a_secret_is_judged_by_its_length() {
+        let told = |secret: &str, reason: &str| {
+            told(reason.to_owned(), &Tree::map([("a", Tree::secret(secret))]))
+        };
+        let reason = "the name 1234 of x is taken (12345)";
+        for secret in ["", "x", "of", "the", "5"] {
+            assert_eq!(told(secret, reason), reason, "{secret}");
+        }
+        assert_eq!(told("1234", reason), "the name (secret) of x is taken (12345)");
+        assert_eq!(told("taken", reason), "the name 1234 of x is (secret) (12345)");
+        for secret in ["1234 of", "name 1234", "hunter2-secret"] {
+            let reason = format!("{reason}: hunter");
+            let hidden = told(secret, &reason) == "what the platform says repeats a secret";
+            assert!(hidden, "{secret}");
+        }
     }
 }

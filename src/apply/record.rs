@@ -49,6 +49,8 @@ impl Run<'_> {
         let Some(id) = id else { return Ok(()) };
         let entries = entries.await;
         let mut stored = stored.lock().await;
+        // A plan need not be of all projects in which the set owns something.
+        let projects = &projects | &stored.projects;
         let is_new = !stored.exists() && !entries.is_empty();
         if !is_new
             && stored.inventory.entries == entries

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::execute::{Listeners, Options, Progress, Report, execute};
 use super::inventory::Stored;
-use super::journal::{self, Journal};
+use super::journal::{self, Prepared};
 use super::lock::{self, Lock, Terms};
 use crate::api::client::Client;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::plan::Plan;
 /// What surrounds one apply.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// The folder with the journals.
+    /// The working folder, which the journal belongs to.
     pub folder: &'a Path,
     /// Whether a lease is taken over from whoever holds it.
     pub break_lock: bool,
@@ -47,25 +47,20 @@ pub async fn run(
         return Ok(report);
     }
     let options = Options { stop: options.stop.child_token(), ..options.clone() };
+    // Whether it can be kept is known before anything is written.
+    let prepared = Prepared::new(folder, &plan.set)?;
     let locks = take_locks(client, plan, &options, surroundings).await?;
-    let done = perform(client, plan, stored, &options, surroundings).await;
+    let done = async {
+        let journal = prepared.begin(&plan.platform)?;
+        let listeners = Listeners { progress, journal: Some(&journal) };
+        let done = execute(client, plan, stored, &options, listeners).await;
+        // A run that got here ended by itself: what it did is in the inventory.
+        journal.end();
+        done
+    }
+    .await;
     let lost = release(locks).await;
     done.map(|report| Report { lost_lease: lost, ..report })
-}
-
-async fn perform(
-    client: &Client,
-    plan: &Plan,
-    stored: BTreeMap<String, Stored>,
-    options: &Options,
-    surroundings: Surroundings<'_>,
-) -> Result<Report> {
-    let journal = Journal::begin(surroundings.folder, &plan.set, &plan.platform)?;
-    let listeners = Listeners { progress: surroundings.progress, journal: Some(&journal) };
-    let done = execute(client, plan, stored, options, listeners).await;
-    // A run that got here ended by itself: what it did is in the inventory.
-    journal.end();
-    done
 }
 
 /// One lease for each project that is written to.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inventory;
-use super::observe::{self, Project};
+use super::observe;
+use crate::api::project::the_one;
 use crate::api::reader::Reader;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kinds::{self, Key, KindName};
 use crate::plan::references::name_secrets;
 use crate::plan::{Entry, Observed};
@@ -32,7 +33,8 @@ pub struct Survey {
 ///
 /// The platform's. No list may be missing: what is not in an export looks deleted.
 pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
-    let project = find(observe::projects(reader).await?, project)?;
+    let projects = observe::projects(reader).await?;
+    let project = the_one(&projects, project, |project| (&project.id, &project.name))?;
     let stored = match set {
         Some(set) => Some(inventory::load(reader, set, &project.name, &project.id).await?),
         None => None,
@@ -49,7 +51,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         }
     }
     read.extend(observe::read_lists(reader, &project.id, rooms).await?);
-    let detailed = observe::detailed_project(reader, &project).await?;
+    let detailed = observe::detailed_project(reader, project).await?;
     read.push((KindName::Project, None, vec![detailed]));
     let mut survey = Survey {
         project: project.name.clone(),
@@ -85,22 +87,15 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     Ok(survey)
 }
 
-fn find(projects: Vec<Project>, wanted: &str) -> Result<Project> {
-    if let Some(project) = projects.iter().find(|project| project.id == wanted) {
-        return Ok(project.clone());
-    }
-    let named: Vec<&Project> = projects.iter().filter(|project| project.name == wanted).collect();
-    match named.as_slice() {
-        [project] => Ok((*project).clone()),
-        [] => Err(Error::usage(format!(
-            "there is no project `{wanted}`, or the credential does not reach it"
-        ))),
-        several => Err(Error::usage(format!("{} projects are called `{wanted}`", several.len()))
-            .hint(format!(
-                "name one by id: {}",
-                several.iter().map(|project| project.id.as_str()).collect::<Vec<_>>().join(", ")
-            ))),
-    }
+/// The name and the id of a project that is given by one of them.
+///
+/// # Errors
+///
+/// The platform's; none or several of that name.
+pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, String)> {
+    let projects = observe::projects(reader).await?;
+    let project = the_one(&projects, wanted, |project| (&project.id, &project.name))?;
+    Ok((project.name.clone(), project.id.clone()))
 }
 
 /// As the planner sees it: by the annotation, else by the inventory, unless another object

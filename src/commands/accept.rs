@@ -17,9 +17,10 @@ use crate::manifest::source::{self, Source};
 use crate::manifest::walk;
 use crate::output;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
-use crate::plan::planner::{self, Policy, Refusal};
+use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::{Plan, unified};
 use crate::settings::{Connection, PlatformArgs};
+use crate::visible;
 
 /// Arguments of `accept`.
 #[derive(Debug, clap::Args)]
@@ -53,14 +54,15 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let (sources, acceptance) = done?;
     closed?;
-    for (name, text) in &acceptance.texts {
-        let old = sources.iter().find(|source| source.name == *name);
+    for (file, text) in &acceptance.texts {
+        let old = sources.iter().find(|source| source.name == *file);
         let old = old.map_or("", |source| source.text.as_str());
         let bold = Style::new().bold();
+        let name = visible::line(file);
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
         output::data(&(header + &unified::hunks(old, text)));
         if !args.dry_run {
-            replace_file(Path::new(name), old, text)?;
+            replace_file(Path::new(file), old, text)?;
         }
     }
     conclude(&acceptance, args.dry_run)
@@ -125,7 +127,7 @@ async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<P
         &BTreeMap::new(),
     )
     .await?;
-    let policy = Policy { prune: false, ..Policy::standard(set_name) };
+    let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
     planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
         Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
         Refusal::Guard(problems) => Error::refused(problems),

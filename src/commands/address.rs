@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::given::{annotations_change, annotations_or_none, named_room, room, text_change};
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, find, show};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, show};
 use super::show::{ListArgs, Listed, ShowArgs};
 use crate::api::request::Request;
 use crate::error::{Class, Result};
@@ -158,7 +158,7 @@ async fn create<T: Address>(args: CreateArgs<T>) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let shortcut = Shortcut::create(T::KIND, project, &args.address, &document);
             if shortcut.run(connection, &args.declare).await?.is_some() {
                 output::note(&format!("created the {} {}", T::NOUN, args.address));
@@ -178,17 +178,12 @@ async fn update<T: Address>(args: UpdateArgs<T>) -> Result<ExitCode> {
         .chain(own)
         .chain([annotations.as_ref().map(annotations_change)])
         .collect();
-    let is_whole = changes.iter().all(Option::is_some);
     let changes = changes.into_iter().flatten().collect();
     args.platform
         .with(async |connection| {
             T::warn(&args.address);
-            let project = connection.project_id()?;
-            let mut shortcut = Shortcut::change(T::KIND, project, &args.address, changes);
-            // The platform replaces all of it, so what is not given is read and sent back.
-            if !is_whole {
-                shortcut = shortcut.of(find(connection, T::KIND, &args.address).await?);
-            }
+            let project = connection.project_id().await?;
+            let shortcut = Shortcut::change(T::KIND, project, &args.address, changes);
             if shortcut.run(connection, &args.declare).await?.is_some() {
                 output::note(&format!("updated the {} {}", T::NOUN, args.address));
             }
@@ -201,7 +196,7 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
     let room = room(args.room);
     args.platform
         .with(async |connection| {
-            let mut path = vec!["accounts", "projects", connection.project_id()?];
+            let mut path = vec!["accounts", "projects", connection.project_id().await?];
             path.extend(room.iter().flat_map(|room| ["rooms", room]));
             path.push(T::NOUNS);
             let request = Request::get(&path);
@@ -219,7 +214,6 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
                 columns: &[T::FIELD, "room", T::REQUIRED],
                 name: T::FIELD,
                 none: &format!("there are no {}", T::NOUNS),
-                empty_fails: true,
             };
             args.show.print(listed, items)
         })

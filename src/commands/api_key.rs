@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::{Connection, PlatformArgs, ProjectArgs};
+use crate::visible;
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]
@@ -94,11 +95,11 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     match command {
         ApiKeyCommand::List(args) => list(args).await,
         ApiKeyCommand::Create(args) => create(args).await,
-        ApiKeyCommand::Activate(args) => activate(&args),
+        ApiKeyCommand::Activate(args) => activate(&args).await,
         ApiKeyCommand::Delete(args) => {
             args.platform
                 .with(async |connection| {
-                    let project = connection.project_id()?;
+                    let project = connection.project_id().await?;
                     if args.dry.dry_run {
                         return preview_delete(connection, &args.id).await;
                     }
@@ -112,7 +113,7 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
 }
 
 async fn keys(connection: &Connection) -> Result<Vec<Value>> {
-    let path = ["accounts", "projects", connection.project_id()?, "api-keys"];
+    let path = ["accounts", "projects", connection.project_id().await?, "api-keys"];
     Ok(connection.client.reader().items(&Request::get(&path), "keys").await?)
 }
 
@@ -121,8 +122,11 @@ async fn keys(connection: &Connection) -> Result<Vec<Value>> {
 fn preview_create(name: &str, description: &str) -> ExitCode {
     let description = match description {
         "" => String::new(),
-        text => format!("    + description: {}\n", Value::from(text)),
+        text => {
+            format!("    + description: {}\n", visible::json(&Value::from(text).to_string()))
+        }
     };
+    let name = visible::line(name);
     output::data(&format!("+ create ApiKey/{name}\n{description}\nPlan: 1 to create.\n"));
     ExitCode::SUCCESS
 }
@@ -133,6 +137,7 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
     if !keys.iter().any(|key| key.get("id").and_then(Value::as_str) == Some(id)) {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
+    let id = visible::line(id);
     output::data(&format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n"));
     Ok(ExitCode::SUCCESS)
 }
@@ -151,7 +156,6 @@ async fn list(args: AllArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "description"],
                 name: "id",
                 none: "there are no API keys",
-                empty_fails: false,
             };
             args.show.print(listed, keys)
         })
@@ -165,7 +169,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             if args.dry.dry_run {
                 return Ok(preview_create(&args.name, &args.description));
             }
@@ -215,8 +219,8 @@ pub(super) fn keep(project: &str, key: &SecretString) -> Result<()> {
     Ok(())
 }
 
-fn activate(args: &ActivateArgs) -> Result<ExitCode> {
-    let project = args.project.project_id()?;
+async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
+    let project = args.project.project_id().await?;
     let mut file = ProjectFile::read()?;
     file.activate_key(&project, &args.key);
     file.write()?;

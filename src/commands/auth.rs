@@ -1,5 +1,6 @@
 //! `auth`: signing in with a browser, signing out, and who is signed in.
 
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -101,6 +102,13 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     if parsed.is_none() {
         return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));
     }
+    // Nobody would read the URL, and nothing could open it.
+    let can_open = || !args.no_browser && webbrowser::Browser::is_available();
+    if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {
+        return Err(Error::usage("there is neither a terminal nor a browser to sign in with").hint(
+            "set MESHAGENT_API_KEY, or add --no-browser and open the URL that is printed elsewhere",
+        ));
+    }
     let program = session_file::program(&base, platform.timeout);
     let flow = Flow::new()?;
     let scope = variable("MESHAGENT_OAUTH_SCOPES").unwrap_or_else(|| SCOPE.to_owned());
@@ -109,7 +117,8 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
     let mut interrupt =
         signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
-    output::note(&format!("waiting for you to sign in; Ctrl-C gives up:\n{url}"));
+    output::note("waiting for you to sign in; Ctrl-C gives up:");
+    output::note(&url);
     if !args.no_browser {
         open(url);
     }

@@ -154,7 +154,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
     // Receivers hash what they read as Python writes it, so that is what is sent.
     let body = python_json::dumps(&body);
     let mut request =
-        http::of_anything(PATIENCE)?.post(url).header("Content-Type", "application/json");
+        http::of_anything(url, PATIENCE)?.post(url).header("Content-Type", "application/json");
     if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
         let digest = Sha256::digest(body.as_bytes());
         let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
@@ -178,7 +178,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;
-    let project = args.project.project_id()?;
+    let project = args.project.project_id().await?;
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };

@@ -14,6 +14,7 @@ use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::settings::{Connection, PlatformArgs, variable};
+use crate::visible;
 
 /// The variable by which a shell asks for candidates.
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
@@ -60,7 +61,7 @@ pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     shell
         .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
         .context(|| format!("failed to write for {name}"))?;
-    output::data(&String::from_utf8_lossy(&text));
+    output::exactly(&String::from_utf8_lossy(&text));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,9 +109,19 @@ fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
     let found = listed.ok().and_then(Result::ok).unwrap_or_default();
     found
         .into_iter()
-        .filter(|(value, _)| value.starts_with(typed.as_ref()))
-        .map(|(value, help)| CompletionCandidate::new(value).help(help.map(Into::into)))
+        .filter(|(value, _)| value.starts_with(typed.as_ref()) && is_harmless(value))
+        .map(|(value, help)| {
+            let help = help.map(|help| visible::line(&help).into_owned().into());
+            CompletionCandidate::new(value).help(help)
+        })
         .collect()
+}
+
+/// Whether a name can be put on a line as it is. A shell would split others, or run a part
+/// of them, and what is hidden in them nobody would see.
+fn is_harmless(name: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || "-_.,:@/+=%".contains(c);
+    !name.starts_with('-') && name.chars().all(is_letter) && visible::is_visible(name)
 }
 
 /// The candidates, each with what it is called.
@@ -125,7 +136,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
             (reader.items(&request, "projects").await?, "/id", "/name")
         }
         Names::Rooms => {
-            let path = ["accounts", "projects", connection.project_id()?, "rooms"];
+            let path = ["accounts", "projects", connection.project_id().await?, "rooms"];
             let request = Request::get(&path)
                 .query("limit", "500")
                 .query("offset", "0")
@@ -134,7 +145,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
         }
         Names::Services => {
             let room = variable("MESHAGENT_ROOM");
-            let mut path = vec!["accounts", "projects", connection.project_id()?];
+            let mut path = vec!["accounts", "projects", connection.project_id().await?];
             if let Some(room) = &room {
                 path.extend(["rooms", room]);
             }

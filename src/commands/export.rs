@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
 use crate::error::{Class, Context, Error, Problem, Result};
+use crate::kinds::KindName;
+use crate::kinds::tree::Tree;
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
 use crate::settings::{Connection, PlatformArgs};
@@ -33,6 +35,9 @@ pub struct ExportArgs {
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
+    /// Also write the document of the project itself; manifests with it are only for this project
+    #[arg(long)]
+    with_project: bool,
     /// Also write services whose templates were given obscure values, which stand in them as
     /// clear text
     #[arg(long)]
@@ -53,8 +58,11 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let connection = args.platform.connect().await?;
     let read = read(&connection, args.set.as_deref()).await;
     let closed = connection.close().await;
-    let survey = read?;
+    let mut survey = read?;
     closed?;
+    if !args.with_project {
+        leave_project_out(&mut survey);
+    }
     let project = survey.project.clone();
     let export = declare(survey, args.layout, args.obscure_values)?;
     write(&args.dir, &export.files, args.force)?;
@@ -79,6 +87,19 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
             .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
     };
     survey(&connection.client.reader(), project, set).await
+}
+
+/// Manifests without a document of their project can be applied to any other.
+fn leave_project_out(survey: &mut Survey) {
+    survey.objects.retain(|key, observed| {
+        let is_project = key.kind == KindName::Project;
+        if is_project && *observed.fields != Tree::map([]) {
+            output::note(&format!(
+                "note: {key} has settings and is left out; --with-project writes it, too"
+            ));
+        }
+        !is_project
+    });
 }
 
 fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Export> {

@@ -34,6 +34,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod set;
+pub mod sets;
 pub mod setup;
 pub mod shortcut;
 pub mod show;
@@ -85,6 +86,9 @@ enum Command {
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
     Destroy(apply::DestroyArgs),
+    /// See which sets a project has, and move objects between them
+    #[command(subcommand)]
+    Set(sets::SetCommand),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write what a project holds as manifests
@@ -195,15 +199,28 @@ pub fn main() -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(parser) => {
-            match usage::error(&parser, tree()) {
-                Some(error) => output::error(&error),
-                None => drop(parser.print()),
+            let code = if parser.use_stderr() { Class::Usage.exit_code() } else { 0 };
+            if let Some(error) = usage::error(&parser, tree()) {
+                output::error(&error);
+            } else if let Err(error) = parser.print() {
+                output::unwritten(error);
             }
-            return ExitCode::from(if parser.use_stderr() { Class::Usage.exit_code() } else { 0 });
+            return ended(ExitCode::from(code));
         }
     };
     match init_log(&cli.log).and_then(|()| run(cli.command)) {
-        Ok(code) => code,
+        Ok(code) => ended(code),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.class.exit_code())
+        }
+    }
+}
+
+/// How the program ends that came to its end: data that could not be written is a failure.
+fn ended(code: ExitCode) -> ExitCode {
+    match output::check() {
+        Ok(()) => code,
         Err(error) => {
             output::error(&error);
             ExitCode::from(error.class.exit_code())
@@ -216,7 +233,7 @@ fn init_log(level: &str) -> Result<()> {
         .map_err(|error| Error::usage(format!("--log {level:?} is not a level")).because(error))?;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(anstream::stderr)
+        .with_writer(|| output::Log)
         .with_target(false)
         .try_init();
     Ok(())
@@ -231,6 +248,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::Set(command) => wait(sets::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
@@ -245,7 +263,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Mailbox(command) => wait(address::run(command)),
         Command::Route(command) => wait(address::run(command)),
         Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
-        Command::Token(command) => token::run(command),
+        Command::Token(command) => wait(token::run(command)),
         Command::Call(command) => wait(call::run(command)),
         Command::Webhook(command) => wait(webhook::run(command)),
         Command::Secret(command) => secret::run(command),

@@ -1,14 +1,13 @@
 //! `plan`, `diff`, `graph`: what apply would do, in three forms. None of them writes.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::policy::RuleArgs;
 use super::saved::name_of;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
@@ -108,7 +107,7 @@ impl PlanningArgs {
             values: names(&reading.values.values),
             value_json: names(&reading.value_json),
             project: self.platform.project_id.clone(),
-            no_prune: self.policy.no_prune,
+            prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
             targets: self.policy.target.clone(),
@@ -139,7 +138,8 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
         let inputs = args.planning.inputs(&planned, &args.rules);
-        write(path, &PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) })?;
+        let document = PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) };
+        output::write_json(path, &document)?;
     }
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
     match args.output {
@@ -162,18 +162,6 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
         Format::Markdown => output::data(&markdown::render(plan)),
         Format::Json => output::json(&PlanDocument::of(plan))?,
     }
-    Ok(())
-}
-
-/// Writes a plan, readable by its owner only, where no half of it can be met.
-fn write(path: &Path, document: &PlanDocument) -> Result<()> {
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = || format!("failed to write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    serde_json::to_writer_pretty(&mut file, document).context(failed)?;
-    file.write_all(b"\n").context(failed)?;
-    file.persist(path).context(failed)?;
     Ok(())
 }
 

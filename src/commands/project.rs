@@ -1,12 +1,12 @@
 //! `project`: the projects that the credential reaches, and which of them is meant.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::shortcut::{DeclareArgs, Shortcut};
 use super::show::{AllArgs, ListArgs, Listed};
+use crate::api::project::the_one;
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
@@ -40,8 +40,8 @@ pub struct CreateArgs {
 /// Arguments of `project activate`.
 #[derive(Debug, clap::Args)]
 pub struct ActivateArgs {
-    /// The project's id
-    #[arg(value_name = "PROJECT_ID")]
+    /// The project, by name or id
+    #[arg(value_name = "PROJECT")]
     id: Option<String>,
     /// Choose one from a list, or create one
     #[arg(short, long)]
@@ -65,7 +65,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                     // Two projects may share a name, so a lost answer cannot be made up for.
                     let written = shortcut.once().run(connection, &args.declare).await?;
                     if let Some(written) = written {
-                        output::data(&format!("{}\n", written.id.unwrap_or_default()));
+                        output::value(&written.id.unwrap_or_default());
                     }
                     Ok(ExitCode::SUCCESS)
                 })
@@ -77,7 +77,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
         ProjectCommand::Activate(args) => {
             if args.id.is_none() && !args.interactive {
                 return Err(Error::failed("it is not said which project is meant")
-                    .hint("give its id, or choose one with --interactive"));
+                    .hint("give its name or id, or choose one with --interactive"));
             }
             args.platform
                 .with(async |connection| {
@@ -86,8 +86,8 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
                         false => args.id.clone(),
                     };
                     if let Some(chosen) = chosen {
-                        activate(connection, &chosen).await?;
-                        output::data(&format!("{chosen}\n"));
+                        let id = activate(connection, &chosen).await?;
+                        output::value(&id);
                     }
                     Ok(ExitCode::SUCCESS)
                 })
@@ -120,24 +120,24 @@ async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
         columns: &["id", "name"],
         name: "id",
         none: "there are no projects",
-        empty_fails: true,
     };
     show.print(listed, projects)
 }
 
-/// Makes a project the one that is meant where none is named.
+/// Makes a project, by name or id, the one that is meant where none is named, and gives its
+/// id.
 ///
 /// # Errors
 ///
 /// There is no such project; a file that cannot be written.
-pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<()> {
-    if !projects(connection).await?.iter().any(|project| text(project, "id") == chosen) {
-        return Err(Error::failed(format!("there is no project with the id `{chosen}`"))
-            .hint("`meshagent project list` shows the ids"));
-    }
+pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<String> {
+    let projects = projects(connection).await?;
+    let found = the_one(&projects, chosen, |it| (text(it, "id"), text(it, "name")))?;
+    let id = text(found, "id").to_owned();
     let mut file = ProjectFile::read()?;
-    file.active_project = Some(chosen.to_owned());
-    file.write()
+    file.active_project = Some(id.clone());
+    file.write()?;
+    Ok(id)
 }
 
 /// Asks which project is meant; `None` when none is.
@@ -163,7 +163,8 @@ pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
         ));
     }
     let (new, exit) = (projects.len() + 1, projects.len() + 2);
-    output::note(&format!("[{new}] a new project\n[{exit}] none"));
+    output::note(&format!("[{new}] a new project"));
+    output::note(&format!("[{exit}] none"));
     let wrong = || Error::failed("that is none of the numbers above");
     let choice: usize = ask("Which one? ")?.parse().map_err(|_| wrong())?;
     match choice {
@@ -190,7 +191,7 @@ async fn create(connection: &Connection) -> Result<String> {
 ///
 /// There is no answer.
 pub(super) fn ask(question: &str) -> Result<String> {
-    let _ = write!(anstream::stderr(), "{question}");
+    output::ask(question);
     let mut answer = String::new();
     let read = std::io::stdin()
         .read_line(&mut answer)

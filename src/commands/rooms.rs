@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::given::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
@@ -10,7 +10,7 @@ use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
 use crate::error::{Class, Error, Result};
-use crate::kinds::{KindName, OWNER_ANNOTATION};
+use crate::kinds::KindName;
 use crate::output;
 use crate::plan::Observed;
 use crate::settings::{Connection, PlatformArgs};
@@ -148,10 +148,6 @@ fn shown(room: &Value) -> Value {
     Value::Object(names.iter().map(|name| ((*name).to_owned(), field(name))).collect())
 }
 
-fn or_null<T: Into<Value>>(value: Option<T>) -> Value {
-    value.map_or(Value::Null, Into::into)
-}
-
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     let metadata = super::given::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
     let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
@@ -161,20 +157,12 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
                 "metadata": {"annotations": annotations},
                 "room_metadata": metadata,
             });
-            // What is not given is null on the wire, as the reference sends it.
-            let body = json!({
-                "name": args.name,
-                "if_not_exists": args.if_not_exists.is_on(),
-                "metadata": or_null(metadata),
-                "annotations": or_null(annotations.map(Value::Object)),
-                "permissions": null,
-            });
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let mut shortcut = Shortcut::create(KindName::Room, project, &args.name, &document);
             if args.if_not_exists.is_on() {
                 shortcut = shortcut.unless_there();
             }
-            let Some(written) = shortcut.sending(body).run(connection, &args.declare).await? else {
+            let Some(written) = shortcut.run(connection, &args.declare).await? else {
                 return Ok(ExitCode::SUCCESS);
             };
             // Where the answer was lost, the room is the one that was asked for.
@@ -208,7 +196,7 @@ async fn delete(args: DeleteArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let (id, observed) = resolve(connection, &args.which).await?;
             let name = args.which.name.as_deref().filter(|_| observed.is_some());
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let mut shortcut =
                 Shortcut::delete(KindName::Room, project, name.unwrap_or_default()).of_id(&id);
             if let Some(observed) = observed {
@@ -227,23 +215,14 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let (id, observed) = resolve(connection, &args.which).await?;
-            let mut body = Map::from_iter([("name".to_owned(), args.new_name.clone().into())]);
-            if let Some(mut annotations) = annotations.clone() {
-                // Annotations are replaced as a whole; who owns the room stays on it.
-                if let Some(owner) = observed.as_ref().and_then(|room| room.owner.clone()) {
-                    annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
-                }
-                body.insert("annotations".to_owned(), Value::Object(annotations));
-            }
             let given = annotations.iter().map(annotations_change).collect();
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let mut shortcut =
                 Shortcut::change(KindName::Room, project, &args.new_name, given).of_id(&id);
             if let (Some(observed), Some(name)) = (observed, &args.which.name) {
                 shortcut = shortcut.of(observed).renaming(name);
             }
-            if shortcut.sending(Value::Object(body)).run(connection, &args.declare).await?.is_some()
-            {
+            if shortcut.run(connection, &args.declare).await?.is_some() {
                 output::note(&format!("updated the room {id}"));
             }
             Ok(ExitCode::SUCCESS)
@@ -255,7 +234,7 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let request =
-                Request::get(&["accounts", "projects", connection.project_id()?, "rooms"])
+                Request::get(&["accounts", "projects", connection.project_id().await?, "rooms"])
                     .query("limit", args.limit.to_string())
                     .query("offset", args.offset.to_string())
                     .query("order_by", args.order_by.as_str());
@@ -265,7 +244,6 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "metadata", "annotations"],
                 name: "name",
                 none: "there are no rooms",
-                empty_fails: false,
             };
             args.show.print(listed, items.iter().map(shown).collect())
         })
@@ -276,7 +254,7 @@ async fn get(args: GetArgs) -> Result<ExitCode> {
     let name = named_room(args.name, "--name", Class::Failed)?;
     args.platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let request = Request::get(&["accounts", "projects", project, "rooms", &name]);
             let room = connection.client.reader().get_json(&request).await?;
             args.show.print(&shown(&room))

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
-use crate::error::{Context, Error, Problem, Result};
-use crate::plan::Plan;
+use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
+use crate::plan::{Plan, guards};
 
 /// A saved plan.
 pub struct Saved {
@@ -65,7 +65,35 @@ fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     }
 }
 
+/// What keeps a plan from being made now kept none from being made then, so it is the
+/// manifests or the platform that changed. Where that cannot be known, because something
+/// could not be read, the error is what it is.
+#[must_use]
+pub fn staleness(error: Error) -> Error {
+    let is_doubt = std::error::Error::source(&error).is_some();
+    match error.class {
+        Class::Refused if !error.problems.is_empty() && !is_doubt => stale(error.problems),
+        _ => error,
+    }
+}
+
 impl Saved {
+    /// Refuses a plan for any project but this one, by name or id.
+    ///
+    /// # Errors
+    ///
+    /// The projects that nobody expects.
+    pub fn expect(&self, project: Option<&str>) -> Result<()> {
+        let Some(expected) = project else { return Ok(()) };
+        let projects = self.document.projects.iter();
+        let unexpected =
+            projects.filter_map(|(name, id)| guards::unexpected((name, id.as_deref()), expected));
+        match unexpected.collect::<Vec<_>>() {
+            none if none.is_empty() => Ok(()),
+            problems => Err(Error::refused(problems)),
+        }
+    }
+
     /// The policy and the consent that it was made with.
     #[must_use]
     pub fn policy(&self) -> (Policy, GuardArgs) {
@@ -79,7 +107,8 @@ impl Saved {
         };
         let args = PolicyArgs {
             adopt: inputs.adopt.clone(),
-            no_prune: inputs.no_prune,
+            prune: inputs.prune,
+            no_prune: false,
             ignore_drift: inputs.ignore_drift,
             target: inputs.targets.clone(),
             exclude: inputs.excludes.clone(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::given::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
@@ -185,37 +185,24 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let active = !args.inactive;
             let document = json!({
                 "metadata": {"annotations": annotations},
                 "room": room,
                 "queue": args.queue,
                 "schedule": args.schedule,
                 "payload": payload,
-                "active": active,
+                "active": !args.inactive,
                 "once": args.once,
             });
-            let mut body = Map::new();
-            body.extend(id.clone().map(|id| ("id".to_owned(), id.into())));
-            body.extend([
-                ("room_name".to_owned(), room.clone().into()),
-                ("queue_name".to_owned(), args.queue.clone().into()),
-                ("payload".to_owned(), payload),
-                ("schedule".to_owned(), args.schedule.clone().into()),
-                ("active".to_owned(), active.into()),
-                ("once".to_owned(), args.once.into()),
-                ("annotations".to_owned(), Value::Object(annotations)),
-            ]);
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let name = id.as_deref().unwrap_or_default();
             let mut shortcut = Shortcut::create(KindName::ScheduledTask, project, name, &document);
             if id.is_none() {
                 shortcut = shortcut.once();
             }
-            let shortcut = shortcut.sending(Value::Object(body));
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
                 let told = written.answer.get("task_id").and_then(Value::as_str);
-                output::data(&format!("{}\n", told.unwrap_or(name)));
+                output::value(&told.unwrap_or(name));
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -225,7 +212,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
 async fn list(args: TaskListArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let path = ["accounts", "projects", connection.project_id()?, "scheduled-tasks"];
+            let path = ["accounts", "projects", connection.project_id().await?, "scheduled-tasks"];
             let mut request = Request::get(&path)
                 .query("limit", args.limit.to_string())
                 .query("offset", args.offset.to_string());
@@ -251,7 +238,6 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
                 ],
                 name: "id",
                 none: "there are no scheduled tasks",
-                empty_fails: false,
             };
             args.show.print(listed, connection.client.reader().items(&request, "tasks").await?)
         })
@@ -262,19 +248,6 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
     let annotations = annotations_or_none(args.annotations.as_deref())?;
     let payload = args.payload.read()?;
     let active = (args.active || args.inactive).then_some(args.active);
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        body.extend(value.map(|value| (name.to_owned(), value)));
-    };
-    put("room_name", args.room.clone().map(Value::from));
-    put("queue_name", args.queue.clone().map(Value::from));
-    put("payload", payload.clone());
-    put("schedule", args.schedule.clone().map(Value::from));
-    put("active", active.map(Value::from));
-    put("annotations", annotations.clone().map(Value::Object));
-    if body.is_empty() {
-        return Err(Error::usage("it is not said what is to change"));
-    }
     let mut changes = Vec::new();
     changes.extend(text_change("room", args.room.as_deref()));
     changes.extend(text_change("queue", args.queue.as_deref()));
@@ -283,11 +256,13 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
     changes.extend(payload.map(|payload| field("payload", Tree::from(&payload))));
     changes.extend(active.map(|active| field("active", Tree::Bool(active))));
     changes.extend(annotations.as_ref().map(annotations_change));
+    if changes.is_empty() {
+        return Err(Error::usage("it is not said what is to change"));
+    }
     args.platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let shortcut = Shortcut::change(KindName::ScheduledTask, project, &args.id, changes);
-            let shortcut = shortcut.sending(Value::Object(body));
             if shortcut.run(connection, &args.declare).await?.is_some() {
                 output::note(&format!("updated the scheduled task {}", args.id));
             }

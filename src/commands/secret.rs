@@ -16,6 +16,7 @@ use super::wait;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::age::{self, Failure, Identities};
 use crate::output;
+use crate::own_folder;
 
 /// Commands of `secret`.
 #[derive(Debug, clap::Subcommand)]
@@ -143,7 +144,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
         return Err(Error::usage("there is nothing to encrypt"));
     }
     let armored = age::encrypt(plain.expose_secret(), &recipients).map_err(usage)?;
-    output::data(&match &args.yaml {
+    output::exactly(&match &args.yaml {
         Some(name) => field(name, &armored),
         None => armored,
     });
@@ -153,7 +154,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
 /// The armored text as a field of a manifest, as a block of text.
 fn field(name: &str, armored: &str) -> String {
     let lines: String = armored.lines().map(|line| format!("      {line}\n")).collect();
-    let name = crate::plan::unified::to_yaml(&name.into());
+    let name = crate::visible::yaml(&name.into());
     format!("{}:\n  from:\n    age: |\n{lines}", name.trim_end())
 }
 
@@ -181,7 +182,7 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("failed to write {}", path.display());
-    std::fs::create_dir_all(folder).context(failed)?;
+    own_folder::create(folder).context(failed)?;
     let (identity, recipient) = age::generate();
     // A temporary file is made with mode 0600.
     let mut temporary = tempfile::NamedTempFile::new_in(folder).context(failed)?;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
+use crate::output;
 use crate::platform::Platform;
 
 /// Serves the platform's API from one folder, without an account or a network.
@@ -49,14 +50,14 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
     let platform = Platform::open(&args.data).await?;
     if !address.ip().is_loopback() {
-        anstream::eprintln!(
-            "warning: {address} can be reached by other machines, and keys travel unencrypted"
-        );
+        output::warning(&format!(
+            "{address} can be reached by other machines, and keys travel unencrypted"
+        ));
     }
-    anstream::eprintln!(
+    output::note(&format!(
         "the platform is ready on http://{address}, its data in {}",
         args.data.display()
-    );
+    ));
     if args.print_env {
         print_env(&platform, address).context(|| "failed to write to stdout".to_owned())?;
     }

@@ -41,7 +41,6 @@ pub async fn run(command: SessionCommand) -> Result<ExitCode> {
                 columns: &["id", "room_id", "room_name", "created_at", "is_active", "participants"],
                 name: "id",
                 none: "there are no sessions",
-                empty_fails: true,
             };
             list(&args.platform, &[], "sessions", listed, args.show).await
         }
@@ -51,7 +50,6 @@ pub async fn run(command: SessionCommand) -> Result<ExitCode> {
                 columns: &["type", "data"],
                 name: "type",
                 none: "the session has no events",
-                empty_fails: true,
             };
             list(&args.platform, &[&args.id, "events"], "events", listed, args.show).await
         }
@@ -67,7 +65,7 @@ async fn list(
 ) -> Result<ExitCode> {
     platform
         .with(async |connection| {
-            let mut path = vec!["accounts", "projects", connection.project_id()?, "sessions"];
+            let mut path = vec!["accounts", "projects", connection.project_id().await?, "sessions"];
             path.extend(below);
             let items = connection.client.reader().items(&Request::get(&path), envelope).await?;
             show.print(listed, items)

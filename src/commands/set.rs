@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
+use crate::apply::served;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::manifest::secrets::{self, Limits, Reading};
@@ -16,8 +17,9 @@ use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
-use crate::plan::planner::{self, Adopt, Policy, Refusal};
-use crate::plan::{self, Plan};
+use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
+use crate::plan::warnings::warnings;
+use crate::plan::{self, Plan, State};
 use crate::settings::Connection;
 
 /// The files of a set.
@@ -74,8 +76,13 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
-    /// Leave alone what left the manifests
-    #[arg(long)]
+    /// What is deleted that left the manifests: what was in files and folders that are given
+    /// now (given), all, or none
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
+    pub prune: Prune,
+
+    /// Leave alone what left the manifests; the same as --prune none
+    #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
     /// Leave fields as they are that changed on the platform behind the set's back
@@ -217,6 +224,12 @@ impl SetArgs {
 }
 
 impl PolicyArgs {
+    /// Which objects are deleted that the manifests declare no more.
+    #[must_use]
+    pub fn pruned(&self) -> Prune {
+        if self.no_prune { Prune::None } else { self.prune }
+    }
+
     /// The policy for a set.
     #[must_use]
     pub fn policy(&self, set: &str) -> Policy {
@@ -228,7 +241,7 @@ impl PolicyArgs {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
         };
         Policy {
-            prune: !self.no_prune,
+            prune: self.pruned(),
             adopt,
             ignore_drift: self.ignore_drift,
             scope: plan::scope::Scope {
@@ -274,14 +287,20 @@ pub async fn decide(
         .await
         .map_err(Error::refusing_plan)?;
     let declared = set.objects.len();
-    let desired = if policy.destroy { BTreeMap::new() } else { set.objects };
-    let selection = policy.scope.selection(&desired, &observation.state);
-    let desired = with_secrets(desired, selection, guards.allow_commands).await?;
+    let desired = set.objects;
+    let policy = Policy { looked_at: set.looked_at, ..policy.clone() };
+    let desired = match policy.destroy {
+        true => desired,
+        false => {
+            let selection = policy.scope.selection(&desired, &observation.state);
+            with_secrets(desired, selection, guards.allow_commands).await?
+        }
+    };
     let mut plan =
-        planner::plan(&desired, &observation.state, policy).map_err(|refusal| match refusal {
+        planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
             Refusal::Scope(problems) => Error::manifests(problems),
-            Refusal::Guard(problems) => Error::refused(problems),
+            Refusal::Guard(problems) => doubtful(Error::refused(problems), &observation.state),
         })?;
     let consent = Consent {
         deletes: guards.allow_deletes,
@@ -293,9 +312,11 @@ pub async fn decide(
     if !refused.is_empty() {
         return Err(Error::refused(refused));
     }
+    served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);
+    set.notes.extend(warnings(&desired, &observation.state.objects, &policy.set));
     plan.notes = set.notes;
     for note in &plan.notes {
         output::note(&format!("note: {note}"));
@@ -322,6 +343,15 @@ async fn with_secrets(
         return Ok(objects);
     }
     Err(Error::manifests(problems).refusing_plan())
+}
+
+/// A refusal, with its cause where that is a list which could not be read whole.
+fn doubtful(refusal: Error, state: &State) -> Error {
+    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
+    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
+        Some(reason) => refusal.because(reason.clone()),
+        None => refusal,
+    }
 }
 
 /// Gives back what a large project takes. Piece by piece that takes a while, and most

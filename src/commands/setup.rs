@@ -25,7 +25,8 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
     }
     output::note("1. Sign in");
     auth::sign_in(&args).await?;
-    output::note("you are signed in\n\n2. Choose a project");
+    output::note("you are signed in");
+    output::heading("2. Choose a project");
     // Having caught Ctrl-C once, a process does not end by it any more, and a question that
     // waits for its answer looks at nothing else. All files are written whole, so it may end
     // anywhere.
@@ -45,7 +46,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
                 return Ok(ExitCode::SUCCESS);
             };
             project::activate(connection, &id).await?;
-            output::note("\n3. Have a key that signs the project's tokens");
+            output::heading("3. Have a key that signs the project's tokens");
             if ProjectFile::read()?.key_of(&id).is_some() {
                 output::note("there is one");
             } else {
@@ -59,7 +60,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
                     api_key::keep(&id, &key)?;
                 }
             }
-            output::note("\nall is set up: try `meshagent rooms list`");
+            output::heading("all is set up: try `meshagent rooms list`");
             Ok(ExitCode::SUCCESS)
         })
         .await

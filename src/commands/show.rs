@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::output;
-use crate::plan::unified::to_yaml;
 use crate::settings::PlatformArgs;
 
 /// How what is listed or shown is printed.
@@ -74,8 +73,6 @@ pub struct Listed<'a> {
     pub name: &'a str,
     /// What is said when there is none.
     pub none: &'a str,
-    /// Whether a table of nothing is a failure, as it is for the reference.
-    pub empty_fails: bool,
 }
 
 fn on_a_pipe(form: Option<Form>) -> Form {
@@ -125,7 +122,7 @@ impl ShowArgs {
     pub fn print(self, object: &Value) -> Result<ExitCode> {
         match on_a_pipe(self.output) {
             Form::Json => output::json(object)?,
-            Form::Yaml => output::data(&to_yaml(object)),
+            Form::Yaml => output::yaml(object),
             Form::Table => {
                 let fields = object.as_object().into_iter().flatten();
                 let rows = fields.map(|(name, value)| vec![title(name), cell(value)]).collect();
@@ -145,13 +142,13 @@ fn print(form: Form, quiet: bool, listed: Listed<'_>, mut items: Vec<Value>) -> 
     }
     if quiet {
         let names = items.iter().filter_map(|item| item.get(listed.name));
-        output::data(&names.map(|name| cell(name) + "\n").collect::<String>());
+        names.for_each(|name| output::value(&cell(name)));
         return Ok(ExitCode::SUCCESS);
     }
     if form == Form::Table {
         if items.is_empty() {
             output::note(listed.none);
-            return Ok(ExitCode::from(u8::from(listed.empty_fails)));
+            return Ok(ExitCode::SUCCESS);
         }
         let titles: Vec<String> = listed.columns.iter().map(|name| title(name)).collect();
         let row = |item: &Value| {
@@ -168,7 +165,7 @@ fn print(form: Form, quiet: bool, listed: Listed<'_>, mut items: Vec<Value>) -> 
     };
     match form {
         Form::Json => output::json(&whole)?,
-        _ => output::data(&to_yaml(&whole)),
+        _ => output::yaml(&whole),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -184,17 +181,16 @@ fn title(field: &str) -> String {
     field.split('_').map(word).collect::<Vec<_>>().join("_")
 }
 
-/// A value in one cell, on one line, with nothing in it that a terminal would obey.
+/// A value in one cell.
 fn cell(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
-    };
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +201,6 @@ mod tests {
     fn titles_and_cells_read_as_the_references_do() {
         assert_eq!(title("room_name"), "Room_Name");
         assert_eq!(title("data_keys"), "Data_Keys");
-        assert_eq!(cell(&serde_json::json!("a\u{1b}[31m\nb")), "a [31m b");
         assert_eq!(cell(&serde_json::json!(["a", "b"])), "a, b");
         assert_eq!(cell(&Value::Null), "");
     }

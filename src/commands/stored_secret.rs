@@ -182,14 +182,14 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         .unwrap_or_else(|| crate::kinds::tree::Tree::map([]));
     platform
         .with(async |connection| {
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let shortcut = match &id {
                 None => Shortcut::create_of(KindName::Secret, project, &name, fields),
                 Some(id) => Shortcut::replace(KindName::Secret, project, &name, fields).of_id(id),
             };
             if let Some(written) = shortcut.run(connection, &declare).await? {
                 let id = id.or(written.id).unwrap_or_default();
-                output::data(&format!("{id}\n"));
+                output::value(&id);
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -204,7 +204,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
 pub async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let path = ["accounts", "projects", connection.project_id()?, "secrets"];
+            let path = ["accounts", "projects", connection.project_id().await?, "secrets"];
             let secrets = connection.client.reader().items(&Request::get(&path), "secrets").await?;
             let row = |secret: &Value| {
                 let field = |name: &str| secret.get(name).cloned().unwrap_or_default();
@@ -225,7 +225,6 @@ pub async fn list(args: AllArgs) -> Result<ExitCode> {
                 columns: &["id", "type", "name", "data_keys"],
                 name: "id",
                 none: "there are no secrets",
-                empty_fails: true,
             };
             args.show.print(listed, secrets.iter().map(row).collect())
         })

@@ -96,9 +96,9 @@ pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
 /// # Errors
 ///
 /// As [`read`] and [`KeyArgs::signer`]; a file that cannot be written.
-pub fn run(command: TokenCommand) -> Result<ExitCode> {
+pub async fn run(command: TokenCommand) -> Result<ExitCode> {
     let TokenCommand::Generate(args) = command;
-    let signer = args.key.signer(&args.project.project_id()?)?;
+    let signer = args.key.signer(&args.project.project_id().await?)?;
     let spec = read(&args.input)?;
     let mut token = Token::new(&spec.identity);
     if let Some(role) = spec.role {

@@ -1,11 +1,13 @@
 //! `validate`: everything that can be known of manifests without a platform.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use super::set::FileArgs;
 use crate::error::Result;
 use crate::manifest::secrets;
 use crate::output;
+use crate::plan::warnings::warnings;
 use crate::settings::PlatformArgs;
 
 /// Arguments of `validate`.
@@ -33,7 +35,9 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
     // Whoever checks a proposal has none of its secrets.
-    for note in set.notes.iter().chain(&secrets::missing(&set.objects)) {
+    let missing = secrets::missing(&set.objects);
+    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), "");
+    for note in set.notes.iter().chain(&missing).chain(&hardly_meant) {
         output::note(&format!("note: {note}"));
     }
     let plural =

@@ -2,19 +2,20 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
-use super::show::{AllArgs, ListArgs, Listed};
+use super::show::{AllArgs, Listed};
 use crate::api::request::Request;
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
+use crate::output;
 use crate::settings::PlatformArgs;
 
 /// Commands of `webhook`.
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
-    /// Create a webhook
+    /// Create a webhook, and print its id
     Create(CreateArgs),
     /// List the webhooks
     List(AllArgs),
@@ -50,8 +51,6 @@ pub struct CreateArgs {
     platform: PlatformArgs,
 }
 
-const COLUMNS: [&str; 6] = ["id", "name", "description", "url", "events", "action"];
-
 /// Runs a command of `webhook`.
 ///
 /// # Errors
@@ -63,9 +62,16 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
         WebhookCommand::List(args) => {
             args.platform
                 .with(async |connection| {
-                    let path = ["accounts", "projects", connection.project_id()?, "webhooks"];
+                    let path = ["accounts", "projects", connection.project_id().await?, "webhooks"];
                     let reader = connection.client.reader();
-                    print(args.show, reader.items(&Request::get(&path), "webhooks").await?)
+                    let webhooks = reader.items(&Request::get(&path), "webhooks").await?;
+                    let listed = Listed {
+                        envelope: Some("webhooks"),
+                        columns: &["id", "name", "description", "url", "events", "action"],
+                        name: "id",
+                        none: "there are no webhooks",
+                    };
+                    args.show.print(listed, webhooks)
                 })
                 .await
         }
@@ -76,17 +82,6 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
             .await
         }
     }
-}
-
-fn print(show: ListArgs, webhooks: Vec<Value>) -> Result<ExitCode> {
-    let listed = Listed {
-        envelope: Some("webhooks"),
-        columns: &COLUMNS,
-        name: "id",
-        none: "there are no webhooks",
-        empty_fails: true,
-    };
-    show.print(listed, webhooks)
 }
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
@@ -102,10 +97,11 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
                 "action": args.action,
                 "payload": payload,
             });
-            let project = connection.project_id()?;
+            let project = connection.project_id().await?;
             let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
-                return print(ListArgs::default(), vec![written.answer]);
+                output::note(&format!("created the webhook {}", args.name));
+                output::data(&format!("{}\n", written.id.unwrap_or_default()));
             }
             Ok(ExitCode::SUCCESS)
         })

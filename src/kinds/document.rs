@@ -27,7 +27,7 @@ pub struct AnnotatedMetadata {
     pub description: Option<String>,
     /// Notes for programs, text to text.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent"))]
+    #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -134,6 +134,7 @@ impl JsonSchema for SecretText {
         schemars::json_schema!({
             "description": "the text itself, or where it is read from: {from: {env: NAME}}, {from: {file: PATH}}, {from: {command: [PROGRAM, ARGUMENT]}} or {from: {age: ENCRYPTED}}",
             "x-secret": true,
+            "x-rule": "unmasked",
             "type": ["string", "object"],
             "properties": {
                 "from": source,

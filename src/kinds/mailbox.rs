@@ -10,11 +10,12 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Key, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
-    kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
+    annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Rule;
 
 kind_tag!(MailboxTag, Mailbox);
 
@@ -36,9 +37,11 @@ struct MailboxDocument {
     #[serde(default)]
     address: Option<String>,
     /// The room, by name.
+    #[schemars(extend("x-rule" = "segment"))]
     room: String,
     /// The queue that mail is put on. Default: the address.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "name"))]
     queue: Option<String>,
     /// Whether anyone may write to it; otherwise just members of the room.
     #[serde(default)]
@@ -107,6 +110,10 @@ impl Kind for Mailbox {
             document.shift_remove("queue");
         }
         Value::Object(document)
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Address, field: Some("address") }
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::request::{Listing, Request};
+use crate::api::specs::rules::Rule;
+use crate::visible;
 use document::Lifecycle;
 use path::FieldPath;
-use shape::Shape;
+use shape::{Broken, Shape};
 use tree::Tree;
 
 pub mod document;
@@ -87,19 +89,12 @@ impl fmt::Display for Key {
     /// `Kind/name`, or `Kind/name@room` for a service of one room; just the kind where the
     /// platform has yet to give the name.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let printable = |text: &str| -> String {
-            if text.chars().any(|c| c.is_control() || c == '\u{202e}') {
-                format!("{text:?}")
-            } else {
-                text.to_owned()
-            }
-        };
         if self.name.is_empty() {
             return write!(out, "{}", self.kind);
         }
-        write!(out, "{}/{}", self.kind, printable(&self.name))?;
+        write!(out, "{}/{}", self.kind, visible::line(&self.name))?;
         match &self.room {
-            Some(room) => write!(out, "@{}", printable(room)),
+            Some(room) => write!(out, "@{}", visible::line(room)),
             None => Ok(()),
         }
     }
@@ -143,6 +138,42 @@ pub struct Declared {
     pub fields: Tree,
     /// How the reconciler treats it.
     pub lifecycle: Lifecycle,
+}
+
+impl Declared {
+    /// What of it breaks a rule of form: fields, its name, and the room that it is placed in.
+    #[must_use]
+    pub fn broken(&self, kind: &dyn Kind) -> Vec<Broken> {
+        let mut broken = kind.shape().broken(&self.fields);
+        let name = kind.name_rule();
+        if let Err(message) = name.rule.check(&self.name) {
+            broken.push(Broken { path: name.path(), message, hint: name.rule.hint(&self.name) });
+        }
+        if let Some(Err(message)) = self.room.as_ref().map(|room| Rule::Segment.check(room)) {
+            broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+        }
+        broken
+    }
+}
+
+/// What the natural key of a kind must look like.
+#[derive(Debug, Clone, Copy)]
+pub struct NameRule {
+    /// The rule.
+    pub rule: Rule,
+    /// The field that may say it instead of `metadata.name`.
+    pub field: Option<&'static str>,
+}
+
+impl NameRule {
+    /// The field that says the natural key, where both are there.
+    #[must_use]
+    pub fn path(&self) -> FieldPath {
+        match self.field {
+            Some(field) => FieldPath::of(&[field]),
+            None => FieldPath::of(&["metadata", "name"]),
+        }
+    }
 }
 
 /// What is wrong with a document beyond its schema.
@@ -202,6 +233,33 @@ pub struct Target<'a> {
     pub answered: Option<&'a Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],
+    /// What a command asks for beyond the fields.
+    pub asked: &'a Asked,
+}
+
+impl Target<'_> {
+    /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
+    fn sends(&self, field: &str) -> bool {
+        let is_field =
+            |path: &FieldPath| path.0.first() == Some(&path::Step::Field(field.to_owned()));
+        self.asked.only.as_ref().is_none_or(|only| only.iter().any(is_field))
+    }
+}
+
+/// What a command asks for beyond the fields of an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    /// Just these fields are changed; see [`Kind::updates_partly`].
+    pub only: Option<Vec<FieldPath>>,
+    /// An object that is there already is as good as a new one.
+    pub may_exist: bool,
+    /// What the platform makes the fields of.
+    pub template: Option<service::Template>,
+}
+
+impl Asked {
+    /// Nothing.
+    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None };
 }
 
 /// How one object is read again.
@@ -244,8 +302,19 @@ pub trait Kind: Sync {
         Value::Object(document_of(key, fields))
     }
 
+    /// What its natural key must look like.
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Name, field: None }
+    }
+
     /// What an object refers to.
     fn references(&self, _fields: &Tree) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// What an object's fields may say and hardly mean, as sentences whose subject is the
+    /// field.
+    fn remarks(&self, _fields: &Tree) -> Vec<(FieldPath, &'static str)> {
         Vec::new()
     }
 
@@ -266,6 +335,12 @@ pub trait Kind: Sync {
 
     /// Whether an object of this kind can get another name and stay what it is.
     fn is_renamable(&self) -> bool {
+        false
+    }
+
+    /// Whether an update leaves alone what it does not name. The owner's mark is a part of
+    /// the annotations, so it must be known where those are named.
+    fn updates_partly(&self) -> bool {
         false
     }
 
@@ -487,7 +562,7 @@ mod tests {
         };
         assert_eq!(named("a", None).to_string(), "Service/a");
         assert_eq!(named("a", Some("r")).to_string(), "Service/a@r");
-        assert_eq!(named("a\nb", None).to_string(), "Service/\"a\\nb\"");
+        assert_eq!(named("a\nb", None).to_string(), "Service/a\\nb");
         assert_eq!(named("", None).to_string(), "Service");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::manifest::yaml::{Mark, Node, Value};
+use crate::visible;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +154,16 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
+/// Whether a path of files can stand in a path without quotes.
+fn is_plain_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains(']') && visible::is_visible(text)
+}
+
+/// A text in quotes, as [`FieldPath::parse`] reads it, with nothing hidden in it.
+fn quoted(text: &str) -> String {
+    visible::json(&serde_json::Value::from(text).to_string()).into_owned()
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
@@ -163,12 +174,12 @@ impl fmt::Display for FieldPath {
                     }
                     out.write_str(name)?;
                 }
-                Step::Field(name) => write!(out, "[{name:?}]")?,
+                Step::Field(name) => write!(out, "[{}]", quoted(name))?,
                 Step::Index(position) => write!(out, "[{position}]")?,
-                Step::Item { field, text } if is_plain(text) || text.starts_with('/') => {
+                Step::Item { field, text } if is_plain(text) || is_plain_path(text) => {
                     write!(out, "[{field}={text}]")?
                 }
-                Step::Item { field, text } => write!(out, "[{field}={text:?}]")?,
+                Step::Item { field, text } => write!(out, "[{field}={}]", quoted(text))?,
             }
         }
         Ok(())
@@ -203,6 +214,7 @@ mod tests {
             "ports[0].num",
             "storage[path=/data]",
             "agents[name=\"a b\"].description",
+            "a[\"b\\u202ec\\n\"][path=\"/x]\\u200b\"]",
         ] {
             assert_eq!(FieldPath::parse(text).unwrap().to_string(), text);
         }

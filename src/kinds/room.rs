@@ -4,17 +4,18 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Seen, Target, annotated, annotations, kind_tag,
-    text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, NameRule, Seen, Target, annotated, annotations,
+    kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Rule;
 
 kind_tag!(RoomTag, Room);
 
@@ -27,7 +28,8 @@ struct RoomDocument {
     version: Version,
     /// Always `Room`.
     kind: RoomTag,
-    /// The room's name, unique in its project.
+    /// The room's name, unique in its project: 1 to 63 of a-z, 0-9 and -, with a letter or
+    /// digit at both ends.
     metadata: AnnotatedMetadata,
     /// The project, by name or id.
     #[serde(default)]
@@ -47,8 +49,8 @@ static SHAPE: LazyLock<Shape> =
 /// The kind.
 pub struct Room;
 
-fn room_metadata(target: &Target<'_>) -> Value {
-    target.fields.get("room_metadata").map_or_else(|| json!({}), Tree::reveal)
+fn room_metadata(target: &Target<'_>) -> Option<Value> {
+    target.fields.get("room_metadata").map(Tree::reveal)
 }
 
 impl Kind for Room {
@@ -84,7 +86,15 @@ impl Kind for Room {
         }])
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::RoomName, field: None }
+    }
+
     fn is_renamable(&self) -> bool {
+        true
+    }
+
+    fn updates_partly(&self) -> bool {
         true
     }
 
@@ -104,9 +114,9 @@ impl Kind for Room {
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
 
-    /// The platform answers with one room by its name only.
+    /// The platform answers with one room by its name only, where a path can hold the name.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        if target.name.is_empty() {
+        if Rule::Segment.check(target.name).is_err() {
             return self.list(target.project, None).map(Lookup::Among);
         }
         Some(Lookup::One(
@@ -115,26 +125,32 @@ impl Kind for Room {
         ))
     }
 
+    /// What a new room does not have is null, as the reference sends it.
     fn create(&self, target: &Target<'_>) -> Request {
+        let annotations = annotations(target);
+        let has_any = annotations.as_object().is_some_and(|annotations| !annotations.is_empty());
         let body = json!({
             "name": target.name,
-            "if_not_exists": false,
+            "if_not_exists": target.asked.may_exist,
             "metadata": room_metadata(target),
-            "annotations": annotations(target),
+            "annotations": has_any.then_some(annotations),
             "permissions": null,
         });
         Request::post(&["accounts", "projects", target.project, "rooms"], body)
     }
 
     fn update(&self, target: &Target<'_>) -> Request {
-        let body = json!({
-            "name": target.name,
-            "metadata": room_metadata(target),
-            "annotations": annotations(target),
-        });
+        let mut body = Map::from_iter([("name".to_owned(), target.name.into())]);
+        if target.sends("room_metadata") {
+            let metadata = room_metadata(target).unwrap_or_else(|| json!({}));
+            body.insert("metadata".to_owned(), metadata);
+        }
+        if target.sends("metadata") {
+            body.insert("annotations".to_owned(), annotations(target));
+        }
         Request::put(
             &["accounts", "projects", target.project, "rooms", target.id.unwrap_or_default()],
-            body,
+            Value::Object(body),
         )
     }
 

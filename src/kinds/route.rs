@@ -11,11 +11,12 @@ use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Key, Kind, KindName, Lookup, Reference, ReferredTo, Seen, Target, annotated,
-    annotations, kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, ReferredTo, Seen, Target,
+    annotated, annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Rule;
 use crate::api::specs::service::PortNumber;
 
 kind_tag!(RouteTag, Route);
@@ -38,6 +39,7 @@ struct RouteDocument {
     #[serde(default)]
     domain: Option<String>,
     /// The room, by name.
+    #[schemars(extend("x-rule" = "segment"))]
     room: String,
     /// The port of a service of the room that is `published`.
     port: PortNumber,
@@ -106,6 +108,10 @@ impl Kind for Route {
             document.insert("port".to_owned(), port.into());
         }
         Value::Object(document)
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Domain, field: Some("domain") }
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
+use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, Reference, Seen, Target, annotated, annotations,
-    kind_tag, room_reference, text_of, typed,
+    Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
+    annotations, kind_tag, room_reference, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::{self, Rule};
 use crate::api::specs::service::yes;
 
 kind_tag!(ScheduledTaskTag, ScheduledTask);
@@ -37,10 +39,13 @@ struct ScheduledTaskDocument {
     #[serde(default)]
     id: Option<String>,
     /// The room, by name.
+    #[schemars(extend("x-rule" = "segment"))]
     room: String,
     /// The queue that the payload is put on.
+    #[schemars(extend("x-rule" = "name"))]
     queue: String,
     /// When: five cron fields, in UTC.
+    #[schemars(extend("x-rule" = "schedule"))]
     schedule: String,
     /// What is put on the queue.
     #[serde(default)]
@@ -108,8 +113,24 @@ impl Kind for ScheduledTask {
         }])
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule { rule: Rule::Segment, field: Some("id") }
+    }
+
     fn references(&self, fields: &Tree) -> Vec<Reference> {
         room_reference(fields).into_iter().collect()
+    }
+
+    fn updates_partly(&self) -> bool {
+        true
+    }
+
+    fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
+        let schedule = fields.get("schedule").and_then(Tree::as_str);
+        match schedule.is_some_and(rules::never_fires) {
+            true => vec![(FieldPath::of(&["schedule"]), "names a day that never comes")],
+            false => Vec::new(),
+        }
     }
 
     fn immutable(&self) -> &'static [&'static str] {
@@ -146,7 +167,10 @@ impl Kind for ScheduledTask {
 
     fn create(&self, target: &Target<'_>) -> Request {
         let mut body = body(target);
-        body.insert("id".to_owned(), target.name.into());
+        // Without an id the platform makes one up.
+        if !target.name.is_empty() {
+            body.insert("id".to_owned(), target.name.into());
+        }
         let once = matches!(target.fields.get("once"), Some(Tree::Bool(true)));
         body.insert("once".to_owned(), once.into());
         Request::post(
@@ -157,7 +181,14 @@ impl Kind for ScheduledTask {
 
     fn update(&self, target: &Target<'_>) -> Request {
         let path = ["accounts", "projects", target.project, "scheduled-tasks", target.name];
-        Request::put(&path, Value::Object(body(target)))
+        let mut body = body(target);
+        body.retain(|name, _| match name.as_str() {
+            "room_name" => target.sends("room"),
+            "queue_name" => target.sends("queue"),
+            "annotations" => target.sends("metadata"),
+            name => target.sends(name),
+        });
+        Request::put(&path, Value::Object(body))
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

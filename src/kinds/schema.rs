@@ -6,14 +6,52 @@ use std::sync::{LazyLock, OnceLock};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{ALL, Kind};
+use super::{ALL, Kind, NameRule};
+use crate::api::specs::rules::Rule;
 
 /// The published schema of a kind's documents.
 #[must_use]
 pub fn published(kind: &dyn Kind) -> Value {
     let mut schema = kind.document_schema(&mut SchemaGenerator::default()).to_value();
     name_limits(&mut schema);
+    show_name_rule(&mut schema, kind.name_rule());
+    show_rules(&mut schema);
     schema
+}
+
+/// Says the rules of fields in keywords that every editor knows.
+fn show_rules(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(show_rules),
+        Value::Object(keywords) => {
+            keywords.values_mut().for_each(show_rules);
+            let rule = keywords.shift_remove("x-rule");
+            let rule = rule.as_ref().and_then(Value::as_str).and_then(Rule::named);
+            for (name, value) in rule.into_iter().flat_map(Rule::keywords) {
+                keywords.entry(name).or_insert(value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same for what is the natural key: the name, or the field that goes before it.
+fn show_name_rule(schema: &mut Value, NameRule { rule, field }: NameRule) {
+    let keywords = rule.keywords();
+    let Value::Object(root) = schema else { return };
+    let name = json!({"properties": {"name": keywords}});
+    if let Some(field) = field {
+        if let Some(Value::Object(found)) = root["properties"].get_mut(field) {
+            found.extend(keywords);
+        }
+        root.insert("if".to_owned(), json!({"not": {"required": [field]}}));
+        root.insert("then".to_owned(), json!({"properties": {"metadata": name}}));
+    } else if rule != Rule::Name
+        && let (Some(Value::Object(metadata)), Value::Object(name)) =
+            (root["properties"].get_mut("metadata"), name)
+    {
+        metadata.extend(name);
+    }
 }
 
 /// One published schema for all kinds, told apart by `kind`; for editors.
@@ -49,7 +87,7 @@ pub fn combined() -> Value {
     })
 }
 
-/// Names are keys: never empty, never a dot segment, which no URL can carry.
+/// Names are keys, and never empty.
 fn name_limits(schema: &mut Value) {
     let pointers = [
         "/properties/metadata/properties/name",

@@ -54,9 +54,11 @@ struct SecretDocument {
     data: Option<BTreeMap<String, SecretText>>,
     /// For `docker`, `acr`, `gar`: the registry's host.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "unmasked"))]
     server: Option<String>,
     /// For `docker` and `acr`: the user.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "unmasked"))]
     username: Option<String>,
     /// For `docker` and `acr`: the password.
     #[serde(default)]
@@ -68,6 +70,7 @@ struct SecretDocument {
     json_key: Option<SecretText>,
     /// For `docker`: the user's mail address. Default: `none@example.com`.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "unmasked"))]
     email: Option<String>,
     /// How the reconciler treats it.
     #[serde(default)]

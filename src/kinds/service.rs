@@ -1,8 +1,10 @@
 //! `kind: Service`. What runs in one room, or in every room of a project.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::LazyLock;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -91,6 +93,22 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 /// The kind.
 pub struct Service;
 
+/// A service template with its values, of which the platform makes a service.
+#[derive(Clone, PartialEq)]
+pub struct Template {
+    /// Its text.
+    pub text: String,
+    /// The values of its variables.
+    pub values: IndexMap<String, String>,
+}
+
+impl fmt::Debug for Template {
+    /// Without the values, which may be secrets.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Template")
+    }
+}
+
 /// Where a document places its service: one entry a room, or one `None` for every room.
 ///
 /// # Errors
@@ -116,6 +134,40 @@ pub fn placements(
             }
             Ok(rooms.into_iter().map(Some).collect())
         }
+    }
+}
+
+/// A service runs in a container or elsewhere.
+fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
+    let (field, message) = match (container, external) {
+        (true, true) => ("external", "a service has `container` or `external`, not both"),
+        (false, false) => {
+            ("container", "a service needs one of `container`, `external` and `template`")
+        }
+        _ => return Ok(()),
+    };
+    Err(Fault::new(&[field], message))
+}
+
+/// Checks the form of a service that no document declares.
+///
+/// # Errors
+///
+/// What a document would be refused for, with the field at fault.
+pub fn check(spec: &ServiceSpec) -> Result<(), Fault> {
+    runs_one_thing(spec.container.is_some(), spec.external.is_some())?;
+    let declared = Declared {
+        project: None,
+        room: None,
+        name: spec.metadata.name.clone(),
+        fields: fields_of(spec),
+        lifecycle: Lifecycle::standard(),
+    };
+    match declared.broken(&Service).into_iter().next() {
+        Some(broken) => {
+            Err(Fault { path: broken.path, message: broken.message, hint: broken.hint })
+        }
+        None => Ok(()),
     }
 }
 
@@ -183,7 +235,13 @@ fn twice(
     None
 }
 
+/// What is sent is the service as it was planned. A template is sent as such, because the
+/// platform makes the planned service of it; but not where a set owns the service, whose
+/// mark no template can carry.
 fn body(target: &Target<'_>) -> Value {
+    if let (Some(template), None) = (&target.asked.template, target.owner) {
+        return json!({ "template": template.text, "values": template.values });
+    }
     let mut body = match target.fields.reveal() {
         Value::Object(fields) => fields,
         _ => serde_json::Map::new(),
@@ -250,14 +308,7 @@ impl Kind for Service {
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ServiceDocument = typed(written)?;
-        if document.container.is_some() == document.external.is_some() {
-            let message = match document.container {
-                Some(_) => "a service has `container` or `external`, not both",
-                None => "a service needs one of `container`, `external` and `template`",
-            };
-            let field = if document.container.is_some() { "external" } else { "metadata" };
-            return Err(Fault::new(&[field], message));
-        }
+        runs_one_thing(document.container.is_some(), document.external.is_some())?;
         let fields = SHAPE.read(written);
         if let Some(fault) = repeated(&fields) {
             return Err(fault);
@@ -302,7 +353,12 @@ impl Kind for Service {
         true
     }
 
+    /// No path can lead to the services of a room that is called `.` or `..`, so nobody can
+    /// have made any.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        if room.is_some_and(|room| matches!(room, "." | "..")) {
+            return None;
+        }
         let request = match room {
             None => Request::get(&["accounts", "projects", project, "services"]),
             Some(room) => {

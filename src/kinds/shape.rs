@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use super::tree::{Tree, same_number};
+use super::path::{FieldPath, Step};
+use super::tree::{Sealed, Tree, same_number};
+use crate::api::specs::rules::{self, Rule};
 
 /// What is known of a field.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +26,21 @@ pub struct Shape {
     pub partial: bool,
     /// A text of digits is the number: the platform takes both and answers with the number.
     pub number: bool,
+    /// What its text must look like.
+    pub rule: Option<Rule>,
     /// What stands in it.
     pub form: Form,
+}
+
+/// A field that breaks its rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The field.
+    pub path: FieldPath,
+    /// What is wrong, as a sentence whose subject is the field.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// What stands in a field.
@@ -82,6 +98,7 @@ impl Shape {
             secret: flag("x-secret"),
             partial: flag("x-partial"),
             number: flag("x-number"),
+            rule: keywords.get("x-rule").and_then(Value::as_str).and_then(Rule::named),
             form: Form::Scalar,
         };
         // An optional struct is `anyOf: [struct, null]`; what stands beside `anyOf` is ours.
@@ -93,6 +110,7 @@ impl Shape {
                 shape.form = inner.form;
                 shape.empty_is_absent |= inner.empty_is_absent;
                 shape.secret |= inner.secret;
+                shape.rule = shape.rule.or(inner.rule);
             } else if keywords.get("x-free").is_some() {
                 shape.form = Form::Free;
             }
@@ -239,6 +257,47 @@ impl Shape {
         }
     }
 
+    /// The fields of what was read through this shape that break their rules.
+    #[must_use]
+    pub fn broken(&self, fields: &Tree) -> Vec<Broken> {
+        let mut found = Vec::new();
+        self.find_broken(fields, &mut found);
+        found
+    }
+
+    /// Hardly anything is ever found, so a path is only made for what is.
+    fn find_broken(&self, tree: &Tree, found: &mut Vec<Broken>) {
+        if let Some(rule) = self.rule
+            && let Err(message) = keeps(tree, rule)
+        {
+            let hint = tree.as_str().and_then(|text| rule.hint(text));
+            found.push(Broken { path: FieldPath::default(), message, hint });
+        }
+        let mut below = |shape: &Self, tree: &Tree, step: &dyn Fn() -> Step| {
+            let before = found.len();
+            shape.find_broken(tree, found);
+            found[before..].iter_mut().for_each(|broken| broken.path.0.insert(0, step()));
+        };
+        let named = |name: &Arc<str>| Step::Field(name.to_string());
+        match (&self.form, tree) {
+            (Form::Object(shapes), Tree::Map(fields)) => {
+                for (name, value) in fields.iter() {
+                    if let Some(shape) = shapes.get(name) {
+                        below(shape, value, &|| named(name));
+                    }
+                }
+            }
+            (Form::Map(shape), Tree::Map(fields)) => {
+                fields.iter().for_each(|(name, value)| below(shape, value, &|| named(name)));
+            }
+            (Form::List { items: shape, .. }, Tree::List(items)) => {
+                let items = items.iter().enumerate();
+                items.for_each(|(index, item)| below(shape, item, &|| Step::Index(index)));
+            }
+            _ => {}
+        }
+    }
+
     /// The shape of a field one step down, when it is known.
     #[must_use]
     pub fn child(&self, step: &super::path::Step) -> Option<&Self> {
@@ -340,6 +399,20 @@ impl Shape {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a field keeps its rule; what is not read yet, or masked, cannot break one.
+fn keeps(tree: &Tree, rule: Rule) -> Result<(), String> {
+    match (rule, tree) {
+        (Rule::NotEmpty, Tree::List(items)) => rules::not_empty(items.len()),
+        (Rule::Annotations, Tree::Map(fields)) => {
+            let text = |tree: &Tree| tree.reveal().as_str().map_or(0, str::len);
+            let sizes = fields.iter().map(|(name, value)| name.len() + text(value));
+            rules::annotations_size(sizes.sum())
+        }
+        (_, Tree::Secret(Sealed::Known(text))) => rule.check(text.expose_secret()),
+        (_, tree) => tree.scalar().map_or(Ok(()), |text| rule.check(&text)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::tree::Tree;
 use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
+use crate::api::specs::rules::Event;
 
 kind_tag!(WebhookTag, Webhook);
 
@@ -30,9 +31,10 @@ struct WebhookDocument {
     #[serde(default)]
     project: Option<String>,
     /// Where the events are posted.
+    #[schemars(extend("x-rule" = "web-url"))]
     url: String,
     /// The events, such as `room.started` and `room.ended`; `*` means all.
-    #[schemars(extend("x-set" = true))]
+    #[schemars(with = "Vec<Event>", extend("x-set" = true, "x-rule" = "not-empty"))]
     events: Vec<String>,
     /// What it is for, as the platform shows it.
     #[serde(default)]

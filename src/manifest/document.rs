@@ -8,10 +8,12 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::plain;
+use super::quoting;
 use super::source::Source;
 use super::split::{Part, split};
 use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
+use crate::api::specs::rules::Rule;
 use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service_template::OWN_FIELDS;
@@ -112,8 +114,13 @@ impl Document {
     }
 
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
+    /// Of a secret's document no line is: under a wrong name stands what is one all the same.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
         let mut problem = self.source.problem(mark, message);
+        if self.kind.name() == KindName::Secret {
+            problem.source_line = None;
+            return problem;
+        }
         let schema = schema::inlined(self.kind);
         let mut secrets = Vec::new();
         secret_texts(schema, &self.root(), &mut secrets);
@@ -216,10 +223,15 @@ pub fn read_part(
     }
     let Some(root) = parse(source, part)? else { return Ok(None) };
     if let Some((tag, mark)) = root.first_tag() {
-        let problem = source.problem(mark, format!("the tag `{tag}` has no meaning here"));
+        // A text that begins with `!` reads as a tag.
+        let tag = match quoting::may_hold_secret(part.text) {
+            true => "a tag".to_owned(),
+            false => format!("the tag `{tag}`"),
+        };
+        let problem = unread(source, part, mark, format!("{tag} has no meaning here"));
         return Err(vec![match root.get("kind") {
-            Some(_) => problem,
-            None => problem.hint(no_manifest()),
+            Some(_) => problem.hint("a text that begins with `!` stands in quotes"),
+            None => problem,
         }]);
     }
     let kind = kind_of(&root)
@@ -284,20 +296,13 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
 }
 
 /// A problem of a part that could not be read, so that it is not known what in it is a
-/// secret. Its line is shown when the part names no field that is one.
+/// secret.
 fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Problem {
     let mut problem = source.problem(mark, message);
-    let is_key = |name: &str| {
-        part.text.match_indices(name).any(|(at, _)| {
-            let (before, rest) = (&part.text[..at], &part.text[at + name.len()..]);
-            let rest = rest.trim_start_matches(['"', '\'']).trim_start();
-            !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && rest.starts_with(':')
-        })
-    };
-    if schema::secret_fields().iter().any(|name| is_key(name)) {
+    if quoting::may_hold_secret(part.text) {
         problem.source_line = None;
     }
-    if is_key("kind") { problem } else { problem.hint(no_manifest()) }
+    if quoting::has_kind(part.text) { problem } else { problem.hint(no_manifest()) }
 }
 
 /// What to do about a file that is none of ours.
@@ -443,6 +448,15 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let text = match &**error.instance() {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let rule = schema_at(document.kind, &path);
+            let rule = rule.get("x-rule").and_then(Value::as_str).and_then(Rule::named);
+            if let Some(Err(what)) = rule.map(|rule| rule.check(&text)) {
+                return vec![here(format!("`{path}` {what}"))];
+            }
             let what = description(document.kind, &path)
                 .unwrap_or_else(|| "what is allowed here".to_owned());
             vec![here(format!("`{path}` is not {what}"))]

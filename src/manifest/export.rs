@@ -18,6 +18,7 @@ use crate::kinds::document::SecretSource;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{Key, KindName};
+use crate::visible;
 
 /// How objects are laid out in files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -228,8 +229,8 @@ fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
     // A long line stays one: folded, it would show changes where there are none.
     let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
     let texts = [
-        serde_yaml::to_string_with_options(document, options).ok(),
-        serde_json::to_string_pretty(document).ok(),
+        visible::yaml_with(document, options),
+        serde_json::to_string_pretty(document).ok().map(|text| visible::json(&text).into_owned()),
     ];
     for mut text in texts.into_iter().flatten() {
         if !text.ends_with('\n') {

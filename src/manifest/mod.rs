@@ -4,14 +4,17 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
+pub mod declared_in;
 pub mod document;
 pub mod edit;
 pub mod export;
+mod form;
 mod jinja;
 pub mod placed;
 pub mod placement;
 mod plain;
 mod process;
+mod quoting;
 pub mod secrets;
 pub mod set;
 pub mod source;

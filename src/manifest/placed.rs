@@ -13,6 +13,7 @@ use super::source::Source;
 use super::template::{self, Values};
 use crate::api::specs::service::ServiceSpec;
 use crate::kinds::service::fields_of;
+use crate::visible;
 
 /// Writes the documents that declare a service which was made from a template: a `Service`
 /// that places it, and the template.
@@ -42,9 +43,12 @@ pub fn manifest(
     document["values"] = json!(values);
     // What installers would set up with the service was not asked for.
     document["lifecycle"] = json!({"derive": false});
-    let document = serde_yaml::to_string(&document).map_err(|error| error.to_string())?;
+    let document = visible::yaml(&document);
     // The platform keeps the template's text to the letter, so nothing may follow it.
     let text = format!("{document}---\n{source}");
+    if visible::lines(&text) != text {
+        return Err("it holds characters that cannot be shown".to_owned());
+    }
     match declares(&text, room, service)? {
         true => Ok(text),
         false => Err("the platform would make another one of its template".to_owned()),

@@ -1,6 +1,6 @@
 //! Documents become a set: the objects that they declare together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Trees};
+use super::form;
 use super::placement::{self, Placement, Template, Templates};
 use super::secrets::{self, Literal};
 use super::source::{self, Source};
@@ -67,6 +69,8 @@ pub struct Desired {
     pub lifecycle: Lifecycle,
     /// Where it comes from.
     pub origin: Origin,
+    /// The file of its document.
+    pub declared_in: DeclaredIn,
 }
 
 impl Desired {
@@ -88,6 +92,10 @@ pub struct Set {
     pub digest: String,
     /// How many documents were read.
     pub documents: usize,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
+    /// The project that the user named for documents that name none.
+    pub named_project: Option<String>,
     /// What was left out on purpose below the folders that were read.
     pub skipped: Vec<Skipped>,
 }
@@ -116,6 +124,8 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let reading = source::read(&input.paths, &input.values);
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     set.notes.extend(walk::summary(&reading.skipped));
+    let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
+    set.looked_at = set.looked_at.without(skipped);
     set.skipped = reading.skipped;
     Ok(set)
 }
@@ -143,6 +153,8 @@ pub fn from_sources(
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
+        looked_at: LookedAt::new(&input.paths),
+        named_project: input.project.clone(),
         ..Set::default()
     };
     set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
@@ -281,7 +293,10 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
-    for Found { declared, kind, origin } in found {
+    let mut files: HashMap<String, DeclaredIn> = HashMap::new();
+    for found in found {
+        problems.extend(form::problems(&found));
+        let Found { declared, kind, origin } = found;
         problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(owner_problem(&declared, &origin));
         for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
@@ -301,11 +316,17 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
             }
         };
         let key = Key { kind, project, room: declared.room, name: declared.name };
+        let file = &origin.document.source.name;
+        let declared_in = match files.get(file) {
+            Some(known) => known.clone(),
+            None => files.entry(file.clone()).or_insert(DeclaredIn::source(file)).clone(),
+        };
         let desired = Desired {
             key: key.clone(),
             fields: Arc::new(declared.fields),
             lifecycle: declared.lifecycle,
             origin,
+            declared_in,
         };
         insert(set, key, desired, problems);
     }

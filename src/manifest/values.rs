@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::quoting;
 use super::source::{self, RENDERED, Source};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
@@ -118,14 +119,15 @@ fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
     let text = source::read_text(file)?;
     let name = file.display().to_string();
     let source = Source { name, folder: PathBuf::from("."), text };
+    // Some of its values may be secrets, and nothing says which.
+    let problem =
+        |mark, message: &str| Problem { source_line: None, ..source.problem(mark, message) };
     let nodes = yaml::parse(&source.text)
-        .map_err(|error| source.problem(error.mark.unwrap_or_default(), error.message.clone()))?;
+        .map_err(|error| problem(error.mark.unwrap_or_default(), &error.message))?;
     match nodes.first().map(yaml::Node::to_json) {
         None => Ok(Map::new()),
         Some(Value::Object(map)) if nodes.len() == 1 => Ok(map),
-        Some(_) => {
-            Err(source.problem(nodes[0].mark, "a values file is one map of names to values"))
-        }
+        Some(_) => Err(problem(nodes[0].mark, "a values file is one map of names to values")),
     }
 }
 
@@ -160,7 +162,10 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
                 }
                 (None, kind) => kind.to_string(),
             };
-            let problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
+            let mut problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
+            if quoting::may_hold_secret_at(&source.text, line) {
+                problem.source_line = None;
+            }
             match error.kind() {
                 minijinja::ErrorKind::UndefinedError => problem
                     .hint("give it with --value NAME=VALUE or in values.yaml beside the template"),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::planner::Prune;
 use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
@@ -56,8 +57,8 @@ pub struct Inputs {
     pub value_json: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
-    /// Whether what left the manifests stays.
-    pub no_prune: bool,
+    /// What is deleted of what the manifests declare no more.
+    pub prune: Prune,
     /// What is taken over; an empty text means all.
     pub adopt: Vec<String>,
     /// Whether drifted fields stay as they are.

@@ -1,6 +1,7 @@
 //! The plan as a graph, in Mermaid or DOT: an arrow leads from what must be done first.
 
 use super::{Operation, Plan, text};
+use crate::visible;
 
 /// The language of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +60,7 @@ fn mermaid(text: &str) -> String {
     })
 }
 
+/// What is spelled out is shown so: a backslash is none of DOT's own.
 fn dot(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    visible::line(text).replace('\\', "\\\\").replace('"', "\\\"")
 }

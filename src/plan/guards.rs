@@ -7,11 +7,11 @@ use super::{Action, Plan, State};
 use crate::error::Problem;
 use crate::kinds::KindName;
 
-/// The share of a kind that may be deleted or replaced without consent.
+/// The share of a kind, and of the whole set, that may be deleted or replaced without consent.
 const SHARE: f64 = 0.3;
 
-/// How many objects of a kind may be deleted or replaced without consent, whatever their
-/// share.
+/// How many objects of a kind, and of the whole set, may be deleted or replaced without
+/// consent, whatever their share.
 const FEW: usize = 3;
 
 /// What the user consented to.
@@ -40,16 +40,22 @@ pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> V
         );
     }
     if let Some(expected) = &consent.project {
-        for (name, project) in &plan.projects {
-            if name != expected && project.id.as_ref() != Some(expected) {
-                refused.push(Problem::new(format!(
-                    "the plan is for project `{name}`, and only `{expected}` is expected"
-                )));
-            }
-        }
+        let projects = plan.projects.iter();
+        refused.extend(
+            projects
+                .filter_map(|(name, project)| unexpected((name, project.id.as_deref()), expected)),
+        );
     }
     refused.extend(budget(plan, state, consent));
     refused
+}
+
+/// What is wrong with a project, told by its name and id, when another one is expected.
+#[must_use]
+pub fn unexpected((name, id): (&str, Option<&str>), expected: &str) -> Option<Problem> {
+    (name != expected && id != Some(expected)).then(|| {
+        Problem::new(format!("the plan is for project `{name}`, and only `{expected}` is expected"))
+    })
 }
 
 fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
@@ -69,13 +75,19 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
             .filter(|key| key.kind == kind)
             .count()
     };
-    let over: Vec<String> = deleted
+    // Many kinds with a few objects each are much, too.
+    let all: usize = state.inventories.values().map(|inventory| inventory.entries.len()).sum();
+    let is_over = |count: usize, owned: usize| count > FEW && count as f64 > SHARE * owned as f64;
+    let mut over: Vec<String> = deleted
         .iter()
         .map(|(kind, count)| (kind, *count, owned(*kind)))
         // Counts of objects are far below what a float holds exactly.
-        .filter(|(_, count, owned)| *count > FEW && *count as f64 > SHARE * *owned as f64)
+        .filter(|(_, count, owned)| is_over(*count, *owned))
         .map(|(kind, count, owned)| format!("{count} of {owned} {kind}s"))
         .collect();
+    if over.is_empty() && is_over(total, all) {
+        over.push(format!("{total} of the {all} objects of the set"));
+    }
     if over.is_empty() && consent.deletes.is_none() {
         return None;
     }

@@ -2,8 +2,10 @@
 //! and never longer than what a comment may hold. What comes from manifests or from the
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
+use super::shown::{Difference, difference, shown};
 use super::{Action, Cause, Counts, FieldChange, Operation, Plan, text};
 use crate::kinds::tree::Tree;
+use crate::visible;
 
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
 const LIMIT: usize = 65_535;
@@ -12,7 +14,7 @@ const LIMIT: usize = 65_535;
 const RESERVE: usize = 600;
 
 /// The longest text that is shown in one code span, in characters.
-const WIDTH: usize = 300;
+const WIDTH: usize = 400;
 
 /// The plan as Markdown. Its first line is a marker that stays the same for a set, so that
 /// a script can find the comment again and update it.
@@ -21,13 +23,15 @@ pub fn render(plan: &Plan) -> String {
     let mut out = format!("<!-- meshagent-plan set={} -->\n", marker(&plan.set));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: nothing to change\n\n{} unchanged.\n",
+            "### Plan for set {}: nothing to change\n\n{}{} unchanged.\n",
             code(&plan.set),
+            place(plan),
             plan.unchanged
         );
         return out;
     }
     out += &format!("### Plan for set {}: {}\n\n", code(&plan.set), plan.counts().sentence());
+    out += &place(plan);
     let mut operations: Vec<&Operation> = plan
         .operations
         .iter()
@@ -40,18 +44,22 @@ pub fn render(plan: &Plan) -> String {
         (Action::Rename, _) => 3,
         (Action::Adopt, _) => 4,
         (Action::Update, _) => 5,
-        (Action::Create, _) => 6,
+        (Action::Record, _) => 6,
+        (Action::Create, _) => 7,
     });
     let mut left_out = Vec::new();
-    for operation in operations {
-        let whole = entry(plan, operation, operation.changes.len());
-        let short = || entry(plan, operation, 0);
-        let fits = |text: &String| out.len() + text.len() <= LIMIT - RESERVE;
-        let shown = [whole].into_iter().chain(std::iter::once_with(short)).find(fits);
-        match shown {
+    let shorts: Vec<String> = operations.iter().map(|operation| short(plan, operation)).collect();
+    // What is kept for the operations that are still to come.
+    let mut kept: usize = shorts.iter().map(String::len).sum();
+    for (operation, short) in operations.into_iter().zip(shorts) {
+        kept -= short.len();
+        let free = (LIMIT - RESERVE).saturating_sub(out.len());
+        let whole = (kept + short.len() < free).then(|| whole(plan, operation));
+        match whole.filter(|whole| kept + whole.len() <= free) {
+            Some(whole) => out += &whole,
             // What matters less takes no place from what does not fit.
-            Some(text) if left_out.is_empty() => out += &text,
-            _ => left_out.push(operation),
+            None if left_out.is_empty() && short.len() <= free => out += &short,
+            None => left_out.push(operation),
         }
     }
     if !left_out.is_empty() {
@@ -63,65 +71,102 @@ pub fn render(plan: &Plan) -> String {
     out
 }
 
+/// Where the plan writes; more than one project is not to be missed.
+fn place(plan: &Plan) -> String {
+    match plan.target() {
+        Some(target) if plan.writes_to().len() > 1 => {
+            format!("**This plan writes to** {}\n\n", code(&target))
+        }
+        Some(target) => format!("{}\n\n", code(&target)),
+        None => String::new(),
+    }
+}
+
 /// The set's name as it can stand in a comment of HTML.
 fn marker(set: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     set.chars().take(WIDTH).map(|c| if is_safe(c) { c } else { '_' }).collect()
 }
 
-/// An operation with its first changes, and how many more there are.
-fn entry(plan: &Plan, operation: &Operation, changes: usize) -> String {
-    let mut out =
-        format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
-    let is_new = operation.action == Action::Create && !operation.replaces;
-    if !is_new {
-        out += &format!(": {}", code(&operation.reason.replace('`', "'")));
+/// An operation without its changes.
+fn title(plan: &Plan, operation: &Operation) -> String {
+    let title = format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
+    match is_new(operation) {
+        true => title + "\n",
+        false => format!("{title}: {}\n", code(&operation.reason.replace('`', "'"))),
     }
-    out.push('\n');
-    if !is_new {
-        for change in operation.changes.iter().take(changes) {
-            out += &format!("  - {}\n", change_line(change));
-        }
-        if operation.changes.len() > changes {
-            out += &format!("  - … {} changed fields\n", operation.changes.len() - changes);
-        }
+}
+
+fn is_new(operation: &Operation) -> bool {
+    operation.action == Action::Create && !operation.replaces
+}
+
+/// An operation with just the number of its changes.
+fn short(plan: &Plan, operation: &Operation) -> String {
+    let title = title(plan, operation);
+    match operation.changes.len() {
+        _ if is_new(operation) => title,
+        0 => title,
+        changes => format!("{title}  - … {changes} changed fields\n"),
+    }
+}
+
+/// An operation with all its changes; the fields of what is new are folded.
+fn whole(plan: &Plan, operation: &Operation) -> String {
+    let mut out = title(plan, operation);
+    let is_folded = is_new(operation) && !operation.changes.is_empty();
+    if is_folded {
+        let count = operation.changes.len();
+        let fields = if count == 1 { "field" } else { "fields" };
+        out += &format!("  <details><summary>{count} {fields}</summary>\n\n");
+    }
+    for change in &operation.changes {
+        change_lines(change, &mut out);
+    }
+    if is_folded {
+        out += "\n  </details>\n\n";
     }
     out
 }
 
-fn change_line(change: &FieldChange) -> String {
+fn change_lines(change: &FieldChange, out: &mut String) {
     let path = code(&change.path.to_string());
+    let mut parts = (Vec::new(), 0);
     let line = match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("{path}: (secret, changed)"),
-        (None, Some(new)) => format!("{path}: added {}", code(&text::shown(new))),
-        (Some(old), None) => format!("{path}: removed {}", code(&text::shown(old))),
-        (Some(old), Some(new)) => {
-            format!("{path}: {} → {}", code(&text::shown(old)), code(&text::shown(new)))
-        }
+        (None, Some(new)) => format!("{path}: added {}", code(&shown(new))),
+        (Some(old), None) => format!("{path}: removed {}", code(&shown(old))),
+        (Some(old), Some(new)) => match difference(old, new) {
+            Difference::Pair(old, new) => format!("{path}: {} → {}", code(&old), code(&new)),
+            Difference::Hidden => format!("{path}: (secret, changed)"),
+            Difference::Parts(shown, more) => {
+                parts = (shown, more);
+                format!("{path}:")
+            }
+        },
         (None, None) => path,
     };
-    match change.cause {
-        Some(Cause::Drift) => line + " (drifted)",
-        Some(Cause::Both) => line + " (drifted, and the manifest changed)",
-        Some(Cause::Manifest) | None => line,
+    let cause = match change.cause {
+        Some(Cause::Drift) => " (drifted)",
+        Some(Cause::Both) => " (drifted, and the manifest changed)",
+        Some(Cause::Manifest) | None => "",
+    };
+    *out += &format!("  - {line}{cause}\n");
+    for part in &parts.0 {
+        *out += &format!("    - {}\n", code(&format!("{} {}", part.sign(), part.text)));
+    }
+    if parts.1 > 0 {
+        *out += &format!("    - … and {} more lines that differ\n", parts.1);
     }
 }
 
-/// Text as code on one line, between more back-quotes than stand in it side by side. What
-/// cannot be seen, or turns the direction of writing, is spelled out.
+/// Text as code on one line, between more back-quotes than stand in it side by side.
 fn code(text: &str) -> String {
-    let mut line = String::new();
-    for (index, c) in text.chars().enumerate() {
-        match c {
-            _ if index == WIDTH => {
-                line.push('…');
-                break;
-            }
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if is_hidden(c) => line += &format!("\\u{{{:x}}}", u32::from(c)),
-            c => line.push(c),
-        }
-    }
+    let line = visible::line(text);
+    let line = match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into_owned(),
+    };
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';
@@ -131,14 +176,4 @@ fn code(text: &str) -> String {
         ""
     };
     format!("{fence}{pad}{line}{pad}{fence}")
-}
-
-/// Whether a character has no shape of its own or changes how others are shown.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }

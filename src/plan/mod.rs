@@ -11,12 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::request::Body;
 use crate::error::Place;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Asked, Key, KindName};
+use crate::manifest::declared_in::DeclaredIn;
+use crate::visible;
 
 pub mod acceptance;
 pub mod diff;
@@ -30,9 +31,12 @@ pub mod policy;
 pub mod references;
 pub mod renames;
 pub mod scope;
+pub mod shown;
 pub mod suggestion;
 pub mod text;
+pub mod transfer;
 pub mod unified;
+pub mod warnings;
 
 /// One object as the platform answered with it.
 #[derive(Clone)]
@@ -74,6 +78,12 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
+    /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
+    pub ignore: Vec<String>,
+    /// The file that declares the object; `None` where that was not kept.
+    pub declared_in: Option<DeclaredIn>,
+    /// The set to which the object is on its way, so that this one leaves it alone.
+    pub moving_to: Option<String>,
 }
 
 /// What a set owns in one project.
@@ -160,6 +170,8 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
+    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    Record,
     /// It gets another name, and may be changed with it.
     Rename,
     /// It exists, and the set takes it over.
@@ -241,8 +253,8 @@ pub struct Work {
     pub secrets: Vec<(FieldPath, String)>,
     /// The platform's id, where it is known without having observed the object.
     pub id: Option<String>,
-    /// What is sent instead of the fields, where a command says it as the wire does.
-    pub body: Option<Body>,
+    /// What a command asks for beyond the fields.
+    pub asked: Asked,
 }
 
 /// What is to be done, in an order in which it can be done.
@@ -279,6 +291,8 @@ pub struct Counts {
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
+    /// Objects of which just the set takes note.
+    pub record: usize,
     /// Objects that get another name.
     pub rename: usize,
     /// Objects that are deleted and created again.
@@ -298,6 +312,38 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// The projects that it writes to.
+    #[must_use]
+    pub fn writes_to(&self) -> BTreeSet<&str> {
+        self.operations.iter().map(|operation| operation.key.project.as_str()).collect()
+    }
+
+    /// Where it writes, or would write, for people: `acme on https://…`; `None` for a plan
+    /// that was made for no platform.
+    #[must_use]
+    pub fn target(&self) -> Option<String> {
+        /// More names than these say no more than their number.
+        const NAMED: usize = 5;
+        let platform = match self.platform.as_str() {
+            "" => return None,
+            "embedded" => "the embedded platform".into(),
+            url => visible::line(url),
+        };
+        let mut projects = self.writes_to();
+        if projects.is_empty() {
+            projects = self.projects.keys().map(String::as_str).collect();
+        }
+        let names: Vec<_> = projects.iter().take(NAMED).map(|name| visible::line(name)).collect();
+        let more = if projects.len() > NAMED { ", …" } else { "" };
+        Some(match names.as_slice() {
+            [] => platform.into_owned(),
+            [only] => format!("{only} on {platform}"),
+            names => {
+                format!("{} projects on {platform}: {}{more}", projects.len(), names.join(", "))
+            }
+        })
     }
 
     /// The set that will own what is written.
@@ -350,7 +396,7 @@ impl Plan {
     #[must_use]
     pub fn address(&self, key: &Key) -> String {
         if self.projects.len() > 1 && key.kind != KindName::Project {
-            format!("{key} in {}", key.project)
+            format!("{key} in {}", visible::line(&key.project))
         } else {
             key.to_string()
         }
@@ -368,6 +414,7 @@ impl Counts {
                 (Action::Delete, true) => {}
                 (Action::Create, false) => counts.create += 1,
                 (Action::Update, _) => counts.update += 1,
+                (Action::Record, _) => counts.record += 1,
                 (Action::Rename, _) => counts.rename += 1,
                 (Action::Adopt, _) => counts.adopt += 1,
                 (Action::Delete, false) => counts.delete += 1,
@@ -383,6 +430,7 @@ impl Counts {
         let parts: Vec<String> = [
             (self.create, "to create"),
             (self.update, "to update"),
+            (self.record, "to record"),
             (self.rename, "to rename"),
             (self.replace, "to replace"),
             (self.adopt, "to adopt"),

@@ -2,14 +2,11 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Style};
-use serde_json::Value;
-
+use super::shown::{Difference, Part, difference, shown};
 use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
-
-/// The longest value that is shown on one line, in characters.
-const WIDTH: usize = 100;
+use crate::visible;
+use anstyle::{AnsiColor, Style};
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default();
@@ -24,6 +21,7 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
         (_, true) => ("±", YELLOW),
         (Action::Create, _) => ("+", GREEN),
         (Action::Update, _) => ("~", YELLOW),
+        (Action::Record, _) => ("•", CYAN),
         (Action::Rename, _) => ("→", YELLOW),
         (Action::Adopt, _) => ("↓", CYAN),
         (Action::Delete, _) => ("-", RED),
@@ -38,6 +36,7 @@ pub fn verb(operation: &Operation) -> &'static str {
         (_, true) => "replace",
         (Action::Create, _) => "create",
         (Action::Update, _) => "update",
+        (Action::Record, _) => "record",
         (Action::Rename, _) => "rename",
         (Action::Adopt, _) => "adopt",
         (Action::Delete, _) => "delete",
@@ -59,7 +58,7 @@ pub fn render_suggesting(plan: &Plan) -> String {
 
 fn render_with(plan: &Plan, suggests: bool) -> String {
     // Writing to a text cannot fail, here and below.
-    let mut out = String::new();
+    let mut out = heading(plan);
     for operation in &plan.operations {
         // Of a replacement, the half that creates tells it all.
         if operation.replaces && operation.action == Action::Delete {
@@ -75,7 +74,7 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
         }
         remarks.extend(operation.place.as_ref().map(ToString::to_string));
         if !remarks.is_empty() {
-            let _ = write!(out, "  {DIM}{}{DIM:#}", remarks.join("; "));
+            let _ = write!(out, "  {DIM}{}{DIM:#}", visible::line(&remarks.join("; ")));
         }
         out.push('\n');
         for change in &operation.changes {
@@ -90,11 +89,22 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
     }
     out += &match plan.is_empty() {
         true => {
-            format!("Nothing to change: {}.\n", count(plan.unchanged, "object is", "objects are"))
+            let place = plan.target().map(|target| format!(" in {target}")).unwrap_or_default();
+            let unchanged = count(plan.unchanged, "object is", "objects are");
+            format!("Nothing to change{place}: {unchanged}.\n")
         }
         false => format!("Plan: {}.\n", plan.counts().sentence()),
     };
     out
+}
+
+/// Where the plan writes, before all that it writes.
+fn heading(plan: &Plan) -> String {
+    match plan.target() {
+        Some(target) if plan.writes_to().len() > 1 => format!("This plan writes to {target}.\n\n"),
+        Some(target) if !plan.is_empty() => format!("Plan for {target}\n\n"),
+        _ => String::new(),
+    }
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {
@@ -103,6 +113,7 @@ fn count(count: usize, one: &str, many: &str) -> String {
 
 fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) {
     let path = &change.path;
+    let mut parts = (Vec::new(), 0);
     let _ = match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
             write!(out, "    {YELLOW}~{YELLOW:#} {path}: (secret, changed)")
@@ -110,7 +121,15 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
         (None, Some(new)) => write!(out, "    {GREEN}+{GREEN:#} {path}: {}", shown(new)),
         (Some(old), None) => write!(out, "    {RED}-{RED:#} {path}: {}", shown(old)),
         (Some(old), Some(new)) => {
-            write!(out, "    {YELLOW}~{YELLOW:#} {path}: {} → {}", shown(old), shown(new))
+            let _ = write!(out, "    {YELLOW}~{YELLOW:#} {path}:");
+            match difference(old, new) {
+                Difference::Pair(old, new) => write!(out, " {old} → {new}"),
+                Difference::Hidden => write!(out, " (secret, changed)"),
+                Difference::Parts(shown, more) => {
+                    parts = (shown, more);
+                    Ok(())
+                }
+            }
         }
         (None, None) => return,
     };
@@ -126,72 +145,15 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
         let _ = write!(out, "  {DIM}:{}:{}{DIM:#}", place.line, place.column);
     }
     out.push('\n');
+    render_parts(out, &parts.0, parts.1);
 }
 
-/// A value on one line; long texts by their first line and their length.
-#[must_use]
-pub fn shown(tree: &Tree) -> String {
-    match tree {
-        Tree::Secret(_) => "(secret)".to_owned(),
-        Tree::Text(text) if text.lines().count() > 1 => {
-            let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            format!("{} … ({} lines)", quoted(&cut(first)), text.lines().count())
-        }
-        Tree::Text(text) => quoted(&cut(text)),
-        other => {
-            let mut text = String::new();
-            flow(other, &mut text);
-            cut(&text)
-        }
+fn render_parts(out: &mut String, parts: &[Part], more: usize) {
+    for part in parts {
+        let style = if part.is_new { GREEN } else { RED };
+        let _ = writeln!(out, "        {style}{}{style:#} {}", part.sign(), part.text);
     }
-}
-
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
-}
-
-/// Adds a value in the flow style of YAML, close to JSON but with plain keys. It ends where
-/// there is surely more than is shown: a value may be large.
-fn flow(tree: &Tree, out: &mut String) {
-    let separate = |out: &mut String, index: usize| {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        // A character has four bytes at most.
-        out.len() <= 4 * WIDTH
-    };
-    match tree {
-        Tree::Map(fields) => {
-            out.push('{');
-            for (index, (name, value)) in fields.iter().enumerate() {
-                if !separate(out, index) {
-                    return;
-                }
-                out.push_str(name);
-                out.push_str(": ");
-                flow(value, out);
-            }
-            out.push('}');
-        }
-        Tree::List(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if !separate(out, index) {
-                    return;
-                }
-                flow(item, out);
-            }
-            out.push(']');
-        }
-        leaf => {
-            let _ = write!(out, "{}", leaf.redacted());
-        }
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    if more > 0 {
+        let _ = writeln!(out, "        … and {more} more lines that differ");
     }
 }

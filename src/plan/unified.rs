@@ -8,6 +8,7 @@ use super::{Action, Operation, Plan};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::visible;
 
 /// The differences, with styles, which the printer takes off where they do not belong.
 #[must_use]
@@ -56,7 +57,7 @@ pub fn hunks(old: &str, new: &str) -> String {
                 ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
                 ChangeTag::Equal => (' ', Style::new()),
             };
-            let line = change.value().trim_end_matches(['\n', '\r']);
+            let line = visible::line(change.value().trim_end_matches(['\n', '\r']));
             out += &format!("{style}{sign}{line}{style:#}\n");
             if change.missing_newline() {
                 out += "\\ No newline at end of file\n";
@@ -105,12 +106,7 @@ fn yaml(tree: &Option<Tree>) -> String {
     let Some(tree) = tree else { return String::new() };
     match tree.redacted() {
         Value::Object(fields) if fields.is_empty() => "{}\n".to_owned(),
-        value => to_yaml(&value),
+        // Its lines are looked at one by one: a text that hides something keeps them.
+        value => serde_yaml::to_string(&value).unwrap_or_else(|_| value.to_string()),
     }
-}
-
-/// A value as block-style YAML, with keys in the order of the value.
-#[must_use]
-pub fn to_yaml(value: &Value) -> String {
-    serde_yaml::to_string(value).unwrap_or_else(|_| value.to_string())
 }

@@ -58,6 +58,11 @@ impl Refusal {
         Self::Invalid { field: Some(field.into()), message: message.into() }
     }
 
+    /// 400 for a field that breaks a rule of form, by what the rule says.
+    pub fn at(field: &str) -> impl FnOnce(String) -> Self + '_ {
+        move |message| Self::field(field, message)
+    }
+
     /// 404, saying what there is none of.
     pub fn missing(what: &str, name: &str) -> Self {
         Self::NotFound(format!("{what} {name:?} does not exist"))

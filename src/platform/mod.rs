@@ -6,7 +6,6 @@
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
-//! | `rules` | *pure*: what names, addresses, schedules and documents must look like |
 //! | `store` | the SQLite file |
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
@@ -20,7 +19,6 @@ mod bootstrap;
 mod error;
 mod exchange;
 mod rest;
-mod rules;
 mod store;
 
 use std::future::Future;

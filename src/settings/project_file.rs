@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Context, Error, Result};
 use crate::output;
+use crate::own_folder;
 
 /// What is activated.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ impl ProjectFile {
         let path = path().ok_or_else(|| Error::usage("the home folder is not known"))?;
         let failed = || format!("failed to write {}", path.display());
         let folder = path.parent().ok_or_else(|| Error::failed(failed()))?;
-        std::fs::create_dir_all(folder).context(failed)?;
+        own_folder::create(folder).context(failed)?;
         let written = Self {
             active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
             ..self.clone()

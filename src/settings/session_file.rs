@@ -17,6 +17,7 @@ use super::variable;
 use crate::api::oauth::{CLIENT_ID, Program, Tokens};
 use crate::error::{Context, Error, Result};
 use crate::output;
+use crate::own_folder;
 
 /// How long before its end a session is refreshed, in seconds.
 const EARLY: i64 = 300;
@@ -68,7 +69,7 @@ fn now() -> i64 {
 
 fn folder() -> Result<PathBuf> {
     let home = std::env::home_dir().ok_or_else(|| Error::usage("the home folder is not known"))?;
-    Ok(home.join(".meshagent"))
+    Ok(home.join(own_folder::NAME))
 }
 
 fn path() -> Result<PathBuf> {
@@ -269,7 +270,7 @@ impl SessionFile {
 async fn lock() -> Result<File> {
     let folder = folder()?;
     let failed = || format!("failed to lock the session in {}", folder.display());
-    std::fs::create_dir_all(&folder).context(failed)?;
+    own_folder::create(&folder).context(failed)?;
     let file = open(&folder.join("session.lock")).context(failed)?;
     tokio::task::spawn_blocking(move || file.lock().map(|()| file))
         .await

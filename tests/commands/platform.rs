@@ -136,7 +136,9 @@ async fn answer(
     };
     let recording = recordings.get_mut(&index).unwrap();
     let (answered, asked) = usual(&method, &path, body.as_ref());
-    let asked_for = path.strip_prefix("/accounts/projects/p1").unwrap_or(&path);
+    let asked_for = path
+        .strip_prefix("/accounts/projects/11111111-1111-4111-8111-111111111111")
+        .unwrap_or(&path);
     let chosen = recording.answers.get(&format!("{method} {}", decoded(asked_for)));
     let chosen_status = chosen.map(|answer| answer.status);
     let (status, answer) = match chosen {
@@ -218,7 +220,7 @@ fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         "domain": "a.meshagent.app", "room_name": "demo", "port": "80", "annotations": {"a": "b"},
     });
     let task = json!({
-        "id": "t1", "project_id": "p1", "room_id": "room-1", "room_name": "demo",
+        "id": "t1", "project_id": "11111111-1111-4111-8111-111111111111", "room_id": "room-1", "room_name": "demo",
         "queue_name": "q", "payload": {"a": 1}, "schedule": "0 * * * *", "active": true,
         "once": false, "annotations": {}, "last_status": null,
     });
@@ -232,7 +234,7 @@ fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
     });
     let secret =
         json!({"id": "sec-1", "name": "k", "type": "keys", "data": {"A": "s3cr3t-canary"}});
-    let projects = json!([{"id": "p1", "name": "one"}, {"id": "p2", "name": "two"}]);
+    let projects = json!([{"id": "11111111-1111-4111-8111-111111111111", "name": "one"}, {"id": "22222222-2222-4222-8222-222222222222", "name": "two"}]);
     let created = |object: Value| -> Value {
         let mut object = object;
         if let (Value::Object(object), Some(Value::Object(body))) = (&mut object, body) {
@@ -256,11 +258,19 @@ fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         service
     };
     let rest = match segments.as_slice() {
-        ["accounts", "projects", "p1" | "p2" | "p/1", rest @ ..] => rest,
+        [
+            "accounts",
+            "projects",
+            "11111111-1111-4111-8111-111111111111" | "22222222-2222-4222-8222-222222222222" | "p/1",
+            rest @ ..,
+        ] => rest,
         ["accounts", "projects"] => {
             return match *method {
                 Method::GET => (200, json!({ "projects": projects })),
-                _ => (200, json!({"id": "p2", "name": field("name"), "owner_user_id": "u"})),
+                _ => (
+                    200,
+                    json!({"id": "22222222-2222-4222-8222-222222222222", "name": field("name"), "owner_user_id": "u"}),
+                ),
             };
         }
         ["templates", "render"] => {

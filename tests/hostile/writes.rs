@@ -183,6 +183,7 @@ async fn meddle(world: &World) {
             owner: Some("s"),
             answered: Some(&observed.answered),
             removed: &[],
+            asked: &meshagent::kinds::Asked::NOTHING,
         };
         world.client.send(&key.kind.kind().update(&target)).await.unwrap();
     }

@@ -106,7 +106,7 @@ async fn a_killed_platform_keeps_what_it_acknowledged() {
         let (server, client, done) = (process.server.clone(), client(), done.clone());
         writers.spawn(async move {
             for number in 0.. {
-                let name = format!("room {writer}/{number}");
+                let name = format!("room-{writer}-{number}");
                 if !server.create_room(&client, &name).await {
                     return;
                 }

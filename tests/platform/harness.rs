@@ -140,6 +140,20 @@ impl Server {
         reply.json()["id"].as_str().expect("an id").to_owned()
     }
 
+    /// A room with a name that no new room can have, as older platforms allowed them.
+    pub async fn room_of_old(&self, name: &str) -> String {
+        let id = self.room("of-old").await;
+        let pool = self.store().await;
+        sqlx::query("UPDATE rooms SET name = $1 WHERE id = $2")
+            .bind(name)
+            .bind(&id)
+            .execute(&pool)
+            .await
+            .expect("a room");
+        pool.close().await;
+        id
+    }
+
     /// Another project of the owner, with an ordinary key of its own.
     pub async fn other_project(&self, name: &str) -> (String, String) {
         let made = self.ask("POST", "/accounts/projects").bearer(&self.owner);

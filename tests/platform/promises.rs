@@ -216,7 +216,7 @@ async fn what_is_malformed_is_400_with_its_field() {
 }
 
 #[tokio::test]
-async fn odd_names_are_names() {
+async fn rooms_of_older_names_can_be_read_and_deleted() {
     let server = Server::start().await;
     for (name, path) in [
         ("a b", "a%20b"),
@@ -229,9 +229,18 @@ async fn odd_names_are_names() {
         ("by-room", "by-room"),
         ("a'b\"; DROP TABLE rooms; --", "a'b%22%3B%20DROP%20TABLE%20rooms%3B%20--"),
     ] {
-        let id = server.room(name).await;
+        if name != "by-room" {
+            let refused = server.send("POST", "/rooms", json!({"name": name})).await;
+            refused.refuses("name");
+        }
+        let id = server.room_of_old(name).await;
         let room = server.read(&format!("/rooms/{path}")).await.expect(200).json();
         assert_eq!((room["id"].as_str(), room["name"].as_str()), (Some(&*id), Some(name)));
+        // It keeps its name until it gets another, which must be one that clients can enter.
+        let change = |name: &str| json!({"name": name, "annotations": {"k": "v"}});
+        let room = format!("/rooms/{id}");
+        server.send("PUT", &room, change(name)).await.expect(200);
+        server.send("PUT", &room, change("Other Name")).await.refuses("name");
         server.send("POST", &format!("/rooms/{path}/services"), service(name)).await.expect(201);
         let list = server.read(&format!("/rooms/{path}/services")).await.expect(200).json();
         assert_eq!(list["services"][0]["metadata"]["name"], name);
@@ -239,6 +248,7 @@ async fn odd_names_are_names() {
         let url = connect.expect(200).json()["room_url"].as_str().expect("a URL").to_owned();
         let parsed = url::Url::parse(&url).expect("a URL");
         assert_eq!(parsed.path_segments().map(Iterator::count), Some(2), "{url}");
+        server.own("DELETE", &room).send().await.expect(204);
     }
 }
 
@@ -387,19 +397,19 @@ async fn what_names_a_room_follows_it_and_outlives_it() {
     };
     let path = format!("/rooms/{room}");
     assert_eq!(named().await, (json!("demo"), json!(room)));
-    server.send("PUT", &path, json!({"name": "new name"})).await.expect(200);
-    assert_eq!(named().await, (json!("new name"), json!(room)));
-    let list = server.read("/rooms/new%20name/services").await.json();
+    server.send("PUT", &path, json!({"name": "new-name"})).await.expect(200);
+    assert_eq!(named().await, (json!("new-name"), json!(room)));
+    let list = server.read("/rooms/new-name/services").await.json();
     assert_eq!(list["services"].as_array().map(Vec::len), Some(1));
 
     server.own("DELETE", &path).send().await.expect(204);
-    assert_eq!(named().await, (json!("new name"), Value::Null));
+    assert_eq!(named().await, (json!("new-name"), Value::Null));
     // The service went with the room, so nothing refers to the secret any more.
     let secret = format!("/secrets/{}", secret.as_str().expect("an id"));
     server.own("DELETE", &secret).send().await.expect(204);
-    let again = server.room("new name").await;
-    assert_eq!(named().await, (json!("new name"), json!(again)));
-    let list = server.read("/rooms/new%20name/services").await.json();
+    let again = server.room("new-name").await;
+    assert_eq!(named().await, (json!("new-name"), json!(again)));
+    let list = server.read("/rooms/new-name/services").await.json();
     assert_eq!(list, json!({"services": []}));
 }
 

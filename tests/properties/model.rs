@@ -243,6 +243,7 @@ impl Model {
                 object.fields = Tree::clone(fields.unwrap());
                 self.objects.insert(key.clone(), object);
             }
+            Action::Record => {}
             Action::Release => {
                 let object = self.objects.get_mut(key).unwrap();
                 if object.owner.as_ref() == Some(&plan.set) {

@@ -160,7 +160,7 @@ async fn no_problem_of_a_document_shows_its_secrets() {
         }
         for (index, document) in broken(&variant).into_iter().enumerate() {
             let flow = document.to_string();
-            let block = unified::to_yaml(&document);
+            let block = meshagent::visible::yaml(&document);
             // What cannot be read at all.
             let twice = format!("{flow},\n{flow}");
             let open = block.replacen("kind:", "kind: [", 1);

@@ -181,7 +181,8 @@ async fn fetch(url: &str) -> Result<Vec<u8>, Refused> {
     let failed = |error: reqwest::Error| {
         Refused::new(format!("the download failed: {}", with_causes(&error)))
     };
-    let client = http::of_anything(PATIENCE).map_err(|error| Refused::new(error.to_string()))?;
+    let client =
+        http::of_anything(url, PATIENCE).map_err(|error| Refused::new(error.to_string()))?;
     let mut answer = client.get(url).send().await.map_err(failed)?;
     if !answer.status().is_success() {
         return Err(Refused::new(format!("the download was answered with {}", answer.status())));

@@ -15,7 +15,9 @@
 //! | `x-key: NAME` | a list | items are told apart by this field; order carries no meaning |
 //! | `x-set: true` | a list of scalars | order carries no meaning |
 //! | `x-secret: true` | any | its text is never shown |
+//! | `x-rule: NAME` | any | what it must look like; see [`rules`] |
 
+pub mod rules;
 pub mod scope;
 pub mod service;
 pub mod template;

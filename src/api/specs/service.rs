@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::PORT_PATTERN;
 use super::{Version, scope::ApiScope};
 
 /// Text to text.
@@ -70,7 +71,7 @@ pub struct ServiceMetadata {
     pub icon: Option<String>,
     /// Notes for programs, text to text.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent"))]
+    #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<Annotations>,
 }
 
@@ -85,7 +86,7 @@ pub struct AgentSpec {
     pub description: Option<String>,
     /// Notes for programs, such as `meshagent.agent.type` and `meshagent.agent.schedule`.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent"))]
+    #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<Annotations>,
 }
 
@@ -94,6 +95,7 @@ pub struct AgentSpec {
 #[serde(deny_unknown_fields)]
 pub struct ContainerSpec {
     /// The image. `{SERVER_VERSION}` in it is replaced by the platform.
+    #[schemars(extend("x-rule" = "image"))]
     pub image: String,
     /// The command line; the image's own when absent.
     #[serde(default)]
@@ -362,10 +364,11 @@ impl JsonSchema for PortNumber {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "a port number above zero, or \"*\" for one that the platform picks",
+            "description": "a port number from 1 to 65535, or \"*\" for one that the platform picks",
+            "x-rule": "port",
             "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^(\\*|0*[1-9][0-9]*)$"}
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": format!("^(\\*|{PORT_PATTERN})$")}
             ]
         })
     }
@@ -397,7 +400,7 @@ pub struct PortSpec {
     pub public: Option<bool>,
     /// Notes for programs.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent"))]
+    #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<Annotations>,
 }
 
@@ -419,7 +422,7 @@ pub struct EndpointSpec {
     pub mcp: Option<McpEndpointSpec>,
     /// Notes for programs.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent"))]
+    #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<Annotations>,
 }
 

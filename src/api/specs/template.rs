@@ -90,6 +90,7 @@ pub struct ServiceTemplateVariable {
 pub struct ContainerTemplateSpec {
     /// The image; must be there once the template is placed.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "image"))]
     pub image: Option<String>,
     /// The command line; the image's own when absent.
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! `apply` and `destroy`: plan, show, ask, perform, tell.
 
-mod progress;
+pub(super) mod progress;
 pub mod report;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
+use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
@@ -65,7 +66,7 @@ pub enum ApplyFormat {
 )]
 pub struct ApplyArgs {
     /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
-    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
@@ -123,7 +124,7 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let mut platform = args.platform;
     if let Some(saved) = &saved {
         (policy, guards) = saved.policy();
-        guards.expect_project = args.policy.guards.expect_project;
+        saved.expect(args.policy.guards.expect_project.as_deref())?;
         guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
@@ -133,6 +134,7 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let run = Run { policy: &policy, guards: &guards, saved: saved.as_ref(), args: &args.perform };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
+        Err(error) if saved.is_some() => Err(saved::staleness(error.refusing_plan())),
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -180,15 +182,23 @@ async fn close(connection: Connection, done: Result<Performed>) -> Result<Perfor
 struct Performed {
     plan: Plan,
     report: Report,
+    end: End,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
     /// Whether a signal stopped it.
     stopped: bool,
+    /// Whether its plan was a saved one, which fits no more once some of it was done.
+    is_saved: bool,
 }
 
 /// Says how a run ended, also one that came to no plan: as text or as an event, and in the
 /// file that was asked for.
 fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Performed { plan, report, stopped }) => {
+        Ok(Performed { plan, report, end }) => {
             if args.output == ApplyFormat::Json {
                 Event::Summary(Summary::of(&report)).print();
             } else if !plan.is_empty() {
@@ -199,7 +209,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 None => ReportDocument::default(),
             };
             aside(plan);
-            (ledger, conclude(report, stopped))
+            (ledger, conclude(report, end))
         }
         Err(error) => {
             if args.output == ApplyFormat::Json {
@@ -237,10 +247,15 @@ impl Run<'_> {
         }
         let keys =
             self.saved.map(|saved| saved.inputs.fingerprint_keys.clone()).unwrap_or_default();
-        let planned = decide(connection, set, self.policy, self.guards, &keys).await?;
-        if let Some(saved) = self.saved {
-            saved.check(&planned.plan)?;
-        }
+        let planned = decide(connection, set, self.policy, self.guards, &keys).await;
+        let planned = match self.saved {
+            Some(saved) => {
+                let planned = planned.map_err(saved::staleness)?;
+                saved.check(&planned.plan)?;
+                planned
+            }
+            None => planned?,
+        };
         let plan = &planned.plan;
         if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
             output::note(&format!("note: {findings}"));
@@ -255,11 +270,14 @@ impl Run<'_> {
         // A saved plan has passed the rules that it names; they are asked again as they are.
         let rules = self.saved.map(|saved| saved.inputs.policies.as_slice()).unwrap_or_default();
         self.args.rules.and(rules).check(plan)?;
-        if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm()? {
+        // Who could not be shown the plan has not agreed to it.
+        output::check()?;
+        if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm(plan)? {
             return Err(Error::failed("nothing was done"));
         }
         let (report, stopped) = self.execute(connection, &planned, folder).await?;
-        Ok(Performed { plan: planned.plan, report, stopped })
+        let end = End { stopped, is_saved: self.saved.is_some() };
+        Ok(Performed { plan: planned.plan, report, end })
     }
 
     /// What became of the plan, and whether a signal stopped it.
@@ -292,13 +310,14 @@ impl Run<'_> {
 }
 
 /// Asks, where somebody can answer.
-fn confirm() -> Result<bool> {
+pub(super) fn confirm(plan: &Plan) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(
             Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")
         );
     }
-    let _ = write!(anstream::stderr(), "Apply this plan? [y/N] ");
+    let target = plan.target().unwrap_or_default();
+    output::ask(&format!("Apply to {target}? [y/N] "));
     let mut answer = String::new();
     std::io::stdin()
         .lock()
@@ -330,7 +349,7 @@ async fn wait_for_signal() -> bool {
     }
 }
 
-fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
+fn conclude(report: Report, end: End) -> Result<ExitCode> {
     if report.is_complete() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -344,22 +363,44 @@ fn conclude(report: Report, stopped: bool) -> Result<ExitCode> {
     };
     let what = match &report.lost_lease {
         Some(lost) => lost.as_str(),
-        None if stopped => "stopped",
+        None if end.stopped => "stopped",
         None => "not everything was done",
     };
     let error = Error::new(
         class,
         format!("{what}: {open} of {} operations are open", report.outcomes.len()),
     );
+    let way_on = way_on(&report, end, done);
     match report.inventory_error {
         Some(cause) => {
+            let again =
+                "run the same command again: objects that carry the owner annotation are found";
+            let hint = cause.hint.clone().unwrap_or_else(|| again.to_owned());
             Err(Error::new(Class::Partial, "what was done could not be recorded in the inventory")
                 .because(cause)
-                .hint(
-                    "run the same command again: objects that carry the owner annotation are found",
-                ))
+                .hint(hint))
         }
-        None => Err(error.hint("run the same command again to go on from here")),
+        None => Err(error.hint(way_on)),
+    }
+}
+
+/// What to do about what is open. What the platform refused it refuses again.
+fn way_on(report: &Report, end: End, done: usize) -> String {
+    let refused = report.outcomes.iter().find(|outcome| outcome.is_refusal());
+    let known = refused.and_then(|outcome| match outcome {
+        Outcome::Failed { code: code @ Some(401 | 403), .. } => failure::hint(*code),
+        _ => None,
+    });
+    let mend = match (refused, known) {
+        (_, Some(known)) => format!("{known}; then "),
+        (Some(_), None) => "change what the platform refuses; then ".to_owned(),
+        (None, None) => String::new(),
+    };
+    mend + match (refused.is_some(), end.is_saved && done > 0) {
+        (_, true) => "plan again: the saved plan was for what is no more",
+        (true, false) if end.is_saved => "plan again",
+        (true, false) => "apply does what is open",
+        (false, false) => "run the same command again to go on from here",
     }
 }
 
@@ -374,7 +415,8 @@ mod tests {
             inventory_error: None,
             lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
         };
-        let error = conclude(report(vec![Outcome::Done, Outcome::NotStarted]), false).unwrap_err();
+        let end = End::default();
+        let error = conclude(report(vec![Outcome::Done, Outcome::NotStarted]), end).unwrap_err();
         assert_eq!(
             (error.class, error.message.as_str()),
             (
@@ -382,7 +424,37 @@ mod tests {
                 "the lease of the set was taken over by ada: 1 of 2 operations are open"
             )
         );
-        let error = conclude(report(vec![Outcome::NotStarted]), false).unwrap_err();
+        let error = conclude(report(vec![Outcome::NotStarted]), end).unwrap_err();
         assert_eq!(error.class, Class::Failed);
+    }
+
+    #[test]
+    fn the_way_on_is_one_that_leads_on() {
+        let failed = |code: u16| Outcome::Failed {
+            message: String::new(),
+            request: None,
+            refused: true,
+            code: Some(code),
+            request_id: None,
+            attempts: 1,
+        };
+        let again = "run the same command again to go on from here";
+        let hint = |outcomes: Vec<Outcome>, is_saved: bool| {
+            let report = Report { outcomes, inventory_error: None, lost_lease: None };
+            conclude(report, End { stopped: false, is_saved }).unwrap_err().hint.unwrap()
+        };
+        for code in [500, 503, 429, 408] {
+            assert_eq!(hint(vec![failed(code)], false), again);
+            assert_eq!(hint(vec![Outcome::NotStarted, failed(code)], true), again);
+            assert!(hint(vec![Outcome::Done, failed(code)], true).starts_with("plan again"));
+        }
+        for code in [400, 404, 409, 422] {
+            for outcomes in [vec![failed(code)], vec![Outcome::Done, failed(503), failed(code)]] {
+                let hint = hint(outcomes, false);
+                assert_eq!(hint, "change what the platform refuses; then apply does what is open");
+            }
+        }
+        assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));
+        assert!(hint(vec![failed(400)], true).ends_with("then plan again"));
     }
 }

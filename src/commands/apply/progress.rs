@@ -28,7 +28,7 @@ pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
-    Box::new(Bar { bar, running: Mutex::new(Vec::new()) })
+    Box::new(Bar { plan, bar, running: Mutex::new(Vec::new()) })
 }
 
 struct Lines<'a> {
@@ -43,12 +43,13 @@ impl Progress for Lines<'_> {
     }
 }
 
-struct Bar {
+struct Bar<'a> {
+    plan: &'a Plan,
     bar: ProgressBar,
     running: Mutex<Vec<String>>,
 }
 
-impl Bar {
+impl Bar<'_> {
     fn show(&self, change: impl FnOnce(&mut Vec<String>)) {
         let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         change(&mut running);
@@ -56,15 +57,15 @@ impl Bar {
     }
 }
 
-impl Progress for Bar {
+impl Progress for Bar<'_> {
     fn started(&self, operation: &Operation) {
         self.show(|running| running.push(operation.key.to_string()));
     }
 
     fn finished(&self, operation: &Operation, outcome: &Outcome) {
         let name = operation.key.to_string();
-        if let Outcome::Failed { message, .. } = outcome {
-            self.bar.suspend(|| output::note(&format!("failed: {name}: {message}")));
+        if *outcome != Outcome::Done {
+            self.bar.suspend(|| output::note(&line(self.plan, operation, outcome)));
         }
         self.show(|running| {
             if let Some(index) = running.iter().position(|running| *running == name) {
@@ -75,7 +76,7 @@ impl Progress for Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

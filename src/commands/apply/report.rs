@@ -1,6 +1,5 @@
 //! What became of a plan: as text, and as a document for programs.
 
-use std::io::Write;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -8,33 +7,37 @@ use serde::Serialize;
 
 use crate::apply::events::Failure;
 use crate::apply::execute::{Outcome, Report};
-use crate::error::{Context, Result};
+use crate::error::Result;
+use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Operation, Plan, text};
+
+fn name(plan: &Plan, operation: &Operation) -> String {
+    format!("{} {}", text::verb(operation), plan.address(&operation.key))
+}
 
 /// What became of one operation, in a line.
 #[must_use]
 pub fn line(plan: &Plan, operation: &Operation, outcome: &Outcome) -> String {
-    let name = format!("{} {}", text::verb(operation), plan.address(&operation.key));
+    let name = name(plan, operation);
     match outcome {
         Outcome::Done => format!("done: {name}"),
-        Outcome::Failed { message, .. } => format!("failed: {name}: {message}"),
+        Outcome::Failed { message, .. } => {
+            let place = operation.place.as_ref().map(ToString::to_string);
+            let parts = [Some(message.clone()), place, outcome.request_told()];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            format!("failed: {name}: {}", parts.join("; "))
+        }
         Outcome::Skipped { because } => format!("skipped: {name}, because it waits for {because}"),
         Outcome::Stale { message } => format!("stale: {name}: {message}"),
         Outcome::NotStarted => format!("not started: {name}"),
     }
 }
 
-/// What became of the plan, as text: what is open, and how many operations came to what.
+/// What became of the plan, as text: what an end came before, and how many operations came to
+/// what. What failed or was skipped has been told when it happened.
 #[must_use]
 pub fn summary(plan: &Plan, report: &Report) -> String {
-    let open: String = plan
-        .operations
-        .iter()
-        .zip(&report.outcomes)
-        .filter(|(_, outcome)| **outcome != Outcome::Done)
-        .map(|(operation, outcome)| line(plan, operation, outcome) + "\n")
-        .collect();
     let count = |wanted: fn(&Outcome) -> bool| report.count(wanted);
     let parts: Vec<String> = [
         (count(|outcome| *outcome == Outcome::Done), "done"),
@@ -47,7 +50,25 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
-    open + &format!("Applied: {}.\n", parts.join(", "))
+    not_started(plan, report) + &format!("Applied: {}.\n", parts.join(", "))
+}
+
+/// What did not start, in one line.
+fn not_started(plan: &Plan, report: &Report) -> String {
+    /// More names than these say no more than their number.
+    const NAMED: usize = 3;
+    let outcomes = plan.operations.iter().zip(&report.outcomes);
+    let open: Vec<String> = outcomes
+        .filter(|(_, outcome)| **outcome == Outcome::NotStarted)
+        .map(|(operation, _)| name(plan, operation))
+        .collect();
+    let more = open.len().saturating_sub(NAMED);
+    let named = open[..open.len() - more].join(", ");
+    match (open.len(), more) {
+        (0, _) => String::new(),
+        (_, 0) => format!("not started: {named}\n"),
+        (_, more) => format!("not started: {named}, and {more} more\n"),
+    }
 }
 
 /// What `--report` writes: a plan, and what became of each of its operations.
@@ -101,13 +122,6 @@ impl ReportDocument {
     ///
     /// The file system's.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let folder =
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let failed = || format!("failed to write {}", path.display());
-        let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-        serde_json::to_writer_pretty(&mut file, self).context(failed)?;
-        file.write_all(b"\n").context(failed)?;
-        file.persist(path).context(failed)?;
-        Ok(())
+        output::write_json(path, self)
     }
 }

@@ -70,7 +70,7 @@ fn places(url: &Url) -> Vec<String> {
 
 /// What the server tells of its OAuth; what cannot be read is passed over.
 async fn discover(url: &Url) -> Result<Option<Value>> {
-    let client = http::of_anything(PATIENCE)?;
+    let client = http::of_anything(url.as_str(), PATIENCE)?;
     for place in places(url) {
         let request = client.get(&place).header("Accept", "application/json");
         let Ok(answer) = request.send().await else { continue };

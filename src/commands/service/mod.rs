@@ -90,6 +90,13 @@ pub struct CreateArgs<T: Origin> {
 
 /// Arguments of `service update` and `service update-template`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The service gets the form that is given here as a whole: what is left out goes away.\n\n\
+It is the one with the id that --id or the document tells, else the last one of the same name. Where\n\
+another service has the same meshagent.service.id, nothing is done, unless --replace says to change\n\
+that one, or --force to pass over it. Where there is no such service, it is an error, unless --create\n\
+says to create it."
+)]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
     #[arg(long, value_name = "ID")]
@@ -169,7 +176,7 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ServiceCommand::RenderTemplate(args) => {
-            output::data(&spec::yaml(rendered(args).await?));
+            output::exactly(&spec::yaml(rendered(args).await?));
             Ok(ExitCode::SUCCESS)
         }
         ServiceCommand::Run(args) => run::run(args).await,
@@ -177,7 +184,8 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             let room = room(args.room);
             args.platform
                 .with(async |connection| {
-                    let path = path(connection.project_id()?, room.as_deref(), Some(&args.id));
+                    let path =
+                        path(connection.project_id().await?, room.as_deref(), Some(&args.id));
                     let reader = connection.client.reader();
                     args.show.print(&reader.get_json(&Request::get(&path)).await?)
                 })
@@ -209,7 +217,7 @@ fn path<'a>(project: &'a str, room: Option<&'a str>, id: Option<&'a str>) -> Vec
 
 /// The services of a room or of every room.
 async fn services(connection: &Connection, room: Option<&str>) -> Result<Vec<Value>> {
-    let request = Request::get(&path(connection.project_id()?, room, None));
+    let request = Request::get(&path(connection.project_id().await?, room, None));
     Ok(connection.client.reader().items(&request, "services").await?)
 }
 
@@ -229,7 +237,6 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
                 columns: &["id", "name", "image"],
                 name: "id",
                 none: "there are no services",
-                empty_fails: true,
             };
             args.show.print(listed, services)
         })

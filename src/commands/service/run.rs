@@ -106,7 +106,7 @@ fn free_port() -> Result<u16> {
 /// What the command says it serves.
 async fn descriptor(port: u16) -> Result<Value> {
     let url = format!("http://localhost:{port}/.well-known/meshagent-service.json");
-    let client = http::of_anything(Duration::from_secs(10))?;
+    let client = http::of_anything(&url, Duration::from_secs(10))?;
     let mut wait = FIRST_WAIT;
     for attempt in 1..=TRIES {
         if let Ok(answer) = client.get(&url).send().await
@@ -165,7 +165,7 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
 
 /// Runs `service run`.
 pub async fn run(args: RunArgs) -> Result<ExitCode> {
-    let project = args.project.project_id()?;
+    let project = args.project.project_id().await?;
     args.key.signer(&project)?;
     let room = named_room(args.room.clone(), "--room", Class::Failed)?;
     let port = match args.port {

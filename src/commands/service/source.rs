@@ -132,7 +132,7 @@ pub async fn text(source: &SourceArgs) -> Result<String> {
     let failed = |error: reqwest::Error| {
         Error::usage(format!("failed to read {url}")).because(error.without_url())
     };
-    let client = crate::api::http::of_anything(Duration::from_secs(60))?;
+    let client = crate::api::http::of_anything(url, Duration::from_secs(60))?;
     let answer = client.get(url).send().await.map_err(failed)?;
     answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
 }

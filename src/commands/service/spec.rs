@@ -11,8 +11,9 @@ use crate::api::specs::template::{
     ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
 };
 use crate::error::{Error, Result};
+use crate::kinds::service;
 use crate::output;
-use crate::plan::unified::to_yaml;
+use crate::visible;
 
 /// What a document is written as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -58,7 +59,7 @@ pub fn yaml(mut document: Value) -> String {
         }
     }
     without_nulls(&mut document);
-    to_yaml(&document)
+    visible::yaml(&document)
 }
 
 /// Runs `service validate`.
@@ -67,6 +68,9 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
         Error::failed(format!("failed to read {}", args.file.display())).because(error)
     })?;
     let spec = source::service(&text, "validate-template")?;
+    service::check(&spec).map_err(|fault| {
+        Error::failed(format!("{}: `{}`: {}", args.file.display(), fault.path, fault.message))
+    })?;
     output::note(&format!("the service {} is valid", spec.metadata.name));
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +113,7 @@ pub async fn spec(args: SpecArgs) -> Result<ExitCode> {
     };
     let document =
         document.map_err(|error| Error::failed("failed to write the document").because(error))?;
-    output::data(&yaml(document));
+    output::exactly(&yaml(document));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::source::{self, Blueprint, Origin, SERVICE_ID};
 use super::{CreateArgs, PlaceArgs, UpdateArgs, services};
@@ -12,9 +12,9 @@ use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
 use crate::commands::shortcut::{Shortcut, Writing, Written};
 use crate::error::{Error, Result};
-use crate::kinds::{KindName, service};
+use crate::kinds::KindName;
+use crate::kinds::service::{self, Template};
 use crate::manifest::placed;
-use crate::manifest::template::Values;
 use crate::output;
 use crate::settings::Connection;
 
@@ -40,13 +40,12 @@ struct Wanted<'a> {
     room: Option<&'a str>,
     spec: ServiceSpec,
     /// What the service was made from, which is then what is sent.
-    template: Option<Template>,
+    template: Option<Source>,
 }
 
 /// A template with its values.
-struct Template {
-    text: String,
-    values: Values,
+struct Source {
+    template: Template,
     /// Whether it calls any of the values obscure.
     has_obscure_values: bool,
 }
@@ -84,20 +83,17 @@ impl Wanted<'_> {
 
     /// Writes the service.
     async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<Written>> {
-        let body = match &self.template {
-            Some(template) if self.place.declare.as_manifest() => {
-                output::data(&template.manifest(self.room, &self.spec)?);
-                return Ok(None);
-            }
-            Some(template) => json!({"template": template.text, "values": template.values}),
-            None => serde_json::to_value(&self.spec).unwrap_or_default(),
-        };
-        shortcut.sending(body).run(connection, &self.place.declare).await
+        if let Some(source) = self.template.as_ref().filter(|_| self.place.declare.as_manifest()) {
+            output::exactly(&source.manifest(self.room, &self.spec)?);
+            return Ok(None);
+        }
+        let template = self.template.as_ref().map(|source| source.template.clone());
+        shortcut.made_of(template).run(connection, &self.place.declare).await
     }
 
     /// Creates the service.
     async fn create(self, connection: &Connection, is_duplicate: bool) -> Result<ExitCode> {
-        let project = connection.project_id()?;
+        let project = connection.project_id().await?;
         let name = &self.spec.metadata.name;
         let fields = service::fields_of(&self.spec);
         let shortcut =
@@ -106,7 +102,7 @@ impl Wanted<'_> {
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
         if let Some(written) = self.write(connection, shortcut).await? {
             output::note(&format!("created the service {name}"));
-            output::data(&format!("{}\n", written.id.unwrap_or_default()));
+            output::value(&written.id.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -119,7 +115,7 @@ impl Wanted<'_> {
         services: &[Value],
     ) -> Result<ExitCode> {
         self.spec.id = Some(id.to_owned());
-        let project = connection.project_id()?;
+        let project = connection.project_id().await?;
         let name = &self.spec.metadata.name;
         let fields = service::fields_of(&self.spec);
         let mut shortcut = Shortcut::replace(KindName::Service, project, name, fields)
@@ -134,7 +130,7 @@ impl Wanted<'_> {
         }
         if self.write(connection, shortcut).await?.is_some() {
             output::note(&format!("updated the service {name}"));
-            output::data(&format!("{id}\n"));
+            output::value(&id);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -182,7 +178,7 @@ impl Wanted<'_> {
     }
 }
 
-impl Template {
+impl Source {
     /// The manifest that places the template.
     fn manifest(&self, room: Option<&str>, spec: &ServiceSpec) -> Result<String> {
         let name = &spec.metadata.name;
@@ -192,7 +188,7 @@ impl Template {
             ))
             .hint("add a Service with `template` and `values` to the manifests by hand"));
         }
-        placed::manifest(&self.text, &self.values, room, spec).map_err(|why| {
+        placed::manifest(&self.template.text, &self.template.values, room, spec).map_err(|why| {
             Error::failed(format!("no manifest declares the service `{name}`: {why}"))
         })
     }
@@ -216,7 +212,7 @@ async fn wanted<'a>(
     let mut variables = rendered.variables.iter().flatten();
     let has_obscure_values = variables.any(|it| it.obscure && is_given(&it.name));
     let spec = rendered.into_service().map_err(Error::failed)?;
-    let template = Some(Template { text, values, has_obscure_values });
+    let template = Some(Source { template: Template { text, values }, has_obscure_values });
     Ok(Wanted { place, room, spec, template })
 }
 

@@ -23,7 +23,7 @@ pub fn declare(plan: &Plan) -> Result<()> {
         let Some(text) = export.files.values().next() else {
             return Err(Error::failed(export.notes.join("; ")));
         };
-        output::data(text);
+        output::exactly(text);
         for (variable, field) in &export.variables {
             output::note(&format!("note: {field} is read from the environment as {variable}"));
         }

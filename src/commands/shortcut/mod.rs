@@ -9,11 +9,12 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::api::request::Body;
 use crate::error::{Error, Result};
-use crate::kinds::path::FieldPath;
+use crate::kinds::document::Lifecycle;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::service::Template;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{Declared, Key, KindName};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
@@ -46,8 +47,6 @@ pub struct Shortcut {
     work: Work,
     /// Whether a lost answer can be made up for by looking for the object.
     is_found_by_name: bool,
-    /// Whether an object that is there already is as good as a new one.
-    may_exist: bool,
 }
 
 /// What a write brought.
@@ -68,7 +67,6 @@ impl Shortcut {
             fields,
             work: Work::default(),
             is_found_by_name: true,
-            may_exist: false,
         }
     }
 
@@ -129,10 +127,10 @@ impl Shortcut {
         self
     }
 
-    /// The same, sent with this body.
+    /// The same, of which the platform makes the fields from a template.
     #[must_use]
-    pub fn sending(mut self, body: Value) -> Self {
-        self.work.body = Some(Body::Json(body));
+    pub fn made_of(mut self, template: Option<Template>) -> Self {
+        self.work.asked.template = template;
         self
     }
 
@@ -157,7 +155,7 @@ impl Shortcut {
     /// The same, content with an object that is there already.
     #[must_use]
     pub fn unless_there(mut self) -> Self {
-        self.may_exist = true;
+        self.work.asked.may_exist = true;
         self
     }
 
@@ -172,7 +170,7 @@ impl Shortcut {
         writing: &impl Writing,
     ) -> Result<Option<Written>> {
         let mode = writing.mode();
-        if mode != Mode::Write {
+        if mode != Mode::Write || self.needs_reading() {
             self.observe(connection).await?;
             if self.action == Action::Create && self.work.observed.is_some() {
                 output::data(&format!("Nothing to change: {} exists.\n", self.key));
@@ -180,6 +178,9 @@ impl Shortcut {
             }
         }
         let plan = self.plan(connection);
+        if mode != Mode::Write {
+            self.check_form(&plan, mode)?;
+        }
         match mode {
             Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
             Mode::DryRun => {
@@ -194,23 +195,79 @@ impl Shortcut {
         }
     }
 
+    /// Tells of what a manifest would be refused for. Whether a platform takes it anyway is
+    /// seen when it is done.
+    fn check_form(&self, plan: &Plan, mode: Mode) -> Result<()> {
+        let kind = self.key.kind.kind();
+        for fields in plan.operations.iter().filter_map(|operation| operation.work.fields.as_ref())
+        {
+            let declared = Declared {
+                project: None,
+                room: self.key.room.clone(),
+                name: self.key.name.clone(),
+                fields: Tree::clone(fields),
+                lifecycle: Lifecycle::standard(),
+            };
+            let is_unnamed = self.key.name.is_empty();
+            let broken = declared.broken(kind).into_iter();
+            for it in broken.filter(|it| !is_unnamed || it.path != kind.name_rule().path()) {
+                let message = format!("`{}` {}", it.path, it.message);
+                match mode {
+                    Mode::Manifest => return Err(Error::failed(message)),
+                    _ => output::warning(&format!("{message}: the platform may refuse it")),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the object, to show what becomes of it.
     async fn observe(&mut self, connection: &Connection) -> Result<()> {
         let creates = self.action == Action::Create;
         if self.work.observed.is_some() || creates && !self.has_own_name() {
             return Ok(());
         }
-        let known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key);
-        let found = reading::look_up(connection, known_as, self.work.id.as_deref()).await?;
+        let mut known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key).clone();
+        if self.work.id.is_some() {
+            // The name may be the one that it is to get.
+            known_as.name.clear();
+        }
+        let found = reading::look_up(connection, &known_as, self.work.id.as_deref()).await?;
         match found {
-            Some(_) if creates && !self.may_exist => {
+            Some(_) if creates && !self.work.asked.may_exist => {
                 Err(Error::failed(format!("{} exists already", self.key)))
             }
             None if !creates => Err(Error::failed(format!("{} does not exist", self.address()))),
             found => {
-                self.work.observed = found;
+                let (name, observed) = found.unzip();
+                self.work.observed = observed;
+                if let Some(name) = name.filter(|_| self.gets_another_name()) {
+                    *self = self.clone().renaming(&name);
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// Whether its name is the one that it is to have, and not just how it is found.
+    fn gets_another_name(&self) -> bool {
+        self.action == Action::Update
+            && self.work.id.is_some()
+            && !self.key.name.is_empty()
+            && self.key.kind.kind().is_renamable()
+    }
+
+    /// Whether the object must be read before it is written, because the body holds what the
+    /// command does not say: fields that are not named, and whose the object is.
+    fn needs_reading(&self) -> bool {
+        let kind = self.key.kind.kind();
+        let is_annotations = |(path, _): &(FieldPath, _)| {
+            path.0.first() == Some(&Step::Field("metadata".to_owned()))
+        };
+        match &self.fields {
+            _ if matches!(self.action, Action::Create | Action::Delete) => false,
+            Fields::Whole(_) => kind.carries_owner(),
+            Fields::Some(given) => !kind.updates_partly() || given.iter().any(is_annotations),
         }
     }
 
@@ -258,10 +315,13 @@ impl Shortcut {
             }
         };
         let mut key = self.key.clone();
-        if key.name.is_empty() {
-            key.name = self.work.id.clone().unwrap_or_else(|| "(new)".to_owned());
+        if let (true, Some(id)) = (key.name.is_empty(), &self.work.id) {
+            key.name.clone_from(id);
         }
         let mut work = self.work.clone();
+        if let (Fields::Some(given), true) = (&self.fields, self.key.kind.kind().updates_partly()) {
+            work.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
+        }
         work.fields = (self.action != Action::Delete).then(|| fields.into());
         let operation = Operation {
             key,
@@ -323,7 +383,7 @@ pub async fn delete(
 ) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let shortcut = shortcut(connection.project_id()?);
+            let shortcut = shortcut(connection.project_id().await?);
             let address = shortcut.address();
             if shortcut.run(connection, &args.write).await?.is_some() {
                 output::note(&format!("deleted {address}"));

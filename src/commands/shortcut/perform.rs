@@ -48,10 +48,13 @@ impl Shortcut {
             let verb = format!("{:?}", self.action).to_lowercase();
             Error::failed(format!("failed to {verb} {}", self.address()))
         };
-        match report.outcomes.into_iter().next() {
+        let outcome = report.outcomes.into_iter().next();
+        let request = outcome.as_ref().and_then(Outcome::request_told);
+        match outcome {
             Some(Outcome::Done) => Ok(()),
             Some(Outcome::Failed { message, refused, code, .. }) => {
-                let error = failed().because(message);
+                let request = request.map(|request| format!("; {request}")).unwrap_or_default();
+                let error = failed().because(message + &request);
                 Err(match failure::hint(code) {
                     _ if !refused => {
                         error.hint("it is not known whether it was done: look before you try again")

@@ -9,12 +9,12 @@ use crate::apply::observe;
 use crate::commands::show::ShowArgs;
 use crate::error::{Error, Result};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::kinds::{Asked, Key, KindName, Lookup, Target};
 use crate::plan::Observed;
 use crate::settings::{Connection, PlatformArgs};
 
-fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
-    let project = connection.project_id()?.to_owned();
+async fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
+    let project = connection.project_id().await?.to_owned();
     Ok(Key { kind, project, room: None, name: name.to_owned() })
 }
 
@@ -28,11 +28,12 @@ fn target<'a>(key: &'a Key, id: Option<&'a str>, fields: &'a Tree) -> Target<'a>
         owner: None,
         answered: None,
         removed: &[],
+        asked: &Asked::NOTHING,
     }
 }
 
-/// Reads an object by its id where that is known, else by its name; `None` when there is
-/// none.
+/// Reads an object by its id where that is known, else by its name, and gives it with the
+/// name that it has; `None` when there is none.
 ///
 /// # Errors
 ///
@@ -41,10 +42,10 @@ pub async fn look_up(
     connection: &Connection,
     key: &Key,
     id: Option<&str>,
-) -> Result<Option<Observed>> {
+) -> Result<Option<(String, Observed)>> {
     let fields = Tree::map([]);
     let target = target(key, id, &fields);
-    observe::look_up(&connection.client.reader(), key, &target, &BTreeMap::new()).await
+    observe::find(&connection.client.reader(), key, &target, &BTreeMap::new()).await
 }
 
 /// Reads the object of this name.
@@ -53,9 +54,11 @@ pub async fn look_up(
 ///
 /// There is none; the platform's.
 pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
-    let key = key(connection, kind, name)?;
+    let key = key(connection, kind, name).await?;
     let found = look_up(connection, &key, None).await?;
-    found.ok_or_else(|| Error::failed(format!("{key} does not exist")))
+    found
+        .map(|(_, observed)| observed)
+        .ok_or_else(|| Error::failed(format!("{key} does not exist")))
 }
 
 /// Shows one object that the platform answers with by its name.
@@ -71,7 +74,7 @@ pub async fn show(
 ) -> Result<ExitCode> {
     platform
         .with(async |connection| {
-            let (key, fields) = (key(connection, kind, name)?, Tree::map([]));
+            let (key, fields) = (key(connection, kind, name).await?, Tree::map([]));
             let target = target(&key, None, &fields);
             let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
                 return Err(Error::failed(format!("a {kind} cannot be read by its name")));

@@ -1,11 +1,24 @@
 //! What becomes of what the set owns and no longer declares.
 
-use super::{Ownership, Planner, fingerprint};
+use super::{Ownership, Planner, Prune, fingerprint};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, OWNER_ANNOTATION};
+use crate::manifest::declared_in::Miss;
+use crate::manifest::set::Desired;
 use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Work};
+
+/// Why an object stays that no document declares any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stays {
+    /// Nothing is pruned.
+    NotPruned,
+    /// Where it was declared was not kept.
+    Unknown,
+    /// What declared it, in this folder, was not looked at.
+    Missed(Miss, String),
+}
 
 impl Planner<'_> {
     /// What the set owns and no longer declares.
@@ -16,6 +29,7 @@ impl Planner<'_> {
                 self.decide_leaver(key, entry);
             }
         }
+        self.tell_staying();
         for (key, observed) in &state.objects {
             let names_us = observed.owner.as_ref() == Some(&self.policy.set);
             if names_us && !self.desired.contains_key(key) && self.entry(key).is_none() {
@@ -49,7 +63,8 @@ impl Planner<'_> {
         }
         // Gone from both sides: the inventory simply forgets it.
         let Some(observed) = observed else { return };
-        if !self.policy.prune && !self.policy.destroy {
+        let stays = self.stays(key, entry);
+        if matches!(stays, Some(Stays::NotPruned)) {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
@@ -58,7 +73,15 @@ impl Planner<'_> {
                 (Action::Release, format!("the set `{owner}` owns it now"))
             }
             Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
-            Ownership::Ours if entry.protected => {
+            Ownership::Ours if let Some(why) = stays => {
+                *self.staying.entry(why).or_default() += 1;
+                self.plan.kept.insert(key.clone(), entry.clone());
+                return;
+            }
+            Ownership::Ours if let Some(to) = &entry.moving_to => {
+                (Action::Release, format!("it is on its way to the set `{to}`"))
+            }
+            Ownership::Ours if self.is_protected(key, entry) => {
                 let verb = if self.policy.destroy {
                     "destroyed"
                 } else {
@@ -71,7 +94,7 @@ impl Planner<'_> {
                 );
                 return;
             }
-            Ownership::Ours if entry.orphan => {
+            Ownership::Ours if self.is_orphan(key, entry) => {
                 (Action::Release, "its lifecycle says to leave it".to_owned())
             }
             Ownership::Ours if !key.kind.kind().is_deletable() => (
@@ -107,6 +130,54 @@ impl Planner<'_> {
                 ..Work::default()
             },
         });
+    }
+
+    /// Why an object stays although no document declares it any more: what was not looked
+    /// at is not gone.
+    fn stays(&self, key: &Key, entry: &Entry) -> Option<Stays> {
+        match self.policy.prune {
+            _ if self.policy.destroy => return None,
+            // A document that was looked at says that the object moved on.
+            _ if self.former.contains(key) => return None,
+            Prune::None => return Some(Stays::NotPruned),
+            Prune::All => return None,
+            Prune::Given => {}
+        }
+        let Some(file) = &entry.declared_in else { return Some(Stays::Unknown) };
+        self.policy.looked_at.miss(file).map(|miss| Stays::Missed(miss, file.folder()))
+    }
+
+    /// Tells which objects stay, and where they are declared.
+    fn tell_staying(&mut self) {
+        for (why, count) in std::mem::take(&mut self.staying) {
+            let (objects, are, they) = match count {
+                1 => ("1 object".to_owned(), "is", "it stays"),
+                count => (format!("{count} objects"), "are", "they stay"),
+            };
+            let them = if count == 1 { "it" } else { "them" };
+            self.plan.notes.push(match why {
+                Stays::NotPruned => continue,
+                Stays::Unknown => format!(
+                    "{objects} of this set {are} not declared, and where {they_were} declared was not kept; {they}. --prune=all deletes {them}",
+                    they_were = if count == 1 { "it was" } else { "they were" },
+                ),
+                Stays::Missed(Miss::NotGiven, folder) => format!(
+                    "{objects} of this set {are} declared in {folder}, which was not given; {they}. --prune=all deletes {them}"
+                ),
+                Stays::Missed(Miss::Skipped, folder) => format!(
+                    "{objects} of this set {are} declared in {folder} in what was skipped; {they}. --prune=all deletes {them}"
+                ),
+            });
+        }
+    }
+
+    fn is_protected(&self, key: &Key, entry: &Entry) -> bool {
+        let declared = self.declared.get(key);
+        entry.protected || declared.is_some_and(|declared| declared.lifecycle.prevent_destroy)
+    }
+
+    fn is_orphan(&self, key: &Key, entry: &Entry) -> bool {
+        entry.orphan || self.declared.get(key).is_some_and(Desired::is_orphaned)
     }
 
     /// An object that is released must not go on naming the set as its owner.

@@ -16,9 +16,11 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Desired;
 
 mod leavers;
+mod lifecycle;
 mod links;
 
 /// What the user decided.
@@ -26,8 +28,10 @@ mod links;
 pub struct Policy {
     /// The set's name.
     pub set: String,
-    /// Whether what left the manifests is deleted.
-    pub prune: bool,
+    /// Which of what left the manifests is deleted.
+    pub prune: Prune,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
     /// Whether everything that the set owns is deleted.
     pub destroy: bool,
     /// Which objects that exist and are not owned may be taken over.
@@ -44,13 +48,38 @@ impl Policy {
     pub fn standard(set: &str) -> Self {
         Self {
             set: set.to_owned(),
-            prune: true,
+            prune: Prune::All,
+            looked_at: LookedAt::default(),
             destroy: false,
             adopt: Adopt::None,
             ignore_drift: false,
             scope: Scope::default(),
         }
     }
+}
+
+/// Which objects are deleted that the set owns and the manifests declare no more.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Prune {
+    /// Those that were declared in a file or folder that is given now
+    #[default]
+    Given,
+    /// All, wherever they were declared
+    All,
+    /// None
+    None,
 }
 
 /// Which objects that exist and are not owned may be taken over.
@@ -86,17 +115,19 @@ pub enum Refusal {
     Guard(Vec<Problem>),
 }
 
-/// Decides.
+/// Decides. Of a set that is destroyed, what is declared only says what is protected.
 ///
 /// # Errors
 ///
 /// References that lead nowhere, cycles; objects that the set does not own or must not
 /// delete.
 pub fn plan(
-    desired: &BTreeMap<Key, Desired>,
+    declared: &BTreeMap<Key, Desired>,
     state: &State,
     policy: &Policy,
 ) -> Result<Plan, Refusal> {
+    let nothing = BTreeMap::new();
+    let desired = if policy.destroy { &nothing } else { declared };
     let renames = renames::in_place(desired, state);
     let moved;
     let state = if renames.is_empty() {
@@ -107,10 +138,13 @@ pub fn plan(
     };
     let mut planner = Planner {
         desired,
+        declared,
         state,
         policy,
         known: Known::new(desired, state),
         renames,
+        former: desired.values().filter_map(renames::former_key).collect(),
+        staying: BTreeMap::new(),
         selected: None,
         operations: Vec::new(),
         by_key: BTreeMap::new(),
@@ -165,12 +199,19 @@ pub fn plan(
 }
 
 struct Planner<'a> {
+    /// What is wanted.
     desired: &'a BTreeMap<Key, Desired>,
+    /// What the documents declare; more than what is wanted where a set is destroyed.
+    declared: &'a BTreeMap<Key, Desired>,
     state: &'a State,
     policy: &'a Policy,
     known: Known<'a>,
     /// The objects that get another name, with their former keys.
     renames: BTreeMap<Key, Key>,
+    /// What documents say that their objects were called before.
+    former: BTreeSet<Key>,
+    /// How many objects stay that no document declares any more, by the reason.
+    staying: BTreeMap<leavers::Stays, usize>,
     /// The objects that are in scope; all of them without a scope.
     selected: Option<BTreeSet<Key>>,
     operations: Vec<Operation>,
@@ -270,7 +311,10 @@ impl<'a> Planner<'a> {
                 self.guard(
                     desired,
                     format!("{key} is owned by the set `{owner}`"),
-                    "remove it from one of the two sets",
+                    &format!(
+                        "`meshagent set move {key} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {key}",
+                        self.policy.set
+                    ),
                 );
                 return;
             }
@@ -307,6 +351,10 @@ impl<'a> Planner<'a> {
         let shape_changes = changes.len();
         changes.extend(former.as_ref().map(|former| name_change(key, former)));
         changes.extend(self.owner_change(key, observed));
+        let sends = !changes.is_empty();
+        if let Some(known) = self.entry(&known_as).filter(|_| !adopts) {
+            changes.extend(lifecycle::changes(desired, known));
+        }
         let frozen: Vec<&str> = key
             .kind
             .kind()
@@ -330,13 +378,16 @@ impl<'a> Planner<'a> {
             action: match (former.is_some(), adopts) {
                 (true, _) => Action::Rename,
                 (false, true) => Action::Adopt,
-                (false, false) => Action::Update,
+                (false, false) if sends => Action::Update,
+                (false, false) => Action::Record,
             },
             replaces: false,
             reason: if let Some(former) = &former {
                 format!("it was {former}")
             } else if adopts {
                 "it exists and is taken over".to_owned()
+            } else if !sends {
+                "its lifecycle changes".to_owned()
             } else if shape_changes == 0 {
                 "it does not name its set".to_owned()
             } else {
@@ -517,6 +568,9 @@ impl<'a> Planner<'a> {
             applied: Some(applied),
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
+            ignore: desired.lifecycle.ignore.clone(),
+            declared_in: Some(desired.declared_in.clone()),
+            moving_to: None,
         }
     }
 

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::Route;
 use crate::api::key::ApiKey;
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -36,7 +36,7 @@ async fn create(
     caller: Caller,
     Body(wanted): Body<CreateKey>,
 ) -> Result<Answer> {
-    rules::name("name", &wanted.name)?;
+    rules::name(&wanted.name).map_err(Refusal::at("name"))?;
     let description = wanted.description.unwrap_or_default();
     let key = ApiKey::generate(Uuid::parse_str(&caller.project).map_err(Refusal::internal)?)
         .map_err(Refusal::internal)?;

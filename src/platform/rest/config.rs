@@ -5,7 +5,10 @@ use serde_json::json;
 use super::Route;
 use crate::platform::auth::{Access, token};
 use crate::platform::exchange::Answer;
-use crate::platform::rules;
+
+/// The domains that mailboxes may be made in.
+pub(super) const MAIL_DOMAINS: [&str; 3] =
+    ["mail.meshagent.com", "mail.meshagent.life", "mail.localhost"];
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/config", Access::Signed, config)]
@@ -18,6 +21,6 @@ async fn config() -> Answer {
         "version": env!("CARGO_PKG_VERSION"),
         "api_version": token::VERSION,
         "embedded": true,
-        "mail_domains": rules::MAIL_DOMAINS,
+        "mail_domains": MAIL_DOMAINS,
     }))
 }

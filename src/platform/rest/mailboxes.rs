@@ -10,13 +10,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
+use super::config::MAIL_DOMAINS;
 use super::rooms::{self, Room};
-use super::{Route, kept, stored};
+use super::{Route, check_annotations, kept, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -44,9 +45,10 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewMailbox>,
 ) -> Result<Answer> {
-    let address = rules::address("address", &new.address)?;
-    rules::name("queue", &new.queue)?;
-    rules::annotations("annotations", new.annotations.as_ref())?;
+    let address = rules::address(&new.address).map_err(Refusal::at("address"))?;
+    rules::served(&address, &MAIL_DOMAINS).map_err(Refusal::at("address"))?;
+    rules::name(&new.queue).map_err(Refusal::at("queue"))?;
+    check_annotations(new.annotations.as_ref())?;
     let mut write = app.store().write().await?;
     rooms::required(write.on(), &caller.project, ("room", &new.room)).await?;
     let revision = write.revision().await?;
@@ -194,8 +196,8 @@ async fn put(
     Body(body): Body<MailboxBody>,
 ) -> Result<Answer> {
     let address = address.to_lowercase();
-    rules::name("queue", &body.queue)?;
-    rules::annotations("annotations", body.annotations.as_ref())?;
+    rules::name(&body.queue).map_err(Refusal::at("queue"))?;
+    check_annotations(body.annotations.as_ref())?;
     let mut write = app.store().write().await?;
     condition.allows(current(write.on(), &caller, &address).await?)?;
     rooms::required(write.on(), &caller.project, ("room", &body.room)).await?;

@@ -22,6 +22,8 @@ mod templates;
 mod users;
 mod webhooks;
 
+use std::collections::BTreeMap;
+
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -31,6 +33,8 @@ use serde_json::Value;
 use super::auth::Access;
 use super::error::{Refusal, Result};
 use super::{App, RouteSummary};
+use crate::api::specs::rules;
+use crate::kinds::OWNER_ANNOTATION;
 
 /// A route: nothing is served without an access.
 pub struct Route {
@@ -114,6 +118,13 @@ impl Page {
         let limit = check("limit", self.limit.unwrap_or(default))?;
         Ok((limit, check("offset", self.offset.unwrap_or(0))?))
     }
+}
+
+/// Refuses annotations that are too large. The mark of the owning set does not count.
+fn check_annotations(annotations: Option<&BTreeMap<String, String>>) -> Result<()> {
+    let own = annotations.into_iter().flatten().filter(|(name, _)| *name != OWNER_ANNOTATION);
+    rules::annotations_size(own.map(|(name, text)| name.len() + text.len()).sum())
+        .map_err(Refusal::at("annotations"))
 }
 
 /// Stored JSON as a value.

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::api_keys::NewKey;
 use super::{Route, kept, stored};
 use crate::api::key::ApiKey;
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -88,7 +88,7 @@ async fn create(
     principal: Principal,
     Body(new): Body<NewProject>,
 ) -> Result<Answer> {
-    rules::name("name", &new.name)?;
+    rules::name(&new.name).map_err(Refusal::at("name"))?;
     let owner = principal.resolve("me")?;
     let settings = kept(new.settings.as_ref())?;
     let mut write = app.store().write().await?;

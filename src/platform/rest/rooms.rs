@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{Page, Route, grants, kept, stored};
+use super::{Page, Route, check_annotations, grants, kept, stored};
+use crate::api::specs::rules;
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -129,8 +129,8 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewRoom>,
 ) -> Result<Answer> {
-    rules::name("name", &new.name)?;
-    rules::annotations("annotations", new.annotations.as_ref())?;
+    rules::room_name(&new.name).map_err(Refusal::at("name"))?;
+    check_annotations(new.annotations.as_ref())?;
     let permissions = new.permissions.unwrap_or_default();
     let mut write = app.store().write().await?;
     if new.if_not_exists
@@ -219,7 +219,8 @@ struct RoomChange {
 }
 
 /// Absent or null leaves metadata and annotations as they are. A new name moves what names
-/// the room in the same transaction, so mailboxes, routes and tasks follow it.
+/// the room in the same transaction, so mailboxes, routes and tasks follow it; a name that
+/// no new room could have stays until then.
 async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -227,12 +228,14 @@ async fn put(
     condition: Condition,
     Body(change): Body<RoomChange>,
 ) -> Result<Answer> {
-    rules::name("name", &change.name)?;
-    rules::annotations("annotations", change.annotations.as_ref())?;
+    check_annotations(change.annotations.as_ref())?;
     let mut write = app.store().write().await?;
     let mut room = Room::by_id(write.on(), &caller.project, &id).await?;
     condition.allows(room.rev)?;
     let renamed = (room.name != change.name).then(|| room.name.clone());
+    if renamed.is_some() {
+        rules::room_name(&change.name).map_err(Refusal::at("name"))?;
+    }
     room.name = change.name;
     if let Some(metadata) = &change.metadata {
         room.metadata = serde_json::to_string(metadata)?;

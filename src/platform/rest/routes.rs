@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::rooms::{self, Room};
-use super::{Route, kept, stored};
+use super::{Route, check_annotations, kept, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -41,9 +41,9 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewRoute>,
 ) -> Result<Answer> {
-    let domain = rules::domain("domain", &new.domain)?;
-    rules::port("port", &new.port)?;
-    rules::annotations("annotations", new.annotations.as_ref())?;
+    let domain = rules::domain(&new.domain).map_err(Refusal::at("domain"))?;
+    rules::port(&new.port).map_err(Refusal::at("port"))?;
+    check_annotations(new.annotations.as_ref())?;
     let mut write = app.store().write().await?;
     rooms::required(write.on(), &caller.project, ("room_name", &new.room_name)).await?;
     let revision = write.revision().await?;
@@ -183,8 +183,8 @@ async fn put(
     Body(body): Body<RouteBody>,
 ) -> Result<Answer> {
     let domain = domain.to_ascii_lowercase();
-    rules::port("port", &body.port)?;
-    rules::annotations("annotations", body.annotations.as_ref())?;
+    rules::port(&body.port).map_err(Refusal::at("port"))?;
+    check_annotations(body.annotations.as_ref())?;
     let mut write = app.store().write().await?;
     condition.allows(current(write.on(), &caller, &domain).await?)?;
     rooms::required(write.on(), &caller.project, ("room_name", &body.room_name)).await?;

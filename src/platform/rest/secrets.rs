@@ -9,14 +9,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::Route;
+use crate::api::specs::rules::{self, MASK, Rule};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
-
-/// What a value reads as in a list. The SDK needs text there.
-const MASK: &str = "********";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -52,13 +49,10 @@ fn no_email() -> String {
 impl SecretBody {
     /// The data as it is stored, checked against the type.
     fn checked(self) -> Result<(String, String, String)> {
-        rules::name("name", &self.name)?;
-        // A list that is written back would replace every secret by its mask.
-        let masked = |data: &serde_json::Map<String, Value>| {
-            data.iter().find(|(_, value)| *value == MASK).map(|(key, _)| format!("data.{key}"))
-        };
-        if let Some(field) = self.data.as_object().and_then(masked) {
-            return Err(Refusal::field(field, "is the mask that lists show, not a secret"));
+        rules::name(&self.name).map_err(Refusal::at("name"))?;
+        for (key, value) in self.data.as_object().into_iter().flatten() {
+            let text = value.as_str().unwrap_or_default();
+            Rule::Unmasked.check(text).map_err(Refusal::at(&format!("data.{key}")))?;
         }
         let data = match self.kind.as_str() {
             "docker" => serde_json::to_string(&within_data::<Docker>(self.data)?)?,

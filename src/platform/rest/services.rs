@@ -16,11 +16,11 @@ use super::Route;
 use super::rooms::Room;
 use super::templates::{self, TemplateBody};
 use crate::api::specs::service::ServiceSpec;
+use crate::kinds::service;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -88,7 +88,8 @@ impl Wanted {
         } else {
             exchange::decode(body)?
         };
-        rules::service(&spec)?;
+        service::check(&spec)
+            .map_err(|fault| Refusal::field(fault.path.to_string(), fault.message))?;
         Ok(Self { spec, from_template })
     }
 

@@ -15,7 +15,6 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Asked, Condition, Raw};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -33,8 +32,19 @@ struct Named {
 
 impl Named {
     fn path(&self) -> Result<String> {
-        rules::file_path("path", &self.path)
+        file_path(&self.path)
     }
+}
+
+/// The path of a file of a project: segments joined by slashes, none empty, none relative.
+fn file_path(path: &str) -> Result<String> {
+    let path = path.trim_start_matches('/');
+    let odd = |segment: &str| segment.is_empty() || segment == "." || segment == "..";
+    if path.split('/').any(odd) || path.chars().any(char::is_control) || path.len() > 1024 {
+        let message = "must be a path of at most 1024 bytes without . or ..";
+        return Err(Refusal::field("path", message));
+    }
+    Ok(path.to_owned())
 }
 
 /// The tag of the stored file, if there is one.
@@ -113,4 +123,17 @@ async fn delete(
         .await?;
     write.commit().await?;
     Ok(Answer::nothing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stay_below_their_project() {
+        assert_eq!(file_path("/a b/c+d.txt").expect("good"), "a b/c+d.txt");
+        for bad in ["", "/", "a//b", "../a", "a/./b", "a\u{0}"] {
+            assert!(file_path(bad).is_err(), "{bad:?}");
+        }
+    }
 }

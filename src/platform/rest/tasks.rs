@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Page, Route, kept, rooms, stored};
+use super::{Page, Route, check_annotations, kept, rooms, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -43,11 +43,11 @@ async fn create(
     Body(new): Body<NewTask>,
 ) -> Result<Answer> {
     if let Some(id) = &new.id {
-        rules::name("id", id)?;
+        rules::segment(id).map_err(Refusal::at("id"))?;
     }
-    rules::name("queue_name", &new.queue_name)?;
-    rules::schedule("schedule", &new.schedule)?;
-    rules::annotations("annotations", new.annotations.as_ref())?;
+    rules::name(&new.queue_name).map_err(Refusal::at("queue_name"))?;
+    rules::schedule(&new.schedule).map_err(Refusal::at("schedule"))?;
+    check_annotations(new.annotations.as_ref())?;
     let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut write = app.store().write().await?;
     rooms::required(write.on(), &caller.project, ("room_name", &new.room_name)).await?;
@@ -183,12 +183,12 @@ async fn put(
     Body(change): Body<TaskChange>,
 ) -> Result<Answer> {
     if let Some(queue) = &change.queue_name {
-        rules::name("queue_name", queue)?;
+        rules::name(queue).map_err(Refusal::at("queue_name"))?;
     }
     if let Some(schedule) = &change.schedule {
-        rules::schedule("schedule", schedule)?;
+        rules::schedule(schedule).map_err(Refusal::at("schedule"))?;
     }
-    rules::annotations("annotations", change.annotations.as_ref())?;
+    check_annotations(change.annotations.as_ref())?;
     let payload = change.payload.as_ref().map(serde_json::to_string).transpose()?;
     let annotations = change.annotations.as_ref().map(serde_json::to_string).transpose()?;
     let mut write = app.store().write().await?;

@@ -7,11 +7,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::Route;
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Flags, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -99,7 +99,7 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewMember>,
 ) -> Result<Answer> {
-    rules::name("user_id", &new.user_id)?;
+    rules::name(&new.user_id).map_err(Refusal::at("user_id"))?;
     if new.project_id.is_some_and(|project| project != caller.project) {
         return Err(Refusal::field("project_id", "is not the project of the path"));
     }

@@ -7,11 +7,11 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Route, stored};
+use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::rules;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -36,10 +36,17 @@ struct WebhookBody {
 
 impl WebhookBody {
     fn check(&self) -> Result<()> {
-        rules::name("name", &self.name)?;
-        rules::web_url("url", &self.url)?;
-        rules::events("events", &self.events)?;
-        rules::webhook_payload("payload", &self.payload)
+        rules::name(&self.name).map_err(Refusal::at("name"))?;
+        rules::web_url(&self.url).map_err(Refusal::at("url"))?;
+        rules::not_empty(self.events.len()).map_err(Refusal::at("events"))?;
+        for (index, event) in self.events.iter().enumerate() {
+            rules::event(event).map_err(Refusal::at(&format!("events[{index}]")))?;
+        }
+        match &self.payload {
+            Value::Null | Value::Object(_) => Ok(()),
+            Value::String(text) if text.is_empty() => Ok(()),
+            _ => Err(Refusal::field("payload", "must be an object, null or an empty text")),
+        }
     }
 
     fn row(self, id: String, rev: i64) -> Result<Row> {

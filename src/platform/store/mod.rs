@@ -9,7 +9,7 @@
 //! The SQL of a resource stands beside its handlers in `rest`. It is kept to what
 //! PostgreSQL understands too.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub use self::writer::Write;
 use self::writer::Writer;
 use super::error::Result;
 use crate::error::{self, Context};
+use crate::own_folder;
 
 mod writer;
 
@@ -29,6 +30,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 const READERS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What to do where the folder cannot be written.
+const ELSEWHERE: &str =
+    "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
 
 /// The store: a pool to read from and a queue of writes.
 #[derive(Debug)]
@@ -40,7 +45,8 @@ pub struct Store {
 impl Store {
     /// Opens the store in a folder, creates both when they are missing and migrates.
     ///
-    /// The folder is made for its owner alone, and so is the file: it holds secrets.
+    /// The folder is made for its owner alone, and so is the file: it holds secrets. For the
+    /// same reason a new folder keeps itself out of Git.
     /// An existing folder keeps its mode, because it may be shared on purpose.
     ///
     /// # Errors
@@ -48,13 +54,16 @@ impl Store {
     /// The folder or file cannot be made, opened or migrated.
     pub async fn open(folder: &Path) -> error::Result<Self> {
         let shown = folder.display();
-        create_folder(folder).context(|| format!("failed to create the data folder {shown}"))?;
+        own_folder::create(folder)
+            .context(|| format!("failed to create the data folder {shown}"))
+            .map_err(|error| error.hint(ELSEWHERE))?;
         let path = folder.join("platform.sqlite");
         // SQLite has no lock around a migration, so two processes that open a new folder at
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
         let lock = create_file(&lock_path)
-            .context(|| format!("failed to create {}", lock_path.display()))?;
+            .context(|| format!("failed to create {}", lock_path.display()))
+            .map_err(|error| error.hint(ELSEWHERE))?;
         let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
             .await
             .context(|| "failed to wait for the data folder".to_owned())?
@@ -108,14 +117,6 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
-}
-
-fn create_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Creates the file before SQLite does, so that it is never readable by others; the

@@ -1,0 +1,85 @@
+//! Which project is meant, by its id or its name.
+
+use serde_json::Value;
+
+use super::reader::Reader;
+use super::request::Request;
+use crate::error::{Error, Result};
+
+/// Whether a text is a project's id, and no name. Ids are UUIDs.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// The id of the project that is meant. A name takes one request, an id none.
+///
+/// # Errors
+///
+/// The platform's; there is no such project, or there are several.
+pub async fn id_of(reader: &Reader, wanted: &str) -> Result<String> {
+    if is_id(wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let projects = reader.items(&Request::get(&["accounts", "projects"]), "projects").await?;
+    fn text<'a>(project: &'a Value, field: &str) -> &'a str {
+        project.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+    let found = the_one(&projects, wanted, |it| (text(it, "id"), text(it, "name")))?;
+    Ok(text(found, "id").to_owned())
+}
+
+/// The project that is meant, among those that the credential reaches: by its id, else by
+/// its name.
+///
+/// # Errors
+///
+/// There is none, or there are several.
+pub fn the_one<'a, T>(
+    projects: &'a [T],
+    wanted: &str,
+    told: impl Fn(&'a T) -> (&'a str, &'a str),
+) -> Result<&'a T> {
+    if let Some(project) = projects.iter().find(|project| told(project).0 == wanted) {
+        return Ok(project);
+    }
+    let named: Vec<&T> = projects.iter().filter(|project| told(project).1 == wanted).collect();
+    match named.as_slice() {
+        [project] => Ok(project),
+        [] => Err(Error::failed(format!(
+            "there is no project {wanted:?}, or the credential does not reach it"
+        ))
+        .hint("`meshagent project list` shows the names and ids")),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|project| told(project).0).collect();
+            Err(Error::failed(format!("{} projects are called {wanted:?}", several.len()))
+                .hint(format!("name one by id: {}", ids.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_found_by_id_before_it_is_found_by_name() {
+        let projects = [("1", "b"), ("b", "c"), ("3", "d"), ("4", "d")];
+        let found = |wanted| the_one(&projects, wanted, |(id, name)| (*id, *name)).map(|it| it.0);
+        assert_eq!(found("b").unwrap(), "b");
+        assert_eq!(found("c").unwrap(), "b");
+        for (wanted, said) in [("e", "there is no project"), ("d", "2 projects are called")] {
+            assert!(found(wanted).unwrap_err().to_string().contains(said), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn names_are_no_ids() {
+        assert!(is_id("0b6ce2f9-9a7e-4a4f-8e3e-6a1f1d8f3c11"));
+        for name in
+            ["", "acme", "0b6ce2f99a7e4a4f8e3e6a1f1d8f3c11", "acme-support-staging-and-prod-and-qa"]
+        {
+            assert!(!is_id(name), "{name}");
+        }
+    }
+}

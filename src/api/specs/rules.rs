@@ -1,0 +1,548 @@
+//! *Pure*: what texts must look like that the platform keeps: names, addresses, domains,
+//! schedules, URLs. Every rule of form is here and nowhere else: manifests are checked by
+//! it, the published schemas show it to editors, and the embedded platform refuses by it.
+//!
+//! A field says its rule in its schema, as `x-rule: NAME`. What a rule says is a sentence
+//! whose subject is the field; it never repeats the text, which may be a secret.
+//!
+//! What depends on more than the text itself is not form: whether a room exists, whether an
+//! address is taken, which mail domains a platform serves.
+
+use std::borrow::Cow;
+
+use croner::parser::{CronParser, Seconds, Year};
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+/// The events that a webhook may ask for.
+pub const EVENTS: [&str; 6] = [
+    "room.started",
+    "room.ended",
+    "room.call",
+    "storage.file.updated",
+    "storage.file.deleted",
+    "*",
+];
+
+/// What the value of a secret reads as in a list. Written back, it would replace the secret.
+pub const MASK: &str = "********";
+
+/// How many characters a name may have.
+pub const NAME_LIMIT: usize = 255;
+
+/// How many bytes the keys and texts of an object's annotations may have together: a placed
+/// template keeps its own text there, and published ones have a hundred KiB.
+pub const ANNOTATIONS_LIMIT: usize = 1024 * 1024;
+
+/// The names of rooms that clients can enter: the public SDK knows this pattern, and puts
+/// names into URLs as they are.
+const ROOM_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
+/// The numbers of ports, as text.
+pub const PORT_PATTERN: &str =
+    "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
+/// What a field must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// A name of any object: some text without control characters.
+    Name,
+    /// The same where it is a segment of a path, which cannot be `.` or `..`.
+    Segment,
+    /// The name of a new room.
+    RoomName,
+    /// A mail address.
+    Address,
+    /// A host name.
+    Domain,
+    /// The number of a port, or `*`, in the spellings that a manifest may use.
+    Port,
+    /// Five fields of cron, or a nickname such as `@hourly`.
+    Schedule,
+    /// An absolute URL of the web.
+    WebUrl,
+    /// An event of a webhook.
+    Event,
+    /// A list with something in it.
+    NotEmpty,
+    /// The image of a container.
+    Image,
+    /// Anything but the mask of a secret.
+    Unmasked,
+    /// Annotations within their limit.
+    Annotations,
+}
+
+/// Every rule with the name that schemas know it by.
+const NAMES: [(&str, Rule); 13] = [
+    ("name", Rule::Name),
+    ("segment", Rule::Segment),
+    ("room-name", Rule::RoomName),
+    ("address", Rule::Address),
+    ("domain", Rule::Domain),
+    ("port", Rule::Port),
+    ("schedule", Rule::Schedule),
+    ("web-url", Rule::WebUrl),
+    ("event", Rule::Event),
+    ("not-empty", Rule::NotEmpty),
+    ("image", Rule::Image),
+    ("unmasked", Rule::Unmasked),
+    ("annotations", Rule::Annotations),
+];
+
+impl Rule {
+    /// The rule that a schema names.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, rule)| rule)
+    }
+
+    /// Checks a text; a number is checked as it is written.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, as a sentence whose subject is the field.
+    pub fn check(self, text: &str) -> Result<(), String> {
+        match self {
+            Self::Name => name(text),
+            Self::Segment => segment(text),
+            Self::RoomName => room_name(text),
+            Self::Address => address(text).map(drop),
+            Self::Domain => domain(text).map(drop),
+            Self::Port => match text.trim() {
+                "*" => Ok(()),
+                digits => port(digits.trim_start_matches('0')),
+            },
+            Self::Schedule => schedule(text),
+            Self::WebUrl => web_url(text),
+            Self::Event => event(text),
+            Self::Image if text.trim().is_empty() => Err("must not be empty".to_owned()),
+            Self::Unmasked if text == MASK => {
+                Err("is the mask that lists show, not a secret".to_owned())
+            }
+            Self::Image | Self::Unmasked | Self::NotEmpty | Self::Annotations => Ok(()),
+        }
+    }
+
+    /// What to do about a text that breaks the rule, where more can be said than its
+    /// sentence says.
+    #[must_use]
+    pub fn hint(self, text: &str) -> Option<String> {
+        match self {
+            Self::RoomName => Some(format!(
+                "a room that has this name already gets a new one with `lifecycle: {{moved_from: {text:?}}}`"
+            )),
+            Self::Domain if !text.is_ascii() => {
+                Some("write it in ASCII, with the labels that begin with xn--".to_owned())
+            }
+            Self::Domain if text.contains("://") => {
+                Some("write just the host, without the scheme, port and path".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The keywords of JSON Schema that say as much of the rule as they can.
+    #[must_use]
+    pub fn keywords(self) -> Map<String, Value> {
+        let keywords = match self {
+            Self::Name | Self::Image => {
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S"})
+            }
+            Self::Segment => {
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
+            }
+            Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
+            Self::Address => json!({"format": "email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"}),
+            Self::Domain => {
+                json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
+            }
+            Self::Schedule => {
+                json!({"pattern": "^(@[a-z]+|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
+            }
+            Self::WebUrl => json!({"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
+            Self::Event => json!({"enum": EVENTS}),
+            Self::NotEmpty => json!({"minItems": 1}),
+            Self::Unmasked => json!({"not": {"const": MASK}}),
+            // A port is a number or text; its schema spells both out.
+            Self::Port | Self::Annotations => Value::Null,
+        };
+        match keywords {
+            Value::Object(mut keywords) => {
+                if self == Self::Image {
+                    keywords.shift_remove("maxLength");
+                }
+                keywords
+            }
+            _ => Map::new(),
+        }
+    }
+}
+
+/// An event of a webhook, in schemas.
+#[derive(Debug)]
+pub struct Event;
+
+impl JsonSchema for Event {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Event".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "x-rule": "event"})
+    }
+}
+
+/// A name of any object.
+///
+/// # Errors
+///
+/// It is empty, too long, or has control characters.
+pub fn name(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.chars().count() > NAME_LIMIT {
+        return Err(format!("is longer than {NAME_LIMIT} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(())
+}
+
+/// A name that is a segment of a path. No URL can carry `.` and `..` as one.
+///
+/// # Errors
+///
+/// As [`name`]; a dot segment.
+pub fn segment(text: &str) -> Result<(), String> {
+    name(text)?;
+    match text {
+        "." | ".." => Err("must not be `.` or `..`".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a new room. Rooms that have other names on a platform can still be read,
+/// referred to, exported, renamed and deleted.
+///
+/// # Errors
+///
+/// Anything but 1 to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
+pub fn room_name(text: &str) -> Result<(), String> {
+    let is_end = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let ends = [bytes.first(), bytes.last()].into_iter().all(|end| end.is_some_and(is_end));
+    if ends && bytes.len() <= 63 && bytes.iter().all(|byte| is_end(byte) || *byte == b'-') {
+        return Ok(());
+    }
+    Err("must be 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends".to_owned())
+}
+
+/// A mail address in the form in which it is compared: in lower case. Local parts are
+/// compared without case as well, or two mailboxes could take one mail.
+///
+/// # Errors
+///
+/// It is no address.
+pub fn address(text: &str) -> Result<String, String> {
+    let refuse = || "must be a mail address, such as support@mail.meshagent.com".to_owned();
+    let (local, host) = text.rsplit_once('@').ok_or_else(refuse)?;
+    let plain = |one: char| one.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(one);
+    let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
+    if local.is_empty() || local.len() > 64 || dots || !local.chars().all(plain) {
+        return Err(refuse());
+    }
+    let host = domain(host).map_err(|_| refuse())?;
+    Ok(format!("{}@{host}", local.to_lowercase()))
+}
+
+/// Refuses an address in a domain that a platform does not serve, by the domains that it
+/// does serve. Which they are is the platform's to say.
+///
+/// # Errors
+///
+/// The domain is none of those.
+pub fn served<T: AsRef<str>>(address: &str, domains: &[T]) -> Result<(), String> {
+    let domain = address.rsplit_once('@').map_or(address, |(_, domain)| domain);
+    if domains.iter().any(|served| served.as_ref().eq_ignore_ascii_case(domain)) {
+        return Ok(());
+    }
+    let known: Vec<&str> = domains.iter().map(AsRef::as_ref).collect();
+    Err(format!("is in the domain {domain:?}, which is not served; known are {}", known.join(", ")))
+}
+
+/// A host name in lower case.
+///
+/// # Errors
+///
+/// It is none.
+pub fn domain(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if lower.len() <= 253 && lower.split('.').all(label) {
+        return Ok(lower);
+    }
+    Err("must be a host name, such as app.meshagent.app".to_owned())
+}
+
+/// The number of a port, written as text.
+///
+/// # Errors
+///
+/// It is none from 1 to 65535.
+pub fn port(text: &str) -> Result<(), String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    match text.parse::<u16>() {
+        Ok(1..) if digits => Ok(()),
+        _ => Err("must be a port number from 1 to 65535".to_owned()),
+    }
+}
+
+/// A schedule: five fields of cron, or a nickname such as `@hourly`; UTC.
+///
+/// # Errors
+///
+/// It is none.
+pub fn schedule(text: &str) -> Result<(), String> {
+    cron(text).map(drop)
+}
+
+fn cron(text: &str) -> Result<croner::Cron, String> {
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    parser
+        .parse(text)
+        .map_err(|cause| format!("must be five cron fields in UTC, such as `0 9 * * 1-5`: {cause}"))
+}
+
+/// Whether a schedule names only days that no year has, such as the 31st of February.
+#[must_use]
+pub fn never_fires(text: &str) -> bool {
+    let Ok(cron) = cron(text) else { return false };
+    // A leap year, from its first moment on.
+    let start = jiff::civil::date(2024, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+    start.is_ok_and(|start| {
+        let next = cron.find_next_occurrence(&start, true);
+        matches!(next, Err(croner::errors::CronError::TimeSearchLimitExceeded))
+    })
+}
+
+/// The URL of a webhook.
+///
+/// # Errors
+///
+/// It is not absolute, or not of http or https.
+pub fn web_url(text: &str) -> Result<(), String> {
+    match Url::parse(text) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
+        _ => Err("must be an absolute http or https URL".to_owned()),
+    }
+}
+
+/// An event of a webhook.
+///
+/// # Errors
+///
+/// It is unknown; the nearest known one.
+pub fn event(text: &str) -> Result<(), String> {
+    if EVENTS.contains(&text) {
+        return Ok(());
+    }
+    let nearest = EVENTS
+        .iter()
+        .map(|known| (strsim::jaro_winkler(text, known), known))
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    Err(match nearest {
+        Some((likeness, known)) if likeness > 0.7 => {
+            format!("is an unknown event; did you mean {known:?}?")
+        }
+        _ => format!("is an unknown event; known are {}", EVENTS.join(", ")),
+    })
+}
+
+/// A list that needs something in it.
+///
+/// # Errors
+///
+/// Nothing is in it.
+pub fn not_empty(length: usize) -> Result<(), String> {
+    if length == 0 { Err("must not be empty".to_owned()) } else { Ok(()) }
+}
+
+/// Annotations, by the bytes of their keys and texts together; the mark of the owning set
+/// does not count.
+///
+/// # Errors
+///
+/// They are too large.
+pub fn annotations_size(bytes: usize) -> Result<(), String> {
+    if bytes > ANNOTATIONS_LIMIT { Err("is larger than 1 MiB".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(rule: Rule, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert_eq!(rule.check(text), Ok(()), "{rule:?} {text:?}");
+        }
+        for text in bad {
+            let said = rule.check(text).expect_err(text);
+            assert!(said.starts_with("must ") || said.starts_with("is "), "{said}");
+        }
+    }
+
+    #[test]
+    fn each_rule_tells_good_texts_from_bad_ones() {
+        let (longest, longer) = ("x".repeat(255), "x".repeat(256));
+        sort(
+            Rule::Name,
+            &["a", "a b", "a/b", "ä?#", "日本", "..", &longest],
+            &["", " ", "a\nb", "\u{0}", &longer],
+        );
+        sort(Rule::Segment, &["...", "a/b"], &[".", "..", ""]);
+        let (room, rooms) = ("a".repeat(63), "a".repeat(64));
+        sort(
+            Rule::RoomName,
+            &["a", "0", "my-room-2", "a--b", &room],
+            &["", "-a", "a-", "A", "a b", "a_b", "a.b", "..", "ä", "a\n", &rooms],
+        );
+        sort(
+            Rule::Address,
+            &["B+c@Mail.MeshAgent.com", "a@example.com"],
+            &[
+                "x",
+                "@mail.localhost",
+                "a b@mail.localhost",
+                "a..b@mail.localhost",
+                "A <a@b.c>",
+                "a@b.c.",
+                "a@b@",
+                "a@",
+            ],
+        );
+        sort(
+            Rule::Domain,
+            &["APP2.MeshAgent.App", "localhost"],
+            &[
+                "",
+                "a..b",
+                "-a.b",
+                "a_b.c",
+                "a b",
+                "http://a",
+                "a.b:80",
+                "a/b",
+                "a.",
+                "*.a.b",
+                "bücher.example",
+            ],
+        );
+        sort(
+            Rule::Port,
+            &["1", "80", "65535", "*", " 080 "],
+            &["", "0", "+80", "65536", "http", "-1"],
+        );
+        for bad in ["080", " 80", "*", ""] {
+            assert!(port(bad).is_err(), "{bad:?}");
+        }
+        sort(
+            Rule::Schedule,
+            &["0 * * * *", "*/5 0-6 1,15 * MON", "@hourly", "@daily"],
+            &[
+                "",
+                "x",
+                "* * * *",
+                "0 0 * * * *",
+                "61 * * * *",
+                "0 0 0 1 1 * 2030",
+                "@never",
+                "@reboot",
+                "*/0 * * * *",
+            ],
+        );
+        sort(
+            Rule::WebUrl,
+            &["http://x/y", "HTTPS://x"],
+            &["u", "/y", "ftp://x/y", "mailto:a@b", "http://"],
+        );
+        sort(Rule::Event, &["*", "room.ended"], &["room.start", "", "ROOM.ENDED"]);
+        sort(Rule::Image, &["busybox"], &["", " "]);
+        sort(Rule::Unmasked, &["", "*******"], &[MASK]);
+        assert!(event("room.start").is_err_and(|said| said.contains("\"room.started\"")));
+        assert!(not_empty(0).is_err() && not_empty(1).is_ok());
+        assert!(annotations_size(ANNOTATIONS_LIMIT).is_ok());
+        assert!(annotations_size(ANNOTATIONS_LIMIT + 1).is_err());
+    }
+
+    #[test]
+    fn a_schedule_of_days_that_never_come_is_known() {
+        for never in ["0 0 31 2 *", "0 0 30,31 2 *", "0 12 31 4,6,9,11 *"] {
+            assert!(never_fires(never), "{never}");
+        }
+        for some in ["0 0 29 2 *", "0 0 31 2 MON", "0 0 31 1,2 *", "@yearly", "x"] {
+            assert!(!never_fires(some), "{some}");
+        }
+    }
+
+    #[test]
+    fn what_is_compared_is_in_lower_case() {
+        assert_eq!(address("B+c@Mail.MeshAgent.com"), Ok("b+c@mail.meshagent.com".to_owned()));
+        assert_eq!(domain("APP2.MeshAgent.App"), Ok("app2.meshagent.app".to_owned()));
+    }
+
+    #[test]
+    fn a_domain_is_served_or_not() {
+        assert_eq!(served("a@Mail.Example.com", &["mail.example.com"]), Ok(()));
+        let said = served("a@example.com", &["mail.example.com"]).expect_err("not served");
+        assert!(said.contains("mail.example.com"), "{said}");
+    }
+
+    /// What a schema refuses, the rule refuses too: nobody is told less than an editor shows.
+    #[test]
+    fn schemas_refuse_nothing_that_a_rule_allows() {
+        let texts = [
+            "",
+            " ",
+            "a",
+            "a b",
+            "A",
+            "..",
+            "a\nb",
+            "a@b",
+            "a@mail.localhost",
+            "A@B.C",
+            "app.example.com",
+            "APP.b",
+            "0 * * * *",
+            " 0  * * * * ",
+            "@hourly",
+            "* * *",
+            "http://x",
+            "HTTPS://x/y",
+            "x:y",
+            "room.started",
+            "*",
+            MASK,
+        ];
+        for (_, rule) in NAMES {
+            let schema = Value::Object(rule.keywords());
+            let validator = jsonschema::validator_for(&schema).expect("a schema");
+            for text in texts {
+                let allowed = rule.check(text).is_ok();
+                assert!(!allowed || validator.is_valid(&json!(text)), "{rule:?} {text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a platform tells of itself that decides whether it can keep what a plan would make.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::api::reader::Reader;
+use crate::api::request::Request;
+use crate::api::specs::rules;
+use crate::error::{Error, Result};
+use crate::kinds::path::FieldPath;
+use crate::kinds::{Key, KindName};
+use crate::manifest::set::Desired;
+use crate::plan::{Action, Plan};
+
+/// Refuses new mailboxes in domains that the platform does not serve. Which domains those
+/// are depends on the platform, so they are no matter of form; one that does not tell them
+/// may serve any.
+///
+/// # Errors
+///
+/// The mailboxes, each at its line.
+pub async fn refuse_unserved(
+    reader: &Reader,
+    plan: &Plan,
+    desired: &BTreeMap<Key, Desired>,
+) -> Result<()> {
+    let new: Vec<&Desired> = plan
+        .operations
+        .iter()
+        .filter(|it| it.action == Action::Create && it.key.kind == KindName::Mailbox)
+        .filter_map(|it| desired.get(&it.key))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let Some(domains) = mail_domains(reader).await else { return Ok(()) };
+    let unserved = |mailbox: &&Desired| {
+        let message = rules::served(&mailbox.key.name, &domains).err()?;
+        let document = &mailbox.origin.document;
+        let field = match mailbox.origin.derived_from {
+            Some(_) => FieldPath::of(&["values"]),
+            None => FieldPath::of(&["address"]),
+        };
+        let path = match field.locate(&document.root()).1 {
+            true => field,
+            false => FieldPath::of(&["metadata", "name"]),
+        };
+        Some(document.problem_at(&path, format!("the address of {} {message}", mailbox.key)))
+    };
+    let problems: Vec<_> = new.iter().filter_map(unserved).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
+}
+
+/// The mail domains that the platform serves, where it tells them.
+async fn mail_domains(reader: &Reader) -> Option<Vec<String>> {
+    let config = reader.get_json(&Request::get(&["config"])).await.ok()?;
+    let domains = config.get("mail_domains").and_then(Value::as_array)?;
+    domains.iter().map(|domain| domain.as_str().map(str::to_owned)).collect()
+}

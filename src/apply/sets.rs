@@ -1,0 +1,98 @@
+//! Which sets a project has: a list in the project's storage, since a platform need not be
+//! able to list files. A set is put on the list before its inventory is written for the first
+//! time, so a set that owns something is on it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::inventory::is_set_name;
+use super::storage;
+use crate::api::client::Client;
+use crate::api::failure::ApiError;
+use crate::api::reader::Reader;
+use crate::api::request::Precondition;
+use crate::error::{Class, Error, Result};
+
+/// Where the list is.
+const PATH: &str = ".meshagent/sets.json";
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// How often the list is read again because somebody else wrote it.
+const ATTEMPTS: u32 = 8;
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    sets: BTreeSet<String>,
+}
+
+/// The names of the sets of a project, in their order. Sets that only earlier versions of this
+/// program applied are not among them.
+///
+/// # Errors
+///
+/// The platform's, and a list that cannot be read: which sets there are is not known then.
+pub async fn names(reader: &Reader, project_id: &str) -> Result<BTreeSet<String>> {
+    read(reader, project_id).await.map(|(sets, _)| sets)
+}
+
+/// Puts a set on the list.
+pub(super) async fn add(client: &Client, project_id: &str, set: &str) -> Result<()> {
+    change(client, project_id, |sets| sets.insert(set.to_owned())).await
+}
+
+/// Takes a set off the list.
+pub(super) async fn remove(client: &Client, project_id: &str, set: &str) -> Result<()> {
+    change(client, project_id, |sets| sets.remove(set)).await
+}
+
+/// Changes the list, again where somebody else changed it meanwhile.
+async fn change(
+    client: &Client,
+    project_id: &str,
+    change: impl Fn(&mut BTreeSet<String>) -> bool,
+) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let (mut sets, precondition) = read(&client.reader(), project_id).await?;
+        if !change(&mut sets) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&File { version: VERSION, sets })
+            .map_err(|error| Error::failed("failed to write the list of sets").because(error))?;
+        match storage::upload(client, project_id, PATH, bytes, &precondition).await {
+            Ok(_) => return Ok(()),
+            Err(ApiError { status: Some(412), .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::new(Class::Failed, "the list of sets changed each time it was to be written")
+        .hint("run the same command again"))
+}
+
+/// The list, and what a write of it has to ask for.
+async fn read(reader: &Reader, project_id: &str) -> Result<(BTreeSet<String>, Precondition)> {
+    let answer = match reader.get(&storage::download(project_id, PATH)).await {
+        Ok(answer) => answer,
+        Err(ApiError { status: Some(404), .. }) => {
+            return Ok((BTreeSet::new(), Precondition::Absent));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let broken = |what: String| {
+        Error::failed(format!("the list of the project's sets cannot be read: {what}"))
+            .hint(format!("it is the file {PATH} of the project's storage"))
+    };
+    let file: File =
+        serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
+    if file.version != VERSION {
+        return Err(broken(format!("it is of version {}", file.version)));
+    }
+    if let Some(name) = file.sets.iter().find(|name| !is_set_name(name)) {
+        return Err(broken(format!("{name:?} cannot be the name of a set")));
+    }
+    let precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
+    Ok((file.sets, precondition))
+}

@@ -1,0 +1,203 @@
+//! Files that a command is told to write: whole or not at all, for their owner only. What is
+//! no file is written into: a pipe, a device, the program's own standard output.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{BufWriter, Error, ErrorKind, Result, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{self, Context};
+use crate::visible;
+
+/// How many links are followed, as by Linux.
+const LINKS: usize = 40;
+
+/// Writes a file that only its owner can read, whole or not at all. A link stays one: what
+/// it leads to is written. A pipe or a device is written into.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write_private(path: &Path, bytes: &[u8]) -> error::Result<()> {
+    write(path, |out| out.write_all(bytes))
+}
+
+/// The same, of a value as JSON.
+///
+/// # Errors
+///
+/// The system's; a value that cannot be written as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> error::Result<()> {
+    write(path, |out| {
+        serde_json::to_writer_pretty(Spelled(&mut *out), value)?;
+        out.write_all(b"\n")
+    })
+}
+
+fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> error::Result<()> {
+    write_to(path, content).context(|| format!("failed to write {}", path.display()))
+}
+
+fn write_to(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let node = match Target::of(path)? {
+        Target::Open(file) => file,
+        Target::Node(path) => OpenOptions::new().write(true).truncate(true).open(path)?,
+        Target::File(path) => return replace(&path, content),
+    };
+    let mut out = BufWriter::new(node);
+    content(&mut out)?;
+    out.flush()
+}
+
+fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // A temporary file is made with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    content(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.persist(path)?;
+    Ok(())
+}
+
+/// What a path leads to.
+enum Target {
+    /// A stream that this program has open.
+    Open(File),
+    /// What is written into.
+    Node(PathBuf),
+    /// What is replaced in one step, or made.
+    File(PathBuf),
+}
+
+impl Target {
+    fn of(path: &Path) -> Result<Self> {
+        let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
+        match path.metadata() {
+            Ok(about) if about.is_dir() => Err(ErrorKind::IsADirectory.into()),
+            Ok(about) if is_link || !about.is_file() => {
+                // A second look at what standard output is would begin at its start again.
+                match own_stream(&about)? {
+                    Some(stream) => Ok(Self::Open(stream)),
+                    None if about.is_file() => Self::behind_links(path),
+                    None => Ok(Self::Node(path.to_owned())),
+                }
+            }
+            Ok(_) => Ok(Self::File(path.to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Self::behind_links(path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file that a link leads to, or would.
+    fn behind_links(path: &Path) -> Result<Self> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            if !path.symlink_metadata().is_ok_and(|about| about.is_symlink()) {
+                return Ok(Self::File(path));
+            }
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+            if folder.starts_with("/proc") {
+                // It stands for an open file, whatever that is called.
+                return Ok(Self::Node(path));
+            }
+            path = folder.join(path.read_link()?);
+        }
+        Err(Error::other("too many links lead to each other"))
+    }
+}
+
+/// Standard output or standard error, where that is meant.
+fn own_stream(about: &Metadata) -> Result<Option<File>> {
+    let same = |stream: BorrowedFd<'_>| -> Result<Option<File>> {
+        let file = File::from(stream.try_clone_to_owned()?);
+        let own = file.metadata()?;
+        Ok(((own.dev(), own.ino()) == (about.dev(), about.ino())).then_some(file))
+    };
+    match same(std::io::stdout().as_fd())? {
+        Some(file) => Ok(Some(file)),
+        None => same(std::io::stderr().as_fd()),
+    }
+}
+
+/// Spells out what is hidden in JSON on its way.
+struct Spelled<'a>(&'a mut dyn Write);
+
+impl Write for Spelled<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.0.write_all(visible::json(text).as_bytes())?,
+            Err(_) => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_a_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("real")).unwrap();
+        std::fs::write(at("real/a"), "old").unwrap();
+        symlink("real/a", at("link")).unwrap();
+        symlink("link", at("chain")).unwrap();
+        symlink("real/new", at("dangling")).unwrap();
+        symlink("ring", at("ring")).unwrap();
+        for (name, real) in [("chain", "real/a"), ("dangling", "real/new"), ("plain", "plain")] {
+            write_private(&at(name), b"new").unwrap();
+            assert_eq!(text(&at(real)), "new");
+            let mode = at(real).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert_eq!(at(name).is_symlink(), name != real);
+        }
+        for (name, told) in [("ring", "link"), ("real", "directory"), ("nowhere/x", "No such")] {
+            let error = write_private(&at(name), b"new").unwrap_err();
+            let error = error::with_causes(&error);
+            assert!(error.contains(told), "{name}: {error}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        let link = folder.path().join("pipe");
+        symlink(format!("/proc/self/fd/{fd}"), &link).unwrap();
+        write_json(&link, &serde_json::json!({"a": "\u{202e}"})).unwrap();
+        drop(writer);
+        let mut got = String::new();
+        reader.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "{\n  \"a\": \"\\u202e\"\n}\n");
+        assert!(link.is_symlink());
+        // An open file is written into, too, and is the same file after that.
+        let file = folder.path().join("file");
+        let open = File::create(&file).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&open);
+        write_private(Path::new(&format!("/proc/self/fd/{fd}")), b"x").unwrap();
+        assert_eq!((text(&file).as_str(), open.metadata().unwrap().len()), ("x", 1));
+        write_private(Path::new("/dev/null"), b"x").unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+    }
+}

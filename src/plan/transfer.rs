@@ -1,0 +1,201 @@
+//! Objects move from one set to another, in three plans: the first set holds on to nothing
+//! that it is about to give, the second one takes, and the first one forgets. Whichever of them
+//! is the last that was done, no set deletes what the other one owns, and the same move goes on
+//! from there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::planner::fingerprint;
+use super::references::{Known, Resolved};
+use super::{Action, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
+use crate::error::Problem;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+
+/// A move of objects between two sets of one project.
+pub struct Transfer<'a> {
+    /// The set that gives, and what it owns.
+    pub from: (&'a str, &'a Inventory),
+    /// The set that takes, and what it owns.
+    pub to: (&'a str, &'a Inventory),
+    /// What was read of the platform.
+    pub state: &'a State,
+    /// The objects; the first set owns each of them.
+    pub keys: BTreeSet<Key>,
+}
+
+impl Transfer<'_> {
+    /// The first set would leave the objects alone from here on, were the rest not done.
+    #[must_use]
+    pub fn hold(&self) -> Plan {
+        let operation = |key: &Key, entry: &Entry| {
+            let entry = Entry { moving_to: Some(self.to.0.to_owned()), ..entry.clone() };
+            self.record(key, Some(entry), "it is about to move to another set")
+        };
+        self.of_giver(operation)
+    }
+
+    /// The second set takes the objects over.
+    ///
+    /// # Errors
+    ///
+    /// Objects that somebody else owns, or of which it is not known whether they are there.
+    pub fn take(&self) -> Result<Plan, Vec<Problem>> {
+        let (to, inventory) = self.to;
+        let mut problems = Vec::new();
+        let mut operations = Vec::new();
+        let nothing = BTreeMap::new();
+        let known = Known::new(&nothing, self.state);
+        for (key, entry) in self.entries() {
+            let entry = &settled(entry);
+            if let Some(doubt) = self.state.doubt(key) {
+                problems.push(
+                    Problem::new(format!("it is not known whether {key} exists: {doubt}"))
+                        .hint("run the same command again"),
+                );
+                continue;
+            }
+            let Some(observed) = self.state.objects.get(key) else {
+                let reason = "it is not on the platform; just the sets take note";
+                operations.push(self.record(key, Some(entry.clone()), reason));
+                continue;
+            };
+            match self.owner_change(key, observed) {
+                Ok(change) => operations.push(self.adopt(key, entry, observed, change, &known)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let entries = inventory.entries.iter();
+        let kept = entries.filter(|(key, _)| !self.keys.contains(*key));
+        Ok(self.plan(to, operations, kept))
+    }
+
+    /// The first set forgets the objects that were taken, and holds the others as before.
+    #[must_use]
+    pub fn give(&self, taken: &BTreeSet<Key>) -> Plan {
+        let operation = |key: &Key, entry: &Entry| match taken.contains(key) {
+            true => self.record(key, None, "another set owns it now"),
+            false => self.record(key, Some(settled(entry)), "it did not move"),
+        };
+        self.of_giver(operation)
+    }
+
+    /// What the first set knows of the objects.
+    fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.from.1.entries.iter().filter(|(key, _)| self.keys.contains(*key))
+    }
+
+    fn of_giver(&self, operation: impl Fn(&Key, &Entry) -> Operation) -> Plan {
+        let (from, inventory) = self.from;
+        let operations = self.entries().map(|(key, entry)| operation(key, entry)).collect();
+        let kept = inventory.entries.iter().filter(|(key, _)| !self.keys.contains(*key));
+        self.plan(from, operations, kept)
+    }
+
+    fn plan<'b>(
+        &self,
+        set: &str,
+        operations: Vec<Operation>,
+        kept: impl Iterator<Item = (&'b Key, &'b Entry)>,
+    ) -> Plan {
+        let secrets = self.state.objects.iter().filter(|(key, _)| key.kind == KindName::Secret);
+        Plan {
+            set: set.to_owned(),
+            projects: self.state.projects.clone(),
+            operations,
+            kept: kept.map(|(key, entry)| (key.clone(), entry.clone())).collect(),
+            secret_ids: secrets
+                .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
+                .collect(),
+            ..Plan::default()
+        }
+    }
+
+    /// The mark that changes on an object; `None` where the kind carries none, or the second
+    /// set's is there already.
+    fn owner_change(&self, key: &Key, observed: &Observed) -> Result<Option<FieldChange>, Problem> {
+        let ((from, inventory), (to, _)) = (self.from, self.to);
+        match &observed.owner {
+            Some(owner) if owner == to => return Ok(None),
+            Some(owner) if owner != from => {
+                return Err(Problem::new(format!("{key} is owned by the set `{owner}`"))
+                    .hint(format!("move it from there: --set {owner}")));
+            }
+            Some(_) => {}
+            None => {
+                let recorded = inventory.entries.get(key).and_then(|entry| entry.id.as_ref());
+                if recorded.is_some() && observed.id.is_some() && recorded != observed.id.as_ref() {
+                    return Err(Problem::new(format!(
+                        "{key} is not the object that the set `{from}` knew: it was made anew"
+                    ))
+                    .hint(format!("declare it, and take it over with --adopt {key}")));
+                }
+            }
+        }
+        Ok(key.kind.kind().carries_owner().then(|| FieldChange {
+            path: FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]),
+            old: observed.owner.clone().map(Tree::Text),
+            new: Some(Tree::text(to)),
+            place: None,
+            cause: None,
+        }))
+    }
+
+    fn adopt(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        observed: &Observed,
+        change: Option<FieldChange>,
+        known: &Known<'_>,
+    ) -> Operation {
+        let references = known.references(key, &observed.fields);
+        let secret = |(path, resolved)| match (path, resolved) {
+            (Some(path), Resolved::Object(to)) if to.kind == KindName::Secret => {
+                Some((path, to.name))
+            }
+            _ => None,
+        };
+        Operation {
+            action: Action::Adopt,
+            reason: format!("it moves from the set `{}`", self.from.0),
+            changes: change.into_iter().collect(),
+            fingerprint: Some(fingerprint(observed, &self.from.1.fingerprinter)),
+            work: Work {
+                fields: Some(Arc::clone(&observed.fields)),
+                observed: Some(observed.clone()),
+                entry: Some(entry.clone()),
+                before: self.to.1.entries.get(key).cloned(),
+                secrets: references.into_iter().filter_map(secret).collect(),
+                ..Work::default()
+            },
+            ..self.record(key, None, "")
+        }
+    }
+
+    /// An operation of which just the inventory takes note.
+    fn record(&self, key: &Key, entry: Option<Entry>, reason: &str) -> Operation {
+        Operation {
+            key: key.clone(),
+            action: Action::Record,
+            replaces: false,
+            reason: reason.to_owned(),
+            changes: Vec::new(),
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: None,
+            work: Work { entry, before: self.from.1.entries.get(key).cloned(), ..Work::default() },
+        }
+    }
+}
+
+/// What a set knows of an object that is not on its way to another one.
+fn settled(entry: &Entry) -> Entry {
+    Entry { moving_to: None, ..entry.clone() }
+}

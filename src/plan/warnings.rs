@@ -1,0 +1,101 @@
+//! *Pure*: what a set may declare and hardly means. Nothing of it keeps a plan from being
+//! made.
+
+use std::collections::BTreeMap;
+
+use super::Observed;
+use crate::error::Place;
+use crate::kinds::{Key, KindName, ReferredTo, service};
+use crate::manifest::set::Desired;
+
+/// What is told of a set, by what it declares and by what other sets and people have on the
+/// platform, as far as that was read.
+#[must_use]
+pub fn warnings(
+    desired: &BTreeMap<Key, Desired>,
+    observed: &BTreeMap<Key, Observed>,
+    set: &str,
+) -> Vec<String> {
+    let publishers = publishers(desired, observed, set);
+    let mut notes = Vec::new();
+    for (key, object) in desired {
+        let kind = key.kind.kind();
+        for (path, remark) in kind.remarks(&object.fields) {
+            let place = object.origin.places(std::iter::once(&path)).pop().flatten();
+            let place = place.unwrap_or_else(|| object.origin.place());
+            notes.push(format!("`{path}` of {key} {remark} ({place})"));
+        }
+        for reference in kind.references(&object.fields) {
+            let ReferredTo::Port { room, port } = reference.to else { continue };
+            let of_port = publishers.get(&(key.project.as_str(), port.clone()));
+            let is_published = of_port
+                .into_iter()
+                .flatten()
+                .any(|(publisher, _)| publisher.room.as_ref().is_none_or(|placed| *placed == room));
+            if !is_published {
+                let place = object.origin.place();
+                notes.push(format!(
+                    "{key} leads to port {port} of the room {room:?}, and no service that is known publishes it ({place})"
+                ));
+            }
+        }
+    }
+    for ((_, port), publishers) in &publishers {
+        notes.extend(collisions(port, publishers));
+    }
+    notes
+}
+
+/// Services with where they are declared, if they are.
+type Publishers<'a> = Vec<(&'a Key, Option<Place>)>;
+
+/// The services that publish a port, by project and port. What the set has on the platform
+/// counts as it is declared.
+fn publishers<'a>(
+    desired: &'a BTreeMap<Key, Desired>,
+    observed: &'a BTreeMap<Key, Observed>,
+    set: &str,
+) -> BTreeMap<(&'a str, String), Publishers<'a>> {
+    let declared = desired.iter().map(|(key, object)| (key, &object.fields, Some(object)));
+    let others = observed
+        .iter()
+        .filter(|(key, object)| !desired.contains_key(*key) && object.owner.as_deref() != Some(set))
+        .map(|(key, object)| (key, &object.fields, None));
+    let mut publishers: BTreeMap<_, Publishers<'a>> = BTreeMap::new();
+    for (key, fields, object) in declared.chain(others) {
+        if key.kind != KindName::Service {
+            continue;
+        }
+        for port in service::published_ports(fields) {
+            let place = object.map(|object| object.origin.place());
+            let known = publishers.entry((key.project.as_str(), port)).or_default();
+            if known.last().is_none_or(|(last, _)| *last != key) {
+                known.push((key, place));
+            }
+        }
+    }
+    publishers
+}
+
+/// The services that publish one port in one room. Of two that nobody declares here nothing
+/// is told.
+fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
+    let mut first: BTreeMap<Option<&str>, &(&Key, Option<Place>)> = BTreeMap::new();
+    let mut notes = Vec::new();
+    for publisher in publishers {
+        let (key, place) = publisher;
+        let room = key.room.as_deref();
+        let other = match room {
+            Some(_) => first.get(&room).or_else(|| first.get(&None)),
+            None => first.values().next(),
+        };
+        if let Some((other, other_place)) = other
+            && let Some(place) = place.as_ref().or(other_place.as_ref())
+        {
+            let place = place.to_string();
+            notes.push(format!("{other} and {key} both publish port {port} in one room ({place})"));
+        }
+        first.entry(room).or_insert(publisher);
+    }
+    notes
+}

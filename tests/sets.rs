@@ -1,0 +1,219 @@
+//! The sets of a project: which there are, and what moves between them.
+
+use meshagent::apply::inventory;
+use meshagent::apply::sets;
+use serde_json::{Value, json};
+
+use crate::cli::{Run, Sandbox};
+use crate::hostile::plans;
+use crate::hostile::proxy::{Hostile, Moment, Running};
+use crate::reconciler::World;
+
+const ROOMS: [&str; 2] = ["lobby", "hall"];
+
+fn room(name: &str) -> String {
+    format!("version: v1\nkind: Room\nmetadata: {{name: {name}}}\n---\n")
+}
+
+fn secret() -> &'static str {
+    "version: v1\nkind: Secret\nmetadata: {name: keys}\ntype: keys\ndata: {TOKEN: hunter22}\n---\n"
+}
+
+fn bot(room: &str) -> String {
+    format!(
+        "version: v1\nkind: Service\nmetadata: {{name: bot}}\nroom: {room}\ncontainer: {{image: a/b:c, secrets: [keys]}}\n---\n"
+    )
+}
+
+fn hook() -> &'static str {
+    "version: v1\nkind: Webhook\nmetadata: {name: hook}\nurl: https://example.com/x\nevents: [room.started]\n---\n"
+}
+
+/// A set `a` of two rooms, a secret, a service that uses it, and a webhook.
+fn applied() -> Sandbox {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("a")).unwrap();
+    std::fs::create_dir_all(sandbox.path("b")).unwrap();
+    sandbox.write("a/rooms.yaml", &ROOMS.map(room).concat());
+    sandbox.write("a/rest.yaml", &(secret().to_owned() + &bot("lobby") + hook()));
+    sandbox.embedded(0, &["apply", "-f", "a", "--set", "a", "--yes"]);
+    sandbox
+}
+
+fn listed(sandbox: &Sandbox) -> Value {
+    sandbox.embedded(0, &["set", "list", "-o", "json"]).json()["sets"].clone()
+}
+
+#[track_caller]
+fn tells(run: &Run, expected: &str) {
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains(expected), "{expected:?} is not in\n{told}");
+}
+
+#[test]
+fn sets_are_listed_with_what_they_own_and_where_it_is_declared() {
+    let sandbox = applied();
+    sandbox.write("b/other.yaml", &room("other"));
+    sandbox.embedded(0, &["apply", "-f", "b", "--set", "b", "--yes"]);
+    assert_eq!(
+        listed(&sandbox),
+        json!([
+            {"name": "a", "objects": 5, "declared_in": ["a/"]},
+            {"name": "b", "objects": 1, "declared_in": ["b/"]},
+        ])
+    );
+    let names = sandbox.embedded(0, &["set", "list", "-q"]);
+    assert_eq!(names.stdout, "a\nb\n");
+}
+
+#[test]
+fn a_set_is_split_and_both_halves_have_nothing_to_change() {
+    let sandbox = applied();
+    let words = ["set", "move", "*@lobby", "Secret/*", "Webhook/hook", "Room/lobby"];
+    let place = ["--set", "a", "--to", "b"];
+    let shown = sandbox.embedded(0, &[&words[..], &place, &["--dry-run"]].concat());
+    tells(&shown, "adopt Room/lobby");
+    tells(&shown, "it moves from the set `a`");
+    tells(&shown, "metadata.annotations[\"meshagent.set\"]: \"a\" → \"b\"");
+    assert_eq!(listed(&sandbox).as_array().unwrap().len(), 1, "a dry run wrote");
+    let done = sandbox.embedded(0, &[&words[..], &place, &["--yes"]].concat());
+    tells(&done, "apply their documents (now in a/rest.yaml, a/rooms.yaml) with --set b");
+    // The documents move, too, and then both sets are as they are declared.
+    sandbox.write("a/rooms.yaml", &room("hall"));
+    std::fs::remove_file(sandbox.path("a/rest.yaml")).unwrap();
+    sandbox.write("b/all.yaml", &(room("lobby") + secret() + &bot("lobby") + hook()));
+    for set in ["a", "b"] {
+        let plan = sandbox.embedded(0, &["plan", "-f", set, "--set", set, "--exit-code"]);
+        tells(&plan, "Nothing to change");
+        sandbox.embedded(0, &["apply", "-f", set, "--set", set, "--yes"]);
+    }
+    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout.lines().count(), 2);
+    // And the way back, into a set that exists.
+    sandbox.embedded(0, &["set", "move", "*", "--set", "b", "--to", "a", "--yes"]);
+    assert_eq!(sandbox.embedded(0, &["set", "list", "-q"]).stdout, "a\n");
+}
+
+#[test]
+fn whoever_declares_what_another_set_owns_is_told_how_to_move_it() {
+    let sandbox = applied();
+    sandbox.write("b/hall.yaml", &room("hall"));
+    let refused = sandbox.embedded(6, &["plan", "-f", "b", "--set", "b"]);
+    tells(&refused, "Room/hall is owned by the set `a`");
+    tells(&refused, "meshagent set move Room/hall --set a --to b");
+    // The hint is followed, whatever the order of the documents.
+    sandbox.embedded(0, &["set", "move", "Room/hall", "--set", "a", "--to", "b", "--yes"]);
+    sandbox.embedded(0, &["plan", "-f", "b", "--set", "b", "--exit-code"]);
+    let refused = sandbox.embedded(6, &["plan", "-f", "a", "--set", "a"]);
+    tells(&refused, "Room/hall is owned by the set `b`");
+    sandbox.write("a/rooms.yaml", &room("lobby"));
+    let plan = sandbox.embedded(0, &["plan", "-f", "a", "--set", "a", "--exit-code"]);
+    assert!(!plan.stdout.contains("delete"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_set_gets_another_name() {
+    let sandbox = applied();
+    sandbox.embedded(0, &["set", "rename", "a", "support", "--yes"]);
+    assert_eq!(sandbox.embedded(0, &["set", "list", "-q"]).stdout, "support\n");
+    sandbox.embedded(0, &["plan", "-f", "a", "--set", "support", "--exit-code"]);
+    // The name is free again, and owns nothing.
+    let refused = sandbox.embedded(6, &["plan", "-f", "a", "--set", "a"]);
+    tells(&refused, "is owned by the set `support`");
+    sandbox.write("b/other.yaml", &room("other"));
+    sandbox.embedded(0, &["apply", "-f", "b", "--set", "a", "--yes"]);
+    assert_eq!(sandbox.embedded(0, &["set", "list", "-q"]).stdout, "a\nsupport\n");
+    let refused = sandbox.embedded(6, &["set", "rename", "support", "a", "--yes"]);
+    tells(&refused, "there is a set `a` already, so nothing was written");
+    tells(&refused, "meshagent set move '*' --set support --to a");
+}
+
+#[test]
+fn what_cannot_be_moved_is_told_and_nothing_is_written() {
+    let sandbox = applied();
+    for (words, code, expected) in [
+        (
+            &["set", "move", "Room/nowhere", "--set", "a", "--to", "b"][..],
+            2,
+            "the set `a` owns nothing that matches `Room/nowhere`",
+        ),
+        (&["set", "move", "Room/hall", "--set", "a", "--to", "a"], 2, "`a` is the same set"),
+        (
+            &["set", "move", "Room/hall", "--set", "a", "--to", "../b"],
+            2,
+            "cannot be the name of a set",
+        ),
+        (&["set", "move", "Room/hall", "--to", "b"], 2, "the set `default` owns nothing"),
+        (
+            &["set", "move", "Room/hall", "--set", "a", "--to", "b"],
+            2,
+            "there is no terminal to ask on",
+        ),
+        (&["set", "rename", "nobody", "b"], 2, "the set `nobody` owns nothing in this project"),
+        (&["set", "move", "--set", "a", "--to", "b"], 2, "KIND/NAME"),
+    ] {
+        let run = sandbox.embedded(code, words);
+        tells(&run, expected);
+    }
+    assert_eq!(listed(&sandbox)[0]["objects"], 5);
+    sandbox.embedded(0, &["plan", "-f", "a", "--set", "a", "--exit-code"]);
+}
+
+/// Whichever write of a move is the last one before the program is killed, no object is lost,
+/// no set deletes what the other one has, and the same command ends the move.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_is_killed_anywhere_goes_on_from_there() {
+    let mut kills = 0;
+    for write in 0..40 {
+        let world = World::start().await;
+        let sandbox = Sandbox::new();
+        sandbox.write("set.yaml", &(room("lobby") + secret() + &bot("lobby")));
+        let quiet = Hostile::in_front_of(&world.server).start().await;
+        let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+        let applied = run(&["apply", "-f", "set.yaml", "--set", "a", "--yes"]).await;
+        assert_eq!(applied.code, 0, "{}", applied.stderr);
+        let moment = if write % 2 == 0 { Moment::Before } else { Moment::After };
+        let proxy =
+            Hostile::in_front_of(&world.server).pausing(1 + write / 2, moment).start().await;
+        let words = ["set", "move", "*", "--set", "a", "--to", "b", "--yes"];
+        let is_dead = killed(&sandbox, &world, &proxy, &words).await;
+        kills += usize::from(is_dead);
+        // What the second set knows, the first one would not delete any more.
+        let reader = world.client.reader();
+        let project = &world.server.project;
+        let load = async |set| inventory::load(&reader, set, "default", project).await.unwrap();
+        let (giver, taker) = (load("a").await.inventory, load("b").await.inventory);
+        for (key, entry) in &giver.entries {
+            assert!(
+                entry.moving_to.is_some() || !taker.entries.contains_key(key),
+                "{write}: {key}"
+            );
+        }
+        let again = run(&words).await;
+        let is_done = again.stderr.contains("owns nothing that matches");
+        assert!(again.code == 0 || is_done, "{write}: {}", again.stderr);
+        let plan = run(&["plan", "-f", "set.yaml", "--set", "b", "--exit-code"]).await;
+        assert_eq!(plan.code, 0, "{write}: {}{}", plan.stdout, plan.stderr);
+        let left = load("a").await;
+        assert!(left.inventory.entries.is_empty(), "{write}");
+        assert!(sets::names(&reader, project).await.unwrap().contains("b"));
+        if !is_dead {
+            break;
+        }
+    }
+    assert!(kills > 10, "only {kills} runs were killed");
+}
+
+/// Runs the program and kills it when the proxy pauses; whether it did.
+async fn killed(sandbox: &Sandbox, world: &World, proxy: &Running, words: &[&str]) -> bool {
+    let place = ["--project-id", "default", "--api-url", &proxy.url];
+    let mut command = tokio::process::Command::from(sandbox.command(&[words, &place[..]].concat()));
+    let mut child = command.env("MESHAGENT_API_KEY", &world.server.owner).spawn().unwrap();
+    tokio::select! {
+        ended = child.wait() => { ended.unwrap(); false }
+        () = proxy.paused() => {
+            child.kill().await.unwrap();
+            proxy.resume(&world.server.url);
+            true
+        }
+    }
+}
