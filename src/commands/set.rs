@@ -342,7 +342,8 @@ async fn with_secrets(
     if problems.is_empty() {
         return Ok(objects);
     }
-    Err(Error::manifests(problems).refusing_plan())
+    // A plan that was saved is not stale by that.
+    Err(Error::manifests(problems).refusing_plan().because("not every secret could be read"))
 }
 
 /// A refusal, with its cause where that is a list which could not be read whole.

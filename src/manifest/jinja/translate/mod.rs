@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use minijinja::machinery::{Span, Token};
 use minijinja::machinery::{ast, parse, tokenize};
@@ -86,12 +87,7 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
             Err(Refusal { error: refuse(what), offset: Some(span.start_offset as usize) })
         };
         let raw = &source[span.start_offset as usize..span.end_offset as usize];
-        if let Some(tag) = raw_tag_with_plus(&source[end..span.start_offset as usize]) {
-            return Err(Refusal {
-                error: refuse("a `raw` whose tag ends in `+%}`"),
-                offset: Some(end + tag),
-            });
-        }
+        check_raw_tags(source, end..span.start_offset as usize)?;
         end = span.end_offset as usize;
         match token {
             Token::String(_) => {
@@ -118,14 +114,26 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
             _ => {}
         }
     }
-    Ok(())
+    check_raw_tags(source, end..source.len())
 }
 
-/// Where a tag begins that the engine takes for `raw` and Jinja2 for an unknown tag.
-fn raw_tag_with_plus(between: &str) -> Option<usize> {
-    let tag = between.rfind("{%")?;
-    let inside = between[tag + 2..].trim_start_matches(['+', '-']).trim_start();
-    inside.strip_prefix("raw")?.trim_start().starts_with("+%}").then_some(tag)
+/// Refuses tags that the engine takes for `raw`, and Jinja2 for an unknown tag. They and their
+/// likes are no tokens, so they stand between two of them.
+fn check_raw_tags(source: &str, between: Range<usize>) -> Done {
+    let text = source.get(between.clone()).unwrap_or_default();
+    let mut tags = text.match_indices("{%").map(|(tag, _)| tag).filter(|tag| {
+        let inside = text[tag + 2..].trim_start_matches(['+', '-']).trim_start();
+        let end = inside.strip_prefix("raw").map(str::trim_start);
+        let in_comment = text[..*tag].rfind("{#") > text[..*tag].rfind("#}");
+        !in_comment && end.is_some_and(|end| end.starts_with("+%}"))
+    });
+    match tags.next() {
+        None => Ok(()),
+        Some(tag) => Err(Refusal {
+            error: refuse("a `raw` whose tag ends in `+%}`"),
+            offset: Some(between.start + tag),
+        }),
+    }
 }
 
 /// What is known about the macros of a template before it is translated.
