@@ -1,6 +1,7 @@
 //! What holds for every set and every state of a platform, tried on random ones. The seed
 //! of a case that fails is printed and kept in `tests/properties.proptest-regressions`.
 
+mod files;
 pub mod generate;
 mod model;
 

@@ -41,10 +41,11 @@ impl DeclaredIn {
 
     /// Whether it is this file, or lies in this folder.
     fn is_within(&self, other: &Self) -> bool {
+        if other.0.is_empty() {
+            return !self.0.starts_with('/') && *self.0 != *STANDARD_INPUT;
+        }
         let below = || self.0.strip_prefix(&*other.0)?.strip_prefix('/');
-        other.0.is_empty() && !self.0.starts_with('/') && *self.0 != *STANDARD_INPUT
-            || self == other
-            || below().is_some()
+        self == other || below().is_some()
     }
 
     /// The folder in which it lies, as people name it; a file at the top by its own name.
