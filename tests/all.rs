@@ -25,6 +25,7 @@ mod platform;
 mod policy;
 mod properties;
 mod pruning;
+mod reading;
 mod readme;
 mod reconciler;
 mod reference;

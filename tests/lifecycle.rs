@@ -32,7 +32,7 @@ use meshagent::plan::{Action, Observed, Plan};
 use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Mischief, Running};
 use crate::properties::generate::{Service, Wish, wishes};
-use crate::reconciler::{Silent, decide, describe};
+use crate::reconciler::{Silent, decide, describe, read_secrets};
 use place::{Facts, Place, fact};
 use story::{Death, death, draw, hostile, mischief};
 
@@ -257,6 +257,7 @@ impl Life<'_> {
         };
         let seen =
             observe::observe(&client.reader(), policy, &mut set, scope, &BTreeMap::new()).await?;
+        read_secrets(&mut set)?;
         let plan = decide(&set, &seen.state, policy)?;
         let consent = Consent {
             deletes: Some(usize::MAX),

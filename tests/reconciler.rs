@@ -8,6 +8,7 @@ use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, e
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
 use meshagent::error::{Error, Problem};
+use meshagent::manifest::secrets::{self, Limits, Reading};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
@@ -29,6 +30,13 @@ pub struct Decided {
     pub plan: Plan,
     pub state: State,
     pub stored: BTreeMap<String, Stored>,
+}
+
+/// Reads the secrets of a set, as the commands do before they plan.
+pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
+    let reading = Reading { commands: true, limits: Limits::STANDARD };
+    let problems = secrets::resolve(&mut set.objects, None, reading);
+    if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }
 
 /// Decides on what was read before.
@@ -107,6 +115,7 @@ impl World {
         };
         let reader = self.client.reader();
         let seen = observe::observe(&reader, policy, &mut set, scope, &BTreeMap::new()).await?;
+        read_secrets(&mut set)?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }

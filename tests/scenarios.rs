@@ -70,7 +70,7 @@ impl Case {
         let mut pairs = vec![format!("project_id={}", self.world.server.project)];
         let ids = self.ids().await;
         pairs.extend(ids.iter().map(|(id, name)| format!("ids.{name}={id}")));
-        FileValues::read(&[], &pairs).unwrap()
+        FileValues::read(&[], &pairs, &[]).unwrap()
     }
 
     fn policy(&self) -> Policy {

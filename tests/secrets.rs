@@ -70,9 +70,11 @@ fn write_manifest(sandbox: &Sandbox, values: [&str; 6]) {
 }
 
 fn run(sandbox: &Sandbox, values: [&str; 6], arguments: &[&str]) -> Run {
+    let plans = ["plan", "diff", "graph", "apply"].contains(&arguments[0]);
+    let consent: &[&str] = if plans { &["--allow-commands"] } else { &[] };
     Run::of(
         sandbox
-            .command(&[&["--log", "trace"], arguments, &["--embedded"]].concat())
+            .command(&[&["--log", "trace"], arguments, consent, &["--embedded"]].concat())
             .env("CANARY", values[0])
             .env("RUST_BACKTRACE", "full")
             .output()
@@ -218,16 +220,16 @@ fn an_age_text_that_cannot_be_read_is_told_at_its_place() {
     sandbox.run(&["secret", "keygen"]);
     let field = encrypt(&sandbox, &["--yaml", "A"], OLD[0]);
     let field: String = field.lines().map(|line| format!("  {line}\n")).collect();
-    let head = "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: keys\nproject: p\ndata:\n";
-    let validate = |text: &str, key: Option<&str>| {
+    let head = "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: keys\nlifecycle: {}\ndata:\n";
+    let plan = |text: &str, key: Option<&str>| {
         sandbox.write("m.yaml", &format!("{head}{text}"));
-        let mut command = sandbox.command(&["validate", "-f", "m.yaml"]);
+        let mut command = sandbox.command(&["plan", "-f", "m.yaml", "--embedded"]);
         if let Some(key) = key {
             command.env("MESHAGENT_AGE_KEY_FILE", key);
         }
         Run::of(command.output().unwrap())
     };
-    assert_eq!(validate(&field, None).code, 0);
+    assert_eq!(plan(&field, None).code, 0);
     sandbox.run(&["secret", "keygen", "-o", "other.key"]);
     let broken = field.replace("-----END", "-----AND");
     let mut shown = String::new();
@@ -240,12 +242,12 @@ fn an_age_text_that_cannot_be_read_is_told_at_its_place() {
         ("  A: {from: {age: {file: nowhere.age}}}\n", None),
         ("  A: {from: {age: {path: x}}}\n", None),
     ] {
-        let run = validate(text, key);
-        assert_eq!(run.code, 2, "{}", run.stderr);
+        let run = plan(text, key);
+        assert_eq!(run.code, 6, "{}", run.stderr);
         shown += &format!("{}\n", run.stderr);
     }
     std::fs::remove_file(sandbox.path(".meshagent/age.txt")).unwrap();
-    shown += &validate(&field, None).stderr.replace(sandbox.path("").to_str().unwrap(), "~/");
+    shown += &plan(&field, None).stderr.replace(sandbox.path("").to_str().unwrap(), "~/");
     insta::assert_snapshot!(shown);
 }
 
@@ -295,6 +297,7 @@ async fn neither_a_journal_nor_a_refusal_that_repeats_a_secret_shows_it() {
     write_manifest(&sandbox, OLD);
     let start = |url: &str, arguments: &[&str]| {
         let apply = ["--log", "trace", "apply", "-f", "m.yaml", "--yes", "--api-url", url];
+        let apply = [&apply[..], &["--allow-commands"]].concat();
         let mut command = sandbox.command(&[&apply[..], arguments].concat());
         command.env("CANARY", OLD[0]).env("MESHAGENT_API_KEY", &platform.owner);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
 use crate::manifest::source::{self, Source};
+use crate::manifest::walk;
 use crate::output;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
@@ -75,7 +76,11 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let source::Reading { sources, problems, .. } = source::read(&input.paths, &input.values);
+    let source::Reading { sources, problems, skipped } = source::read(&input.paths, &input.values);
+    if let Some(summary) = walk::summary(&skipped) {
+        output::note(&format!("note: {summary}"));
+    }
+    args.files.list_skipped(&skipped);
     let read = |sources: &[Arc<Source>], problems| {
         from_sources(sources, problems, &input).map_err(Error::manifests)
     };
@@ -166,10 +171,15 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
         Some(text) => ("\u{feff}", text),
         None => ("", current.as_str()),
     };
-    if text != old {
+    if source::with_line_feeds(text.to_owned()) != old {
         return Err(Error::failed(format!("{} changed while it was edited", path.display()))
             .hint("run the same command again"));
     }
+    // Lines go on to end as they did.
+    let new = match (text.contains('\r'), text.contains('\n')) {
+        (true, false) => new.replace('\n', "\r"),
+        _ => new.to_owned(),
+    };
     let mode = std::fs::metadata(path).context(failed)?.permissions();
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::{Class, Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::manifest::values::exact_json;
 use crate::settings::variable;
 
 /// Reads an option that is JSON.
@@ -14,8 +15,7 @@ use crate::settings::variable;
 /// A text that is not.
 pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
     text.map(|text| {
-        serde_json::from_str(text)
-            .map_err(|error| Error::new(class, format!("{option} is not JSON: {error}")))
+        exact_json(text).map_err(|error| Error::new(class, format!("{option} is {error}")))
     })
     .transpose()
 }

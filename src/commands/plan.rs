@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::policy::RuleArgs;
+use super::saved::name_of;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
 use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
@@ -98,11 +99,13 @@ impl PlanningArgs {
     /// What a saved plan says of how it was made.
     fn inputs(&self, planned: &Planned, rules: &RuleArgs) -> Inputs {
         let text = |path: &PathBuf| path.display().to_string();
-        let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
+        let names = |pairs: &[String]| pairs.iter().map(|pair| name_of(pair)).collect();
+        let reading = &self.files.reading;
         Inputs {
             files: self.files.files.iter().map(text).collect(),
-            values_files: self.files.values.values_file.iter().map(text).collect(),
-            values: self.files.values.values.iter().map(name).collect(),
+            values_files: reading.values.values_file.iter().map(text).collect(),
+            values: names(&reading.values.values),
+            value_json: names(&reading.value_json),
             project: self.platform.project_id.clone(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),

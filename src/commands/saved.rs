@@ -1,9 +1,8 @@
 //! A plan that was saved: what it was made from, and whether it still fits.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::set::{FileArgs, GuardArgs, PolicyArgs, ValueArgs};
+use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
@@ -49,6 +48,23 @@ fn stale(problems: Vec<Problem>) -> Error {
     Error::stale(problems).hint("plan again")
 }
 
+/// The name of a pair `NAME=VALUE`.
+#[must_use]
+pub fn name_of(pair: &str) -> String {
+    pair.split('=').next().unwrap_or_default().to_owned()
+}
+
+/// Plans hold no values, so each that a plan was made with is given again.
+fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
+    match names.iter().find(|name| !pairs.iter().any(|pair| name_of(pair) == **name)) {
+        None => Ok(()),
+        Some(missing) => Err(Error::usage(format!(
+            "the plan was made with {option} {missing}=…, and plans hold no values"
+        ))
+        .hint(format!("give it again: {option} {missing}=…"))),
+    }
+}
+
 /// What keeps a plan from being made now kept none from being made then, so it is the
 /// manifests or the platform that changed. Where that cannot be known, because something
 /// could not be read, the error is what it is.
@@ -86,6 +102,8 @@ impl Saved {
             allow_deletes: inputs.allow_deletes,
             allow_empty: inputs.allow_empty,
             expect_project: None,
+            // What a command would do now was not looked at when the plan was made.
+            allow_commands: false,
         };
         let args = PolicyArgs {
             adopt: inputs.adopt.clone(),
@@ -116,19 +134,15 @@ impl Saved {
             )
             .hint("give the same manifests with -f"));
         }
-        let name = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
-        let values: BTreeSet<String> = given.values.values.iter().map(name).collect();
-        if let Some(missing) = self.inputs.values.iter().find(|name| !values.contains(*name)) {
-            return Err(Error::usage(format!(
-                "the plan was made with --value {missing}=…, and plans hold no values"
-            ))
-            .hint(format!("give it again: --value {missing}=…")));
-        }
-        let values_file = match given.values.values_file.is_empty() {
+        let ReadArgs { values, value_json, verbose } = given.reading;
+        given_again("--value", &self.inputs.values, &values.values)?;
+        given_again("--value-json", &self.inputs.value_json, &value_json)?;
+        let values_file = match values.values_file.is_empty() {
             true => paths(&self.inputs.values_files),
-            false => given.values.values_file,
+            false => values.values_file,
         };
-        Ok(FileArgs { files, values: ValueArgs { values_file, values: given.values.values } })
+        let values = ValueArgs { values_file, values: values.values };
+        Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
     }
 
     /// Whether a plan that was made now is this one.

@@ -8,9 +8,12 @@ use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
 use crate::error::{Error, Result};
-use crate::manifest::set::{Input, Set, read};
+use crate::kinds::Key;
+use crate::manifest::secrets::{self, Limits, Reading};
+use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
 use crate::manifest::values::FileValues;
+use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
 use crate::plan::guards::Consent;
@@ -25,9 +28,25 @@ pub struct FileArgs {
     /// A manifest, a folder of them, or - for standard input; may be repeated
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub files: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: ReadArgs,
+}
+
+/// How manifests are read.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ReadArgs {
     /// Values for manifests that are templates.
     #[command(flatten)]
     pub values: ValueArgs,
+
+    /// One value for templates that is no text, as JSON; may be repeated
+    #[arg(long, value_name = "NAME=JSON")]
+    pub value_json: Vec<String>,
+
+    /// List the files and folders that are left out on purpose
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 /// Values for manifests that are templates.
@@ -37,7 +56,7 @@ pub struct ValueArgs {
     #[arg(long, value_name = "FILE")]
     pub values_file: Vec<PathBuf>,
 
-    /// One value for templates; may be repeated
+    /// One value for templates, as text; may be repeated
     #[arg(short = 'v', long = "value", value_name = "NAME=VALUE")]
     pub values: Vec<String>,
 }
@@ -101,6 +120,10 @@ pub struct GuardArgs {
     /// Refuse a plan for any project but this one, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
     pub expect_project: Option<String>,
+
+    /// Allow the manifests to run the commands whose output is a secret
+    #[arg(long, help_heading = "Guards")]
+    pub allow_commands: bool,
 }
 
 fn parse_selector(text: &str) -> Result<(String, String), String> {
@@ -117,7 +140,16 @@ impl FileArgs {
     ///
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
-        read(&self.input(project, fallback_project)?).map_err(Error::manifests)
+        let set = read(&self.input(project, fallback_project)?).map_err(Error::manifests)?;
+        self.list_skipped(&set.skipped);
+        Ok(set)
+    }
+
+    /// Lists what was left out on purpose, where the user asks for it.
+    pub fn list_skipped(&self, skipped: &[Skipped]) {
+        for skipped in skipped.iter().filter(|_| self.reading.verbose) {
+            output::note(&format!("not read: {skipped}"));
+        }
     }
 
     /// What the set is read from.
@@ -130,8 +162,14 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let values = FileValues::read(&self.values.values_file, &self.values.values)
-            .map_err(Error::manifests)?;
+        let ReadArgs { values: ValueArgs { values_file, values }, value_json, .. } = &self.reading;
+        // A text is never false to a template, whatever it says.
+        for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
+            output::note(&format!(
+                "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
+            ));
+        }
+        let values = FileValues::read(values_file, values, value_json).map_err(Error::manifests)?;
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
     }
 }
@@ -251,6 +289,13 @@ pub async fn decide(
     let declared = set.objects.len();
     let desired = set.objects;
     let policy = Policy { looked_at: set.looked_at, ..policy.clone() };
+    let desired = match policy.destroy {
+        true => desired,
+        false => {
+            let selection = policy.scope.selection(&desired, &observation.state, &policy.set);
+            with_secrets(desired, selection, guards.allow_commands).await?
+        }
+    };
     let mut plan =
         planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
@@ -278,6 +323,27 @@ pub async fn decide(
     }
     aside((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
+}
+
+/// Reads the secrets of the objects that are meant. That may take a while, in which the
+/// embedded platform goes on.
+async fn with_secrets(
+    mut objects: BTreeMap<Key, Desired>,
+    selection: Option<BTreeSet<Key>>,
+    commands: bool,
+) -> Result<BTreeMap<Key, Desired>> {
+    let reading = Reading { commands, limits: Limits::STANDARD };
+    let read = tokio::task::spawn_blocking(move || {
+        let problems = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        (objects, problems)
+    });
+    let (objects, problems) =
+        read.await.map_err(|error| Error::failed("failed to read secrets").because(error))?;
+    if problems.is_empty() {
+        return Ok(objects);
+    }
+    // A plan that was saved is not stale by that.
+    Err(Error::manifests(problems).refusing_plan().because("not every secret could be read"))
 }
 
 /// A refusal, with its cause where that is a list which could not be read whole.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::set::FileArgs;
 use crate::error::Result;
+use crate::manifest::secrets;
 use crate::output;
 use crate::plan::Plan;
 use crate::plan::warnings::warnings;
@@ -34,8 +35,10 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let set = args
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
+    // Whoever checks a proposal has none of its secrets.
+    let missing = secrets::missing(&set.objects);
     let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
-    for note in set.notes.iter().chain(&hardly_meant) {
+    for note in set.notes.iter().chain(&missing).chain(&hardly_meant) {
         output::note(&format!("note: {note}"));
     }
     let plural =

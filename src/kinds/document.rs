@@ -98,6 +98,23 @@ pub enum AgeText {
     },
 }
 
+/// Where a secret's text is read from, and what may be read there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFrom {
+    /// Where it is read from.
+    pub from: SecretSource,
+    /// Whether the text may be empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty: bool,
+}
+
+impl From<SecretSource> for SecretFrom {
+    fn from(from: SecretSource) -> Self {
+        Self { from, allow_empty: false }
+    }
+}
+
 /// A secret's text, or where it is read from: `{from: {env: NAME}}`.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -105,10 +122,7 @@ pub enum SecretText {
     /// The text itself.
     Text(String),
     /// Where it is read from.
-    From {
-        /// Where it is read from.
-        from: SecretSource,
-    },
+    From(SecretFrom),
 }
 
 impl JsonSchema for SecretText {
@@ -122,7 +136,14 @@ impl JsonSchema for SecretText {
             "x-secret": true,
             "x-rule": "unmasked",
             "type": ["string", "object"],
-            "properties": {"from": source},
+            "properties": {
+                "from": source,
+                "allow_empty": {
+                    "type": "boolean",
+                    "description": "Whether the text that is read may be empty.",
+                    "default": false
+                }
+            },
             "required": ["from"],
             "additionalProperties": false
         })
@@ -133,7 +154,7 @@ impl From<SecretText> for super::tree::Tree {
     fn from(text: SecretText) -> Self {
         match text {
             SecretText::Text(text) => Self::secret(text),
-            SecretText::From { from } => Self::Secret(super::tree::Sealed::Source(from)),
+            SecretText::From(from) => Self::Secret(super::tree::Sealed::Source(from)),
         }
     }
 }

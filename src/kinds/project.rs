@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::document::{Lifecycle, Metadata, SecretSource};
+use super::document::{Lifecycle, Metadata, SecretFrom};
 use super::path::Step;
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
@@ -44,7 +44,8 @@ static SHAPE: LazyLock<Shape> =
 /// The kind.
 pub struct Project;
 
-/// Settings as a tree: a map with the single key `from` is where a secret is read from.
+/// Settings as a tree: a map with `from`, and nothing else but `allow_empty`, is where a
+/// secret is read from.
 fn settings(value: &Value) -> Tree {
     match value {
         Value::Object(fields) => match source(fields) {
@@ -56,9 +57,9 @@ fn settings(value: &Value) -> Tree {
     }
 }
 
-fn source(fields: &serde_json::Map<String, Value>) -> Option<SecretSource> {
-    let from = fields.get("from").filter(|_| fields.len() == 1)?;
-    serde_json::from_value(from.clone()).ok()
+fn source(fields: &serde_json::Map<String, Value>) -> Option<SecretFrom> {
+    fields.get("from")?;
+    SecretFrom::deserialize(&Value::Object(fields.clone())).ok()
 }
 
 impl Kind for Project {

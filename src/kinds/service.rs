@@ -1,6 +1,6 @@
 //! `kind: Service`. What runs in one room, or in every room of a project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -183,6 +183,51 @@ pub fn published_ports(fields: &Tree) -> impl Iterator<Item = String> {
         .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
 }
 
+/// What is said twice in a service, at its second place: of two variables, ports, secrets or
+/// mounts the platform keeps one, or refuses both.
+#[must_use]
+pub fn repeated(fields: &Tree) -> Option<Fault> {
+    let scalar = |item: &Tree| item.scalar();
+    let field = |name: &'static str| move |item: &Tree| item.get(name).and_then(Tree::scalar);
+    let folder = |item: &Tree| {
+        let path = item.get("path")?.scalar()?;
+        Some(path.trim_end_matches('/').to_owned())
+    };
+    twice(fields, "the variable", &[&["container", "environment"]], field("name"))
+        .or_else(|| twice(fields, "the secret", &[&["container", "secrets"]], scalar))
+        .or_else(|| twice(fields, "the port", &[&["ports"]], field("num")))
+        .or_else(|| {
+            let mounts = ["room", "project", "images", "files", "empty_dirs"]
+                .map(|mount| ["container", "storage", mount]);
+            twice(fields, "the path", &mounts.each_ref().map(<[_; 3]>::as_slice), folder)
+        })
+}
+
+/// The first item of these lists that is told from none before it.
+fn twice(
+    fields: &Tree,
+    what: &str,
+    lists: &[&[&str]],
+    name: impl Fn(&Tree) -> Option<String>,
+) -> Option<Fault> {
+    let mut seen = BTreeSet::new();
+    for list in lists {
+        let path = FieldPath::of(list);
+        let Some(Tree::List(items)) = fields.at(&path) else { continue };
+        for (index, item) in items.iter().enumerate() {
+            let Some(name) = name(item) else { continue };
+            if seen.contains(&name) {
+                let path = path.join(Step::Index(index));
+                let message = format!("{what} `{name}` stands twice in the service");
+                let hint = Some("take one of the two out".to_owned());
+                return Some(Fault { path, message, hint });
+            }
+            seen.insert(name);
+        }
+    }
+    None
+}
+
 /// What is sent is the service as it was planned. A template is sent as such, because the
 /// platform makes the planned service of it; but not where a set owns the service, whose
 /// mark no template can carry.
@@ -257,13 +302,16 @@ impl Kind for Service {
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ServiceDocument = typed(written)?;
         runs_one_thing(document.container.is_some(), document.external.is_some())?;
-        let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
+        let fields = SHAPE.read(written);
+        if let Some(fault) = repeated(&fields) {
+            return Err(fault);
+        }
         let declared = Declared {
             project: document.project,
             room: None,
             name: document.metadata.name,
-            fields: SHAPE.read(written),
-            lifecycle,
+            fields,
+            lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         };
         let mut rooms = placements(document.room, document.rooms)?;
         let last = rooms.pop().flatten();

@@ -24,6 +24,8 @@ pub struct Shape {
     pub secret: bool,
     /// Keys that neither the manifest nor the set's last apply named are left alone.
     pub partial: bool,
+    /// A text of digits is the number: the platform takes both and answers with the number.
+    pub number: bool,
     /// What its text must look like.
     pub rule: Option<Rule>,
     /// What stands in it.
@@ -95,6 +97,7 @@ impl Shape {
             empty_is_absent: keywords.get("x-empty").is_some(),
             secret: flag("x-secret"),
             partial: flag("x-partial"),
+            number: flag("x-number"),
             rule: keywords.get("x-rule").and_then(Value::as_str).and_then(Rule::named),
             form: Form::Scalar,
         };
@@ -226,9 +229,12 @@ impl Shape {
         matches!(self.form, Form::Free) && self.default.is_none() && !self.empty_is_absent
     }
 
-    /// Seals what is secret; `None` for what means "absent".
+    /// Seals what is secret, and takes a text of digits for the number that it is; `None` for
+    /// what means "absent".
     fn settled(&self, tree: Tree) -> Option<Tree> {
         let tree = if self.secret { tree.sealed() } else { tree };
+        let number = tree.as_str().filter(|_| self.number).and_then(|text| text.parse().ok());
+        let tree = number.map_or(tree, |number: u64| Tree::Number(number.into()));
         let is_empty = match &tree {
             Tree::List(items) => items.is_empty(),
             Tree::Map(fields) => fields.is_empty(),
@@ -428,6 +434,14 @@ mod tests {
             Shape::of::<PortSpec>().read(&json!({"num": "*", "type": "http"})).redacted(),
             json!({})
         );
+    }
+
+    #[test]
+    fn a_port_in_quotes_is_the_port() {
+        let shape = Shape::of::<PortSpec>();
+        for num in [json!(8080), json!("8080"), json!("08080")] {
+            assert_eq!(shape.read(&json!({"num": num})).redacted(), json!({"num": 8080}));
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum Sealed {
     /// A number, written as text.
     Number(SecretString),
     /// Text that is read when it is needed.
-    Source(super::document::SecretSource),
+    Source(super::document::SecretFrom),
     /// Text that the platform keeps to itself.
     Masked,
 }
@@ -255,7 +255,7 @@ impl Tree {
     #[must_use]
     pub fn written(&self) -> Value {
         self.convert(&|sealed| match sealed {
-            Sealed::Source(source) => serde_json::json!({ "from": source }),
+            Sealed::Source(source) => serde_json::to_value(source).unwrap_or_default(),
             Sealed::Known(_) | Sealed::Number(_) | Sealed::Masked => Value::Null,
         })
     }
@@ -362,6 +362,17 @@ impl Tree {
             Self::Secret(_) => true,
             Self::List(items) => items.iter().any(Self::has_secrets),
             Self::Map(fields) => fields.values().any(Self::has_secrets),
+            _ => false,
+        }
+    }
+
+    /// Whether the text of a secret in it is still to be read.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        match self {
+            Self::Secret(sealed) => matches!(sealed, Sealed::Source(_)),
+            Self::List(items) => items.iter().any(Self::has_sources),
+            Self::Map(fields) => fields.values().any(Self::has_sources),
             _ => false,
         }
     }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::plain;
 use super::quoting;
 use super::source::Source;
+use super::split::{Part, split};
+use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::{Place, Problem};
@@ -201,51 +203,6 @@ pub fn read(source: &Arc<Source>, trees: Trees) -> (Vec<(Document, Value)>, Vec<
     (documents, problems)
 }
 
-/// A document's text within its source.
-pub struct Part<'a> {
-    /// Its text.
-    pub(super) text: &'a str,
-    /// Lines before it.
-    pub(super) lines: u64,
-    /// Bytes before it.
-    bytes: usize,
-}
-
-impl Part<'_> {
-    fn range(&self) -> Range<usize> {
-        self.bytes..self.bytes + self.text.len()
-    }
-}
-
-/// Splits at the lines that mark a document. In YAML a line that starts with `---` is such
-/// a mark wherever it stands, even inside a block of text.
-#[must_use]
-pub fn split(text: &str) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    let mut part = Part { text: "", lines: 0, bytes: 0 };
-    let (mut offset, mut lines) = (0, 0);
-    for line in text.split_inclusive('\n') {
-        let is_mark = line
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if is_mark {
-            part.text = &text[part.bytes..offset];
-            parts.push(part);
-            let rest_is_empty =
-                line[3..].trim_start().is_empty() || line[3..].trim_start().starts_with('#');
-            // What follows the mark on its line belongs to the document.
-            let (bytes, lines) =
-                if rest_is_empty { (offset + line.len(), lines + 1) } else { (offset + 3, lines) };
-            part = Part { text: "", lines, bytes };
-        }
-        offset += line.len();
-        lines += 1;
-    }
-    part.text = &text[part.bytes..];
-    parts.push(part);
-    parts
-}
-
 /// Reads one document as [`read`] does; `None` where nothing stands in the part.
 ///
 /// # Errors
@@ -272,7 +229,10 @@ pub fn read_part(
             false => format!("the tag `{tag}`"),
         };
         let problem = unread(source, part, mark, format!("{tag} has no meaning here"));
-        return Err(vec![problem.hint("a text that begins with `!` stands in quotes")]);
+        return Err(vec![match root.get("kind") {
+            Some(_) => problem.hint("a text that begins with `!` stands in quotes"),
+            None => problem,
+        }]);
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
@@ -314,10 +274,18 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
         None => yaml::parse(part.text),
     };
     match nodes {
-        Ok(mut nodes) => Ok((!nodes.is_empty()).then(|| nodes.remove(0)).map(|mut node| {
-            shift_all(&mut node, &shift);
-            node
-        })),
+        Ok(nodes) => {
+            let mut nodes = nodes.into_iter();
+            let node = nodes.next();
+            if let Some(second) = nodes.next() {
+                let message = "a second document begins here without `---`".to_owned();
+                return Err(vec![unread(source, part, shift(second.mark), message)]);
+            }
+            Ok(node.map(|mut node| {
+                shift_all(&mut node, &shift);
+                node
+            }))
+        }
         Err(error) => {
             let mark = error
                 .mark
@@ -334,7 +302,14 @@ fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Prob
     if quoting::may_hold_secret(part.text) {
         problem.source_line = None;
     }
-    problem
+    if quoting::has_kind(part.text) { problem } else { problem.hint(no_manifest()) }
+}
+
+/// What to do about a file that is none of ours.
+fn no_manifest() -> String {
+    format!(
+        "if it is no manifest, name it in a {IGNORE_FILE} beside it, or name just the manifests with -f"
+    )
 }
 
 fn shift_all(node: &mut Node, shift: &impl Fn(Mark) -> Mark) {
@@ -361,22 +336,27 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let one_of = || format!("one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
         let message = "a document is a map with `version`, `kind` and `metadata`";
-        return Err((root.mark, message.to_owned(), format!("`kind` is {}", one_of())));
+        return Err((root.mark, message.to_owned(), no_manifest()));
     }
     let Some(kind) = root.get("kind") else {
         // People save plans and reports beside what they were made from.
         let has = |fields: [&str; 2]| fields.iter().all(|field| root.get(field).is_some());
         if has(["tool", "operations"]) || has(["plan", "outcomes"]) {
             let message = "this is no manifest but what a plan or an apply has written";
-            let hint = "keep it in another folder, or name just the manifests with -f";
-            return Err((root.mark, message.to_owned(), hint.to_owned()));
+            return Err((root.mark, message.to_owned(), no_manifest()));
         }
-        return Err((root.mark, "the document has no `kind`".to_owned(), one_of()));
+        let hint = match root.get("metadata") {
+            Some(_) => one_of(),
+            None => no_manifest(),
+        };
+        return Err((root.mark, "the document has no `kind`".to_owned(), hint));
     };
     let text = kind.as_str().unwrap_or_default();
     kind_named(text).ok_or_else(|| {
         let hint = match nearest(text, names().iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
+            // Kubernetes says `kind`, too.
+            None if root.get("version").is_none() => no_manifest(),
             None => one_of(),
         };
         (kind.mark, format!("unknown kind `{text}`"), hint)

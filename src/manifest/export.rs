@@ -159,7 +159,7 @@ fn references(object: &Object, export: &mut Export) -> Tree {
         let path = way.path();
         let variable = variable(key, &path, &export.variables);
         export.variables.insert(variable.clone(), format!("{key} {path}"));
-        Some(Tree::Secret(Sealed::Source(SecretSource::Env(variable))))
+        Some(Tree::Secret(Sealed::Source(SecretSource::Env(variable).into())))
     });
     fields
 }

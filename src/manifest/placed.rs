@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::placement;
 use super::set::{self, Input};
 use super::source::Source;
 use super::template::{self, Values};
@@ -30,7 +29,7 @@ pub fn manifest(
 ) -> Result<String, String> {
     // A set knows a template by the name that it has without values.
     let name = template::render(source, &Values::new())
-        .map_or_else(|_| placement::written_name(source), |spec| Some(spec.metadata.name))
+        .map_or_else(|_| template::written_name(source), |spec| Some(spec.metadata.name))
         .ok_or("the template has no name without its values")?;
     let mut document = json!({
         "version": "v1",

@@ -16,7 +16,7 @@ use crate::api::specs::template::{ServiceTemplateSpec, ServiceTemplateVariable, 
 use crate::error::{Place, Problem};
 use crate::kinds::document::Lifecycle;
 use crate::kinds::path::FieldPath;
-use crate::kinds::service::{fields_of, placements};
+use crate::kinds::service::{fields_of, placements, repeated};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Key, KindName};
 
@@ -39,18 +39,6 @@ impl Template {
 
 /// The templates of a set, by name.
 pub type Templates = BTreeMap<String, Template>;
-
-/// The name of a template, also of one that cannot be rendered: the first `name` below
-/// `metadata` in its text.
-#[must_use]
-pub fn written_name(text: &str) -> Option<String> {
-    let metadata = text.lines().skip_while(|line| !line.starts_with("metadata:")).skip(1);
-    let mut fields =
-        metadata.take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
-    let line = fields.find_map(|line| line.trim_start().strip_prefix("name:"))?;
-    let name = yaml::parse(line).ok()?.first()?.as_str()?.to_owned();
-    (!name.contains("{{")).then_some(name)
-}
 
 /// A template that is to become services.
 pub struct Placement<'a> {
@@ -157,6 +145,9 @@ pub(super) fn place(
         .filter_map(|variable| values.get(&variable.name).map(String::as_str))
         .collect();
     let mut fields = fields_of(&service);
+    if let Some(fault) = repeated(&fields) {
+        return Err(vec![placement.template.problem_at(&FieldPath::default(), fault.message)]);
+    }
     // The annotations spell the template and its values in their own way, so they are
     // hidden as a whole where there is a secret in them.
     let has_literals = fields.has_secrets();

@@ -2,7 +2,8 @@
 //! document could not be read, its text has to tell: a line is shown just where the kind is
 //! known, is not that of secrets, and no field is named that holds one.
 
-use super::document::{nearest, split};
+use super::document::nearest;
+use super::split::split;
 use crate::kinds::{self, KindName, schema};
 
 /// Whether a document may hold a secret, by its text.
@@ -28,6 +29,12 @@ pub fn may_hold_secret(document: &str) -> bool {
 pub fn may_hold_secret_at(text: &str, line: u64) -> bool {
     let part = split(text).into_iter().rev().find(|part| part.lines < line);
     part.is_none_or(|part| may_hold_secret(part.text))
+}
+
+/// Whether a document names its kind, by its text.
+#[must_use]
+pub fn has_kind(document: &str) -> bool {
+    values_of("kind", document).next().is_some()
 }
 
 /// What stands on the line behind each key of this name.

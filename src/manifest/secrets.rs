@@ -1,99 +1,293 @@
-//! Secret texts are read from where the manifest says: environment, file,
-//! command, or what is encrypted with age.
+//! Secret texts are read from where the manifest says: environment, file, command, or what is
+//! encrypted with age. They are read just before a plan is made, and just those that it needs.
 
-use std::process::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::age::{self, Failure, Identities};
-use super::set::Origin;
+use super::process;
+use super::set::{Desired, Origin};
 use crate::error::Problem;
-use crate::kinds::document::{AgeText, SecretSource};
+use crate::kinds::document::{AgeText, SecretFrom, SecretSource};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
+use crate::kinds::{Key, KindName};
 
-/// Replaces every source by its text. What cannot be read is a problem at its field.
-pub fn resolve(fields: &mut Tree, origin: &Origin) -> Vec<Problem> {
+/// What is waited for, and how much is read, of one source.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long.
+    pub time: Duration,
+    /// How many bytes.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// The limits of every run.
+    pub const STANDARD: Self = Self { time: Duration::from_secs(60), bytes: 1024 * 1024 };
+}
+
+/// How sources are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// Whether the user consents to commands.
+    pub commands: bool,
+    /// What is waited for.
+    pub limits: Limits,
+}
+
+/// Replaces the sources of these objects by their texts; without a selection, of all. What
+/// cannot be read is a problem at its field.
+#[must_use]
+pub fn resolve(
+    objects: &mut BTreeMap<Key, Desired>,
+    selection: Option<&BTreeSet<Key>>,
+    reading: Reading,
+) -> Vec<Problem> {
+    let mut read = Known { reading, texts: BTreeMap::new() };
     let mut problems = Vec::new();
-    fields.rewrite_leaves(&mut |way, leaf| {
-        let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
-        match read(source, origin) {
-            Ok(text) => Some(Tree::Secret(Sealed::Known(text))),
-            Err((message, hint)) => {
-                let mut problem = origin.document.problem_at(&from(&way.path(), origin), message);
-                problem.hint = hint;
-                problems.push(problem);
-                None
-            }
+    for desired in objects.values_mut() {
+        let is_meant = selection.is_none_or(|selection| selection.contains(&desired.key));
+        if !is_meant || !desired.fields.has_sources() {
+            continue;
         }
-    });
+        let origin = desired.origin.clone();
+        Arc::make_mut(&mut desired.fields).rewrite_leaves(&mut |way, leaf| {
+            let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
+            match read.text(source, &origin) {
+                Ok(text) => Some(Tree::Secret(Sealed::Known(text))),
+                Err(Failure { message, hint }) => {
+                    let path = from(&way.path(), &origin);
+                    let problem = origin.document.problem_at(&path, message);
+                    // One document may stand for several objects.
+                    let problem = Problem { hint, ..problem };
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                    None
+                }
+            }
+        });
+    }
     problems
 }
 
-/// Where the source is written: a `gar` secret spells its password `json_key`.
-fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
-    let (_, found) = path.locate(&origin.document.root());
-    let written = if found { path.clone() } else { FieldPath::of(&["json_key"]) };
-    written.field("from")
+/// What is known to be missing without reading any secret: variables that are not set, or
+/// empty, and files that are not there.
+#[must_use]
+pub fn missing(objects: &BTreeMap<Key, Desired>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
+        let origin = &desired.origin;
+        desired.fields.clone().as_ref().clone().rewrite_leaves(&mut |way, leaf| {
+            let Tree::Secret(Sealed::Source(SecretFrom { from: source, .. })) = leaf else {
+                return None;
+            };
+            let what = match source {
+                SecretSource::Env(name) => match std::env::var_os(name) {
+                    Some(text) if text.is_empty() => {
+                        format!("the environment variable {name} is empty")
+                    }
+                    Some(_) => return None,
+                    None => format!("the environment variable {name} is not set"),
+                },
+                SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
+                    let path = origin.document.source.folder.join(path);
+                    if path.exists() {
+                        return None;
+                    }
+                    format!("{} is not there", path.display())
+                }
+                SecretSource::Command(_) | SecretSource::Age(AgeText::Armored(_)) => return None,
+            };
+            let mark = from(&way.path(), origin).locate(&origin.document.root()).0;
+            let note =
+                format!("{}: {what}; a plan needs the secret", origin.document.source.place(mark));
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            None
+        });
+    }
+    notes
 }
 
-fn read(source: &SecretSource, origin: &Origin) -> Result<SecretString, (String, Option<String>)> {
-    let folder = &origin.document.source.folder;
-    let text = match source {
-        SecretSource::Env(name) => match std::env::var(name) {
-            Ok(text) => text,
-            Err(std::env::VarError::NotPresent) => {
-                return Err((
-                    format!("the environment variable {name} is not set"),
-                    Some(format!("export {name}=…")),
-                ));
-            }
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err((format!("the environment variable {name} is not UTF-8"), None));
-            }
-        },
+/// A secret that is written as an empty text. A template that makes one most likely has a
+/// value that is not set.
+#[must_use]
+pub fn empty_literals(fields: &Tree, origin: &Origin, kind: KindName) -> Vec<Literal> {
+    let mut found = Vec::new();
+    if kind != KindName::Secret || !fields.has_secrets() {
+        return found;
+    }
+    fields.clone().rewrite_leaves(&mut |way, leaf| {
+        if let Tree::Secret(Sealed::Known(text)) = leaf
+            && text.expose_secret().trim().is_empty()
+        {
+            let path = way.path();
+            let written = written_at(&path, origin);
+            let problem = origin.document.problem_at(&written, format!("`{written}` is empty"));
+            found.push(match origin.document.source.is_rendered() {
+                true => Literal::Rendered(problem.hint(
+                    "set the value; to read what may be empty, write `from: {env: NAME}` with `allow_empty: true` beside `from`",
+                )),
+                false => Literal::Written(format!("{problem}, so the secret will be, too")),
+            });
+        }
+        None
+    });
+    found
+}
+
+/// A secret that is an empty text.
+pub enum Literal {
+    /// A template made it, which is refused.
+    Rendered(Problem),
+    /// The author wrote it, which is told.
+    Written(String),
+}
+
+/// Where a secret is written: a `gar` secret spells its password `json_key`.
+fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
+    let (_, found) = path.locate(&origin.document.root());
+    if found { path.clone() } else { FieldPath::of(&["json_key"]) }
+}
+
+/// Where its source is written.
+fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
+    written_at(path, origin).field("from")
+}
+
+/// The texts that were read: what several objects name is read once.
+struct Known {
+    reading: Reading,
+    texts: BTreeMap<(PathBuf, String), Result<SecretString, Failure>>,
+}
+
+impl Known {
+    fn text(&mut self, source: &SecretFrom, origin: &Origin) -> Result<SecretString, Failure> {
+        let folder = &origin.document.source.folder;
+        let name = serde_json::to_string(source).unwrap_or_default();
+        let reading = self.reading;
+        let text = self.texts.entry((folder.clone(), name));
+        text.or_insert_with(|| read(source, folder, reading)).clone()
+    }
+}
+
+fn failure(message: impl Into<String>) -> Failure {
+    Failure { message: message.into(), hint: None }
+}
+
+fn read(source: &SecretFrom, folder: &Path, reading: Reading) -> Result<SecretString, Failure> {
+    let (what, text) = match &source.from {
+        SecretSource::Env(name) => (format!("the environment variable {name}"), variable(name)?),
         SecretSource::File(path) => {
             let path = folder.join(path);
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| (format!("failed to read {}: {error}", path.display()), None))?;
-            without_line_break(text)
+            (path.display().to_string(), without_line_break(file_text(&path, reading.limits)?))
         }
-        SecretSource::Command(words) => without_line_break(run(words, folder)?),
-        SecretSource::Age(AgeText::Armored(text)) => return decrypt(text.as_bytes()),
+        SecretSource::Command(words) => {
+            let program = words.first().map(String::as_str).unwrap_or_default();
+            if !reading.commands {
+                return Err(Failure {
+                    message: format!(
+                        "the secret is what the command {program:?} prints, and no command is run without consent"
+                    ),
+                    hint: Some(
+                        "--allow-commands runs the commands that the manifests name".to_owned(),
+                    ),
+                });
+            }
+            let printed = process::output(words, folder, reading.limits).map_err(failure)?;
+            let text = utf8(printed, &format!("what the command {program:?} printed"))?;
+            (format!("what the command {program:?} printed"), without_line_break(text))
+        }
+        SecretSource::Age(AgeText::Armored(text)) => {
+            ("the encrypted text".to_owned(), decrypt(text.as_bytes())?)
+        }
         SecretSource::Age(AgeText::Beside { file }) => {
             let path = folder.join(file);
-            let bytes = std::fs::read(&path)
-                .map_err(|error| (format!("failed to read {}: {error}", path.display()), None))?;
-            return decrypt(&bytes);
+            let bytes = file_bytes(&path, reading.limits)?;
+            (format!("the text in {}", path.display()), decrypt(&bytes)?)
         }
     };
+    if text.len() > reading.limits.bytes {
+        return Err(failure(too_large(&what, reading.limits)));
+    }
+    if text.trim().is_empty() && !source.allow_empty {
+        return Err(Failure {
+            message: format!("{what} is empty"),
+            hint: Some("if it is meant to be, write `allow_empty: true` beside `from`".to_owned()),
+        });
+    }
     Ok(SecretString::from(text))
 }
 
-fn decrypt(encrypted: &[u8]) -> Result<SecretString, (String, Option<String>)> {
-    let failed = |Failure { message, hint }: Failure| (message, hint);
-    let identities = Identities::load().map_err(failed)?;
-    age::decrypt_text(encrypted, &identities).map_err(failed)
+fn variable(name: &str) -> Result<String, Failure> {
+    std::env::var(name).map_err(|error| match error {
+        std::env::VarError::NotPresent => Failure {
+            message: format!("the environment variable {name} is not set"),
+            hint: Some(format!("export {name}=…")),
+        },
+        std::env::VarError::NotUnicode(_) => {
+            failure(format!("the environment variable {name} is not UTF-8"))
+        }
+    })
 }
 
-/// Standard output of the command is the secret, so it is neither shown nor logged; its
-/// standard error goes to ours.
-fn run(words: &[String], folder: &std::path::Path) -> Result<String, (String, Option<String>)> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(("the command is empty".to_owned(), None));
-    };
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(std::process::Stdio::null())
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|error| (format!("failed to run {program:?}: {error}"), None))?;
-    if !output.status.success() {
-        return Err((format!("the command {program:?} failed: {}", output.status), None));
+fn too_large(what: &str, limits: Limits) -> String {
+    format!("{what} is larger than a secret may be, {} bytes", limits.bytes)
+}
+
+fn file_text(path: &Path, limits: Limits) -> Result<String, Failure> {
+    utf8(file_bytes(path, limits)?, &path.display().to_string())
+}
+
+/// The text without the mark that some editors put at its start.
+fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Failure {
+            message: format!("{what} is UTF-16, not UTF-8"),
+            hint: Some("save it as UTF-8".to_owned()),
+        });
     }
-    String::from_utf8(output.stdout)
-        .map_err(|_| (format!("the command {program:?} printed what is not UTF-8"), None))
+    let text = String::from_utf8(bytes).map_err(|_| failure(format!("{what} is not UTF-8")))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The bytes of a file. It may be a pipe that nobody writes to, so it is read aside, and not
+/// waited for longer than the limit.
+fn file_bytes(path: &Path, limits: Limits) -> Result<Vec<u8>, Failure> {
+    let name = path.display().to_string();
+    let (send, receive) = mpsc::channel();
+    let file = path.to_owned();
+    std::thread::spawn(move || {
+        let read = std::fs::File::open(file).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(limits.bytes as u64 + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        // Nobody may be waiting any more.
+        let _ = send.send(read);
+    });
+    match receive.recv_timeout(limits.time) {
+        Ok(Ok(bytes)) if bytes.len() > limits.bytes => Err(failure(too_large(&name, limits))),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(failure(format!("failed to read {name}: {error}"))),
+        Err(_) => {
+            Err(failure(format!("{name} was not read within {} s", limits.time.as_secs_f32())))
+        }
+    }
+}
+
+fn decrypt(encrypted: &[u8]) -> Result<String, Failure> {
+    let text = age::decrypt_text(encrypted, &Identities::load()?)?;
+    let text = text.expose_secret();
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
 
 fn without_line_break(mut text: String) -> String {
@@ -104,4 +298,89 @@ fn without_line_break(mut text: String) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { time: Duration::from_millis(300), bytes: 100 };
+
+    fn text_of(source: SecretSource, allow_empty: bool) -> Result<String, String> {
+        let reading = Reading { commands: true, limits: LIMITS };
+        read(&SecretFrom { from: source, allow_empty }, Path::new("/"), reading)
+            .map(|text| text.expose_secret().to_owned())
+            .map_err(|failure| failure.message)
+    }
+
+    fn file(bytes: &[u8], allow_empty: bool) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, bytes).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        text_of(SecretSource::File(path.clone()), allow_empty)
+            .map_err(|message| message.replace(&path, "FILE"))
+    }
+
+    fn shell(script: &str) -> Result<String, String> {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        text_of(SecretSource::Command(words.to_vec()), false)
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret() {
+        assert_eq!(file(b"\xef\xbb\xbfhunter2\r\n", false).unwrap(), "hunter2");
+        assert_eq!(file(b"hunter2\xef\xbb\xbf", false).unwrap(), "hunter2\u{feff}");
+        assert_eq!(shell("printf '\\357\\273\\277x\\n'").unwrap(), "x");
+        assert_eq!(file(b"\xff\xfeh\0", false).unwrap_err(), "FILE is UTF-16, not UTF-8");
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused_unless_it_is_allowed() {
+        for bytes in [&b""[..], b"\n", b"\xef\xbb\xbf\r\n", b" \t\n"] {
+            assert_eq!(file(bytes, false).unwrap_err(), "FILE is empty");
+            assert!(file(bytes, true).unwrap().trim().is_empty());
+        }
+        assert_eq!(shell("true").unwrap_err(), "what the command \"sh\" printed is empty");
+        assert_eq!(text_of(SecretSource::Command(vec!["true".to_owned()]), true).unwrap(), "");
+    }
+
+    #[test]
+    fn a_source_has_a_limit_of_size() {
+        assert_eq!(file(&[b'x'; 100], false).unwrap().len(), 100);
+        assert!(file(&[b'x'; 101], false).unwrap_err().contains("larger than a secret may be"));
+        assert!(shell("yes").unwrap_err().contains("printed more than 100 bytes"));
+        let zero = text_of(SecretSource::File("/dev/zero".to_owned()), false);
+        assert!(zero.unwrap_err().contains("larger than a secret may be"));
+    }
+
+    #[test]
+    fn a_source_has_a_limit_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let unread = text_of(SecretSource::File(pipe.to_str().unwrap().to_owned()), false);
+        assert!(unread.unwrap_err().contains("was not read within 0.3 s"));
+        // What the command started is stopped with it.
+        let started = folder.path().join("started");
+        let script = format!("(sleep 2; touch {}) & echo x; sleep 60", started.display());
+        assert!(shell(&script).unwrap_err().contains("did not end within 0.3 s"));
+        assert_eq!(shell("sleep 60 & echo x").unwrap(), "x");
+        std::thread::sleep(Duration::from_millis(2200));
+        assert!(!started.exists());
+    }
+
+    #[test]
+    fn a_command_fails_with_its_status() {
+        assert_eq!(
+            shell("echo x; exit 3").unwrap_err(),
+            "the command \"sh\" failed: exit status: 3"
+        );
+        let missing = SecretSource::Command(vec!["no-such-program".to_owned()]);
+        assert!(text_of(missing, false).unwrap_err().contains("failed to run \"no-such-program\""));
+        assert_eq!(
+            text_of(SecretSource::Command(Vec::new()), false).unwrap_err(),
+            "the command is empty"
+        );
+    }
 }

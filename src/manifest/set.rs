@@ -11,17 +11,19 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::declared_in::{DeclaredIn, LookedAt};
-use super::document::{self, Document, Part, Trees};
+use super::document::{self, Document, Trees};
 use super::form;
 use super::placement::{self, Placement, Template, Templates};
+use super::secrets::{self, Literal};
 use super::source::{self, Source};
+use super::split::{self, Part};
 use super::values::FileValues;
 use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Declared, Fault, Key, KindName};
+use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 
 /// Where an object comes from.
 #[derive(Debug, Clone)]
@@ -162,6 +164,7 @@ pub fn from_sources(
         named_project: input.project.clone(),
         ..Set::default()
     };
+    set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
     declare_all(&mut set, documents, input, &mut problems);
     if problems.is_empty() {
         return Ok(set);
@@ -180,9 +183,7 @@ fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem>) {
     let trees = if bytes <= HELD_BYTES { Trees::Held } else { Trees::Spared };
     let parts: Vec<_> = sources
         .iter()
-        .flat_map(|source| {
-            document::split(&source.text).into_iter().map(move |part| (source, part))
-        })
+        .flat_map(|source| split::split(&source.text).into_iter().map(move |part| (source, part)))
         .collect();
     let read = |parts: &[(&Arc<Source>, Part<'_>)]| {
         let mut documents = Vec::new();
@@ -300,11 +301,17 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
-    for mut found in found {
-        problems.extend(super::secrets::resolve(&mut found.declared.fields, &found.origin));
+    for found in found {
         problems.extend(form::problems(&found));
         let Found { declared, kind, origin } = found;
         problems.extend(ignore_problems(&declared, kind, &origin));
+        problems.extend(owner_problem(&declared, &origin));
+        for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
+            match literal {
+                Literal::Rendered(problem) => problems.push(problem),
+                Literal::Written(note) => set.notes.push(note),
+            }
+        }
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,
@@ -356,6 +363,16 @@ fn twice(first: &Desired, desired: &Desired) -> Problem {
         &FieldPath::of(&["metadata", "name"]),
         format!("{} is declared twice, first at {}", desired.key, first.origin.place()),
     )
+}
+
+/// The mark of who owns an object is not the manifest's to set.
+fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
+    let path = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+    declared.fields.at(&path)?;
+    let message = format!(
+        "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
+    );
+    Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
 }
 
 /// A rule of `lifecycle.ignore` must name a field that the kind has.
@@ -413,7 +430,7 @@ fn templates<'a>(
                 Ok(spec) => (spec.metadata.name, None),
                 Err(error) => {
                     let problem = placement::render_problem(document, &error);
-                    match placement::written_name(&text.text) {
+                    match super::template::written_name(&text.text) {
                         Some(name) => (name, Some(problem)),
                         None => {
                             problems.push(problem);

@@ -21,7 +21,8 @@ pub struct Source {
     pub name: String,
     /// The folder that paths in the text are relative to.
     pub folder: PathBuf,
-    /// The text; of a `*.j2` file, what it was rendered to.
+    /// The text, of which no line ends in a carriage return alone; of a `*.j2` file, what it
+    /// was rendered to.
     pub text: String,
 }
 
@@ -70,8 +71,12 @@ pub struct Reading {
 #[must_use]
 pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
     let mut reading = Reading::default();
+    let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
+    if paths.iter().filter(is_stdin).count() > 1 {
+        reading.problems.push(Source::whole("-", "standard input is named twice"));
+    }
     for path in paths {
-        if path.as_os_str() == "-" {
+        if is_stdin(&path) {
             reading.add(read_stdin());
         } else if path.is_dir() {
             reading.read_folder(path, values);
@@ -182,15 +187,30 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line =
-            error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        let column =
-            error.as_bytes()[..good].iter().rev().take_while(|byte| **byte != b'\n').count() as u64
-                + 1;
+        let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+        let before = with_line_feeds(before);
+        let line = before.matches('\n').count() as u64 + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() as u64 + 1;
         Problem {
             place: Some(Place { file: name.to_owned(), line, column }),
             ..Problem::new(format!("not UTF-8: byte {:#04x}", error.as_bytes()[good]))
         }
     })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    Ok(with_line_feeds(text))
+}
+
+/// The text with a line feed for each carriage return that ends a line alone, as YAML reads
+/// it. Nothing moves by that.
+#[must_use]
+pub fn with_line_feeds(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    let mut rest = text.chars().peekable();
+    let mut read = String::with_capacity(text.len());
+    while let Some(c) = rest.next() {
+        read.push(if c == '\r' && rest.peek() != Some(&'\n') { '\n' } else { c });
+    }
+    read
 }

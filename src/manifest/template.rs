@@ -104,6 +104,54 @@ pub fn render(source: &str, values: &Values) -> Result<ServiceTemplateSpec, Temp
     Ok(spec)
 }
 
+/// The name of a template that cannot be rendered without values: `metadata.name` as it is
+/// written, unless a value has a part in it.
+#[must_use]
+pub fn written_name(text: &str) -> Option<String> {
+    let plain = without_markup(text)?;
+    let name = |text: &str| {
+        let documents = yaml::parse(text).ok()?;
+        let name = documents.first()?.get("metadata")?.get("name")?.as_str()?;
+        (!name.contains(VALUE)).then(|| name.to_owned())
+    };
+    // Elsewhere what is left of the statements may be no YAML.
+    let is_inside = |line: &&str| line.starts_with([' ', '\t', '#', '}']) || line.trim().is_empty();
+    let mut lines = plain.split_inclusive('\n').skip_while(|line| !line.starts_with("metadata"));
+    let first = lines.next().unwrap_or_default();
+    let metadata: String = std::iter::once(first).chain(lines.take_while(is_inside)).collect();
+    name(&plain).or_else(|| name(&metadata))
+}
+
+/// What stands for a value: a character that means nothing.
+const VALUE: char = '\u{e000}';
+
+/// A template without statements and comments, and with [`VALUE`] for each value; `None`
+/// where one does not end.
+fn without_markup(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        plain.push_str(before);
+        let (end, stands_for) = match after.chars().next() {
+            Some('{') => ("}}", Some(VALUE)),
+            Some('%') => ("%}", None),
+            Some('#') => ("#}", None),
+            _ => {
+                plain.push('{');
+                rest = after;
+                continue;
+            }
+        };
+        let (markup, after) = after[1..].split_once(end)?;
+        // Lines stay lines.
+        plain.extend(stands_for);
+        plain.extend(markup.chars().filter(|c| *c == '\n'));
+        rest = after;
+    }
+    plain.push_str(rest);
+    Some(plain)
+}
+
 /// Renders the text of a template and nothing more.
 ///
 /// # Errors
@@ -164,4 +212,37 @@ fn find(document: &Node, path: &serde_path_to_error::Path) -> Mark {
         at = next;
     }
     at.mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_template_is_that_of_its_metadata() {
+        for text in [
+            "metadata:\n  name: t\n",
+            "metadata: {name: t}\n",
+            "metadata: {\n  description: \"{{ d }}\", name: t\n}\nkind: ServiceTemplate\n",
+            "metadata:\n  annotations:\n    name: other\n  name: \"t\"\n",
+            "metadata:\n  annotations: {name: other}\n# more\n\n  name: t # name: other\n",
+            "{% if a %}\nkind: ServiceTemplate\n{% endif %}\nmetadata:\n  description: {{ d }}\n  name: t\n",
+            "metadata:\n  name: t\nx: {{ a }} b: c\ny: [\n",
+            "{\"metadata\": {\"name\": \"t\"}, \"x\": {{ x }}}\n",
+            "x:\n  metadata:\n    name: other\nmetadata:\n  name: t\n",
+            "{# metadata:\n  name: other #}\nmetadata:\n  name: t\n",
+        ] {
+            assert_eq!(written_name(text).as_deref(), Some("t"), "{text}");
+        }
+        for text in [
+            "metadata:\n  name: {{ name }}\n",
+            "metadata: {name: 'a-{{ name }}'}\n",
+            "metadata:\n  annotations:\n    name: other\n",
+            "metadata:\n{% if a %}\n  name: a\n{% else %}\n  name: b\n{% endif %}\n",
+            "metadata:\n  name: 7\n",
+            "metadata:\n  description: |\n    name: other\n",
+        ] {
+            assert_eq!(written_name(text), None, "{text}");
+        }
+    }
 }

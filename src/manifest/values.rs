@@ -1,5 +1,5 @@
-//! Values for `*.j2` manifests: from `-v`, from `--values-file`, from a `values.yaml`
-//! beside the template, in this order of weight.
+//! Values for `*.j2` manifests: from `--value-json`, from `--value`, from `--values-file`, from
+//! a `values.yaml` beside the template, in this order of weight.
 
 use std::path::PathBuf;
 
@@ -16,18 +16,23 @@ pub const BESIDE: [&str; 2] = ["values.yaml", "values.yml"];
 /// What the user gave for the templates of manifests.
 #[derive(Debug, Clone, Default)]
 pub struct FileValues {
-    /// The merged values of all `--values-file`, then of all `-v`.
+    /// The merged values of all `--values-file`, then of all `--value`, then of all
+    /// `--value-json`.
     values: Map<String, Value>,
 }
 
 impl FileValues {
-    /// Reads the files, and the pairs `name=value`; a dot in a name goes one level down,
-    /// and a value is YAML, so that `-v replicas=2` is a number.
+    /// Reads the files, the pairs `name=text`, and the pairs `name=JSON`. A dot in a name
+    /// goes one level down.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read or are not maps, pairs without `=`.
-    pub fn read(files: &[PathBuf], pairs: &[String]) -> Result<Self, Vec<Problem>> {
+    /// Files that cannot be read or are not maps, pairs without `=`, values that are not JSON.
+    pub fn read(
+        files: &[PathBuf],
+        texts: &[String],
+        json: &[String],
+    ) -> Result<Self, Vec<Problem>> {
         let mut values = Map::new();
         let mut problems = Vec::new();
         for file in files {
@@ -36,34 +41,66 @@ impl FileValues {
                 Err(problem) => problems.push(problem),
             }
         }
-        for pair in pairs {
-            match parse_pair(pair) {
+        let text = |text: &str| Ok(Value::String(text.to_owned()));
+        let texts = texts.iter().map(|pair| (pair, "value", parse_pair(pair, text)));
+        let json = json.iter().map(|pair| (pair, "value-json", parse_pair(pair, exact_json)));
+        for (pair, option, parsed) in texts.chain(json) {
+            match parsed {
                 Ok(map) => merge(&mut values, map),
-                Err(message) => problems.push(
-                    Problem::new(format!("--value {pair:?}: {message}"))
-                        .hint("write --value name=value"),
-                ),
+                Err(message) => {
+                    // The value may be a secret, and the name is enough to find it.
+                    let name = pair.split('=').next().unwrap_or_default();
+                    let form = if option == "value" { "TEXT" } else { "JSON" };
+                    problems.push(
+                        Problem::new(format!("--{option} {name:?}: {message}"))
+                            .hint(format!("write --{option} NAME={form}")),
+                    );
+                }
             }
         }
         if problems.is_empty() { Ok(Self { values }) } else { Err(problems) }
     }
 }
 
-fn parse_pair(pair: &str) -> Result<Map<String, Value>, String> {
+fn parse_pair(
+    pair: &str,
+    read: impl Fn(&str) -> Result<Value, String>,
+) -> Result<Map<String, Value>, String> {
     let (name, text) = pair.split_once('=').ok_or("there is no `=`")?;
     if name.split('.').any(str::is_empty) {
         return Err("the name is empty".to_owned());
     }
-    let value = match yaml::parse(text) {
-        Ok(mut nodes) if nodes.len() == 1 => nodes.remove(0).to_json(),
-        _ => Value::String(text.to_owned()),
-    };
     let nested = name
         .rsplit('.')
-        .fold(value, |value, part| Value::Object(Map::from_iter([(part.to_owned(), value)])));
+        .fold(read(text)?, |value, part| Value::Object(Map::from_iter([(part.to_owned(), value)])));
     match nested {
         Value::Object(map) => Ok(map),
         _ => Err("the name is empty".to_owned()),
+    }
+}
+
+/// Reads JSON whose numbers are what was written: one of more than 64 bits is refused.
+///
+/// # Errors
+///
+/// What the text is, rather than JSON that can be read.
+pub fn exact_json(text: &str) -> Result<Value, String> {
+    let value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    // Every second piece between quotes is a text.
+    let unescaped = text.replace("\\\\", "").replace("\\\"", "");
+    let is_rounded = |number: &&str| {
+        let digits = number.strip_prefix('-').unwrap_or(number);
+        let is_integer = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+        is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
+    };
+    let beside_texts = unescaped.split('"').step_by(2);
+    let mut words = beside_texts
+        .flat_map(|piece| piece.split(|c: char| c.is_ascii_whitespace() || ",:[]{}".contains(c)));
+    match words.find(is_rounded) {
+        Some(number) => {
+            Err(format!("not exact: `{number}` has more than 64 bits; in quotes it is a text"))
+        }
+        None => Ok(value),
     }
 }
 
@@ -135,7 +172,11 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
                 _ => problem,
             }
         })?;
-    Ok(Source { name: source.name.clone() + RENDERED, text: rendered, ..source })
+    Ok(Source {
+        name: source.name.clone() + RENDERED,
+        text: source::with_line_feeds(rendered),
+        ..source
+    })
 }
 
 fn env(name: &str, default: Option<String>) -> Result<String, minijinja::Error> {
@@ -153,7 +194,8 @@ mod tests {
 
     fn rendered(text: &str, pairs: &[&str]) -> Result<String, String> {
         let pairs: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
-        let values = FileValues::read(&[], &pairs).map_err(|problems| problems[0].to_string())?;
+        let values =
+            FileValues::read(&[], &pairs, &[]).map_err(|problems| problems[0].to_string())?;
         let source =
             Source { name: "t.j2".into(), folder: "/nonexistent".into(), text: text.into() };
         render(source, &values).map(|source| source.text).map_err(|problem| problem.to_string())
@@ -161,7 +203,33 @@ mod tests {
 
     #[test]
     fn values_reach_the_template_by_their_path() {
-        assert_eq!(rendered("{{ a.b }} {{ n + 1 }}\n", &["a.b=x", "n=2"]).unwrap(), "x 3\n");
+        assert_eq!(rendered("{{ a.b }} {{ a.n }}\n", &["a.b=x", "a.n=2"]).unwrap(), "x 2\n");
+    }
+
+    #[test]
+    fn a_value_is_the_text_that_was_given() {
+        for text in ["1.10", "1234567e2", "0x1F", "true", "~", "", "{a: b}", "a #b", " x ", "'y'"] {
+            assert_eq!(rendered("{{ v }}", &[&format!("v={text}")]).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_json() {
+        let read = |pair: &str| FileValues::read(&[], &["a.b=x".to_owned()], &[pair.to_owned()]);
+        let values = read("a={\"n\": [1, 2.5, true, null]}").unwrap().values;
+        let expected = serde_json::json!({"a": {"b": "x", "n": [1, 2.5, true, null]}});
+        assert_eq!(Value::Object(values), expected);
+        for (pair, message) in [
+            ("a=yes", "not JSON"),
+            ("a", "there is no `=`"),
+            ("a=[1, 18446744073709551616]", "`18446744073709551616` has more than 64 bits"),
+            ("a={\"b\\\"\": -9223372036854775809}", "has more than 64 bits"),
+        ] {
+            let problems = read(pair).unwrap_err();
+            assert!(problems[0].message.contains(message), "{}", problems[0].message);
+        }
+        assert!(read("a=\"18446744073709551616\"").is_ok());
+        assert!(read("a={\"\\\\\": [\"1\\\"99999999999999999999\", 1e3]}").is_ok());
     }
 
     #[test]

@@ -110,8 +110,10 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
             mark: None,
         });
     }
-    let mut documents: Vec<Node> = serde_yaml::from_multiple_with_options(text, options())
+    let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options())
         .map_err(|error| yaml_error(&error))?;
+    let settled = documents.into_iter().map(|document| document.settle(text));
+    let mut documents = settled.collect::<Result<Vec<_>, _>>()?;
     documents.retain(|node| !matches!(node, Node { value: Value::Null, tag: None, .. }));
     if !text.ends_with('\n')
         && let Some(last) = documents.last_mut()
@@ -155,19 +157,108 @@ fn yaml_error(error: &serde_yaml::Error) -> YamlError {
                 message.trim_start_matches("budget breached: ")
             )
         }
+        _ if message.starts_with("non-finite float ") => {
+            let number = message.split('`').nth(1).unwrap_or("it");
+            format!("`{number}` is not a number that can be sent")
+        }
         serde_yaml::Error::NullIntoString { .. } => "a key must be text, not null".to_owned(),
         _ => message.to_owned(),
     };
     YamlError { message, mark: error.location().map(Mark::from) }
 }
 
-impl<'de> Deserialize<'de> for Node {
+/// A node as the library reads it, with the place of its text: where an alias stands for it,
+/// that is another place than the node's.
+struct Raw {
+    value: RawValue,
+    tag: Option<String>,
+    mark: Mark,
+    written: Mark,
+}
+
+enum RawValue {
+    Scalar(Value),
+    List(Vec<Raw>),
+    Map(Vec<(Key, Raw)>),
+}
+
+impl Raw {
+    /// The node. What the library takes for a number, beyond YAML 1.2, is the text that the
+    /// writer sees.
+    fn settle(self, text: &str) -> Result<Node, YamlError> {
+        let written = text.get(self.written.start..self.written.end).unwrap_or_default();
+        let value = match self.value {
+            RawValue::Scalar(Value::Number(number)) if self.tag.is_none() => {
+                match Plain::of(written) {
+                    Plain::Text => Value::String(written.to_owned()),
+                    Plain::Integer if number.is_f64() => {
+                        return Err(YamlError {
+                            message: format!(
+                                "`{written}` has more than 64 bits, so it cannot be sent as a number; in quotes it is a text"
+                            ),
+                            mark: Some(self.mark),
+                        });
+                    }
+                    Plain::Integer | Plain::Fraction => Value::Number(number),
+                }
+            }
+            RawValue::Scalar(value) => value,
+            RawValue::List(items) => Value::List(
+                items.into_iter().map(|item| item.settle(text)).collect::<Result<_, _>>()?,
+            ),
+            RawValue::Map(entries) => Value::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| Ok((key, value.settle(text)?)))
+                    .collect::<Result<_, _>>()?,
+            ),
+        };
+        let tag = self.tag.filter(|tag| !tag.starts_with("tag:yaml.org,2002:") && tag != "!");
+        Ok(Node { value, tag, mark: self.mark })
+    }
+}
+
+/// What a plain scalar that may be a number is in the core schema of YAML 1.2.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Integer,
+    Fraction,
+    Text,
+}
+
+impl Plain {
+    fn of(text: &str) -> Self {
+        let are = |digits: &str, radix: u32| {
+            !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix))
+        };
+        if let Some(digits) = text.strip_prefix("0x") {
+            return if are(digits, 16) { Self::Integer } else { Self::Text };
+        }
+        if let Some(digits) = text.strip_prefix("0o") {
+            return if are(digits, 8) { Self::Integer } else { Self::Text };
+        }
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if are(unsigned, 10) {
+            return Self::Integer;
+        }
+        // The library has read it as a number, so what is left to rule out are other bases.
+        let is_fraction = unsigned
+            .starts_with(|first: char| first.is_ascii_digit() || first == '.')
+            && unsigned.chars().all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
+        if is_fraction { Self::Fraction } else { Self::Text }
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let read = Spanned::<Tagged<Value>>::deserialize(deserializer)?;
-        let mark = Mark::from(read.referenced);
+        let read = Spanned::<Tagged<RawValue>>::deserialize(deserializer)?;
         let Tagged(value, tag) = read.value;
-        let tag = tag.filter(|tag| !tag.starts_with("tag:yaml.org,2002:") && tag != "!");
-        Ok(Self { value, tag, mark })
+        Ok(Self {
+            value,
+            tag,
+            mark: Mark::from(read.referenced),
+            written: Mark::from(read.defined),
+        })
     }
 }
 
@@ -178,7 +269,7 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for RawValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Builder)
     }
@@ -187,54 +278,54 @@ impl<'de> Deserialize<'de> for Value {
 struct Builder;
 
 impl<'de> Visitor<'de> for Builder {
-    type Value = Value;
+    type Value = RawValue;
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a YAML value")
     }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::Null))
     }
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E>(self) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::Null))
     }
-    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<RawValue, D::Error> {
         inner.deserialize_any(self)
     }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::Bool(value)))
     }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::Number(value.into())))
     }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::Number(value.into())))
     }
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<RawValue, E> {
         serde_json::Number::from_f64(value)
-            .map(Value::Number)
+            .map(|number| RawValue::Scalar(Value::Number(number)))
             .ok_or_else(|| E::custom(format!("{value} is not a number that can be sent")))
     }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::String(value.to_owned())))
     }
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_string<E>(self, value: String) -> Result<RawValue, E> {
+        Ok(RawValue::Scalar(Value::String(value)))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
         list.shrink_to_fit();
-        Ok(Value::List(list))
+        Ok(RawValue::List(list))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawValue, A::Error> {
         let mut map = Vec::new();
         while let Some(entry) = entries.next_entry()? {
             map.push(entry);
         }
         map.shrink_to_fit();
-        Ok(Value::Map(map))
+        Ok(RawValue::Map(map))
     }
 }
 
@@ -381,6 +472,46 @@ mod tests {
                 "5"
             ])
         );
+    }
+
+    #[test]
+    fn only_what_yaml_1_2_calls_a_number_is_one() {
+        for text in ["0b11", "0B1", "0X1f", "-0x1F", "+0x1F", "0O17", "-0o7", "+0o7"] {
+            for yaml in [
+                format!("a: {text}\n"),
+                format!("b: &b {text}\na: *b\n"),
+                format!("b: &b {{a: {text}}}\n<<: *b\n"),
+                format!("{{\"a\": {text}}}"),
+            ] {
+                assert_eq!(json(&yaml)["a"], text, "{yaml}");
+            }
+        }
+        for (text, number) in [
+            ("0x1F", serde_json::json!(31)),
+            ("0o17", serde_json::json!(15)),
+            ("+1", serde_json::json!(1)),
+            ("-.5", serde_json::json!(-0.5)),
+            ("1.e3", serde_json::json!(1000.0)),
+            ("1E+3", serde_json::json!(1000.0)),
+            ("0xFFFFFFFFFFFFFFFF", serde_json::json!(u64::MAX)),
+            ("18446744073709551615", serde_json::json!(u64::MAX)),
+            ("-9223372036854775808", serde_json::json!(i64::MIN)),
+        ] {
+            assert_eq!(json(&format!("b: &b {text}\na: *b\n"))["a"], number, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_more_than_64_bits_is_refused_and_not_rounded() {
+        for text in ["18446744073709551616", "-9223372036854775809", "+123456789012345678901234"] {
+            for yaml in [format!("b:\n- a: {text}\n"), format!("b:\n- &a {text}\nc: *a\n")] {
+                let refusal = refusal(&yaml);
+                assert!(refusal.starts_with("2:"), "{refusal}");
+                assert!(refusal.contains(&format!("`{text}` has more than 64 bits")), "{refusal}");
+            }
+            assert_eq!(json(&format!("a: '{text}'\n"))["a"], text);
+        }
+        assert_eq!(refusal("a: 1e400"), "1:4: `1e400` is not a number that can be sent");
     }
 
     #[test]

@@ -69,15 +69,19 @@ pub fn accept(
     let mut edited: BTreeMap<Place, String> = BTreeMap::new();
     for operation in plan.operations.iter().filter(|operation| wanted(&operation.key)) {
         if let Some(reason) = drifted_whole(operation) {
+            // Its fields went with it, so they are no drift of their own.
             let (key, path) = (operation.key.clone(), FieldPath::default());
-            acceptance.left.push(Left { key, path, reason: reason.to_owned() });
+            acceptance.left.push(Left { key, path, reason });
+            continue;
         }
         for change in &operation.changes {
             let (key, path) = (operation.key.clone(), change.path.clone());
             if refused.iter().any(|left| left.key == key && left.path == path) {
                 continue;
             }
+            let is_secret = has_secret(change.old.as_ref()) || has_secret(change.new.as_ref());
             let done = match change.cause {
+                Some(Cause::Drift | Cause::Both) if is_secret => Err("it is a secret".to_owned()),
                 Some(Cause::Drift) => write(plan, documents, operation, change, &mut edited),
                 Some(Cause::Both) => Err("the manifest changed too".to_owned()),
                 Some(Cause::Manifest) | None => continue,
@@ -93,10 +97,15 @@ pub fn accept(
 }
 
 /// What happened to an object as a whole, which no field tells.
-fn drifted_whole(operation: &Operation) -> Option<&'static str> {
+fn drifted_whole(operation: &Operation) -> Option<String> {
     let was_applied = operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_some());
-    (operation.action == Action::Create && !operation.replaces && was_applied)
-        .then_some("it was deleted on the platform; take its document out to accept that")
+    (operation.action == Action::Create && !operation.replaces && was_applied).then(|| {
+        let so = match &operation.derived_from {
+            Some(origin) => format!("it follows from {origin}, which declares it still"),
+            None => "take it out of its document, or the document away, to accept that".to_owned(),
+        };
+        format!("it was deleted on the platform; {so}")
+    })
 }
 
 fn has_secret(tree: Option<&Tree>) -> bool {
@@ -133,9 +142,6 @@ fn write(
     }
     if document.source.name == "-" {
         return refuse("it was read from standard input");
-    }
-    if has_secret(change.old.as_ref()) || has_secret(change.new.as_ref()) {
-        return refuse("it is a secret");
     }
     if *count > 1 {
         let same = plan.operations.iter().filter(|other| other.place.as_ref() == Some(place));

@@ -52,6 +52,9 @@ pub struct Inputs {
     pub values_files: Vec<String>,
     /// The names of single values; their texts are given again.
     pub values: Vec<String>,
+    /// The names of single values that are JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value_json: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
     /// What is deleted of what the manifests declare no more.

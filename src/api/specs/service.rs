@@ -384,6 +384,7 @@ impl JsonSchema for PortNumber {
 pub struct PortSpec {
     /// The number, or `*` for one that the platform picks.
     #[serde(default)]
+    #[schemars(extend("x-number" = true))]
     pub num: PortNumber,
     /// What it speaks.
     #[serde(rename = "type", default = "http")]

@@ -14,7 +14,7 @@ use self::report::{ReportDocument, summary};
 use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, SetArgs, ValueArgs, aside, decide};
+use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
 use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -72,7 +72,7 @@ pub struct ApplyArgs {
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueArgs,
+    reading: ReadArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub struct DestroyArgs {
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueArgs,
+    reading: ReadArgs,
     #[command(flatten)]
     set: SetArgs,
     /// Refuse a plan for any project but this one, by name or id
@@ -120,11 +120,12 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let saved = args.plan.as_deref().map(saved::read).transpose()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
-    let mut files = FileArgs { files: args.files, values: args.values };
+    let mut files = FileArgs { files: args.files, reading: args.reading };
     let mut platform = args.platform;
     if let Some(saved) = &saved {
         (policy, guards) = saved.policy();
         saved.expect(args.policy.guards.expect_project.as_deref())?;
+        guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
@@ -156,7 +157,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
     let set = if args.files.is_empty() {
         Ok(Set::default())
     } else {
-        let files = FileArgs { files: args.files, values: args.values };
+        let files = FileArgs { files: args.files, reading: args.reading };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
     let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use minijinja::machinery::{Span, ast};
 use minijinja::{Error, ErrorKind, Value};
 
-use super::{Done, OF_LOOP, Refusal, Translation, starts_open};
+use super::{Done, Loop, OF_LOOP, Refusal, Translation, starts_open};
 use crate::manifest::jinja::PREFIX;
 use crate::manifest::jinja::filters::{FILTERS, REFUSED};
 use crate::manifest::jinja::predicates::PREDICATES;
@@ -222,7 +222,10 @@ impl Translation<'_> {
             return self.refuse(span, format!("`loop.{name}`"));
         }
         // The engines count depth differently where plain loops meet recursive ones.
-        let plain = self.loops.last() == Some(&false);
+        let plain = self.loops.last() == Some(&Loop::Plain);
+        if name.starts_with("depth") && matches!(self.loops.last(), Some(Loop::Macro(_))) {
+            return self.refuse(span, "`loop.depth` of a recursive loop with a condition");
+        }
         if name.starts_with("depth") && plain && self.has_recursion {
             return self.refuse(span, "`loop.depth` of a plain loop beside a recursive one");
         }
@@ -301,12 +304,17 @@ impl Translation<'_> {
     pub(super) fn call(&mut self, call: &ast::Call<'_>, span: Span) -> Done {
         match &call.expr {
             ast::Expr::Var(name) if name.id == "loop" && !self.loops.is_empty() => {
-                if self.loops.last() != Some(&true) {
-                    return self.refuse(span, "a call of `loop` outside of a recursive loop");
-                }
+                let again = match self.loops.last() {
+                    Some(Loop::Recursive) => "loop".to_owned(),
+                    Some(Loop::Macro(name)) => name.clone(),
+                    Some(Loop::Plain) | None => {
+                        return self.refuse(span, "a call of `loop` outside of a recursive loop");
+                    }
+                };
                 match &call.args[..] {
                     [ast::CallArg::Pos(items)] => {
-                        self.out.push_str("loop(");
+                        self.out.push_str(&again);
+                        self.out.push('(');
                         self.operation("iter", &[items])?;
                         self.out.push(')');
                         Ok(())

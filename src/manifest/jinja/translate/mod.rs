@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use minijinja::machinery::{Span, Token};
 use minijinja::machinery::{ast, parse, tokenize};
@@ -69,6 +70,7 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
         starts: source.match_indices('\n').map(|(at, _)| at + 1).collect(),
         macros,
         loops: Vec::new(),
+        loop_macros: 0,
         in_call_block: false,
         has_recursion: false,
     };
@@ -78,12 +80,15 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
 
 /// String literals may hold only those escapes that both languages read alike.
 fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
+    let mut end = 0;
     for token in tokenize(source, false, syntax.clone()) {
         let Ok((token, span)) = token else { return Ok(()) };
         let at = |what: &str| {
             Err(Refusal { error: refuse(what), offset: Some(span.start_offset as usize) })
         };
         let raw = &source[span.start_offset as usize..span.end_offset as usize];
+        check_raw_tags(source, end..span.start_offset as usize)?;
+        end = span.end_offset as usize;
         match token {
             Token::String(_) => {
                 let mut characters = raw.chars();
@@ -109,7 +114,26 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Done {
             _ => {}
         }
     }
-    Ok(())
+    check_raw_tags(source, end..source.len())
+}
+
+/// Refuses tags that the engine takes for `raw`, and Jinja2 for an unknown tag. They and their
+/// likes are no tokens, so they stand between two of them.
+fn check_raw_tags(source: &str, between: Range<usize>) -> Done {
+    let text = source.get(between.clone()).unwrap_or_default();
+    let mut tags = text.match_indices("{%").map(|(tag, _)| tag).filter(|tag| {
+        let inside = text[tag + 2..].trim_start_matches(['+', '-']).trim_start();
+        let end = inside.strip_prefix("raw").map(str::trim_start);
+        let in_comment = text[..*tag].rfind("{#") > text[..*tag].rfind("#}");
+        !in_comment && end.is_some_and(|end| end.starts_with("+%}"))
+    });
+    match tags.next() {
+        None => Ok(()),
+        Some(tag) => Err(Refusal {
+            error: refuse("a `raw` whose tag ends in `+%}`"),
+            offset: Some(between.start + tag),
+        }),
+    }
 }
 
 /// What is known about the macros of a template before it is translated.
@@ -151,14 +175,27 @@ impl Macros {
     }
 }
 
+/// How a loop is gone through again for what is below its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Loop {
+    /// It is not.
+    Plain,
+    /// By calling `loop`.
+    Recursive,
+    /// By calling this macro, because the engine's own `loop` forgets the condition.
+    Macro(String),
+}
+
 struct Translation<'a> {
     source: &'a str,
     out: String,
     line: usize,
     starts: Vec<usize>,
     macros: Macros,
-    /// Whether each loop around the current place is recursive.
-    loops: Vec<bool>,
+    /// The loops around the current place.
+    loops: Vec<Loop>,
+    /// How many loops became macros.
+    loop_macros: usize,
     in_call_block: bool,
     has_recursion: bool,
 }
@@ -299,7 +336,18 @@ impl Translation<'_> {
     }
 
     fn for_loop(&mut self, inner: &ast::ForLoop<'_>, span: Span) -> Done {
+        let kind = match (inner.recursive, &inner.filter_expr) {
+            (false, _) => Loop::Plain,
+            (true, None) => Loop::Recursive,
+            (true, Some(_)) => {
+                self.loop_macros += 1;
+                Loop::Macro(format!("{PREFIX}loop_{}", self.loop_macros))
+            }
+        };
         self.open("{%", span);
+        if let Loop::Macro(name) = &kind {
+            let _ = write!(self.out, "macro {name}({PREFIX}items) %}}{{% ");
+        }
         self.out.push_str("for ");
         let count = self.target(&inner.target)?;
         self.out.push_str(" in ");
@@ -307,11 +355,14 @@ impl Translation<'_> {
         if count.is_some() && inner.recursive {
             return self.refuse(span, "a recursive loop that unpacks its items");
         }
-        self.operation(operation, &[&inner.iter])?;
+        match &kind {
+            Loop::Macro(_) => drop(write!(self.out, "{PREFIX}items")),
+            Loop::Plain | Loop::Recursive => self.operation(operation, &[&inner.iter])?,
+        }
         if let Some(filter) = &inner.filter_expr {
             self.out.push_str(" if ");
             // The condition cannot see the loop that it belongs to.
-            self.loops.push(false);
+            self.loops.push(Loop::Plain);
             let before = self.out.len();
             self.expression(filter)?;
             let uses_loop = self.out[before..]
@@ -322,12 +373,12 @@ impl Translation<'_> {
             }
             self.loops.pop();
         }
-        if inner.recursive {
+        if kind == Loop::Recursive {
             self.out.push_str(" recursive");
-            self.has_recursion = true;
         }
+        self.has_recursion |= inner.recursive;
         self.out.push_str(" %}");
-        self.loops.push(inner.recursive);
+        self.loops.push(kind.clone());
         self.statements(&inner.body)?;
         self.loops.pop();
         if !inner.else_body.is_empty() {
@@ -335,6 +386,11 @@ impl Translation<'_> {
             self.statements(&inner.else_body)?;
         }
         self.out.push_str("{% endfor %}");
+        if let Loop::Macro(name) = kind {
+            let _ = write!(self.out, "{{% endmacro %}}{{{{ {name}(");
+            self.operation(operation, &[&inner.iter])?;
+            self.out.push_str(") }}");
+        }
         Ok(())
     }
 
