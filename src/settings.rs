@@ -260,10 +260,20 @@ impl Connection {
         self.project_id.get_or_try_init(find).await.map(String::as_str)
     }
 
-    /// What a plan says of the platform; the embedded one has another port each time.
+    /// What a plan says of the platform; the embedded one has another port each time. A
+    /// user and a password in its URL are nobody's business.
     #[must_use]
     pub fn platform_name(&self) -> String {
-        if self.server.is_some() { "embedded".to_owned() } else { self.client.base().to_owned() }
+        let base = self.client.base();
+        match base.split_once("://") {
+            _ if self.server.is_some() => "embedded".to_owned(),
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let host = host.rsplit('@').next().unwrap_or(host);
+                format!("{scheme}://{host}{path}")
+            }
+            None => base.to_owned(),
+        }
     }
 
     /// Ends an embedded platform, after it has answered what it was asked.
