@@ -86,10 +86,6 @@ impl Platform {
         Self { address, recordings, _runtime: runtime }
     }
 
-    pub fn address_text(&self) -> String {
-        self.address.to_string()
-    }
-
     /// Records anew what the case with this number asks. Its base URL is the same each
     /// time, because what is asked may hold it.
     pub fn run(&self, index: usize, case: &Case) -> Recorded {

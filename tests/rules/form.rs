@@ -227,7 +227,7 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
         }
     }
     assert!(refused > 500 && accepted > 500, "{refused} refused, {accepted} accepted");
-    assert!(unsendable < 300, "{unsendable} could not be sent");
+    assert!(unsendable < 500, "{unsendable} could not be sent");
 }
 
 /// What is wrong, with its line, in a manifest that the platform would refuse.
