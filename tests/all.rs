@@ -37,3 +37,4 @@ mod sdk;
 mod secrets;
 mod sets;
 mod shortcuts;
+mod shown;

@@ -141,19 +141,26 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// What of it breaks a rule of form: fields, its name, and the room that it is placed in.
+    /// What of it breaks a rule of form.
     #[must_use]
     pub fn broken(&self, kind: &dyn Kind) -> Vec<Broken> {
-        let mut broken = kind.shape().broken(&self.fields);
-        let name = kind.name_rule();
-        if let Err(message) = name.rule.check(&self.name) {
-            broken.push(Broken { path: name.path(), message, hint: name.rule.hint(&self.name) });
-        }
-        if let Some(Err(message)) = self.room.as_ref().map(|room| Rule::Segment.check(room)) {
-            broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
-        }
-        broken
+        broken(kind, (self.room.as_deref(), &self.name), &self.fields)
     }
+}
+
+/// What of an object breaks a rule of form: its fields, its name, and the room that it is
+/// placed in.
+#[must_use]
+pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree) -> Vec<Broken> {
+    let mut broken = kind.shape().broken(fields);
+    let of_name = kind.name_rule();
+    if let Err(message) = of_name.rule.check(name) {
+        broken.push(Broken { path: of_name.path(), message, hint: of_name.rule.hint(name) });
+    }
+    if let Some(Err(message)) = room.map(|room| Rule::Segment.check(room)) {
+        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+    }
+    broken
 }
 
 /// What the natural key of a kind must look like.

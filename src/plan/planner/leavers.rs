@@ -144,7 +144,9 @@ impl Planner<'_> {
             Prune::Given => {}
         }
         let Some(file) = &entry.declared_in else { return Some(Stays::Unknown) };
-        self.policy.looked_at.miss(file).map(|miss| Stays::Missed(miss, file.folder()))
+        let looked_at = &self.policy.looked_at;
+        let stays = |miss| Stays::Missed(miss, file.folder_beside(looked_at));
+        looked_at.miss(file).map(stays)
     }
 
     /// Tells which objects stay, and where they are declared.
