@@ -70,6 +70,10 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ignore: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,13 +183,15 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 kind: object.kind,
                 project: project.to_owned(),
                 room: object.room,
-                name: object.name,
+                name: object.kind.kind().natural_name(&object.name),
             };
             let entry = Entry {
                 id: object.id,
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                moved_from: object.moved_from,
+                was: object.was,
                 ignore: object.ignore,
                 declared_in: object.declared_in.and_then(|file| files.get(file)).cloned(),
                 moving_to: object.moving_to,
@@ -268,6 +274,8 @@ async fn write(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                moved_from: entry.moved_from.clone(),
+                was: entry.was.clone(),
                 ignore: entry.ignore.clone(),
                 declared_in: entry
                     .declared_in

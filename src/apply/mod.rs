@@ -9,6 +9,7 @@ pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+mod owners;
 mod perform;
 mod record;
 pub mod run;

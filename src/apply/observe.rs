@@ -11,6 +11,7 @@ use tokio::sync::SetOnce;
 
 use super::absent::Absent;
 use super::inventory::{self, Stored};
+use super::owners;
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
@@ -21,6 +22,7 @@ use crate::manifest::set::{Desired, Set};
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::name_secrets;
+use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
@@ -187,17 +189,14 @@ fn resolve_projects(
         return Err(Error::manifests(problems));
     }
     if renamed.iter().any(|(from, to)| from != to) {
-        set.objects = std::mem::take(&mut set.objects)
-            .into_values()
-            .map(|mut desired| {
-                if let Some(name) = renamed.get(&desired.key.project) {
-                    desired.key.project.clone_from(name);
-                }
-                (desired.key.clone(), desired)
-            })
-            .collect();
+        for (_, mut desired) in std::mem::take(&mut set.objects) {
+            if let Some(name) = renamed.get(&desired.key.project) {
+                desired.key.project.clone_from(name);
+            }
+            set.add(desired, &mut problems);
+        }
     }
-    Ok(found)
+    if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
 }
 
 /// Documents of one project and a user who names another one: whatever is done, it would be
@@ -249,7 +248,11 @@ impl Wanted {
             keys.iter().filter_map(|key| key.room.clone()).collect();
         // What refers to an object that may be deleted must be known, whoever owns it.
         let leaving = |kind: KindName| {
-            let stays = |key: &Key| !policy.destroy && set.objects.contains_key(key);
+            // One that has been something else takes a name that another may have so far.
+            let stays = |key: &Key| {
+                let desired = set.objects.get(key).filter(|_| !policy.destroy);
+                desired.is_some_and(|desired| former_key(desired).is_none())
+            };
             let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
         };
@@ -377,6 +380,11 @@ async fn read_project(
             }
         }
     }
+    let more = followed_rooms(intake.state, name, &wanted.rooms_with_services);
+    let more = more.into_iter().map(|room| (KindName::Service, Some(room))).collect();
+    for (kind, room, items) in read_lists(reader, &project.id, more).await? {
+        intake.take(kind, room.as_ref(), items)?;
+    }
     if wanted.settings {
         let detailed = detailed_project(reader, project).await?;
         intake.take(KindName::Project, None, vec![detailed])?;
@@ -384,7 +392,28 @@ async fn read_project(
     let displaced = intake.displaced;
     let absent = Absent { reader, set, project: name, project_id: &project.id, unproven };
     absent.look_up(state).await?;
-    settle_ambiguous(set, name, state, displaced)
+    settle_ambiguous(set, name, state, displaced)?;
+    owners::find(reader, policy, set, (name, &project.id), state).await
+}
+
+/// The names that rooms have whose services matter under the names that the inventory and
+/// documents have for them.
+fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let rooms = state.objects.iter().filter(|(key, _)| key.kind == KindName::Room);
+    let names: BTreeMap<&str, &str> = rooms
+        .filter(|(key, _)| key.project == project)
+        .filter_map(|(key, room)| Some((room.id.as_deref()?, key.name.as_str())))
+        .collect();
+    let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
+    entries
+        .filter(|(key, entry)| {
+            key.kind == KindName::Room
+                && (wanted.contains(&key.name)
+                    || entry.was.as_ref().is_some_and(|was| wanted.contains(was)))
+        })
+        .filter_map(|(_, entry)| Some((*names.get(entry.id.as_deref()?)?).to_owned()))
+        .filter(|name| !wanted.contains(name))
+        .collect()
 }
 
 /// The names of listed rooms.

@@ -104,18 +104,16 @@ fn is_claimed(operation: &Operation) -> bool {
     operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
-/// What an operation's object is looked up by.
-fn target<'a>(operation: &'a Operation, write: &'a Write) -> Target<'a> {
-    // Until it is renamed, the platform knows it by its former name.
-    let known_as = operation.work.renamed_from.as_ref().unwrap_or(&operation.key);
+/// What an operation's object is looked up by, under one of its names.
+fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         project: &write.project,
-        room: known_as.room.as_deref(),
-        name: &known_as.name,
+        room: key.room.as_deref(),
+        name: &key.name,
         id: known_id(operation),
         fields: &write.fields,
         owner: None,
-        answered: None,
+        answered: operation.work.observed.as_ref().map(|observed| &observed.answered),
         removed: &[],
         asked: &Asked::NOTHING,
     }
@@ -129,7 +127,7 @@ fn must_be_seen(operation: &Operation, write: &Write) -> bool {
         && !operation.work.follows_rename
         && write.request.precondition == Precondition::None
         && matches!(
-            operation.key.kind.kind().lookup(&target(operation, write)),
+            operation.key.kind.kind().lookup(&target(&operation.key, operation, write)),
             Some(Lookup::One(..))
         )
 }
@@ -439,9 +437,21 @@ impl Run<'_> {
             (Some(_), None) => Err(Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             }),
-            (Some(planned), Some(found)) => {
+            // What it was before an earlier operation wrote to it was looked at then.
+            (Some(_), Some(found)) if operation.work.is_second => {
+                match self.differences(operation, &found).is_empty() {
+                    true => Ok(found.revision),
+                    false => Err(Outcome::Stale { message: self.staleness(operation, &found) }),
+                }
+            }
+            (Some(planned), Some(mut found)) => {
+                let revision = found.revision.clone();
+                if operation.work.follows_rename {
+                    found.revision =
+                        operation.work.observed.as_ref().and_then(|it| it.revision.clone());
+                }
                 if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
-                    Ok(found.revision)
+                    Ok(revision)
                 } else {
                     Err(Outcome::Stale { message: self.staleness(operation, &found) })
                 }
@@ -486,8 +496,24 @@ impl Run<'_> {
             let secrets = ids.iter().filter(|(key, _)| key.kind == KindName::Secret);
             secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
         };
-        let target = target(operation, write);
-        let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
+        // Until it is renamed, the platform knows it by its former name.
+        let former = operation.work.renamed_from.as_ref();
+        let mut found = None;
+        for key in former.into_iter().chain([&operation.key]) {
+            let target = target(key, operation, write);
+            found = look_up(&self.client.reader(), key, &target, &names).await?;
+            // Another object may have got the name since.
+            let is_meant = |found: &Observed| match (known_id(operation), &found.id) {
+                (Some(id), Some(found)) => id == found,
+                _ => true,
+            };
+            if former.is_some() {
+                found = found.filter(is_meant);
+            }
+            if found.is_some() {
+                break;
+            }
+        }
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)

@@ -100,6 +100,28 @@ impl fmt::Display for Key {
     }
 }
 
+impl Key {
+    /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this
+    /// key's kind are compared.
+    #[must_use]
+    pub fn spelled(&self, typed: &str) -> String {
+        match typed.split_once('/') {
+            Some((kind, name)) => format!("{kind}/{}", self.kind.kind().natural_name(name)),
+            None => typed.to_owned(),
+        }
+    }
+
+    /// What no other object may hold at the same time: the key itself, but for names that
+    /// are one on the whole platform.
+    #[must_use]
+    pub fn claim(&self) -> Self {
+        match self.kind.kind().is_unique_everywhere() {
+            true => Self { project: String::new(), room: None, ..self.clone() },
+            false => self.clone(),
+        }
+    }
+}
+
 /// What one object refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -342,6 +364,22 @@ pub trait Kind: Sync {
 
     /// Whether an object of this kind can get another name and stay what it is.
     fn is_renamable(&self) -> bool {
+        false
+    }
+
+    /// Whether other objects are in it or say its name, and go along when it is renamed.
+    fn is_named_by_others(&self) -> bool {
+        false
+    }
+
+    /// A name in the spelling in which names of this kind are compared. Where the platform
+    /// takes several spellings for one thing, it is one key here.
+    fn natural_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Whether no two objects of this kind have one name, in whatever project they are.
+    fn is_unique_everywhere(&self) -> bool {
         false
     }
 

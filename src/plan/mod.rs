@@ -25,6 +25,7 @@ pub mod document;
 pub mod graph;
 pub mod guards;
 pub mod markdown;
+pub mod naming;
 pub mod order;
 pub mod planner;
 pub mod policy;
@@ -78,6 +79,12 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
+    /// The former name that its document gave and that has been dealt with, so that the
+    /// document can keep saying it.
+    pub moved_from: Option<String>,
+    /// The name under which documents know the object, while the platform has it under
+    /// another one: a rename is under way, or somebody renamed it by hand.
+    pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
     /// The file that declares the object; `None` where that was not kept.
@@ -113,6 +120,8 @@ pub struct State {
     pub inventories: BTreeMap<String, Inventory>,
     /// The lists that could not be read whole, with the reason.
     pub incomplete: Vec<Incomplete>,
+    /// The objects of which it is not known whether another set owns them, with the reason.
+    pub unknown_owners: BTreeMap<Key, String>,
 }
 
 /// A list that could not be read whole: what is not in it may exist all the same.
@@ -258,6 +267,11 @@ pub struct Work {
     pub renamed_from: Option<Key>,
     /// Whether a rename changes the object's revision before this operation is its turn.
     pub follows_rename: bool,
+    /// Whether an earlier operation of the plan writes the same fields to the same object.
+    pub is_second: bool,
+    /// The key under which the inventory keeps the object until it is gone, where another
+    /// one takes its own.
+    pub kept_as: Option<Key>,
     /// The references whose names become ids before the fields are sent.
     pub secrets: Vec<(FieldPath, String)>,
     /// The platform's id, where it is known without having observed the object.
