@@ -210,10 +210,12 @@ impl Run<'_> {
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                // What is to be gone is gone, if it was there, and unless it still is.
+                // What is to be gone is gone, if it was there, and unless it still is. After
+                // a lost answer it was our own write, which may still be shown.
                 (Action::Delete, Some(404))
-                    if (attempts > 1 || operation.work.observed.is_some())
-                        && !matches!(self.look_up(operation, write).await, Ok(Some(_))) =>
+                    if attempts > 1
+                        || operation.work.observed.is_some()
+                            && !matches!(self.look_up(operation, write).await, Ok(Some(_))) =>
                 {
                     return Outcome::Done;
                 }

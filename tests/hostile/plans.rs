@@ -137,7 +137,7 @@ async fn what_a_list_does_not_tell_whole_is_not_deleted() {
         let deletes = operations.filter(|operation| operation["action"] == "delete");
         deletes.map(|it| it["address"].as_str().expect("an address").to_owned()).collect()
     };
-    let plan = words(&["plan", "--retries", "0", "-o", "json"]);
+    let plan = words(&["plan", "--retries", "0", "-o", "json", "--allow-deletes", "99"]);
     let proxy = Hostile::in_front_of(&platform).start().await;
     let whole = deletes(&run(&sandbox, &platform, &proxy, &plan).await);
     let pages = Fault::SmallPages(2).at("/scheduled-tasks");
