@@ -29,6 +29,7 @@ mod readme;
 mod reconciler;
 mod reference;
 mod registry;
+mod renames;
 mod rules;
 mod saved;
 mod scenarios;

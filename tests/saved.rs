@@ -142,9 +142,10 @@ fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
         "set.yaml",
         "version: v1\nkind: Room\nmetadata: {name: x}\nlifecycle: {moved_from: y}\n",
     );
-    let nowhere = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--no-prune"]);
+    let nowhere = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--no-prune"]);
+    assert!(nowhere.stdout.starts_with("+ create Room/x"), "{}", nowhere.stdout);
     assert!(
-        nowhere.stderr.contains("neither Room/x nor Room/y is on the platform"),
+        nowhere.stderr.contains("neither Room/x nor Room/y, which it was, is on the platform"),
         "{}",
         nowhere.stderr
     );

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::set::FileArgs;
 use crate::error::Result;
 use crate::output;
+use crate::plan::Plan;
 use crate::plan::warnings::warnings;
 use crate::settings::PlatformArgs;
 
@@ -33,7 +34,7 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     let set = args
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
-    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), "");
+    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
     for note in set.notes.iter().chain(&hardly_meant) {
         output::note(&format!("note: {note}"));
     }

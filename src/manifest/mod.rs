@@ -14,6 +14,7 @@ pub mod placed;
 pub mod placement;
 mod plain;
 mod quoting;
+pub mod repository;
 pub mod secrets;
 pub mod set;
 pub mod source;
