@@ -310,8 +310,9 @@ async fn neither_a_journal_nor_a_refusal_that_repeats_a_secret_shows_it() {
         let output = tokio::task::spawn_blocking(move || child.wait_with_output());
         let refused = Run::of(output.await.unwrap().unwrap());
         assert_eq!(refused.code, 1, "{}", refused.stderr);
-        assert!(refused.stdout.contains("says repeats a secret"), "{}", refused.stdout);
-        assert_no_canary("a refusal", &format!("{}{}", refused.stdout, refused.stderr));
+        let shown = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(shown.contains("says repeats a secret"), "{shown}");
+        assert_no_canary("a refusal", &shown);
     }
     let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();
     assert_no_canary("the report of a refusal", &report);

@@ -45,7 +45,10 @@ fn a_command_shows_what_it_would_do_and_does_it_when_it_is_told_to() {
         let plan = sandbox.embedded(0, &[words, &["--dry-run"]].concat());
         let manifest = sandbox.embedded(0, &[words, &["--as-manifest"]].concat());
         assert!(!format!("{}{}", plan.stdout, manifest.stdout).contains("canary"), "{line}");
-        shown += &format!("$ meshagent {line}\n{}{}\n", plan.stdout, manifest.stdout);
+        // The embedded platform makes up the project's id.
+        let project = plan.stdout.strip_prefix("Plan for ").and_then(|it| it.split(' ').next());
+        let plan = plan.stdout.replace(project.unwrap(), "(project)");
+        shown += &format!("$ meshagent {line}\n{plan}{}\n", manifest.stdout);
         // Nothing was done, so the next one finds nothing in its way.
         sandbox.embedded(0, &[words, &["--report", "report.json"]].concat());
         let report = std::fs::read_to_string(sandbox.path("report.json")).unwrap();

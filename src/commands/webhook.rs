@@ -101,7 +101,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
             let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
                 output::note(&format!("created the webhook {}", args.name));
-                output::data(&format!("{}\n", written.id.unwrap_or_default()));
+                output::value(&written.id.unwrap_or_default());
             }
             Ok(ExitCode::SUCCESS)
         })

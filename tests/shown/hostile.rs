@@ -425,7 +425,7 @@ fn walk(url: &str) {
     let command = |words: &[&str]| {
         let mut command = sandbox.command(words);
         command.env("MESHAGENT_API_URL", url).env("MESHAGENT_API_KEY", "k");
-        command.env("MESHAGENT_PROJECT_ID", "p");
+        command.env("MESHAGENT_PROJECT_ID", "0b0e7e91-1762-450c-ac3b-e3396e0af0de");
         command
     };
     for words in READING {
