@@ -87,7 +87,7 @@ pub fn check() -> Result<()> {
 /// A value that cannot be written as JSON.
 pub fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(no_json)?;
-    exactly(&(visible::json(&text).into_owned() + "\n"));
+    exactly(&visible::json(&(text + "\n")));
     Ok(())
 }
 
@@ -98,7 +98,7 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 /// A value that cannot be written as JSON.
 pub fn json_line(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string(value).map_err(no_json)?;
-    exactly(&(visible::json(&text).into_owned() + "\n"));
+    exactly(&visible::json(&(text + "\n")));
     Ok(())
 }
 
@@ -224,7 +224,7 @@ pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     };
     Some(format!(
         "::error file={}{at},title=meshagent::{}",
-        command_property(&file.to_string_lossy()),
+        command_property(&visible::line(&file.to_string_lossy())),
         command_text(&message)
     ))
 }

@@ -83,13 +83,12 @@ pub struct ProjectArgs {
 }
 
 impl ProjectArgs {
-    /// The id of the project that is meant.
+    /// The name or id of the project that is meant.
     ///
     /// # Errors
     ///
-    /// Nothing names one; a settings file that cannot be read; a name that the platform does
-    /// not know.
-    pub async fn project_id(&self) -> Result<String> {
+    /// Nothing names one; a settings file that cannot be read.
+    pub fn named(&self) -> Result<String> {
         let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
         let named = match &self.project_id {
             Some(project) => Some(project.clone()),
@@ -97,7 +96,16 @@ impl ProjectArgs {
                 .or(ProjectFile::read()?.active_project)
                 .or_else(key),
         };
-        let named = named.filter(|project| !project.is_empty()).ok_or_else(no_project)?;
+        named.filter(|project| !project.is_empty()).ok_or_else(no_project)
+    }
+
+    /// The id of the project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProjectArgs::named`]; a name that the platform does not know.
+    pub async fn project_id(&self) -> Result<String> {
+        let named = self.named()?;
         if project::is_id(&named) {
             return Ok(named);
         }
@@ -252,10 +260,20 @@ impl Connection {
         self.project_id.get_or_try_init(find).await.map(String::as_str)
     }
 
-    /// What a plan says of the platform; the embedded one has another port each time.
+    /// What a plan says of the platform; the embedded one has another port each time. A
+    /// user and a password in its URL are nobody's business.
     #[must_use]
     pub fn platform_name(&self) -> String {
-        if self.server.is_some() { "embedded".to_owned() } else { self.client.base().to_owned() }
+        let base = self.client.base();
+        match base.split_once("://") {
+            _ if self.server.is_some() => "embedded".to_owned(),
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let host = host.rsplit('@').next().unwrap_or(host);
+                format!("{scheme}://{host}{path}")
+            }
+            None => base.to_owned(),
+        }
     }
 
     /// Ends an embedded platform, after it has answered what it was asked.

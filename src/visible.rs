@@ -15,6 +15,9 @@ pub use self::yaml::{with as yaml_with, yaml};
 
 mod yaml;
 
+/// Knows which letters can be written in two ways.
+const COMPOSER: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+
 /// How many characters are looked back at to tell whether one more composes with them.
 const LOOK_BACK: usize = 32;
 
@@ -51,25 +54,28 @@ pub fn is_hidden(c: char) -> bool {
 /// Whether a text is shown as it is.
 #[must_use]
 pub fn is_visible(text: &str) -> bool {
-    is_plain(text) || matches!(line(text), Cow::Borrowed(_))
+    is_plain(text)
+        || !text.chars().any(is_hidden)
+            && !text.match_indices("##").any(|(at, _)| begins_runner_command(&text[at..]))
+            && is_composed(text)
 }
 
 /// A text as it stands in a line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
-    if is_plain(text) {
+    if is_visible(text) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     spell(text, &mut out, escape);
-    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+    Cow::Owned(out)
 }
 
 /// Lines that hold the program's own styles, as they are printed. Text from outside has
 /// been through [`line`] before; what has not cannot do more here than begin a line.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
-    let is_fine = |line: &str| is_plain(line) && !begins_command(line);
+    let is_fine = |line: &str| is_visible(line) && !begins_command(line);
     if text.split('\n').all(is_fine) {
         return Cow::Borrowed(text);
     }
@@ -86,7 +92,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
                 if index > 0 {
                     out.push('\t');
                 }
-                if is_plain(text) { out.push_str(text) } else { spell(text, &mut out, escape) }
+                if is_visible(text) { out.push_str(text) } else { spell(text, &mut out, escape) }
             }
         }
         if begins_command(&out[start..])
@@ -102,14 +108,17 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 /// is nothing to spell out.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
-    let is_fine = |line: &str| is_plain(line);
-    if text.split('\n').all(is_fine) {
+    if text.split('\n').all(is_visible) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 64);
     for (index, line) in text.split('\n').enumerate() {
         if index > 0 {
             out.push('\n');
+        }
+        if is_visible(line) {
+            out.push_str(line);
+            continue;
         }
         spell(line, &mut out, |c, out| {
             for unit in c.encode_utf16(&mut [0; 2]) {
@@ -139,8 +148,7 @@ fn escape(c: char, out: &mut String) {
 /// before it (where the same could be written as one letter), and what a CI runner obeys
 /// wherever it stands: `##[…]`, `##vso[…]`.
 fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
-    let composer = const { ComposingNormalizerBorrowed::new_nfc() };
-    let is_composed = text.is_ascii() || composer.is_normalized(text);
+    let is_composed = is_composed(text);
     let mut before = String::new();
     for (index, c) in text.char_indices() {
         if c == '#' && begins_runner_command(&text[index..]) || is_hidden(c) {
@@ -152,7 +160,7 @@ fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
                 before.clear();
             }
             before.push(c);
-            if !composer.is_normalized(&before) {
+            if !COMPOSER.is_normalized(&before) {
                 before.pop();
                 escape(c, out);
                 continue;
@@ -160,6 +168,11 @@ fn spell(text: &str, out: &mut String, escape: impl Fn(char, &mut String)) {
         }
         out.push(c);
     }
+}
+
+/// Whether no two letters of a text can be written as one.
+fn is_composed(text: &str) -> bool {
+    text.is_ascii() || COMPOSER.is_normalized(text)
 }
 
 fn begins_runner_command(text: &str) -> bool {

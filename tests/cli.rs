@@ -106,7 +106,9 @@ fn the_example_is_applied_changed_and_destroyed() {
     assert!(first.stdout.ends_with("Applied: 15 done.\n"), "{}", first.stdout);
     insta::assert_snapshot!("example_plan", first.stdout);
     let again = sandbox.embedded(0, &words(&["apply", "--yes"]));
-    assert_eq!(again.stdout, "Nothing to change: 15 objects are as declared.\n");
+    let nothing =
+        "Nothing to change in acme-support on the embedded platform: 15 objects are as declared.\n";
+    assert_eq!(again.stdout, nothing);
     assert_eq!(again.stderr, "");
 
     sandbox.edit("examples/manifests/services/crm-tools.yaml", "crm-tools:1.4", "crm-tools:1.5");

@@ -91,16 +91,17 @@ fn words(case: &Case, url: &str) -> Vec<String> {
 fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     let sandbox = prepare(case);
     let run = platform.run(index, case);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
-        .args(words(case, &run.url))
-        .current_dir(sandbox.path(""))
-        .env_clear()
-        .envs(environment(case, &sandbox.path(""), &run.url))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(std::env::var("DUMP_BIN").unwrap_or(env!("CARGO_BIN_EXE_meshagent").into()))
+            .args(words(case, &run.url))
+            .current_dir(sandbox.path(""))
+            .env_clear()
+            .envs(environment(case, &sandbox.path(""), &run.url))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
     // Whoever does not read its input may be gone by then.
     let _ = child.stdin.take().unwrap().write_all(case.input.as_bytes());
     let ended = Run::of(child.wait_with_output().unwrap());
@@ -353,4 +354,23 @@ fn help(command: clap::Command, name: &str, shown: &mut String) {
     for below in command.get_subcommands() {
         help(below.clone(), &format!("{name} {}", below.get_name()), shown);
     }
+}
+
+#[test]
+fn dump_requests() {
+    let platform = Platform::start();
+    let mut out = String::new();
+    for (index, case) in cases::all().into_iter().enumerate() {
+        let (done, _) = ours(index, &case, &platform);
+        out += &format!("$ {} {:?}\ncode {}\n", case.line, case.environment, done.code);
+        for asked in &done.requests {
+            out += &format!("  {asked}\n");
+        }
+        out += &format!("{:?}\n", done.files);
+    }
+    std::fs::write(
+        std::env::var("DUMP_OUT").unwrap(),
+        out.replace(&platform.address_text(), "HOST"),
+    )
+    .unwrap();
 }

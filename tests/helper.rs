@@ -215,7 +215,7 @@ async fn what_calls_is_understood_by_what_is_called() {
     command.envs([
         ("MESHAGENT_ROOM_URL", base),
         ("MESHAGENT_TOKEN", TOKEN),
-        ("MESHAGENT_PROJECT_ID", "p1"),
+        ("MESHAGENT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
     ]);
     let run = Run::of(command.output().unwrap());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));

@@ -66,6 +66,8 @@ fn state(documents: &[Value]) -> State {
                 applied,
                 protected: false,
                 orphan: false,
+                moved_from: None,
+                was: None,
                 ignore: Vec::new(),
                 declared_in: None,
                 moving_to: None,

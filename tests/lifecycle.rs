@@ -31,7 +31,7 @@ use meshagent::plan::{Action, Observed, Plan};
 
 use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Mischief, Running};
-use crate::properties::generate::{Wish, wishes};
+use crate::properties::generate::{Service, Wish, wishes};
 use crate::reconciler::{Silent, decide, describe, read_secrets};
 use place::{Facts, Place, fact};
 use story::{Death, death, draw, hostile, mischief};
@@ -163,8 +163,12 @@ async fn live(seed: u64, counts: &Counts) {
             0 if !former.is_empty() => former.clone(),
             _ => draw(&wishes(), &mut life.random),
         };
+        // What is renamed leaves a name behind, which only a run that prunes makes sure of.
         let policy = Policy {
-            prune: if is_end || life.random.u8(0..4) > 0 { Prune::All } else { Prune::None },
+            prune: match is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0 {
+                true => Prune::All,
+                false => Prune::None,
+            },
             destroy: is_end,
             ..Policy::standard("s")
         };
@@ -290,10 +294,17 @@ impl Life<'_> {
             // What others have in our rooms keeps those from being deleted.
             let room = self.random.u8(0..3);
             let wish = match self.random.bool() {
-                true => Wish::Mailbox { name: 9, room, public: true },
+                true => Wish::Mailbox { name: 9, room, public: true, is_loud: false },
                 false => {
                     let (secrets, room) = (Vec::new(), Some(room));
-                    Wish::Service { name: 9, room, secrets, port: None, note: 9 }
+                    Wish::Service(Service {
+                        name: 9,
+                        room,
+                        secrets,
+                        port: None,
+                        note: 9,
+                        from: None,
+                    })
                 }
             };
             self.make_by_hand(&[wish]).await;
@@ -454,6 +465,13 @@ impl Life<'_> {
                 KindName::Service if key.room.is_none() => format!("{key}@"),
                 _ => key.to_string(),
             };
+            // A step on the way to another name, and a name that is given on.
+            let others = || plan.operations.iter().filter(|other| !std::ptr::eq(*other, operation));
+            if others()
+                .any(|other| other.key == *key || other.work.renamed_from.as_ref() == Some(key))
+            {
+                continue;
+            }
             let is_there = facts.contains_key(&at);
             let is_told = match operation.action {
                 _ if *outcome != Outcome::Done || operation.replaces => continue,

@@ -258,8 +258,9 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     };
     let read = platform.ask("GET", &file("download")).bearer(&platform.owner).send().await;
     let mut inventory = read.expect(200).json();
+    assert_eq!(inventory["files"], serde_json::json!([{"file": "set.yaml"}]));
     for object in inventory["objects"].as_array_mut().unwrap() {
-        assert_eq!(object.as_object_mut().unwrap().remove("declared_in").unwrap(), "set.yaml");
+        assert_eq!(object.as_object_mut().unwrap().remove("declared_in").unwrap(), 0);
     }
     let write = platform.ask("POST", &file("upload")).bearer(&platform.owner).json(&inventory);
     write.send().await.expect(200);
@@ -268,4 +269,24 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     assert_eq!(platform.read("/rooms/b").await.status, 200);
     apply(&room("a"), &["--prune=all"]).await;
     assert_eq!(platform.read("/rooms/b").await.status, 404);
+}
+
+#[test]
+fn a_file_of_the_same_name_in_another_repository_is_another_one() {
+    let sandbox = Sandbox::new();
+    for (folder, name) in [("support", "a"), ("sales", "b")] {
+        std::fs::create_dir_all(sandbox.path(&format!("{folder}/.git"))).unwrap();
+        std::fs::create_dir_all(sandbox.path(&format!("{folder}/manifests"))).unwrap();
+        let origin = format!("[remote \"origin\"]\n\turl = git@example.com:acme/{folder}.git\n");
+        sandbox.write(&format!("{folder}/.git/config"), &origin);
+        sandbox.write(&format!("{folder}/manifests/rooms.yaml"), &room(name));
+        let run = sandbox.embedded(0, &["apply", "-f", &format!("{folder}/manifests"), "--yes"]);
+        if folder == "sales" {
+            tells(
+                &run,
+                "1 object of this set is declared in manifests/ of example.com/acme/support, which was not given; it stays",
+            );
+        }
+    }
+    assert_eq!(rooms(&sandbox), ["a", "b"]);
 }

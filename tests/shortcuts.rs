@@ -116,7 +116,7 @@ fn the_manifest_of_a_template_command_places_the_template() {
     sandbox.embedded(0, CREATES[0]);
     let manifest = sandbox.embedded(0, &[&create[..], &["--as-manifest"]].concat()).stdout;
     assert!(manifest.ends_with(&format!("---\n{TEMPLATE}")), "{manifest}");
-    assert_eq!(sandbox.embedded(1, &["service", "list", "--room", "lobby"]).stdout, "");
+    assert_eq!(sandbox.embedded(0, &["service", "list", "--room", "lobby"]).stdout, "");
     std::fs::create_dir(sandbox.path("m")).unwrap();
     sandbox.write("m/room.yaml", &room.stdout);
     sandbox.write("m/service.yaml", &manifest);

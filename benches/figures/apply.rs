@@ -104,6 +104,7 @@ fn requests(set: &Set, project: &str) -> [Vec<Request>; 2] {
             owner: Some("default"),
             answered: None,
             removed: &[],
+            asked: &meshagent::kinds::Asked::NOTHING,
         };
         let wave = usize::from(!matches!(key.kind, KindName::Room | KindName::Secret));
         waves[wave].push(key.kind.kind().create(&target));

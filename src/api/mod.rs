@@ -5,6 +5,7 @@ pub mod client;
 pub mod failure;
 pub mod http;
 pub mod key;
+pub mod newer;
 pub mod oauth;
 pub mod pace;
 pub mod project;

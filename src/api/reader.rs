@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
+use super::newer;
 use super::request::{Listing, Request};
-use crate::error::Error;
+use crate::error::{Class, Error};
 
 /// How often a list is read from its start because it changed while it was read.
 const LIST_TRIES: u32 = 4;
@@ -31,6 +32,37 @@ pub enum ListError {
         /// How often it was read from its start.
         tries: u32,
     },
+    /// The platform is newer: the list is not whole, or its objects have another form.
+    #[error("GET {path} {sign}: this platform speaks a newer API than this program")]
+    Newer {
+        /// The path of the list.
+        path: String,
+        /// What shows it.
+        sign: String,
+    },
+}
+
+/// A list that was read to its end.
+#[derive(Debug)]
+pub struct List {
+    /// Its objects.
+    pub items: Vec<Value>,
+    /// Whether something shows that these are all: a page after the last that brought
+    /// nothing new, the platform's count, or its word that nothing follows. A list that is
+    /// answered at once and without a count could be cut, and would look the same.
+    pub is_proven: bool,
+}
+
+/// What came of reading the pages of a list.
+enum Pages {
+    Whole(Vec<Value>),
+    /// They do not fit together.
+    Changed,
+    /// They are fewer objects than the platform counts.
+    Short {
+        shown: usize,
+        total: usize,
+    },
 }
 
 impl From<ListError> for Error {
@@ -39,6 +71,9 @@ impl From<ListError> for Error {
             ListError::Failed(error) => error.into(),
             ListError::Changed { .. } => Self::failed(error.to_string())
                 .hint("somebody is changing these objects now: try again when they are done"),
+            ListError::Newer { .. } => {
+                Self::new(Class::Refused, error.to_string()).hint(newer::HINT)
+            }
         }
     }
 }
@@ -80,26 +115,42 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// A page that cannot be read; a list that changes each time while it is read.
+    /// A page that cannot be read; a list that changes each time while it is read; a
+    /// platform that is newer.
     pub async fn list(&self, listing: &Listing) -> std::result::Result<Vec<Value>, ListError> {
-        let Some(page) = listing.page else {
-            return Ok(self.items(&listing.request, listing.envelope).await?);
-        };
-        for _ in 0..LIST_TRIES {
-            if let Some(all) = self.pages(listing, page).await? {
-                return Ok(all);
-            }
-            tracing::debug!(path = listing.request.path, "the list changed while it was read");
-        }
-        Err(ListError::Changed { path: listing.request.path.clone(), tries: LIST_TRIES })
+        Ok(self.list_with_proof(listing).await?.items)
     }
 
-    /// All pages of a list; `None` when they do not fit together.
-    async fn pages(
-        &self,
-        listing: &Listing,
-        page: usize,
-    ) -> std::result::Result<Option<Vec<Value>>, ApiError> {
+    /// As [`Reader::list`], with whether something shows that the list is whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::list`].
+    pub async fn list_with_proof(&self, listing: &Listing) -> std::result::Result<List, ListError> {
+        let (request, envelope) = (&listing.request, listing.envelope);
+        let Some(page) = listing.page else {
+            let (items, answer) = self.one_answer(request, envelope).await?;
+            let is_proven = newer::total(&answer).is_some() || newer::says_it_is_the_last(&answer);
+            return Ok(List { items, is_proven });
+        };
+        let mut last = Pages::Changed;
+        for _ in 0..LIST_TRIES {
+            last = self.pages(listing, page).await?;
+            if let Pages::Whole(items) = last {
+                return Ok(List { items, is_proven: true });
+            }
+            tracing::debug!(path = request.path, "the list changed while it was read");
+        }
+        Err(match last {
+            Pages::Short { shown, total } => {
+                is_newer(request, newer::short(envelope, shown, total))
+            }
+            _ => ListError::Changed { path: request.path.clone(), tries: LIST_TRIES },
+        })
+    }
+
+    /// All pages of a list.
+    async fn pages(&self, listing: &Listing, page: usize) -> std::result::Result<Pages, ListError> {
         let mut all: Vec<Value> = Vec::new();
         let mut ids: HashSet<String> = HashSet::new();
         let mut largest = 0;
@@ -111,14 +162,14 @@ impl Reader {
             let limit = page.max(2).to_string();
             let request = listing.request.clone();
             let request = request.query("limit", limit).query("offset", offset.to_string());
-            let items = self.items(&request, listing.envelope).await?;
+            let (items, answer) = self.answer(&request, listing.envelope).await?;
             largest = largest.max(items.len());
             let mut items = items.into_iter();
             if overlap > 0
                 && let Some(last) = all.last()
                 && !items.next().is_some_and(|first| is_same(last, &first))
             {
-                return Ok(None);
+                return Ok(Pages::Changed);
             }
             let known = all.len();
             for item in items {
@@ -126,32 +177,78 @@ impl Reader {
                 if let Some(id) = id(&item)
                     && !ids.insert(id.to_owned())
                 {
-                    return Ok(None);
+                    return Ok(Pages::Changed);
                 }
                 all.push(item);
             }
             if all.len() == known {
-                return Ok(Some(all));
+                return Ok(match newer::total(&answer) {
+                    Some(total) if total > known => Pages::Short { shown: known, total },
+                    _ => Pages::Whole(all),
+                });
             }
         }
     }
 
-    /// The objects of one answer.
+    /// The objects of a list that is answered at once, or of the page of it that the request
+    /// names.
     ///
     /// # Errors
     ///
-    /// As [`Reader::get_json`]; an answer without the list.
+    /// As [`Reader::get_json`]; an answer without the list; a platform that is newer.
     pub async fn items(
         &self,
         request: &Request,
         envelope: &str,
-    ) -> std::result::Result<Vec<Value>, ApiError> {
+    ) -> std::result::Result<Vec<Value>, ListError> {
+        Ok(self.one_answer(request, envelope).await?.0)
+    }
+
+    /// One answer that is all that was asked for, with its objects taken out of it.
+    async fn one_answer(
+        &self,
+        request: &Request,
+        envelope: &str,
+    ) -> std::result::Result<(Vec<Value>, Value), ListError> {
+        let (items, answer) = self.answer(request, envelope).await?;
+        let number = |name: &str| {
+            let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
+            value.parse::<usize>().ok()
+        };
+        let shown = items.len();
+        let before = number("offset").unwrap_or_default();
+        if let Some(total) = newer::total(&answer)
+            && before.saturating_add(shown) < total
+            && number("limit").is_none_or(|limit| shown < limit)
+        {
+            return Err(is_newer(request, newer::short(envelope, shown, total)));
+        }
+        Ok((items, answer))
+    }
+
+    /// One answer, with its objects taken out of it.
+    async fn answer(
+        &self,
+        request: &Request,
+        envelope: &str,
+    ) -> std::result::Result<(Vec<Value>, Value), ListError> {
         let mut body = self.get_json(request).await?;
+        if let Some(sign) = newer::sign(&body, envelope) {
+            return Err(is_newer(request, sign));
+        }
         match body.get_mut(envelope).map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            _ => Err(unusable(request, format!("was answered without the list `{envelope}`"))),
+            Some(Value::Array(items)) => Ok((items, body)),
+            _ => {
+                Err(unusable(request, format!("was answered without the list `{envelope}`")).into())
+            }
         }
     }
+}
+
+/// A platform that is newer.
+#[must_use]
+pub fn is_newer(request: &Request, sign: String) -> ListError {
+    ListError::Newer { path: request.path.clone(), sign }
 }
 
 fn id(item: &Value) -> Option<&str> {

@@ -18,7 +18,7 @@ use super::schedule::Schedule;
 use crate::api::client::Client;
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
-use crate::plan::{Operation, Plan};
+use crate::plan::{Incomplete, Operation, Plan};
 
 /// How a plan is performed.
 #[derive(Debug, Clone)]
@@ -242,6 +242,8 @@ pub(super) struct Run<'a> {
     /// The inventories; claimed once before a project's first operation.
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
     pub claims: BTreeMap<String, OnceCell<()>>,
+    /// The lists that turned out not to have shown what exists.
+    pub incomplete: Mutex<Vec<Incomplete>>,
 }
 
 pub(super) fn project_key(name: &str) -> Key {
@@ -279,6 +281,7 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
             .collect();
-        Self { client, plan, options, listeners, ids: Mutex::new(ids), stored, claims }
+        let (ids, incomplete) = (Mutex::new(ids), Mutex::default());
+        Self { client, plan, options, listeners, ids, stored, claims, incomplete }
     }
 }

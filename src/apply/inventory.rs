@@ -50,6 +50,9 @@ struct File {
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
+    /// The files that declare the objects; each object tells its own by its position here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<DeclaredIn>,
     objects: Vec<Object>,
 }
 
@@ -67,10 +70,14 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ignore: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    declared_in: Option<DeclaredIn>,
+    declared_in: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moving_to: Option<String>,
 }
@@ -167,6 +174,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
     }
+    let files = file.files;
     let entries = file
         .objects
         .into_iter()
@@ -175,15 +183,17 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 kind: object.kind,
                 project: project.to_owned(),
                 room: object.room,
-                name: object.name,
+                name: object.kind.kind().natural_name(&object.name),
             };
             let entry = Entry {
                 id: object.id,
                 applied: object.applied,
                 protected: object.protected,
                 orphan: object.orphan,
+                moved_from: object.moved_from,
+                was: object.was,
                 ignore: object.ignore,
-                declared_in: object.declared_in,
+                declared_in: object.declared_in.and_then(|file| files.get(file)).cloned(),
                 moving_to: object.moving_to,
             };
             (key, entry)
@@ -242,6 +252,10 @@ async fn write(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
+    let declared: BTreeSet<&DeclaredIn> =
+        entries.values().filter_map(|entry| entry.declared_in.as_ref()).collect();
+    let positions: BTreeMap<&DeclaredIn, usize> =
+        declared.iter().enumerate().map(|(position, file)| (*file, position)).collect();
     let file = File {
         version: VERSION,
         set: set.to_owned(),
@@ -249,6 +263,7 @@ async fn write(
         fingerprint_key: stored.fingerprint_key.clone(),
         listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
+        files: declared.into_iter().cloned().collect(),
         objects: entries
             .iter()
             .map(|(key, entry)| Object {
@@ -259,8 +274,14 @@ async fn write(
                 applied: entry.applied.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
+                moved_from: entry.moved_from.clone(),
+                was: entry.was.clone(),
                 ignore: entry.ignore.clone(),
-                declared_in: entry.declared_in.clone(),
+                declared_in: entry
+                    .declared_in
+                    .as_ref()
+                    .and_then(|file| positions.get(file))
+                    .copied(),
                 moving_to: entry.moving_to.clone(),
             })
             .collect(),

@@ -2,12 +2,14 @@
 //!
 //! Must not live here: any decision. What is to be done was decided by the planner.
 
+mod absent;
 pub mod events;
 pub mod execute;
 pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod observe;
+mod owners;
 mod perform;
 mod record;
 pub mod run;

@@ -9,9 +9,12 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 use tokio::sync::SetOnce;
 
+use super::absent::Absent;
 use super::inventory::{self, Stored};
+use super::owners;
 use crate::api::failure::ApiError;
-use crate::api::reader::{ListError, Reader};
+use crate::api::newer;
+use crate::api::reader::{List, ListError, Reader, is_newer};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
@@ -19,10 +22,11 @@ use crate::manifest::set::{Desired, Set};
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::name_secrets;
+use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
-const CONCURRENT_LISTS: usize = 16;
+pub(super) const CONCURRENT_LISTS: usize = 16;
 
 /// The projects that are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,17 +189,14 @@ fn resolve_projects(
         return Err(Error::manifests(problems));
     }
     if renamed.iter().any(|(from, to)| from != to) {
-        set.objects = std::mem::take(&mut set.objects)
-            .into_values()
-            .map(|mut desired| {
-                if let Some(name) = renamed.get(&desired.key.project) {
-                    desired.key.project.clone_from(name);
-                }
-                (desired.key.clone(), desired)
-            })
-            .collect();
+        for (_, mut desired) in std::mem::take(&mut set.objects) {
+            if let Some(name) = renamed.get(&desired.key.project) {
+                desired.key.project.clone_from(name);
+            }
+            set.add(desired, &mut problems);
+        }
     }
-    Ok(found)
+    if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
 }
 
 /// Documents of one project and a user who names another one: whatever is done, it would be
@@ -247,7 +248,11 @@ impl Wanted {
             keys.iter().filter_map(|key| key.room.clone()).collect();
         // What refers to an object that may be deleted must be known, whoever owns it.
         let leaving = |kind: KindName| {
-            let stays = |key: &Key| !policy.destroy && set.objects.contains_key(key);
+            // One that has been something else takes a name that another may have so far.
+            let stays = |key: &Key| {
+                let desired = set.objects.get(key).filter(|_| !policy.destroy);
+                desired.is_some_and(|desired| former_key(desired).is_none())
+            };
             let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
         };
@@ -278,38 +283,40 @@ pub(super) async fn read_lists(
 ) -> Result<Vec<Read>> {
     stream::iter(lists)
         .map(|(kind, room)| async move {
-            match read_list(reader, project_id, kind, room).await? {
-                (kind, room, Ok(items)) => Ok((kind, room, items)),
-                (_, _, Err(reason)) => Err(Error::failed(reason)),
-            }
+            let list = read_list(reader, project_id, kind, room.as_deref()).await?;
+            list.map(|list| (kind, room, list.items)).map_err(Error::failed)
         })
         .buffered(CONCURRENT_LISTS)
         .try_collect()
         .await
 }
 
-/// One list, or why it could not be read whole.
+/// One list, or why it could not be read whole. That the platform does not know the list
+/// (404) says nothing of the objects in it: which rooms exist is for the list of rooms to say.
 async fn read_list(
     reader: &Reader,
     project_id: &str,
     kind: KindName,
-    room: Option<String>,
-) -> Result<(KindName, Option<String>, std::result::Result<Vec<Value>, String>)> {
-    let Some(listing) = kind.kind().list(project_id, room.as_deref()) else {
-        return Ok((kind, room, Ok(Vec::new())));
+    room: Option<&str>,
+) -> Result<std::result::Result<List, String>> {
+    let Some(listing) = kind.kind().list(project_id, room) else {
+        return Ok(Ok(nothing()));
     };
-    match reader.list(&listing).await {
-        Ok(items) => Ok((kind, room, Ok(items))),
-        // A room that does not exist yet has no services.
-        Err(ListError::Failed(ApiError { status: Some(404), .. })) if room.is_some() => {
-            Ok((kind, room, Ok(Vec::new())))
-        }
-        // Without a credential, or without a platform, nothing can be known at all.
-        Err(ListError::Failed(error @ ApiError { status: None | Some(401), .. })) => {
+    match reader.list_with_proof(&listing).await {
+        Ok(list) => Ok(Ok(list)),
+        // Without a credential, or without a platform, nothing can be known at all; of one
+        // that is newer, nothing is to be believed.
+        Err(error @ ListError::Newer { .. })
+        | Err(error @ ListError::Failed(ApiError { status: None | Some(401), .. })) => {
             Err(Error::from(error))
         }
-        Err(error) => Ok((kind, room, Err(error.to_string()))),
+        Err(error) => Ok(Err(error.to_string())),
     }
+}
+
+/// The list of what cannot be there.
+fn nothing() -> List {
+    List { items: Vec::new(), is_proven: true }
 }
 
 async fn read_project(
@@ -345,21 +352,27 @@ async fn read_project(
                 && let Some(rooms) = rooms.wait().await
                 && !rooms.contains(name)
             {
-                return Ok((kind, room, Ok(Vec::new())));
+                return Ok((kind, room, Ok(nothing())));
             }
-            let read = read_list(reader, &project.id, kind, room).await?;
+            let read = read_list(reader, &project.id, kind, room.as_deref()).await?;
             if kind == KindName::Room {
                 // Where the rooms cannot be known, each is asked for its services.
-                let _ = rooms.set(read.2.as_ref().ok().map(|items| room_names(items)));
+                let _ = rooms.set(read.as_ref().ok().map(|list| room_names(&list.items)));
             }
-            Ok::<_, Error>(read)
+            Ok::<_, Error>((kind, room, read))
         })
         .buffered(CONCURRENT_LISTS);
     let mut intake =
         Intake { set, project: name, state, secret_names: BTreeMap::new(), displaced: Vec::new() };
-    while let Some((kind, room, items)) = lists.try_next().await? {
-        match items {
-            Ok(items) => intake.take(kind, room.as_ref(), items)?,
+    let mut unproven = BTreeSet::new();
+    while let Some((kind, room, list)) = lists.try_next().await? {
+        match list {
+            Ok(list) => {
+                intake.take(kind, room.as_ref(), list.items)?;
+                if !list.is_proven {
+                    unproven.insert((kind, room));
+                }
+            }
             // What can be decided without this list is decided without it.
             Err(reason) => {
                 let project = name.to_owned();
@@ -367,12 +380,40 @@ async fn read_project(
             }
         }
     }
+    let more = followed_rooms(intake.state, name, &wanted.rooms_with_services);
+    let more = more.into_iter().map(|room| (KindName::Service, Some(room))).collect();
+    for (kind, room, items) in read_lists(reader, &project.id, more).await? {
+        intake.take(kind, room.as_ref(), items)?;
+    }
     if wanted.settings {
         let detailed = detailed_project(reader, project).await?;
         intake.take(KindName::Project, None, vec![detailed])?;
     }
     let displaced = intake.displaced;
-    settle_ambiguous(set, name, state, displaced)
+    let absent = Absent { reader, set, project: name, project_id: &project.id, unproven };
+    absent.look_up(state).await?;
+    settle_ambiguous(set, name, state, displaced)?;
+    owners::find(reader, policy, set, (name, &project.id), state).await
+}
+
+/// The names that rooms have whose services matter under the names that the inventory and
+/// documents have for them.
+fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    let rooms = state.objects.iter().filter(|(key, _)| key.kind == KindName::Room);
+    let names: BTreeMap<&str, &str> = rooms
+        .filter(|(key, _)| key.project == project)
+        .filter_map(|(key, room)| Some((room.id.as_deref()?, key.name.as_str())))
+        .collect();
+    let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
+    entries
+        .filter(|(key, entry)| {
+            key.kind == KindName::Room
+                && (wanted.contains(&key.name)
+                    || entry.was.as_ref().is_some_and(|was| wanted.contains(was)))
+        })
+        .filter_map(|(_, entry)| Some((*names.get(entry.id.as_deref()?)?).to_owned()))
+        .filter(|name| !wanted.contains(name))
+        .collect()
 }
 
 /// The names of listed rooms.
@@ -474,22 +515,42 @@ pub async fn find(
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
-    let (item, revision) = match kind.lookup(target) {
-        None => return Ok(None),
-        Some(Lookup::One(request, envelope)) => match reader.get(&request).await {
-            Err(ApiError { status: Some(404), .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-            Ok(answer) => {
-                let mut body = answer.json().map_err(|error| {
-                    Error::failed(format!("failed to read {key}")).because(error)
-                })?;
-                let item = match envelope {
-                    Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
-                    None => body,
-                };
-                (item, answer.etag)
+    let Some((item, revision)) = item(reader, key, target).await? else { return Ok(None) };
+    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let name = seen.name.clone();
+    let mut observed = observed(kind, seen, &item, revision);
+    name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
+    Ok(Some((name, observed)))
+}
+
+/// One object as the platform answers with it, and its revision.
+pub(super) async fn item(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+) -> Result<Option<(Value, Option<String>)>> {
+    let kind = key.kind.kind();
+    match kind.lookup(target) {
+        None => Ok(None),
+        Some(Lookup::One(request, envelope)) => {
+            let answer = match reader.get(&request).await {
+                Err(ApiError { status: Some(404), .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+                Ok(answer) => answer,
+            };
+            let mut body = answer
+                .json()
+                .map_err(|error| Error::failed(format!("failed to read {key}")).because(error))?;
+            let item = match envelope {
+                Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
+                None => body,
+            };
+            let list = kind.list(target.project, target.room).map(|listing| listing.envelope);
+            if let Some(sign) = list.and_then(|list| newer::sign_of_item(&item, list)) {
+                return Err(is_newer(&request, sign).into());
             }
-        },
+            Ok(Some((item, answer.etag)))
+        }
         Some(Lookup::Among(listing)) => {
             let items = reader.list(&listing).await?;
             let is_meant = |item: &Value| match (kind.seen(item), target.id) {
@@ -497,17 +558,9 @@ pub async fn find(
                 (Ok(seen), _) => seen.name == target.name,
                 (Err(_), _) => false,
             };
-            match items.into_iter().find(is_meant) {
-                Some(item) => (item, None),
-                None => return Ok(None),
-            }
+            Ok(items.into_iter().find(is_meant).map(|item| (item, None)))
         }
-    };
-    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
-    let name = seen.name.clone();
-    let mut observed = observed(kind, seen, &item, revision);
-    name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
-    Ok(Some((name, observed)))
+    }
 }
 
 /// Two objects may share a name on the platform. The one whose id the inventory knows is

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use serde_json::Value;
 
+use super::absent::hides;
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
 use crate::api::failure::ApiError;
@@ -15,10 +16,10 @@ use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Sealed, Tree};
-use crate::kinds::{Asked, Key, KindName, Target};
+use crate::kinds::{Asked, Key, KindName, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
-use crate::plan::{Action, Observed, Operation};
+use crate::plan::{Action, Incomplete, Observed, Operation};
 
 /// What an operation sends.
 struct Write {
@@ -103,6 +104,34 @@ fn is_claimed(operation: &Operation) -> bool {
     operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
+/// What an operation's object is looked up by, under one of its names.
+fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
+    Target {
+        project: &write.project,
+        room: key.room.as_deref(),
+        name: &key.name,
+        id: known_id(operation),
+        fields: &write.fields,
+        owner: None,
+        answered: operation.work.observed.as_ref().map(|observed| &observed.answered),
+        removed: &[],
+        asked: &Asked::NOTHING,
+    }
+}
+
+/// Whether an object is read once more before it is deleted: where the platform does not
+/// compare revisions, and answers with the object alone.
+fn must_be_seen(operation: &Operation, write: &Write) -> bool {
+    operation.action == Action::Delete
+        && operation.fingerprint.is_some()
+        && !operation.work.follows_rename
+        && write.request.precondition == Precondition::None
+        && matches!(
+            operation.key.kind.kind().lookup(&target(&operation.key, operation, write)),
+            Some(Lookup::One(..))
+        )
+}
+
 /// Something failed before anything was sent.
 fn not_sent(message: String) -> Outcome {
     Outcome::Failed {
@@ -129,7 +158,10 @@ impl Run<'_> {
             Ok(None) => return Outcome::Done,
             Err(message) => return not_sent(message),
         };
-        if self.options.bound {
+        if let Some(doubt) = self.doubt(operation) {
+            return not_sent(format!("it was not sent, because {doubt}"));
+        }
+        if self.options.bound || must_be_seen(operation, &write) {
             match self.read_again(operation, &write).await {
                 Ok(revision) => {
                     if let Some(revision) = revision {
@@ -178,9 +210,10 @@ impl Run<'_> {
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                // What is to be gone is gone, if it was there.
+                // What is to be gone is gone, if it was there, and unless it still is.
                 (Action::Delete, Some(404))
-                    if attempts > 1 || operation.work.observed.is_some() =>
+                    if (attempts > 1 || operation.work.observed.is_some())
+                        && !matches!(self.look_up(operation, write).await, Ok(Some(_))) =>
                 {
                     return Outcome::Done;
                 }
@@ -191,6 +224,10 @@ impl Run<'_> {
                 // Our own lost write was there first, of this run or of one that died.
                 (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
+                }
+                // Either it was made just now, or its list did not show it.
+                (Action::Create, Some(409)) if self.plan.owner().is_some() => {
+                    return self.settle_hidden(operation, write, &error).await;
                 }
                 _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
@@ -267,6 +304,38 @@ impl Run<'_> {
             wait *= 2;
         }
         failed(error, write, attempts)
+    }
+
+    /// The platform says that an object exists that its list did not show. Where that is so
+    /// in the place where it was to be created, and not elsewhere, the list was not whole:
+    /// nothing more is concluded from what it did not show.
+    async fn settle_hidden(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+    ) -> Outcome {
+        let mut outcome = failed(error, write, 1);
+        if let (Ok(Some(_)), Outcome::Failed { message, .. }) =
+            (self.look_up(operation, write).await, &mut outcome)
+        {
+            let Key { kind, project, room, .. } = operation.key.clone();
+            let reason = hides(&operation.key);
+            *message = format!("{message}; {reason}");
+            locked(&self.incomplete).push(Incomplete { kind, project, room, reason });
+        }
+        outcome
+    }
+
+    /// Why an operation hangs on a list that turned out not to be whole, if it does.
+    fn doubt(&self, operation: &Operation) -> Option<String> {
+        let key = &operation.key;
+        let hangs_on = |list: &&Incomplete| match operation.action {
+            Action::Create => list.may_hold(key),
+            Action::Delete => list.may_hold(key) || list.may_hold_what_refers_to(key),
+            _ => false,
+        };
+        locked(&self.incomplete).iter().find(hangs_on).map(|list| list.reason.clone())
     }
 
     /// The revision is another one. When the object already is what was to be sent, our
@@ -361,12 +430,26 @@ impl Run<'_> {
             (None, Some(_)) => Err(Outcome::Stale {
                 message: format!("{} exists, and did not when it was looked at", operation.key),
             }),
+            // A saved plan is for what was looked at; for others, what is to be gone is gone.
+            (Some(_), None) if !self.options.bound => Err(Outcome::Done),
             (Some(_), None) => Err(Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             }),
-            (Some(planned), Some(found)) => {
+            // What it was before an earlier operation wrote to it was looked at then.
+            (Some(_), Some(found)) if operation.work.is_second => {
+                match self.differences(operation, &found).is_empty() {
+                    true => Ok(found.revision),
+                    false => Err(Outcome::Stale { message: self.staleness(operation, &found) }),
+                }
+            }
+            (Some(planned), Some(mut found)) => {
+                let revision = found.revision.clone();
+                if operation.work.follows_rename {
+                    found.revision =
+                        operation.work.observed.as_ref().and_then(|it| it.revision.clone());
+                }
                 if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
-                    Ok(found.revision)
+                    Ok(revision)
                 } else {
                     Err(Outcome::Stale { message: self.staleness(operation, &found) })
                 }
@@ -412,19 +495,23 @@ impl Run<'_> {
             secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
         };
         // Until it is renamed, the platform knows it by its former name.
-        let known_as = operation.work.renamed_from.as_ref().unwrap_or(&operation.key);
-        let target = Target {
-            project: &write.project,
-            room: known_as.room.as_deref(),
-            name: &known_as.name,
-            id: known_id(operation),
-            fields: &write.fields,
-            owner: None,
-            answered: None,
-            removed: &[],
-            asked: &Asked::NOTHING,
-        };
-        let mut found = look_up(&self.client.reader(), &operation.key, &target, &names).await?;
+        let former = operation.work.renamed_from.as_ref();
+        let mut found = None;
+        for key in former.into_iter().chain([&operation.key]) {
+            let target = target(key, operation, write);
+            found = look_up(&self.client.reader(), key, &target, &names).await?;
+            // Another object may have got the name since.
+            let is_meant = |found: &Observed| match (known_id(operation), &found.id) {
+                (Some(id), Some(found)) => id == found,
+                _ => true,
+            };
+            if former.is_some() {
+                found = found.filter(is_meant);
+            }
+            if found.is_some() {
+                break;
+            }
+        }
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)

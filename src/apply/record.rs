@@ -11,32 +11,19 @@ use crate::plan::{Action, Entry, Operation};
 
 impl Run<'_> {
     /// Before the first write in a project, its inventory says which objects are about to
-    /// be created, so that a run that dies leaves nothing behind that nobody owns.
+    /// be created, so that a run that dies leaves nothing behind that nobody owns; and the
+    /// ids of those that get another name, so that they are found under any.
     pub async fn claim(&self, project: &str) -> Result<()> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
-            let entries = self.entries(project, |_, operation, old| match operation.action {
-                Action::Create | Action::Rename => {
-                    operation.work.entry.clone().map(|entry| Entry {
-                        applied: None,
-                        id: operation.work.renamed_from.as_ref().and(entry.id),
-                        ..entry
-                    })
-                }
-                _ => old.cloned().or_else(|| operation.work.entry.clone()),
-            });
-            self.save(project, entries).await
+            self.save(project, self.entries(project, |_, operation| claimed(operation))).await
         })
         .await
         .copied()
     }
 
     /// What the inventory of a project says, where `of` decides for each operation.
-    async fn save(
-        &self,
-        project: &str,
-        entries: impl Future<Output = BTreeMap<Key, Entry>>,
-    ) -> Result<()> {
+    async fn save(&self, project: &str, entries: BTreeMap<Key, Entry>) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
         let (id, projects) = {
             let ids = locked(&self.ids);
@@ -47,7 +34,6 @@ impl Run<'_> {
             )
         };
         let Some(id) = id else { return Ok(()) };
-        let entries = entries.await;
         let mut stored = stored.lock().await;
         // A plan need not be of all projects in which the set owns something.
         let projects = &projects | &stored.projects;
@@ -62,35 +48,25 @@ impl Run<'_> {
         inventory::save(self.client, &self.plan.set, &id, &mut stored, entries).await
     }
 
-    async fn entries(
+    /// What the inventory says of each object: under the key that it is to have, whatever
+    /// the platform calls it so far.
+    fn entries(
         &self,
         project: &str,
-        of: impl Fn(usize, &Operation, Option<&Entry>) -> Option<Entry>,
+        of: impl Fn(usize, &Operation) -> Option<Entry>,
     ) -> BTreeMap<Key, Entry> {
-        let Some(stored) = self.stored.get(project) else { return BTreeMap::new() };
-        let old = stored.lock().await.inventory.entries.clone();
-        let mut entries: BTreeMap<Key, Entry> = self
-            .plan
-            .kept
-            .iter()
-            .filter(|(key, _)| key.project == project)
-            .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect();
+        let kept = self.plan.kept.iter().filter(|(key, _)| key.project == project);
+        let mut entries: BTreeMap<Key, Entry> =
+            kept.map(|(key, entry)| (key.clone(), entry.clone())).collect();
         for (index, operation) in self.plan.operations.iter().enumerate() {
             if operation.key.project != project {
                 continue;
             }
-            match of(index, operation, old.get(&operation.key)) {
-                Some(entry) => entries.insert(operation.key.clone(), entry),
-                None => entries.remove(&operation.key),
+            let key = operation.work.kept_as.as_ref().unwrap_or(&operation.key);
+            match of(index, operation) {
+                Some(entry) => entries.insert(key.clone(), entry),
+                None => entries.remove(key),
             };
-            // Until the new name is known to be there, the former one is kept.
-            if let Some(former) = &operation.work.renamed_from
-                && entries.get(&operation.key).is_none_or(|entry| entry.applied.is_none())
-                && let Some(entry) = old.get(former)
-            {
-                entries.insert(former.clone(), entry.clone());
-            }
         }
         entries
     }
@@ -98,7 +74,7 @@ impl Run<'_> {
     /// Writes what was done.
     pub async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
         for project in self.stored.keys() {
-            let entries = self.entries(project, |index, operation, old| {
+            let entries = self.entries(project, |index, operation| {
                 match (&outcomes[index], operation.action) {
                     (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
                         let id =
@@ -107,23 +83,28 @@ impl Run<'_> {
                     }),
                     // It may have been created all the same, so the claim stays.
                     (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
-                        old.cloned().or_else(|| {
-                            operation
-                                .work
-                                .entry
-                                .clone()
-                                .map(|entry| Entry { applied: None, ..entry })
-                        })
+                        claimed(operation)
                     }
                     // What did not happen leaves the inventory as it was before this run.
-                    (_, Action::Create | Action::Adopt | Action::Rename) => {
-                        operation.work.before.clone()
-                    }
-                    _ => operation.work.before.clone().or_else(|| old.cloned()),
+                    _ => operation.work.before.clone(),
                 }
             });
             self.save(project, entries).await?;
         }
         Ok(())
+    }
+}
+
+/// What the inventory says of an object before it is known whether its operation was done.
+fn claimed(operation: &Operation) -> Option<Entry> {
+    let work = &operation.work;
+    let claim = || Some(Entry { applied: None, ..work.entry.clone()? });
+    match operation.action {
+        Action::Create => Some(Entry { id: None, ..claim()? }),
+        Action::Rename => work.before.clone().or_else(|| {
+            let was = work.renamed_from.as_ref().map(|former| former.name.clone());
+            Some(Entry { was, moved_from: None, ..claim()? })
+        }),
+        _ => work.before.clone().or_else(|| work.entry.clone()),
     }
 }

@@ -10,8 +10,9 @@ use crate::api::project::the_one;
 use crate::api::reader::Reader;
 use crate::error::Result;
 use crate::kinds::{self, Key, KindName};
+use crate::plan::naming::follow_ids;
 use crate::plan::references::name_secrets;
-use crate::plan::{Entry, Observed};
+use crate::plan::{Entry, Observed, State};
 
 /// What is in a project.
 #[derive(Debug)]
@@ -73,7 +74,17 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     }
     name_all_secrets(&mut survey.objects);
     if let (Some(set), Some(stored)) = (set, stored) {
-        let inventory = stored.inventory;
+        // What somebody renamed is the set's under its new name.
+        let state = State {
+            objects: std::mem::take(&mut survey.objects),
+            inventories: BTreeMap::from([(survey.project.clone(), stored.inventory)]),
+            ..State::default()
+        };
+        let mut state = follow_ids(&state).into_owned();
+        survey.objects = state.objects;
+        let Some(inventory) = state.inventories.remove(&survey.project) else {
+            return Ok(survey);
+        };
         survey.objects.retain(|key, observed| is_owned(set, observed, inventory.entries.get(key)));
         for (key, observed) in &mut survey.objects {
             let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());

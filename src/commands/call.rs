@@ -178,7 +178,7 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;
-    let project = args.project.project_id().await?;
+    args.project.named()?;
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };
@@ -191,7 +191,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
                 .grant("role", &args.role)
                 .grant("room", &room)
                 .api(&spec.api)
-                .sign(&args.key.signer(&project)?)
+                .sign(&args.key.signer(&args.project.project_id().await?)?)
         }
         (None, Some(token)) => token,
         (None, None) => Token::new(name)
@@ -199,7 +199,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
             .grant("role", &args.role)
             .grant("room", &room)
             .grant("tunnel_ports", "9000")
-            .sign(&args.key.signer(&project)?),
+            .sign(&args.key.signer(&args.project.project_id().await?)?),
     };
     let is_local = match args.local.given() {
         Some(given) => given,

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::kinds::{self, schema};
 use crate::manifest::document::nearest;
 use crate::output;
+use crate::visible;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     for step in steps {
         field = child(&field, step.trim_end_matches("[]"))
             .ok_or_else(|| no_field(&path, &field, step))?;
-        path = format!("{path}.{step}");
+        path = format!("{path}.{}", visible::line(step));
     }
     output::data(&render(&path, &field));
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ use crate::kinds::tree::Tree;
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
 use crate::settings::{Connection, PlatformArgs};
+use crate::visible;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -68,9 +69,10 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     write(&args.dir, &export.files, args.force)?;
     tell(&export, &args.dir);
     output::data(&format!(
-        "Exported {} of project {project} to {} in {}.\n",
+        "Exported {} of project {} to {} in {}.\n",
         plural(export.objects, "object"),
-        args.dir.display(),
+        visible::line(&project),
+        visible::line(&args.dir.display().to_string()),
         plural(export.files.len(), "file"),
     ));
     Ok(ExitCode::SUCCESS)

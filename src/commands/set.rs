@@ -316,7 +316,7 @@ pub async fn decide(
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
     set.notes.append(&mut plan.notes);
-    set.notes.extend(warnings(&desired, &observation.state.objects, &policy.set));
+    set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
     plan.notes = set.notes;
     for note in &plan.notes {
         output::note(&format!("note: {note}"));

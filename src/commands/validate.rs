@@ -7,6 +7,7 @@ use super::set::FileArgs;
 use crate::error::Result;
 use crate::manifest::secrets;
 use crate::output;
+use crate::plan::Plan;
 use crate::plan::warnings::warnings;
 use crate::settings::PlatformArgs;
 
@@ -36,7 +37,7 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
     // Whoever checks a proposal has none of its secrets.
     let missing = secrets::missing(&set.objects);
-    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), "");
+    let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
     for note in set.notes.iter().chain(&missing).chain(&hardly_meant) {
         output::note(&format!("note: {note}"));
     }

@@ -33,7 +33,7 @@ struct MailboxDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// The address, unique on the platform. Default: the name.
+    /// The address, unique on the platform; case makes no difference. Default: the name.
     #[serde(default)]
     address: Option<String>,
     /// The room, by name.
@@ -69,6 +69,12 @@ fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
     ])
 }
 
+/// The address as the platform spells it.
+fn spelled<'a>(target: &Target<'a>) -> &'a str {
+    let spelled = target.answered.and_then(|answered| answered.get("address"));
+    spelled.and_then(Value::as_str).unwrap_or(target.name)
+}
+
 impl Kind for Mailbox {
     fn name(&self) -> KindName {
         KindName::Mailbox
@@ -98,7 +104,7 @@ impl Kind for Mailbox {
         Ok(vec![Declared {
             project: document.project,
             room: None,
-            name: address,
+            name: self.natural_name(&address),
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
@@ -110,6 +116,19 @@ impl Kind for Mailbox {
             document.shift_remove("queue");
         }
         Value::Object(document)
+    }
+
+    fn natural_name(&self, name: &str) -> String {
+        match name.rsplit_once('@') {
+            Some((local, domain)) => {
+                format!("{}@{}", local.to_lowercase(), domain.to_ascii_lowercase())
+            }
+            None => name.to_lowercase(),
+        }
+    }
+
+    fn is_unique_everywhere(&self) -> bool {
+        true
     }
 
     fn name_rule(&self) -> NameRule {
@@ -136,11 +155,19 @@ impl Kind for Mailbox {
             "queue": item.get("queue"),
             "public": item.get("public"),
         }));
-        Ok(Seen { name: text_of(item, "address")?, id: None, owner, fields })
+        Ok(Seen { name: self.natural_name(&text_of(item, "address")?), id: None, owner, fields })
+    }
+
+    /// The platform's own spelling, where it is another one.
+    fn kept(&self, item: &Value) -> Value {
+        match item.get("address").and_then(Value::as_str) {
+            Some(given) if given != self.natural_name(given) => json!({ "address": given }),
+            _ => Value::Null,
+        }
     }
 
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        let path = ["accounts", "projects", target.project, "mailboxes", target.name];
+        let path = ["accounts", "projects", target.project, "mailboxes", spelled(target)];
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
@@ -152,13 +179,19 @@ impl Kind for Mailbox {
 
     fn update(&self, target: &Target<'_>) -> Request {
         Request::put(
-            &["accounts", "projects", target.project, "mailboxes", target.name],
+            &["accounts", "projects", target.project, "mailboxes", spelled(target)],
             Value::Object(body(target)),
         )
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "mailboxes", target.name]))
+        Some(Request::delete(&[
+            "accounts",
+            "projects",
+            target.project,
+            "mailboxes",
+            spelled(target),
+        ]))
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

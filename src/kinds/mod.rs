@@ -100,6 +100,28 @@ impl fmt::Display for Key {
     }
 }
 
+impl Key {
+    /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this
+    /// key's kind are compared.
+    #[must_use]
+    pub fn spelled(&self, typed: &str) -> String {
+        match typed.split_once('/') {
+            Some((kind, name)) => format!("{kind}/{}", self.kind.kind().natural_name(name)),
+            None => typed.to_owned(),
+        }
+    }
+
+    /// What no other object may hold at the same time: the key itself, but for names that
+    /// are one on the whole platform.
+    #[must_use]
+    pub fn claim(&self) -> Self {
+        match self.kind.kind().is_unique_everywhere() {
+            true => Self { project: String::new(), room: None, ..self.clone() },
+            false => self.clone(),
+        }
+    }
+}
+
 /// What one object refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -141,19 +163,26 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// What of it breaks a rule of form: fields, its name, and the room that it is placed in.
+    /// What of it breaks a rule of form.
     #[must_use]
     pub fn broken(&self, kind: &dyn Kind) -> Vec<Broken> {
-        let mut broken = kind.shape().broken(&self.fields);
-        let name = kind.name_rule();
-        if let Err(message) = name.rule.check(&self.name) {
-            broken.push(Broken { path: name.path(), message, hint: name.rule.hint(&self.name) });
-        }
-        if let Some(Err(message)) = self.room.as_ref().map(|room| Rule::Segment.check(room)) {
-            broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
-        }
-        broken
+        broken(kind, (self.room.as_deref(), &self.name), &self.fields)
     }
+}
+
+/// What of an object breaks a rule of form: its fields, its name, and the room that it is
+/// placed in.
+#[must_use]
+pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree) -> Vec<Broken> {
+    let mut broken = kind.shape().broken(fields);
+    let of_name = kind.name_rule();
+    if let Err(message) = of_name.rule.check(name) {
+        broken.push(Broken { path: of_name.path(), message, hint: of_name.rule.hint(name) });
+    }
+    if let Some(Err(message)) = room.map(|room| Rule::Segment.check(room)) {
+        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+    }
+    broken
 }
 
 /// What the natural key of a kind must look like.
@@ -335,6 +364,22 @@ pub trait Kind: Sync {
 
     /// Whether an object of this kind can get another name and stay what it is.
     fn is_renamable(&self) -> bool {
+        false
+    }
+
+    /// Whether other objects are in it or say its name, and go along when it is renamed.
+    fn is_named_by_others(&self) -> bool {
+        false
+    }
+
+    /// A name in the spelling in which names of this kind are compared. Where the platform
+    /// takes several spellings for one thing, it is one key here.
+    fn natural_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Whether no two objects of this kind have one name, in whatever project they are.
+    fn is_unique_everywhere(&self) -> bool {
         false
     }
 

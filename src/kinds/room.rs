@@ -94,6 +94,10 @@ impl Kind for Room {
         true
     }
 
+    fn is_named_by_others(&self) -> bool {
+        true
+    }
+
     fn updates_partly(&self) -> bool {
         true
     }

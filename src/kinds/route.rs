@@ -35,7 +35,7 @@ struct RouteDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// The domain, unique on the platform. Default: the name.
+    /// The domain, unique on the platform; case makes no difference. Default: the name.
     #[serde(default)]
     domain: Option<String>,
     /// The room, by name.
@@ -61,6 +61,12 @@ fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
         ("port".to_owned(), text("port").into()),
         ("annotations".to_owned(), annotations(target)),
     ])
+}
+
+/// The domain as the platform spells it.
+fn spelled<'a>(target: &Target<'a>) -> &'a str {
+    let spelled = target.answered.and_then(|answered| answered.get("domain"));
+    spelled.and_then(Value::as_str).unwrap_or(target.name)
 }
 
 impl Kind for Route {
@@ -94,7 +100,7 @@ impl Kind for Route {
         Ok(vec![Declared {
             project: document.project,
             room: None,
-            name: document.domain.unwrap_or(document.metadata.name),
+            name: self.natural_name(&document.domain.unwrap_or(document.metadata.name)),
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
@@ -108,6 +114,14 @@ impl Kind for Route {
             document.insert("port".to_owned(), port.into());
         }
         Value::Object(document)
+    }
+
+    fn natural_name(&self, name: &str) -> String {
+        name.to_ascii_lowercase()
+    }
+
+    fn is_unique_everywhere(&self) -> bool {
+        true
     }
 
     fn name_rule(&self) -> NameRule {
@@ -138,11 +152,19 @@ impl Kind for Route {
         let (metadata, owner) = annotated(item);
         let fields = SHAPE
             .read(&json!({ "metadata": metadata, "room": item.get("room_name"), "port": item.get("port") }));
-        Ok(Seen { name: text_of(item, "domain")?, id: None, owner, fields })
+        Ok(Seen { name: self.natural_name(&text_of(item, "domain")?), id: None, owner, fields })
+    }
+
+    /// The platform's own spelling, where it is another one.
+    fn kept(&self, item: &Value) -> Value {
+        match item.get("domain").and_then(Value::as_str) {
+            Some(given) if given != self.natural_name(given) => json!({ "domain": given }),
+            _ => Value::Null,
+        }
     }
 
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        let path = ["accounts", "projects", target.project, "routes", target.name];
+        let path = ["accounts", "projects", target.project, "routes", spelled(target)];
         Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
@@ -154,13 +176,13 @@ impl Kind for Route {
 
     fn update(&self, target: &Target<'_>) -> Request {
         Request::put(
-            &["accounts", "projects", target.project, "routes", target.name],
+            &["accounts", "projects", target.project, "routes", spelled(target)],
             Value::Object(body(target)),
         )
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "routes", target.name]))
+        Some(Request::delete(&["accounts", "projects", target.project, "routes", spelled(target)]))
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

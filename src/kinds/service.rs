@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
-use super::shape::Shape;
+use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
     Declared, Fault, Kind, KindName, Lookup, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target,
@@ -60,6 +60,7 @@ pub struct ServiceDocument {
     /// The room it is placed in; in every room of the project when neither `room` nor
     /// `rooms` is there.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "segment"))]
     room: Option<String>,
     /// The rooms it is placed in.
     #[serde(default)]
@@ -156,17 +157,9 @@ fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
 /// What a document would be refused for, with the field at fault.
 pub fn check(spec: &ServiceSpec) -> Result<(), Fault> {
     runs_one_thing(spec.container.is_some(), spec.external.is_some())?;
-    let declared = Declared {
-        project: None,
-        room: None,
-        name: spec.metadata.name.clone(),
-        fields: fields_of(spec),
-        lifecycle: Lifecycle::standard(),
-    };
-    match declared.broken(&Service).into_iter().next() {
-        Some(broken) => {
-            Err(Fault { path: broken.path, message: broken.message, hint: broken.hint })
-        }
+    let broken = super::broken(&Service, (None, &spec.metadata.name), &fields_of(spec));
+    match broken.into_iter().next() {
+        Some(Broken { path, message, hint }) => Err(Fault { path, message, hint }),
         None => Ok(()),
     }
 }

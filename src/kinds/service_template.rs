@@ -52,6 +52,7 @@ struct ServiceTemplateDocument {
     project: Option<String>,
     /// The room it is placed in.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "segment"))]
     room: Option<String>,
     /// The rooms it is placed in.
     #[serde(default)]

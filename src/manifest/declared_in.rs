@@ -10,22 +10,28 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::repository;
 use super::source::RENDERED;
 
 /// The name of standard input, as it is given and as it is kept.
 const STANDARD_INPUT: &str = "-";
 
 /// The file that declares an object, or `-` for standard input. Parts are separated by `/`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeclaredIn(Arc<str>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeclaredIn {
+    file: Arc<str>,
+    /// Where the file's Git repository comes from, such as `github.com/acme/support`, where it
+    /// says so: a file of the same name in another repository is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repository: Option<Arc<str>>,
+}
 
 impl DeclaredIn {
     /// The file of a source, by the name under which it was read.
     #[must_use]
     pub fn source(name: &str) -> Self {
         if name == STANDARD_INPUT {
-            return Self(STANDARD_INPUT.into());
+            return Self { file: STANDARD_INPUT.into(), repository: None };
         }
         Self::path(Path::new(name.trim_end_matches(RENDERED)))
     }
@@ -34,33 +40,57 @@ impl DeclaredIn {
     fn path(path: &Path) -> Self {
         let absolute = absolute(path);
         let here = std::env::current_dir().unwrap_or_default();
-        let base = repository(&absolute).unwrap_or(&here);
+        let repository = repository::around(&absolute);
+        let base = repository.unwrap_or(&here);
         let path = absolute.strip_prefix(base).unwrap_or(&absolute);
-        Self(path.to_string_lossy().into())
+        Self {
+            file: path.to_string_lossy().into(),
+            repository: repository.and_then(repository::origin).map(Into::into),
+        }
     }
 
     /// Whether it is this file, or lies in this folder.
     fn is_within(&self, other: &Self) -> bool {
-        if other.0.is_empty() {
-            return !self.0.starts_with('/') && *self.0 != *STANDARD_INPUT;
+        if let (Some(one), Some(other)) = (&self.repository, &other.repository)
+            && one != other
+        {
+            return false;
         }
-        let below = || self.0.strip_prefix(&*other.0)?.strip_prefix('/');
-        self == other || below().is_some()
+        if other.file.is_empty() {
+            return !self.file.starts_with('/') && *self.file != *STANDARD_INPUT;
+        }
+        let below = || self.file.strip_prefix(&*other.file)?.strip_prefix('/');
+        self.file == other.file || below().is_some()
     }
 
     /// The folder in which it lies, as people name it; a file at the top by its own name.
     #[must_use]
     pub fn folder(&self) -> String {
-        match self.0.rsplit_once('/') {
+        match self.file.rsplit_once('/') {
             Some((folder, _)) => format!("{folder}/"),
             None => self.to_string(),
+        }
+    }
+
+    /// The folder, with its repository where that is not the one of what was looked at.
+    #[must_use]
+    pub fn folder_beside(&self, looked_at: &LookedAt) -> String {
+        let is_other = |repository: &&Arc<str>| {
+            looked_at
+                .roots
+                .iter()
+                .any(|root| root.repository.as_ref().is_some_and(|it| it != *repository))
+        };
+        match self.repository.as_ref().filter(is_other) {
+            Some(repository) => format!("{} of {repository}", self.folder()),
+            None => self.folder(),
         }
     }
 }
 
 impl fmt::Display for DeclaredIn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match &*self.file {
             STANDARD_INPUT => out.write_str("standard input"),
             path => out.write_str(path),
         }
@@ -127,17 +157,12 @@ fn absolute(path: &Path) -> PathBuf {
     })
 }
 
-/// The root of the Git repository in which a path lies.
-fn repository(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|folder| folder.join(".git").exists())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn declared_in(path: &str) -> DeclaredIn {
-        DeclaredIn(path.into())
+        DeclaredIn { file: path.into(), repository: None }
     }
 
     fn looked_at(roots: &[&str], skipped: &[&str]) -> LookedAt {
@@ -188,6 +213,22 @@ mod tests {
         let rendered = DeclaredIn::source(&format!("{}{RENDERED}", root.join("a.j2").display()));
         assert_eq!(rendered.to_string(), "a.j2");
         assert_eq!(DeclaredIn::source("-").to_string(), "standard input");
+    }
+
+    #[test]
+    fn the_same_file_of_another_repository_is_another_one() {
+        let of = |repository: Option<&str>| DeclaredIn {
+            file: "manifests/a.yaml".into(),
+            repository: repository.map(Into::into),
+        };
+        let mut looked = looked_at(&["manifests"], &[]);
+        looked.roots[0].repository = Some("github.com/acme/support".into());
+        assert_eq!(looked.miss(&of(Some("github.com/acme/support"))), None);
+        assert_eq!(looked.miss(&of(None)), None);
+        let other = of(Some("github.com/acme/sales"));
+        assert_eq!(looked.miss(&other), Some(Miss::NotGiven));
+        assert_eq!(other.folder_beside(&looked), "manifests/ of github.com/acme/sales");
+        assert_eq!(of(Some("github.com/acme/support")).folder_beside(&looked), "manifests/");
     }
 
     #[test]

@@ -16,8 +16,9 @@ use super::source::Source;
 use super::template::{self, SOURCE_ANNOTATION, VALUES_ANNOTATION, Values};
 use crate::kinds::document::SecretSource;
 use crate::kinds::path::FieldPath;
+use crate::kinds::shape::Broken;
 use crate::kinds::tree::{Sealed, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{self, Key, KindName};
 use crate::visible;
 
 /// How objects are laid out in files.
@@ -106,6 +107,13 @@ pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
                 continue;
             }
         };
+        let named = (key.room.as_deref(), key.name.as_str());
+        for Broken { path, message, hint } in kinds::broken(key.kind.kind(), named, &fields) {
+            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+            export
+                .notes
+                .push(format!("{key} cannot be applied as it is: `{path}` {message}{hint}"));
+        }
         export.objects += 1;
         match layout {
             Layout::Object => {

@@ -15,6 +15,7 @@ pub mod placement;
 mod plain;
 mod process;
 mod quoting;
+pub mod repository;
 pub mod secrets;
 pub mod set;
 pub mod source;

@@ -100,6 +100,13 @@ pub struct Set {
     pub skipped: Vec<Skipped>,
 }
 
+impl Set {
+    /// Adds an object; one that is declared already is a problem.
+    pub fn add(&mut self, desired: Desired, problems: &mut Vec<Problem>) {
+        insert(self, desired.key.clone(), desired, problems);
+    }
+}
+
 /// What a set is read from.
 #[derive(Debug, Clone, Default)]
 pub struct Input {
@@ -330,6 +337,32 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         };
         insert(set, key, desired, problems);
     }
+    problems.extend(shared_names(set));
+}
+
+/// Two objects of one name, in two projects, where a name is one on the whole platform.
+fn shared_names(set: &Set) -> Vec<Problem> {
+    let mut first: BTreeMap<Key, &Desired> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let objects = set.objects.values();
+    for desired in objects.filter(|it| it.key.kind.kind().is_unique_everywhere()) {
+        if let Some(first) = first.insert(desired.key.claim(), desired) {
+            problems.push(
+                twice(first, desired).hint(
+                    "one name is one object on the whole platform, in whatever project it is",
+                ),
+            );
+        }
+    }
+    problems
+}
+
+/// A document that declares what another one declares.
+fn twice(first: &Desired, desired: &Desired) -> Problem {
+    desired.origin.document.problem_at(
+        &FieldPath::of(&["metadata", "name"]),
+        format!("{} is declared twice, first at {}", desired.key, first.origin.place()),
+    )
 }
 
 /// The mark of who owns an object is not the manifest's to set.
@@ -379,10 +412,7 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
             )
             .hint("give the placements different values, or turn one off with `lifecycle: {derive: false}`"),
         ),
-        _ => problems.push(desired.origin.document.problem_at(
-            &FieldPath::of(&["metadata", "name"]),
-            format!("{key} is declared twice, first at {}", first.origin.place()),
-        )),
+        _ => problems.push(twice(first, &desired)),
     }
 }
 

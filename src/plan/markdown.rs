@@ -160,13 +160,16 @@ fn change_lines(change: &FieldChange, out: &mut String) {
     }
 }
 
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Text as code on one line, between more back-quotes than stand in it side by side.
 fn code(text: &str) -> String {
-    let line = visible::line(text);
-    let line = match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.into_owned(),
-    };
+    let line = cut(&visible::line(&cut(text)));
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';

@@ -25,6 +25,7 @@ pub mod document;
 pub mod graph;
 pub mod guards;
 pub mod markdown;
+pub mod naming;
 pub mod order;
 pub mod planner;
 pub mod policy;
@@ -78,6 +79,12 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
+    /// The former name that its document gave and that has been dealt with, so that the
+    /// document can keep saying it.
+    pub moved_from: Option<String>,
+    /// The name under which documents know the object, while the platform has it under
+    /// another one: a rename is under way, or somebody renamed it by hand.
+    pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
     /// The file that declares the object; `None` where that was not kept.
@@ -113,6 +120,8 @@ pub struct State {
     pub inventories: BTreeMap<String, Inventory>,
     /// The lists that could not be read whole, with the reason.
     pub incomplete: Vec<Incomplete>,
+    /// The objects of which it is not known whether another set owns them, with the reason.
+    pub unknown_owners: BTreeMap<Key, String>,
 }
 
 /// A list that could not be read whole: what is not in it may exist all the same.
@@ -131,32 +140,41 @@ pub struct Incomplete {
 /// The kinds beside services whose objects name a room.
 pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
 
-impl State {
-    /// Why it is not known what may refer to a room or secret, and would go with it or be
-    /// left without it; `None` when it is.
+impl Incomplete {
+    /// Whether an object may be in the list that was not met.
     #[must_use]
-    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
-        let may_refer = |list: &&Incomplete| match key.kind {
-            KindName::Room if list.kind == KindName::Service => {
-                list.room.as_ref() == Some(&key.name)
+    pub fn may_hold(&self, key: &Key) -> bool {
+        self.kind == key.kind && self.project == key.project && self.room == key.room
+    }
+
+    /// Whether objects may be in the list that refer to a room or secret, and would go with
+    /// it or be left without it.
+    #[must_use]
+    pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
+        let refers = match key.kind {
+            KindName::Room if self.kind == KindName::Service => {
+                self.room.as_ref() == Some(&key.name)
             }
-            KindName::Room => ROOM_USERS.contains(&list.kind),
-            KindName::Secret => list.kind == KindName::Service,
+            KindName::Room => ROOM_USERS.contains(&self.kind),
+            KindName::Secret => self.kind == KindName::Service,
             _ => false,
         };
-        let mut lists = self.incomplete.iter().filter(|list| list.project == key.project);
-        lists.find(may_refer).map(|list| list.reason.as_str())
+        refers && self.project == key.project
+    }
+}
+
+impl State {
+    /// Why it is not known what may refer to a room or secret; `None` when it is.
+    #[must_use]
+    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
+        let mut lists = self.incomplete.iter();
+        lists.find(|list| list.may_hold_what_refers_to(key)).map(|list| list.reason.as_str())
     }
 
     /// Why it is not known whether an object exists that was not met; `None` when it is.
     #[must_use]
     pub fn doubt(&self, key: &Key) -> Option<&str> {
-        self.incomplete
-            .iter()
-            .find(|list| {
-                list.kind == key.kind && list.project == key.project && list.room == key.room
-            })
-            .map(|list| list.reason.as_str())
+        self.incomplete.iter().find(|list| list.may_hold(key)).map(|list| list.reason.as_str())
     }
 }
 
@@ -249,6 +267,11 @@ pub struct Work {
     pub renamed_from: Option<Key>,
     /// Whether a rename changes the object's revision before this operation is its turn.
     pub follows_rename: bool,
+    /// Whether an earlier operation of the plan writes the same fields to the same object.
+    pub is_second: bool,
+    /// The key under which the inventory keeps the object until it is gone, where another
+    /// one takes its own.
+    pub kept_as: Option<Key>,
     /// The references whose names become ids before the fields are sent.
     pub secrets: Vec<(FieldPath, String)>,
     /// The platform's id, where it is known without having observed the object.

@@ -16,7 +16,14 @@ pub enum Resolved {
     /// Several objects of which each may be meant, or none.
     Any(Vec<Key>),
     /// Nothing that is known.
-    Missing(String),
+    Missing(Key),
+}
+
+/// What is said of a reference that leads to nothing that is known.
+#[must_use]
+pub fn missing(key: &Key) -> String {
+    let kind = key.kind.to_string().to_lowercase();
+    format!("{kind} `{}` is neither in the set nor on the platform", key.name)
 }
 
 /// The objects to which names may lead.
@@ -99,11 +106,7 @@ impl<'a> Known<'a> {
             room: None,
             name: room.to_owned(),
         };
-        if self.has(&key) {
-            Resolved::Object(key)
-        } else {
-            Resolved::Missing(format!("room `{room}` is neither in the set nor on the platform"))
-        }
+        if self.has(&key) { Resolved::Object(key) } else { Resolved::Missing(key) }
     }
 
     /// A secret by name, or by the id that the platform gave it.
@@ -119,9 +122,7 @@ impl<'a> Known<'a> {
         }
         match self.secrets.get(&(project, name)) {
             Some(key) => Resolved::Object((*key).clone()),
-            None => Resolved::Missing(format!(
-                "secret `{name}` is neither in the set nor on the platform"
-            )),
+            None => Resolved::Missing(key),
         }
     }
 

@@ -1,101 +1,299 @@
-//! Renames: an object whose document says what it was called (`lifecycle.moved_from`).
+//! Renames: which objects get another name, and in which order names become free.
 //!
-//! A room that is renamed takes everything in it along, so before anything is decided the
-//! state is rewritten to what it will be once the room has its new name.
+//! A document may say what its object was called (`lifecycle.moved_from`), a run may have
+//! stopped between two renames, and somebody may have renamed an object by hand. In all
+//! three cases the object is known by its id, and its name is brought to where the
+//! documents want it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::State;
+use sha2::{Digest, Sha256};
+
+use super::{Entry, Observed, State};
+use crate::error::Problem;
+use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
-use crate::kinds::recorded::Recorded;
-use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 
 /// The key that an object had before, when its document says so.
 #[must_use]
 pub fn former_key(desired: &Desired) -> Option<Key> {
     let name = desired.lifecycle.moved_from.as_ref()?;
-    (*name != desired.key.name).then(|| Key { name: name.clone(), ..desired.key.clone() })
+    let name = desired.key.kind.kind().natural_name(name);
+    (name != desired.key.name).then(|| Key { name, ..desired.key.clone() })
 }
 
-/// The renames that can be done in place: the object exists under its former name, none
-/// exists under the new one, and the kind can be renamed. By new key.
-#[must_use]
-pub fn in_place(desired: &BTreeMap<Key, Desired>, state: &State) -> BTreeMap<Key, Key> {
-    desired
-        .values()
-        .filter_map(|object| Some((object, former_key(object)?)))
-        .filter(|(object, former)| {
-            object.key.kind.kind().is_renamable()
-                && !desired.contains_key(former)
-                && !state.objects.contains_key(&object.key)
-                && state.objects.contains_key(former)
-        })
-        .map(|(object, former)| (object.key.clone(), former))
+/// What a set knows of an object.
+fn entry<'a>(state: &'a State, key: &Key) -> Option<&'a Entry> {
+    state.inventories.get(&key.project)?.entries.get(key)
+}
+
+/// Whether the set owns an object that is there.
+fn is_ours(state: &State, set: &str, key: &Key) -> bool {
+    let Some(observed) = state.objects.get(key) else { return false };
+    match (&observed.owner, entry(state, key)) {
+        (Some(owner), _) => owner == set,
+        (None, Some(entry)) => {
+            entry.id.is_none() || observed.id.is_none() || entry.id == observed.id
+        }
+        (None, None) => false,
+    }
+}
+
+/// What the documents ask for and the platform allows, before it is known what is in scope.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// The objects that get another name: by the key that their document gives them, the
+    /// key that they have.
+    pub sources: BTreeMap<Key, Key>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Objects that several documents claim.
+    pub problems: Vec<Problem>,
+}
+
+impl Candidates {
+    /// Finds them among the objects of the kinds that are meant.
+    #[must_use]
+    pub fn find(
+        desired: &BTreeMap<Key, Desired>,
+        state: &State,
+        set: &str,
+        is_meant: impl Fn(&Key) -> bool,
+    ) -> Self {
+        let mut found = Self::default();
+        let mut claims: BTreeMap<Key, Vec<&Desired>> = BTreeMap::new();
+        let known_as = known_as(state);
+        let objects = desired
+            .values()
+            .filter(|object| object.key.kind.kind().is_renamable() && is_meant(&object.key));
+        for object in objects {
+            let Some((source, is_said)) = source(desired, state, &known_as, object) else {
+                continue;
+            };
+            let is_taken = state.objects.contains_key(&object.key);
+            if is_taken && !is_ours(state, set, &source) {
+                found.notes.push(format!(
+                    "{source} is not owned by the set `{set}`, so {} stays what it is",
+                    object.key
+                ));
+                continue;
+            }
+            if is_said {
+                claims.entry(source.clone()).or_default().push(object);
+            }
+            found.sources.insert(object.key.clone(), source);
+        }
+        // What a document says goes before what an earlier run left behind.
+        found.sources.retain(|key, source| {
+            let claimants = claims.get(source);
+            claimants.is_none_or(|claimants| claimants.iter().any(|object| object.key == *key))
+        });
+        found
+            .problems
+            .extend(claims.iter().filter_map(|(source, claimants)| contested(source, claimants)));
+        found.refuse_what_stays(desired, state);
+        found
+    }
+
+    /// Where both names are there and declared, and nothing else moves, nobody can tell
+    /// whether the object was renamed long ago or is to be.
+    fn refuse_what_stays(&mut self, desired: &BTreeMap<Key, Desired>, state: &State) {
+        let path = FieldPath::of(&["lifecycle", "moved_from"]);
+        let moving: BTreeSet<&Key> = self.sources.values().collect();
+        for (key, source) in &self.sources {
+            let (Some(object), Some(other)) = (desired.get(key), desired.get(source)) else {
+                continue;
+            };
+            let is_taken = state.objects.contains_key(key) && !moving.contains(key);
+            if !is_taken || self.sources.contains_key(source) {
+                continue;
+            }
+            let message = format!(
+                "{key} says that it was {source}, and both are on the platform and declared; {source} at {}",
+                other.origin.place()
+            );
+            let problem = object.origin.document.problem_at(&path, message);
+            self.problems.push(problem.hint(format!(
+                "take `moved_from` away if both stay what they are; for {source} to become {key}, take the document of {source} away and apply first"
+            )));
+        }
+    }
+
+    /// The document whose object must give up its name before this one gets it.
+    #[must_use]
+    pub fn before(&self, key: &Key) -> Option<&Key> {
+        self.sources.get(key)?;
+        self.sources.iter().find(|(_, source)| *source == key).map(|(mover, _)| mover)
+    }
+}
+
+/// The objects that documents know under another name than the platform does.
+fn known_as(state: &State) -> BTreeMap<Key, Key> {
+    let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
+    entries
+        .filter_map(|(key, entry)| Some((key, entry.was.clone()?)))
+        .filter(|(key, _)| state.objects.contains_key(*key))
+        .map(|(key, was)| (Key { name: was, ..key.clone() }, key.clone()))
         .collect()
 }
 
-/// The state with everything that is in a renamed room, or refers to it, under the room's
-/// new name; the rooms themselves keep their former keys.
-#[must_use]
-pub fn follow_rooms(state: &State, renames: &BTreeMap<Key, Key>) -> State {
-    let rooms: BTreeMap<(&str, &str), &str> = renames
-        .iter()
-        .filter(|(new, _)| new.kind == KindName::Room)
-        .map(|(new, former)| ((former.project.as_str(), former.name.as_str()), new.name.as_str()))
-        .collect();
-    let mut moved = state.clone();
-    if rooms.is_empty() {
-        return moved;
-    }
-    let renamed = |key: &Key| {
-        let room = key.room.as_deref().and_then(|room| rooms.get(&(key.project.as_str(), room)));
-        room.map_or_else(
-            || key.clone(),
-            |room| Key { room: Some((*room).to_owned()), ..key.clone() },
-        )
+/// Where the object of a document is, if it has another name, and whether the document
+/// itself says so.
+fn source(
+    desired: &BTreeMap<Key, Desired>,
+    state: &State,
+    known_as: &BTreeMap<Key, Key>,
+    object: &Desired,
+) -> Option<(Key, bool)> {
+    let key = &object.key;
+    let is_settled = |former: &Key| {
+        entry(state, key).is_some_and(|entry| entry.moved_from.as_ref() == Some(&former.name))
     };
-    moved.objects = std::mem::take(&mut moved.objects)
-        .into_iter()
-        .map(|(key, mut observed)| {
-            rename_field(&key, Arc::make_mut(&mut observed.fields), &rooms);
-            (renamed(&key), observed)
-        })
-        .collect();
-    for inventory in moved.inventories.values_mut() {
-        inventory.entries = std::mem::take(&mut inventory.entries)
-            .into_iter()
-            .map(|(key, mut entry)| {
-                let path = FieldPath::of(&["room"]);
-                if let Some(applied) = entry.applied.as_mut().filter(|_| refers_to_room(key.kind)) {
-                    let mut value = applied.value();
-                    let mut tree = Tree::from(&value);
-                    rename_field(&key, &mut tree, &rooms);
-                    if let Some(room) = tree.at(&path).and_then(Tree::as_str) {
-                        value["room"] = room.into();
-                        *applied = Recorded::from(&value);
-                    }
-                }
-                (renamed(&key), entry)
+    if let Some(former) = former_key(object).filter(|former| !is_settled(former)) {
+        let named_so = || {
+            let is_another = entry(state, &former).is_some_and(|entry| entry.was.is_some());
+            let is_there = state.objects.contains_key(&former);
+            (is_there && !(is_another && desired.contains_key(&former))).then_some(&former)
+        };
+        if let Some(source) = known_as.get(&former).or_else(named_so) {
+            return (source != key).then(|| (source.clone(), true));
+        }
+    }
+    let source = known_as.get(key)?;
+    (!state.objects.contains_key(key) && !desired.contains_key(source))
+        .then(|| (source.clone(), false))
+}
+
+/// Two documents cannot have the same object.
+fn contested(source: &Key, claimants: &[&Desired]) -> Option<Problem> {
+    let [first, .., last] = claimants else { return None };
+    let path = FieldPath::of(&["lifecycle", "moved_from"]);
+    let message = format!(
+        "{} and {} both say that they were {source}; the first is declared at {}",
+        first.key,
+        last.key,
+        first.origin.place()
+    );
+    let problem = last.origin.document.problem_at(&path, message);
+    Some(problem.hint("take `moved_from` off one of them"))
+}
+
+/// The renames of a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Renames {
+    /// By the key that an object gets, the key that it has.
+    now: BTreeMap<Key, Key>,
+    /// The objects that lose their name to another one and are to be deleted, by the key
+    /// that stands for each in the plan.
+    displaced: BTreeSet<Key>,
+}
+
+impl Renames {
+    /// The renames of what is in scope, with what must make room for them.
+    #[must_use]
+    pub fn of(candidates: Candidates, state: &State, is_selected: impl Fn(&Key) -> bool) -> Self {
+        let mut now = candidates.sources;
+        now.retain(|key, _| is_selected(key));
+        let moving: BTreeSet<&Key> = now.values().collect();
+        let displaced: BTreeMap<Key, Key> = now
+            .keys()
+            .filter(|key| !moving.contains(key))
+            .filter_map(|key| {
+                let observed = state.objects.get(key)?;
+                Some((stand_in(key, observed, state), key.clone()))
             })
             .collect();
+        let keys = displaced.keys().cloned().collect();
+        now.extend(displaced);
+        Self { now, displaced: keys }
     }
-    moved
+
+    /// Both together; the others are of what these leave.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.now.extend(other.now);
+        self.displaced.extend(other.displaced);
+        self
+    }
+
+    /// These but for those.
+    #[must_use]
+    pub fn without(&self, those: &Self) -> Self {
+        let is_left = |key: &&Key| !those.now.contains_key(*key);
+        let now = self.now.iter().filter(|(key, _)| is_left(key));
+        Self {
+            now: now.map(|(key, now)| (key.clone(), now.clone())).collect(),
+            displaced: self.displaced.iter().filter(is_left).cloned().collect(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.now.is_empty()
+    }
+
+    /// The key that an object has before the plan, if it gets another one.
+    #[must_use]
+    pub fn now(&self, key: &Key) -> Option<&Key> {
+        self.now.get(key)
+    }
+
+    /// All of them: the key that an object gets, and the key that it has.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Key)> {
+        self.now.iter()
+    }
+
+    /// Whether an object loses its name to another one.
+    #[must_use]
+    pub fn displaces(&self, key: &Key) -> bool {
+        self.displaced.contains(key)
+    }
+
+    /// The objects that lose their names to others.
+    pub fn displaced(&self) -> impl Iterator<Item = &Key> {
+        self.displaced.iter()
+    }
+
+    /// The key that the object of this name gets.
+    #[must_use]
+    pub fn becomes(&self, key: &Key) -> Option<&Key> {
+        self.now.iter().find(|(_, now)| *now == key).map(|(becomes, _)| becomes)
+    }
+
+    /// One object of each ring, which must leave its name for a while, with the name that
+    /// it has meanwhile.
+    #[must_use]
+    pub fn rings(&self, state: &State) -> BTreeMap<Key, Key> {
+        let mut rings = BTreeMap::new();
+        let mut seen: BTreeSet<&Key> = BTreeSet::new();
+        for start in self.now.keys() {
+            let mut key = start;
+            while seen.insert(key) {
+                let Some((next, _)) = self.now.get_key_value(&self.now[key]) else { break };
+                if next == start
+                    && let Some(observed) = state.objects.get(start)
+                {
+                    rings.insert(start.clone(), stand_in(start, observed, state));
+                }
+                key = next;
+            }
+        }
+        rings
+    }
 }
 
-fn refers_to_room(kind: KindName) -> bool {
-    matches!(kind, KindName::Mailbox | KindName::Route | KindName::ScheduledTask)
-}
-
-fn rename_field(key: &Key, fields: &mut Tree, rooms: &BTreeMap<(&str, &str), &str>) {
-    if !refers_to_room(key.kind) {
-        return;
-    }
-    let path = FieldPath::of(&["room"]);
-    let Some(room) = fields.at(&path).and_then(Tree::as_str) else { return };
-    if let Some(new) = rooms.get(&(key.project.as_str(), room)) {
-        fields.put(&path, Some(Tree::text(*new)));
-    }
+/// A name for an object that must leave its own for a while: the same in each plan for the
+/// same object, valid for every kind, and nobody else's.
+pub(super) fn stand_in(key: &Key, observed: &Observed, state: &State) -> Key {
+    let id = observed.id.as_deref().unwrap_or_default();
+    (0_u32..)
+        .map(|salt| {
+            let digest = Sha256::digest(format!("{} {id} {salt} {}", key.kind, key.name));
+            let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            Key { name: format!("moving-{digits}"), ..key.clone() }
+        })
+        .find(|key| !state.objects.contains_key(key) && entry(state, key).is_none())
+        .unwrap_or_else(|| key.clone())
 }

@@ -6,10 +6,16 @@ use wildmatch::WildMatch;
 
 use super::State;
 use super::references::{Known, Resolved};
+use super::renames::Candidates;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::manifest::set::Desired;
+
+/// Whether a pattern is of an object, in whatever spelling of its name.
+fn matches(pattern: &str, key: &Key) -> bool {
+    WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
+}
 
 /// What the user asked for. Nothing asked for means everything.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +36,7 @@ impl Scope {
     }
 
     fn wants(&self, key: &Key, fields: Option<&Tree>) -> bool {
-        let address = key.to_string();
-        let any = |patterns: &[String]| {
-            patterns.iter().any(|pattern| WildMatch::new(pattern).matches(&address))
-        };
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, key));
         let annotation = |name: &str| {
             let path = FieldPath::of(&["metadata", "annotations", name]);
             fields.and_then(|fields| fields.at(&path)).and_then(Tree::as_str)
@@ -43,13 +46,19 @@ impl Scope {
             && self.selectors.iter().all(|(name, value)| annotation(name) == Some(value.as_str()))
     }
 
+    /// Whether an object was excluded.
+    #[must_use]
+    pub fn excludes(&self, key: &Key) -> bool {
+        self.excludes.iter().any(|pattern| matches(pattern, key))
+    }
+
     /// The objects of the set that are meant: those that were asked for and what they
-    /// refer to, which is told in `notes`. What was excluded stays out.
+    /// refer to or need the name of, which is told in `notes`. What was excluded stays out.
     #[must_use]
     pub fn select(
         &self,
         desired: &BTreeMap<Key, Desired>,
-        known: &Known<'_>,
+        (known, renames): (&Known<'_>, &Candidates),
         notes: &mut Vec<String>,
     ) -> BTreeSet<Key> {
         let mut selected: BTreeSet<Key> = desired
@@ -60,24 +69,21 @@ impl Scope {
         let mut open: Vec<Key> = selected.iter().cloned().collect();
         while let Some(key) = open.pop() {
             let Some(object) = desired.get(&key) else { continue };
-            for (_, resolved) in known.references(&key, &object.fields) {
-                let found = match resolved {
-                    Resolved::Object(found) => vec![found],
-                    Resolved::Any(found) => found,
-                    Resolved::Missing(_) => Vec::new(),
-                };
-                for found in found {
-                    let is_excluded = self
-                        .excludes
-                        .iter()
-                        .any(|pattern| WildMatch::new(pattern).matches(&found.to_string()));
-                    if desired.contains_key(&found)
-                        && !is_excluded
-                        && selected.insert(found.clone())
-                    {
-                        notes.push(format!("{found} is in scope too, because {key} refers to it"));
-                        open.push(found);
-                    }
+            let referred = known.references(&key, &object.fields).into_iter();
+            let referred = referred.flat_map(|(_, resolved)| match resolved {
+                Resolved::Object(found) => vec![found],
+                Resolved::Any(found) => found,
+                Resolved::Missing(_) => Vec::new(),
+            });
+            let referred = referred.map(|found| (found, "refers to it"));
+            let mover = renames.before(&key).cloned().map(|mover| (mover, "gets its name"));
+            for (found, why) in referred.chain(mover) {
+                if desired.contains_key(&found)
+                    && !self.excludes(&found)
+                    && selected.insert(found.clone())
+                {
+                    notes.push(format!("{found} is in scope too, because {key} {why}"));
+                    open.push(found);
                 }
             }
         }
@@ -108,9 +114,7 @@ impl Scope {
         self.targets
             .iter()
             .chain(&self.excludes)
-            .filter(|pattern| {
-                !keys.iter().any(|key| WildMatch::new(pattern).matches(&key.to_string()))
-            })
+            .filter(|pattern| !keys.iter().any(|key| matches(pattern, key)))
             .map(String::as_str)
             .collect()
     }

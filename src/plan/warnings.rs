@@ -1,22 +1,22 @@
 //! *Pure*: what a set may declare and hardly means. Nothing of it keeps a plan from being
 //! made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Observed;
+use super::{Action, Observed, Plan};
 use crate::error::Place;
 use crate::kinds::{Key, KindName, ReferredTo, service};
 use crate::manifest::set::Desired;
 
-/// What is told of a set, by what it declares and by what other sets and people have on the
-/// platform, as far as that was read.
+/// What is told of a set, by what it declares and by what else is on the platform when the
+/// plan is done, as far as that was read.
 #[must_use]
 pub fn warnings(
     desired: &BTreeMap<Key, Desired>,
     observed: &BTreeMap<Key, Observed>,
-    set: &str,
+    plan: &Plan,
 ) -> Vec<String> {
-    let publishers = publishers(desired, observed, set);
+    let publishers = publishers(desired, observed, plan);
     let mut notes = Vec::new();
     for (key, object) in desired {
         let kind = key.kind.kind();
@@ -49,17 +49,20 @@ pub fn warnings(
 /// Services with where they are declared, if they are.
 type Publishers<'a> = Vec<(&'a Key, Option<Place>)>;
 
-/// The services that publish a port, by project and port. What the set has on the platform
-/// counts as it is declared.
+/// The services that publish a port, by project and port. What is declared counts as it is
+/// declared, and what the plan takes away or renames does not count.
 fn publishers<'a>(
     desired: &'a BTreeMap<Key, Desired>,
     observed: &'a BTreeMap<Key, Observed>,
-    set: &str,
+    plan: &Plan,
 ) -> BTreeMap<(&'a str, String), Publishers<'a>> {
     let declared = desired.iter().map(|(key, object)| (key, &object.fields, Some(object)));
+    let deletes = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
+    let former = plan.operations.iter().filter_map(|it| it.work.renamed_from.as_ref());
+    let gone: BTreeSet<&Key> = deletes.map(|operation| &operation.key).chain(former).collect();
     let others = observed
         .iter()
-        .filter(|(key, object)| !desired.contains_key(*key) && object.owner.as_deref() != Some(set))
+        .filter(|(key, _)| !desired.contains_key(*key) && !gone.contains(*key))
         .map(|(key, object)| (key, &object.fields, None));
     let mut publishers: BTreeMap<_, Publishers<'a>> = BTreeMap::new();
     for (key, fields, object) in declared.chain(others) {

@@ -1,1 +1,310 @@
-//! Lists that are not whole.
+//! Lists that are not whole, and platforms that are newer than the program: nothing that a
+//! list did not show is created again, deleted or forgotten because of that.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Run, Sandbox};
+use crate::hostile::plans::run;
+use crate::hostile::proxy::{Fault, Hostile, Mischief};
+use crate::platform::harness::Server;
+
+const LISTS: [&str; 7] =
+    ["/projects", "/rooms", "/mailboxes", "/routes", "/secrets", "/webhooks", "/scheduled-tasks"];
+
+fn edit(change: fn(&mut Value)) -> Fault {
+    Fault::Edited(change)
+}
+
+/// The objects of a list.
+fn items(body: &mut Value) -> Option<&mut Vec<Value>> {
+    body.as_object_mut()?.values_mut().find_map(Value::as_array_mut)
+}
+
+fn with_token(body: &mut Value) {
+    if items(body).is_some() {
+        body["continuation_token"] = json!("next");
+    }
+}
+
+fn first_only(body: &mut Value) {
+    if let Some(items) = items(body) {
+        items.truncate(1);
+    }
+}
+
+/// A platform, and the examples that were applied to it.
+struct World {
+    platform: Server,
+    sandbox: Sandbox,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self { platform: Server::start().await, sandbox: Sandbox::with_examples() }
+    }
+
+    async fn applied() -> Self {
+        let world = Self::new().await;
+        let run = world.run(None, &["apply", "-f", "examples/manifests", "--yes"]).await.0;
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        world
+    }
+
+    async fn with_mailboxes(names: &[&str]) -> Self {
+        let world = Self { platform: Server::start().await, sandbox: Sandbox::new() };
+        world.declare(names);
+        let run = world.apply(None).await.0;
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        world
+    }
+
+    fn declare(&self, names: &[&str]) {
+        let mut text = "version: v1\nkind: Room\nmetadata: {name: lobby}\n".to_owned();
+        for name in names {
+            text += &format!(
+                "---\nversion: v1\nkind: Mailbox\nmetadata: {{name: {name}@mail.localhost}}\nroom: lobby\n"
+            );
+        }
+        self.sandbox.write("set.yaml", &text);
+    }
+
+    /// What came of a run, and the writes that were sent.
+    async fn run(&self, fault: Option<Mischief>, arguments: &[&str]) -> (Run, Vec<String>) {
+        self.run_with(fault.into_iter().collect(), arguments).await
+    }
+
+    async fn run_with(&self, faults: Vec<Mischief>, arguments: &[&str]) -> (Run, Vec<String>) {
+        let hostile = Hostile::in_front_of(&self.platform);
+        let proxy = faults.into_iter().fold(hostile, Hostile::with).start().await;
+        // The examples declare a project of their own.
+        let is_example = arguments.contains(&"examples/manifests");
+        let project = ["--project-id", &self.platform.project];
+        let project = if is_example { &[][..] } else { &project };
+        let run = run(&self.sandbox, &self.platform, &proxy, &[arguments, project].concat()).await;
+        let writes = proxy.writes().into_iter().filter(|write| !write.contains("/storage/"));
+        (run, writes.collect())
+    }
+
+    async fn apply(&self, fault: Option<Mischief>) -> (Run, Vec<String>) {
+        self.run(fault, &["apply", "-f", "set.yaml", "--yes"]).await
+    }
+
+    async fn mailboxes(&self) -> usize {
+        let (run, _) = self.run(None, &["mailbox", "list", "-o", "json"]).await;
+        run.json()["mailboxes"].as_array().map_or(0, Vec::len)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_any_list_stops_the_plan() {
+    let world = World::applied().await;
+    for list in LISTS.into_iter().chain(["/services"]) {
+        let apply = ["apply", "-f", "examples/manifests", "--yes"];
+        let (run, writes) = world.run(Some(edit(with_token).at(list)), &apply).await;
+        assert_eq!((run.code, writes), (6, vec![]), "{list}: {}", run.stderr);
+        assert!(run.stderr.contains("speaks a newer API than this program"), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: use a newer meshagent"), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_another_form_stop_the_plan() {
+    let world = World::applied().await;
+    let cases: [(&str, fn(&mut Value)); 5] = [
+        ("/routes", |body| body["routes"][0]["spec"] = json!({"domain": "d"})),
+        ("/scheduled-tasks", |body| body["tasks"][0]["spec"] = Value::Null),
+        ("/services", |body| body["services"][0]["enabled"] = json!(true)),
+        ("/services", |body| body["services"][0]["run_as"] = json!("u")),
+        ("/services", |body| body["services"][0]["container"]["template"] = json!("agent")),
+    ];
+    for (list, change) in cases {
+        let plan = ["plan", "-f", "examples/manifests"];
+        let (run, _) = world.run(Some(edit(change).at(list)), &plan).await;
+        assert_eq!(run.code, 6, "{list}: {}", run.stderr);
+        assert!(run.stderr.contains("of another form"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_shorter_than_it_says_stops_the_plan() {
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    let cases: [(&str, fn(&mut Value), i32); 5] = [
+        ("/mailboxes", |body| body["total"] = json!(3), 6),
+        ("/rooms", |body| body["total"] = json!(900), 6),
+        ("/mailboxes", |body| body["total"] = json!(2), 0),
+        ("/mailboxes", |body| body["total"] = json!(0), 0),
+        ("/mailboxes", |body| body["total"] = Value::Null, 0),
+    ];
+    for (list, change, code) in cases {
+        let plan = ["plan", "-f", "set.yaml", "--exit-code"];
+        let (run, _) = world.run(Some(edit(change).at(list)), &plan).await;
+        assert_eq!(run.code, code, "{list}: {}", run.stderr);
+        assert_eq!(run.stderr.contains("of 3 mailboxes"), list == "/mailboxes" && code == 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_list_say_so_too() {
+    let world = World::applied().await;
+    let commands: [&[&str]; 9] = [
+        &["rooms", "list"],
+        &["mailbox", "list"],
+        &["route", "list"],
+        &["webhook", "list"],
+        &["scheduled-task", "list"],
+        &["service", "list"],
+        &["api-key", "list"],
+        &["project", "list"],
+        &["export", "-d", "exported"],
+    ];
+    for command in commands {
+        let (run, _) = world.run(Some(edit(with_token).into()), command).await;
+        assert_eq!(run.code, 6, "{command:?}: {}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("speaks a newer API"), "{command:?}: {}", run.stderr);
+    }
+    assert!(!world.sandbox.path("exported").exists());
+    // A page that was asked for is not a list that was cut.
+    let three = edit(|body| body["total"] = json!(3)).at("/rooms");
+    let (run, _) = world.run(Some(three), &["rooms", "list", "--limit", "1"]).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_list_hides_is_not_created_again() {
+    // Of a set that owns them, and of one that never saw them.
+    let world = World::with_mailboxes(&["a", "b", "c"]).await;
+    let cut = || Some(edit(first_only).at("/mailboxes"));
+    for set in ["default", "another"] {
+        let apply = ["apply", "-f", "set.yaml", "--yes", "--set", set, "--adopt"];
+        let apply = if set == "default" { &apply[..6] } else { &apply[..] };
+        let (run, writes) = world.run(cut(), apply).await;
+        assert_eq!((run.code, writes), (6, vec![]), "{set}: {}", run.stderr);
+        assert!(run.stderr.contains("lacks Mailbox/"), "{}", run.stderr);
+    }
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes), (0, vec![]), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_list_hides_is_not_forgotten() {
+    let world = World::with_mailboxes(&["a", "b", "c"]).await;
+    world.declare(&["a"]);
+    let (run, writes) = world.apply(Some(edit(first_only).at("/mailboxes"))).await;
+    assert_eq!((run.code, writes), (0, vec![]), "{}{}", run.stdout, run.stderr);
+    // Once the list is whole, the set still knows that they are its own.
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes.len()), (0, 2), "{}{}", run.stdout, run.stderr);
+    assert_eq!(world.mailboxes().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_is_forgotten_and_what_cannot_be_looked_up_is_not() {
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    let delete = ["mailbox", "delete", "b@mail.localhost"];
+    assert_eq!(world.run(None, &delete).await.0.code, 0);
+    let plan = ["plan", "-f", "set.yaml", "--exit-code"];
+    let look = || Fault::Status(403).at("/mailboxes/b@mail.localhost");
+    let (run, _) = world.run(Some(look()), &plan).await;
+    assert_eq!(run.code, 6, "{}", run.stderr);
+    let (run, _) = world.run(None, &plan).await;
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stdout.contains("Mailbox/b@mail.localhost"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_cannot_be_read_is_not_empty() {
+    let world = World::applied().await;
+    for list in LISTS.into_iter().chain(["/services"]) {
+        for status in [403, 404] {
+            let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
+            let (run, _) = world.run(Some(Fault::Status(status).at(list)), &plan).await;
+            assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
+        }
+    }
+    // The services of rooms that exist, when their documents are gone.
+    let manifests = world.sandbox.path("examples/manifests/services");
+    std::fs::remove_dir_all(manifests).expect("a folder");
+    let apply = ["apply", "-f", "examples/manifests", "--yes", "--allow-deletes", "99"];
+    let (_, writes) = world.run(Some(Fault::Status(404).at("/services")), &apply).await;
+    assert!(!writes.iter().any(|write| write.contains("/services")), "{writes:?}");
+    // The set still owns them.
+    let (run, _) = world.run(None, &["plan", "-f", "examples/manifests"]).await;
+    assert!(run.stdout.contains("delete Service/"), "{}{}", run.stdout, run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_meets_what_no_list_showed_stops_the_deletes_of_its_kind() {
+    let world = World::with_mailboxes(&["a", "z"]).await;
+    let made = ["mailbox", "create", "-a", "m@mail.localhost", "--room", "lobby", "--queue", "q"];
+    let (run, _) = world.run(None, &made).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    world.declare(&["a", "m"]);
+    // The platform says that this list is whole.
+    let lacking = edit(|body| {
+        if let Some(items) = items(body) {
+            items.retain(|item| item["address"] != "m@mail.localhost");
+            body["total"] = json!(2);
+        }
+    });
+    let apply = ["apply", "-f", "set.yaml", "--yes", "--parallelism", "1"];
+    let (run, writes) = world.run(Some(lacking.at("/mailboxes")), &apply).await;
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert_eq!(writes.len(), 1, "{writes:?}");
+    assert!(writes[0].starts_with("POST "), "{writes:?}");
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("lacks Mailbox/m@mail.localhost"), "{told}");
+    assert_eq!(world.mailboxes().await, 3);
+}
+
+fn without_revisions(body: &mut Value) {
+    for item in items(body).into_iter().flatten().filter_map(Value::as_object_mut) {
+        item.shift_remove("etag");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_looked_at_once_more() {
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    world.declare(&["a"]);
+    let alone = "/mailboxes/b@mail.localhost";
+    let changed = edit(|body| body["mailbox"]["queue"] = json!("changed"));
+    let lists = || edit(without_revisions).at("/mailboxes");
+    let apply = ["apply", "-f", "set.yaml", "--yes"];
+    let (run, writes) = world.run_with(vec![lists(), changed.at(alone)], &apply).await;
+    assert_eq!(writes, Vec::<String>::new(), "{}{}", run.stdout, run.stderr);
+    assert_ne!(run.code, 0);
+    // What is gone already is done.
+    let gone = Fault::Status(404).at(alone).on("GET");
+    let (run, writes) = world.run_with(vec![lists(), gone], &apply).await;
+    assert_eq!((run.code, writes), (0, vec![]), "{}{}", run.stdout, run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_of_what_is_there_and_is_said_not_to_be_is_not_done() {
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    world.declare(&["a"]);
+    let lost = || Fault::Status(404).at("/mailboxes/b@mail.localhost").on("DELETE");
+    let (run, _) = world.apply(Some(lost())).await;
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    // The set still knows that it is its own.
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes.len()), (0, 1), "{}{}", run.stdout, run.stderr);
+    assert_eq!(world.mailboxes().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_looked_up_where_nothing_is_missing_and_little_of_what_is_new() {
+    let count = |requests: &std::collections::BTreeMap<String, u64>| {
+        requests.keys().filter(|request| request.contains("/mailboxes/")).count()
+    };
+    let world = World::with_mailboxes(&["a", "b"]).await;
+    let proxy = Hostile::in_front_of(&world.platform).start().await;
+    let plan = ["plan", "-f", "set.yaml", "--project-id", &world.platform.project];
+    assert_eq!(run(&world.sandbox, &world.platform, &proxy, &plan).await.code, 0);
+    assert_eq!(count(&proxy.requests()), 0);
+    let names: Vec<String> = (0..60).map(|index| format!("new-{index}")).collect();
+    world.declare(&names.iter().map(String::as_str).chain(["a", "b"]).collect::<Vec<_>>());
+    assert_eq!(run(&world.sandbox, &world.platform, &proxy, &plan).await.code, 0);
+    assert_eq!(count(&proxy.requests()), 8);
+}

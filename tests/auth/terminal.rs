@@ -41,7 +41,7 @@ impl Terminal {
         Self { child, keys, told, shown: String::new(), _port: port }
     }
 
-    fn wait_for(&mut self, is_shown: fn(&str) -> bool) {
+    fn wait_for(&mut self, is_shown: impl Fn(&str) -> bool) {
         while !is_shown(&self.shown) {
             let more = self.told.recv_timeout(PATIENCE);
             self.shown += &more.unwrap_or_else(|error| panic!("{error}: {}", self.shown));
@@ -61,7 +61,12 @@ impl Terminal {
 
     /// Types something once it is asked which project is meant.
     pub fn answer(&mut self, text: &str) {
-        self.wait_for(|shown| shown.contains("Which one? "));
+        self.reply("Which one? ", text);
+    }
+
+    /// Types something once a question is asked.
+    pub fn reply(&mut self, question: &str, text: &str) {
+        self.wait_for(|shown| shown.contains(question));
         self.keys.write_all(text.as_bytes()).unwrap();
     }
 

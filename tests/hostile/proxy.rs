@@ -62,6 +62,8 @@ pub enum Fault {
     EarlyEnd,
     /// The body's type is said to be another one.
     WrongType,
+    /// What is read is JSON that somebody went over.
+    Edited(fn(&mut Value)),
 }
 
 /// A fault, and when it happens.
@@ -480,6 +482,7 @@ impl Proxy {
                         }
                     }
                 }
+                Fault::Edited(edit) if method == "GET" => reply.edit(*edit),
                 fault if method == "GET" => reply.change(fault, page, self.seed, &mut random),
                 _ => {}
             }
@@ -558,6 +561,13 @@ impl Reply {
             UnsyncBoxBody::new(Full::new(Bytes::from(self.body)).map_err(|never| match never {}))
         };
         response.body(body).expect("a response")
+    }
+
+    fn edit(&mut self, edit: fn(&mut Value)) {
+        if let Ok(mut body) = serde_json::from_slice(&self.body) {
+            edit(&mut body);
+            self.body = body.to_string().into_bytes();
+        }
     }
 
     /// Changes each object of a list in a way that must mean nothing.

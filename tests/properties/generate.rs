@@ -14,13 +14,24 @@ use crate::reconciler::{decide, policy};
 /// One document, by what makes it differ from others.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
-    Room { name: u8, note: u8 },
-    Secret { name: u8, text: u8 },
-    Service { name: u8, room: Option<u8>, secrets: Vec<u8>, port: Option<u8>, note: u8 },
-    Mailbox { name: u8, room: u8, public: bool },
+    Room { name: u8, note: u8, from: Option<u8> },
+    Secret { name: u8, text: u8, from: Option<u8> },
+    Service(Service),
+    Mailbox { name: u8, room: u8, public: bool, is_loud: bool },
     Route { name: u8, room: u8, port: u8 },
     Task { name: u8, room: u8, once: bool, active: bool },
-    Webhook { name: u8, text: u8 },
+    Webhook { name: u8, text: u8, from: Option<u8> },
+}
+
+/// A service, of a room or of all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    pub name: u8,
+    pub room: Option<u8>,
+    pub secrets: Vec<u8>,
+    pub port: Option<u8>,
+    pub note: u8,
+    pub from: Option<u8>,
 }
 
 fn room(number: u8) -> String {
@@ -36,11 +47,11 @@ impl Wish {
     pub fn moved(&self, by: u8) -> Self {
         let mut moved = self.clone();
         let numbers: Vec<&mut u8> = match &mut moved {
-            Self::Room { name, .. } | Self::Secret { name, .. } | Self::Webhook { name, .. } => {
-                vec![name]
-            }
-            Self::Service { name, room, secrets, .. } => {
-                [name].into_iter().chain(room).chain(secrets).collect()
+            Self::Room { name, from, .. }
+            | Self::Secret { name, from, .. }
+            | Self::Webhook { name, from, .. } => [name].into_iter().chain(from).collect(),
+            Self::Service(Service { name, room, secrets, from, .. }) => {
+                [name].into_iter().chain(room).chain(secrets).chain(from).collect()
             }
             Self::Mailbox { name, room, .. }
             | Self::Route { name, room, .. }
@@ -59,19 +70,19 @@ impl Wish {
 
     pub fn document(&self) -> Value {
         let of = |kind: &str, name: String| json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
-        match self {
-            Self::Room { name, note } => {
+        let mut document = match self {
+            Self::Room { name, note, .. } => {
                 let mut document = of("Room", room(*name));
                 document["room_metadata"] = json!({"note": note});
                 document
             }
-            Self::Secret { name, text } => {
+            Self::Secret { name, text, .. } => {
                 let mut document = of("Secret", secret(*name));
                 document["type"] = "keys".into();
                 document["data"] = json!({"TEXT": format!("text {text}")});
                 document
             }
-            Self::Service { name, room: placed, secrets, port, note } => {
+            Self::Service(Service { name, room: placed, secrets, port, note, .. }) => {
                 let mut document = of("Service", format!("service-{name}"));
                 if let Some(placed) = placed {
                     document["room"] = room(*placed).into();
@@ -85,8 +96,10 @@ impl Wish {
                 }
                 document
             }
-            Self::Mailbox { name, room: placed, public } => {
-                let mut document = of("Mailbox", format!("box-{name}@mail.localhost"));
+            Self::Mailbox { name, room: placed, public, is_loud } => {
+                let box_name = if *is_loud { "BOX" } else { "box" };
+                let mut document = of("Mailbox", format!("{box_name}-{name}@mail.localhost"));
+                document["queue"] = "mail".into();
                 document["room"] = room(*placed).into();
                 document["public"] = (*public).into();
                 document
@@ -106,20 +119,40 @@ impl Wish {
                 document["active"] = (*active).into();
                 document
             }
-            Self::Webhook { name, text } => {
+            Self::Webhook { name, text, .. } => {
                 let mut document = of("Webhook", format!("hook-{name}"));
                 document["url"] = format!("https://example.com/{text}").into();
                 document["events"] = json!(["*"]);
                 document
             }
+        };
+        if let Some(former) = self.former() {
+            document["lifecycle"] = json!({"moved_from": former});
         }
+        document
+    }
+
+    /// What it was called before, if it says so.
+    fn former(&self) -> Option<String> {
+        match self {
+            Self::Room { from, .. } => from.map(room),
+            Self::Secret { from, .. } => from.map(secret),
+            Self::Webhook { from, .. } => from.map(|name| format!("hook-{name}")),
+            Self::Service(Service { from, .. }) => from.map(|name| format!("service-{name}")),
+            _ => None,
+        }
+    }
+
+    /// Whether it says what it was called before.
+    pub fn has_former(&self) -> bool {
+        self.former().is_some()
     }
 
     fn key(&self) -> (u8, u8, Option<u8>) {
         match self {
             Self::Room { name, .. } => (0, *name, None),
             Self::Secret { name, .. } => (1, *name, None),
-            Self::Service { name, room, .. } => (2, *name, *room),
+            Self::Service(Service { name, room, .. }) => (2, *name, *room),
             Self::Mailbox { name, .. } => (3, *name, None),
             Self::Route { name, .. } => (4, *name, None),
             Self::Task { name, .. } => (5, *name, None),
@@ -129,7 +162,7 @@ impl Wish {
 
     fn rooms(&self) -> Option<u8> {
         match self {
-            Self::Service { room, .. } => *room,
+            Self::Service(Service { room, .. }) => *room,
             Self::Mailbox { room, .. } | Self::Route { room, .. } | Self::Task { room, .. } => {
                 Some(*room)
             }
@@ -139,7 +172,7 @@ impl Wish {
 
     fn secrets(&self) -> &[u8] {
         match self {
-            Self::Service { secrets, .. } => secrets,
+            Self::Service(Service { secrets, .. }) => secrets,
             _ => &[],
         }
     }
@@ -147,32 +180,33 @@ impl Wish {
 
 fn wish() -> impl Strategy<Value = Wish> {
     let name = || 0..3_u8;
+    let from = || prop::option::weighted(0.3, name());
     prop_oneof![
-        (name(), 0..2_u8).prop_map(|(name, note)| Wish::Room { name, note }),
-        (name(), 0..2_u8).prop_map(|(name, text)| Wish::Secret { name, text }),
+        (name(), 0..2_u8, from()).prop_map(|(name, note, from)| Wish::Room { name, note, from }),
+        (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Secret { name, text, from }),
         (
             0..2_u8,
             prop::option::of(name()),
             prop::collection::btree_set(name(), 0..3),
             prop::option::of(0..2_u8),
             0..2_u8,
+            prop::option::weighted(0.3, 0..2_u8),
         )
-            .prop_map(|(name, room, secrets, port, note)| Wish::Service {
+            .prop_map(|(name, room, secrets, port, note, from)| Wish::Service(Service {
                 name,
                 room,
                 secrets: secrets.into_iter().collect(),
                 port,
                 note,
-            }),
-        (name(), name(), any::<bool>()).prop_map(|(name, room, public)| Wish::Mailbox {
-            name,
-            room,
-            public
+                from,
+            })),
+        (name(), name(), any::<bool>(), any::<bool>()).prop_map(|(name, room, public, is_loud)| {
+            Wish::Mailbox { name, room, public, is_loud }
         }),
         (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
         (name(), name(), any::<bool>(), any::<bool>())
             .prop_map(|(name, room, once, active)| Wish::Task { name, room, once, active }),
-        (name(), 0..2_u8).prop_map(|(name, text)| Wish::Webhook { name, text }),
+        (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Webhook { name, text, from }),
     ]
 }
 
@@ -182,11 +216,15 @@ pub fn wishes() -> impl Strategy<Value = Vec<Wish>> {
     (prop::collection::vec(wish(), 0..12), 0..8_u8).prop_map(|(mut wishes, completeness)| {
         if completeness > 0 {
             let rooms: Vec<u8> = wishes.iter().filter_map(Wish::rooms).collect();
-            wishes.extend(rooms.into_iter().map(|name| Wish::Room { name, note: 0 }));
+            wishes.extend(rooms.into_iter().map(|name| Wish::Room { name, note: 0, from: None }));
         }
         if completeness > 1 {
             let secrets: Vec<u8> = wishes.iter().flat_map(Wish::secrets).copied().collect();
-            wishes.extend(secrets.into_iter().map(|name| Wish::Secret { name, text: 0 }));
+            wishes.extend(secrets.into_iter().map(|name| Wish::Secret {
+                name,
+                text: 0,
+                from: None,
+            }));
         }
         let mut seen = std::collections::BTreeSet::new();
         wishes.retain(|wish| seen.insert(wish.key()));
@@ -202,6 +240,7 @@ pub struct Story {
     by_hand: Vec<Wish>,
     lost: Vec<prop::sample::Index>,
     changed: Vec<prop::sample::Index>,
+    renamed: Vec<prop::sample::Index>,
 }
 
 pub fn story() -> impl Strategy<Value = Story> {
@@ -210,12 +249,14 @@ pub fn story() -> impl Strategy<Value = Story> {
         prop::collection::vec(wish(), 0..2),
         prop::collection::vec(any::<prop::sample::Index>(), 0..2),
         prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        prop::collection::vec(any::<prop::sample::Index>(), 0..2),
     )
-        .prop_map(|(applied, by_hand, lost, changed)| Story {
+        .prop_map(|(applied, by_hand, lost, changed, renamed)| Story {
             applied,
             by_hand,
             lost,
             changed,
+            renamed,
         })
 }
 
@@ -241,6 +282,9 @@ impl Story {
         }
         for index in &self.changed {
             model.change(*index);
+        }
+        for index in &self.renamed {
+            model.rename(*index);
         }
         model
     }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::{Fingerprinter, Tree};
-use meshagent::kinds::{Key, KindName};
+use meshagent::kinds::{Key, KindName, ReferredTo};
 use meshagent::manifest::set::{Desired, Set};
-use meshagent::plan::references::{Known, Resolved};
+use meshagent::plan::references::{Known, Resolved, name_secrets};
 use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
 use proptest::sample::Index;
 use serde_json::Value;
@@ -15,9 +16,21 @@ use serde_json::Value;
 /// An object of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
+    /// What tells it apart from all others, under any name.
+    pub number: u64,
     id: Option<String>,
     owner: Option<String>,
+    /// Secrets are referred to by their ids.
     fields: Tree,
+}
+
+impl Object {
+    /// The same but for its room, which may have been renamed.
+    pub fn without_room(&self) -> Self {
+        let mut object = self.clone();
+        object.fields.put(&FieldPath::of(&["room"]), None);
+        object
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +51,22 @@ fn told(key: &Key, fields: &Tree) -> Tree {
     }
     fields
 }
+
+/// The fields with ids where they say names of secrets.
+fn with_ids(key: &Key, fields: &Tree, ids: &Ids) -> Tree {
+    let mut fields = fields.clone();
+    for reference in key.kind.kind().references(&fields) {
+        if let ReferredTo::Secret(name) = &reference.to
+            && let (Some(id), Some(leaf)) = (ids.get(name), fields.at_mut(&reference.path))
+        {
+            *leaf = Tree::text(id.clone());
+        }
+    }
+    fields
+}
+
+/// The ids of secrets by their names.
+type Ids = BTreeMap<String, String>;
 
 /// Whether an operation turns a route elsewhere, or deletes it.
 fn turns(operation: &Operation, route: &Object) -> bool {
@@ -60,11 +89,14 @@ impl Model {
 
     /// What a set reads before it decides.
     pub fn state(&self, set: &str) -> State {
+        let names = self.ids().into_iter().map(|(name, id)| (id, name)).collect();
         let observe = |(key, object): (&Key, &Object)| {
+            let mut fields = told(key, &object.fields);
+            name_secrets(key, &mut fields, &names);
             let observed = Observed {
                 id: object.id.clone(),
                 owner: object.owner.clone(),
-                fields: Arc::new(told(key, &object.fields)),
+                fields: Arc::new(fields),
                 answered: Value::Null,
                 revision: None,
             };
@@ -79,15 +111,23 @@ impl Model {
             )]),
             objects: self.objects.iter().map(observe).collect(),
             inventories: BTreeMap::from([("p".to_owned(), inventory)]),
-            incomplete: Vec::new(),
+            ..State::default()
         }
+    }
+
+    fn ids(&self) -> Ids {
+        let secrets = self.objects.iter().filter(|(key, _)| key.kind == KindName::Secret);
+        secrets.filter_map(|(key, secret)| Some((key.name.clone(), secret.id.clone()?))).collect()
     }
 
     /// Whether a set owns an object: it is named as its owner, or, where objects name
     /// none, its inventory has the object that is there.
     pub fn is_owned(&self, key: &Key, set: &str) -> bool {
         let object = &self.objects[key];
-        let entry = self.inventories.get(set).and_then(|entries| entries.get(key));
+        let same_id = |entry: &&Entry| entry.id.is_some() && entry.id == object.id;
+        let entries = self.inventories.get(set);
+        let entry =
+            entries.and_then(|entries| entries.values().find(same_id).or_else(|| entries.get(key)));
         match &object.owner {
             Some(owner) => owner == set && entry.is_some(),
             None => entry.is_some_and(|entry| entry.id.is_none() || entry.id == object.id),
@@ -100,7 +140,8 @@ impl Model {
         let answer = serde_json::json!({"id": format!("id-{}", self.next)});
         let id = kind.created_id(&answer);
         let owner = owner.filter(|_| kind.carries_owner()).map(str::to_owned);
-        let object = Object { id: id.clone(), owner, fields: fields.clone() };
+        let fields = fields.clone();
+        let object = Object { number: self.next, id: id.clone(), owner, fields };
         self.objects.insert(key.clone(), object);
         id
     }
@@ -109,8 +150,9 @@ impl Model {
     pub fn make_by_hand(&mut self, set: &Set) {
         for (key, desired) in &set.objects {
             let is_taken = self.objects.contains_key(key);
-            if !is_taken && self.dangling(key, &desired.fields).is_empty() {
-                self.add(key, None, &desired.fields);
+            let fields = with_ids(key, &desired.fields, &self.ids());
+            if !is_taken && self.dangling(key, &fields).is_empty() {
+                self.add(key, None, &fields);
             }
         }
     }
@@ -147,13 +189,43 @@ impl Model {
         self.objects.get_mut(key).unwrap().fields.set(field.0, field.1);
     }
 
+    /// Somebody gives an object another name by hand, and what is in it goes along.
+    pub fn rename(&mut self, index: Index) {
+        let keys: Vec<Key> =
+            self.objects.keys().filter(|key| key.kind.kind().is_renamable()).cloned().collect();
+        if keys.is_empty() {
+            return;
+        }
+        let key = index.get(&keys);
+        let name = format!("{}-by-hand", key.name);
+        self.give_name(key, &Key { name, ..key.clone() });
+    }
+
+    /// Gives an object another key.
+    fn give_name(&mut self, from: &Key, to: &Key) {
+        let Some(object) = self.objects.remove(from) else { return };
+        self.objects.insert(to.clone(), object);
+        if from.kind != KindName::Room {
+            return;
+        }
+        for (key, mut object) in std::mem::take(&mut self.objects) {
+            let is_here = key.project == from.project;
+            if is_here && object.fields.get("room").and_then(Tree::as_str) == Some(&from.name) {
+                object.fields.set("room", Tree::text(to.name.clone()));
+            }
+            let is_in_it = is_here && key.room.as_ref() == Some(&from.name);
+            let room = if is_in_it { Some(to.name.clone()) } else { key.room.clone() };
+            self.objects.insert(Key { room, ..key }, object);
+        }
+    }
+
     /// What an object would refer to that is not there.
     fn dangling(&self, key: &Key, fields: &Tree) -> Vec<String> {
         let (nothing, state) = (BTreeMap::new(), self.state(""));
         let resolved = Known::new(&nothing, &state).references(key, fields).into_iter();
         resolved
             .filter_map(|(_, resolved)| match resolved {
-                Resolved::Missing(what) => Some(what),
+                Resolved::Missing(key) => Some(format!("{key} is not there")),
                 _ => None,
             })
             .collect()
@@ -188,9 +260,15 @@ impl Model {
     /// Performs a plan, operation by operation, in its order.
     pub fn perform(&mut self, set: &Set, plan: &Plan) -> Result<(), String> {
         let mut entries = plan.kept.clone();
+        // Under the names that secrets have when the plan is done.
+        let mut ids: Ids =
+            plan.secret_ids.iter().map(|(key, id)| (key.name.clone(), id.clone())).collect();
         for operation in &plan.operations {
-            let key = &operation.key;
-            let id = self.step(set, plan, operation)?;
+            let key = operation.work.kept_as.as_ref().unwrap_or(&operation.key);
+            let id = self.step((set, plan), operation, &ids)?;
+            if let Some(id) = id.clone().filter(|_| key.kind == KindName::Secret) {
+                ids.insert(key.name.clone(), id);
+            }
             match operation.work.entry.clone() {
                 Some(entry) => {
                     entries.insert(key.clone(), Entry { id: id.or(entry.id.clone()), ..entry })
@@ -205,30 +283,36 @@ impl Model {
     /// Performs one operation; the id of what it makes.
     fn step(
         &mut self,
-        set: &Set,
-        plan: &Plan,
+        (set, plan): (&Set, &Plan),
         operation: &Operation,
+        ids: &Ids,
     ) -> Result<Option<String>, String> {
         let key = &operation.key;
         let what = format!("{:?} {key}", operation.action);
+        let now = operation.work.renamed_from.as_ref().unwrap_or(key);
         if let Some(observed) = &operation.work.observed {
-            let object = self.objects.get(key).ok_or(format!("{what}: it is not there"))?;
-            if told(key, &object.fields) != *observed.fields || object.owner != observed.owner {
+            let object = self.objects.get(now).ok_or(format!("{what}: {now} is not there"))?;
+            let is_same = told(key, &object.fields) == with_ids(key, &observed.fields, ids)
+                && object.owner == observed.owner;
+            if object.id != observed.id || !is_same && !operation.work.is_second {
                 return Err(format!("{what}: it is not what was looked at"));
+            }
+            if now != key && self.objects.contains_key(key) {
+                return Err(format!("{what}: the name is taken"));
             }
         } else if self.objects.contains_key(key) {
             return Err(format!("{what}: it is there already"));
         }
-        if let (Action::Create | Action::Update | Action::Adopt, Some(fields)) =
-            (operation.action, &operation.work.fields)
-        {
+        let fields = operation.work.fields.as_ref().map(|fields| with_ids(key, fields, ids));
+        let fields = fields.as_ref();
+        let writes = !matches!(operation.action, Action::Delete | Action::Release);
+        if let Some(fields) = fields.filter(|_| writes) {
             let dangling = self.dangling(key, fields);
             if !dangling.is_empty() {
                 return Err(format!("{what}: {}", dangling.join(", ")));
             }
             self.publishers_are_there(set, key, fields).map_err(|why| format!("{what}: {why}"))?;
         }
-        let fields = operation.work.fields.as_ref();
         match operation.action {
             Action::Create => return Ok(self.add(key, Some(&plan.set), fields.unwrap())),
             Action::Update | Action::Adopt => {
@@ -238,10 +322,11 @@ impl Model {
                 object.owner = owner;
             }
             Action::Rename => {
-                let former = operation.work.renamed_from.as_ref().unwrap();
-                let mut object = self.objects.remove(former).unwrap();
+                let owner = key.kind.kind().carries_owner().then(|| plan.set.clone());
+                self.give_name(now, key);
+                let object = self.objects.get_mut(key).unwrap();
                 object.fields = Tree::clone(fields.unwrap());
-                self.objects.insert(key.clone(), object);
+                object.owner = owner;
             }
             Action::Record => {}
             Action::Release => {
@@ -257,11 +342,14 @@ impl Model {
                     return Err(format!("{what}: {referring:?} refers to it"));
                 }
                 // A route that the plan turns elsewhere, or deletes, goes first.
+                // Not so where another service gets the name, and the route is for that one.
+                let is_given_on = operation.work.kept_as.is_some();
                 for route in self.routes_to(key) {
-                    let is_pending = plan
-                        .operations
-                        .iter()
-                        .any(|other| other.key == route && turns(other, &self.objects[&route]));
+                    let is_pending = plan.operations.iter().any(|other| {
+                        other.key == route
+                            && turns(other, &self.objects[&route])
+                            && !(is_given_on && other.work.fields.is_some())
+                    });
                     if is_pending {
                         return Err(format!("{what}: {route} still leads to it"));
                     }

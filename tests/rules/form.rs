@@ -152,10 +152,16 @@ fn document(text: &str) -> Value {
 }
 
 /// Whether the platform refuses a document by its form: asked for what its kind sends for
-/// it, unchecked. `None` when its types are so wrong that nothing can be sent.
+/// it, unchecked. `None` when its types are so wrong that nothing can be sent, and for the
+/// room of a service, which is a part of the path.
 async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
     let kind = kinds::find(document["kind"].as_str().expect("a kind")).expect("a kind");
     let declared = kind.declare(document).ok()?.remove(0);
+    // A task without an id gets one, which no manifest can ask for.
+    let gets_an_id = declared.name.is_empty() && document["kind"] == "ScheduledTask";
+    if declared.room.is_some() || gets_an_id {
+        return None;
+    }
     let target = Target {
         project: &server.project,
         room: declared.room.as_deref(),
@@ -174,7 +180,6 @@ async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
     match reply.status {
         // Which rooms there are, and which domains are served, is no matter of form.
         400 => Some(!said.contains("does not exist") && !said.contains("not served")),
-        404 if declared.room.is_some() => Some(false),
         200 | 201 | 409 => Some(false),
         _ => panic!("{document}: {reply:?}"),
     }
@@ -192,17 +197,14 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
         let published = schema::published(kinds::find(kind).expect("a kind"));
         let published = jsonschema::validator_for(&published).expect("a schema");
         for text in texts() {
+            // JSON may hold these two as they are, YAML may not.
+            let text = text.to_string().replace('\u{7f}', "\\x7f").replace('\u{85}', "\\x85");
             let manifest = template.replacen(": @\n", &format!(": {text}\n"), 1);
             let manifest = manifest.replacen("- @\n", &format!("- {text}\n"), 1);
             let document = document(&manifest);
             let read = read(&manifest);
-            let in_dots = matches!(document["room"].as_str(), Some("." | ".."));
             match is_refused(&server, &document).await {
-                // No URL can name these rooms, so the platform is never asked.
-                Some(is_refused) if !in_dots => {
-                    assert_eq!(read.is_err(), is_refused, "{manifest}{read:?}");
-                }
-                Some(_) => assert!(read.is_err(), "{manifest}"),
+                Some(is_refused) => assert_eq!(read.is_err(), is_refused, "{manifest}{read:?}"),
                 None => unsendable += 1,
             }
             match read {
@@ -225,7 +227,7 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
         }
     }
     assert!(refused > 500 && accepted > 500, "{refused} refused, {accepted} accepted");
-    assert!(unsendable < 250, "{unsendable} could not be sent");
+    assert!(unsendable < 300, "{unsendable} could not be sent");
 }
 
 /// What is wrong, with its line, in a manifest that the platform would refuse.
@@ -253,16 +255,16 @@ fn what_is_more_than_one_text_is_told_at_its_line_too() {
         ("Service", "container: {image: x}\n"),
     ] {
         let said = problems(&annotated(kind, rest));
-        assert_eq!(said, ["6:5 `metadata.annotations` is larger than 1 MiB"], "{kind}");
+        assert_eq!(said, ["5:3 `metadata.annotations` is larger than 1 MiB"], "{kind}");
     }
     let agent = format!(
         "version: v1\nkind: Service\nmetadata: {{name: s}}\ncontainer: {{image: x}}\nagents:\n- name: a\n  annotations:\n    k: {long}\n"
     );
-    assert_eq!(problems(&agent), ["8:5 `agents[0].annotations` is larger than 1 MiB"]);
+    assert_eq!(problems(&agent), ["7:3 `agents[0].annotations` is larger than 1 MiB"]);
     for (text, wanted) in [
         (
             "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x\nevents: []\n",
-            "5:9 `events` must not be empty",
+            "5:1 `events` must not be empty",
         ),
         (
             "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x\nevents: [room.ended, room.called]\n",
@@ -274,7 +276,7 @@ fn what_is_more_than_one_text_is_told_at_its_line_too() {
         ),
         (
             "version: v1\nkind: Route\nmetadata: {name: a.b}\nroom: r\nport: 65536\n",
-            "5:7 `port` must be a port number from 1 to 65535",
+            "5:1 `port` must be a port number from 1 to 65535",
         ),
     ] {
         assert_eq!(problems(text), [wanted], "{text}");
@@ -328,7 +330,7 @@ fn a_mailbox_in_a_domain_that_is_not_served_is_refused_before_anything_is_writte
         assert_eq!(sandbox.run(&["validate", "-f", "m.yaml"]).code, 0);
         for command in [&["plan"][..], &["apply", "--yes"]] {
             let run = sandbox.embedded(6, &[command, &["-f", "m.yaml"]].concat());
-            assert!(run.stderr.contains("m.yaml:8:9: "), "{}", run.stderr);
+            assert!(run.stderr.contains("m.yaml:8:3: "), "{}", run.stderr);
             assert!(
                 run.stderr.contains("not served; known are mail.meshagent.com"),
                 "{}",
@@ -356,7 +358,13 @@ async fn a_room_of_an_older_name_is_exported_renamed_and_deleted() {
             assert_eq!(run.code, 0, "{name} {arguments:?}\n{}\n{}", run.stdout, run.stderr);
             run
         };
-        run(&["export", "-d", "out"]).await;
+        let exported = run(&["export", "-d", "out"]).await;
+        assert!(
+            exported
+                .stderr
+                .contains(" cannot be applied as it is: `metadata.name` must be 1 to 63")
+        );
+        assert!(!exported.stderr.contains("left out"), "{}", exported.stderr);
         let found = run(&["rooms", "list"]).await.json();
         assert_eq!(found[0]["name"], name);
         let moved = json!({"version": "v1", "kind": "Room", "metadata": {"name": "my-room"}, "lifecycle": {"moved_from": name}});

@@ -36,7 +36,7 @@ fn notes(text: &str) -> Vec<String> {
 
 #[test]
 fn a_route_to_a_port_that_nothing_publishes_is_told() {
-    let told = "note: Route/a.example.com leads to port 80 of the room \"lobby\", and no service that is known publishes it (m.yaml:5:1)";
+    let told = "note: Route/a.example.com leads to port 80 of the room \"lobby\", and no service that is known publishes it (m.yaml:7:1)";
     assert_eq!(notes(&format!("{ROOM}{}", route(80))), [told]);
     for services in [
         service("s", Some("lobby"), 81, true),
@@ -81,10 +81,21 @@ fn what_is_on_the_platform_counts_in_a_plan() {
     sandbox.embedded(0, &["apply", "-f", "room.yaml", "-f", "one.yaml", "--yes", "--set", "a"]);
     sandbox.write("two.yaml", &service("two", Some("lobby"), 80, true));
     let other = sandbox.embedded(0, &["plan", "-f", "two.yaml", "--set", "b"]);
-    assert!(other.stderr.contains("Service/one@lobby and Service/two@lobby"), "{}", other.stderr);
-    // What the set itself leaves is on its way out.
-    let words = ["plan", "-f", "room.yaml", "-f", "two.yaml", "--set", "a"];
-    assert_eq!(sandbox.embedded(0, &words).stderr, "");
+    assert!(other.stderr.contains("Service/two@lobby and Service/one@lobby"), "{}", other.stderr);
+    let both = sandbox.embedded(0, &["plan", "-f", "two.yaml", "--set", "a"]);
+    assert!(both.stderr.contains("Service/two@lobby and Service/one@lobby"), "{}", both.stderr);
+    // What goes, and what gets another name, publishes nothing any more.
+    let one = service("one", Some("lobby"), 80, true);
+    for after in [
+        service("new", Some("lobby"), 80, true),
+        one.replace("name: one}", "name: new}\nlifecycle: {moved_from: one}"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("m.yaml", &format!("{ROOM}{one}"));
+        sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+        sandbox.write("m.yaml", &format!("{ROOM}{after}"));
+        assert_eq!(sandbox.embedded(0, &["plan", "-f", "m.yaml"]).stderr, "");
+    }
 }
 
 #[test]
@@ -92,7 +103,7 @@ fn a_schedule_that_never_fires_is_told() {
     for never in ["0 0 31 2 *", "30 6 31 4,6 *"] {
         let said = notes(&format!("{ROOM}{}", task(never)));
         let wanted =
-            "note: `schedule` of ScheduledTask/t names a day that never comes (m.yaml:10:11)";
+            "note: `schedule` of ScheduledTask/t names a day that never comes (m.yaml:10:1)";
         assert_eq!(said, [wanted], "{never}");
     }
     for some in ["0 0 29 2 *", "0 0 31 * *"] {

@@ -154,14 +154,16 @@ impl Rule {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
-            Self::Address => json!({"format": "email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"}),
+            Self::Address => {
+                json!({"format": "idn-email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"})
+            }
             Self::Domain => {
                 json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
             }
             Self::Schedule => {
-                json!({"pattern": "^(@[a-z]+|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
+                json!({"pattern": "^(\\s*@\\S+\\s*|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
             }
-            Self::WebUrl => json!({"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
+            Self::WebUrl => json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
             Self::Event => json!({"enum": EVENTS}),
             Self::NotEmpty => json!({"minItems": 1}),
             Self::Unmasked => json!({"not": {"const": MASK}}),
@@ -325,15 +327,18 @@ fn cron(text: &str) -> Result<croner::Cron, String> {
         .map_err(|cause| format!("must be five cron fields in UTC, such as `0 9 * * 1-5`: {cause}"))
 }
 
-/// Whether a schedule names only days that no year has, such as the 31st of February.
+/// Whether a schedule names only days that never come, such as the 31st of February. Within
+/// 28 years every date has been on every day of the week.
 #[must_use]
 pub fn never_fires(text: &str) -> bool {
-    let Ok(cron) = cron(text) else { return false };
-    // A leap year, from its first moment on.
-    let start = jiff::civil::date(2024, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
-    start.is_ok_and(|start| {
-        let next = cron.find_next_occurrence(&start, true);
-        matches!(next, Err(croner::errors::CronError::TimeSearchLimitExceeded))
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [_, _, days, months, weekdays] = fields[..] else { return false };
+    let Ok(cron) = cron(&format!("0 0 {days} {months} {weekdays}")) else { return false };
+    let start = jiff::civil::date(2024, 1, 1);
+    let mut days = start.series(jiff::Span::new().days(1)).take(28 * 365 + 7);
+    !days.any(|day| {
+        let midnight = day.to_zoned(jiff::tz::TimeZone::UTC);
+        midnight.is_ok_and(|midnight| cron.is_time_matching(&midnight).unwrap_or(true))
     })
 }
 
@@ -344,6 +349,8 @@ pub fn never_fires(text: &str) -> bool {
 /// It is not absolute, or not of http or https.
 pub fn web_url(text: &str) -> Result<(), String> {
     match Url::parse(text) {
+        // Parsing would pass over blanks at both ends.
+        Ok(_) if text.trim() != text => Err("must not begin or end with blanks".to_owned()),
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
         _ => Err("must be an absolute http or https URL".to_owned()),
     }
@@ -528,13 +535,21 @@ mod tests {
             "0 * * * *",
             " 0  * * * * ",
             "@hourly",
+            "@HOURLY",
+            " @daily ",
+            "0 0 * * *\n",
             "* * *",
             "http://x",
             "HTTPS://x/y",
+            " http://x",
+            "http:x",
+            "http://x/ä",
             "x:y",
             "room.started",
             "*",
             MASK,
+            "ä@ä",
+            "ä@b",
         ];
         for (_, rule) in NAMES {
             let schema = Value::Object(rule.keywords());

@@ -312,7 +312,7 @@ pub enum PortNumber {
     /// The platform picks one and tells the process in `MESHAGENT_PORT`.
     #[default]
     Any,
-    /// A number above zero.
+    /// A number from 1 to 65535.
     Fixed(u64),
 }
 
@@ -331,7 +331,7 @@ impl<'de> Deserialize<'de> for PortNumber {
         impl serde::de::Visitor<'_> for Visitor {
             type Value = PortNumber;
             fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("a port number above zero, or \"*\"")
+                out.write_str("a port number from 1 to 65535, or \"*\"")
             }
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<PortNumber, E> {
                 match number {
@@ -347,6 +347,10 @@ impl<'de> Deserialize<'de> for PortNumber {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PortNumber, E> {
                 match text.trim() {
                     "*" => Ok(PortNumber::Any),
+                    // Parsing would take a sign.
+                    digits if digits.starts_with('+') => {
+                        Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                    }
                     digits => digits
                         .parse()
                         .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))

@@ -393,13 +393,13 @@ fn way_on(report: &Report, end: End, done: usize) -> String {
     });
     let mend = match (refused, known) {
         (_, Some(known)) => format!("{known}; then "),
-        (Some(_), None) => "change what the platform refuses; then ".to_owned(),
+        (Some(_), None) => "mend what the platform refused; then ".to_owned(),
         (None, None) => String::new(),
     };
     mend + match (refused.is_some(), end.is_saved && done > 0) {
         (_, true) => "plan again: the saved plan was for what is no more",
         (true, false) if end.is_saved => "plan again",
-        (true, false) => "apply does what is open",
+        (true, false) => "apply: what is done is not done twice",
         (false, false) => "run the same command again to go on from here",
     }
 }
@@ -451,7 +451,10 @@ mod tests {
         for code in [400, 404, 409, 422] {
             for outcomes in [vec![failed(code)], vec![Outcome::Done, failed(503), failed(code)]] {
                 let hint = hint(outcomes, false);
-                assert_eq!(hint, "change what the platform refuses; then apply does what is open");
+                assert_eq!(
+                    hint,
+                    "mend what the platform refused; then apply: what is done is not done twice"
+                );
             }
         }
         assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));

@@ -92,10 +92,10 @@ pub struct CreateArgs<T: Origin> {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The service gets the form that is given here as a whole: what is left out goes away.\n\n\
-It is the one with the id that --id or the document tells, else the last one of the same name. Where\n\
-another service has the same meshagent.service.id, nothing is done, unless --replace says to change\n\
-that one, or --force to pass over it. Where there is no such service, it is an error, unless --create\n\
-says to create it."
+It is the one with the id that --id or the document tells, else the last one of the same name.\n\
+Where another service has the same meshagent.service.id, nothing is done, unless --replace says\n\
+to change that one, or --force to pass over it. Where there is no such service, it is an error,\n\
+unless --create says to create it."
 )]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service

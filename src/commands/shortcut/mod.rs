@@ -10,11 +10,10 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::kinds::document::Lifecycle;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Declared, Key, KindName};
+use crate::kinds::{self, Key, KindName};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
@@ -201,15 +200,9 @@ impl Shortcut {
         let kind = self.key.kind.kind();
         for fields in plan.operations.iter().filter_map(|operation| operation.work.fields.as_ref())
         {
-            let declared = Declared {
-                project: None,
-                room: self.key.room.clone(),
-                name: self.key.name.clone(),
-                fields: Tree::clone(fields),
-                lifecycle: Lifecycle::standard(),
-            };
+            let named = (self.key.room.as_deref(), self.key.name.as_str());
+            let broken = kinds::broken(kind, named, fields).into_iter();
             let is_unnamed = self.key.name.is_empty();
-            let broken = declared.broken(kind).into_iter();
             for it in broken.filter(|it| !is_unnamed || it.path != kind.name_rule().path()) {
                 let message = format!("`{}` {}", it.path, it.message);
                 match mode {

@@ -42,13 +42,12 @@ impl Planner<'_> {
     }
 
     fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
-        let is_renamed = self.renames.values().any(|former| former == key);
-        if is_renamed {
-            return;
-        }
+        let name = self.named_now(key);
+        let is_displaced = self.renames.displaces(key);
         let observed = self.state.objects.get(key);
         let scope = &self.policy.scope;
         if !scope.is_everything()
+            && !is_displaced
             && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
         {
             self.plan.kept.insert(key.clone(), entry.clone());
@@ -57,7 +56,7 @@ impl Planner<'_> {
         // What goes with an object, or would be left without it, must be known too.
         let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
         if let Some(doubt) = doubt {
-            self.plan.notes.push(format!("{key} is not deleted by this run: {doubt}"));
+            self.plan.notes.push(format!("{name} is not deleted by this run: {doubt}"));
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
@@ -88,7 +87,7 @@ impl Planner<'_> {
                     "deleted, because no document declares it any more"
                 };
                 self.guards.push(
-                    Problem::new(format!("{key} would be {verb}, and it is protected")).hint(
+                    Problem::new(format!("{name} would be {verb}, and it is protected")).hint(
                         "declare it with `lifecycle: {prevent_destroy: false}` and apply first",
                     ),
                 );
@@ -101,6 +100,7 @@ impl Planner<'_> {
                 Action::Release,
                 format!("the platform has no call that deletes a {}", key.kind).to_lowercase(),
             ),
+            Ownership::Ours if self.is_wanted_elsewhere(key, entry) => return,
             Ownership::Ours if self.policy.destroy => {
                 (Action::Delete, "the set is destroyed".to_owned())
             }
@@ -144,7 +144,9 @@ impl Planner<'_> {
             Prune::Given => {}
         }
         let Some(file) = &entry.declared_in else { return Some(Stays::Unknown) };
-        self.policy.looked_at.miss(file).map(|miss| Stays::Missed(miss, file.folder()))
+        let looked_at = &self.policy.looked_at;
+        let stays = |miss| Stays::Missed(miss, file.folder_beside(looked_at));
+        looked_at.miss(file).map(stays)
     }
 
     /// Tells which objects stay, and where they are declared.

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
-use crate::plan::Action;
+use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
-use crate::plan::references::Resolved;
+use crate::plan::references::{self, Resolved};
+use crate::plan::renames::former_key;
+use crate::plan::{Action, Operation};
 
 impl Planner<'_> {
     /// The declared objects that refer to an object.
@@ -36,29 +38,99 @@ impl Planner<'_> {
             .collect()
     }
 
+    /// A document that still says the name that an object had means what is gone from there.
+    pub(super) fn check_former_names(&self) -> Result<(), Vec<Problem>> {
+        let mut problems = Vec::new();
+        if self.renames.is_empty() {
+            return Ok(());
+        }
+        for desired in self.desired.values().filter(|desired| self.is_selected(&desired.key)) {
+            for (path, resolved) in self.known.references(&desired.key, &desired.fields) {
+                let Resolved::Missing(former) = resolved else { continue };
+                let Some(becomes) = self.renames.becomes(&former) else { continue };
+                let message = format!(
+                    "{} refers to {former}, which this plan renames to {becomes}",
+                    desired.key
+                );
+                let path = path.unwrap_or_else(|| room_field(desired));
+                let problem = desired.origin.document.problem_at(&path, message);
+                problems.push(problem.hint(format!("write `{}` here", becomes.name)));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
     /// Every reference of a document must lead to something that stays.
     pub(super) fn check_references(&mut self) {
         let deleted = self.deleted();
-        let mut faults = Vec::new();
+        let (mut faults, mut guards) = (Vec::new(), Vec::new());
         for desired in self.desired.values() {
             for (path, resolved) in self.known.references(&desired.key, &desired.fields) {
                 let at = |message: String| {
-                    let path = path.clone().unwrap_or_else(|| FieldPath::of(&["room"]));
+                    let path = path.clone().unwrap_or_else(|| room_field(desired));
                     desired.origin.document.problem_at(&path, message)
                 };
                 match resolved {
-                    Resolved::Missing(message) => faults.push(at(message)),
+                    Resolved::Missing(to) => {
+                        let problem = at(references::missing(&to));
+                        faults.push(match self.renamed_to(&to) {
+                            Some(name) => problem.hint(format!("{name} was called so")),
+                            None => problem,
+                        });
+                    }
                     Resolved::Object(to) if deleted.contains(&to) => {
                         faults.push(at(format!(
-                            "{to} is deleted by this plan, and {} refers to it",
+                            "{} is deleted by this plan, and {} refers to it",
+                            self.named_now(&to),
                             desired.key
                         )));
+                    }
+                    Resolved::Object(to) if self.is_left_out(&desired.key, &to) => {
+                        guards.push(at(left_out(&desired.key, &to)).hint(left_out_hint(&to)));
                     }
                     _ => {}
                 }
             }
         }
         self.faults.extend(faults);
+        self.guards.extend(guards);
+        self.check_projects();
+    }
+
+    /// The document whose object was called so before.
+    fn renamed_to(&self, former: &Key) -> Option<&Key> {
+        let says = |desired: &&Desired| former_key(desired).as_ref() == Some(former);
+        self.desired.values().find(says).map(|desired| &desired.key)
+    }
+
+    /// Whether the scope leaves out what something in it needs, and the platform lacks it.
+    fn is_left_out(&self, key: &Key, to: &Key) -> bool {
+        self.is_selected(key) && !self.is_selected(to) && !self.state.objects.contains_key(to)
+    }
+
+    /// The same for projects, which no field names.
+    fn check_projects(&mut self) {
+        let mut guards = Vec::new();
+        let all_there = self.state.projects.values().all(|project| project.id.is_some());
+        if self.selected.is_none() || all_there {
+            return;
+        }
+        for desired in self.desired.values() {
+            let Some(project) = self.state.projects.get(&desired.key.project) else { continue };
+            let to = Key {
+                kind: KindName::Project,
+                project: desired.key.project.clone(),
+                room: None,
+                name: desired.key.project.clone(),
+            };
+            if project.id.is_none() && self.is_selected(&desired.key) && !self.is_selected(&to) {
+                let path = FieldPath::of(&["project"]);
+                let message = left_out(&desired.key, &to);
+                let problem = desired.origin.document.problem_at(&path, message);
+                guards.push(problem.hint(left_out_hint(&to)));
+            }
+        }
+        self.guards.extend(guards);
     }
 
     /// A room takes with it what is in it, so nothing may refer to what is deleted that
@@ -84,7 +156,7 @@ impl Planner<'_> {
                     false => format!("{key}, which is not owned by the set, refers to it"),
                 };
                 guards.push(
-                    Problem::new(format!("{to} would be deleted, and {why}"))
+                    Problem::new(format!("{} would be deleted, and {why}", self.named_now(&to)))
                         .hint(format!("delete or move {key} first")),
                 );
             }
@@ -93,55 +165,100 @@ impl Planner<'_> {
     }
 
     /// Which operation waits for which.
-    pub(super) fn edges(&self) -> Vec<Edge> {
+    pub(super) fn edges(&mut self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
-            // A replacement deletes first.
-            if operation.replaces && operation.action == Action::Create {
-                let halves = &self.by_key[&operation.key];
-                edges.extend(
-                    halves.iter().filter(|half| **half != index).map(|half| (*half, index)),
-                );
-            }
             // What an object will refer to must be there before it.
             if let Some(fields) = &operation.work.fields {
-                for to in self.targets(&operation.key, fields) {
-                    for before in self.by_key.get(&to).into_iter().flatten() {
-                        let before_it = &self.operations[*before];
-                        // Of several that publish a port, one may go.
-                        let goes = before_it.action == Action::Delete && !before_it.replaces;
-                        if before_it.action != Action::Release && !goes {
-                            edges.push((*before, index));
-                        }
+                for (before, is_sure) in self.references_of(operation, fields) {
+                    let target = &self.operations[before];
+                    // Of several that publish a port, one may go.
+                    let goes = target.action == Action::Delete && !target.replaces;
+                    // What is referred to by its id is there under any name.
+                    let is_there = target.action == Action::Rename
+                        && is_sure
+                        && !target.key.kind.kind().is_named_by_others();
+                    if target.action != Action::Release && !goes && !is_there {
+                        edges.push((before, index));
                     }
                 }
             }
-            // What an object refers to now goes away after it.
+            // What an object refers to now goes away after it, and takes it along before.
             if let Some(observed) = &operation.work.observed {
-                for to in self.targets(&operation.key, &observed.fields) {
-                    for after in self.by_key.get(&to).into_iter().flatten() {
-                        // What keeps referring to a replaced object waits for its new half.
-                        let stays =
-                            self.operations[*after].replaces && operation.action != Action::Delete;
-                        if self.operations[*after].action == Action::Delete && !stays {
-                            edges.push((index, *after));
+                for (other, is_sure) in self.references_of(operation, &observed.fields) {
+                    let target = &self.operations[other];
+                    // What keeps referring to a replaced object waits for its new half.
+                    let stays = target.replaces && operation.action != Action::Delete;
+                    // A port may have no service for as long as a name is given on.
+                    let waits = is_sure || !self.is_given_on(operation, &target.key);
+                    match target.action {
+                        Action::Delete if !stays && waits => edges.push((index, other)),
+                        Action::Rename if target.key.kind.kind().is_named_by_others() => {
+                            edges.push((other, index));
                         }
+                        _ => {}
                     }
                 }
             }
         }
+        for (before, after) in &edges {
+            let follows = self.operations[*before].action == Action::Rename;
+            self.operations[*after].work.follows_rename |= follows;
+        }
+        let names = self.name_edges();
+        for (before, after) in &names {
+            let is_step = self.operations[*before].key == self.operations[*after].key
+                && self.operations[*before].action == Action::Rename;
+            self.operations[*after].work.follows_rename |= is_step;
+        }
+        edges.extend(names);
         edges
     }
 
-    fn targets(&self, key: &Key, fields: &Tree) -> Vec<Key> {
-        self.known
-            .references(key, fields)
-            .into_iter()
-            .flat_map(|(_, resolved)| match resolved {
+    /// Whether an operation is for what gets the name of something that is deleted.
+    fn is_given_on(&self, operation: &Operation, displaced: &Key) -> bool {
+        let heir = self.named_now(displaced);
+        self.renames.displaces(displaced)
+            && operation.work.fields.as_ref().is_some_and(|fields| {
+                let targets = self.references_of(operation, fields);
+                targets.iter().any(|(index, _)| self.operations[*index].key == heir)
+            })
+    }
+
+    /// The operations on what an object refers to, each with whether it is surely that.
+    fn references_of(&self, operation: &Operation, fields: &Tree) -> Vec<(usize, bool)> {
+        let mut found = Vec::new();
+        for (_, resolved) in self.known.references(&operation.key, fields) {
+            let is_sure = matches!(resolved, Resolved::Object(_));
+            let keys = match resolved {
                 Resolved::Object(key) => vec![key],
                 Resolved::Any(keys) => keys,
                 Resolved::Missing(_) => Vec::new(),
-            })
-            .collect()
+            };
+            let operations = keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
+            found.extend(operations.map(|index| (*index, is_sure)));
+        }
+        found
     }
+}
+
+/// The field that says the room of an object that is in one.
+fn room_field(desired: &Desired) -> FieldPath {
+    let document = desired.origin.document.root().to_json();
+    let rooms = document.get("rooms").and_then(|rooms| rooms.as_array());
+    let position = rooms.into_iter().flatten().position(|room| {
+        room.as_str().is_some_and(|room| Some(room) == desired.key.room.as_deref())
+    });
+    match position {
+        Some(index) => FieldPath::of(&["rooms"]).join(Step::Index(index)),
+        None => FieldPath::of(&["room"]),
+    }
+}
+
+fn left_out(key: &Key, to: &Key) -> String {
+    format!("{key} needs {to}, which is out of scope and not on the platform")
+}
+
+fn left_out_hint(to: &Key) -> String {
+    format!("do not exclude {to}, or apply it first with --target '{to}'")
 }

@@ -1,14 +1,15 @@
 //! The decision: what becomes of each object, why, and in which order. What is declared is
-//! decided here; what is not declared any more in `leavers`; what refers to what in `links`.
+//! decided here; what is in scope and what is renamed in `beginning`; what is not declared
+//! any more in `leavers`; what refers to what in `links`; who gives which name up in `names`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::diff::{self, Memory};
+use super::naming;
 use super::order;
 use super::references::{Known, Resolved};
-use super::renames;
-use super::scope::Scope;
+use super::renames::{self, Renames};
 use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
@@ -16,93 +17,16 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
-use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Desired;
 
+mod asked;
+mod beginning;
 mod leavers;
 mod lifecycle;
 mod links;
+mod names;
 
-/// What the user decided.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// The set's name.
-    pub set: String,
-    /// Which of what left the manifests is deleted.
-    pub prune: Prune,
-    /// What was looked at for documents.
-    pub looked_at: LookedAt,
-    /// Whether everything that the set owns is deleted.
-    pub destroy: bool,
-    /// Which objects that exist and are not owned may be taken over.
-    pub adopt: Adopt,
-    /// Whether fields that changed behind the set's back are left as they are.
-    pub ignore_drift: bool,
-    /// Which part of the set is meant.
-    pub scope: Scope,
-}
-
-impl Policy {
-    /// The policy of a set to which nothing was added.
-    #[must_use]
-    pub fn standard(set: &str) -> Self {
-        Self {
-            set: set.to_owned(),
-            prune: Prune::All,
-            looked_at: LookedAt::default(),
-            destroy: false,
-            adopt: Adopt::None,
-            ignore_drift: false,
-            scope: Scope::default(),
-        }
-    }
-}
-
-/// Which objects are deleted that the set owns and the manifests declare no more.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    clap::ValueEnum,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Prune {
-    /// Those that were declared in a file or folder that is given now
-    #[default]
-    Given,
-    /// All, wherever they were declared
-    All,
-    /// None
-    None,
-}
-
-/// Which objects that exist and are not owned may be taken over.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Adopt {
-    /// None.
-    #[default]
-    None,
-    /// All that the set declares.
-    All,
-    /// These, as `Kind/name`.
-    These(BTreeSet<String>),
-}
-
-impl Adopt {
-    fn covers(&self, key: &Key) -> bool {
-        match self {
-            Self::None => false,
-            Self::All => true,
-            Self::These(names) => names.contains(&key.to_string()),
-        }
-    }
-}
+pub use asked::{Adopt, Policy, Prune};
 
 /// Why there is no plan.
 #[derive(Debug, Clone)]
@@ -128,31 +52,34 @@ pub fn plan(
 ) -> Result<Plan, Refusal> {
     let nothing = BTreeMap::new();
     let desired = if policy.destroy { &nothing } else { declared };
-    let renames = renames::in_place(desired, state);
-    let moved;
-    let state = if renames.is_empty() {
-        state
-    } else {
-        moved = renames::follow_rooms(state, &renames);
-        &moved
-    };
+    let state = naming::follow_ids(state);
+    let mut beginning = beginning::begin(desired, &state, policy)?;
+    let moved = (!beginning.renames.is_empty()).then(|| beginning.state(&state));
+    let state = moved.as_ref().unwrap_or(&state);
+    let notes = std::mem::take(&mut beginning.notes);
     let mut planner = Planner {
         desired,
         declared,
         state,
         policy,
         known: Known::new(desired, state),
-        renames,
+        renames: beginning.renames,
+        selected: beginning.selected,
         former: desired.values().filter_map(renames::former_key).collect(),
         staying: BTreeMap::new(),
-        selected: None,
         operations: Vec::new(),
         by_key: BTreeMap::new(),
         guards: Vec::new(),
         faults: Vec::new(),
-        plan: Plan { set: policy.set.clone(), projects: state.projects.clone(), ..Plan::default() },
+        plan: Plan {
+            set: policy.set.clone(),
+            projects: state.projects.clone(),
+            partial: !policy.scope.is_everything(),
+            notes,
+            ..Plan::default()
+        },
     };
-    planner.select().map_err(Refusal::Scope)?;
+    planner.check_former_names().map_err(Refusal::Guard)?;
     for desired in desired.values() {
         if planner.is_selected(&desired.key) {
             planner.decide(desired);
@@ -161,8 +88,10 @@ pub fn plan(
         }
     }
     planner.decide_leavers();
+    planner.make_room();
     planner.check_references();
     planner.check_deleted();
+    planner.check_shared_names();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -170,11 +99,6 @@ pub fn plan(
         return Err(Refusal::Guard(planner.guards));
     }
     let edges = planner.edges();
-    let is_rename: Vec<bool> =
-        planner.operations.iter().map(|operation| operation.action == Action::Rename).collect();
-    for (before, after) in &edges {
-        planner.operations[*after].work.follows_rename |= is_rename[*before];
-    }
     for operation in &mut planner.operations {
         operation.work.before = state
             .inventories
@@ -182,6 +106,7 @@ pub fn plan(
             .and_then(|inventory| inventory.entries.get(&operation.key))
             .cloned();
     }
+    planner.name_displaced();
     let mut plan = planner.plan;
     plan.fingerprinters = state
         .inventories
@@ -206,8 +131,8 @@ struct Planner<'a> {
     state: &'a State,
     policy: &'a Policy,
     known: Known<'a>,
-    /// The objects that get another name, with their former keys.
-    renames: BTreeMap<Key, Key>,
+    /// The objects that get another name. All keys are those that objects get.
+    renames: Renames,
     /// What documents say that their objects were called before.
     former: BTreeSet<Key>,
     /// How many objects stay that no document declares any more, by the reason.
@@ -261,25 +186,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Finds out what is in scope.
-    fn select(&mut self) -> Result<(), Vec<Problem>> {
-        let scope = &self.policy.scope;
-        if scope.is_everything() {
-            return Ok(());
-        }
-        let selected = scope.select(self.desired, &self.known, &mut self.plan.notes);
-        let owned = self.state.inventories.values().flat_map(|inventory| inventory.entries.keys());
-        let keys: Vec<&Key> = self.desired.keys().chain(owned).collect();
-        let unmatched = scope.unmatched(&keys).into_iter().map(|pattern| {
-            Problem::new(format!("nothing in the set matches `{pattern}`"))
-                .hint("patterns are Kind/name or Kind/name@room, with * and ?")
-        });
-        let unmatched: Vec<Problem> = unmatched.collect();
-        self.plan.partial = true;
-        self.selected = Some(selected);
-        if unmatched.is_empty() { Ok(()) } else { Err(unmatched) }
-    }
-
     fn is_selected(&self, key: &Key) -> bool {
         self.selected.as_ref().is_none_or(|selected| selected.contains(key))
     }
@@ -298,36 +204,42 @@ impl<'a> Planner<'a> {
 
     fn decide(&mut self, desired: &Desired) {
         let key = &desired.key;
-        let former = self.renames.get(key).cloned();
-        // The key under which the platform and the inventory know it.
-        let known_as = former.clone().unwrap_or_else(|| key.clone());
-        let Some(observed) = self.state.objects.get(&known_as) else {
+        let former = self.renames.now(key).cloned();
+        // The key under which the platform knows it.
+        let known_as = former.as_ref().unwrap_or(key);
+        let Some(observed) = self.state.objects.get(key) else {
             self.decide_absent(desired);
             return;
         };
-        let adopts = match self.ownership(&known_as, observed) {
+        let adopts = match self.ownership(key, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
                 self.guard(
                     desired,
-                    format!("{key} is owned by the set `{owner}`"),
+                    format!("{known_as} is owned by the set `{owner}`"),
                     &format!(
-                        "`meshagent set move {key} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {key}",
+                        "`meshagent set move {known_as} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
                         self.policy.set
                     ),
                 );
                 return;
             }
+            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
+                let reason = &self.state.unknown_owners[known_as];
+                let message = format!("it is not known who owns {known_as}: {reason}");
+                self.guard(desired, message, "run the same command again");
+                return;
+            }
             Ownership::Nobodys
-                if self.policy.adopt.covers(key) || self.policy.adopt.covers(&known_as) =>
+                if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
             {
                 true
             }
             Ownership::Nobodys => {
-                let hint = format!("take it over with --adopt {key}, or give it another name");
+                let hint = format!("take it over with --adopt {known_as}, or give it another name");
                 self.guard(
                     desired,
-                    format!("{key} exists and is not owned by the set `{}`", self.policy.set),
+                    format!("{known_as} exists and is not owned by the set `{}`", self.policy.set),
                     &hint,
                 );
                 return;
@@ -455,15 +367,14 @@ impl<'a> Planner<'a> {
         let former_exists =
             former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
         let reason = match (former, self.entry(key)) {
-            (Some(former), _) if former_exists => {
+            (Some(former), _) if former_exists && !key.kind.kind().is_renamable() => {
                 format!("{former} cannot be renamed in place, so {key} is created in its stead")
             }
-            (Some(former), None) => {
-                let path = FieldPath::of(&["lifecycle", "moved_from"]);
-                let message = format!("neither {key} nor {former} is on the platform");
-                let problem = desired.origin.document.problem_at(&path, message);
-                self.faults.push(problem.hint("take `moved_from` away, or mend the name in it"));
-                return;
+            (Some(former), None) if !former_exists => {
+                self.plan.notes.push(format!(
+                    "neither {key} nor {former}, which it was, is on the platform; {key} is created"
+                ));
+                "it is not on the platform".to_owned()
             }
             (_, Some(Entry { applied: Some(_), .. })) => {
                 "it was deleted behind the set's back".to_owned()
@@ -498,7 +409,11 @@ impl<'a> Planner<'a> {
             replaces: true,
             reason: reason.clone(),
             changes: Vec::new(),
-            work: Work { observed: update.work.observed.clone(), ..Work::default() },
+            work: Work {
+                observed: update.work.observed.clone(),
+                renamed_from: update.work.renamed_from.clone(),
+                ..Work::default()
+            },
             ..update.clone()
         });
         let entry = self.entry_for(desired, None, &desired.fields);
@@ -507,7 +422,7 @@ impl<'a> Planner<'a> {
             replaces: true,
             reason,
             fingerprint: None,
-            work: Work { observed: None, entry: Some(entry), ..update.work },
+            work: Work { observed: None, entry: Some(entry), renamed_from: None, ..update.work },
             ..update
         });
     }
@@ -519,10 +434,8 @@ impl<'a> Planner<'a> {
         fields: &Tree,
     ) -> Vec<FieldChange> {
         let fingerprinter = self.fingerprinter(&desired.key);
-        let applied = self
-            .entry(self.renames.get(&desired.key).unwrap_or(&desired.key))
-            .and_then(|entry| entry.applied.as_ref())
-            .map(Recorded::value);
+        let applied =
+            self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()).map(Recorded::value);
         let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
@@ -568,6 +481,8 @@ impl<'a> Planner<'a> {
             applied: Some(applied),
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
+            moved_from: renames::former_key(desired).map(|former| former.name),
+            was: None,
             ignore: desired.lifecycle.ignore.clone(),
             declared_in: Some(desired.declared_in.clone()),
             moving_to: None,

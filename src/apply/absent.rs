@@ -1,0 +1,233 @@
+//! What lists did not show is looked up by its key before anything is concluded from that:
+//! a list that was cut looks like one that is whole, and what it hides would be created
+//! again, or forgotten by the set that owns it.
+//!
+//! What is looked up is what the plan hangs on, so a plan in which nothing is missing asks
+//! nothing more:
+//!
+//! - *Everything that the set owns* and no list showed. It would be forgotten or created
+//!   again; how much that is depends on what happened on the platform, not on the set's size.
+//! - *The former name* of an object that is declared with `moved_from`.
+//! - *Of what was never there and is declared*, a few of each list that nothing proves to be
+//!   whole. Where a list was cut, what lies behind the cut is among the set's documents as a
+//!   rule, so that a few show it; the first apply of a thousand objects still makes no
+//!   thousand requests more. A list that was followed to a page with nothing new, or that the
+//!   platform counted, is proven. What slips through is refused by the platform when it is
+//!   created, and then nothing of its kind is deleted any more; see `perform`.
+//!
+//! Objects that the platform does not give one by one are looked for in a second reading of
+//! their list, where the set owns them; for others that would show nothing new.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use super::observe::{self, CONCURRENT_LISTS};
+use crate::api::reader::Reader;
+use crate::error::{Class, Result, with_causes};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Asked, Key, KindName, Lookup, Target};
+use crate::manifest::set::Set;
+use crate::plan::renames::former_key;
+use crate::plan::{Incomplete, Observed, State};
+
+/// How many objects that were never there are looked up for each list.
+const SAMPLE: usize = 8;
+
+/// A list: its kind, and the room where it is one of a room.
+type ListOf = (KindName, Option<String>);
+
+/// The look-up of what the lists of a project did not show.
+pub(super) struct Absent<'a> {
+    pub reader: &'a Reader,
+    pub set: &'a Set,
+    pub project: &'a str,
+    pub project_id: &'a str,
+    /// The lists of which nothing shows that they are whole.
+    pub unproven: BTreeSet<ListOf>,
+}
+
+/// An object that is looked for, and its id where the set knows it.
+type Sought<'a> = (&'a Key, Option<&'a str>);
+
+/// An object that no list showed and that exists.
+struct Hidden {
+    key: Key,
+    /// As the platform calls it.
+    name: String,
+    id: Option<String>,
+}
+
+impl Absent<'_> {
+    /// Looks up what matters. A list that did not show what exists, or of which that cannot
+    /// be known, counts as incomplete.
+    ///
+    /// # Errors
+    ///
+    /// The platform is newer than this program.
+    pub async fn look_up(&self, state: &mut State) -> Result<()> {
+        let former: Vec<Key> = self.set.objects.values().filter_map(former_key).collect();
+        let looks: Vec<Vec<Sought<'_>>> = self.looks(state, &former);
+        let looks: Vec<_> = stream::iter(looks)
+            .map(|sought| async move { self.look(&sought).await })
+            .buffered(CONCURRENT_LISTS)
+            .try_collect()
+            .await?;
+        for doubt in looks.into_iter().flatten() {
+            let (key, reason) = match doubt {
+                Ok(hidden) if is_shown(state, &hidden) => continue,
+                Ok(Hidden { key, .. }) => {
+                    let reason = hides(&key);
+                    (key, reason)
+                }
+                Err((key, reason)) => (key, reason),
+            };
+            let Key { kind, project, room, name } = key;
+            if kind == KindName::Room {
+                let (project, reason) = (project.clone(), reason.clone());
+                let kind = KindName::Service;
+                state.incomplete.push(Incomplete { kind, project, room: Some(name), reason });
+            }
+            state.incomplete.push(Incomplete { kind, project, room, reason });
+        }
+        Ok(())
+    }
+
+    /// What is to be looked for, by what one look finds.
+    fn looks<'a>(&'a self, state: &'a State, former: &'a [Key]) -> Vec<Vec<Sought<'a>>> {
+        let entries = state.inventories.get(self.project).map(|inventory| &inventory.entries);
+        let mut wanted: BTreeMap<&Key, Option<&str>> =
+            former.iter().map(|key| (key, None)).collect();
+        let owned = entries.into_iter().flatten().map(|(key, entry)| (key, entry.id.as_deref()));
+        wanted.extend(owned);
+        wanted.retain(|key, _| self.is_absent(state, key));
+        let mut never: BTreeMap<ListOf, Vec<&Key>> = BTreeMap::new();
+        for key in self.set.objects.keys() {
+            let list = (key.kind, key.room.clone());
+            if self.unproven.contains(&list)
+                && !wanted.contains_key(key)
+                && self.is_absent(state, key)
+                && self.is_given_alone((key, None))
+            {
+                never.entry(list).or_default().push(key);
+            }
+        }
+        for keys in never.values() {
+            let step = keys.len().div_ceil(SAMPLE).max(1);
+            wanted.extend(keys.iter().step_by(step).map(|key| (*key, None)));
+        }
+        let mut together: BTreeMap<ListOf, Vec<Sought<'_>>> = BTreeMap::new();
+        let mut looks = Vec::new();
+        for sought in wanted {
+            if self.is_given_alone(sought) {
+                looks.push(vec![sought]);
+            } else {
+                together.entry((sought.0.kind, sought.0.room.clone())).or_default().push(sought);
+            }
+        }
+        looks.extend(together.into_values());
+        looks
+    }
+
+    /// Whether no list showed an object that one could have shown.
+    fn is_absent(&self, state: &State, key: &Key) -> bool {
+        let room = key.room.as_ref().map(|room| Key {
+            kind: KindName::Room,
+            project: key.project.clone(),
+            room: None,
+            name: room.clone(),
+        });
+        key.project == self.project
+            && key.kind != KindName::Project
+            && !state.objects.contains_key(key)
+            && state.doubt(key).is_none()
+            // In a room that does not exist there is nothing.
+            && room.is_none_or(|room| state.objects.contains_key(&room))
+    }
+
+    /// Whether the platform answers with an object by its key or id, without its whole list.
+    fn is_given_alone(&self, (key, id): Sought<'_>) -> bool {
+        let fields = Tree::map([]);
+        match key.kind.kind().lookup(&self.target(key, id, &fields)) {
+            Some(Lookup::One(..)) => true,
+            Some(Lookup::Among(listing)) => {
+                let whole = key.kind.kind().list(self.project_id, key.room.as_deref());
+                whole.is_none_or(|whole| whole.request != listing.request)
+            }
+            None => false,
+        }
+    }
+
+    fn target<'a>(&'a self, key: &'a Key, id: Option<&'a str>, fields: &'a Tree) -> Target<'a> {
+        Target {
+            project: self.project_id,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id,
+            fields,
+            owner: None,
+            answered: None,
+            removed: &[],
+            asked: &Asked::NOTHING,
+        }
+    }
+
+    /// The first of the objects that exists; or the first of which that cannot be known, and
+    /// why not.
+    async fn look(
+        &self,
+        sought: &[Sought<'_>],
+    ) -> Result<Option<std::result::Result<Hidden, (Key, String)>>> {
+        let Some(&(first, _)) = sought.first() else { return Ok(None) };
+        match self.find(sought).await {
+            Ok(found) => Ok(found.map(Ok)),
+            // Of a platform that is newer, nothing is to be believed.
+            Err(error) if error.class == Class::Refused => Err(error),
+            Err(error) => Ok(Some(Err((first.clone(), with_causes(&error))))),
+        }
+    }
+
+    async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>> {
+        let hidden = |key: &Key, item: &Value| {
+            let seen = key.kind.kind().seen(item);
+            let seen = seen.map_err(|what| observe::unreadable(key.kind, &what))?;
+            Ok(Hidden { key: key.clone(), name: seen.name, id: seen.id })
+        };
+        if let [(key, id)] = *sought
+            && self.is_given_alone((key, id))
+        {
+            let fields = Tree::map([]);
+            let item = observe::item(self.reader, key, &self.target(key, id, &fields)).await?;
+            return item.map(|(item, _)| hidden(key, &item)).transpose();
+        }
+        let Some((first, _)) = sought.first() else { return Ok(None) };
+        let Some(listing) = first.kind.kind().list(self.project_id, first.room.as_deref()) else {
+            return Ok(None);
+        };
+        for item in self.reader.list(&listing).await? {
+            let found = hidden(first, &item)?;
+            let is_meant = |(key, id): &&Sought<'_>| {
+                id.is_some() && found.id.as_deref() == *id || found.name == key.name
+            };
+            if let Some((key, _)) = sought.iter().find(is_meant) {
+                return Ok(Some(Hidden { key: (*key).clone(), ..found }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is told of a list that did not show what exists.
+pub(super) fn hides(key: &Key) -> String {
+    format!("the list that was read lacks {key}, which is there")
+}
+
+/// Whether a list did show the object, under the name that it has by now.
+fn is_shown(state: &State, Hidden { key, name, id }: &Hidden) -> bool {
+    let by_name = Key { name: name.clone(), ..key.clone() };
+    let is_it = |(other, observed): (&Key, &Observed)| {
+        other.kind == key.kind && id.is_some() && observed.id == *id
+    };
+    state.objects.contains_key(&by_name) || state.objects.iter().any(is_it)
+}

@@ -1,0 +1,111 @@
+//! The Git repository in which a file lies, as far as it tells two of them apart.
+
+use std::path::{Path, PathBuf};
+
+/// The largest configuration that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The root of the repository in which a path lies.
+#[must_use]
+pub fn around(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|folder| folder.join(".git").exists())
+}
+
+/// Where a repository comes from: the host and the path of its remote `origin`, without
+/// whatever it is entered with. `None` where it has none, or one of this machine.
+#[must_use]
+pub fn origin(root: &Path) -> Option<String> {
+    let config = configuration(&root.join(".git"))?;
+    let is_small = std::fs::metadata(&config).is_ok_and(|about| about.len() <= MAX_BYTES);
+    let text = std::fs::read_to_string(&config).ok().filter(|_| is_small)?;
+    normalized(url(&text)?)
+}
+
+/// The configuration of a repository, also where this is but one of its work trees.
+fn configuration(git: &Path) -> Option<PathBuf> {
+    if git.is_dir() {
+        return Some(git.join("config"));
+    }
+    let beside = |folder: &Path, named: &str| folder.join(named.trim());
+    let text = std::fs::read_to_string(git).ok()?;
+    let folder = beside(git.parent()?, text.strip_prefix("gitdir:")?);
+    Some(match std::fs::read_to_string(folder.join("commondir")) {
+        Ok(common) => beside(&folder, &common).join("config"),
+        Err(_) => folder.join("config"),
+    })
+}
+
+/// The URL of the remote `origin` in a configuration.
+fn url(config: &str) -> Option<&str> {
+    let mut lines = config.lines().map(str::trim);
+    lines.find(|line| line.starts_with("[remote") && line.contains("\"origin\""))?;
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("url"))
+        .map(|(_, url)| url.trim())
+}
+
+/// `host/path` of a URL, or of what ssh takes for one.
+fn normalized(url: &str) -> Option<String> {
+    let (rest, separator) = match url.split_once("://") {
+        Some(("file", _)) => return None,
+        Some((_, rest)) => (rest, '/'),
+        None => (url, ':'),
+    };
+    let (host, path) = rest.split_once(separator)?;
+    // A user, and with it perhaps a password, stands before the host, a port behind it.
+    let host = host.rsplit('@').next()?.split(':').next()?;
+    let path = path.trim_matches('/').trim_end_matches(".git");
+    let is_plain = !host.is_empty() && !host.contains(['/', '\\']) && !path.is_empty();
+    is_plain.then(|| format!("{}/{path}", host.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_told_without_what_it_is_entered_with() {
+        for (url, expected) in [
+            ("https://github.com/acme/support", Some("github.com/acme/support")),
+            ("https://github.com/acme/support.git", Some("github.com/acme/support")),
+            (
+                "https://x-access-token:s3cr3t@GitHub.com/acme/support/",
+                Some("github.com/acme/support"),
+            ),
+            ("git@github.com:acme/support.git", Some("github.com/acme/support")),
+            (
+                "ssh://git@git.example.com:2222/acme/support.git",
+                Some("git.example.com/acme/support"),
+            ),
+            ("file:///srv/git/support.git", None),
+            ("/srv/git/support.git", None),
+            ("../support", None),
+            ("", None),
+        ] {
+            assert_eq!(normalized(url).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_origin_is_found_in_work_trees_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        };
+        let config = "[core]\n\tbare = false\n[remote \"other\"]\n\turl = https://example.com/no\n\
+                      [remote \"origin\"]\n\tfetch = +refs\n\tURL = git@example.com:a/b.git\n[branch \"main\"]\n";
+        write("main/.git/config", config);
+        write("main/.git/worktrees/two/commondir", "../..\n");
+        write("two/.git", "gitdir: ../main/.git/worktrees/two\n");
+        write("none/.git/config", "[core]\n\tbare = false\n");
+        let of = |path: &str| origin(&folder.path().join(path));
+        assert_eq!(of("main").as_deref(), Some("example.com/a/b"));
+        assert_eq!(of("two").as_deref(), Some("example.com/a/b"));
+        assert_eq!(of("none"), None);
+        assert_eq!(of("nowhere"), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! What is where: the state under the names that objects have, and under those that they
+//! get.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::renames::Renames;
+use super::{Entry, Observed, State};
+use crate::kinds::recorded::Recorded;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName, ReferredTo};
+
+/// The state with each object that a set owns under the name that it has. A run that
+/// stopped, and people, give objects other names than the inventory says; the platform's
+/// ids tell which is which.
+#[must_use]
+pub fn follow_ids(state: &State) -> Cow<'_, State> {
+    let is_elsewhere = |(key, entry): &(&Key, &Entry)| {
+        let there = state.objects.get(*key).and_then(|observed| observed.id.as_ref());
+        key.kind.kind().is_renamable() && entry.id.is_some() && there != entry.id.as_ref()
+    };
+    let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
+    let lost: Vec<(&Key, &Entry)> = entries.filter(is_elsewhere).collect();
+    if lost.is_empty() {
+        return Cow::Borrowed(state);
+    }
+    let objects = state.objects.iter().filter(|(key, _)| key.kind.kind().is_renamable());
+    let by_id: BTreeMap<(KindName, &str, &str), &Key> = objects
+        .filter_map(|(key, observed)| {
+            Some(((key.kind, key.project.as_str(), observed.id.as_deref()?), key))
+        })
+        .collect();
+    let found: Vec<(&Key, &Key, &Entry)> = lost
+        .into_iter()
+        .filter_map(|(key, entry)| {
+            let id = entry.id.as_deref()?;
+            Some((key, *by_id.get(&(key.kind, key.project.as_str(), id))?, entry))
+        })
+        .collect();
+    if found.is_empty() {
+        return Cow::Borrowed(state);
+    }
+    let mut followed = state.clone();
+    for (key, ..) in &found {
+        if let Some(inventory) = followed.inventories.get_mut(&key.project) {
+            inventory.entries.remove(*key);
+        }
+    }
+    for (key, now, entry) in found {
+        let Some(inventory) = followed.inventories.get_mut(&key.project) else { continue };
+        if inventory.entries.get(now).is_some_and(|there| there.id == entry.id) {
+            continue;
+        }
+        let was = entry.was.clone().unwrap_or_else(|| key.name.clone());
+        let moved = Entry { was: (was != now.name).then_some(was), ..entry.clone() };
+        if let (Some(applied), Some(observed)) = (&moved.applied, followed.objects.get_mut(now)) {
+            Arc::make_mut(&mut observed.fields).seal_recorded(applied, &inventory.fingerprinter);
+        }
+        inventory.entries.insert(now.clone(), moved);
+    }
+    Cow::Owned(followed)
+}
+
+/// The names that references say, with those that they will say.
+type Names<'a> = BTreeMap<(KindName, &'a str, &'a str), String>;
+
+/// The state with every object under the key that it gets, with what is in renamed objects
+/// and what refers to them.
+#[must_use]
+pub fn renamed(state: &State, renames: &Renames) -> State {
+    let becomes: BTreeMap<&Key, &Key> = renames.iter().map(|(key, now)| (now, key)).collect();
+    let names: Names<'_> = becomes
+        .iter()
+        .map(|(now, key)| {
+            // What is referred to by its id, and makes room at once, has no other name.
+            let id = || state.objects.get(*now).and_then(|observed| observed.id.clone());
+            let is_gone = renames.displaces(key) && !key.kind.kind().is_named_by_others();
+            let name = is_gone.then(id).flatten().unwrap_or_else(|| key.name.clone());
+            ((now.kind, now.project.as_str(), now.name.as_str()), name)
+        })
+        .collect();
+    let key_of = |key: &Key| match becomes.get(key) {
+        Some(key) => (*key).clone(),
+        None => {
+            let room = key.room.as_deref().map(|room| {
+                let named = names.get(&(KindName::Room, key.project.as_str(), room));
+                named.cloned().unwrap_or_else(|| room.to_owned())
+            });
+            Key { room, ..key.clone() }
+        }
+    };
+    let mut moved = State { objects: BTreeMap::new(), ..state.clone() };
+    for (key, observed) in &state.objects {
+        let mut observed = observed.clone();
+        if let Some(fields) = with_names(key, &observed.fields, &names) {
+            observed.fields = Arc::new(fields);
+        }
+        moved.objects.insert(key_of(key), observed);
+    }
+    for inventory in moved.inventories.values_mut() {
+        inventory.entries = std::mem::take(&mut inventory.entries)
+            .into_iter()
+            .map(|(key, entry)| {
+                let observed = state.objects.get(&key).filter(|_| becomes.contains_key(&key));
+                (key_of(&key), entry_of(&key, entry, observed, &names))
+            })
+            .collect();
+    }
+    moved
+}
+
+/// The entry of an object; `observed` where it gets another name.
+fn entry_of(key: &Key, mut entry: Entry, observed: Option<&Observed>, names: &Names<'_>) -> Entry {
+    if let Some(observed) = observed {
+        entry.was.get_or_insert_with(|| key.name.clone());
+        entry.id = observed.id.clone().or(entry.id);
+    }
+    if let Some(applied) = &entry.applied
+        && let Some(fields) = with_names(key, &Tree::from(&applied.value()), names)
+    {
+        entry.applied = Some(Recorded::from(&fields.reveal()));
+    }
+    entry
+}
+
+/// The fields of an object with the names that others get; `None` where none is said.
+fn with_names(key: &Key, fields: &Tree, names: &Names<'_>) -> Option<Tree> {
+    let mut changed: Option<Tree> = None;
+    for reference in key.kind.kind().references(fields) {
+        let (kind, said) = match &reference.to {
+            ReferredTo::Room(name) => (KindName::Room, name),
+            ReferredTo::Secret(name) => (KindName::Secret, name),
+            ReferredTo::Port { .. } => continue,
+        };
+        if let Some(name) = names.get(&(kind, key.project.as_str(), said.as_str()))
+            && let Some(leaf) =
+                changed.get_or_insert_with(|| fields.clone()).at_mut(&reference.path)
+        {
+            *leaf = Tree::text(name.clone());
+        }
+    }
+    changed
+}

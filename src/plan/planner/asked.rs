@@ -1,0 +1,88 @@
+//! What the user decided before anything is planned.
+
+use std::collections::BTreeSet;
+
+use crate::kinds::Key;
+use crate::manifest::declared_in::LookedAt;
+use crate::plan::scope::Scope;
+
+/// What the user decided.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The set's name.
+    pub set: String,
+    /// Which of what left the manifests is deleted.
+    pub prune: Prune,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
+    /// Whether everything that the set owns is deleted.
+    pub destroy: bool,
+    /// Which objects that exist and are not owned may be taken over.
+    pub adopt: Adopt,
+    /// Whether fields that changed behind the set's back are left as they are.
+    pub ignore_drift: bool,
+    /// Which part of the set is meant.
+    pub scope: Scope,
+}
+
+impl Policy {
+    /// The policy of a set to which nothing was added.
+    #[must_use]
+    pub fn standard(set: &str) -> Self {
+        Self {
+            set: set.to_owned(),
+            prune: Prune::All,
+            looked_at: LookedAt::default(),
+            destroy: false,
+            adopt: Adopt::None,
+            ignore_drift: false,
+            scope: Scope::default(),
+        }
+    }
+}
+
+/// Which objects are deleted that the set owns and the manifests declare no more.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Prune {
+    /// Those that were declared in a file or folder that is given now
+    #[default]
+    Given,
+    /// All, wherever they were declared
+    All,
+    /// None
+    None,
+}
+
+/// Which objects that exist and are not owned may be taken over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Adopt {
+    /// None.
+    #[default]
+    None,
+    /// All that the set declares.
+    All,
+    /// These, as `Kind/name`.
+    These(BTreeSet<String>),
+}
+
+impl Adopt {
+    pub(super) fn covers(&self, key: &Key) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::These(names) => names.iter().any(|name| key.spelled(name) == key.to_string()),
+        }
+    }
+}

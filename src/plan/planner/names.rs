@@ -1,0 +1,269 @@
+//! Who gives a name up, and who takes it: the steps of a rename, and the order between them.
+
+use std::collections::BTreeMap;
+
+use super::{Planner, fingerprint, name_change};
+use crate::error::Problem;
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+use crate::manifest::set::Desired;
+use crate::plan::order::Edge;
+use crate::plan::renames::{former_key, stand_in};
+use crate::plan::{Action, Entry, Operation, Work};
+
+impl Planner<'_> {
+    /// The key under which the platform has an object before the plan.
+    pub(super) fn named_now(&self, key: &Key) -> Key {
+        self.renames.now(key).unwrap_or(key).clone()
+    }
+
+    /// The operations of an object.
+    fn operations_of(&self, key: &Key) -> impl Iterator<Item = usize> + '_ {
+        self.by_key.get(key).into_iter().flatten().copied()
+    }
+
+    /// What is about to be deleted may be what a document means, and then it is not.
+    pub(super) fn is_wanted_elsewhere(&mut self, key: &Key, entry: &Entry) -> bool {
+        if self.policy.destroy || self.renames.displaces(key) || !key.kind.kind().is_renamable() {
+            return false;
+        }
+        let known_as = entry.was.as_ref().map(|was| Key { name: was.clone(), ..key.clone() });
+        let by_name = known_as.and_then(|key| self.desired.get(&key));
+        // One that says what it was is another object.
+        if let Some(desired) = by_name.filter(|desired| former_key(desired).is_none()) {
+            let message =
+                format!("{key} would be deleted, and it is what the set knew as {}", desired.key);
+            let hint = format!(
+                "give it to the document that means it with `moved_from: {}`, or delete it first",
+                key.name
+            );
+            self.guard(desired, message, &hint);
+            return true;
+        }
+        let by_document =
+            self.desired.values().find(|desired| former_key(desired).as_ref() == Some(key));
+        let Some(desired) = by_document.filter(|desired| self.is_selected(&desired.key)) else {
+            return false;
+        };
+        let path = FieldPath::of(&["lifecycle", "moved_from"]);
+        let message = format!(
+            "{key} would be deleted, and {} says that it was {key}; that was another object, which has been renamed already",
+            desired.key
+        );
+        let problem = desired.origin.document.problem_at(&path, message);
+        self.guards.push(problem.hint(
+            "take `moved_from` away if it is to be deleted; to rename it, do that, apply with --no-prune, and write `moved_from` again",
+        ));
+        true
+    }
+
+    /// Adds the steps by which names become free: what is displaced leaves its own, and one
+    /// object of each ring.
+    pub(super) fn make_room(&mut self) {
+        let displaced: Vec<Key> = self.renames.displaced().cloned().collect();
+        for key in displaced {
+            let deleted = self
+                .operations_of(&key)
+                .find(|index| self.operations[*index].action == Action::Delete);
+            let name = self.named_now(&key);
+            let Some(index) = deleted else {
+                self.refuse_name(&name);
+                continue;
+            };
+            self.operations[index].reason = format!(
+                "no document means it any more, and {} gets its name",
+                self.named_now(&name)
+            );
+            if key.kind.kind().is_named_by_others() {
+                self.operations[index].reason =
+                    format!("it was {name}, which no document means any more");
+                self.step_aside(&key);
+            } else {
+                self.leave_early(&name);
+            }
+        }
+        for (key, stand_in) in self.renames.rings(self.state) {
+            let rename = self
+                .operations_of(&key)
+                .find(|index| self.operations[*index].action == Action::Rename);
+            if let Some(index) = rename {
+                self.go_through(index, stand_in);
+            }
+        }
+    }
+
+    /// An object whose name another one wants, and that stays.
+    fn refuse_name(&mut self, name: &Key) {
+        let Some(desired) = self.desired.get(name) else { return };
+        let former = self.named_now(name);
+        let path = FieldPath::of(&["lifecycle", "moved_from"]);
+        let message =
+            format!("{former} cannot become {name}: there is a {name} already, and it stays");
+        let problem = desired.origin.document.problem_at(&path, message);
+        self.guards.push(
+            problem.hint("delete it or give it another name first, or take `moved_from` away"),
+        );
+    }
+
+    /// What is in a room or names it goes along, so the room that is to be deleted gets
+    /// another name first.
+    fn step_aside(&mut self, key: &Key) {
+        let name = self.named_now(key);
+        let Some(observed) = self.state.objects.get(key) else { return };
+        let index = self.operations.len();
+        self.by_key.entry(key.clone()).or_default().insert(0, index);
+        self.operations.push(Operation {
+            key: key.clone(),
+            action: Action::Rename,
+            replaces: false,
+            reason: format!("it was {name}, and {} gets that name", self.named_now(&name)),
+            changes: vec![name_change(key, &name)],
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
+            work: Work {
+                fields: Some(observed.fields.clone()),
+                observed: Some(observed.clone()),
+                renamed_from: Some(name),
+                secrets: self.secrets(key, &observed.fields),
+                ..Work::default()
+            },
+        });
+    }
+
+    /// What gets the name of something that is deleted, and leaves one that others want,
+    /// does not keep them waiting: they may be what the deletion waits for.
+    fn leave_early(&mut self, name: &Key) {
+        let former = self.named_now(name);
+        let Some(observed) = self.state.objects.get(name) else { return };
+        let rename =
+            self.operations_of(name).find(|index| self.operations[*index].action == Action::Rename);
+        if let Some(index) = rename.filter(|_| self.by_key.contains_key(&former)) {
+            self.go_through(index, stand_in(name, observed, self.state));
+        }
+    }
+
+    /// A rename in two steps: the first one, which writes the fields too, gives it a name
+    /// that nobody else has.
+    fn go_through(&mut self, index: usize, stand_in: Key) {
+        let last = &mut self.operations[index];
+        let mut first = last.clone();
+        let Some(former) = first.work.renamed_from.clone() else { return };
+        first.reason = format!("it was {former}, and becomes {} when that name is free", last.key);
+        let name =
+            |change: &crate::plan::FieldChange| change.path == FieldPath::of(&["metadata", "name"]);
+        first.changes.retain(|change| !name(change));
+        first.changes.push(name_change(&stand_in, &former));
+        first.work.entry = None;
+        first.key.clone_from(&stand_in);
+        last.reason = format!("it was {former}");
+        last.changes = vec![name_change(&last.key, &stand_in)];
+        last.work.renamed_from = Some(stand_in.clone());
+        last.work.is_second = true;
+        last.work.follows_rename = true;
+        self.by_key.entry(stand_in).or_default().push(self.operations.len());
+        self.operations.push(first);
+    }
+
+    /// The order between operations that give the same name up and take it, and between
+    /// those on one object.
+    pub(super) fn name_edges(&self) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let mut free: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            if let Some(name) = self.given_up(operation) {
+                free.entry(name.claim()).or_default().push(index);
+            }
+        }
+        for (index, operation) in self.operations.iter().enumerate() {
+            if matches!(operation.action, Action::Create | Action::Rename) {
+                let before = free.get(&operation.key.claim()).into_iter().flatten();
+                edges.extend(before.map(|before| (*before, index)));
+            }
+            // The step before, which gives the name that this one gives up again.
+            if let Some(stand_in) = self.stand_in(operation) {
+                let steps = self.operations_of(&stand_in);
+                edges.extend(steps.filter(|step| *step != index).map(|step| (step, index)));
+            }
+        }
+        edges
+    }
+
+    /// The name that an operation sets free; one that just the plan gave is of no interest.
+    fn given_up(&self, operation: &Operation) -> Option<Key> {
+        if self.stand_in(operation).is_some() {
+            return None;
+        }
+        match operation.action {
+            Action::Delete => {
+                let former = operation.work.renamed_from.clone();
+                Some(former.unwrap_or_else(|| self.named_now(&operation.key)))
+            }
+            Action::Rename => operation.work.renamed_from.clone(),
+            _ => None,
+        }
+    }
+
+    /// The name that an earlier step of the plan gave to the object of this one.
+    fn stand_in(&self, operation: &Operation) -> Option<Key> {
+        match operation.action {
+            Action::Rename if operation.work.is_second => operation.work.renamed_from.clone(),
+            Action::Delete if self.steps_aside(&operation.key) => Some(operation.key.clone()),
+            _ => None,
+        }
+    }
+
+    fn steps_aside(&self, key: &Key) -> bool {
+        self.renames.displaces(key) && key.kind.kind().is_named_by_others()
+    }
+
+    /// What is displaced and deleted at once goes under the name that it has. The inventory
+    /// keeps it beside the object that gets the name.
+    pub(super) fn name_displaced(&mut self) {
+        for operation in &mut self.operations {
+            if operation.action == Action::Delete
+                && self.renames.displaces(&operation.key)
+                && !operation.key.kind.kind().is_named_by_others()
+                && let Some(name) = self.renames.now(&operation.key)
+            {
+                operation.work.kept_as = Some(std::mem::replace(&mut operation.key, name.clone()));
+            }
+        }
+    }
+
+    /// Names that are one on the whole platform: what takes one must not meet another
+    /// project's object that keeps it.
+    pub(super) fn check_shared_names(&mut self) {
+        let created = self.operations.iter().filter(|operation| {
+            operation.action == Action::Create
+                && !operation.replaces
+                && operation.key.kind.kind().is_unique_everywhere()
+        });
+        let created: BTreeMap<Key, Key> =
+            created.map(|operation| (operation.key.claim(), operation.key.clone())).collect();
+        if created.is_empty() {
+            return;
+        }
+        let mut refused: Vec<(&Desired, Problem)> = Vec::new();
+        for key in self.state.objects.keys() {
+            let Some(wanted) = created.get(&key.claim()) else { continue };
+            let is_deleted = self
+                .operations_of(key)
+                .any(|index| self.operations[index].action == Action::Delete);
+            if key == wanted || is_deleted {
+                continue;
+            }
+            let Some(desired) = self.desired.get(wanted) else { continue };
+            let message = format!(
+                "{wanted} is taken: project `{}` has it, and this plan does not delete it there",
+                key.project
+            );
+            let path = FieldPath::of(&["metadata", "name"]);
+            refused.push((desired, desired.origin.document.problem_at(&path, message)));
+        }
+        self.guards.extend(refused.into_iter().map(|(_, problem)| {
+            problem.hint("one name is one object on the whole platform; delete it there first")
+        }));
+    }
+}
