@@ -292,7 +292,7 @@ pub async fn decide(
     let desired = match policy.destroy {
         true => desired,
         false => {
-            let selection = policy.scope.selection(&desired, &observation.state, &policy.set);
+            let selection = planner::selected(&desired, &observation.state, &policy);
             with_secrets(desired, selection, guards.allow_commands).await?
         }
     };

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wildmatch::WildMatch;
 
-use super::State;
 use super::references::{Known, Resolved};
 use super::renames::Candidates;
 use crate::kinds::Key;
@@ -88,21 +87,6 @@ impl Scope {
             }
         }
         selected
-    }
-
-    /// The objects of the set that are meant; `None` when all of them are.
-    #[must_use]
-    pub fn selection(
-        &self,
-        desired: &BTreeMap<Key, Desired>,
-        state: &State,
-        set: &str,
-    ) -> Option<BTreeSet<Key>> {
-        let select = || {
-            let candidates = Candidates::find(desired, state, set, |_| true);
-            self.select(desired, (&Known::new(desired, state), &candidates), &mut Vec::new())
-        };
-        (!self.is_everything()).then(select)
     }
 
     /// Whether an object that the set owns and no longer declares is meant. What it

@@ -66,6 +66,19 @@ pub(super) fn begin(
     Ok(Beginning { selected, renames, holders, notes })
 }
 
+/// The objects of the set that a plan would be for; `None` when it is all of them. Of a scope
+/// that names nothing it is none: the plan says why.
+#[must_use]
+pub fn selected(
+    desired: &BTreeMap<Key, Desired>,
+    state: &State,
+    policy: &Policy,
+) -> Option<BTreeSet<Key>> {
+    let candidates = Candidates::find(desired, state, &policy.set, |_| true);
+    let found = select(desired, state, policy, (&candidates, &mut Vec::new()));
+    found.unwrap_or_else(|_| Some(BTreeSet::new()))
+}
+
 /// Finds out what is in scope.
 fn select(
     desired: &BTreeMap<Key, Desired>,

@@ -21,6 +21,7 @@ use crate::manifest::set::Desired;
 
 mod asked;
 mod beginning;
+pub use beginning::selected;
 mod leavers;
 mod lifecycle;
 mod links;
