@@ -202,7 +202,7 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
             }
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
                 let told = written.answer.get("task_id").and_then(Value::as_str);
-                output::value(&told.unwrap_or(name));
+                output::value(told.unwrap_or(name));
             }
             Ok(ExitCode::SUCCESS)
         })

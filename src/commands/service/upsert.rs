@@ -130,7 +130,7 @@ impl Wanted<'_> {
         }
         if self.write(connection, shortcut).await?.is_some() {
             output::note(&format!("updated the service {name}"));
-            output::value(&id);
+            output::value(id);
         }
         Ok(ExitCode::SUCCESS)
     }
