@@ -190,7 +190,7 @@ fn limited(mut parts: Vec<Part>) -> Difference {
 /// where the text goes on.
 fn pieces(old: &str, new: &str) -> Vec<(String, String)> {
     let whole = Window::of(old, new);
-    let (old_middle, new_middle) = (whole.old(old), whole.new(new));
+    let (old_middle, new_middle) = (whole.in_old(old), whole.in_new(new));
     let is_large = old_middle.len().max(new_middle.len()) > COMPARED.0;
     if is_large || !is_longer(old_middle, WIDTH) && !is_longer(new_middle, WIDTH) {
         return vec![whole.cut(old, new)];
@@ -249,11 +249,11 @@ impl Window {
         Self { start, old_end: old.len() - end + after, new_end: new.len() - end + after }
     }
 
-    fn old<'a>(&self, text: &'a str) -> &'a str {
+    fn in_old<'a>(&self, text: &'a str) -> &'a str {
         &text[self.start..self.old_end]
     }
 
-    fn new<'a>(&self, text: &'a str) -> &'a str {
+    fn in_new<'a>(&self, text: &'a str) -> &'a str {
         &text[self.start..self.new_end]
     }
 
