@@ -11,7 +11,10 @@ use crate::platform::harness::Server;
 const LISTS: [&str; 7] =
     ["/projects", "/rooms", "/mailboxes", "/routes", "/secrets", "/webhooks", "/scheduled-tasks"];
 
-fn edit(change: fn(&mut Value)) -> Fault {
+/// What is done to the body of an answer.
+type Edit = fn(&mut Value);
+
+fn edit(change: Edit) -> Fault {
     Fault::Edited(change)
 }
 
@@ -112,7 +115,7 @@ async fn a_token_in_any_list_stops_the_plan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_of_another_form_stop_the_plan() {
     let world = World::applied().await;
-    let cases: [(&str, fn(&mut Value)); 5] = [
+    let cases: [(&str, Edit); 5] = [
         ("/routes", |body| body["routes"][0]["spec"] = json!({"domain": "d"})),
         ("/scheduled-tasks", |body| body["tasks"][0]["spec"] = Value::Null),
         ("/services", |body| body["services"][0]["enabled"] = json!(true)),
@@ -130,7 +133,7 @@ async fn objects_of_another_form_stop_the_plan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_shorter_than_it_says_stops_the_plan() {
     let world = World::with_mailboxes(&["a", "b"]).await;
-    let cases: [(&str, fn(&mut Value), i32); 5] = [
+    let cases: [(&str, Edit, i32); 5] = [
         ("/mailboxes", |body| body["total"] = json!(3), 6),
         ("/rooms", |body| body["total"] = json!(900), 6),
         ("/mailboxes", |body| body["total"] = json!(2), 0),

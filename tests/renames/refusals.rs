@@ -128,10 +128,10 @@ async fn a_new_object_of_a_former_name_is_not_deleted_in_passing() {
     let world = World::start().await;
     world.run(&[room("a", "1")], &policy("s")).await;
     let moved = from("a", room("b", "1"));
-    world.run(&[moved.clone()], &policy("s")).await;
+    world.run(std::slice::from_ref(&moved), &policy("s")).await;
     world.run(&[moved.clone(), room("a", "2")], &policy("s")).await;
     let there = ids(&world).await;
-    let text = refused(&world, &[moved.clone()]).await;
+    let text = refused(&world, std::slice::from_ref(&moved)).await;
     assert!(text.contains("Room/a would be deleted, and Room/b says that it was Room/a"), "{text}");
     // The hint works: what is there now takes the name.
     let keep = Policy { prune: Prune::None, ..policy("s") };

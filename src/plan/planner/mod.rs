@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
         changes.extend(former.as_ref().map(|former| name_change(key, former)));
         changes.extend(self.owner_change(key, observed));
         let sends = !changes.is_empty();
-        if let Some(known) = self.entry(&known_as).filter(|_| !adopts) {
+        if let Some(known) = self.entry(known_as).filter(|_| !adopts) {
             changes.extend(lifecycle::changes(desired, known));
         }
         let frozen: Vec<&str> = key
