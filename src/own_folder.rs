@@ -16,11 +16,7 @@ pub const NAME: &str = ".meshagent";
 /// A folder or file that cannot be made.
 pub fn create(folder: &Path) -> Result<()> {
     let is_new = !folder.exists();
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+    create_private(folder)?;
     match folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == NAME)) {
         Some(own) => ignore(own),
         // A folder that was there may hold what belongs into a repository.
@@ -29,9 +25,27 @@ pub fn create(folder: &Path) -> Result<()> {
     }
 }
 
+/// Makes a folder that only its owner can enter, and what is missing above it. In the home
+/// folder, where the reference keeps the same files, nothing more is made.
+///
+/// # Errors
+///
+/// A folder that cannot be made.
+pub fn create_private(folder: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 fn ignore(folder: &Path) -> Result<()> {
     let path = folder.join(".gitignore");
-    match OpenOptions::new().write(true).create_new(true).open(path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
         Ok(mut file) => file.write_all(b"*\n"),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         // A folder that takes no new file may still hold files that can be written.

@@ -24,7 +24,6 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::observe::{self, CONCURRENT_LISTS};
-use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::error::{Class, Result, with_causes};
 use crate::kinds::tree::Tree;
@@ -37,7 +36,7 @@ use crate::plan::{Incomplete, Observed, State};
 const SAMPLE: usize = 8;
 
 /// A list: its kind, and the room where it is one of a room.
-type ListOf = (KindName, Option<String>);
+pub(super) type ListOf = (KindName, Option<String>);
 
 /// The look-up of what the lists of a project did not show.
 pub(super) struct Absent<'a> {
@@ -97,18 +96,19 @@ impl Absent<'_> {
 
     /// What is to be looked for, by what one look finds.
     fn looks<'a>(&'a self, state: &'a State, former: &'a [Key]) -> Vec<Vec<Sought<'a>>> {
+        let elsewhere = &taken(state);
         let entries = state.inventories.get(self.project).map(|inventory| &inventory.entries);
         let mut wanted: BTreeMap<&Key, Option<&str>> =
             former.iter().map(|key| (key, None)).collect();
         let owned = entries.into_iter().flatten().map(|(key, entry)| (key, entry.id.as_deref()));
         wanted.extend(owned);
-        wanted.retain(|key, _| self.is_absent(state, key));
+        wanted.retain(|key, _| self.is_absent(state, elsewhere, key));
         let mut never: BTreeMap<ListOf, Vec<&Key>> = BTreeMap::new();
         for key in self.set.objects.keys() {
             let list = (key.kind, key.room.clone());
             if self.unproven.contains(&list)
                 && !wanted.contains_key(key)
-                && self.is_absent(state, key)
+                && self.is_absent(state, elsewhere, key)
                 && self.is_given_alone((key, None))
             {
                 never.entry(list).or_default().push(key);
@@ -132,7 +132,7 @@ impl Absent<'_> {
     }
 
     /// Whether no list showed an object that one could have shown.
-    fn is_absent(&self, state: &State, key: &Key) -> bool {
+    fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, key: &Key) -> bool {
         let room = key.room.as_ref().map(|room| Key {
             kind: KindName::Room,
             project: key.project.clone(),
@@ -142,6 +142,7 @@ impl Absent<'_> {
         key.project == self.project
             && key.kind != KindName::Project
             && !state.objects.contains_key(key)
+            && !elsewhere.contains(&key.claim())
             && state.doubt(key).is_none()
             // In a room that does not exist there is nothing.
             && room.is_none_or(|room| state.objects.contains_key(&room))
@@ -189,15 +190,6 @@ impl Absent<'_> {
         }
     }
 
-    /// Whether a name that is one on the whole platform is another project's. Its list was
-    /// read here, so that it is no permission that is missing.
-    async fn is_elsewhere(&self, key: &Key, target: &Target<'_>) -> bool {
-        let kind = key.kind.kind();
-        let Some(Lookup::One(request, _)) = kind.lookup(target) else { return false };
-        kind.is_unique_everywhere()
-            && matches!(self.reader.get(&request).await, Err(ApiError { status: Some(403), .. }))
-    }
-
     async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>> {
         let hidden = |key: &Key, item: &Value| {
             let seen = key.kind.kind().seen(item);
@@ -208,11 +200,7 @@ impl Absent<'_> {
             && self.is_given_alone((key, id))
         {
             let fields = Tree::map([]);
-            let target = self.target(key, id, &fields);
-            let item = match observe::item(self.reader, key, &target).await {
-                Err(_) if self.is_elsewhere(key, &target).await => None,
-                item => item?,
-            };
+            let item = observe::item(self.reader, key, &self.target(key, id, &fields)).await?;
             return item.map(|(item, _)| hidden(key, &item)).transpose();
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
@@ -230,6 +218,15 @@ impl Absent<'_> {
         }
         Ok(None)
     }
+}
+
+/// The names that are one on the whole platform and that some project has.
+fn taken(state: &State) -> BTreeSet<Key> {
+    if state.projects.len() < 2 {
+        return BTreeSet::new();
+    }
+    let unique = state.objects.keys().filter(|key| key.kind.kind().is_unique_everywhere());
+    unique.map(Key::claim).collect()
 }
 
 /// What is told of a list that did not show what exists.

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 use tokio::sync::SetOnce;
 
-use super::absent::Absent;
+use super::absent::{self, Absent};
 use super::inventory::{self, Stored};
 use super::owners;
 use crate::api::failure::ApiError;
@@ -71,6 +71,7 @@ pub async fn observe(
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
+    let mut unproven = Vec::new();
     while let Some((name, project)) = named.pop_first() {
         let stored = match &project {
             Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
@@ -89,8 +90,14 @@ pub async fn observe(
         observation.state.projects.insert(name.clone(), state);
         if let Some(project) = project {
             let state = &mut observation.state;
-            read_project(reader, policy, set, &name, &project, state).await?;
+            let lists = read_project(reader, policy, set, &name, &project, state).await?;
+            unproven.push((name, project.id, lists));
         }
+    }
+    // Some names are one on the whole platform, so what a project lacks another one may have.
+    for (project, project_id, unproven) in unproven {
+        let absent = Absent { reader, set, project: &project, project_id: &project_id, unproven };
+        absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
 }
@@ -319,6 +326,8 @@ fn nothing() -> List {
     List { items: Vec::new(), is_proven: true }
 }
 
+/// Reads the lists of a project that matter; those are given of which nothing shows that they
+/// are whole.
 async fn read_project(
     reader: &Reader,
     policy: &Policy,
@@ -326,7 +335,7 @@ async fn read_project(
     name: &str,
     project: &Project,
     state: &mut State,
-) -> Result<()> {
+) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
     let mut lists: Vec<(KindName, Option<String>)> = wanted
         .kinds
@@ -390,10 +399,9 @@ async fn read_project(
         intake.take(KindName::Project, None, vec![detailed])?;
     }
     let displaced = intake.displaced;
-    let absent = Absent { reader, set, project: name, project_id: &project.id, unproven };
-    absent.look_up(state).await?;
     settle_ambiguous(set, name, state, displaced)?;
-    owners::find(reader, policy, set, (name, &project.id), state).await
+    owners::find(reader, policy, set, (name, &project.id), state).await?;
+    Ok(unproven)
 }
 
 /// The names that rooms have whose services matter under the names that the inventory and

@@ -73,6 +73,13 @@ pub fn resolve(
                 }
             }
         });
+        // What was read must be what may stand there, too.
+        for broken in desired.key.kind.kind().shape().broken(&desired.fields) {
+            let path = from(&broken.path, &origin);
+            let message = format!("`{}` {}", broken.path, broken.message);
+            let problem = origin.document.problem_at(&path, message);
+            problems.push(Problem { hint: broken.hint, ..problem });
+        }
     }
     problems
 }

@@ -31,8 +31,7 @@ impl Transfer<'_> {
     #[must_use]
     pub fn hold(&self) -> Plan {
         let operation = |key: &Key, entry: &Entry| {
-            let entry = Entry { moving_to: Some(self.to.0.to_owned()), ..entry.clone() };
-            self.record(key, Some(entry), "it is about to move to another set")
+            self.record(key, Some(self.held(entry)), "it is about to move to another set")
         };
         self.of_giver(operation)
     }
@@ -78,11 +77,21 @@ impl Transfer<'_> {
     /// The first set forgets the objects that were taken, and holds the others as before.
     #[must_use]
     pub fn give(&self, taken: &BTreeSet<Key>) -> Plan {
-        let operation = |key: &Key, entry: &Entry| match taken.contains(key) {
-            true => self.record(key, None, "another set owns it now"),
-            false => self.record(key, Some(settled(entry)), "it did not move"),
+        let operation = |key: &Key, entry: &Entry| {
+            let mut operation = match taken.contains(key) {
+                true => self.record(key, None, "another set owns it now"),
+                false => self.record(key, Some(settled(entry)), "it did not move"),
+            };
+            // Until that is written, the set leaves it alone.
+            operation.work.before = Some(self.held(entry));
+            operation
         };
         self.of_giver(operation)
+    }
+
+    /// What the first set knows of an object while it is on its way.
+    fn held(&self, entry: &Entry) -> Entry {
+        Entry { moving_to: Some(self.to.0.to_owned()), ..entry.clone() }
     }
 
     /// What the first set knows of the objects.

@@ -61,7 +61,7 @@ impl ProjectFile {
         let path = path().ok_or_else(|| Error::usage("the home folder is not known"))?;
         let failed = || format!("failed to write {}", path.display());
         let folder = path.parent().ok_or_else(|| Error::failed(failed()))?;
-        own_folder::create(folder).context(failed)?;
+        own_folder::create_private(folder).context(failed)?;
         let written = Self {
             active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
             ..self.clone()

@@ -270,7 +270,7 @@ impl SessionFile {
 async fn lock() -> Result<File> {
     let folder = folder()?;
     let failed = || format!("failed to lock the session in {}", folder.display());
-    own_folder::create(&folder).context(failed)?;
+    own_folder::create_private(&folder).context(failed)?;
     let file = open(&folder.join("session.lock")).context(failed)?;
     tokio::task::spawn_blocking(move || file.lock().map(|()| file))
         .await

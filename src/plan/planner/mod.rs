@@ -360,10 +360,7 @@ impl<'a> Planner<'a> {
     /// What becomes of an object that was not met on the platform.
     fn decide_absent(&mut self, desired: &Desired) {
         let key = &desired.key;
-        // A name that is one on the whole platform is known where another project has it.
-        let is_elsewhere = key.kind.kind().is_unique_everywhere()
-            && self.state.objects.keys().any(|other| other.claim() == key.claim());
-        if let Some(doubt) = self.state.doubt(key).filter(|_| !is_elsewhere) {
+        if let Some(doubt) = self.state.doubt(key) {
             let message = format!("it is not known whether {key} exists: {doubt}");
             self.guard(desired, message, "run the same command again");
             return;
