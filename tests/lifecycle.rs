@@ -42,6 +42,9 @@ const LIFECYCLES: u64 = 32;
 /// How many are told at once; most of the time they wait.
 const WORKERS: usize = 6;
 
+/// The files that documents stand in.
+const FILES: [&str; 3] = ["a.yaml", "b.yaml", "deep/c.yaml"];
+
 /// How long a lease lasts whose holder died in this process.
 const LEASE: Duration = Duration::from_millis(400);
 
@@ -123,6 +126,8 @@ struct Life<'a> {
     counts: &'a Counts,
     /// What happened so far, for whoever reads of a failure.
     told: String,
+    /// Which turn it is, so that files change from one to the next.
+    turn: usize,
 }
 
 /// How a run ended.
@@ -151,12 +156,13 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here().await,
     };
     let sandbox = Sandbox::new();
-    let mut life = Life { seed, random, place, sandbox, counts, told: String::new() };
+    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
     life.make_others().await;
     let mut former = Vec::new();
     let steps = life.random.usize(2..5);
     for step in 0..=steps {
         life.meddle(&former).await;
+        life.turn += 1;
         let is_end = step == steps;
         let wishes = match life.random.u8(0..4) {
             _ if is_end => Vec::new(),
@@ -166,7 +172,7 @@ async fn live(seed: u64, counts: &Counts) {
         // What is renamed leaves a name behind, which only a run that prunes makes sure of.
         let policy = Policy {
             prune: match is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0 {
-                true => Prune::All,
+                true => Prune::Given,
                 false => Prune::None,
             },
             destroy: is_end,
@@ -188,12 +194,31 @@ impl Life<'_> {
         panic!("MESHAGENT_TEST_SEED={}: {what}\n{}", self.seed, self.told);
     }
 
-    /// Writes the documents to a file and gives its path.
+    /// Writes the documents to files and gives their folder. In each turn they stand in other
+    /// files, of which some come and some go, and some have another lifecycle, too.
     fn write(&self, wishes: &[Wish]) -> std::path::PathBuf {
-        let texts: String =
-            wishes.iter().map(|wish| format!("---\n{}\n", wish.document())).collect();
-        self.sandbox.write("set.yaml", &texts);
-        self.sandbox.path("set.yaml")
+        let folder = self.sandbox.path("set");
+        let _ = std::fs::remove_dir_all(&folder);
+        // Runs in this process have another working folder than those of the program; in a
+        // repository a file has one name for both.
+        std::fs::create_dir_all(self.sandbox.path(".git")).unwrap();
+        std::fs::create_dir_all(folder.join("deep")).unwrap();
+        let mut texts = FILES.map(|_| String::new());
+        for (index, wish) in wishes.iter().enumerate() {
+            let mut document = wish.document();
+            let turn = self.turn + index;
+            if turn.is_multiple_of(3) && !matches!(wish, Wish::Secret { .. } | Wish::Webhook { .. })
+            {
+                document["lifecycle"]["ignore"] = serde_json::json!(["metadata.annotations.x"]);
+            }
+            texts[turn % FILES.len()] += &format!("---\n{document}\n");
+        }
+        for (file, text) in FILES.iter().zip(texts) {
+            if !text.is_empty() || *file == FILES[0] {
+                std::fs::write(folder.join(file), format!("# a file\n{text}")).unwrap();
+            }
+        }
+        folder
     }
 
     fn set_of(&self, wishes: &[Wish]) -> Set {
@@ -258,6 +283,7 @@ impl Life<'_> {
         let seen =
             observe::observe(&client.reader(), policy, &mut set, scope, &BTreeMap::new()).await?;
         read_secrets(&mut set)?;
+        let policy = &Policy { looked_at: set.looked_at.clone(), ..policy.clone() };
         let plan = decide(&set, &seen.state, policy)?;
         let consent = Consent {
             deletes: Some(usize::MAX),
@@ -493,7 +519,7 @@ impl Life<'_> {
     ) -> Ended {
         self.write(&wanted.wishes);
         let parallelism = self.random.usize(1..7).to_string();
-        let mut arguments = vec!["apply", "-f", "set.yaml", "--allow-empty"];
+        let mut arguments = vec!["apply", "-f", "set", "--allow-empty"];
         arguments.extend(["--allow-deletes", "1000"]);
         if wanted.policy.prune == Prune::None {
             arguments.push("--no-prune");
