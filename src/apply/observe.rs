@@ -12,13 +12,14 @@ use tokio::sync::SetOnce;
 use super::absent::{self, Absent};
 use super::inventory::{self, Stored};
 use super::owners;
+use super::projects::{Project, detailed_project, projects, resolve_projects};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
-use crate::manifest::set::{Desired, Set};
+use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::name_secrets;
@@ -102,126 +103,8 @@ pub async fn observe(
     Ok(observation)
 }
 
-/// A project as the list has it.
-#[derive(Clone)]
-pub(super) struct Project {
-    pub(super) id: String,
-    pub(super) name: String,
-    item: Value,
-}
-
-pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
-    let kind = KindName::Project.kind();
-    let Some(listing) = kind.list("", None) else { return Ok(Vec::new()) };
-    let items = reader.list(&listing).await?;
-    items
-        .into_iter()
-        .map(|item| {
-            let seen = kind.seen(&item).map_err(|what| unreadable(KindName::Project, &what))?;
-            Ok(Project { id: seen.id.unwrap_or_default(), name: seen.name, item })
-        })
-        .collect()
-}
-
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {kind}s cannot be read: {what}"))
-}
-
-/// Finds the project of every document, and gives all keys the project's name. `None`
-/// stands for a project that the set itself declares and the platform does not have.
-fn resolve_projects(
-    set: &mut Set,
-    also: Option<&str>,
-    projects: &[Project],
-) -> Result<BTreeMap<String, Option<Project>>> {
-    let mut found: BTreeMap<String, Option<Project>> = BTreeMap::new();
-    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
-    let mut problems = Vec::new();
-    let declared: BTreeSet<String> = set
-        .objects
-        .keys()
-        .filter(|key| key.kind == KindName::Project)
-        .map(|key| key.name.clone())
-        .collect();
-    let mentions =
-        set.objects.values().map(|desired| (desired.key.project.as_str(), Some(desired)));
-    for (name, desired) in mentions.chain(also.map(|name| (name, None))) {
-        if renamed.contains_key(name) {
-            continue;
-        }
-        let problem = |message: String| match desired {
-            Some(desired) => {
-                desired.origin.document.problem_at(&FieldPath::of(&["project"]), message)
-            }
-            None => Problem::new(message),
-        };
-        let by_id = projects.iter().find(|project| project.id == name);
-        let by_name: Vec<_> = projects.iter().filter(|project| project.name == name).collect();
-        let (canonical, project) = match (by_id, by_name.as_slice()) {
-            (Some(project), _) => (project.name.clone(), Some(project.clone())),
-            (None, [project]) => (name.to_owned(), Some((*project).clone())),
-            (None, []) if declared.contains(name) => (name.to_owned(), None),
-            (None, []) => {
-                problems.push(
-                    problem(format!(
-                        "there is no project `{name}`, or the credential does not reach it"
-                    ))
-                    .hint(
-                        "declare it with a Project document, or name an existing one by name or id",
-                    ),
-                );
-                continue;
-            }
-            (None, several) => {
-                problems.push(
-                    problem(format!("{} projects are called `{name}`", several.len())).hint(
-                        format!(
-                            "name one by id: {}",
-                            several
-                                .iter()
-                                .map(|project| project.id.as_str())
-                                .collect::<Vec<_>>()
-                                .join(", ")
-                        ),
-                    ),
-                );
-                continue;
-            }
-        };
-        renamed.insert(name.to_owned(), canonical.clone());
-        found.insert(canonical, project);
-    }
-    problems.extend(disagreement(set, projects));
-    if !problems.is_empty() {
-        return Err(Error::manifests(problems));
-    }
-    if renamed.iter().any(|(from, to)| from != to) {
-        for (_, mut desired) in std::mem::take(&mut set.objects) {
-            if let Some(name) = renamed.get(&desired.key.project) {
-                desired.key.project.clone_from(name);
-            }
-            set.add(desired, &mut problems);
-        }
-    }
-    if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
-}
-
-/// Documents of one project and a user who names another one: whatever is done, it would be
-/// done to a project that somebody did not mean.
-fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
-    let named = set.named_project.as_ref()?;
-    let by_id = projects.iter().find(|project| project.id == *named);
-    let meant = by_id.map_or(named, |project| &project.name);
-    let mut declared = set.objects.values().filter(|it| it.key.kind == KindName::Project);
-    let first = declared.next()?;
-    let is_meant = |desired: &Desired| desired.key.name == *meant;
-    if is_meant(first) || declared.any(is_meant) {
-        return None;
-    }
-    let message =
-        format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
-    let problem = first.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
-    Some(problem.hint("take the Project document out, or leave --project-id out"))
 }
 
 /// The lists of one project that matter to the plan.
@@ -599,16 +482,4 @@ fn settle_ambiguous(
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
-}
-
-/// The project with its settings; where the credential may not read them, as listed.
-pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
-    let Some(request) = KindName::Project.kind().detail(&project.id) else {
-        return Ok(project.item.clone());
-    };
-    match reader.get_json(&request).await {
-        Ok(project) => Ok(project),
-        Err(ApiError { status: Some(403 | 404), .. }) => Ok(project.item.clone()),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inventory;
-use super::observe;
+use super::{observe, projects};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
 use crate::error::Result;
@@ -34,8 +34,8 @@ pub struct Survey {
 ///
 /// The platform's. No list may be missing: what is not in an export looks deleted.
 pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
-    let projects = observe::projects(reader).await?;
-    let project = the_one(&projects, project, |project| (&project.id, &project.name))?;
+    let all = projects::projects(reader).await?;
+    let project = the_one(&all, project, |project| (&project.id, &project.name))?;
     let stored = match set {
         Some(set) => Some(inventory::load(reader, set, &project.name, &project.id).await?),
         None => None,
@@ -52,7 +52,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         }
     }
     read.extend(observe::read_lists(reader, &project.id, rooms).await?);
-    let detailed = observe::detailed_project(reader, project).await?;
+    let detailed = projects::detailed_project(reader, project).await?;
     read.push((KindName::Project, None, vec![detailed]));
     let mut survey = Survey {
         project: project.name.clone(),
@@ -104,8 +104,8 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
 ///
 /// The platform's; none or several of that name.
 pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, String)> {
-    let projects = observe::projects(reader).await?;
-    let project = the_one(&projects, wanted, |project| (&project.id, &project.name))?;
+    let all = projects::projects(reader).await?;
+    let project = the_one(&all, wanted, |project| (&project.id, &project.name))?;
     Ok((project.name.clone(), project.id.clone()))
 }
 

@@ -1,0 +1,175 @@
+//! Documents are checked against the schema of their kind, and what is wrong is told in words.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use serde_json::Value;
+
+use super::document::{Document, nearest};
+use super::yaml::{self, Node};
+use crate::api::specs::rules::Rule;
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::{Kind, schema};
+
+/// Checks a document against the schema of its kind.
+pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
+    let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
+    let mut problems: Vec<Problem> =
+        validator.iter_errors(value).flat_map(|error| schema_problems(document, &error)).collect();
+    problems.sort_by(|one, other| one.place.cmp(&other.place));
+    problems.dedup();
+    problems
+}
+
+fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
+    let path = pointer(error.instance_path().as_str(), &document.root());
+    let here = |message: String| document.problem_at(&path, message);
+    let named = |what: &str| {
+        if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| {
+                let problem = document
+                    .problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
+                let known = known_fields(document.kind, &path);
+                match nearest(name, known.iter().map(String::as_str)) {
+                    Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+                    None if known.is_empty() => problem,
+                    None => problem.hint(format!("known are {}", known.join(", "))),
+                }
+            })
+            .collect(),
+        ValidationErrorKind::Required { property } => {
+            vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
+        }
+        ValidationErrorKind::Type { kind } => {
+            let wanted = match kind {
+                TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
+                TypeKind::Multiple(kinds) => {
+                    let names: Vec<_> = kinds
+                        .iter()
+                        .map(|kind| kind.to_string())
+                        .filter(|name| name != "null")
+                        .map(|name| type_name(&name).to_owned())
+                        .collect();
+                    names.join(" or ")
+                }
+            };
+            let problem =
+                here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
+            let is_scalar = matches!(&**error.instance(), Value::Bool(_) | Value::Number(_));
+            vec![if wanted == "text" && is_scalar {
+                problem.hint("put it in quotes")
+            } else {
+                problem
+            }]
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<_> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let written = error
+                .instance()
+                .as_str()
+                .map_or_else(|| error.instance().to_string(), str::to_owned);
+            let problem = here(format!("`{path}` cannot be `{written}`"));
+            vec![match nearest(&written, options.iter().copied()) {
+                Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                None => problem.hint(format!("one of {}", options.join(", "))),
+            }]
+        }
+        ValidationErrorKind::MinLength { .. } => vec![here(format!("`{path}` is empty"))],
+        ValidationErrorKind::MaxLength { limit } => {
+            vec![here(format!("`{path}` is longer than {limit} characters"))]
+        }
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let text = match &**error.instance() {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let rule = schema_at(document.kind, &path);
+            let rule = rule.get("x-rule").and_then(Value::as_str).and_then(Rule::named);
+            if let Some(Err(what)) = rule.map(|rule| rule.check(&text)) {
+                return vec![here(format!("`{path}` {what}"))];
+            }
+            let what = description(document.kind, &path)
+                .unwrap_or_else(|| "what is allowed here".to_owned());
+            vec![here(format!("`{path}` is not {what}"))]
+        }
+        _ => vec![here(format!("`{path}`: {}", error.masked()))],
+    }
+}
+
+fn type_name(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "object" => "a map",
+        "array" => "a list",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        other => other,
+    }
+}
+
+fn described(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// A JSON pointer as a path; whether a step is an index depends on the document.
+fn pointer(pointer: &str, root: &Node) -> FieldPath {
+    let mut path = FieldPath::default();
+    let mut node = Some(root);
+    for step in pointer.split('/').skip(1) {
+        let name = step.replace("~1", "/").replace("~0", "~");
+        let step = match (node.map(|node| &node.value), name.parse::<usize>()) {
+            (Some(yaml::Value::List(items)), Ok(index)) => {
+                node = items.get(index);
+                Step::Index(index)
+            }
+            _ => {
+                node = node.and_then(|node| node.get(&name));
+                Step::Field(name)
+            }
+        };
+        path = path.join(step);
+    }
+    path
+}
+
+fn schema_at(kind: &dyn Kind, path: &FieldPath) -> Value {
+    let root = schema::inlined(kind);
+    path.0
+        .iter()
+        .try_fold(root, |schema, step| match step {
+            Step::Field(name) => schema
+                .pointer("/properties")
+                .and_then(|properties| properties.get(name))
+                .or_else(|| schema.get("additionalProperties")),
+            Step::Index(_) | Step::Item { .. } => schema.get("items"),
+        })
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {
+    match schema_at(kind, path).get("properties") {
+        Some(Value::Object(properties)) => properties.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn description(kind: &dyn Kind, path: &FieldPath) -> Option<String> {
+    let schema = schema_at(kind, path);
+    let text = schema.get("description")?.as_str()?.trim_end_matches('.');
+    let mut letters = text.chars();
+    let first = letters.next()?;
+    Some(first.to_lowercase().chain(letters).collect())
+}
