@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::{self, is_set_name};
-use super::sets;
+use super::sets::{self, Listed};
 use crate::api::reader::Reader;
 use crate::error::Result;
 use crate::kinds::Key;
@@ -16,12 +16,12 @@ use crate::plan::{Entry, Observed, State};
 
 /// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
-async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<BTreeSet<String>> {
+async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<Listed> {
     let (name, id) = project;
-    let mut sets = sets::names(reader, id).await?;
+    let mut sets = sets::listed(reader, id).await?;
     let objects = state.objects.iter().filter(|(key, _)| key.project == name);
-    sets.extend(objects.filter_map(|(_, observed)| observed.owner.clone()));
-    sets.retain(|set| is_set_name(set));
+    let owners = objects.filter_map(|(_, observed)| observed.owner.as_ref());
+    sets.names.extend(owners.filter(|set| is_set_name(set)).cloned());
     Ok(sets)
 }
 
@@ -49,8 +49,8 @@ pub(super) async fn find(
             return Ok(());
         }
     };
-    let mut reason = None;
-    for other in sets.iter().filter(|other| **other != policy.set) {
+    let mut reason = sets.doubt();
+    for other in sets.names.iter().filter(|other| **other != policy.set) {
         let entries = match inventory::load(reader, other, project.0, project.1).await {
             Ok(stored) => stored.inventory.entries,
             Err(error) => {
@@ -73,8 +73,28 @@ pub(super) async fn find(
     Ok(())
 }
 
-/// The objects that documents mean, that this set does not know, and that cannot say whose
-/// they are.
+/// Whether it is sure that no other set has an object.
+pub(super) async fn is_free(
+    reader: &Reader,
+    set: &str,
+    (project, project_id): (&str, &str),
+    (key, observed): (&Key, &Observed),
+) -> bool {
+    let Ok(listed) = sets::listed(reader, project_id).await else { return false };
+    if listed.doubt().is_some() {
+        return false;
+    }
+    for other in listed.names.iter().filter(|other| *other != set) {
+        match inventory::load(reader, other, project, project_id).await {
+            Ok(stored) if !is_among(&stored.inventory.entries, key, observed) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The objects that documents mean, that this set does not know or only meant to create, and
+/// that cannot say whose they are.
 fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
     if policy.destroy {
         return BTreeSet::new();
@@ -90,7 +110,10 @@ fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTre
         .filter(|key| {
             let entry = entries.and_then(|entries| entries.get(key));
             followed.objects.get(key).is_some_and(|observed| {
-                entry.is_none_or(|entry| entry.id.is_some() && entry.id != observed.id)
+                entry.is_none_or(|entry| {
+                    entry.is_claim_to(observed.id.as_deref())
+                        || entry.id.is_some() && entry.id != observed.id
+                })
             })
         })
         .collect()
@@ -99,6 +122,9 @@ fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTre
 /// Whether an inventory has an object, under this name or another one.
 fn is_among(entries: &BTreeMap<Key, Entry>, key: &Key, observed: &Observed) -> bool {
     let same_id = |entry: &Entry| entry.id.is_some() && entry.id == observed.id;
-    entries.get(key).is_some_and(|entry| entry.id.is_none() || observed.id.is_none())
+    let may_be_it = |entry: &Entry| {
+        entry.id.is_none() || observed.id.is_none() || entry.is_claim_to(observed.id.as_deref())
+    };
+    entries.get(key).is_some_and(may_be_it)
         || entries.iter().any(|(other, entry)| other.kind == key.kind && same_id(entry))
 }

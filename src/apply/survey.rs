@@ -117,7 +117,8 @@ fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
         (None, Some(Entry { id: Some(recorded), .. })) => {
             observed.id.as_ref().is_none_or(|id| id == recorded)
         }
-        (None, entry) => entry.is_some(),
+        // That the set was about to create one says nothing of this one.
+        (None, entry) => entry.is_some_and(|entry| !entry.is_claim_to(observed.id.as_deref())),
     }
 }
 
