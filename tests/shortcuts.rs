@@ -342,7 +342,7 @@ async fn a_room_that_is_told_by_its_id_is_read_by_the_name_that_it_may_have() {
     let id = room["id"].as_str().unwrap();
     let lists = || {
         let requests = proxy.requests();
-        let lists = requests.iter().filter(|(request, _)| request.ends_with("/rooms"));
+        let lists = requests.iter().filter(|(request, _)| request.contains("/rooms?"));
         lists
             .filter(|(request, _)| request.starts_with("GET"))
             .map(|(_, count)| *count)

@@ -22,7 +22,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
-use crate::plan::planner::Policy;
+use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
 use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
@@ -144,8 +144,13 @@ impl Wanted {
         let leaving = |kind: KindName| {
             // One that has been something else takes a name that another may have so far.
             let stays = |key: &Key| {
-                let desired = set.objects.get(key).filter(|_| !policy.destroy);
-                desired.is_some_and(|desired| former_key(desired).is_none())
+                match set.objects.get(key).filter(|_| !policy.destroy) {
+                    Some(desired) => former_key(desired).is_none(),
+                    // What uses a secret is in all rooms, so they are read only for one that goes.
+                    None => {
+                        kind == KindName::Secret && policy.prune == Prune::None && !policy.destroy
+                    }
+                }
             };
             let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
