@@ -85,7 +85,8 @@ pub struct PolicyArgs {
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
-    /// Leave fields as they are that changed on the platform behind the set's back
+    /// Leave as it is what changed on the platform behind the set's back: fields, names, and
+    /// what was deleted
     #[arg(long)]
     pub ignore_drift: bool,
 
