@@ -1,6 +1,7 @@
 //! The decision: what becomes of each object, why, and in which order. What is declared is
-//! decided here; what is in scope and what is renamed in `beginning`; what is not declared
-//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who gives which name up in `names`.
+//! decided here; what is in scope and what is renamed in `beginning`; what an unfinished create
+//! is worth in `claims`; what is not declared any more in `leavers`; what was done by hand in
+//! `drift`; what refers to what in `links`; who gives which name up in `names`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::manifest::set::Desired;
 mod asked;
 mod beginning;
 pub use beginning::selected;
+mod claims;
 mod drift;
 mod leavers;
 mod lifecycle;
@@ -189,6 +191,12 @@ impl<'a> Planner<'a> {
             None => {}
         }
         match self.entry(key) {
+            Some(entry) if entry.is_claim_to(observed.id.as_deref()) => {
+                match self.is_as_claimed(key, observed) {
+                    true => Ownership::Ours,
+                    false => Ownership::Nobodys,
+                }
+            }
             // Another object under the same name: somebody deleted ours and made their own.
             Some(Entry { id: Some(recorded), .. })
                 if observed.id.as_ref().is_some_and(|id| id != recorded) =>
@@ -307,6 +315,7 @@ impl<'a> Planner<'a> {
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
         if !adopts && changes.is_empty() {
             self.plan.unchanged += 1;
+            self.plan.as_declared.insert(key.clone());
             self.plan.kept.insert(key.clone(), entry);
             return;
         }
