@@ -129,7 +129,9 @@ pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree
         broken.push(Broken { path: of_name.path(), message, hint: of_name.rule.hint(name) });
     }
     if let Some(Err(message)) = room.map(|room| Rule::Segment.check(room)) {
-        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+        let is_empty = room.is_some_and(|room| room.trim().is_empty());
+        let hint = is_empty.then(|| "name a room, or leave the field out for every room".to_owned());
+        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint });
     }
     broken
 }

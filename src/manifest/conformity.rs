@@ -43,6 +43,15 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
         ValidationErrorKind::Required { property } => {
             vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
         }
+        ValidationErrorKind::Type { .. } if error.instance().is_null() && is_never_null(&path) => {
+            let hint = match path.0.as_slice() {
+                [Step::Field(name)] if name.starts_with("room") => {
+                    "name a room, or leave the field out for every room"
+                }
+                _ => "leave the field out",
+            };
+            vec![here(format!("`{path}` is left empty")).hint(hint)]
+        }
         ValidationErrorKind::Type { kind } => {
             let wanted = match kind {
                 TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
@@ -98,6 +107,16 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
+}
+
+/// Whether a field is one that is given or left out.
+fn is_never_null(path: &FieldPath) -> bool {
+    let name = match path.0.as_slice() {
+        [Step::Field(name)] => name,
+        [Step::Field(above), Step::Field(name)] if above == "lifecycle" => name,
+        _ => return false,
+    };
+    schema::NEVER_NULL.contains(&name.as_str())
 }
 
 fn type_name(name: &str) -> &str {

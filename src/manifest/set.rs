@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Trees};
 use super::form;
+use super::lifecycle;
 use super::placement::{self, Placement, Template, Templates};
 use super::secrets::{self, Literal};
 use super::source::{self, Source};
@@ -21,7 +22,7 @@ use super::values::FileValues;
 use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 
@@ -170,6 +171,8 @@ pub fn from_sources(
         return Ok(set);
     }
     problems.sort_by(|one, other| one.place.cmp(&other.place));
+    // One document may stand for several objects.
+    problems.dedup();
     Err(problems)
 }
 
@@ -303,8 +306,8 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
     for found in found {
         problems.extend(form::problems(&found));
+        problems.extend(lifecycle::problems(&found));
         let Found { declared, kind, origin } = found;
-        problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(owner_problem(&declared, &origin));
         for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
             match literal {
@@ -373,27 +376,6 @@ fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
         "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
     );
     Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
-}
-
-/// A rule of `lifecycle.ignore` must name a field that the kind has.
-fn ignore_problems(declared: &Declared, kind: KindName, origin: &Origin) -> Vec<Problem> {
-    let problem = |index: usize, what: String| {
-        let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
-        origin.document.problem_at(&path, what)
-    };
-    let rules = declared.lifecycle.ignore.iter().enumerate();
-    rules
-        .filter_map(|(index, rule)| match FieldPath::parse(rule) {
-            Err(what) => {
-                Some(problem(index, format!("`{rule}` is not the path of a field: {what}")))
-            }
-            Ok(path) if kind.kind().shape().has(&path) => None,
-            Ok(_) => Some(
-                problem(index, format!("a {kind} has no field `{rule}`"))
-                    .hint(format!("see `meshagent explain {kind}`")),
-            ),
-        })
-        .collect()
 }
 
 fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>) {
