@@ -130,7 +130,8 @@ pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree
     }
     if let Some(Err(message)) = room.map(|room| Rule::Segment.check(room)) {
         let is_empty = room.is_some_and(|room| room.trim().is_empty());
-        let hint = is_empty.then(|| "name a room, or leave the field out for every room".to_owned());
+        let hint =
+            is_empty.then(|| "name a room, or leave the field out for every room".to_owned());
         broken.push(Broken { path: FieldPath::of(&["room"]), message, hint });
     }
     broken

@@ -111,7 +111,8 @@ pub const NEVER_NULL: [&str; 5] = ["project", "room", "rooms", "lifecycle", "mov
 /// Takes null off the fields that are given or left out.
 fn given_or_left_out(schema: &mut Value) {
     let null = json!("null");
-    let pointers = ["/properties", "/properties/lifecycle/properties", "/$defs/Lifecycle/properties"];
+    let pointers =
+        ["/properties", "/properties/lifecycle/properties", "/$defs/Lifecycle/properties"];
     for pointer in pointers {
         let Some(Value::Object(fields)) = schema.pointer_mut(pointer) else { continue };
         let fields = fields.iter_mut().filter(|(name, _)| NEVER_NULL.contains(&name.as_str()));

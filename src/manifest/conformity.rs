@@ -8,7 +8,7 @@ use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::{Kind, schema};
+use crate::kinds::{Kind, KindName, schema};
 
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
@@ -44,10 +44,13 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
         }
         ValidationErrorKind::Type { .. } if error.instance().is_null() && is_never_null(&path) => {
-            let hint = match path.0.as_slice() {
-                [Step::Field(name)] if name.starts_with("room") => {
+            let hint = match (path.0.as_slice(), document.kind.name()) {
+                ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
+                    if name.starts_with("room") =>
+                {
                     "name a room, or leave the field out for every room"
                 }
+                ([Step::Field(name)], _) if name == "room" => "name a room",
                 _ => "leave the field out",
             };
             vec![here(format!("`{path}` is left empty")).hint(hint)]

@@ -17,7 +17,8 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
     };
     let former = lifecycle.moved_from.as_ref().and_then(|name| former_name(found.kind, name).err());
     let path = FieldPath::of(&["lifecycle", "moved_from"]);
-    let mut problems: Vec<Problem> = former.into_iter().map(|wrong| at(path.clone(), wrong)).collect();
+    let mut problems: Vec<Problem> =
+        former.into_iter().map(|wrong| at(path.clone(), wrong)).collect();
     let rules = lifecycle.ignore.iter().enumerate();
     problems.extend(rules.filter_map(|(index, rule)| {
         let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
@@ -119,7 +120,8 @@ fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
         Step::Field(name) if is_list => {
             let item = match form {
                 Some(Form::List { identity: Identity::Field(field), .. }) => {
-                    let text = if name == "*" || name.parse::<usize>().is_ok() { "…" } else { name };
+                    let text =
+                        if name == "*" || name.parse::<usize>().is_ok() { "…" } else { name };
                     format!("{path}[{field}={text}]")
                 }
                 _ => format!("{path}[{}]", name.parse::<usize>().unwrap_or_default()),

@@ -132,10 +132,29 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let reading = source::read(&input.paths, &input.values);
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     set.notes.extend(walk::summary(&reading.skipped));
+    set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
     let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
     set.looked_at = set.looked_at.without(skipped);
     set.skipped = reading.skipped;
     Ok(set)
+}
+
+/// What is said of values that were given and that no template uses.
+fn unused_values(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (of, is) = if names.len() == 1 { ("value", "is") } else { ("values", "are") };
+    let shown = shown.join(", ");
+    (!names.is_empty()).then(|| {
+        format!(
+            "the {of} {shown}{more} {is} given, and no template (*.j2) uses {it}",
+            it = if names.len() == 1 { "it" } else { "them" }
+        )
+    })
 }
 
 /// Reads a set whose texts are known, with what was wrong with them so far.
