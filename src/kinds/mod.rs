@@ -29,6 +29,7 @@ pub mod route;
 pub mod scheduled_task;
 pub mod schema;
 pub mod secret;
+pub mod secret_source;
 pub mod service;
 pub mod service_template;
 pub mod shape;
@@ -85,8 +86,9 @@ pub struct Reference {
 pub enum ReferredTo {
     /// A room of the same project, by name.
     Room(String),
-    /// A secret of the same project: by name in a manifest, by id on the wire.
-    Secret(String),
+    /// A secret of the same project, by name in a manifest, by id on the wire; and what it is
+    /// used for there.
+    Secret(String, secret::Use),
     /// Whatever service of the room publishes the port; nothing when none does.
     Port {
         /// The room.

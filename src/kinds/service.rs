@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
+use super::secret::Use;
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
@@ -323,17 +324,20 @@ impl Kind for Service {
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
         let Some(container) = fields.get("container") else { return Vec::new() };
-        let to = |secret: &Tree| Some(ReferredTo::Secret(secret.as_str()?.to_owned()));
+        let to = |secret: &Tree, used: Use| {
+            Some(ReferredTo::Secret(secret.as_str()?.to_owned(), used))
+        };
         let secrets = match container.get("secrets") {
             Some(Tree::List(items)) => items.as_slice(),
             _ => &[],
         };
         let listed = secrets.iter().enumerate().filter_map(|(index, secret)| {
             let path = FieldPath::of(&["container", "secrets"]).join(Step::Index(index));
-            Some(Reference { path, to: to(secret)? })
+            Some(Reference { path, to: to(secret, Use::Variables)? })
         });
         let pull_secret = container.get("pull_secret").and_then(|secret| {
-            Some(Reference { path: FieldPath::of(&["container", "pull_secret"]), to: to(secret)? })
+            let path = FieldPath::of(&["container", "pull_secret"]);
+            Some(Reference { path, to: to(secret, Use::Images)? })
         });
         listed.chain(pull_secret).collect()
     }

@@ -8,7 +8,7 @@ use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::{Kind, KindName, schema};
+use crate::kinds::{Kind, KindName, schema, secret_source};
 
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
@@ -95,6 +95,9 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            if let Some(problem) = source_problem(document, &path, error.instance()) {
+                return vec![problem];
+            }
             let text = match &**error.instance() {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -110,6 +113,19 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
+}
+
+/// What is wrong with the source of a secret.
+fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option<Problem> {
+    let (last, above) = path.0.split_last()?;
+    let above = schema_at(document.kind, &FieldPath(above.to_vec()));
+    if *last != Step::Field("from".to_owned()) || above.get("x-secret") != Some(&true.into()) {
+        return None;
+    }
+    let fault = secret_source::fault(from)?;
+    let path = FieldPath([path.0.clone(), fault.path.0].concat());
+    let problem = document.problem_at(&path, format!("`{path}` {}", fault.message));
+    Some(Problem { hint: fault.hint, ..problem })
 }
 
 /// Whether a field is one that is given or left out.

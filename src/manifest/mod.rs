@@ -4,6 +4,7 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
+mod agreement;
 mod conformity;
 pub mod declared_in;
 pub mod document;

@@ -10,6 +10,7 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::agreement;
 use super::declared_in::{DeclaredIn, LookedAt};
 use super::document::{self, Document, Trees};
 use super::form;
@@ -360,6 +361,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         insert(set, key, desired, problems);
     }
     problems.extend(shared_names(set));
+    problems.extend(agreement::secret_types(set));
 }
 
 /// Two objects of one name, in two projects, where a name is one on the whole platform.
