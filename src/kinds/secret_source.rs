@@ -41,7 +41,10 @@ pub fn fault(from: &Value) -> Option<Fault> {
         (None, _) => return Some(Fault::new(&[], "names no source").hint(all())),
         (Some(first), Some(second)) if known(first).is_some() && known(second).is_some() => {
             let message = format!("names two sources, `{first}` and `{second}`");
-            return Some(Fault::new(&[second], message).hint("a secret is read from one; take the other out"));
+            return Some(
+                Fault::new(&[second], message)
+                    .hint("a secret is read from one; take the other out"),
+            );
         }
         _ => {}
     }
@@ -74,7 +77,8 @@ pub fn fault(from: &Value) -> Option<Fault> {
 
 fn age_file(value: &Value) -> bool {
     let fields = value.as_object();
-    fields.is_some_and(|fields| fields.len() == 1 && fields.get("file").is_some_and(Value::is_string))
+    fields
+        .is_some_and(|fields| fields.len() == 1 && fields.get("file").is_some_and(Value::is_string))
 }
 
 #[cfg(test)]

@@ -16,7 +16,14 @@ use crate::cli::Sandbox;
 use crate::platform::harness::Server;
 
 /// Documents with a hole in one line, which each text of the table fills.
-const HOLES: [&str; 25] = [
+const HOLES: [&str; 32] = [
+    "kind: Service\nmetadata: {name: four}\ncontainer:\n  image: x\n  environment:\n  - value: v\n    name: @\n",
+    "kind: Service\nmetadata: {name: five}\ncontainer:\n  image: x\n  working_dir: @\n",
+    "kind: Service\nmetadata: {name: six}\ncontainer:\n  image: x\n  storage:\n    images:\n    - path: /x\n      image: @\n",
+    "kind: Service\nmetadata: {name: seven}\ncontainer:\n  image: x\n  storage:\n    room:\n    - path: @\n",
+    "kind: Service\nmetadata: {name: eight}\ncontainer:\n  image: x\n  storage:\n    empty_dirs:\n    - path: @\n",
+    "kind: Service\nmetadata: {name: nine}\ncontainer:\n  image: x\n  storage:\n    files:\n    - text: t\n      path: @\n",
+    "kind: Service\nmetadata: {name: ten}\nexternal:\n  url: @\n",
     "kind: Project\nmetadata:\n  name: @\n",
     "kind: Room\nmetadata:\n  name: @\n",
     "kind: Secret\nmetadata:\n  name: @\ntype: keys\ndata: {A: b}\n",
@@ -95,6 +102,12 @@ fn texts() -> Vec<Value> {
         "bücher.example",
         "xn--bcher-kva.example",
         "http://x/y",
+        "http://x/a b",
+        "http://x\u{feff}",
+        "/data",
+        "/data/a b",
+        "A=B",
+        "\u{feff}x",
         "HTTPS://x",
         "http://",
         "ftp://x/y",
