@@ -30,6 +30,7 @@ mod leavers;
 mod lifecycle;
 mod links;
 mod names;
+mod secret_types;
 
 pub use asked::{Adopt, Policy, Prune};
 
@@ -101,6 +102,7 @@ pub fn plan(
     }
     planner.make_room();
     planner.check_references();
+    planner.check_secret_types();
     planner.check_deleted();
     planner.check_shared_names();
     if !planner.faults.is_empty() {
