@@ -504,6 +504,8 @@ impl Life<'_> {
             let is_told = match operation.action {
                 _ if *outcome != Outcome::Done || operation.replaces => continue,
                 Action::Delete => !is_there,
+                // What was gone is let go of by the set.
+                Action::Release if operation.work.observed.is_none() => !is_there,
                 _ => is_there,
             };
             if !is_told {
