@@ -40,3 +40,4 @@ mod secrets;
 mod sets;
 mod shortcuts;
 mod shown;
+mod usage;

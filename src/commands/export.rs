@@ -13,6 +13,7 @@ use crate::kinds::KindName;
 use crate::kinds::tree::Tree;
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
+use crate::commands::set::unknown_set;
 use crate::settings::{Connection, PlatformArgs};
 use crate::visible;
 
@@ -61,6 +62,9 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let mut survey = read?;
     closed?;
+    if let Some(set) = args.set.as_deref().filter(|_| !survey.is_known) {
+        return Err(unknown_set(set, &survey.project));
+    }
     if !args.with_project {
         leave_project_out(&mut survey);
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
@@ -61,11 +61,22 @@ pub struct ValueArgs {
     pub values: Vec<String>,
 }
 
+/// The set of whoever names none.
+const DEFAULT_SET: &str = "default";
+
+/// A set that was named and has never been in these projects.
+#[must_use]
+pub fn unknown_set(set: &str, projects: &str) -> Error {
+    let place = if projects.is_empty() { String::new() } else { format!(" in {projects}") };
+    Error::usage(format!("there is no set `{set}`{place}"))
+        .hint("`meshagent set list` shows the sets of a project")
+}
+
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
     /// The set's name; what a set created it owns
-    #[arg(long = "set", value_name = "NAME", default_value = "default")]
+    #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
     pub set: String,
 }
 
@@ -169,8 +180,18 @@ impl FileArgs {
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
         }
-        let values = FileValues::read(values_file, values, value_json).map_err(Error::manifests)?;
+        let values = FileValues::read(values_file, values, value_json).map_err(wrong_values)?;
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
+    }
+}
+
+/// Values that cannot be read are no fault of the manifests.
+fn wrong_values(problems: Vec<Problem>) -> Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let error = Error::usage(lines.join("; "));
+    match problems.into_iter().find_map(|problem| problem.hint) {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
@@ -281,6 +302,12 @@ pub async fn decide(
         (Some(project), _) => Scope::Project(project),
         _ if policy.destroy => Scope::Everywhere,
         (None, Some(project)) => Scope::Project(project),
+        (None, None) if guards.allow_empty => {
+            return Err(Error::usage(
+                "the manifests declare nothing, so they do not say which project is meant",
+            )
+            .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
+        }
         (None, None) => Scope::Documents,
     };
     let observation = observe::observe(&reader, policy, &mut set, scope, keys)
@@ -311,6 +338,11 @@ pub async fn decide(
     let refused = plan::guards::check(&plan, &observation.state, declared, &consent);
     if !refused.is_empty() {
         return Err(Error::refused(refused));
+    }
+    let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
+    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
+        let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+        return Err(unknown_set(&policy.set, &projects.join(", ")));
     }
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod export;
 mod form;
 mod jinja;
+mod made_here;
 pub mod placed;
 pub mod placement;
 mod plain;

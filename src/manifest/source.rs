@@ -6,8 +6,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::values::FileValues;
-use super::walk::{self, Skipped};
+use super::made_here::MadeHere;
+use super::values::{self, FileValues};
+use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
 use crate::error::{Place, Problem};
 
@@ -64,6 +65,8 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// What was left out below the folders.
     pub skipped: Vec<Skipped>,
+    /// What the user should know and need not act on.
+    pub notes: Vec<String>,
 }
 
 /// Reads the files, the folders (recursively, through links, in the order of their names)
@@ -77,11 +80,11 @@ pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
     }
     for path in paths {
         if is_stdin(&path) {
-            reading.add(read_stdin());
+            reading.add_named(read_stdin());
         } else if path.is_dir() {
             reading.read_folder(path, values);
         } else {
-            reading.add(read_file(path, values));
+            reading.add_named(read_file(path, values));
         }
     }
     reading
@@ -95,23 +98,64 @@ impl Reading {
         }
     }
 
+    /// Adds what the user named, which must be a manifest.
+    fn add_named(&mut self, read: Result<Source, Problem>) {
+        let read = read.and_then(|source| match MadeHere::of(&source.text) {
+            Some(made) if !source.is_rendered() => Err(made.problem(&source)),
+            _ => Ok(source),
+        });
+        self.add(read);
+    }
+
     fn read_folder(&mut self, folder: &Path, values: &FileValues) {
         let walk = walk::walk(folder);
-        if walk.files.is_empty() && walk.problems.is_empty() {
-            let problem =
-                Source::whole(&folder.display().to_string(), "the folder holds no manifests");
-            let mut hint = "a manifest ends in .yaml, .yml, .json or .j2".to_owned();
-            if let Some(left_out) = walk::summary(&walk.skipped) {
-                hint = format!("{hint}; {left_out}");
-            }
-            self.problems.push(problem.hint(hint));
-        }
+        let is_whole = walk.problems.is_empty();
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
+        let mut found = 0;
         for path in walk.files {
-            self.add(read_file(&path, values));
+            let read = read_file(&path, values);
+            let is_made_here = |source: &Source| {
+                !source.is_rendered() && MadeHere::of(&source.text).is_some()
+            };
+            if read.as_ref().is_ok_and(is_made_here) {
+                self.skipped.push(Skipped { path, why: Why::MadeHere });
+            } else {
+                found += 1;
+                self.add(read);
+            }
+        }
+        if found == 0 && is_whole {
+            self.notes.push(format!(
+                "{}: the folder holds no manifests; a manifest ends in .yaml, .yml, .json or .j2",
+                folder.display()
+            ));
         }
     }
+}
+
+/// The files that [`read`] would read as manifests, or for the templates among them, with
+/// those that say what is left out; plans and reports below a folder are not.
+#[must_use]
+pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let walk = walk::walk(path);
+            let is_made_here =
+                |path: &PathBuf| read_text(path).is_ok_and(|text| MadeHere::of(&text).is_some());
+            files.extend(walk.files.into_iter().filter(|path| !is_made_here(path)));
+            let values = walk.skipped.into_iter().filter(|skipped| skipped.why == Why::Values);
+            files.extend(values.map(|skipped| skipped.path));
+            files.extend(walk.rules);
+        } else {
+            if walk::is_template(path) {
+                files.extend(values::BESIDE.map(|name| path.with_file_name(name)));
+            }
+            files.push(path.clone());
+        }
+    }
+    files
 }
 
 fn read_stdin() -> Result<Source, Problem> {
@@ -132,7 +176,7 @@ fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
         .to_owned();
     let source = Source { name: path.display().to_string(), folder, text };
     if walk::is_template(path) {
-        return super::values::render(source, values);
+        return values::render(source, values);
     }
     Ok(source)
 }
