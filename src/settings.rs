@@ -200,7 +200,9 @@ impl PlatformArgs {
             ));
         };
         if variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
-            output::note("note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project");
+            output::note(
+                "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
+            );
         }
         let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
         let client = Client::new(&url, token, self.retry())?;

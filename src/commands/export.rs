@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
+use crate::commands::set::unknown_set;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::tree::Tree;
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
-use crate::commands::set::unknown_set;
 use crate::settings::{Connection, PlatformArgs};
 use crate::visible;
 

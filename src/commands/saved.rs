@@ -151,7 +151,9 @@ impl Saved {
                 "{}, which the plan was made from, is not in this folder",
                 visible::line(&gone.display().to_string())
             ))
-            .hint("run it in the folder in which the plan was made, or give the manifests with -f"));
+            .hint(
+                "run it in the folder in which the plan was made, or give the manifests with -f",
+            ));
         }
         let ReadArgs { values, value_json, verbose } = given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;

@@ -61,7 +61,10 @@ fn meant(parser: &clap::Error, usage: &str, tree: &clap::Command) -> Option<Stri
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');
         return is_file.then(|| {
-            format!("manifests are given with -f: `meshagent {names} -f {}`", visible::line(&argument))
+            format!(
+                "manifests are given with -f: `meshagent {names} -f {}`",
+                visible::line(&argument)
+            )
         });
     }
     let wanted = word.to_uppercase().replace('-', "_");

@@ -47,8 +47,10 @@ impl MadeHere {
                 Problem::new(format!("{name}: this is a plan of this program, not a manifest"))
                     .hint(format!("`meshagent apply {name}`, without -f, performs a saved plan"))
             }
-            Self::Report => Problem::new(format!("{name}: this is a report of a run, not a manifest"))
-                .hint("leave it out: a report only says what became of a plan"),
+            Self::Report => {
+                Problem::new(format!("{name}: this is a report of a run, not a manifest"))
+                    .hint("leave it out: a report only says what became of a plan")
+            }
         }
     }
 }

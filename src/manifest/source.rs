@@ -115,9 +115,8 @@ impl Reading {
         let mut found = 0;
         for path in walk.files {
             let read = read_file(&path, values);
-            let is_made_here = |source: &Source| {
-                !source.is_rendered() && MadeHere::of(&source.text).is_some()
-            };
+            let is_made_here =
+                |source: &Source| !source.is_rendered() && MadeHere::of(&source.text).is_some();
             if read.as_ref().is_ok_and(is_made_here) {
                 self.skipped.push(Skipped { path, why: Why::MadeHere });
             } else {

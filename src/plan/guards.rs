@@ -52,18 +52,21 @@ fn empty(plan: &Plan) -> Problem {
     let leaving = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
     let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
     let names = leaving[..leaving.len().min(NAMED)].join(", ");
-    let what = match leaving.len() {
-        0 => return Problem::new("the manifests declare nothing, and nothing would be deleted")
+    let what =
+        match leaving.len() {
+            0 => return Problem::new(
+                "the manifests declare nothing, and nothing would be deleted",
+            )
             .hint("give the manifests that are meant with -f; --allow-empty goes on without any"),
-        1 => format!("1 object that was declared in them would be deleted: {names}"),
-        count if count <= NAMED => {
-            format!("{count} objects that were declared in them would be deleted: {names}")
-        }
-        count => format!(
-            "{count} objects that were declared in them would be deleted: {names} and {} more",
-            count - NAMED
-        ),
-    };
+            1 => format!("1 object that was declared in them would be deleted: {names}"),
+            count if count <= NAMED => {
+                format!("{count} objects that were declared in them would be deleted: {names}")
+            }
+            count => format!(
+                "{count} objects that were declared in them would be deleted: {names} and {} more",
+                count - NAMED
+            ),
+        };
     Problem::new(format!("the manifests declare nothing, so {what}"))
         .hint("if that is meant, add --allow-empty; if not, give the manifests with -f")
 }

@@ -33,8 +33,7 @@ pub fn meant(written: &str, keys: &[&Key]) -> String {
     let in_rooms = known.iter().filter(|name| {
         name.rsplit_once('@').is_some_and(|(name, _)| name.eq_ignore_ascii_case(written))
     });
-    let mut names: Vec<String> =
-        in_rooms.take(NAMED).map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<String> = in_rooms.take(NAMED).map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         let near = nearest(written, known.iter().map(String::as_str));
         names.extend(near.map(|name| format!("`{name}`")));
@@ -128,8 +127,7 @@ impl Scope {
     pub fn unmatched(&self, objects: &[(&Key, Option<&Tree>)]) -> Vec<Problem> {
         let keys: Vec<&Key> = objects.iter().map(|(key, _)| *key).collect();
         let patterns = self.targets.iter().chain(&self.excludes);
-        let patterns =
-            patterns.filter(|pattern| !keys.iter().any(|key| matches(pattern, key)));
+        let patterns = patterns.filter(|pattern| !keys.iter().any(|key| matches(pattern, key)));
         let carries = |(name, value): &(String, String)| {
             let carries = |fields: &Tree| annotation(fields, name) == Some(value.as_str());
             objects.iter().any(|(_, fields)| fields.is_some_and(carries))

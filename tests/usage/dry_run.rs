@@ -84,7 +84,10 @@ fn what_goes_with_a_room_is_told_before_and_when_it_goes() {
     let sandbox = applied();
     for line in [&["--dry-run"][..], &[]] {
         let run = sandbox.embedded(0, &[&["rooms", "delete", "--name", "lobby"], line].concat());
-        tells(&run, "Service/bot@lobby, which the set `team` owns and protects, goes with the room");
+        tells(
+            &run,
+            "Service/bot@lobby, which the set `team` owns and protects, goes with the room",
+        );
         tells(&run, "Mailbox/front@mail.localhost");
     }
     let run = both(&sandbox, 0, &["rooms", "delete", "--name", "empty"]);

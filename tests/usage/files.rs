@@ -45,8 +45,8 @@ fn what_is_read_is_not_written_over() {
     }
     // Nor where the manifests are refused, nor where they are named one by one.
     sandbox.write("broken.yaml", "kind: [\n");
-    let run = sandbox
-        .embedded(6, &["apply", "--yes", "-f", "broken.yaml", "--report", "broken.yaml"]);
+    let run =
+        sandbox.embedded(6, &["apply", "--yes", "-f", "broken.yaml", "--report", "broken.yaml"]);
     tells(&run, "--report would overwrite broken.yaml");
     let beside = ["plan", "-f", "m/b.yaml.j2", "--out", "m/values.yaml"];
     tells(&sandbox.embedded(6, &beside), "--out would overwrite m/values.yaml");

@@ -90,7 +90,11 @@ impl Wanted<'_> {
     }
 
     /// Writes the service.
-    async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<shortcut::Written>> {
+    async fn write(
+        &self,
+        connection: &Connection,
+        shortcut: Shortcut,
+    ) -> Result<Option<shortcut::Written>> {
         if let Some(source) = self.template.as_ref().filter(|_| self.place.declare.as_manifest()) {
             output::exactly(&source.manifest(self.room, &self.spec)?);
             return Ok(None);

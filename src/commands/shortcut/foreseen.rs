@@ -48,7 +48,8 @@ impl Shortcut {
         if refused.is_empty() {
             return Ok(());
         }
-        let mut error = Error::failed(format!("the platform would refuse this write of {}", self.address()));
+        let mut error =
+            Error::failed(format!("the platform would refuse this write of {}", self.address()));
         error.problems = refused.into_iter().map(Problem::new).collect();
         Err(error)
     }
@@ -167,15 +168,15 @@ impl Shortcut {
         let rooms = self.names_in(&survey);
         let names_it = |key: &Key, fields: &Tree| {
             key.room.as_ref().is_some_and(|room| rooms.contains(room))
-                || key.kind.kind().references(fields).iter().any(
-                    |it| matches!(&it.to, ReferredTo::Room(room) if rooms.contains(room)),
-                )
+                || key
+                    .kind
+                    .kind()
+                    .references(fields)
+                    .iter()
+                    .any(|it| matches!(&it.to, ReferredTo::Room(room) if rooms.contains(room)))
         };
-        let found: Vec<_> = survey
-            .objects
-            .iter()
-            .filter(|(key, found)| names_it(key, &found.fields))
-            .collect();
+        let found: Vec<_> =
+            survey.objects.iter().filter(|(key, found)| names_it(key, &found.fields)).collect();
         let mut inventories = BTreeMap::new();
         for set in found.iter().filter_map(|(_, found)| found.owner.as_deref()) {
             if !inventories.contains_key(set) {

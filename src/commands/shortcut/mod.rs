@@ -349,9 +349,13 @@ impl Shortcut {
 }
 
 /// The plan, for the project as the user named it.
-fn as_given(connection: &Connection, plan: Plan) -> Plan {
+fn as_given(connection: &Connection, mut plan: Plan) -> Plan {
     let given = connection.project.as_ref().or(connection.fallback_project.as_ref());
     let Some(given) = given.filter(|_| plan.projects.len() == 1) else { return plan };
+    let operations = plan.operations.iter_mut();
+    for operation in operations.filter(|operation| operation.key.kind != KindName::Project) {
+        operation.key.project.clone_from(given);
+    }
     let projects = plan.projects.into_values().map(|state| (given.clone(), state)).collect();
     Plan { projects, ..plan }
 }
