@@ -199,7 +199,8 @@ impl PlatformArgs {
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
-        if variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
+        let is_named = self.project_id.is_some() || chosen.is_some();
+        if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
                 "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
             );
