@@ -41,3 +41,4 @@ mod secrets;
 mod sets;
 mod shortcuts;
 mod shown;
+mod usage;

@@ -76,10 +76,10 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let source::Reading { sources, problems, skipped, .. } =
+    let source::Reading { sources, problems, skipped, notes, .. } =
         source::read(&input.paths, &input.values);
-    if let Some(summary) = walk::summary(&skipped) {
-        output::note(&format!("note: {summary}"));
+    for note in notes.into_iter().chain(walk::summary(&skipped)) {
+        output::note(&format!("note: {note}"));
     }
     args.files.list_skipped(&skipped);
     let read = |sources: &[Arc<Source>], problems| {

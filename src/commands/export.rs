@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
+use crate::commands::set::unknown_set;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::tree::Tree;
@@ -61,6 +62,9 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let mut survey = read?;
     closed?;
+    if let Some(set) = args.set.as_deref().filter(|_| !survey.is_known) {
+        return Err(unknown_set(set, &survey.project));
+    }
     if !args.with_project {
         leave_project_out(&mut survey);
     }

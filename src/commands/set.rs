@@ -61,11 +61,22 @@ pub struct ValueArgs {
     pub values: Vec<String>,
 }
 
+/// The set of whoever names none.
+const DEFAULT_SET: &str = "default";
+
+/// A set that was named and has never been in these projects.
+#[must_use]
+pub fn unknown_set(set: &str, projects: &str) -> Error {
+    let place = if projects.is_empty() { String::new() } else { format!(" in {projects}") };
+    Error::usage(format!("there is no set `{set}`{place}"))
+        .hint("`meshagent set list` shows the sets of a project")
+}
+
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
     /// The set's name; what a set created it owns
-    #[arg(long = "set", value_name = "NAME", default_value = "default")]
+    #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
     pub set: String,
 }
 
@@ -170,8 +181,18 @@ impl FileArgs {
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
         }
-        let values = FileValues::read(values_file, values, value_json).map_err(Error::manifests)?;
+        let values = FileValues::read(values_file, values, value_json).map_err(wrong_values)?;
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
+    }
+}
+
+/// Values that cannot be read are no fault of the manifests.
+fn wrong_values(problems: Vec<Problem>) -> Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let error = Error::usage(lines.join("; "));
+    match problems.into_iter().find_map(|problem| problem.hint) {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
@@ -283,6 +304,12 @@ pub async fn decide(
         (Some(project), _) => Scope::Project(project),
         (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
         (None, Some(project)) => Scope::Project(project),
+        (None, None) if guards.allow_empty => {
+            return Err(Error::usage(
+                "the manifests declare nothing, so they do not say which project is meant",
+            )
+            .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
+        }
         (None, None) => Scope::Documents,
     };
     let observation = observe::observe(&reader, policy, &mut set, scope, keys)
@@ -323,6 +350,11 @@ pub async fn decide(
     let refused = plan::guards::check(&plan, &observation.state, declared, &consent);
     if !refused.is_empty() {
         return Err(Error::refused(refused));
+    }
+    let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
+    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
+        let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+        return Err(unknown_set(&policy.set, &projects.join(", ")));
     }
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();

@@ -14,6 +14,7 @@ pub mod export;
 mod form;
 mod jinja;
 mod lifecycle;
+mod made_here;
 mod merges;
 pub mod placed;
 pub mod placement;

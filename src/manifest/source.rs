@@ -7,8 +7,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::values::FileValues;
-use super::walk::{self, Skipped};
+use super::made_here::MadeHere;
+use super::values::{self, FileValues};
+use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
 use crate::error::{Place, Problem};
 
@@ -76,6 +77,8 @@ pub struct Reading {
     /// The files that were read, by where they really are, with the names that they were
     /// given by.
     files: BTreeMap<PathBuf, String>,
+    /// What the user should know and need not act on.
+    pub notes: Vec<String>,
 }
 
 /// Reads the files, the folders (recursively, through links, in the order of their names)
@@ -89,11 +92,15 @@ pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
     }
     for path in paths {
         if is_stdin(&path) {
-            reading.add(read_stdin());
+            let read = read_stdin().and_then(|source| match MadeHere::of(&source.text) {
+                Some(made) => Err(made.problem(&source)),
+                None => Ok(source),
+            });
+            reading.add(read);
         } else if path.is_dir() {
             reading.read_folder(path, values);
         } else {
-            reading.read_file(path, values);
+            reading.read_file(path, values, Named::Alone);
         }
     }
     reading
@@ -109,24 +116,24 @@ impl Reading {
 
     fn read_folder(&mut self, folder: &Path, values: &FileValues) {
         let walk = walk::walk(folder);
-        if walk.files.is_empty() && walk.problems.is_empty() {
-            let problem =
-                Source::whole(&folder.display().to_string(), "the folder holds no manifests");
-            let mut hint = "a manifest ends in .yaml, .yml, .json or .j2".to_owned();
-            if let Some(left_out) = walk::summary(&walk.skipped) {
-                hint = format!("{hint}; {left_out}");
-            }
-            self.problems.push(problem.hint(hint));
-        }
+        let is_whole = walk.problems.is_empty();
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
+        let mut found = 0;
         for path in walk.files {
-            self.read_file(&path, values);
+            found += usize::from(self.read_file(&path, values, Named::WithFolder));
+        }
+        if found == 0 && is_whole {
+            self.notes.push(format!(
+                "{}: the folder holds no manifests; a manifest ends in .yaml, .yml, .json or .j2",
+                folder.display()
+            ));
         }
     }
 
-    /// A file that is given twice, by itself and with its folder, declares nothing twice.
-    fn read_file(&mut self, path: &Path, values: &FileValues) {
+    /// Reads a file; whether it is one of the manifests, right or wrong. A file that is given
+    /// twice, by itself and with its folder, declares nothing twice.
+    fn read_file(&mut self, path: &Path, values: &FileValues, named: Named) -> bool {
         let name = path.display().to_string();
         let real = path.canonicalize().ok().filter(|real| real.is_file());
         if let Some(first) = real.and_then(|real| self.files.insert(real, name.clone())) {
@@ -138,19 +145,63 @@ impl Reading {
             self.problems.push(
                 problem.hint("a folder is read with all that is below it; give each file once"),
             );
-            return;
+            return true;
         }
         let source = match read_file(path) {
             Ok(source) => source,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => {
+                self.problems.push(problem);
+                return true;
+            }
         };
         if walk::is_template(path) {
             self.used_values.extend(super::values::used(&source.text));
             self.add(super::values::render(source, values));
+            return true;
+        }
+        match (MadeHere::of(&source.text), named) {
+            (None, _) => self.add(Ok(source)),
+            (Some(made), Named::Alone) => self.problems.push(made.problem(&source)),
+            (Some(_), Named::WithFolder) => {
+                self.skipped.push(Skipped { path: path.to_owned(), why: Why::MadeHere });
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// How a file was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// By its own name.
+    Alone,
+    /// With the folder that it is in.
+    WithFolder,
+}
+
+/// The files that [`read`] would read as manifests, or for the templates among them, with
+/// those that say what is left out; plans and reports below a folder are not.
+#[must_use]
+pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let walk = walk::walk(path);
+            let is_made_here =
+                |path: &PathBuf| read_text(path).is_ok_and(|text| MadeHere::of(&text).is_some());
+            files.extend(walk.files.into_iter().filter(|path| !is_made_here(path)));
+            let values = walk.skipped.into_iter().filter(|skipped| skipped.why == Why::Values);
+            files.extend(values.map(|skipped| skipped.path));
+            files.extend(walk.rules);
         } else {
-            self.add(Ok(source));
+            if walk::is_template(path) {
+                files.extend(values::BESIDE.map(|name| path.with_file_name(name)));
+            }
+            files.push(path.clone());
         }
     }
+    files
 }
 
 fn read_stdin() -> Result<Source, Problem> {

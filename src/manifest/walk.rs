@@ -39,6 +39,8 @@ pub enum Why {
     Suffix,
     /// It holds the values of the templates beside it.
     Values,
+    /// This program wrote it: a plan, or a report of a run.
+    MadeHere,
 }
 
 impl fmt::Display for Skipped {
@@ -48,6 +50,7 @@ impl fmt::Display for Skipped {
             Why::Ignored => "an ignore file names it",
             Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
             Why::Values => "it holds the values of the templates beside it",
+            Why::MadeHere => "it is a plan or a report of this program",
         };
         write!(out, "{}: {why}", self.path.display())
     }
@@ -62,6 +65,7 @@ pub fn summary(skipped: &[Skipped]) -> Option<String> {
         (count(Why::Hidden), "hidden"),
         (count(Why::Ignored), "named in an ignore file"),
         (count(Why::Suffix), "with another suffix"),
+        (count(Why::MadeHere), "written by this program"),
     ];
     let told: Vec<String> = reasons
         .into_iter()
@@ -78,6 +82,8 @@ pub struct Walk {
     pub files: Vec<PathBuf>,
     /// What was left out on purpose.
     pub skipped: Vec<Skipped>,
+    /// The ignore files.
+    pub rules: Vec<PathBuf>,
     /// What could not be looked at.
     pub problems: Vec<Problem>,
 }
@@ -125,8 +131,9 @@ pub fn walk(folder: &Path) -> Walk {
 
 impl Walk {
     fn skip(&mut self, path: &Path, why: Why) {
-        let is_own = [IGNORE_FILE, OWN_FOLDER].iter().any(|name| path.ends_with(name));
-        if !is_own {
+        if path.ends_with(IGNORE_FILE) {
+            self.rules.push(path.to_owned());
+        } else if !path.ends_with(OWN_FOLDER) {
             self.skipped.push(Skipped { path: path.to_owned(), why });
         }
     }

@@ -31,6 +31,12 @@ pub struct SourceArgs {
     pub url: Option<String>,
 }
 
+impl SourceArgs {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.file.iter().map(|file| expanded(file))
+    }
+}
+
 /// An MCP server, and what tells its service from others.
 #[derive(Debug, clap::Args)]
 pub struct McpArgs {
@@ -76,11 +82,18 @@ pub trait Origin: clap::Args {
     ///
     /// No source or several; one that cannot be read, or holds something else.
     fn blueprint(&self, for_templates: &str) -> impl Future<Output = Result<Blueprint>>;
+
+    /// The files that it is read from.
+    fn files(&self) -> Vec<PathBuf>;
 }
 
 impl Origin for DocumentArgs {
     async fn blueprint(&self, for_templates: &str) -> Result<Blueprint> {
         Ok(Blueprint::Service(Box::new(self.read(for_templates).await?)))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files().collect()
     }
 }
 
@@ -88,6 +101,10 @@ impl Origin for TemplateArgs {
     async fn blueprint(&self, _for_templates: &str) -> Result<Blueprint> {
         let (text, values) = self.read().await?;
         Ok(Blueprint::Template(text, values))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files().chain(self.values.values_file.iter().cloned()).collect()
     }
 }
 
