@@ -27,7 +27,7 @@ fn a_value_of_the_command_line_is_text_unless_json_is_asked_for() {
         "true",
         "null",
         "1.0",
-        "a #b",
+        "a#b",
         "[1]",
     ] {
         let planned = plan(&sandbox, &["-v", &format!("tag={tag}")]);
