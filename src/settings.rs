@@ -124,6 +124,8 @@ pub struct Connection {
     pub project: Option<String>,
     /// The project that the environment, a file or the credential names.
     pub fallback_project: Option<String>,
+    /// Whether somebody chose that project, and it is not just the credential's.
+    pub is_chosen: bool,
     /// The id of the project that is meant, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
@@ -199,18 +201,20 @@ impl PlatformArgs {
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
-        let is_named = self.project_id.is_some() || chosen.is_some();
+        let is_chosen = chosen.is_some();
+        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
+        let client = Client::new(&url, token, self.retry())?;
+        let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
                 "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
             );
         }
-        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
-        let client = Client::new(&url, token, self.retry())?;
         Ok(Connection {
             client,
             project: self.project_id.clone(),
             fallback_project,
+            is_chosen,
             project_id: OnceCell::new(),
             server: None,
         })
@@ -253,6 +257,7 @@ impl PlatformArgs {
             project: self.project_id.clone(),
             // What the environment names is a project of another platform.
             fallback_project: Some(bootstrap.project_id),
+            is_chosen: false,
             project_id: OnceCell::new(),
             server: Some(Server { stop, task }),
         })

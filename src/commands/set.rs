@@ -62,7 +62,7 @@ pub struct ValueArgs {
 }
 
 /// The set of whoever names none.
-const DEFAULT_SET: &str = "default";
+pub const DEFAULT_SET: &str = "default";
 
 /// A set that was named and has never been in these projects.
 #[must_use]
@@ -96,7 +96,8 @@ pub struct PolicyArgs {
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
-    /// Leave fields as they are that changed on the platform behind the set's back
+    /// Leave as it is what changed on the platform behind the set's back: fields, names, and
+    /// what was deleted
     #[arg(long)]
     pub ignore_drift: bool,
 
@@ -296,11 +297,12 @@ pub async fn decide(
     keys: &BTreeMap<String, String>,
 ) -> Result<Planned> {
     let reader = connection.client.reader();
-    // What is to be destroyed may be anywhere; without documents there is one project.
+    // Without documents there is one project; what is to be destroyed may be anywhere where
+    // nothing names one.
     let scope = match (&connection.project, &connection.fallback_project) {
         _ if !set.objects.is_empty() => Scope::Documents,
         (Some(project), _) => Scope::Project(project),
-        _ if policy.destroy => Scope::Everywhere,
+        (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
         (None, Some(project)) => Scope::Project(project),
         (None, None) if guards.allow_empty => {
             return Err(Error::usage(
@@ -313,9 +315,19 @@ pub async fn decide(
     let observation = observe::observe(&reader, policy, &mut set, scope, keys)
         .await
         .map_err(Error::refusing_plan)?;
+    if set.is_input_empty && !guards.allow_empty && !policy.destroy {
+        let problem = Problem::new(
+            "standard input declares nothing, so what was declared there would be deleted",
+        );
+        return Err(Error::refused(vec![
+            problem.hint("did the command before the pipe fail? if it is meant, add --allow-empty"),
+        ]));
+    }
     let declared = set.objects.len();
     let desired = set.objects;
-    let policy = Policy { looked_at: set.looked_at, ..policy.clone() };
+    let entries = observation.state.inventories.values().flat_map(|it| it.entries.values());
+    let files = entries.flat_map(|entry| &entry.declared_in);
+    let policy = Policy { looked_at: set.looked_at.knowing(files), ..policy.clone() };
     let desired = match policy.destroy {
         true => desired,
         false => {
