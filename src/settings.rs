@@ -202,14 +202,14 @@ impl PlatformArgs {
             ));
         };
         let is_chosen = chosen.is_some();
-        let is_named = self.project_id.is_some() || chosen.is_some();
+        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
+        let client = Client::new(&url, token, self.retry())?;
+        let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
                 "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
             );
         }
-        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
-        let client = Client::new(&url, token, self.retry())?;
         Ok(Connection {
             client,
             project: self.project_id.clone(),

@@ -56,8 +56,7 @@ pub async fn refuse_unserved(
 /// What is wrong with the domain of a new mailbox's address, where the platform tells which
 /// domains it serves.
 pub async fn unserved(reader: &Reader, address: &str) -> Option<String> {
-    let domains = mail_domains(reader).await.ok()??;
-    rules::served(address, &domains).err()
+    rules::served(address, &mail_domains(reader).await.ok()??).err()
 }
 
 /// The mail domains that the platform serves, where it tells them.

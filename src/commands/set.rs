@@ -62,7 +62,7 @@ pub struct ValueArgs {
 }
 
 /// The set of whoever names none.
-const DEFAULT_SET: &str = "default";
+pub const DEFAULT_SET: &str = "default";
 
 /// A set that was named and has never been in these projects.
 #[must_use]
