@@ -33,7 +33,7 @@ use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Mischief, Running};
 use crate::properties::generate::{Service, Wish, wishes};
 use crate::reconciler::{Silent, decide, describe, read_secrets};
-use place::{Facts, Place, fact};
+use place::{Before, Facts, Place, Stage, fact};
 use story::{Death, death, draw, hostile, mischief};
 
 /// How many lifecycles are told unless the environment says otherwise.
@@ -126,6 +126,8 @@ struct Life<'a> {
     counts: &'a Counts,
     /// What happened so far, for whoever reads of a failure.
     told: String,
+    /// How long a lease lasts.
+    lease: Duration,
     /// Which turn it is, so that files change from one to the next.
     turn: usize,
 }
@@ -156,8 +158,12 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here().await,
     };
     let sandbox = Sandbox::new();
-    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
+    // Nobody dies before the first step, so a slow machine has time for what is there before.
+    let lease = Duration::from_secs(60);
+    let mut life =
+        Life { seed, random, place, sandbox, counts, told: String::new(), lease, turn: 0 };
     life.make_others().await;
+    life.lease = LEASE;
     let mut former = Vec::new();
     let steps = life.random.usize(2..5);
     for step in 0..=steps {
@@ -169,9 +175,8 @@ async fn live(seed: u64, counts: &Counts) {
             0 if !former.is_empty() => former.clone(),
             _ => draw(&wishes(), &mut life.random),
         };
-        // What is renamed leaves a name behind, which only a run that prunes makes sure of.
         let policy = Policy {
-            prune: match is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0 {
+            prune: match is_end || life.random.u8(0..4) > 0 {
                 true => Prune::Given,
                 false => Prune::None,
             },
@@ -306,8 +311,12 @@ impl Life<'_> {
         options: &Options,
     ) -> Result<Report, Error> {
         let folder = self.sandbox.path("");
-        let surroundings =
-            Surroundings { folder: &folder, break_lock: false, lease: LEASE, progress: &Silent };
+        let surroundings = Surroundings {
+            folder: &folder,
+            break_lock: false,
+            lease: self.lease,
+            progress: &Silent,
+        };
         run(client, plan, stored, options, surroundings).await
     }
 
@@ -378,22 +387,26 @@ impl Life<'_> {
     /// Applies until all is as wanted. Whether it is; it may also have been refused.
     async fn step(&mut self, wanted: &Wanted) -> bool {
         self.tell(&format!("wanted {:?} {:?}", wanted.wishes, wanted.policy));
-        let others = self.place.others().await;
-        let before = self.place.facts().await;
+        let others = self.place.others(Stage::UnderWay).await;
+        let before = self.place.facts(Stage::UnderWay).await;
+        let names = self.place.names().await;
         for attempt in 0..TRIES.0 + TRIES.1 {
             let is_calm = attempt >= TRIES.0;
             let mischief = if is_calm { Vec::new() } else { mischief(&mut self.random) };
             let death = if is_calm { None } else { death(self.place.is_alone(), &mut self.random) };
             let (ended, writes) = self.attempt(wanted, &mischief, death).await;
             self.tell(&format!("{mischief:?} {death:?}: {ended:?} after {writes:?}"));
-            if others != self.place.others().await {
-                let now = self.place.others().await;
-                let differ: Vec<_> = others.symmetric_difference(&now).collect();
-                self.fail(&format!("what is not ours was touched: {differ:#?}"));
+            let stage = match ended {
+                Ended::Complete => Stage::Done,
+                _ => Stage::UnderWay,
+            };
+            let touched = others.touched(&self.place.others(stage).await);
+            if !touched.is_empty() {
+                self.fail(&format!("what is not ours was touched: {touched:#?}"));
             }
             match ended {
                 Ended::Complete => {
-                    self.check(wanted, &before).await;
+                    self.check(wanted, &Before { facts: &before, names: &names }).await;
                     self.counts.converged.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
@@ -484,7 +497,7 @@ impl Life<'_> {
 
     /// What is said to be created is there, and what is said to be deleted is not.
     async fn check_ledger(&self, plan: &Plan, report: &Report) {
-        let facts = self.place.facts().await;
+        let facts = self.place.facts(Stage::UnderWay).await;
         for (operation, outcome) in plan.operations.iter().zip(&report.outcomes) {
             let key = &operation.key;
             let at = match key.kind {
@@ -578,12 +591,14 @@ impl Life<'_> {
     }
 
     /// All is as wanted, and there is nothing left to do.
-    async fn check(&mut self, wanted: &Wanted, before: &Facts) {
-        let facts = self.place.facts().await;
+    async fn check(&mut self, wanted: &Wanted, before: &Before<'_>) {
+        let facts = self.place.facts(Stage::Done).await;
         let mut expected: Facts = wanted.wishes.iter().map(fact).collect();
         if wanted.policy.prune == Prune::None {
-            for (key, fact) in before {
-                expected.entry(key.clone()).or_insert_with(|| fact.clone());
+            let now = self.place.names().await;
+            for (key, fact) in before.facts {
+                let (key, fact) = before.renamed(&now, key, fact);
+                expected.entry(key).or_insert(fact);
             }
         }
         if facts != expected {
