@@ -126,8 +126,6 @@ struct Life<'a> {
     counts: &'a Counts,
     /// What happened so far, for whoever reads of a failure.
     told: String,
-    /// How long a lease lasts.
-    lease: Duration,
     /// Which turn it is, so that files change from one to the next.
     turn: usize,
 }
@@ -158,12 +156,8 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here().await,
     };
     let sandbox = Sandbox::new();
-    // Nobody dies before the first step, so a slow machine has time for what is there before.
-    let lease = Duration::from_secs(60);
-    let mut life =
-        Life { seed, random, place, sandbox, counts, told: String::new(), lease, turn: 0 };
+    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
     life.make_others().await;
-    life.lease = LEASE;
     let mut former = Vec::new();
     let steps = life.random.usize(2..5);
     for step in 0..=steps {
@@ -246,7 +240,9 @@ impl Life<'_> {
         let client = self.place.client();
         if let Ok((plan, stored)) = self.plan(&client, set, &Policy::standard("other")).await {
             let options = Options::standard(4);
-            let report = self.perform(&client, &plan, stored, &options).await.unwrap();
+            // Nobody dies here, so the lease may last as long as a slow machine takes.
+            let lasts = meshagent::apply::lock::LASTS;
+            let report = self.perform(&client, &plan, stored, (&options, lasts)).await.unwrap();
             assert!(report.is_complete(), "{report:?}");
         }
         let by_hand = moved(draw(&wishes(), &mut self.random), 6);
@@ -308,15 +304,11 @@ impl Life<'_> {
         client: &meshagent::api::client::Client,
         plan: &Plan,
         stored: BTreeMap<String, Stored>,
-        options: &Options,
+        (options, lease): (&Options, Duration),
     ) -> Result<Report, Error> {
         let folder = self.sandbox.path("");
-        let surroundings = Surroundings {
-            folder: &folder,
-            break_lock: false,
-            lease: self.lease,
-            progress: &Silent,
-        };
+        let surroundings =
+            Surroundings { folder: &folder, break_lock: false, lease, progress: &Silent };
         run(client, plan, stored, options, surroundings).await
     }
 
@@ -470,7 +462,7 @@ impl Life<'_> {
         };
         self.tell(&describe(&plan));
         let done = tokio::select! {
-            done = self.perform(&client, &plan, stored, &options) => done,
+            done = self.perform(&client, &plan, stored, (&options, LEASE)) => done,
             () = proxy.paused() => return Ended::Dead,
         };
         match done {

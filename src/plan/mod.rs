@@ -87,8 +87,9 @@ pub struct Entry {
     pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
-    /// The file that declares the object; `None` where that was not kept.
-    pub declared_in: Option<DeclaredIn>,
+    /// The files that declare the object, as far as they were looked at; none where that was
+    /// not kept.
+    pub declared_in: Vec<DeclaredIn>,
     /// The set to which the object is on its way, so that this one leaves it alone.
     pub moving_to: Option<String>,
 }

@@ -225,6 +225,10 @@ impl<'a> Planner<'a> {
             self.decide_absent(desired);
             return;
         };
+        if let Some((message, hint)) = self.claims_of_others(desired, known_as) {
+            self.guard(desired, message, &hint);
+            return;
+        }
         let adopts = match self.ownership(key, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
@@ -232,8 +236,8 @@ impl<'a> Planner<'a> {
                     desired,
                     format!("{known_as} is owned by the set `{owner}`"),
                     &format!(
-                        "`meshagent set move {known_as} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                        self.policy.set
+                        "`meshagent set move {known_as} --set {owner} --to {} --project-id {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
+                        self.policy.set, key.project
                     ),
                 );
                 return;
@@ -285,7 +289,7 @@ impl<'a> Planner<'a> {
         changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
         changes.extend(self.owner_change(key, observed));
         let sends = !changes.is_empty();
-        if let Some(known) = self.entry(known_as).filter(|_| !adopts) {
+        if let Some(known) = self.entry(key).filter(|_| !adopts) {
             changes.extend(lifecycle::changes(desired, known));
         }
         let frozen: Vec<&str> = key
@@ -347,6 +351,29 @@ impl<'a> Planner<'a> {
         } else {
             self.replace(desired, operation, &frozen);
         }
+    }
+
+    /// What keeps the set from going on with an object that it owns: another set is taking it
+    /// over, or a file that was not looked at may still declare it under the name that it has.
+    fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
+        let key = &desired.key;
+        if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
+            let (set, project) = (&self.policy.set, &key.project);
+            return Some((
+                format!("{known_as} is on its way to the set `{to}`"),
+                format!(
+                    "`meshagent set move {known_as} --set {set} --to {to} --project-id {project}` ends that; then take its document out of this set"
+                ),
+            ));
+        }
+        let other = self.other_files(desired).next().filter(|_| key != known_as)?;
+        let folder = other.folder(&self.policy.looked_at);
+        Some((
+            format!(
+                "{known_as} is declared in {folder}, which was not given, and would be renamed"
+            ),
+            format!("give {folder} too, or take the document of {known_as} out of it first"),
+        ))
     }
 
     fn create(&self, desired: &Desired, reason: String) -> Operation {
@@ -510,7 +537,7 @@ impl<'a> Planner<'a> {
             moved_from: renames::former_key(desired).map(|former| former.name),
             was: None,
             ignore: desired.lifecycle.ignore.clone(),
-            declared_in: Some(desired.declared_in.clone()),
+            declared_in: self.declaring_files(desired),
             moving_to: None,
         }
     }
