@@ -58,13 +58,14 @@ fn each_exit_code_is_the_same_for_people_and_programs() {
     assert_eq!((&event["event"], &event["code"]), (&json!("error"), &json!(5)));
     assert!(event["problems"][0]["message"].as_str().unwrap().contains("Room/a"), "{event}");
 
-    // 4: the platform refuses to pull images with another type of secret.
-    let secret = "---\nversion: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata: {A: b}\n";
-    sandbox.write("set.yaml", &(room("a", "") + secret));
-    sandbox.embedded(0, &apply);
-    let refused = "---\nversion: v1\nkind: Service\nmetadata: {name: s}\ncontainer: {image: x, pull_secret: k}\n";
+    // 4: the platform refuses a domain that another project has.
+    let route =
+        "---\nversion: v1\nkind: Route\nmetadata: {name: a.meshagent.app}\nroom: a\nport: 80\n";
+    let project = "version: v1\nkind: Project\nmetadata: {name: other}\n";
+    sandbox.write("other.yaml", &(project.to_owned() + &room("a", "") + route));
+    sandbox.embedded(0, &["apply", "-f", "other.yaml", "--yes", "--set", "other"]);
     let partly = |name: &str| {
-        sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + secret + refused));
+        sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + route));
     };
     partly("b");
     let text = sandbox.embedded(4, &apply);

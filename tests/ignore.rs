@@ -136,8 +136,8 @@ fn each_suggested_rule_makes_its_change_disappear() {
     let service = [
         (json!({}), json!({"image": "y", "command": "c", "private": false})),
         (
-            json!({"environment": [{"name": "A", "value": "1"}, {"name": "B C", "value": "1"}]}),
-            json!({"environment": [{"name": "B C", "value": "2"}, {"name": "D\"", "value": "3"}]}),
+            json!({"environment": [{"name": "A", "value": "1"}, {"name": "B.C", "value": "1"}]}),
+            json!({"environment": [{"name": "B.C", "value": "2"}, {"name": "D\"", "value": "3"}]}),
         ),
         (json!({"environment": [{"name": "A", "value": "1"}]}), json!({})),
         (json!({}), json!({"environment": [{"name": "A", "value": "1"}]})),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use meshagent::api::client::Client;
 use meshagent::apply::execute::{Options, Report};
 use meshagent::apply::lock::{self, Lock, Terms};
@@ -161,4 +162,98 @@ async fn whoever_lost_the_lease_starts_nothing_more_and_says_so() {
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["Done", "NotStarted"]);
     assert!(counts["Done"] < 10, "{counts:?}");
     assert_eq!(second.unwrap().release().await.unwrap(), None);
+}
+
+/// The file of the lease of the set `s`.
+fn lease_file(world: &World, method: &str) -> crate::platform::harness::Ask {
+    let server = &world.server;
+    let verb = if method == "GET" { "download" } else { "upload" };
+    let path = format!("/projects/{}/storage/{verb}?path=.meshagent/sets/s.lock", server.project);
+    server.ask(method, &path).bearer(&server.owner)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_renewal_of_a_dead_run_keeps_nobody_out() {
+    let mut world = World::start().await;
+    drop(take(&world, "s", false).await.unwrap());
+    // The holder is a process of this machine that is no more.
+    let mut lease = lease_file(&world, "GET").send().await.json();
+    lease["process"] = 999_999_999.into();
+    let lasts = Timestamp::now().checked_add(Duration::from_secs(60)).unwrap();
+    lease["until"] = lasts.to_string().into();
+    let upload = lease_file(&world, "POST").json(&lease).send().await;
+    assert!(upload.status < 300);
+    let once = Fault::Status(412).on("POST").at("/storage/upload").times(1);
+    let proxy = Hostile::in_front_of(&world.server).with(once).start().await;
+    world.through(&proxy);
+    assert_eq!(take(&world, "s", false).await.unwrap().release().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_always_changes_is_not_asked_for_without_end() {
+    let mut world = World::start().await;
+    let always = Fault::Status(412).on("POST").at("/storage/upload");
+    let proxy = Hostile::in_front_of(&world.server).with(always).start().await;
+    world.through(&proxy);
+    let error = take(&world, "s", false).await.unwrap_err();
+    assert_eq!(error.class, Class::Refused);
+    assert!(error.to_string().contains("changed each time"), "{error}");
+    assert_eq!(proxy.count("POST"), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_faster_is_told_by_name() {
+    let mut world = World::start().await;
+    let held = take(&world, "s", false).await.unwrap();
+    let once = Fault::Status(412).on("POST").at("/storage/upload").times(1);
+    let proxy = Hostile::in_front_of(&world.server).with(once).start().await;
+    world.through(&proxy);
+    // What is broken is what was there first, and nothing that came since.
+    let error = take(&world, "s", true).await.unwrap_err();
+    assert!(error.to_string().contains("is being applied in project `default` by"), "{error}");
+    drop(held);
+}
+
+/// A run that is killed at its fourth write, the create of the room `a`.
+async fn killed(moment: Moment) -> (Server, Sandbox) {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    let proxy = Hostile::in_front_of(&platform).pausing(4, moment).start().await;
+    let mut command =
+        sandbox.command(&["apply", "-f", "set.yaml", "--yes", "--api-url", &proxy.url]);
+    let mut child = command.env("MESHAGENT_API_KEY", &platform.owner).spawn().unwrap();
+    proxy.paused().await;
+    // For as long as it runs, nothing says that it did not end.
+    let beside = Hostile::in_front_of(&platform).start().await;
+    let run = plans::run(&sandbox, &platform, &beside, &["apply", "-f", "set.yaml", "--yes"]).await;
+    assert!(!run.stderr.contains("did not end by itself"), "{}", run.stderr);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    (platform, sandbox)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_was_not_done_is_not_told_as_found_done() {
+    let (platform, sandbox) = killed(Moment::Before).await;
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    sandbox.write("other.yaml", "version: v1\nkind: Room\nmetadata: {name: b}\n");
+    let other = ["plan", "-f", "other.yaml"];
+    assert_eq!(plans::run(&sandbox, &platform, &proxy, &other).await.code, 0);
+    let other = ["apply", "-f", "other.yaml", "--yes", "--target", "Room/b"];
+    let run = plans::run(&sandbox, &platform, &proxy, &other).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("did not end by itself"), "{}", run.stderr);
+    assert!(run.stderr.contains("not found out by this plan: create Room/a"), "{}", run.stderr);
+    platform.read("/rooms/a").await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_still_wanted_is_still_to_do() {
+    let (platform, sandbox) = killed(Moment::Before).await;
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let apply = ["apply", "-f", "set.yaml", "--yes"];
+    let run = plans::run(&sandbox, &platform, &proxy, &apply).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("still to do: create Room/a"), "{}", run.stderr);
 }

@@ -3,8 +3,12 @@
 
 mod accepting;
 mod documents;
+mod empty;
 mod folders;
+mod lifecycle;
+mod secret_types;
 mod sources;
+mod templates;
 mod values;
 
 use crate::cli::{Run, Sandbox};

@@ -187,3 +187,46 @@ fn a_plan_or_report_among_the_manifests_is_told_as_what_it_is() {
         std::fs::remove_file(sandbox.path(file)).unwrap();
     }
 }
+
+/// A saved plan for the room `a`, in which this was changed.
+fn changed_plan(sandbox: &Sandbox, field: &str, value: serde_json::Value) {
+    sandbox.write("set.yaml", &rooms(&["a"]));
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    let text = std::fs::read_to_string(sandbox.path("plan.json")).unwrap();
+    let mut plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    plan[field] = value;
+    sandbox.write("plan.json", &plan.to_string());
+}
+
+#[test]
+fn what_a_saved_plan_calls_its_set_becomes_no_path() {
+    let sandbox = Sandbox::new();
+    sandbox.write("precious.jsonl", "kept");
+    let absolute = sandbox.path("precious").display().to_string();
+    for name in ["x y", "", "../../precious", absolute.as_str(), "a/b", ".hidden"] {
+        changed_plan(&sandbox, "set", name.into());
+        let refused = sandbox.embedded(2, &["apply", "plan.json"]);
+        assert!(refused.stderr.contains("cannot be the name of a set"), "{}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(sandbox.path("precious.jsonl")).unwrap(), "kept");
+    }
+    // Every other set goes on.
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    let list = sandbox.embedded(0, &["set", "list"]);
+    assert_eq!(list.stderr, "");
+}
+
+#[test]
+fn what_a_saved_plan_says_of_its_projects_is_not_taken_for_true() {
+    let sandbox = Sandbox::new();
+    let other = serde_json::json!({"other": "6f1c4f4e-0000-4000-8000-000000000000"});
+    for projects in [serde_json::json!({}), other] {
+        changed_plan(&sandbox, "projects", projects);
+        let apply = ["apply", "plan.json"];
+        let refused = sandbox.embedded(6, &[&apply[..], &["--expect-project", "other"]].concat());
+        assert!(refused.stderr.contains("only `other` is expected"), "{}", refused.stderr);
+        let stale = sandbox.embedded(5, &apply);
+        assert!(stale.stderr.contains("the plan is for the projects"), "{}", stale.stderr);
+        let rooms = sandbox.embedded(0, &["rooms", "list", "-q"]);
+        assert_eq!(rooms.stdout, "");
+    }
+}

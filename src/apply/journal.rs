@@ -7,7 +7,8 @@
 //! name that is made of the working folder's path, so that the next run there finds it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fmt;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,9 +18,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use super::inventory::is_set_name;
 use crate::error::{Context, Error, Result};
+use crate::kinds::Key;
 use crate::own_folder;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Operation, Plan};
+use crate::visible;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -27,9 +31,34 @@ enum Line {
     /// A run began.
     Began { at: Timestamp, process: u32, platform: String },
     /// A write is about to be sent.
-    Sending { object: String, action: Action },
+    Sending(Sent),
     /// A write was answered.
-    Answered { object: String, action: Action },
+    Answered(Sent),
+}
+
+/// A write, by its object and what becomes of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    project: String,
+    object: String,
+    action: Action,
+}
+
+impl Sent {
+    fn new(key: &Key, action: Action) -> Self {
+        Self { project: key.project.clone(), object: key.to_string(), action }
+    }
+
+    fn is_on(&self, key: &Key) -> bool {
+        self.project == key.project && self.object == key.to_string()
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = format!("{:?}", self.action).to_lowercase();
+        write!(out, "{action} {}", visible::line(&self.object))
+    }
 }
 
 /// The journal of a run.
@@ -44,10 +73,12 @@ pub struct Journal {
 pub struct Leftover {
     /// When it began.
     pub began: Option<Timestamp>,
+    /// The platform that it wrote to.
+    pub platform: String,
     /// How many of its writes were answered.
     pub answered: usize,
     /// Its writes that were not: whether they happened is not known.
-    pub open: Vec<(String, Action)>,
+    pub open: Vec<Sent>,
 }
 
 impl Leftover {
@@ -55,11 +86,9 @@ impl Leftover {
     #[must_use]
     pub fn sentence(&self) -> String {
         let began = self.began.map(|began| format!(" of {began}")).unwrap_or_default();
-        let open: Vec<String> =
-            self.open.iter().map(|(object, action)| named(object, *action)).collect();
-        let open = match open.is_empty() {
+        let open = match self.open.is_empty() {
             true => "none was open".to_owned(),
-            false => format!("not known to be done: {}", open.join(", ")),
+            false => format!("not known to be done: {}", list(&self.open)),
         };
         format!(
             "the last apply{began} did not end by itself; {} of its writes were answered; {open}",
@@ -69,32 +98,62 @@ impl Leftover {
 }
 
 impl Leftover {
-    /// What a plan that was made since tells of the writes that were open, in one sentence:
-    /// what it still has to do was not done. Nothing where none was open.
+    /// What a plan that was made since tells of the writes that were open, in one sentence.
+    /// Done is only what was seen to be as it was to be. Nothing where none was open.
     #[must_use]
-    pub fn findings(&self, plan: &Plan) -> Option<String> {
-        let is_left = |(object, action): &&(String, Action)| {
-            plan.operations.iter().any(|operation| {
-                operation.action == *action && operation.key.to_string() == *object
-            })
-        };
-        let (left, done): (Vec<_>, Vec<_>) = self.open.iter().partition(is_left);
-        let told = [(done, "found done"), (left, "still to do")];
+    pub fn findings(self, plan: &Plan) -> Option<String> {
+        let mut told: BTreeMap<Finding, Vec<Sent>> = BTreeMap::new();
+        for sent in self.open {
+            let finding = match self.platform == plan.platform {
+                true => Finding::of(&sent, plan),
+                false => Finding::Unknown,
+            };
+            told.entry(finding).or_default().push(sent);
+        }
         let told: Vec<String> = told
             .into_iter()
-            .filter(|(writes, _)| !writes.is_empty())
-            .map(|(writes, what)| {
-                let names: Vec<String> =
-                    writes.into_iter().map(|(object, action)| named(object, *action)).collect();
-                format!("{what}: {}", names.join(", "))
-            })
+            .map(|(finding, writes)| format!("{}: {}", finding.words(), list(&writes)))
             .collect();
         (!told.is_empty()).then(|| format!("of what the last apply left open, {}", told.join("; ")))
     }
 }
 
-fn named(object: &str, action: Action) -> String {
-    format!("{} {object}", format!("{action:?}").to_lowercase())
+/// What became of a write that was open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Finding {
+    Done,
+    Left,
+    Unknown,
+}
+
+impl Finding {
+    fn of(sent: &Sent, plan: &Plan) -> Self {
+        let mut operations = plan.operations.iter().filter(|it| sent.is_on(&it.key)).peekable();
+        let is_planned = operations.peek().is_some();
+        let is_met = |operation: &Operation| operation.work.observed.is_some();
+        if operations.clone().any(|operation| operation.action == sent.action) {
+            return Self::Left;
+        }
+        let is_done = match sent.action {
+            // It was looked for, and is not there.
+            Action::Delete => is_planned && !operations.any(is_met),
+            Action::Release => false,
+            _ => !is_planned && plan.as_declared.iter().any(|key| sent.is_on(key)),
+        };
+        if is_done { Self::Done } else { Self::Unknown }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Done => "found done",
+            Self::Left => "still to do",
+            Self::Unknown => "not found out by this plan",
+        }
+    }
+}
+
+fn list(writes: &[Sent]) -> String {
+    writes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The folders that may hold the journals of a working folder, the first choice first.
@@ -109,46 +168,63 @@ fn places(folder: &Path, state: Option<PathBuf>) -> Vec<PathBuf> {
     [Some(here), elsewhere].into_iter().flatten().collect()
 }
 
-fn file_name(set: &str) -> String {
-    format!("{set}.jsonl")
+/// The name of the journal's file, for what can be the name of a set.
+fn file_name(set: &str) -> Option<String> {
+    is_set_name(set).then(|| format!("{set}.jsonl"))
 }
 
-/// What the last run of a set left behind in a folder; `None` when it ended by itself.
+/// What the last run of a set left behind in a folder; `None` when it ended by itself, or goes
+/// on still.
 #[must_use]
 pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
+    let name = file_name(set)?;
     let places = places(folder, own_folder::of_state());
-    let left = places.iter().filter_map(|place| read(&place.join(file_name(set))));
+    let left = places.iter().filter_map(|place| read(&place.join(&name)));
     // Where a folder can be written only at times, the last run may have used either place.
     left.max_by_key(|leftover| leftover.began)
 }
 
-fn read(path: &Path) -> Option<Leftover> {
+/// Opens a journal whose run is no more. A run locks its journal for as long as it lives, and
+/// the kernel takes the lock away with it.
+fn open_left(path: &Path) -> Option<File> {
     let file = File::open(path).ok()?;
-    let mut leftover = Leftover { began: None, answered: 0, open: Vec::new() };
-    let mut open: BTreeMap<(String, String), Action> = BTreeMap::new();
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => None,
+        // Where files cannot be locked, this cannot be told.
+        Ok(()) | Err(TryLockError::Error(_)) => Some(file),
+    }
+}
+
+fn read(path: &Path) -> Option<Leftover> {
+    let file = open_left(path)?;
+    let mut leftover =
+        Leftover { began: None, platform: String::new(), answered: 0, open: Vec::new() };
     // The last line may be cut; what cannot be read was not finished.
     for line in BufReader::new(file).lines().map_while(std::result::Result::ok) {
-        let Ok(line) = serde_json::from_str(&line) else { continue };
-        let name = |action: Action| format!("{action:?}");
-        match line {
-            Line::Began { at, .. } => leftover.began = Some(at),
-            Line::Sending { object, action } => {
-                open.insert((object, name(action)), action);
+        match serde_json::from_str(&line) {
+            Ok(Line::Began { at, platform, .. }) => {
+                leftover.began = Some(at);
+                leftover.platform = platform;
             }
-            Line::Answered { object, action } => {
-                open.remove(&(object, name(action)));
+            Ok(Line::Sending(sent)) => leftover.open.push(sent),
+            Ok(Line::Answered(sent)) => {
+                leftover.open.retain(|open| *open != sent);
                 leftover.answered += 1;
             }
+            Err(_) => {}
         }
     }
-    leftover.open = open.into_iter().map(|((object, _), action)| (object, action)).collect();
     Some(leftover)
 }
 
 /// Takes away what a run left behind, once the platform was seen to be as declared.
 pub fn forget(folder: &Path, set: &str) {
+    let Some(name) = file_name(set) else { return };
     for place in places(folder, own_folder::of_state()) {
-        let _ = std::fs::remove_file(place.join(file_name(set)));
+        let path = place.join(&name);
+        if open_left(&path).is_some() {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -164,17 +240,19 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// There is none; what cannot be the name of a set.
     pub fn new(folder: &Path, set: &str) -> Result<Self> {
         Self::in_one_of(&places(folder, own_folder::of_state()), set)
     }
 
     fn in_one_of(places: &[PathBuf], set: &str) -> Result<Self> {
+        let name = file_name(set)
+            .ok_or_else(|| Error::usage(format!("{set:?} cannot be the name of a set")))?;
         let mut reasons = Vec::new();
         for place in places {
             let made = own_folder::create(place).and_then(|()| NamedTempFile::new_in(place));
             match made {
-                Ok(file) => return Ok(Self { file, path: place.join(file_name(set)) }),
+                Ok(file) => return Ok(Self { file, path: place.join(&name) }),
                 Err(error) => reasons.push(format!("{}: {error}", place.display())),
             }
         }
@@ -198,6 +276,10 @@ impl Prepared {
             process: std::process::id(),
             platform: platform.to_owned(),
         };
+        // Before it has its name, so that it never looks like what a dead run left behind.
+        if let Err(error) = file.as_file().try_lock() {
+            tracing::debug!(%error, "failed to lock the journal");
+        }
         file.as_file().write_all(&began.bytes().context(failed)?).context(failed)?;
         let file = file.persist(&path).context(failed)?;
         Ok(Journal { path, file: Mutex::new(file) })
@@ -219,8 +301,8 @@ impl Journal {
     /// # Errors
     ///
     /// A disk that takes no more; the write must not be sent then.
-    pub fn sending(&self, object: String, action: Action) -> Result<()> {
-        self.write(&Line::Sending { object, action })
+    pub fn sending(&self, key: &Key, action: Action) -> Result<()> {
+        self.write(&Line::Sending(Sent::new(key, action)))
     }
 
     /// Says that a write was answered.
@@ -228,8 +310,8 @@ impl Journal {
     /// # Errors
     ///
     /// A disk that takes no more.
-    pub fn answered(&self, object: String, action: Action) -> Result<()> {
-        self.write(&Line::Answered { object, action })
+    pub fn answered(&self, key: &Key, action: Action) -> Result<()> {
+        self.write(&Line::Answered(Sent::new(key, action)))
     }
 
     /// Ends the journal of a run that ended by itself.
@@ -247,23 +329,116 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    #[test]
-    fn a_run_that_was_killed_is_told_of_and_one_that_ended_is_not() {
+    use super::*;
+    use crate::kinds::KindName;
+    use crate::kinds::tree::Tree;
+    use crate::plan::{Observed, Work};
+
+    fn room(name: &str) -> Key {
+        let project = "p".to_owned();
+        Key { kind: KindName::Room, project, room: None, name: name.to_owned() }
+    }
+
+    /// What a run that was killed leaves, in whose plan this was open.
+    fn left(open: &[(&str, Action)]) -> Leftover {
         let folder = tempfile::tempdir().unwrap();
         let journal = Prepared::new(folder.path(), "s").unwrap().begin("embedded").unwrap();
-        journal.sending("Room/a".into(), Action::Create).unwrap();
-        journal.sending("Room/b".into(), Action::Create).unwrap();
-        journal.answered("Room/a".into(), Action::Create).unwrap();
-        let leftover = leftover(folder.path(), "s").unwrap();
+        for (name, action) in open {
+            journal.sending(&room(name), *action).unwrap();
+        }
+        drop(journal);
+        leftover(folder.path(), "s").unwrap()
+    }
+
+    fn operation(name: &str, action: Action, observed: Option<Observed>) -> Operation {
+        Operation {
+            key: room(name),
+            action,
+            replaces: false,
+            reason: String::new(),
+            changes: Vec::new(),
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: None,
+            work: Work { observed, ..Work::default() },
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_killed_is_told_of_and_one_that_ended_or_goes_on_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = || Prepared::new(folder.path(), "s").unwrap().begin("embedded").unwrap();
+        let journal = begin();
+        journal.sending(&room("a"), Action::Create).unwrap();
+        journal.sending(&room("b"), Action::Create).unwrap();
+        journal.answered(&room("a"), Action::Create).unwrap();
+        assert_eq!(leftover(folder.path(), "s"), None);
+        // An empty plan of somebody else takes nothing away from a run that goes on.
+        forget(folder.path(), "s");
+        drop(journal);
+        let left = leftover(folder.path(), "s").unwrap();
+        let b = Sent::new(&room("b"), Action::Create);
+        assert_eq!((left.answered, left.open.as_slice()), (1, &[b][..]));
+        assert!(left.sentence().contains("create Room/b"));
+        begin().end();
+        assert_eq!(leftover(folder.path(), "s"), None);
+    }
+
+    #[test]
+    fn only_what_was_seen_to_be_as_it_was_to_be_is_found_done() {
+        let seen = Observed {
+            id: None,
+            owner: None,
+            fields: Arc::new(Tree::map([])),
+            answered: serde_json::Value::Null,
+            revision: None,
+        };
+        let open = [
+            ("made", Action::Create),
+            ("lacking", Action::Create),
+            ("elsewhere", Action::Create),
+            ("other", Action::Create),
+            ("deleted", Action::Delete),
+            ("there", Action::Delete),
+            ("unseen", Action::Delete),
+        ];
+        let plan = Plan {
+            platform: "embedded".to_owned(),
+            operations: vec![
+                operation("lacking", Action::Create, None),
+                operation("other", Action::Update, Some(seen.clone())),
+                operation("deleted", Action::Release, None),
+                operation("there", Action::Delete, Some(seen)),
+            ],
+            as_declared: [room("made"), Key { project: "q".to_owned(), ..room("elsewhere") }]
+                .into(),
+            ..Plan::default()
+        };
         assert_eq!(
-            (leftover.answered, leftover.open.as_slice()),
-            (1, &[("Room/b".to_owned(), Action::Create)][..])
+            left(&open).findings(&plan).unwrap(),
+            "of what the last apply left open, found done: create Room/made, delete Room/deleted; \
+             still to do: create Room/lacking, delete Room/there; not found out by this plan: \
+             create Room/elsewhere, create Room/other, delete Room/unseen"
         );
-        assert!(leftover.sentence().contains("create Room/b"));
-        journal.end();
-        assert_eq!(super::leftover(folder.path(), "s"), None);
+        let elsewhere = Plan { platform: "https://other".to_owned(), ..plan };
+        let told = left(&open[..1]).findings(&elsewhere).unwrap();
+        assert!(told.ends_with("not found out by this plan: create Room/made"), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_be_the_name_of_a_set_has_no_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        for set in [outside.to_str().unwrap(), "../outside", "x y", ""] {
+            assert!(Prepared::new(folder.path(), set).is_err(), "{set}");
+            assert_eq!(leftover(folder.path(), set), None);
+            std::fs::write(outside.with_extension("jsonl"), "kept").unwrap();
+            forget(folder.path(), set);
+            assert!(outside.with_extension("jsonl").exists());
+        }
     }
 
     #[test]
@@ -277,13 +452,14 @@ mod tests {
         }
         let state = folder.path().join("state");
         let of = |working: &Path| places(working, Some(state.clone()));
-        let journal = Prepared::in_one_of(&of(&one), "s").unwrap().begin("embedded").unwrap();
-        journal.sending("Room/a".into(), Action::Create).unwrap();
+        let begin = || Prepared::in_one_of(&of(&one), "s").unwrap().begin("embedded").unwrap();
+        let journal = begin();
+        assert!(journal.path.starts_with(&state));
+        drop(journal);
         let found =
             |working: &Path| of(working).iter().any(|it| read(&it.join("s.jsonl")).is_some());
         assert!(found(&one) && !found(&other));
-        assert!(journal.path.starts_with(&state));
-        journal.end();
+        begin().end();
         assert!(!found(&one));
     }
 

@@ -26,6 +26,9 @@ use crate::error::{Class, Error, Result};
 /// How long a lease lasts that is not renewed.
 pub const LASTS: Duration = Duration::from_secs(60);
 
+/// How often the lease is read again because somebody else wrote it meanwhile.
+const ATTEMPTS: u32 = 4;
+
 /// Which lease is taken, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
@@ -93,44 +96,52 @@ pub async fn take(
     let Terms { set, project: (name, id), break_it, lasts } = terms;
     let path = format!(".meshagent/sets/{set}.lock");
     let read = storage::download(id, &path);
-    let precondition = match client.send(&read).await {
-        Err(ApiError { status: Some(404), .. }) => Precondition::Absent,
-        Err(error) => return Err(error.into()),
-        Ok(answer) => {
-            if let Ok(lease) = serde_json::from_slice::<Lease>(&answer.body)
-                && lease.is_held()
-                && !break_it
-            {
-                return Err(held(set, name, &lease));
+    for attempt in 1..=ATTEMPTS {
+        let precondition = match client.send(&read).await {
+            Err(ApiError { status: Some(404), .. }) => Precondition::Absent,
+            Err(error) => return Err(error.into()),
+            Ok(answer) => {
+                // What is broken is what the user was told of, and not what came since.
+                let is_broken = break_it && attempt == 1;
+                if let Ok(lease) = serde_json::from_slice::<Lease>(&answer.body)
+                    && lease.is_held()
+                    && !is_broken
+                {
+                    return Err(held(set, name, &lease));
+                }
+                match answer.etag {
+                    Some(revision) => Precondition::Revision(revision),
+                    None => return Ok(None),
+                }
             }
-            match answer.etag {
-                Some(revision) => Precondition::Revision(revision),
-                None => return Ok(None),
+        };
+        let file = Held {
+            client: client.clone(),
+            project_id: id.to_owned(),
+            path: path.clone(),
+            lease: Lease::new(lasts),
+            revision: Arc::new(Mutex::new(precondition)),
+        };
+        match file.write(&file.lease).await {
+            Ok(true) => {
+                let lost = Arc::new(OnceLock::new());
+                let renewal = renew(file.clone(), lasts, Arc::clone(&lost), stop.clone());
+                return Ok(Some(Lock { held: file, lost, renewal: tokio::spawn(renewal) }));
             }
+            Ok(false) => return Ok(None),
+            // Somebody else was faster. It may have been the last write of a run that is no
+            // more, so what it wrote is looked at like what was there before.
+            Err(ApiError { status: Some(412), .. }) => {}
+            Err(error) => return Err(error.into()),
         }
-    };
-    let lease = Lease::new(lasts);
-    let file = Held {
-        client: client.clone(),
-        project_id: id.to_owned(),
-        path,
-        lease: lease.clone(),
-        revision: Arc::new(Mutex::new(precondition)),
-    };
-    match file.write(&lease).await {
-        Ok(true) => {}
-        Ok(false) => return Ok(None),
-        Err(ApiError { status: Some(412), .. }) => {
-            // Somebody else was faster; their lease says who.
-            let found = client.send(&read).await.ok();
-            let found = found.and_then(|answer| serde_json::from_slice(&answer.body).ok());
-            return Err(held(set, name, &found.unwrap_or(lease)));
-        }
-        Err(error) => return Err(error.into()),
     }
-    let lost = Arc::new(OnceLock::new());
-    let renewal = tokio::spawn(renew(file.clone(), lasts, Arc::clone(&lost), stop.clone()));
-    Ok(Some(Lock { held: file, lost, renewal }))
+    Err(Error::new(
+        Class::Refused,
+        format!(
+            "the lease of the set `{set}` in project `{name}` changed each time it was to be taken"
+        ),
+    )
+    .hint("run the same command again"))
 }
 
 impl Drop for Lock {

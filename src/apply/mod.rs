@@ -3,6 +3,7 @@
 //! Must not live here: any decision. What is to be done was decided by the planner.
 
 mod absent;
+mod contents;
 pub mod events;
 pub mod execute;
 pub mod inventory;

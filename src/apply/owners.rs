@@ -8,9 +8,9 @@ use futures_util::stream::{self, StreamExt};
 
 use super::inventory::{self, is_set_name};
 use super::observe::CONCURRENT_LISTS;
-use super::sets;
+use super::sets::{self, Listed};
 use crate::api::reader::Reader;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
@@ -21,12 +21,12 @@ use crate::plan::{Entry, Observed, State, UnknownOwner};
 
 /// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
-async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<BTreeSet<String>> {
+async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<Listed> {
     let (name, id) = project;
-    let mut sets = sets::names(reader, id).await?;
+    let mut sets = sets::listed(reader, id).await?;
     let objects = state.objects.iter().filter(|(key, _)| key.project == name);
-    sets.extend(objects.filter_map(|(_, observed)| observed.owner.clone()));
-    sets.retain(|set| is_set_name(set));
+    let owners = objects.filter_map(|(_, observed)| observed.owner.as_ref());
+    sets.names.extend(owners.filter(|set| is_set_name(set)).cloned());
     Ok(sets)
 }
 
@@ -50,11 +50,12 @@ pub(super) async fn find(
     if open.is_empty() && lost.is_empty() {
         return;
     }
-    let mut unread = None;
+    let mut unread;
     match known(reader, project, state).await {
         Ok(mut sets) => {
-            sets.remove(&policy.set);
-            let mut inventories = stream::iter(sets)
+            unread = sets.doubt().map(Error::failed);
+            sets.names.remove(&policy.set);
+            let mut inventories = stream::iter(sets.names)
                 .map(|other| async move {
                     let stored = inventory::load(reader, &other, project.0, project.1).await;
                     (other, stored)
@@ -138,8 +139,28 @@ fn renamed(
     found
 }
 
-/// The objects that documents mean, that this set does not know, and that cannot say whose
-/// they are.
+/// Whether it is sure that no other set has an object.
+pub(super) async fn is_free(
+    reader: &Reader,
+    set: &str,
+    (project, project_id): (&str, &str),
+    (key, observed): (&Key, &Observed),
+) -> bool {
+    let Ok(listed) = sets::listed(reader, project_id).await else { return false };
+    if listed.doubt().is_some() {
+        return false;
+    }
+    for other in listed.names.iter().filter(|other| *other != set) {
+        match inventory::load(reader, other, project, project_id).await {
+            Ok(stored) if !is_among(&stored.inventory.entries, key, observed) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The objects that documents mean, that this set does not know or only meant to create, and
+/// that cannot say whose they are.
 fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
     if policy.destroy {
         return BTreeSet::new();
@@ -155,7 +176,10 @@ fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTre
         .filter(|key| {
             let entry = entries.and_then(|entries| entries.get(key));
             followed.objects.get(key).is_some_and(|observed| {
-                entry.is_none_or(|entry| entry.id.is_some() && entry.id != observed.id)
+                entry.is_none_or(|entry| {
+                    entry.is_claim_to(observed.id.as_deref())
+                        || entry.id.is_some() && entry.id != observed.id
+                })
             })
         })
         .collect()
@@ -164,6 +188,9 @@ fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTre
 /// Whether an inventory has an object, under this name or another one.
 fn is_among(entries: &BTreeMap<Key, Entry>, key: &Key, observed: &Observed) -> bool {
     let same_id = |entry: &Entry| entry.id.is_some() && entry.id == observed.id;
-    entries.get(key).is_some_and(|entry| entry.id.is_none() || observed.id.is_none())
+    let may_be_it = |entry: &Entry| {
+        entry.id.is_none() || observed.id.is_none() || entry.is_claim_to(observed.id.as_deref())
+    };
+    entries.get(key).is_some_and(may_be_it)
         || entries.iter().any(|(other, entry)| other.kind == key.kind && same_id(entry))
 }

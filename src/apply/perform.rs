@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::absent::hides;
 use super::execute::{Outcome, Run, locked, project_key};
 use super::observe::look_up;
+use super::owners;
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
@@ -21,11 +22,12 @@ use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Incomplete, Observed, Operation};
 
 /// What an operation sends.
-struct Write {
+pub(super) struct Write {
     request: Request,
     /// The fields with ids where the wire wants ids.
     fields: Arc<Tree>,
-    project: String,
+    /// The project's id.
+    pub project: String,
 }
 
 /// The platform's id of the object, as far as it is known before the write.
@@ -80,7 +82,7 @@ fn must_be_seen(operation: &Operation, write: &Write) -> bool {
 }
 
 /// Something failed before anything was sent.
-fn not_sent(message: String) -> Outcome {
+pub(super) fn not_sent(message: String) -> Outcome {
     Outcome::Failed {
         message,
         request: None,
@@ -118,15 +120,17 @@ impl Run<'_> {
                 Err(outcome) => return outcome,
             }
         }
+        if let Err(outcome) = self.check_contents(operation, &write).await {
+            return outcome;
+        }
         let journal = self.listeners.journal;
-        if let Err(error) =
-            journal.map_or(Ok(()), |journal| journal.sending(key.to_string(), operation.action))
+        if let Err(error) = journal.map_or(Ok(()), |journal| journal.sending(key, operation.action))
         {
             return not_sent(error.to_string());
         }
         let outcome = self.send(operation, &write).await;
         if let Some(journal) = journal
-            && let Err(error) = journal.answered(key.to_string(), operation.action)
+            && let Err(error) = journal.answered(key, operation.action)
         {
             tracing::warn!(%error, "failed to write the journal");
         }
@@ -185,7 +189,7 @@ impl Run<'_> {
             wait *= 2;
             if operation.action == Action::Create {
                 match self.look_up(operation, write).await {
-                    Ok(Some(found)) if self.is_ours(&found, operation) => {
+                    Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
                         self.learn(operation, found.id, &Value::Null);
                         return Outcome::Done;
                     }
@@ -217,14 +221,19 @@ impl Run<'_> {
         }
     }
 
-    /// Whether an object that was found after a lost create is the one that was sent.
-    fn is_ours(&self, found: &Observed, operation: &Operation) -> bool {
-        match self.plan.owner() {
-            Some(set) if operation.key.kind.kind().carries_owner() => {
-                found.owner.as_deref() == Some(set)
-            }
-            _ => self.differences(operation, found).is_empty(),
+    /// Whether an object that was found after a lost create is the one that was sent: it
+    /// names the set, or where it cannot, is as it was sent and no other set's.
+    async fn is_ours(&self, found: &Observed, operation: &Operation, write: &Write) -> bool {
+        let key = &operation.key;
+        let Some(set) = self.plan.owner() else {
+            return self.differences(operation, found).is_empty();
+        };
+        if key.kind.kind().carries_owner() {
+            return found.owner.as_deref() == Some(set);
         }
+        let project = (key.project.as_str(), write.project.as_str());
+        self.differences(operation, found).is_empty()
+            && owners::is_free(&self.client.reader(), set, project, (key, found)).await
     }
 
     /// The platform says that the object exists already. It may be our own, and what was
@@ -241,8 +250,8 @@ impl Run<'_> {
             match self.look_up(operation, write).await {
                 // What another run sent may have had other secrets.
                 Ok(Some(found))
-                    if self.is_ours(&found, operation)
-                        && (attempts > 1 || self.is_as_desired(operation, &found)) =>
+                    if (attempts > 1 || self.is_as_desired(operation, &found))
+                        && self.is_ours(&found, operation, write).await =>
                 {
                     self.learn(operation, found.id, &Value::Null);
                     return Outcome::Done;
@@ -433,7 +442,7 @@ impl Run<'_> {
         format!("{} changed{what} since it was looked at", operation.key)
     }
 
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         operation: &Operation,
         write: &Write,

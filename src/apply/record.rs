@@ -16,27 +16,41 @@ impl Run<'_> {
     pub async fn claim(&self, project: &str) -> Result<()> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
-            self.save(project, self.entries(project, |_, operation| claimed(operation))).await
+            let of = |_, operation: &Operation| claimed(operation);
+            self.save(project, self.entries(project, of), &self.owned(of)).await
         })
         .await
         .copied()
     }
 
-    /// What the inventory of a project says, where `of` decides for each operation.
-    async fn save(&self, project: &str, entries: BTreeMap<Key, Entry>) -> Result<()> {
+    /// The projects of the plan in which the set owns something, where `of` decides for each
+    /// operation. More may have been looked at.
+    fn owned(&self, of: impl Fn(usize, &Operation) -> Option<Entry>) -> BTreeSet<&str> {
+        let is_owned = |project: &&str| !self.entries(project, &of).is_empty();
+        self.plan.projects.keys().map(String::as_str).filter(is_owned).collect()
+    }
+
+    /// Writes the inventory of a project; `owned` are the projects of the plan in which the
+    /// set owns something.
+    async fn save(
+        &self,
+        project: &str,
+        entries: BTreeMap<Key, Entry>,
+        owned: &BTreeSet<&str>,
+    ) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
-        let (id, projects) = {
+        let (id, seen, owned) = {
             let ids = locked(&self.ids);
-            let id_of = |name: &String| ids.get(&project_key(name)).cloned();
-            (
-                id_of(&project.to_owned()),
-                self.plan.projects.keys().filter_map(id_of).collect::<BTreeSet<_>>(),
-            )
+            let id_of = |name: &str| ids.get(&project_key(name)).cloned();
+            let seen = self.plan.projects.keys().filter_map(|name| id_of(name));
+            let owned = owned.iter().filter_map(|name| id_of(name));
+            (id_of(project), seen.collect::<BTreeSet<_>>(), owned.collect::<BTreeSet<_>>())
         };
         let Some(id) = id else { return Ok(()) };
         let mut stored = stored.lock().await;
         // A plan need not be of all projects in which the set owns something.
-        let projects = &projects | &stored.projects;
+        let unseen = &stored.projects - &seen;
+        let projects = &owned | &unseen;
         let is_new = !stored.exists() && !entries.is_empty();
         if !is_new
             && stored.inventory.entries == entries
@@ -73,23 +87,23 @@ impl Run<'_> {
 
     /// Writes what was done.
     pub async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
-        for project in self.stored.keys() {
-            let entries = self.entries(project, |index, operation| {
-                match (&outcomes[index], operation.action) {
-                    (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
-                        let id =
-                            locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
-                        Entry { id, ..entry }
-                    }),
-                    // It may have been created all the same, so the claim stays.
-                    (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
-                        claimed(operation)
-                    }
-                    // What did not happen leaves the inventory as it was before this run.
-                    _ => operation.work.before.clone(),
+        let of = |index: usize, operation: &Operation| {
+            match (&outcomes[index], operation.action) {
+                (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
+                    let id = locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
+                    Entry { id, ..entry }
+                }),
+                // It may have been created all the same, so the claim stays.
+                (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
+                    claimed(operation)
                 }
-            });
-            self.save(project, entries).await?;
+                // What did not happen leaves the inventory as it was before this run.
+                _ => operation.work.before.clone(),
+            }
+        };
+        let owned = self.owned(of);
+        for project in self.stored.keys() {
+            self.save(project, self.entries(project, of), &owned).await?;
         }
         Ok(())
     }
@@ -100,7 +114,11 @@ fn claimed(operation: &Operation) -> Option<Entry> {
     let work = &operation.work;
     let claim = || Some(Entry { applied: None, ..work.entry.clone()? });
     match operation.action {
-        Action::Create => Some(Entry { id: None, ..claim()? }),
+        // Until the half of a replacement that deletes is done, the object is the former one.
+        Action::Create => {
+            let former = work.before.as_ref().filter(|_| operation.replaces);
+            Some(Entry { id: former.and_then(|entry| entry.id.clone()), ..claim()? })
+        }
         Action::Rename => work.before.clone().or_else(|| {
             let was = work.renamed_from.as_ref().map(|former| former.name.clone());
             Some(Entry { was, moved_from: None, ..claim()? })

@@ -29,18 +29,41 @@ struct File {
     sets: BTreeSet<String>,
 }
 
-/// The names of the sets of a project, in their order. Sets that only earlier versions of this
-/// program applied are not among them.
+/// The sets of a project.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Their names, in their order. Sets that only earlier versions of this program applied
+    /// are not among them.
+    pub names: BTreeSet<String>,
+    /// What is on the list and cannot be the name of a set.
+    pub bad: BTreeSet<String>,
+}
+
+impl Listed {
+    /// Why not every set is known, if not every set is.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let bad = self.bad.first()?;
+        Some(format!("the list of the project's sets has {bad:?}, which cannot be the name of one"))
+    }
+}
+
+/// The sets of a project.
 ///
 /// # Errors
 ///
 /// The platform's, and a list that cannot be read: which sets there are is not known then.
-pub async fn names(reader: &Reader, project_id: &str) -> Result<BTreeSet<String>> {
-    read(reader, project_id).await.map(|(sets, _)| sets)
+pub async fn listed(reader: &Reader, project_id: &str) -> Result<Listed> {
+    let (all, _) = read(reader, project_id).await?;
+    let (names, bad) = all.into_iter().partition(|name| is_set_name(name));
+    Ok(Listed { names, bad })
 }
 
 /// Puts a set on the list.
 pub(super) async fn add(client: &Client, project_id: &str, set: &str) -> Result<()> {
+    if !is_set_name(set) {
+        return Err(Error::usage(format!("{set:?} cannot be the name of a set")));
+    }
     change(client, project_id, |sets| sets.insert(set.to_owned())).await
 }
 
@@ -89,9 +112,6 @@ async fn read(reader: &Reader, project_id: &str) -> Result<(BTreeSet<String>, Pr
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}", file.version)));
-    }
-    if let Some(name) = file.sets.iter().find(|name| !is_set_name(name)) {
-        return Err(broken(format!("{name:?} cannot be the name of a set")));
     }
     let precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
     Ok((file.sets, precondition))

@@ -107,7 +107,7 @@ async fn entries_of_all(
     survey: &Survey,
 ) -> Result<BTreeMap<Key, Entry>> {
     let mut all = BTreeMap::new();
-    for set in sets::names(reader, id).await? {
+    for set in sets::listed(reader, id).await?.names {
         let inventory = inventory::load(reader, &set, project, id).await?.inventory;
         all.extend(inventory.entries.into_iter().filter(|(key, entry)| {
             let observed = survey.objects.get(key);
@@ -136,7 +136,8 @@ fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
         (None, Some(Entry { id: Some(recorded), .. })) => {
             observed.id.as_ref().is_none_or(|id| id == recorded)
         }
-        (None, entry) => entry.is_some(),
+        // That the set was about to create one says nothing of this one.
+        (None, entry) => entry.is_some_and(|entry| !entry.is_claim_to(observed.id.as_deref())),
     }
 }
 

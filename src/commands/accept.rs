@@ -76,7 +76,8 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let source::Reading { sources, problems, skipped } = source::read(&input.paths, &input.values);
+    let source::Reading { sources, problems, skipped, .. } =
+        source::read(&input.paths, &input.values);
     if let Some(summary) = walk::summary(&skipped) {
         output::note(&format!("note: {summary}"));
     }

@@ -1,8 +1,10 @@
 //! A plan that was saved: what it was made from, and whether it still fits.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
+use crate::apply::inventory::is_set_name;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
@@ -29,6 +31,13 @@ pub fn read(path: &Path) -> Result<Saved> {
         Error::usage(format!("{name} is not a plan: {error}"))
             .hint("make one with `meshagent plan --out FILE`")
     })?;
+    if !is_set_name(&document.set) {
+        let set = &document.set;
+        return Err(Error::usage(format!(
+            "{name} is not a plan: {set:?} cannot be the name of a set"
+        ))
+        .hint("make one with `meshagent plan --out FILE`"));
+    }
     let tool = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
     if document.tool != tool {
         return Err(stale(vec![Problem::new(format!(
@@ -65,6 +74,15 @@ fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     }
 }
 
+/// Projects by name and id, in one line.
+fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
+    let told = projects.iter().map(|(name, id)| match id {
+        Some(id) => format!("{name} ({id})"),
+        None => format!("{name} (which it creates)"),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 /// What keeps a plan from being made now kept none from being made then, so it is the
 /// manifests or the platform that changed. Where that cannot be known, because something
 /// could not be read, the error is what it is.
@@ -78,22 +96,6 @@ pub fn staleness(error: Error) -> Error {
 }
 
 impl Saved {
-    /// Refuses a plan for any project but this one, by name or id.
-    ///
-    /// # Errors
-    ///
-    /// The projects that nobody expects.
-    pub fn expect(&self, project: Option<&str>) -> Result<()> {
-        let Some(expected) = project else { return Ok(()) };
-        let projects = self.document.projects.iter();
-        let unexpected =
-            projects.filter_map(|(name, id)| guards::unexpected((name, id.as_deref()), expected));
-        match unexpected.collect::<Vec<_>>() {
-            none if none.is_empty() => Ok(()),
-            problems => Err(Error::refused(problems)),
-        }
-    }
-
     /// The policy and the consent that it was made with.
     #[must_use]
     pub fn policy(&self) -> (Policy, GuardArgs) {
@@ -145,12 +147,18 @@ impl Saved {
         Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
     }
 
-    /// Whether a plan that was made now is this one.
+    /// Whether a plan that was made now is this one, and for no project but the one that is
+    /// expected, by name or id. What the file shows of itself proves nothing.
     ///
     /// # Errors
     ///
-    /// [`crate::error::Class::Stale`], with the objects and fields that differ.
-    pub fn check(&self, now: &Plan) -> Result<()> {
+    /// The projects that nobody expects; [`crate::error::Class::Stale`], with the objects and
+    /// fields that differ.
+    pub fn check(&self, now: &Plan, expected: Option<&str>) -> Result<()> {
+        let unexpected = expected.map(|it| guards::unexpected_in(now, it)).unwrap_or_default();
+        if !unexpected.is_empty() {
+            return Err(Error::refused(unexpected));
+        }
         let current = PlanDocument::of(now);
         let mut problems = Vec::new();
         let mut differs = |what: &str, planned: &str, found: &str| {
@@ -161,16 +169,11 @@ impl Saved {
             }
         };
         differs("the platform", &self.document.platform, &current.platform);
-        for (name, id) in &self.document.projects {
-            let found = current.projects.get(name).cloned().flatten();
-            if id.is_some() && *id != found {
-                differs(
-                    "project",
-                    &format!("{name} ({})", id.clone().unwrap_or_default()),
-                    &found.unwrap_or_default(),
-                );
-            }
-        }
+        differs(
+            "the projects",
+            &projects_told(&self.document.projects),
+            &projects_told(&current.projects),
+        );
         if self.document.digest != current.digest {
             problems.push(Problem::new(
                 "the manifests, or the values for their templates, changed since the plan was made",

@@ -130,9 +130,12 @@ async fn project(connection: &Connection) -> Result<(String, String)> {
 async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
     let reader = connection.client.reader();
     let (project, id) = &project(connection).await?;
-    let names = sets::names(&reader, id).await?;
+    let sets = sets::listed(&reader, id).await?;
+    if let Some(doubt) = sets.doubt() {
+        output::warning(&format!("{doubt}; it is passed over"));
+    }
     let here = &LookedAt::new(&[PathBuf::from(".")]);
-    let items: Vec<Value> = stream::iter(names)
+    let items: Vec<Value> = stream::iter(sets.names)
         .map(|name| {
             let reader = &reader;
             async move {

@@ -29,6 +29,7 @@ pub mod route;
 pub mod scheduled_task;
 pub mod schema;
 pub mod secret;
+pub mod secret_source;
 pub mod service;
 pub mod service_template;
 pub mod shape;
@@ -85,8 +86,9 @@ pub struct Reference {
 pub enum ReferredTo {
     /// A room of the same project, by name.
     Room(String),
-    /// A secret of the same project: by name in a manifest, by id on the wire.
-    Secret(String),
+    /// A secret of the same project, by name in a manifest, by id on the wire; and what it is
+    /// used for there.
+    Secret(String, secret::Use),
     /// Whatever service of the room publishes the port; nothing when none does.
     Port {
         /// The room.
@@ -129,7 +131,10 @@ pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree
         broken.push(Broken { path: of_name.path(), message, hint: of_name.rule.hint(name) });
     }
     if let Some(Err(message)) = room.map(|room| Rule::Segment.check(room)) {
-        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint: None });
+        let is_empty = room.is_some_and(|room| room.trim().is_empty());
+        let hint =
+            is_empty.then(|| "name a room, or leave the field out for every room".to_owned());
+        broken.push(Broken { path: FieldPath::of(&["room"]), message, hint });
     }
     broken
 }

@@ -14,6 +14,7 @@ use crate::api::specs::rules::Rule;
 pub fn published(kind: &dyn Kind) -> Value {
     let mut schema = kind.document_schema(&mut SchemaGenerator::default()).to_value();
     name_limits(&mut schema);
+    given_or_left_out(&mut schema);
     show_name_rule(&mut schema, kind.name_rule());
     show_rules(&mut schema);
     schema
@@ -103,6 +104,35 @@ fn name_limits(schema: &mut Value) {
     }
 }
 
+/// Fields of every kind that say where an object is and what may become of it. Left empty
+/// they would mean something wider than their author had in mind, so they cannot be null.
+pub const NEVER_NULL: [&str; 5] = ["project", "room", "rooms", "lifecycle", "moved_from"];
+
+/// Takes null off the fields that are given or left out.
+fn given_or_left_out(schema: &mut Value) {
+    let null = json!("null");
+    let pointers =
+        ["/properties", "/properties/lifecycle/properties", "/$defs/Lifecycle/properties"];
+    for pointer in pointers {
+        let Some(Value::Object(fields)) = schema.pointer_mut(pointer) else { continue };
+        let fields = fields.iter_mut().filter(|(name, _)| NEVER_NULL.contains(&name.as_str()));
+        for (_, field) in fields {
+            let Value::Object(keywords) = field else { continue };
+            keywords.retain(|name, value| !(name == "default" && value.is_null()));
+            if let Some(Value::Array(names)) = keywords.get_mut("type") {
+                names.retain(|name| *name != null);
+                if let [only] = names.as_slice() {
+                    let only = only.clone();
+                    keywords.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(options)) = keywords.get_mut("anyOf") {
+                options.retain(|option| option.get("type") != Some(&null));
+            }
+        }
+    }
+}
+
 /// The schema that documents of a kind are checked against. It says the same as the
 /// published one, with every definition in its place and every optional struct as a type
 /// that may be null, so that a message names the field at fault and not an alternative.
@@ -112,6 +142,7 @@ fn checked(kind: &dyn Kind) -> Value {
     let mut schema = kind.document_schema(&mut SchemaGenerator::new(settings)).to_value();
     flatten(&mut schema);
     name_limits(&mut schema);
+    given_or_left_out(&mut schema);
     schema
 }
 

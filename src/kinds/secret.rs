@@ -30,6 +30,40 @@ enum SecretType {
     Gar,
 }
 
+/// What a secret is used for where something refers to it. Each takes one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Its pairs become environment variables.
+    Variables,
+    /// Images are pulled with it.
+    Images,
+}
+
+impl Use {
+    /// Why a secret with these fields cannot be used so, as the end of a sentence whose
+    /// subject is the secret, and what can; `None` where it can, or nothing is known of it.
+    #[must_use]
+    pub fn misfit(self, fields: &Tree) -> Option<(&'static str, &'static str)> {
+        let wanted = match self {
+            Self::Variables => "keys",
+            Self::Images => "docker",
+        };
+        match fields.get("type").and_then(Tree::as_str) {
+            Some(kind) if kind != wanted => Some(match self {
+                Self::Variables => (
+                    "is one that images are pulled with",
+                    "`container.secrets` takes secrets of the type `keys`; images are pulled with `container.pull_secret`",
+                ),
+                Self::Images => (
+                    "is one of the type `keys`, and no image is pulled with it",
+                    "`container.pull_secret` takes a secret of the type `docker`, `acr` or `gar`; one of the type `keys` belongs into `container.secrets`",
+                ),
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// A project secret: environment pairs, or what an image is pulled with.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
+use super::secret::Use;
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
@@ -20,7 +21,8 @@ use super::{
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::service::{
-    AgentSpec, ContainerSpec, ExternalServiceSpec, PortSpec, ServiceMetadata, ServiceSpec,
+    AgentSpec, ContainerSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata,
+    ServiceSpec,
 };
 
 kind_tag!(ServiceTag, Service);
@@ -150,6 +152,25 @@ fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
     Err(Fault::new(&[field], message))
 }
 
+/// A service that runs elsewhere is reached at its URL, unless it is one of connectors, which
+/// are known by their ids.
+fn is_reached(
+    external: Option<&ExternalServiceSpec>,
+    ports: Option<&[PortSpec]>,
+) -> Result<(), Fault> {
+    let endpoints = || ports.unwrap_or_default().iter().flat_map(|port| &port.endpoints);
+    let is_connector = |endpoint: &EndpointSpec| {
+        endpoint.mcp.as_ref().is_some_and(|mcp| mcp.openai_connector_id.is_some())
+    };
+    match external {
+        Some(ExternalServiceSpec { url: None }) if !endpoints().any(is_connector) => {
+            Err(Fault::new(&["external"], "a service that runs elsewhere needs its `url`")
+                .hint("write `external: {url: https://…}`"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks the form of a service that no document declares.
 ///
 /// # Errors
@@ -157,6 +178,7 @@ fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
 /// What a document would be refused for, with the field at fault.
 pub fn check(spec: &ServiceSpec) -> Result<(), Fault> {
     runs_one_thing(spec.container.is_some(), spec.external.is_some())?;
+    is_reached(spec.external.as_ref(), spec.ports.as_deref())?;
     let broken = super::broken(&Service, (None, &spec.metadata.name), &fields_of(spec));
     match broken.into_iter().next() {
         Some(Broken { path, message, hint }) => Err(Fault { path, message, hint }),
@@ -302,6 +324,7 @@ impl Kind for Service {
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
         let document: ServiceDocument = typed(written)?;
         runs_one_thing(document.container.is_some(), document.external.is_some())?;
+        is_reached(document.external.as_ref(), document.ports.as_deref())?;
         let fields = SHAPE.read(written);
         if let Some(fault) = repeated(&fields) {
             return Err(fault);
@@ -323,17 +346,19 @@ impl Kind for Service {
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
         let Some(container) = fields.get("container") else { return Vec::new() };
-        let to = |secret: &Tree| Some(ReferredTo::Secret(secret.as_str()?.to_owned()));
+        let to =
+            |secret: &Tree, used: Use| Some(ReferredTo::Secret(secret.as_str()?.to_owned(), used));
         let secrets = match container.get("secrets") {
             Some(Tree::List(items)) => items.as_slice(),
             _ => &[],
         };
         let listed = secrets.iter().enumerate().filter_map(|(index, secret)| {
             let path = FieldPath::of(&["container", "secrets"]).join(Step::Index(index));
-            Some(Reference { path, to: to(secret)? })
+            Some(Reference { path, to: to(secret, Use::Variables)? })
         });
         let pull_secret = container.get("pull_secret").and_then(|secret| {
-            Some(Reference { path: FieldPath::of(&["container", "pull_secret"]), to: to(secret)? })
+            let path = FieldPath::of(&["container", "pull_secret"]);
+            Some(Reference { path, to: to(secret, Use::Images)? })
         });
         listed.chain(pull_secret).collect()
     }

@@ -8,7 +8,7 @@ use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::{Kind, schema};
+use crate::kinds::{Kind, KindName, schema, secret_source};
 
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
@@ -42,6 +42,18 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             .collect(),
         ValidationErrorKind::Required { property } => {
             vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
+        }
+        ValidationErrorKind::Type { .. } if error.instance().is_null() && is_never_null(&path) => {
+            let hint = match (path.0.as_slice(), document.kind.name()) {
+                ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
+                    if name.starts_with("room") =>
+                {
+                    "name a room, or leave the field out for every room"
+                }
+                ([Step::Field(name)], _) if name == "room" => "name a room",
+                _ => "leave the field out",
+            };
+            vec![here(format!("`{path}` is left empty")).hint(hint)]
         }
         ValidationErrorKind::Type { kind } => {
             let wanted = match kind {
@@ -83,6 +95,9 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            if let Some(problem) = source_problem(document, &path, error.instance()) {
+                return vec![problem];
+            }
             let text = match &**error.instance() {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -98,6 +113,29 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
+}
+
+/// What is wrong with the source of a secret.
+fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option<Problem> {
+    let (last, above) = path.0.split_last()?;
+    let above = schema_at(document.kind, &FieldPath(above.to_vec()));
+    if *last != Step::Field("from".to_owned()) || above.get("x-secret") != Some(&true.into()) {
+        return None;
+    }
+    let fault = secret_source::fault(from)?;
+    let path = FieldPath([path.0.clone(), fault.path.0].concat());
+    let problem = document.problem_at(&path, format!("`{path}` {}", fault.message));
+    Some(Problem { hint: fault.hint, ..problem })
+}
+
+/// Whether a field is one that is given or left out.
+fn is_never_null(path: &FieldPath) -> bool {
+    let name = match path.0.as_slice() {
+        [Step::Field(name)] => name,
+        [Step::Field(above), Step::Field(name)] if above == "lifecycle" => name,
+        _ => return false,
+    };
+    schema::NEVER_NULL.contains(&name.as_str())
 }
 
 fn type_name(name: &str) -> &str {

@@ -212,6 +212,9 @@ pub fn read_part(
     part: &Part<'_>,
     trees: Trees,
 ) -> Result<Option<(Document, Value)>, Vec<Problem>> {
+    if source.is_json() {
+        check_json(source, part)?;
+    }
     if is_block_template(part.text) {
         return read_template(source, part).map(Some);
     }
@@ -289,9 +292,40 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
             let mark = error
                 .mark
                 .map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
-            Err(vec![unread(source, part, mark, error.message)])
+            let problem = unread(source, part, mark, error.message);
+            let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
+            Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
+                true => {
+                    problem.hint("a template of a manifest is rendered where its name ends in .j2")
+                }
+                false => problem,
+            }])
         }
     }
+}
+
+/// What YAML takes for a text, such as `01` and `NaN`, is no JSON, and whoever else reads the
+/// file refuses it.
+fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
+    if part.text.trim().is_empty() {
+        return Ok(());
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(part.text).map(drop).map_err(|error| {
+        let mark = Mark {
+            line: part.lines + error.line() as u64,
+            column: error.column() as u64,
+            ..Mark::default()
+        };
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or(&message);
+        let problem = unread(source, part, mark, format!("not JSON: {what}"));
+        vec![match problem.hint {
+            Some(_) => problem,
+            None => {
+                problem.hint("a file whose name ends in .json holds JSON; name one of YAML .yaml")
+            }
+        }]
+    })
 }
 
 /// A problem of a part that could not be read, so that it is not known what in it is a

@@ -4,13 +4,17 @@
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
+mod agreement;
 mod conformity;
 pub mod declared_in;
 pub mod document;
 pub mod edit;
+mod exact;
 pub mod export;
 mod form;
 mod jinja;
+mod lifecycle;
+mod merges;
 pub mod placed;
 pub mod placement;
 mod plain;

@@ -414,7 +414,14 @@ impl Installation<'_> {
                     format!("{origin}: {}", fault.message),
                 )]
             })?;
-        let lifecycle = Lifecycle { derive: true, ignore: Vec::new(), ..self.lifecycle.clone() };
+        // What the service was called says nothing of what is made from it: an object of that
+        // name is another one.
+        let lifecycle = Lifecycle {
+            derive: true,
+            ignore: Vec::new(),
+            moved_from: None,
+            ..self.lifecycle.clone()
+        };
         declared
             .into_iter()
             .next()

@@ -71,33 +71,23 @@ impl Read for Node {
             Value::String(value) => yaml::Value::String(value),
             _ => yaml::Value::Null,
         };
-        Self { value, tag: None, mark: mark(place) }
+        Self { value, tag: None, mark: Mark::from(place) }
     }
 
     fn list(mut items: Vec<Self>, place: &Span) -> Self {
         items.shrink_to_fit();
-        Self { value: yaml::Value::List(items), tag: None, mark: mark(place) }
+        Self { value: yaml::Value::List(items), tag: None, mark: Mark::from(place) }
     }
 
     fn map(mut fields: Self::Fields, place: &Span) -> Self {
         fields.shrink_to_fit();
-        Self { value: yaml::Value::Map(fields), tag: None, mark: mark(place) }
+        Self { value: yaml::Value::Map(fields), tag: None, mark: Mark::from(place) }
     }
 
     fn add(fields: &mut Self::Fields, name: String, place: &Span, value: Self) -> Option<()> {
         let is_new = fields.len() < MAX_FIELDS && fields.iter().all(|(key, _)| key.text != name);
-        fields.push((Key { text: name, mark: mark(place) }, value));
+        fields.push((Key { text: name, mark: Mark::from(place) }, value));
         is_new.then_some(())
-    }
-}
-
-fn mark(place: &Span) -> Mark {
-    let bytes = place.byte_range().unwrap_or_default();
-    Mark {
-        line: place.start.line() as u64,
-        column: place.start.col() as u64 + 1,
-        start: bytes.start,
-        end: bytes.end,
     }
 }
 

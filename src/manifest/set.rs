@@ -10,9 +10,11 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::agreement;
 use super::declared_in::{DeclaredIn, LookedAt, Places};
 use super::document::{self, Document, Trees};
 use super::form;
+use super::lifecycle;
 use super::placement::{self, Placement, Template, Templates};
 use super::secrets::{self, Literal};
 use super::source::{self, Source};
@@ -21,7 +23,7 @@ use super::values::FileValues;
 use super::walk::{self, Skipped};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 
@@ -134,10 +136,29 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let reading = source::read(&input.paths, &input.values);
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     set.notes.extend(walk::summary(&reading.skipped));
+    set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
     let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
     set.looked_at = set.looked_at.without(skipped);
     set.skipped = reading.skipped;
     Ok(set)
+}
+
+/// What is said of values that were given and that no template uses.
+fn unused_values(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (of, is) = if names.len() == 1 { ("value", "is") } else { ("values", "are") };
+    let shown = shown.join(", ");
+    (!names.is_empty()).then(|| {
+        format!(
+            "the {of} {shown}{more} {is} given, and no template (*.j2) uses {it}",
+            it = if names.len() == 1 { "it" } else { "them" }
+        )
+    })
 }
 
 /// Reads a set whose texts are known, with what was wrong with them so far.
@@ -175,6 +196,8 @@ pub fn from_sources(
         return Ok(set);
     }
     problems.sort_by(|one, other| one.place.cmp(&other.place));
+    // One document may stand for several objects.
+    problems.dedup();
     Err(problems)
 }
 
@@ -309,8 +332,8 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
     for found in found {
         problems.extend(form::problems(&found));
+        problems.extend(lifecycle::problems(&found));
         let Found { declared, kind, origin } = found;
-        problems.extend(ignore_problems(&declared, kind, &origin));
         problems.extend(owner_problem(&declared, &origin));
         for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
             match literal {
@@ -344,6 +367,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         insert(set, key, desired, problems);
     }
     problems.extend(shared_names(set));
+    problems.extend(agreement::secret_types(set));
 }
 
 /// Two objects of one name, in two projects, where a name is one on the whole platform.
@@ -379,27 +403,6 @@ fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
         "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
     );
     Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
-}
-
-/// A rule of `lifecycle.ignore` must name a field that the kind has.
-fn ignore_problems(declared: &Declared, kind: KindName, origin: &Origin) -> Vec<Problem> {
-    let problem = |index: usize, what: String| {
-        let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
-        origin.document.problem_at(&path, what)
-    };
-    let rules = declared.lifecycle.ignore.iter().enumerate();
-    rules
-        .filter_map(|(index, rule)| match FieldPath::parse(rule) {
-            Err(what) => {
-                Some(problem(index, format!("`{rule}` is not the path of a field: {what}")))
-            }
-            Ok(path) if kind.kind().shape().has(&path) => None,
-            Ok(_) => Some(
-                problem(index, format!("a {kind} has no field `{rule}`"))
-                    .hint(format!("see `meshagent explain {kind}`")),
-            ),
-        })
-        .collect()
 }
 
 fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>) {

@@ -1,6 +1,7 @@
 //! Files become texts: which ones there are, how they are read, and how a `*.j2` file is
 //! rendered before it is parsed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,12 @@ impl Source {
     #[must_use]
     pub fn is_rendered(&self) -> bool {
         self.name.ends_with(RENDERED)
+    }
+
+    /// Whether it is a file of JSON, in which nothing is read that is YAML alone.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.name.to_ascii_lowercase().ends_with(".json")
     }
 
     /// The place of a mark.
@@ -64,6 +71,11 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// What was left out below the folders.
     pub skipped: Vec<Skipped>,
+    /// The paths of the values that the templates use.
+    pub used_values: BTreeSet<String>,
+    /// The files that were read, by where they really are, with the names that they were
+    /// given by.
+    files: BTreeMap<PathBuf, String>,
 }
 
 /// Reads the files, the folders (recursively, through links, in the order of their names)
@@ -81,7 +93,7 @@ pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
         } else if path.is_dir() {
             reading.read_folder(path, values);
         } else {
-            reading.add(read_file(path, values));
+            reading.read_file(path, values);
         }
     }
     reading
@@ -109,7 +121,34 @@ impl Reading {
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
         for path in walk.files {
-            self.add(read_file(&path, values));
+            self.read_file(&path, values);
+        }
+    }
+
+    /// A file that is given twice, by itself and with its folder, declares nothing twice.
+    fn read_file(&mut self, path: &Path, values: &FileValues) {
+        let name = path.display().to_string();
+        let real = path.canonicalize().ok().filter(|real| real.is_file());
+        if let Some(first) = real.and_then(|real| self.files.insert(real, name.clone())) {
+            let message = match first == name {
+                true => "the file is given twice".to_owned(),
+                false => format!("the file is given twice, first as {first}"),
+            };
+            let problem = Source::whole(&name, message);
+            self.problems.push(
+                problem.hint("a folder is read with all that is below it; give each file once"),
+            );
+            return;
+        }
+        let source = match read_file(path) {
+            Ok(source) => source,
+            Err(problem) => return self.problems.push(problem),
+        };
+        if walk::is_template(path) {
+            self.used_values.extend(super::values::used(&source.text));
+            self.add(super::values::render(source, values));
+        } else {
+            self.add(Ok(source));
         }
     }
 }
@@ -123,7 +162,7 @@ fn read_stdin() -> Result<Source, Problem> {
     Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
 }
 
-fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
+fn read_file(path: &Path) -> Result<Source, Problem> {
     let shown = path.display().to_string();
     // Two files must not have one name, and other names cannot be told apart in a text.
     let name = path.to_str().ok_or_else(|| {
@@ -135,11 +174,7 @@ fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
         .to_owned();
-    let source = Source { name: name.to_owned(), folder, text };
-    if walk::is_template(path) {
-        return super::values::render(source, values);
-    }
-    Ok(source)
+    Ok(Source { name: name.to_owned(), folder, text })
 }
 
 /// Reads the text of a file, without the mark that some editors put at its start.

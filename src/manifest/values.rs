@@ -1,10 +1,13 @@
 //! Values for `*.j2` manifests: from `--value-json`, from `--value`, from `--values-file`, from
 //! a `values.yaml` beside the template, in this order of weight.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::exact;
+use super::jinja;
 use super::quoting;
 use super::source::{self, RENDERED, Source};
 use super::yaml::{self, Mark};
@@ -60,6 +63,39 @@ impl FileValues {
         }
         if problems.is_empty() { Ok(Self { values }) } else { Err(problems) }
     }
+
+    /// The values that no template uses, by the paths that the templates use.
+    #[must_use]
+    pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {
+        let mut paths = Vec::new();
+        leaves(&self.values, "", &mut paths);
+        let is_below = |path: &str, above: &str| {
+            path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        paths.retain(|path| !used.iter().any(|used| is_below(path, used) || is_below(used, path)));
+        paths
+    }
+}
+
+/// The paths of all values.
+fn leaves(values: &Map<String, Value>, above: &str, paths: &mut Vec<String>) {
+    for (name, value) in values {
+        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        match value {
+            Value::Object(below) if !below.is_empty() => leaves(below, &path, paths),
+            _ => paths.push(path),
+        }
+    }
+}
+
+/// The paths of the values that a template may use.
+pub(super) fn used(template: &str) -> BTreeSet<String> {
+    let environment = minijinja::Environment::new();
+    let parsed = environment.template_from_str(template);
+    parsed.map_or_else(
+        |_| BTreeSet::new(),
+        |parsed| parsed.undeclared_variables(true).into_iter().collect(),
+    )
 }
 
 fn parse_pair(
@@ -79,7 +115,7 @@ fn parse_pair(
     }
 }
 
-/// Reads JSON whose numbers are what was written: one of more than 64 bits is refused.
+/// Reads JSON whose numbers are what was written: one that would be rounded is refused.
 ///
 /// # Errors
 ///
@@ -88,17 +124,24 @@ pub fn exact_json(text: &str) -> Result<Value, String> {
     let value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     // Every second piece between quotes is a text.
     let unescaped = text.replace("\\\\", "").replace("\\\"", "");
-    let is_rounded = |number: &&str| {
-        let digits = number.strip_prefix('-').unwrap_or(number);
-        let is_integer = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
-        is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
-    };
     let beside_texts = unescaped.split('"').step_by(2);
     let mut words = beside_texts
         .flat_map(|piece| piece.split(|c: char| c.is_ascii_whitespace() || ",:[]{}".contains(c)));
-    match words.find(is_rounded) {
-        Some(number) => {
-            Err(format!("not exact: `{number}` has more than 64 bits; in quotes it is a text"))
+    let inexact = |number: &str| {
+        let digits = number.strip_prefix('-').unwrap_or(number);
+        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        let is_integer = digits.chars().all(|c| c.is_ascii_digit());
+        let is_large = number.parse::<i64>().is_err() && number.parse::<u64>().is_err();
+        match is_integer {
+            true => is_large.then_some("more than 64 bits"),
+            false => exact::is_rounded(number).then_some("more digits than a number can hold"),
+        }
+    };
+    match words.find_map(|word| Some((word, inexact(word)?))) {
+        Some((number, why)) => {
+            Err(format!("not exact: `{number}` has {why}; in quotes it is a text"))
         }
         None => Ok(value),
     }
@@ -142,6 +185,14 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
         }
     }
     merge(&mut all, values.values.clone());
+    if let Err(unlike) = jinja::check_unlike(&source.text) {
+        let mark = Mark {
+            line: unlike.line.unwrap_or(1),
+            column: unlike.column.unwrap_or(1),
+            ..Mark::default()
+        };
+        return Err(source.problem(mark, unlike.message));
+    }
     let mut environment = minijinja::Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);

@@ -4,8 +4,10 @@
 //! writer sees. Duplicate keys, aliases that explode and non-finite numbers are errors.
 //! JSON is YAML, so the same parser reads it.
 
+use std::collections::HashSet;
 use std::fmt;
 
+use super::{exact, merges};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Spanned, Tagged};
 
@@ -37,6 +39,18 @@ impl From<Location> for Mark {
         let start = span.byte_offset().unwrap_or_default() as usize;
         let length = span.byte_len().unwrap_or_default() as usize;
         Self { line: location.line(), column: location.column(), start, end: start + length }
+    }
+}
+
+impl From<&granit_parser::Span> for Mark {
+    fn from(place: &granit_parser::Span) -> Self {
+        let bytes = place.byte_range().unwrap_or_default();
+        Self {
+            line: place.start.line() as u64,
+            column: place.start.col() as u64 + 1,
+            start: bytes.start,
+            end: bytes.end,
+        }
     }
 }
 
@@ -109,6 +123,10 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
             ),
             mark: None,
         });
+    }
+    if let Some(second) = merges::second_merge(text) {
+        let message = "duplicate key `<<`; one `<<` merges several maps, as a list".to_owned();
+        return Err(YamlError { message, mark: Some(Mark::from(&second)) });
     }
     let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options())
         .map_err(|error| yaml_error(&error))?;
@@ -199,6 +217,14 @@ impl Raw {
                             mark: Some(self.mark),
                         });
                     }
+                    Plain::Fraction if exact::is_rounded(written) => {
+                        return Err(YamlError {
+                            message: format!(
+                                "`{written}` has more digits than a number that is sent can hold; in quotes it is a text"
+                            ),
+                            mark: Some(self.mark),
+                        });
+                    }
                     Plain::Integer | Plain::Fraction => Value::Number(number),
                 }
             }
@@ -206,15 +232,30 @@ impl Raw {
             RawValue::List(items) => Value::List(
                 items.into_iter().map(|item| item.settle(text)).collect::<Result<_, _>>()?,
             ),
-            RawValue::Map(entries) => Value::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| Ok((key, value.settle(text)?)))
-                    .collect::<Result<_, _>>()?,
-            ),
+            RawValue::Map(entries) => {
+                one_of_each(&entries)?;
+                Value::Map(
+                    entries
+                        .into_iter()
+                        .map(|(key, value)| Ok((key, value.settle(text)?)))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
         };
         let tag = self.tag.filter(|tag| !tag.starts_with("tag:yaml.org,2002:") && tag != "!");
         Ok(Node { value, tag, mark: self.mark })
+    }
+}
+
+/// A key is its text, so that `1` and `"1"` are one; the library tells them apart.
+fn one_of_each(entries: &[(Key, Raw)]) -> Result<(), YamlError> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    match entries.iter().find(|(key, _)| !seen.insert(key.text.as_str())) {
+        Some((key, _)) => Err(YamlError {
+            message: format!("duplicate key `{}`", key.text),
+            mark: Some(key.mark),
+        }),
+        None => Ok(()),
     }
 }
 

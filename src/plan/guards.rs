@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Plan, State};
+use super::{Action, Plan, ProjectState, State};
 use crate::error::Problem;
 use crate::kinds::KindName;
 
@@ -40,22 +40,23 @@ pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> V
         );
     }
     if let Some(expected) = &consent.project {
-        let projects = plan.projects.iter();
-        refused.extend(
-            projects
-                .filter_map(|(name, project)| unexpected((name, project.id.as_deref()), expected)),
-        );
+        refused.extend(unexpected_in(plan, expected));
     }
     refused.extend(budget(plan, state, consent));
     refused
 }
 
-/// What is wrong with a project, told by its name and id, when another one is expected.
+/// What is wrong with the projects of a plan when one is expected, by name or id.
 #[must_use]
-pub fn unexpected((name, id): (&str, Option<&str>), expected: &str) -> Option<Problem> {
-    (name != expected && id != Some(expected)).then(|| {
+pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
+    let is_expected = |(name, project): &(&String, &ProjectState)| {
+        *name == expected || project.id.as_deref() == Some(expected)
+    };
+    let unexpected = plan.projects.iter().filter(|project| !is_expected(project));
+    let told = unexpected.map(|(name, _)| {
         Problem::new(format!("the plan is for project `{name}`, and only `{expected}` is expected"))
-    })
+    });
+    told.collect()
 }
 
 fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {

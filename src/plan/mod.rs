@@ -94,6 +94,16 @@ pub struct Entry {
     pub moving_to: Option<String>,
 }
 
+impl Entry {
+    /// Whether it only says that the set was about to create an object: what is met under its
+    /// key may be somebody else's.
+    #[must_use]
+    pub fn is_claim_to(&self, id: Option<&str>) -> bool {
+        let is_known = self.id.is_some() && (id.is_none() || self.id.as_deref() == id);
+        self.applied.is_none() && !is_known
+    }
+}
+
 /// What a set owns in one project.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -312,6 +322,8 @@ pub struct Plan {
     pub operations: Vec<Operation>,
     /// How many objects are as they should be.
     pub unchanged: usize,
+    /// The objects that were seen to be as they are declared.
+    pub as_declared: BTreeSet<Key>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
     /// What the inventories will say of objects that no operation touches.

@@ -130,7 +130,7 @@ fn with_names(key: &Key, fields: &Tree, names: &Names<'_>) -> Option<Tree> {
     for reference in key.kind.kind().references(fields) {
         let (kind, said) = match &reference.to {
             ReferredTo::Room(name) => (KindName::Room, name),
-            ReferredTo::Secret(name) => (KindName::Secret, name),
+            ReferredTo::Secret(name, _) => (KindName::Secret, name),
             ReferredTo::Port { .. } => continue,
         };
         if let Some(name) = names.get(&(kind, key.project.as_str(), said.as_str()))

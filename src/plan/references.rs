@@ -91,7 +91,7 @@ impl<'a> Known<'a> {
         for reference in key.kind.kind().references(fields) {
             let resolved = match &reference.to {
                 ReferredTo::Room(room) => self.room(&key.project, room),
-                ReferredTo::Secret(name) => self.secret(&key.project, name),
+                ReferredTo::Secret(name, _) => self.secret(&key.project, name),
                 ReferredTo::Port { room, port } => self.publishers(&key.project, room, port),
             };
             found.push((Some(reference.path), resolved));
@@ -110,7 +110,7 @@ impl<'a> Known<'a> {
     }
 
     /// A secret by name, or by the id that the platform gave it.
-    fn secret(&self, project: &str, name: &str) -> Resolved {
+    pub(super) fn secret(&self, project: &str, name: &str) -> Resolved {
         let key = Key {
             kind: KindName::Secret,
             project: project.to_owned(),
@@ -148,7 +148,7 @@ impl<'a> Known<'a> {
 /// compare with what manifests say.
 pub fn name_secrets(key: &Key, fields: &mut Tree, names: &BTreeMap<String, String>) {
     for reference in key.kind.kind().references(fields) {
-        if let ReferredTo::Secret(id) = &reference.to
+        if let ReferredTo::Secret(id, _) = &reference.to
             && let (Some(name), Some(leaf)) = (names.get(id), fields.at_mut(&reference.path))
         {
             *leaf = Tree::text(name.clone());

@@ -320,3 +320,21 @@ async fn nothing_is_looked_up_but_new_names_that_are_one_on_the_whole_platform()
     assert_eq!(run(&world.sandbox, &world.platform, &proxy, &plan).await.code, 0);
     assert_eq!(count(&proxy.requests()), 60);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_forgotten_is_shown_first() {
+    let world = World::with_mailboxes(&["a", "b", "c"]).await;
+    for name in ["b@mail.localhost", "c@mail.localhost"] {
+        assert_eq!(world.run(None, &["mailbox", "delete", name]).await.0.code, 0);
+    }
+    world.declare(&["a"]);
+    // What nobody is to prune is not forgotten either.
+    let kept = ["plan", "-f", "set.yaml", "--exit-code", "--no-prune"];
+    assert_eq!(world.run(None, &kept).await.0.code, 0);
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes), (0, vec![]), "{}", run.stderr);
+    assert!(run.stdout.contains("Plan: 2 to release, 2 unchanged."), "{}", run.stdout);
+    assert!(run.stdout.contains("it is not on the platform any more"), "{}", run.stdout);
+    let again = world.run(None, &["plan", "-f", "set.yaml", "--exit-code"]).await.0;
+    assert_eq!(again.code, 0, "{}", again.stdout);
+}

@@ -56,7 +56,7 @@ fn told(key: &Key, fields: &Tree) -> Tree {
 fn with_ids(key: &Key, fields: &Tree, ids: &Ids) -> Tree {
     let mut fields = fields.clone();
     for reference in key.kind.kind().references(&fields) {
-        if let ReferredTo::Secret(name) = &reference.to
+        if let ReferredTo::Secret(name, _) = &reference.to
             && let (Some(id), Some(leaf)) = (ids.get(name), fields.at_mut(&reference.path))
         {
             *leaf = Tree::text(id.clone());

@@ -16,7 +16,14 @@ use crate::cli::Sandbox;
 use crate::platform::harness::Server;
 
 /// Documents with a hole in one line, which each text of the table fills.
-const HOLES: [&str; 25] = [
+const HOLES: [&str; 32] = [
+    "kind: Service\nmetadata: {name: four}\ncontainer:\n  image: x\n  environment:\n  - value: v\n    name: @\n",
+    "kind: Service\nmetadata: {name: five}\ncontainer:\n  image: x\n  working_dir: @\n",
+    "kind: Service\nmetadata: {name: six}\ncontainer:\n  image: x\n  storage:\n    images:\n    - path: /x\n      image: @\n",
+    "kind: Service\nmetadata: {name: seven}\ncontainer:\n  image: x\n  storage:\n    room:\n    - path: @\n",
+    "kind: Service\nmetadata: {name: eight}\ncontainer:\n  image: x\n  storage:\n    empty_dirs:\n    - path: @\n",
+    "kind: Service\nmetadata: {name: nine}\ncontainer:\n  image: x\n  storage:\n    files:\n    - text: t\n      path: @\n",
+    "kind: Service\nmetadata: {name: ten}\nexternal:\n  url: @\n",
     "kind: Project\nmetadata:\n  name: @\n",
     "kind: Room\nmetadata:\n  name: @\n",
     "kind: Secret\nmetadata:\n  name: @\ntype: keys\ndata: {A: b}\n",
@@ -95,6 +102,12 @@ fn texts() -> Vec<Value> {
         "bücher.example",
         "xn--bcher-kva.example",
         "http://x/y",
+        "http://x/a b",
+        "http://x\u{feff}",
+        "/data",
+        "/data/a b",
+        "A=B",
+        "\u{feff}x",
         "HTTPS://x",
         "http://",
         "ftp://x/y",
@@ -281,6 +294,58 @@ fn what_is_more_than_one_text_is_told_at_its_line_too() {
     ] {
         assert_eq!(problems(text), [wanted], "{text}");
     }
+}
+
+#[test]
+fn the_forms_of_a_service_are_told_at_their_lines() {
+    let service = |rest: &str| format!("version: v1\nkind: Service\nmetadata: {{name: s}}\n{rest}");
+    for (rest, wanted) in [
+        (
+            "container:\n  image: I M\n",
+            "5:3 `container.image` must not contain blanks or control characters",
+        ),
+        (
+            "container:\n  image: x\n  environment: [{name: A B}]\n",
+            "6:18 `container.environment[0].name` must not contain blanks or control characters",
+        ),
+        (
+            "container:\n  image: x\n  environment: [{name: A=B}]\n",
+            "6:18 `container.environment[0].name` must not contain `=`",
+        ),
+        (
+            "container:\n  image: x\n  working_dir: src\n",
+            "6:3 `container.working_dir` must be an absolute path, such as /data",
+        ),
+        (
+            "container:\n  image: x\n  storage: {project: [{path: ./x}]}\n",
+            "6:24 `container.storage.project[0].path` must be an absolute path, such as /data",
+        ),
+        (
+            "container:\n  image: x\n  storage: {images: [{path: /x, image: ''}]}\n",
+            "6:33 `container.storage.images[0].image` must not be empty",
+        ),
+        (
+            "external: {url: not a url}\n",
+            "4:12 `external.url` must not contain blanks or control characters",
+        ),
+        ("external: {url: ''}\n", "4:12 `external.url` must be an absolute http or https URL"),
+        (
+            "external: {url: example.com/x}\n",
+            "4:12 `external.url` must be an absolute http or https URL",
+        ),
+        ("external: {}\n", "4:1 a service that runs elsewhere needs its `url`"),
+        (
+            "external: {}\nports: [{num: 80, endpoints: [{path: /, mcp: {label: l}}]}]\n",
+            "4:1 a service that runs elsewhere needs its `url`",
+        ),
+    ] {
+        assert_eq!(problems(&service(rest)), [wanted], "{rest}");
+    }
+    let webhook =
+        "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: http://x/a b\nevents: ['*']\n";
+    assert_eq!(problems(webhook), ["4:1 `url` must not contain blanks or control characters"]);
+    let connector = "external: {}\nports: [{num: 80, endpoints: [{path: /, mcp: {label: l, openai_connector_id: c}}]}]\n";
+    assert!(read(&service(connector)).is_ok());
 }
 
 /// Whatever a template makes is held to the same rules.

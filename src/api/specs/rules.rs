@@ -66,8 +66,12 @@ pub enum Rule {
     Event,
     /// A list with something in it.
     NotEmpty,
-    /// The image of a container.
+    /// The image of a container, in one word.
     Image,
+    /// The name of an environment variable.
+    Variable,
+    /// An absolute path in a container.
+    AbsolutePath,
     /// Anything but the mask of a secret.
     Unmasked,
     /// Annotations within their limit.
@@ -75,7 +79,7 @@ pub enum Rule {
 }
 
 /// Every rule with the name that schemas know it by.
-const NAMES: [(&str, Rule); 13] = [
+const NAMES: [(&str, Rule); 15] = [
     ("name", Rule::Name),
     ("segment", Rule::Segment),
     ("room-name", Rule::RoomName),
@@ -87,6 +91,8 @@ const NAMES: [(&str, Rule); 13] = [
     ("event", Rule::Event),
     ("not-empty", Rule::NotEmpty),
     ("image", Rule::Image),
+    ("variable", Rule::Variable),
+    ("absolute-path", Rule::AbsolutePath),
     ("unmasked", Rule::Unmasked),
     ("annotations", Rule::Annotations),
 ];
@@ -117,11 +123,13 @@ impl Rule {
             Self::Schedule => schedule(text),
             Self::WebUrl => web_url(text),
             Self::Event => event(text),
-            Self::Image if text.trim().is_empty() => Err("must not be empty".to_owned()),
+            Self::Image => one_word(text),
+            Self::Variable => variable(text),
+            Self::AbsolutePath => absolute_path(text),
             Self::Unmasked if text == MASK => {
                 Err("is the mask that lists show, not a secret".to_owned())
             }
-            Self::Image | Self::Unmasked | Self::NotEmpty | Self::Annotations => Ok(()),
+            Self::Unmasked | Self::NotEmpty | Self::Annotations => Ok(()),
         }
     }
 
@@ -147,9 +155,11 @@ impl Rule {
     #[must_use]
     pub fn keywords(self) -> Map<String, Value> {
         let keywords = match self {
-            Self::Name | Self::Image => {
-                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S"})
-            }
+            Self::Name => json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S"}),
+            // In a template these may hold placeholders, so editors are told less.
+            Self::Image => json!({"minLength": 1, "pattern": "\\S"}),
+            Self::Variable => json!({"minLength": 1}),
+            Self::AbsolutePath => json!({"minLength": 1, "pattern": "^/|\\{\\{"}),
             Self::Segment => {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
             }
@@ -171,12 +181,7 @@ impl Rule {
             Self::Port | Self::Annotations => Value::Null,
         };
         match keywords {
-            Value::Object(mut keywords) => {
-                if self == Self::Image {
-                    keywords.shift_remove("maxLength");
-                }
-                keywords
-            }
+            Value::Object(keywords) => keywords,
             _ => Map::new(),
         }
     }
@@ -226,6 +231,50 @@ pub fn segment(text: &str) -> Result<(), String> {
     match text {
         "." | ".." => Err("must not be `.` or `..`".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// A text without blanks, such as the image of a container.
+///
+/// # Errors
+///
+/// It is empty, or has blanks or control characters.
+pub fn one_word(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    match text.chars().any(is_blank) {
+        true => Err("must not contain blanks or control characters".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{feff}'
+}
+
+/// The name of an environment variable.
+///
+/// # Errors
+///
+/// It is empty, or has blanks, control characters or `=`.
+pub fn variable(text: &str) -> Result<(), String> {
+    one_word(text)?;
+    if text.contains('=') { Err("must not contain `=`".to_owned()) } else { Ok(()) }
+}
+
+/// An absolute path in a container.
+///
+/// # Errors
+///
+/// It does not begin with `/`, or has control characters.
+pub fn absolute_path(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err("must be an absolute path, such as /data".to_owned());
+    }
+    match text.chars().any(char::is_control) {
+        true => Err("must not contain control characters".to_owned()),
+        false => Ok(()),
     }
 }
 
@@ -342,15 +391,17 @@ pub fn never_fires(text: &str) -> bool {
     })
 }
 
-/// The URL of a webhook.
+/// A URL of the web.
 ///
 /// # Errors
 ///
 /// It is not absolute, or not of http or https.
 pub fn web_url(text: &str) -> Result<(), String> {
     match Url::parse(text) {
-        // Parsing would pass over blanks at both ends.
-        Ok(_) if text.trim() != text => Err("must not begin or end with blanks".to_owned()),
+        // Parsing would pass over them, or encode them.
+        Ok(_) if text.chars().any(is_blank) => {
+            Err("must not contain blanks or control characters".to_owned())
+        }
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
         _ => Err("must be an absolute http or https URL".to_owned()),
     }
@@ -482,10 +533,16 @@ mod tests {
         sort(
             Rule::WebUrl,
             &["http://x/y", "HTTPS://x"],
-            &["u", "/y", "ftp://x/y", "mailto:a@b", "http://"],
+            &["u", "/y", "ftp://x/y", "mailto:a@b", "http://", "http://x/a b", "http://x ", ""],
         );
         sort(Rule::Event, &["*", "room.ended"], &["room.start", "", "ROOM.ENDED"]);
-        sort(Rule::Image, &["busybox"], &["", " "]);
+        sort(Rule::Image, &["busybox", "a/b:{VERSION}@sha256:0"], &["", " ", "I M", "x\n", "a\tb"]);
+        sort(Rule::Variable, &["A", "a.b-c", "Ä"], &["", " ", "A B", "A=B", "A\n", "A "]);
+        sort(
+            Rule::AbsolutePath,
+            &["/", "/a b", "/a/../b"],
+            &["", "a", "./a", " /a", "/a\nb", "C:\\"],
+        );
         sort(Rule::Unmasked, &["", "*******"], &[MASK]);
         assert!(event("room.start").is_err_and(|said| said.contains("\"room.started\"")));
         assert!(not_empty(0).is_err() && not_empty(1).is_ok());
@@ -546,6 +603,10 @@ mod tests {
             "http://x/ä",
             "x:y",
             "room.started",
+            "/",
+            "/a b",
+            "a=b",
+            "\u{feff}a",
             "*",
             MASK,
             "ä@ä",

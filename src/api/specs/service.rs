@@ -102,6 +102,7 @@ pub struct ContainerSpec {
     pub command: Option<String>,
     /// The absolute folder to start in.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub working_dir: Option<String>,
     /// Environment variables.
     #[serde(default)]
@@ -137,6 +138,7 @@ pub struct ContainerSpec {
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentVariable {
     /// The variable's name.
+    #[schemars(extend("x-rule" = "variable"))]
     pub name: String,
     /// Its text.
     #[serde(default)]
@@ -223,7 +225,8 @@ pub struct ContainerMountSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomMount {
-    /// Where in the container.
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub path: String,
     /// The part of the room's files to mount; all of them when absent.
     #[serde(default)]
@@ -237,7 +240,8 @@ pub struct RoomMount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectMount {
-    /// Where in the container.
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub path: String,
     /// The part of the project's files to mount; all of them when absent.
     #[serde(default)]
@@ -252,8 +256,10 @@ pub struct ProjectMount {
 #[serde(deny_unknown_fields)]
 pub struct ImageMount {
     /// The image.
+    #[schemars(extend("x-rule" = "image"))]
     pub image: String,
-    /// Where in the container.
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub path: String,
     /// The part of the image to mount; all of it when absent.
     #[serde(default)]
@@ -267,7 +273,8 @@ pub struct ImageMount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileMount {
-    /// Where in the container.
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub path: String,
     /// The file's text.
     pub text: String,
@@ -280,7 +287,8 @@ pub struct FileMount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmptyDirMount {
-    /// Where in the container.
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub path: String,
     /// Whether writing is refused.
     #[serde(default)]
@@ -291,8 +299,9 @@ pub struct EmptyDirMount {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalServiceSpec {
-    /// Its base URL.
+    /// Its base URL. Only a service of connectors goes without one.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "web-url"))]
     pub url: Option<String>,
 }
 

@@ -97,6 +97,7 @@ pub struct ContainerTemplateSpec {
     pub command: Option<String>,
     /// The absolute folder to start in.
     #[serde(default)]
+    #[schemars(extend("x-rule" = "absolute-path"))]
     pub working_dir: Option<String>,
     /// Environment variables.
     #[serde(default)]

@@ -124,14 +124,19 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
     let mut platform = args.platform;
     if let Some(saved) = &saved {
         (policy, guards) = saved.policy();
-        saved.expect(args.policy.guards.expect_project.as_deref())?;
         guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
     let connection = platform.connect().await?;
     let set = files.read(connection.project.clone(), connection.fallback_project.clone());
-    let run = Run { policy: &policy, guards: &guards, saved: saved.as_ref(), args: &args.perform };
+    let run = Run {
+        policy: &policy,
+        guards: &guards,
+        expected: args.policy.guards.expect_project.as_deref(),
+        saved: saved.as_ref(),
+        args: &args.perform,
+    };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
         Err(error) if saved.is_some() => Err(saved::staleness(error.refusing_plan())),
@@ -160,7 +165,8 @@ async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
         let files = FileArgs { files: args.files, reading: args.reading };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
-    let run = Run { policy: &policy, guards: &guards, saved: None, args: &args.perform };
+    let run =
+        Run { policy: &policy, guards: &guards, expected: None, saved: None, args: &args.perform };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
         Err(error) => Err(error.refusing_plan()),
@@ -234,6 +240,8 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
 struct Run<'a> {
     policy: &'a Policy,
     guards: &'a GuardArgs,
+    /// The only project that a saved plan may be for; other plans have it in their guards.
+    expected: Option<&'a str>,
     saved: Option<&'a Saved>,
     args: &'a PerformArgs,
 }
@@ -251,7 +259,7 @@ impl Run<'_> {
         let planned = match self.saved {
             Some(saved) => {
                 let planned = planned.map_err(saved::staleness)?;
-                saved.check(&planned.plan)?;
+                saved.check(&planned.plan, self.expected)?;
                 planned
             }
             None => planned?,

@@ -72,6 +72,15 @@ pub(super) fn render(source: &str, values: &Values) -> Result<String, TemplateEr
         .map_err(|error| located(&error, error.line().map(|line| line as u64), None))
 }
 
+/// Refuses, in a template that the engine renders by its own rules, what it silently reads
+/// otherwise than Jinja2. What it cannot read at all is left to it.
+pub(super) fn check_unlike(source: &str) -> Result<(), TemplateError> {
+    translate::check_unlike(source).map_err(|refusal| {
+        let (line, column) = refusal.offset.map(|offset| place(source, offset)).unzip();
+        located(&refusal.error, line, column)
+    })
+}
+
 /// All line ends become line feeds and one at the end is dropped, as Jinja2 does.
 fn normalize(source: &str) -> Cow<'_, str> {
     let source = if source.contains('\r') {

@@ -60,8 +60,10 @@ impl Planner<'_> {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        // Gone from both sides: the inventory simply forgets it.
-        let Some(observed) = observed else { return };
+        let Some(observed) = observed else {
+            self.forget(key, entry);
+            return;
+        };
         let stays = self.stays(key, entry);
         if matches!(stays, Some(Stays::NotPruned)) {
             self.plan.kept.insert(key.clone(), entry.clone());
@@ -70,6 +72,9 @@ impl Planner<'_> {
         let (action, reason) = match self.ownership(key, observed) {
             Ownership::Foreign(owner) => {
                 (Action::Release, format!("the set `{owner}` owns it now"))
+            }
+            Ownership::Nobodys if entry.is_claim_to(observed.id.as_deref()) => {
+                (Action::Release, "the set never learned whether it created it".to_owned())
             }
             Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
             Ownership::Ours if let Some(why) = stays => {
@@ -132,6 +137,31 @@ impl Planner<'_> {
                 observed: Some(observed.clone()),
                 ..Work::default()
             },
+        });
+    }
+
+    /// What is neither declared nor on the platform leaves the inventory, and the plan says so:
+    /// a list may have hidden it. What was declared where nobody looked is still known.
+    fn forget(&mut self, key: &Key, entry: &Entry) {
+        if self.stays(key, entry).is_some() {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        let reason = match entry.applied {
+            Some(_) => "it is not on the platform any more",
+            None => "it was to be created and is not on the platform",
+        };
+        self.push(Operation {
+            key: key.clone(),
+            action: Action::Release,
+            replaces: false,
+            reason: reason.to_owned(),
+            changes: Vec::new(),
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: None,
+            work: Work::default(),
         });
     }
 

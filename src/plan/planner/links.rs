@@ -209,6 +209,7 @@ impl Planner<'_> {
             let follows = self.operations[*before].action == Action::Rename;
             self.operations[*after].work.follows_rename |= follows;
         }
+        edges.extend(self.secret_type_edges());
         let names = self.name_edges();
         for (before, after) in &names {
             let is_step = self.operations[*before].key == self.operations[*after].key

@@ -1,6 +1,7 @@
 //! The decision: what becomes of each object, why, and in which order. What is declared is
-//! decided here; what is in scope and what is renamed in `beginning`; what is not declared
-//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who gives which name up in `names`.
+//! decided here; what is in scope and what is renamed in `beginning`; what an unfinished create
+//! is worth in `claims`; what is not declared any more in `leavers`; what was done by hand in
+//! `drift`; what refers to what in `links`; who gives which name up in `names`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +24,13 @@ use crate::manifest::set::Desired;
 mod asked;
 mod beginning;
 pub use beginning::selected;
+mod claims;
 mod drift;
 mod leavers;
 mod lifecycle;
 mod links;
 mod names;
+mod secret_types;
 
 pub use asked::{Adopt, Policy, Prune};
 
@@ -99,6 +102,7 @@ pub fn plan(
     }
     planner.make_room();
     planner.check_references();
+    planner.check_secret_types();
     planner.check_deleted();
     planner.check_shared_names();
     if !planner.faults.is_empty() {
@@ -189,6 +193,12 @@ impl<'a> Planner<'a> {
             None => {}
         }
         match self.entry(key) {
+            Some(entry) if entry.is_claim_to(observed.id.as_deref()) => {
+                match self.is_as_claimed(key, observed) {
+                    true => Ownership::Ours,
+                    false => Ownership::Nobodys,
+                }
+            }
             // Another object under the same name: somebody deleted ours and made their own.
             Some(Entry { id: Some(recorded), .. })
                 if observed.id.as_ref().is_some_and(|id| id != recorded) =>
@@ -307,6 +317,7 @@ impl<'a> Planner<'a> {
         let entry = self.entry_for(desired, observed.id.clone(), &intended);
         if !adopts && changes.is_empty() {
             self.plan.unchanged += 1;
+            self.plan.as_declared.insert(key.clone());
             self.plan.kept.insert(key.clone(), entry);
             return;
         }

@@ -15,6 +15,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
 mod expressions;
+mod unlike;
+
+pub(super) use unlike::check_unlike;
 
 use super::PREFIX;
 use super::value::refuse;

@@ -1,0 +1,73 @@
+//! What is in a room right before it is deleted. A room takes with it what is in it, and what
+//! somebody put there since the plan was made is nothing that the plan decided on.
+
+use super::execute::{Outcome, Run};
+use super::observe::{read_lists, unreadable};
+use super::perform::{Write, not_sent};
+use crate::kinds::{KindName, ReferredTo, Seen};
+use crate::plan::{Action, Operation, ROOM_USERS};
+
+impl Run<'_> {
+    /// Refuses to delete a room in which there is more than what the plan saw.
+    pub(super) async fn check_contents(
+        &self,
+        operation: &Operation,
+        write: &Write,
+    ) -> Result<(), Outcome> {
+        let key = &operation.key;
+        // Whoever deletes a room by a command of its own means all that is in it.
+        let is_planned = self.plan.owner().is_some();
+        if key.kind != KindName::Room || operation.action != Action::Delete || !is_planned {
+            return Ok(());
+        }
+        let services = (KindName::Service, Some(key.name.clone()));
+        let lists = ROOM_USERS.map(|kind| (kind, None)).into_iter().chain([services]).collect();
+        let read = match read_lists(&self.client.reader(), &write.project, lists).await {
+            Ok(read) => read,
+            // In a room that is gone there is nothing.
+            Err(_) if matches!(self.look_up(operation, write).await, Ok(None)) => return Ok(()),
+            Err(error) => return Err(not_sent(format!("it is not known what is in it: {error}"))),
+        };
+        let mut strangers = Vec::new();
+        for (kind, _, items) in read {
+            for item in items {
+                let seen = kind.kind().seen(&item);
+                let seen = seen.map_err(|what| not_sent(unreadable(kind, &what).to_string()))?;
+                let is_in_it = kind == KindName::Service || names_room(kind, &seen, &key.name);
+                if is_in_it && !self.was_seen(kind, &key.project, &seen) {
+                    strangers.push(format!("{kind}/{}", seen.name));
+                }
+            }
+        }
+        match strangers.is_empty() {
+            true => Ok(()),
+            false => Err(Outcome::Stale {
+                message: format!(
+                    "{key} has more in it than when it was looked at: {}",
+                    strangers.join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// Whether an operation of the plan is for an object, which it therefore has seen.
+    fn was_seen(&self, kind: KindName, project: &str, seen: &Seen) -> bool {
+        self.plan.operations.iter().any(|operation| {
+            let key = &operation.key;
+            let is_it = |id: Option<&str>| match (id, seen.id.as_deref()) {
+                (Some(known), Some(id)) => known == id,
+                _ => key.name == seen.name,
+            };
+            let observed = operation.work.observed.as_ref();
+            key.kind == kind
+                && key.project == project
+                && observed.is_some_and(|observed| is_it(observed.id.as_deref()))
+        })
+    }
+}
+
+/// Whether an object says that it belongs to a room.
+fn names_room(kind: KindName, seen: &Seen, room: &str) -> bool {
+    let references = kind.kind().references(&seen.fields);
+    references.iter().any(|it| matches!(&it.to, ReferredTo::Room(name) if name == room))
+}

@@ -1,0 +1,150 @@
+//! *Pure*: what `lifecycle` says of an object must be able to mean something.
+
+use super::set::Found;
+use crate::api::specs::rules::Rule;
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::shape::{Form, Identity, Shape};
+use crate::kinds::tree::Tree;
+use crate::kinds::{self, KindName};
+
+/// What is wrong with an object's `lifecycle`, each at its place.
+pub(super) fn problems(found: &Found) -> Vec<Problem> {
+    let lifecycle = &found.declared.lifecycle;
+    let document = &found.origin.document;
+    let at = |path: FieldPath, Wrong { message, hint }: Wrong| {
+        document.problem_at(&path, message).hint(hint)
+    };
+    let former = lifecycle.moved_from.as_ref().and_then(|name| former_name(found.kind, name).err());
+    let path = FieldPath::of(&["lifecycle", "moved_from"]);
+    let mut problems: Vec<Problem> =
+        former.into_iter().map(|wrong| at(path.clone(), wrong)).collect();
+    let rules = lifecycle.ignore.iter().enumerate();
+    problems.extend(rules.filter_map(|(index, rule)| {
+        let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
+        Some(at(path, ignore_rule(found, rule).err()?))
+    }));
+    problems
+}
+
+/// What is wrong, and what to write instead.
+struct Wrong {
+    message: String,
+    hint: String,
+}
+
+fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Wrong {
+    Wrong { message: message.into(), hint: hint.into() }
+}
+
+/// A former name is a name, and no key such as `Service/bot@lobby`.
+fn former_name(kind: KindName, text: &str) -> Result<(), Wrong> {
+    if kind == KindName::Project {
+        return Err(wrong(
+            "a project cannot be renamed, so `moved_from` has no meaning here",
+            "take it out; a document with another name is another project",
+        ));
+    }
+    let plain = match text.split_once('/') {
+        Some((before, name)) if kinds::find(before).is_some() => name,
+        _ => text,
+    };
+    // Only a service has a key with its room.
+    let plain = match plain.split_once('@') {
+        Some((name, _)) if kind.kind().is_listed_by_room() => name,
+        _ => plain,
+    };
+    if plain != text {
+        return Err(wrong(
+            format!("`moved_from` is the former name alone, not `{text}`"),
+            format!("write `moved_from: {plain}`"),
+        ));
+    }
+    // A room may have had a name that new ones cannot have.
+    let rule = match kind {
+        KindName::Room => Rule::Segment,
+        _ => kind.kind().name_rule().rule,
+    };
+    rule.check(text).map_err(|what| {
+        wrong(
+            format!("`moved_from` {what}"),
+            "it is the name that the object had; leave the field out if it had no other",
+        )
+    })
+}
+
+/// A rule of `lifecycle.ignore` must name a field that the kind has, in the form in which a
+/// field of a map or an item of a list is named.
+fn ignore_rule(found: &Found, rule: &str) -> Result<(), Wrong> {
+    let explain = format!("see `meshagent explain {}`", found.kind);
+    let path = FieldPath::parse(rule)
+        .map_err(|what| wrong(format!("`{rule}` is not the path of a field: {what}"), &explain))?;
+    let mut shape = Some(found.kind.kind().shape());
+    let mut tree = Some(&found.declared.fields);
+    for (index, step) in path.0.iter().enumerate() {
+        let above = FieldPath(path.0[..index].to_vec());
+        can_match(Above { path: &above, shape, tree }, step, rule)?;
+        let is_free = shape.is_none_or(|shape| matches!(shape.form, Form::Free));
+        if !is_free {
+            shape = shape.and_then(|shape| shape.child(step));
+            if shape.is_none() {
+                return Err(wrong(format!("a {} has no field `{rule}`", found.kind), explain));
+            }
+        } else {
+            shape = None;
+        }
+        tree = tree.and_then(|tree| tree.at(&FieldPath(vec![step.clone()])));
+    }
+    Ok(())
+}
+
+/// What a step of a rule is below.
+struct Above<'a> {
+    path: &'a FieldPath,
+    /// What is known of it; nothing inside free JSON.
+    shape: Option<&'a Shape>,
+    /// What the document says there.
+    tree: Option<&'a Tree>,
+}
+
+/// Whether a step can lead to something.
+fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
+    let form = above.shape.map(|shape| &shape.form);
+    let is_free = matches!(form, None | Some(Form::Free));
+    let is_list = matches!(form, Some(Form::List { .. }))
+        || is_free && matches!(above.tree, Some(Tree::List(_)));
+    let is_map = matches!(form, Some(Form::Map(_) | Form::Object(_)))
+        || is_free && matches!(above.tree, Some(Tree::Map(_)));
+    let path = above.path;
+    match step {
+        Step::Field(name) if is_list => {
+            let item = match form {
+                Some(Form::List { identity: Identity::Field(field), .. }) => {
+                    let text =
+                        if name == "*" || name.parse::<usize>().is_ok() { "…" } else { name };
+                    format!("{path}[{field}={text}]")
+                }
+                _ => format!("{path}[{}]", name.parse::<usize>().unwrap_or_default()),
+            };
+            Err(wrong(
+                format!("`{rule}` can never match, because `{path}` is a list"),
+                format!("an item is written `{item}`, the whole list `{path}`"),
+            ))
+        }
+        Step::Field(name) if name == "*" && !rule.contains("[\"*\"]") => {
+            let hint = match path.0.is_empty() {
+                true => "name the field".to_owned(),
+                false => format!("`{path}` stands for everything in it"),
+            };
+            Err(wrong(format!("`{rule}` can never match, because `*` stands for no field"), hint))
+        }
+        Step::Index(_) | Step::Item { .. } if is_map => {
+            let hint = match path.0.is_empty() {
+                true => "a field is written by its name".to_owned(),
+                false => format!("a field of it is written `{path}.NAME`, the whole map `{path}`"),
+            };
+            Err(wrong(format!("`{rule}` can never match, because a map has no such item"), hint))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,147 @@
+//! What `lifecycle` says can mean something, or is refused at its place.
+
+use super::{Sandbox, created, room, run, told, write};
+
+#[track_caller]
+fn refused(text: &str, message: &str, hint: &str) {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "m.yaml", text);
+    let said = run(&sandbox, 2, &["validate", "-f", "m.yaml", "--project-id", "p"]);
+    told(&said, message);
+    told(&said, &format!("hint: {hint}"));
+}
+
+fn document(kind: &str, name: &str, rest: &str) -> String {
+    format!("version: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n{rest}")
+}
+
+#[test]
+fn a_former_name_is_a_name_alone() {
+    let service = document("Service", "s", "rooms: [a, b]\ncontainer: {image: x}\n");
+    let mailbox = document("Mailbox", "a@b.example", "room: r\nqueue: q\n");
+    let secret = document("Secret", "s", "type: keys\ndata: {A: b}\n");
+    for (text, former, hint) in [
+        (&room("a"), "Room/lobby", "write `moved_from: lobby`"),
+        (&room("a"), "room/lobby", "write `moved_from: lobby`"),
+        (&service, "bot@lobby", "write `moved_from: bot`"),
+        (&service, "Service/bot", "write `moved_from: bot`"),
+        (&service, "Service/bot@lobby", "write `moved_from: bot`"),
+        (&mailbox, "Mailbox/c@b.example", "write `moved_from: c@b.example`"),
+        (&secret, "Secret/old", "write `moved_from: old`"),
+    ] {
+        let text = format!("{text}lifecycle:\n  moved_from: {former}\n");
+        let line = text.lines().count();
+        let message =
+            format!("m.yaml:{line}:3: `moved_from` is the former name alone, not `{former}`");
+        refused(&text, &message, hint);
+    }
+    let text = format!("{mailbox}lifecycle: {{moved_from: c@b@lobby}}\n");
+    refused(&text, "`moved_from` must be a mail address", "it is the name that the object had");
+    let text = format!("{}lifecycle: {{moved_from: ''}}\n", room("a"));
+    refused(&text, "`moved_from` must not be empty", "it is the name");
+    let sandbox = Sandbox::new();
+    for (text, former) in [(&mailbox, "c@b.example"), (&room("a"), "Old Lobby"), (&secret, "a/b")] {
+        write(&sandbox, "m.yaml", format!("{text}lifecycle: {{moved_from: {former}}}\n"));
+        run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
+    }
+}
+
+#[test]
+fn a_project_was_never_called_otherwise() {
+    for former in ["old", "Project/old", "new"] {
+        let text = document("Project", "new", &format!("lifecycle:\n  moved_from: {former}\n"));
+        refused(&text, "m.yaml:5:3: a project cannot be renamed", "take it out");
+    }
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_refused() {
+    let service = document(
+        "Service",
+        "s",
+        "container: {image: x, environment: [{name: A, value: b}]}\nports: [{num: 80}]\n",
+    );
+    let meta = format!("{}room_metadata: {{list: [{{v: 1}}], m: {{a: 1}}}}\n", room("a"));
+    let task = document(
+        "ScheduledTask",
+        "t",
+        "room: r\nqueue: q\nschedule: '@daily'\npayload: {to: [1]}\n",
+    );
+    for (text, rule, hint) in [
+        (
+            &service,
+            "container.environment.*.value",
+            "an item is written `container.environment[name=…]`",
+        ),
+        (
+            &service,
+            "container.environment.0.value",
+            "an item is written `container.environment[name=…]`",
+        ),
+        (
+            &service,
+            "container.environment.A.value",
+            "an item is written `container.environment[name=A]`",
+        ),
+        (&service, "ports.80.published", "an item is written `ports[num=…]`"),
+        (&service, "container.secrets.1", "an item is written `container.secrets[1]`"),
+        (&service, "metadata.annotations.*", "`metadata.annotations` stands for everything in it"),
+        (&service, "container[0]", "a field of it is written `container.NAME`"),
+        (&meta, "room_metadata.list.0.v", "an item is written `room_metadata.list[0]`"),
+        (&meta, "room_metadata.list.*.v", "an item is written `room_metadata.list[0]`"),
+        (&meta, "room_metadata.m.*", "`room_metadata.m` stands for everything in it"),
+        (&meta, "room_metadata.m[0]", "a field of it is written `room_metadata.m.NAME`"),
+        (&task, "payload.to.*", "an item is written `payload.to[0]`"),
+    ] {
+        let text = format!("{text}lifecycle:\n  ignore:\n  - '{rule}'\n");
+        let line = text.lines().count();
+        refused(&text, &format!("m.yaml:{line}:5: `{rule}` can never match"), hint);
+    }
+    let sandbox = Sandbox::new();
+    let fine = "'container.environment[name=A].value', 'ports[0]', container.image, 'metadata.annotations[\"*\"]'";
+    write(&sandbox, "m.yaml", format!("{service}lifecycle: {{ignore: [{fine}]}}\n"));
+    run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
+    let fine = "room_metadata.m.a, 'room_metadata.list[0].v', room_metadata.later.0";
+    write(&sandbox, "m.yaml", format!("{meta}lifecycle: {{ignore: [{fine}]}}\n"));
+    run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
+}
+
+/// What a placed service was called is no former name of what is made from it.
+#[test]
+fn a_placement_that_is_renamed_leaves_others_of_its_old_name_alone() {
+    let template = "---\nversion: v1\nkind: ServiceTemplate\nmetadata: {name: t}\nvariables: [{name: mail, type: email}]\nagents:\n- name: a\n  annotations:\n    meshagent.agent.schedule: '{\"queue\": \"q\", \"schedule\": \"@daily\"}'\ncontainer: {image: x}\n";
+    let task = "---\nversion: v1\nkind: ScheduledTask\nmetadata: {name: report}\nroom: lobby\nqueue: other\nschedule: '@hourly'\n";
+    let mailbox = "---\nversion: v1\nkind: Mailbox\nmetadata: {name: report@mail.meshagent.com}\nroom: lobby\nqueue: other\n";
+    let service = |name: &str, rest: &str| {
+        format!(
+            "---\nversion: v1\nkind: Service\nmetadata: {{name: {name}}}\nroom: lobby\ntemplate: t\nvalues: {{mail: a@mail.meshagent.com}}\n{rest}"
+        )
+    };
+    let all = |service: String| format!("{}{template}{task}{mailbox}{service}", room("lobby"));
+    let sandbox = Sandbox::new();
+    write(&sandbox, "m.yaml", all(service("report", "")));
+    sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+    write(&sandbox, "m.yaml", all(service("reporter", "lifecycle: {moved_from: report}\n")));
+    let plan = sandbox.embedded(0, &["plan", "-f", "m.yaml"]);
+    assert_eq!(created(&plan), ["ScheduledTask/lobby-reporter-q"], "{}", plan.stdout);
+    let deleted = plan.stdout.lines().filter(|line| line.starts_with("- delete ScheduledTask/"));
+    assert_eq!(deleted.count(), 1, "{}", plan.stdout);
+    assert!(!plan.stdout.contains("ScheduledTask/report"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("Mailbox/"), "{}", plan.stdout);
+    sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+    let after = sandbox.embedded(0, &["plan", "-f", "m.yaml", "--exit-code"]);
+    assert!(after.stdout.starts_with("Nothing to change"), "{}", after.stdout);
+    // Nothing that the set never had follows from the former name either.
+    let only = format!(
+        "{}{template}{task}{}",
+        room("lobby"),
+        service("third", "lifecycle: {moved_from: report}\n")
+    );
+    let sandbox = Sandbox::new();
+    write(&sandbox, "m.yaml", format!("{}{task}", room("lobby")));
+    sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+    write(&sandbox, "m.yaml", only);
+    let plan = sandbox.embedded(0, &["plan", "-f", "m.yaml"]);
+    assert!(!plan.stdout.contains("delete"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("in its stead"), "{}", plan.stdout);
+}
