@@ -219,7 +219,7 @@ async fn a_set_is_of_the_projects_in_which_it_owns_something() {
         names.iter().map(room).collect()
     };
     sandbox.write("set.yaml", &documents(&["a", "b"]));
-    let refusing = Fault::Status(403).on("DELETE").at("/rooms/b");
+    let refusing = Fault::Status(403).on("DELETE").times(1);
     let proxy = Hostile::in_front_of(server).with(refusing).start().await;
     let apply = ["apply", "-f", "set.yaml", "--yes", "--project-id", &server.project];
     let run = plans::run(&sandbox, server, &proxy, &apply).await;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Run, Sandbox};
 use crate::hostile::plans;
-use crate::hostile::proxy::{Fault, Hostile, Moment};
+use crate::hostile::proxy::{Fault, Hostile, Moment, Running};
 use crate::platform::harness::Server;
 use crate::reconciler::{Silent, World, policy};
 
@@ -215,7 +215,7 @@ async fn whoever_was_faster_is_told_by_name() {
 }
 
 /// A run that is killed at its fourth write, the create of the room `a`.
-async fn killed(moment: Moment) -> (Server, Sandbox) {
+async fn killed(moment: Moment) -> (Server, Running, Sandbox) {
     let platform = Server::start().await;
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
@@ -230,13 +230,12 @@ async fn killed(moment: Moment) -> (Server, Sandbox) {
     assert!(!run.stderr.contains("did not end by itself"), "{}", run.stderr);
     child.kill().unwrap();
     child.wait().unwrap();
-    (platform, sandbox)
+    (platform, proxy, sandbox)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_was_not_done_is_not_told_as_found_done() {
-    let (platform, sandbox) = killed(Moment::Before).await;
-    let proxy = Hostile::in_front_of(&platform).start().await;
+    let (platform, proxy, sandbox) = killed(Moment::Before).await;
     sandbox.write("other.yaml", "version: v1\nkind: Room\nmetadata: {name: b}\n");
     let other = ["plan", "-f", "other.yaml"];
     assert_eq!(plans::run(&sandbox, &platform, &proxy, &other).await.code, 0);
@@ -250,8 +249,7 @@ async fn a_write_that_was_not_done_is_not_told_as_found_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_is_still_wanted_is_still_to_do() {
-    let (platform, sandbox) = killed(Moment::Before).await;
-    let proxy = Hostile::in_front_of(&platform).start().await;
+    let (platform, proxy, sandbox) = killed(Moment::Before).await;
     let apply = ["apply", "-f", "set.yaml", "--yes"];
     let run = plans::run(&sandbox, &platform, &proxy, &apply).await;
     assert_eq!(run.code, 0, "{}", run.stderr);

@@ -39,6 +39,8 @@ enum Line {
 /// A write, by its object and what becomes of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
+    /// Empty in what earlier versions wrote.
+    #[serde(default)]
     project: String,
     object: String,
     action: Action,

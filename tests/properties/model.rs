@@ -329,6 +329,12 @@ impl Model {
                 object.owner = owner;
             }
             Action::Record => {}
+            // Just the inventory lets go of what is gone.
+            Action::Release if operation.work.observed.is_none() => {
+                if self.objects.contains_key(key) {
+                    return Err(format!("{what}: it is there"));
+                }
+            }
             Action::Release => {
                 let object = self.objects.get_mut(key).unwrap();
                 if object.owner.as_ref() == Some(&plan.set) {
