@@ -17,9 +17,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::own_folder;
 use crate::plan::{Action, Plan};
+
+/// The most that is read of a journal, in bytes; one of a hundred thousand writes has less.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -123,7 +127,7 @@ pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
 }
 
 fn read(path: &Path) -> Option<Leftover> {
-    let file = File::open(path).ok()?;
+    let (file, _) = bounded::open(path, MAX_BYTES).ok()?;
     let mut leftover = Leftover { began: None, answered: 0, open: Vec::new() };
     let mut open: BTreeMap<(String, String), Action> = BTreeMap::new();
     // The last line may be cut; what cannot be read was not finished.

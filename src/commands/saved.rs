@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
+use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
+
+/// The largest plan that is read, in bytes: it holds what many files of manifests declare.
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A saved plan.
 pub struct Saved {
@@ -24,7 +28,7 @@ pub struct Saved {
 pub fn read(path: &Path) -> Result<Saved> {
     let name = path.display();
     let text =
-        std::fs::read_to_string(path).context(|| format!("failed to read the plan {name}"))?;
+        bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
     let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("{name} is not a plan: {error}"))
             .hint("make one with `meshagent plan --out FILE`")
@@ -134,7 +138,7 @@ impl Saved {
             )
             .hint("give the same manifests with -f"));
         }
-        let ReadArgs { values, value_json, verbose } = given.reading;
+        let ReadArgs { values, value_json, allow_env, verbose } = given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
         let values_file = match values.values_file.is_empty() {
@@ -142,7 +146,7 @@ impl Saved {
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
+        Ok(FileArgs { files, reading: ReadArgs { values, value_json, allow_env, verbose } })
     }
 
     /// Whether a plan that was made now is this one.
