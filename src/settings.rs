@@ -123,6 +123,8 @@ pub struct Connection {
     pub project: Option<String>,
     /// The project that the environment, a file or the credential names.
     pub fallback_project: Option<String>,
+    /// Whether somebody chose that project, and it is not just the credential's.
+    pub is_chosen: bool,
     /// The id of the project that is meant, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
@@ -198,12 +200,14 @@ impl PlatformArgs {
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
+        let is_chosen = chosen.is_some();
         let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
         let client = Client::new(&url, token, self.retry())?;
         Ok(Connection {
             client,
             project: self.project_id.clone(),
             fallback_project,
+            is_chosen,
             project_id: OnceCell::new(),
             server: None,
         })
@@ -241,6 +245,7 @@ impl PlatformArgs {
             project: self.project_id.clone(),
             // What the environment names is a project of another platform.
             fallback_project: Some(bootstrap.project_id),
+            is_chosen: false,
             project_id: OnceCell::new(),
             server: Some(Server { stop, task }),
         })

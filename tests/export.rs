@@ -419,3 +419,18 @@ fn the_document_of_a_project_is_for_that_project_only() {
     plan(&id("default"), 0);
     plan(&id("second"), 6);
 }
+
+#[test]
+fn an_export_keeps_how_objects_are_treated_whether_a_set_is_named_or_not() {
+    let sandbox = Sandbox::new();
+    let lifecycle =
+        json!({"prevent_destroy": true, "delete": "orphan", "ignore": ["room_metadata"]});
+    let room =
+        json!({"version": "v1", "kind": "Room", "metadata": {"name": "a"}, "lifecycle": lifecycle});
+    write(&sandbox, &[room]);
+    sandbox.embedded(0, &["apply", "-f", "given", "--yes", "--set", "x"]);
+    for (folder, more) in [("with", &["--set", "x"][..]), ("without", &[])] {
+        sandbox.embedded(0, &[&["export", "-d", folder][..], more].concat());
+        sandbox.embedded(0, &["plan", "-f", folder, "--set", "x", "--exit-code"]);
+    }
+}

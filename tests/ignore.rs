@@ -69,7 +69,7 @@ fn state(documents: &[Value]) -> State {
                 moved_from: None,
                 was: None,
                 ignore: Vec::new(),
-                declared_in: None,
+                declared_in: Vec::new(),
                 moving_to: None,
             };
             (key.clone(), entry)

@@ -241,7 +241,9 @@ impl Life<'_> {
         let client = self.place.client();
         if let Ok((plan, stored)) = self.plan(&client, set, &Policy::standard("other")).await {
             let options = Options::standard(4);
-            let report = self.perform(&client, &plan, stored, &options).await.unwrap();
+            // Nobody dies here, so the lease may last as long as a slow machine takes.
+            let lasts = meshagent::apply::lock::LASTS;
+            let report = self.perform(&client, &plan, stored, (&options, lasts)).await.unwrap();
             assert!(report.is_complete(), "{report:?}");
         }
         let by_hand = moved(draw(&wishes(), &mut self.random), 6);
@@ -303,11 +305,11 @@ impl Life<'_> {
         client: &meshagent::api::client::Client,
         plan: &Plan,
         stored: BTreeMap<String, Stored>,
-        options: &Options,
+        (options, lease): (&Options, Duration),
     ) -> Result<Report, Error> {
         let folder = self.sandbox.path("");
         let surroundings =
-            Surroundings { folder: &folder, break_lock: false, lease: LEASE, progress: &Silent };
+            Surroundings { folder: &folder, break_lock: false, lease, progress: &Silent };
         run(client, plan, stored, options, surroundings).await
     }
 
@@ -457,7 +459,7 @@ impl Life<'_> {
         };
         self.tell(&describe(&plan));
         let done = tokio::select! {
-            done = self.perform(&client, &plan, stored, &options) => done,
+            done = self.perform(&client, &plan, stored, (&options, LEASE)) => done,
             () = proxy.paused() => return Ended::Dead,
         };
         match done {

@@ -58,13 +58,15 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
     }
 }
 
-const ACTIONS: [(Action, bool); 6] = [
+const ACTIONS: [(Action, bool); 8] = [
     (Action::Create, false),
     (Action::Update, false),
     (Action::Create, true),
     (Action::Delete, false),
     (Action::Adopt, false),
     (Action::Release, false),
+    (Action::Record, false),
+    (Action::Rename, false),
 ];
 
 fn is_fold(html: &str) -> bool {

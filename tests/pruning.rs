@@ -133,7 +133,7 @@ fn standard_input_is_a_place_like_any_other() {
 }
 
 #[test]
-fn a_former_object_goes_with_whoever_names_it() {
+fn a_former_object_goes_with_whoever_names_it_unless_another_file_declares_it() {
     let task = |name: &str, more: &str| {
         format!(
             "version: v1\nkind: ScheduledTask\nmetadata: {{name: {name}}}\nroom: a\nqueue: q\nschedule: '@daily'\n{more}"
@@ -143,7 +143,168 @@ fn a_former_object_goes_with_whoever_names_it() {
         applied(&[("manifests/a.yaml", &room("a")), ("manifests/task.yaml", &task("nightly", ""))]);
     sandbox.write("new.yaml", &task("daily", "lifecycle: {moved_from: nightly}\n"));
     let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
+    assert!(!plan.stdout.contains("delete"), "{}", plan.stdout);
+    tells(&plan, "2 objects of this set are declared in manifests/, which was not given");
+    std::fs::remove_file(sandbox.path("manifests/task.yaml")).unwrap();
+    let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
     assert!(plan.stdout.contains("delete ScheduledTask/nightly"), "{}", plan.stdout);
+    let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml", "--no-prune"]);
+    assert!(!plan.stdout.contains("delete"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_room_is_not_renamed_away_from_a_file_that_declares_it() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a")), ("manifests/b.yaml", &room("b"))]);
+    sandbox.write("new.yaml", &(room("c") + "lifecycle: {moved_from: a}\n"));
+    let run = sandbox.embedded(6, &["plan", "-f", "new.yaml"]);
+    tells(&run, "Room/a is declared in manifests/, which was not given, and would be renamed");
+    std::fs::remove_file(sandbox.path("manifests/a.yaml")).unwrap();
+    let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
+    assert!(plan.stdout.contains("rename Room/c"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_copy_of_a_document_does_not_take_its_object_away_from_the_original() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a"))]);
+    sandbox.write("copy.yaml", &room("a"));
+    sandbox.embedded(0, &["apply", "-f", "copy.yaml", "--yes"]);
+    sandbox.write("copy.yaml", &room("b"));
+    let run = sandbox.embedded(0, &["apply", "-f", "copy.yaml", "--yes"]);
+    tells(&run, "1 object of this set is declared in manifests/, which was not given; it stays");
+    assert_eq!(rooms(&sandbox), ["a", "b"]);
+    // Once the original is gone or says otherwise, nothing keeps it.
+    std::fs::remove_file(sandbox.path("manifests/a.yaml")).unwrap();
+    std::fs::write(sandbox.path("manifests/b.yaml"), room("z")).unwrap();
+    let args = ["apply", "-f", "copy.yaml", "-f", "manifests", "--yes"];
+    sandbox.embedded(0, &args);
+    assert_eq!(rooms(&sandbox), ["b", "z"]);
+}
+
+#[test]
+fn folders_of_one_name_that_lie_elsewhere_are_others() {
+    let sandbox = Sandbox::new();
+    let data = format!("--embedded={}", sandbox.path("data").display());
+    let apply = |folder: &str, file: &str| {
+        let mut command = sandbox.command(&["apply", "-f", file, "--yes", &data]);
+        let run = Run::of(command.current_dir(sandbox.path(folder)).output().unwrap());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run
+    };
+    for (folder, name) in [("support", "a"), ("sales", "b"), ("third", "c")] {
+        std::fs::create_dir_all(sandbox.path(&format!("{folder}/manifests"))).unwrap();
+        sandbox.write(&format!("{folder}/manifests/rooms.yaml"), &room(name));
+        // A repository without an origin is told from others by its folder.
+        if folder == "third" {
+            std::fs::create_dir_all(sandbox.path("third/.git")).unwrap();
+        }
+        apply(folder, if folder == "sales" { "." } else { "manifests" });
+    }
+    let run = apply("support/manifests", ".");
+    for place in ["/sales/manifests/, which", "/third, which"] {
+        tells(&run, &format!("{place} was not given; it stays"));
+    }
+}
+
+#[test]
+fn a_pipe_that_brings_nothing_deletes_nothing() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a"))]);
+    let pipe = |text: &str, more: &[&str]| {
+        sandbox.write("piped.txt", text);
+        let words = ["apply", "--yes", "-f", "manifests", "-f", "-", "--embedded"];
+        let mut command = sandbox.command(&[&words[..], more].concat());
+        command.stdin(std::fs::File::open(sandbox.path("piped.txt")).unwrap());
+        Run::of(command.output().unwrap())
+    };
+    assert_eq!(pipe(&room("x"), &[]).code, 0);
+    for text in ["", "---\n", "# nothing\n"] {
+        let run = pipe(text, &[]);
+        assert_eq!(run.code, 6, "{}", run.stdout);
+        tells(&run, "standard input declares nothing");
+    }
+    assert_eq!(pipe("", &["--allow-empty"]).code, 0);
+    assert_eq!(rooms(&sandbox), ["a"]);
+}
+
+#[test]
+fn files_destroy_what_they_declare_and_a_set_without_files_all_of_it() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a")), ("manifests/b.yaml", &room("b"))]);
+    sandbox.write("new.yaml", &room("c"));
+    sandbox.embedded(0, &["apply", "-f", "new.yaml", "--yes"]);
+    let run = sandbox.embedded(0, &["destroy", "-f", "new.yaml", "--yes"]);
+    tells(
+        &run,
+        "2 objects of this set are declared in manifests/, which was not given; they stay. without -f, `destroy` deletes them, too",
+    );
+    assert_eq!(rooms(&sandbox), ["a", "b"]);
+    sandbox.embedded(0, &["destroy", "--yes"]);
+    assert_eq!(rooms(&sandbox), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_destroyed_in_the_project_that_the_environment_names() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    let run = async |words: &[&str], project: Option<&str>| {
+        let mut command = sandbox.command(&[words, &["--api-url", &platform.url]].concat());
+        command.env("MESHAGENT_API_KEY", &platform.owner);
+        command.envs(project.map(|project| ("MESHAGENT_PROJECT_ID", project)));
+        let run = tokio::task::spawn_blocking(move || Run::of(command.output().unwrap()));
+        let run = run.await.unwrap();
+        assert_eq!(run.code, 0, "{words:?}: {}", run.stderr);
+        run
+    };
+    for project in ["one", "two"] {
+        sandbox.write("set.yaml", &room("a"));
+        run(&["project", "create", project], None).await;
+        run(&["apply", "-f", "set.yaml", "--yes", "--project-id", project], None).await;
+    }
+    run(&["destroy", "--yes"], Some("one")).await;
+    let left = run(&["rooms", "list", "-q", "--project-id", "two"], None).await;
+    assert_eq!(left.stdout, "a\n");
+    // Where nobody chose one, a set is what it is in every project.
+    run(&["destroy", "--yes"], None).await;
+    let left = run(&["rooms", "list", "-q", "--project-id", "two"], None).await;
+    assert_eq!(left.stdout, "");
+}
+
+#[test]
+fn a_set_is_destroyed_in_the_project_that_is_meant() {
+    let sandbox = Sandbox::new();
+    for project in ["one", "two"] {
+        sandbox.embedded(0, &["project", "create", project]);
+        sandbox.write("set.yaml", &room("a"));
+        sandbox.embedded(0, &["apply", "-f", "set.yaml", "--project-id", project, "--yes"]);
+    }
+    sandbox.embedded(0, &["destroy", "--project-id", "one", "--yes"]);
+    let left = sandbox.embedded(0, &["rooms", "list", "-q", "--project-id", "two"]);
+    assert_eq!(left.stdout, "a\n");
+}
+
+#[test]
+fn a_protection_that_a_rename_takes_away_is_shown() {
+    let protected = "lifecycle: {prevent_destroy: true}\n";
+    let sandbox = applied(&[("manifests/a.yaml", &(room("a") + protected))]);
+    sandbox.write("manifests/a.yaml", &(room("b") + "lifecycle: {moved_from: a}\n"));
+    let plan = sandbox.embedded(0, &["plan", "-f", "manifests"]);
+    assert!(plan.stdout.contains("- lifecycle.prevent_destroy: true"), "{}", plan.stdout);
+    let kept = room("b") + "lifecycle: {moved_from: a, prevent_destroy: true}\n";
+    sandbox.write("manifests/a.yaml", &kept);
+    let plan = sandbox.embedded(0, &["plan", "-f", "manifests"]);
+    assert!(!plan.stdout.contains("prevent_destroy"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_lifecycle_shows_in_every_form_of_a_plan() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a"))]);
+    sandbox.write("manifests/a.yaml", &(room("a") + "lifecycle: {prevent_destroy: true}\n"));
+    for words in
+        [&["plan"][..], &["plan", "-o", "markdown"], &["plan", "-o", "json"], &["diff"], &["graph"]]
+    {
+        let run = sandbox.embedded(0, &[words, &["-f", "manifests"]].concat());
+        let is_graph = words == ["graph"];
+        let expected = if is_graph { "record" } else { "prevent_destroy" };
+        assert!(run.stdout.contains(expected), "{words:?}: {}", run.stdout);
+    }
 }
 
 #[test]
@@ -258,9 +419,13 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     };
     let read = platform.ask("GET", &file("download")).bearer(&platform.owner).send().await;
     let mut inventory = read.expect(200).json();
-    assert_eq!(inventory["files"], serde_json::json!([{"file": "set.yaml"}]));
+    let named = sandbox.path("set.yaml").display().to_string();
+    assert_eq!(inventory["files"], serde_json::json!([{ "file": named }]));
     for object in inventory["objects"].as_array_mut().unwrap() {
-        assert_eq!(object.as_object_mut().unwrap().remove("declared_in").unwrap(), 0);
+        assert_eq!(
+            object.as_object_mut().unwrap().remove("declared_in").unwrap(),
+            serde_json::json!([0])
+        );
     }
     let write = platform.ask("POST", &file("upload")).bearer(&platform.owner).json(&inventory);
     write.send().await.expect(200);

@@ -134,7 +134,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
         (
             &["set", "move", "Room/nowhere", "--set", "a", "--to", "b"][..],
             2,
-            "the set `a` owns nothing that matches `Room/nowhere`",
+            "the set `a` owns nothing in project default that matches `Room/nowhere`",
         ),
         (&["set", "move", "Room/hall", "--set", "a", "--to", "a"], 2, "`a` is the same set"),
         (
@@ -142,7 +142,11 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
             2,
             "cannot be the name of a set",
         ),
-        (&["set", "move", "Room/hall", "--to", "b"], 2, "the set `default` owns nothing"),
+        (
+            &["set", "move", "Room/hall", "--to", "b"],
+            2,
+            "the set `default` owns nothing in project default",
+        ),
         (
             &["set", "move", "Room/hall", "--set", "a", "--to", "b"],
             2,
@@ -189,7 +193,7 @@ async fn a_move_that_is_killed_anywhere_goes_on_from_there() {
             );
         }
         let again = run(&words).await;
-        let is_done = again.stderr.contains("owns nothing that matches");
+        let is_done = again.stderr.contains("nothing to move: ");
         assert!(again.code == 0 || is_done, "{write}: {}", again.stderr);
         let plan = run(&["plan", "-f", "set.yaml", "--set", "b", "--exit-code"]).await;
         assert_eq!(plan.code, 0, "{write}: {}{}", plan.stdout, plan.stderr);

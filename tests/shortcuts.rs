@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cli::{Run, Sandbox};
+use crate::hostile::plans;
+use crate::hostile::proxy::Hostile;
+use crate::platform::harness::Server;
 
 /// Each creates one object; those before it make what it needs.
 const CREATES: [&[&str]; 6] = [
@@ -327,4 +330,44 @@ fn a_command_that_fails_is_told() {
         .unwrap();
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("the command ended with exit status: 3"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_told_by_its_id_is_read_by_the_name_that_it_may_have() {
+    let platform = Server::start().await;
+    let proxy = Hostile::in_front_of(&platform).start().await;
+    let sandbox = Sandbox::new();
+    let run = async |words: &[&str]| plans::run(&sandbox, &platform, &proxy, words).await;
+    let room = run(&["rooms", "create", "--name", "lobby"]).await.json();
+    let id = room["id"].as_str().unwrap();
+    let lists = || {
+        let requests = proxy.requests();
+        let lists = requests.iter().filter(|(request, _)| request.contains("/rooms?"));
+        lists
+            .filter(|(request, _)| request.starts_with("GET"))
+            .map(|(_, count)| *count)
+            .sum::<u64>()
+    };
+    let notes = |text: &'static str| ["--annotations", text];
+    for (words, note) in [
+        (&["--new-name", "lobby"][..], r#"{"a": "1"}"#),
+        (&["--name", "lobby", "--new-name", "hall"], r#"{"a": "2"}"#),
+    ] {
+        let words = [&["rooms", "update", "--id", id], words, &notes(note)].concat();
+        let done = run(&words).await;
+        assert_eq!((done.code, lists()), (0, 0), "{} {:?}", done.stderr, proxy.requests());
+    }
+    let read = platform.read("/rooms/hall").await.expect(200).json();
+    assert_eq!((&read["id"], &read["annotations"]["a"]), (&id.into(), &"2".into()));
+    // A name that another room has does not lead to that one.
+    run(&["rooms", "create", "--name", "other"]).await;
+    let words = ["rooms", "update", "--id", id, "--name", "other", "--new-name", "hall"];
+    let done = run(&[&words[..], &notes(r#"{"a": "3"}"#)].concat()).await;
+    assert_eq!((done.code, lists()), (0, 0), "{}", done.stderr);
+    let words = ["rooms", "update", "--id", id, "--new-name", "den"];
+    let done = run(&[&words[..], &notes(r#"{"a": "4"}"#)].concat()).await;
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(lists() > 0, "{:?}", proxy.requests());
+    let read = platform.read("/rooms/den").await.expect(200).json();
+    assert_eq!((&read["id"], &read["annotations"]["a"]), (&id.into(), &"4".into()));
 }

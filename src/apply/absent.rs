@@ -14,6 +14,12 @@
 //!   thousand requests more. A list that was followed to a page with nothing new, or that the
 //!   platform counted, is proven. What slips through is refused by the platform when it is
 //!   created, and then nothing of its kind is deleted any more; see `perform`.
+//! - *Every new name that is one on the whole platform*: addresses and domains. Lists show just
+//!   those of this project, and what another project holds would be refused in the middle of
+//!   the run. It is one request for each mailbox or route that is to be created, many at once,
+//!   and none for those that are there; rooms and services, of which there are the most, cost
+//!   nothing. The platform answers 404 where a name is free, and 403 where another project has
+//!   it: that this project may read the kind is known by then, since its list was read.
 //!
 //! Objects that the platform does not give one by one are looked for in a second reading of
 //! their list, where the set owns them; for others that would show nothing new.
@@ -23,12 +29,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::observe::{self, CONCURRENT_LISTS};
+use super::observe::{self, CONCURRENT_LISTS, Unread};
 use crate::api::reader::Reader;
 use crate::error::{Class, Result, with_causes};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Asked, Key, KindName, Lookup, Target};
 use crate::manifest::set::Set;
+use crate::plan::planner::Policy;
 use crate::plan::renames::former_key;
 use crate::plan::{Incomplete, Observed, State};
 
@@ -42,6 +49,7 @@ pub(super) type ListOf = (KindName, Option<String>);
 pub(super) struct Absent<'a> {
     pub reader: &'a Reader,
     pub set: &'a Set,
+    pub policy: &'a Policy,
     pub project: &'a str,
     pub project_id: &'a str,
     /// The lists of which nothing shows that they are whole.
@@ -59,6 +67,16 @@ struct Hidden {
     id: Option<String>,
 }
 
+/// What a look brought that matters to the plan.
+enum Found {
+    /// The object exists.
+    Hidden(Hidden),
+    /// Whether it exists cannot be known, for this reason.
+    Unknown(Key, String),
+    /// Another project has it.
+    Taken(Key),
+}
+
 impl Absent<'_> {
     /// Looks up what matters. A list that did not show what exists, or of which that cannot
     /// be known, counts as incomplete.
@@ -74,14 +92,18 @@ impl Absent<'_> {
             .buffered(CONCURRENT_LISTS)
             .try_collect()
             .await?;
-        for doubt in looks.into_iter().flatten() {
-            let (key, reason) = match doubt {
-                Ok(hidden) if is_shown(state, &hidden) => continue,
-                Ok(Hidden { key, .. }) => {
+        for found in looks.into_iter().flatten() {
+            let (key, reason) = match found {
+                Found::Hidden(hidden) if is_shown(state, &hidden) => continue,
+                Found::Hidden(Hidden { key, .. }) => {
                     let reason = hides(&key);
                     (key, reason)
                 }
-                Err((key, reason)) => (key, reason),
+                Found::Unknown(key, reason) => (key, reason),
+                Found::Taken(key) => {
+                    state.taken.insert(key);
+                    continue;
+                }
             };
             let Key { kind, project, room, name } = key;
             if kind == KindName::Room {
@@ -105,12 +127,16 @@ impl Absent<'_> {
         wanted.retain(|key, _| self.is_absent(state, elsewhere, key));
         let mut never: BTreeMap<ListOf, Vec<&Key>> = BTreeMap::new();
         for key in self.set.objects.keys() {
-            let list = (key.kind, key.room.clone());
-            if self.unproven.contains(&list)
-                && !wanted.contains_key(key)
-                && self.is_absent(state, elsewhere, key)
-                && self.is_given_alone((key, None))
+            if wanted.contains_key(key)
+                || !self.is_absent(state, elsewhere, key)
+                || !self.is_given_alone((key, None))
             {
+                continue;
+            }
+            let list = (key.kind, key.room.clone());
+            if key.kind.kind().is_unique_everywhere() && !self.policy.destroy {
+                wanted.insert(key, None);
+            } else if self.unproven.contains(&list) {
                 never.entry(list).or_default().push(key);
             }
         }
@@ -175,23 +201,31 @@ impl Absent<'_> {
         }
     }
 
-    /// The first of the objects that exists; or the first of which that cannot be known, and
-    /// why not.
-    async fn look(
-        &self,
-        sought: &[Sought<'_>],
-    ) -> Result<Option<std::result::Result<Hidden, (Key, String)>>> {
+    /// The first of the objects that exists; or the first of which that cannot be known, or
+    /// that another project has.
+    async fn look(&self, sought: &[Sought<'_>]) -> Result<Option<Found>> {
         let Some(&(first, _)) = sought.first() else { return Ok(None) };
         match self.find(sought).await {
-            Ok(found) => Ok(found.map(Ok)),
-            // Of a platform that is newer, nothing is to be believed.
-            Err(error) if error.class == Class::Refused => Err(error),
-            Err(error) => Ok(Some(Err((first.clone(), with_causes(&error))))),
+            Ok(found) => Ok(found.map(Found::Hidden)),
+            Err(Unread::Forbidden(_)) if self.would_be_taken(first) => {
+                Ok(Some(Found::Taken(first.clone())))
+            }
+            Err(error) => match error.into_error() {
+                // Of a platform that is newer, nothing is to be believed.
+                error if error.class == Class::Refused => Err(error),
+                error => Ok(Some(Found::Unknown(first.clone(), with_causes(&error)))),
+            },
         }
     }
 
-    async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>> {
-        let hidden = |key: &Key, item: &Value| {
+    /// Whether an object that the platform does not show to this project is a name that
+    /// another one has. What is owned and no longer declared may as well be hidden.
+    fn would_be_taken(&self, key: &Key) -> bool {
+        key.kind.kind().is_unique_everywhere() && self.set.objects.contains_key(key)
+    }
+
+    async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>, Unread> {
+        let hidden = |key: &Key, item: &Value| -> Result<Hidden> {
             let seen = key.kind.kind().seen(item);
             let seen = seen.map_err(|what| observe::unreadable(key.kind, &what))?;
             Ok(Hidden { key: key.clone(), name: seen.name, id: seen.id })
@@ -201,7 +235,7 @@ impl Absent<'_> {
         {
             let fields = Tree::map([]);
             let item = observe::item(self.reader, key, &self.target(key, id, &fields)).await?;
-            return item.map(|(item, _)| hidden(key, &item)).transpose();
+            return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
         let Some(listing) = first.kind.kind().list(self.project_id, first.room.as_deref()) else {

@@ -76,8 +76,8 @@ struct Object {
     was: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ignore: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    declared_in: Option<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    declared_in: Vec<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moving_to: Option<String>,
 }
@@ -193,7 +193,11 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                 moved_from: object.moved_from,
                 was: object.was,
                 ignore: object.ignore,
-                declared_in: object.declared_in.and_then(|file| files.get(file)).cloned(),
+                declared_in: object
+                    .declared_in
+                    .iter()
+                    .filter_map(|file| files.get(*file).cloned())
+                    .collect(),
                 moving_to: object.moving_to,
             };
             (key, entry)
@@ -253,7 +257,7 @@ async fn write(
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
     let declared: BTreeSet<&DeclaredIn> =
-        entries.values().filter_map(|entry| entry.declared_in.as_ref()).collect();
+        entries.values().flat_map(|entry| &entry.declared_in).collect();
     let positions: BTreeMap<&DeclaredIn, usize> =
         declared.iter().enumerate().map(|(position, file)| (*file, position)).collect();
     let file = File {
@@ -279,9 +283,9 @@ async fn write(
                 ignore: entry.ignore.clone(),
                 declared_in: entry
                     .declared_in
-                    .as_ref()
-                    .and_then(|file| positions.get(file))
-                    .copied(),
+                    .iter()
+                    .filter_map(|file| positions.get(file).copied())
+                    .collect(),
                 moving_to: entry.moving_to.clone(),
             })
             .collect(),

@@ -1,6 +1,7 @@
 //! Reads everything that a plan is decided on: the projects of the set, what the set owns
 //! in them, and one list for each kind that matters; one more for each room that exists and
-//! may have services.
+//! may have services. Those are the rooms that the set knows, and all of them where a secret
+//! may leave: any service of the project may use it, whoever owns that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
-use crate::plan::planner::Policy;
+use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
 use crate::plan::renames::former_key;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
@@ -97,7 +98,8 @@ pub async fn observe(
     }
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
-        let absent = Absent { reader, set, project: &project, project_id: &project_id, unproven };
+        let project_id = &project_id;
+        let absent = Absent { reader, set, policy, project: &project, project_id, unproven };
         absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
@@ -112,6 +114,8 @@ struct Wanted {
     kinds: BTreeSet<KindName>,
     project_services: bool,
     rooms_with_services: BTreeSet<String>,
+    /// Whether the services of every room matter.
+    all_rooms: bool,
     settings: bool,
 }
 
@@ -140,8 +144,13 @@ impl Wanted {
         let leaving = |kind: KindName| {
             // One that has been something else takes a name that another may have so far.
             let stays = |key: &Key| {
-                let desired = set.objects.get(key).filter(|_| !policy.destroy);
-                desired.is_some_and(|desired| former_key(desired).is_none())
+                match set.objects.get(key).filter(|_| !policy.destroy) {
+                    Some(desired) => former_key(desired).is_none(),
+                    // What uses a secret is in all rooms, so they are read only for one that goes.
+                    None => {
+                        kind == KindName::Secret && policy.prune == Prune::None && !policy.destroy
+                    }
+                }
             };
             let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
             keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
@@ -151,10 +160,14 @@ impl Wanted {
             kinds.extend(ROOM_USERS);
         }
         rooms_with_services.extend(rooms);
+        let all_rooms = !leaving(KindName::Secret).is_empty();
+        if all_rooms {
+            kinds.insert(KindName::Room);
+        }
         let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: keys.iter().any(is_service_of_all)
-                || !leaving(KindName::Secret).is_empty(),
+            project_services: all_rooms || keys.iter().any(is_service_of_all),
+            all_rooms,
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
             kinds,
@@ -258,24 +271,21 @@ async fn read_project(
         Intake { set, project: name, state, secret_names: BTreeMap::new(), displaced: Vec::new() };
     let mut unproven = BTreeSet::new();
     while let Some((kind, room, list)) = lists.try_next().await? {
-        match list {
-            Ok(list) => {
-                intake.take(kind, room.as_ref(), list.items)?;
-                if !list.is_proven {
-                    unproven.insert((kind, room));
-                }
-            }
-            // What can be decided without this list is decided without it.
-            Err(reason) => {
-                let project = name.to_owned();
-                intake.state.incomplete.push(Incomplete { kind, project, room, reason });
-            }
-        }
+        intake.take_list((kind, room), list, &mut unproven)?;
     }
-    let more = followed_rooms(intake.state, name, &wanted.rooms_with_services);
-    let more = more.into_iter().map(|room| (KindName::Service, Some(room))).collect();
-    for (kind, room, items) in read_lists(reader, &project.id, more).await? {
-        intake.take(kind, room.as_ref(), items)?;
+    let known = &wanted.rooms_with_services;
+    let more = match wanted.all_rooms {
+        true => other_rooms(intake.state, name, known),
+        false => followed_rooms(intake.state, name, known),
+    };
+    let mut more = stream::iter(more)
+        .map(|room| async move {
+            let read = read_list(reader, &project.id, KindName::Service, Some(&room)).await?;
+            Ok::<_, Error>((room, read))
+        })
+        .buffered(CONCURRENT_LISTS);
+    while let Some((room, list)) = more.try_next().await? {
+        intake.take_list((KindName::Service, Some(room)), list, &mut unproven)?;
     }
     if wanted.settings {
         let detailed = detailed_project(reader, project).await?;
@@ -283,7 +293,7 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     settle_ambiguous(set, name, state, displaced)?;
-    owners::find(reader, policy, set, (name, &project.id), state).await?;
+    owners::find(reader, policy, set, (name, &project.id), state).await;
     Ok(unproven)
 }
 
@@ -307,6 +317,15 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
         .collect()
 }
 
+/// The rooms of a project that are there and are not among the known ones.
+fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
+    let keys = state.objects.keys();
+    keys.filter(|key| key.kind == KindName::Room && key.project == project)
+        .map(|key| key.name.clone())
+        .filter(|name| !known.contains(name))
+        .collect()
+}
+
 /// The names of listed rooms.
 fn room_names(items: &[Value]) -> BTreeSet<String> {
     let room = KindName::Room.kind();
@@ -325,6 +344,29 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
+    /// What was read of one list.
+    fn take_list(
+        &mut self,
+        (kind, room): absent::ListOf,
+        list: std::result::Result<List, String>,
+        unproven: &mut BTreeSet<absent::ListOf>,
+    ) -> Result<()> {
+        match list {
+            Ok(list) => {
+                self.take(kind, room.as_ref(), list.items)?;
+                if !list.is_proven {
+                    unproven.insert((kind, room));
+                }
+            }
+            // What can be decided without this list is decided without it.
+            Err(reason) => {
+                let project = self.project.to_owned();
+                self.state.incomplete.push(Incomplete { kind, project, room, reason });
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
         for item in items {
             let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
@@ -406,7 +448,8 @@ pub async fn find(
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
-    let Some((item, revision)) = item(reader, key, target).await? else { return Ok(None) };
+    let item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    let Some((item, revision)) = item else { return Ok(None) };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
     let name = seen.name.clone();
     let mut observed = observed(kind, seen, &item, revision);
@@ -414,18 +457,44 @@ pub async fn find(
     Ok(Some((name, observed)))
 }
 
+/// Why one object could not be read.
+pub(super) enum Unread {
+    /// The platform does not show it to this project.
+    Forbidden(Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Unread {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Unread {
+    /// The error that it is for who needs the object.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Forbidden(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
 /// One object as the platform answers with it, and its revision.
 pub(super) async fn item(
     reader: &Reader,
     key: &Key,
     target: &Target<'_>,
-) -> Result<Option<(Value, Option<String>)>> {
+) -> Result<Option<(Value, Option<String>)>, Unread> {
     let kind = key.kind.kind();
     match kind.lookup(target) {
         None => Ok(None),
         Some(Lookup::One(request, envelope)) => {
             let answer = match reader.get(&request).await {
                 Err(ApiError { status: Some(404), .. }) => return Ok(None),
+                Err(error @ ApiError { status: Some(403), .. }) => {
+                    return Err(Unread::Forbidden(error.into()));
+                }
                 Err(error) => return Err(error.into()),
                 Ok(answer) => answer,
             };

@@ -1,18 +1,23 @@
-//! Whose an object is that cannot carry the name of its owner: the inventories of the other
-//! sets of its project tell. They are read only where there is such an object in question.
+//! What the inventories of a project's sets tell: whose an object is that cannot carry the name
+//! of its owner, and what a room or secret is called by now. Those of other sets are read only
+//! where there is such an object in question, or a name that leads nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt};
+
 use super::inventory::{self, is_set_name};
+use super::observe::CONCURRENT_LISTS;
 use super::sets;
 use crate::api::reader::Reader;
 use crate::error::Result;
-use crate::kinds::Key;
+use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
 use crate::plan::planner::Policy;
+use crate::plan::references::{Known, Resolved};
 use crate::plan::renames::former_key;
-use crate::plan::{Entry, Observed, State};
+use crate::plan::{Entry, Observed, State, UnknownOwner};
 
 /// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
@@ -25,52 +30,112 @@ async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<
     Ok(sets)
 }
 
-/// Finds out which other sets own what this one would take over or refuse as nobody's.
-///
-/// # Errors
-///
-/// None of the platform's: what cannot be read leaves the owner unknown.
+/// Finds out which other sets own what this one would take over or refuse as nobody's, and
+/// what became of the names to which documents refer in vain. What cannot be read leaves the
+/// owner unknown.
 pub(super) async fn find(
     reader: &Reader,
     policy: &Policy,
     set: &Set,
     project: (&str, &str),
     state: &mut State,
-) -> Result<()> {
+) {
     let mut open = in_question(set, policy, project.0, state);
-    if open.is_empty() {
-        return Ok(());
+    let mut lost = lost_names(set, policy, project.0, state);
+    if let Some(own) = state.inventories.get(project.0) {
+        let found = renamed(&own.entries, &lost, state);
+        lost.retain(|former| !found.contains_key(former));
+        state.renamed.extend(found);
     }
-    let sets = match known(reader, project, state).await {
-        Ok(sets) => sets,
-        Err(error) => {
-            let reason = error.to_string();
-            state.unknown_owners.extend(open.into_iter().map(|key| (key, reason.clone())));
-            return Ok(());
+    if open.is_empty() && lost.is_empty() {
+        return;
+    }
+    let mut unread = None;
+    match known(reader, project, state).await {
+        Ok(mut sets) => {
+            sets.remove(&policy.set);
+            let mut inventories = stream::iter(sets)
+                .map(|other| async move {
+                    let stored = inventory::load(reader, &other, project.0, project.1).await;
+                    (other, stored)
+                })
+                .buffered(CONCURRENT_LISTS);
+            while let Some((other, stored)) = inventories.next().await {
+                let entries = match stored {
+                    Ok(stored) => stored.inventory.entries,
+                    Err(error) => {
+                        unread = Some(error);
+                        continue;
+                    }
+                };
+                open.retain(|key| {
+                    let Some(observed) = state.objects.get_mut(key) else { return false };
+                    let is_theirs = is_among(&entries, key, observed);
+                    if is_theirs {
+                        observed.owner = Some(other.clone());
+                    }
+                    !is_theirs
+                });
+                let found = renamed(&entries, &lost, state);
+                state.renamed.extend(found);
+            }
         }
-    };
-    let mut reason = None;
-    for other in sets.iter().filter(|other| **other != policy.set) {
-        let entries = match inventory::load(reader, other, project.0, project.1).await {
-            Ok(stored) => stored.inventory.entries,
-            Err(error) => {
-                reason = Some(error.to_string());
-                continue;
-            }
+        Err(error) => unread = Some(error),
+    }
+    if let Some(error) = unread {
+        let again = || "run the same command again".to_owned();
+        let unknown = UnknownOwner {
+            reason: error.to_string(),
+            hint: error.hint.clone().unwrap_or_else(again),
         };
-        open.retain(|key| {
-            let Some(observed) = state.objects.get_mut(key) else { return false };
-            let is_theirs = is_among(&entries, key, observed);
-            if is_theirs {
-                observed.owner = Some(other.clone());
+        state.unknown_owners.extend(open.into_iter().map(|key| (key, unknown.clone())));
+    }
+}
+
+/// The rooms and secrets to which documents refer and that are not there.
+fn lost_names(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
+    if policy.destroy {
+        return BTreeSet::new();
+    }
+    let known = Known::new(&set.objects, state);
+    let desired = set.objects.values().filter(|desired| desired.key.project == project);
+    desired
+        .flat_map(|desired| known.references(&desired.key, &desired.fields))
+        .filter_map(|(_, resolved)| match resolved {
+            Resolved::Missing(key) => Some(key),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What became of names, as far as an inventory tells of objects that are there.
+fn renamed(
+    entries: &BTreeMap<Key, Entry>,
+    lost: &BTreeSet<Key>,
+    state: &State,
+) -> BTreeMap<Key, Key> {
+    if lost.is_empty() {
+        return BTreeMap::new();
+    }
+    let names: BTreeMap<(KindName, &str), &Key> = state
+        .objects
+        .iter()
+        .filter_map(|(key, observed)| Some(((key.kind, observed.id.as_deref()?), key)))
+        .collect();
+    let mut found = BTreeMap::new();
+    for (key, entry) in entries {
+        // The name that it has, whatever the inventory says.
+        let Some(id) = &entry.id else { continue };
+        let Some(now) = names.get(&(key.kind, id.as_str())) else { continue };
+        let called = [Some(&key.name), entry.moved_from.as_ref(), entry.was.as_ref()];
+        for name in called.into_iter().flatten() {
+            let former = Key { name: name.clone(), ..key.clone() };
+            if lost.contains(&former) {
+                found.insert(former, (*now).clone());
             }
-            !is_theirs
-        });
+        }
     }
-    if let Some(reason) = reason {
-        state.unknown_owners.extend(open.into_iter().map(|key| (key, reason.clone())));
-    }
-    Ok(())
+    found
 }
 
 /// The objects that documents mean, that this set does not know, and that cannot say whose

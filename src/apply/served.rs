@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Request;
 use crate::api::specs::rules;
@@ -14,12 +15,12 @@ use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
 
 /// Refuses new mailboxes in domains that the platform does not serve. Which domains those
-/// are depends on the platform, so they are no matter of form; one that does not tell them
-/// may serve any.
+/// are depends on the platform, so they are no matter of form; one that has no call that tells
+/// them may serve any.
 ///
 /// # Errors
 ///
-/// The mailboxes, each at its line.
+/// The mailboxes, each at its line; the platform's.
 pub async fn refuse_unserved(
     reader: &Reader,
     plan: &Plan,
@@ -34,7 +35,7 @@ pub async fn refuse_unserved(
     if new.is_empty() {
         return Ok(());
     }
-    let Some(domains) = mail_domains(reader).await else { return Ok(()) };
+    let Some(domains) = mail_domains(reader).await? else { return Ok(()) };
     let unserved = |mailbox: &&Desired| {
         let message = rules::served(&mailbox.key.name, &domains).err()?;
         let document = &mailbox.origin.document;
@@ -53,8 +54,14 @@ pub async fn refuse_unserved(
 }
 
 /// The mail domains that the platform serves, where it tells them.
-async fn mail_domains(reader: &Reader) -> Option<Vec<String>> {
-    let config = reader.get_json(&Request::get(&["config"])).await.ok()?;
-    let domains = config.get("mail_domains").and_then(Value::as_array)?;
-    domains.iter().map(|domain| domain.as_str().map(str::to_owned)).collect()
+async fn mail_domains(reader: &Reader) -> Result<Option<Vec<String>>> {
+    let config = match reader.get_json(&Request::get(&["config"])).await {
+        Ok(config) => config,
+        Err(ApiError { status: Some(404), .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let domains = config.get("mail_domains").and_then(Value::as_array);
+    Ok(domains.and_then(|domains| {
+        domains.iter().map(|domain| domain.as_str().map(str::to_owned)).collect()
+    }))
 }

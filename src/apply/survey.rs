@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::inventory;
+use super::{inventory, sets};
 use super::{observe, projects};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
@@ -94,8 +94,27 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             }
         }
         survey.entries = inventory.entries;
+    } else {
+        survey.entries = entries_of_all(reader, (&project.name, &project.id), &survey).await?;
     }
     Ok(survey)
+}
+
+/// What the sets of a project know of its objects, whichever owns each.
+async fn entries_of_all(
+    reader: &Reader,
+    (project, id): (&str, &str),
+    survey: &Survey,
+) -> Result<BTreeMap<Key, Entry>> {
+    let mut all = BTreeMap::new();
+    for set in sets::names(reader, id).await? {
+        let inventory = inventory::load(reader, &set, project, id).await?.inventory;
+        all.extend(inventory.entries.into_iter().filter(|(key, entry)| {
+            let observed = survey.objects.get(key);
+            observed.is_some_and(|observed| is_owned(&set, observed, Some(entry)))
+        }));
+    }
+    Ok(all)
 }
 
 /// The name and the id of a project that is given by one of them.

@@ -3,14 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::execute::{Options, Outcome, Report};
+use super::execute::{Options, Outcome, Progress, Report};
 use super::inventory::{self, Stored};
 use super::run::{Surroundings, run};
 use crate::api::client::Client;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::plan::transfer::Transfer;
-use crate::plan::{Inventory, Plan, State};
+use crate::plan::{Inventory, Operation, Plan, State};
+
+/// Tells nothing.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn started(&self, _operation: &Operation) {}
+    fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
+}
 
 /// A set of a project with what it owns there.
 pub struct Side {
@@ -59,8 +67,10 @@ pub async fn perform(
     let stored = |stored: Stored| BTreeMap::from([(project.clone(), stored)]);
     let reload = async |set: &str| inventory::load(&client.reader(), set, project, id).await;
     let named = |plan: Plan| Plan { platform: take.platform.clone(), ..plan };
+    // What was shown is what the second set takes; what the first one notes follows from it.
+    let quietly = Surroundings { progress: &Quiet, ..surroundings };
     let hold = named(transfer.hold());
-    let held = run(client, &hold, stored(sides.from.stored.clone()), options, surroundings).await?;
+    let held = run(client, &hold, stored(sides.from.stored.clone()), options, quietly).await?;
     if let Some(error) = held.inventory_error {
         return Err(error);
     }
@@ -76,7 +86,7 @@ pub async fn perform(
     // where the run was stopped meanwhile.
     let options = Options { stop: Default::default(), ..options.clone() };
     let give = named(transfer.give(&moved));
-    let given = run(client, &give, stored(reload(&sides.from.set).await?), &options, surroundings);
+    let given = run(client, &give, stored(reload(&sides.from.set).await?), &options, quietly);
     if let Some(error) = given.await?.inventory_error {
         return Err(Error::failed(format!(
             "the set `{}` could not take note of what moved",

@@ -113,6 +113,7 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
             Object {
                 is_protected: entry.is_some_and(|entry| entry.protected),
                 is_orphaned: entry.is_some_and(|entry| entry.orphan),
+                ignored: entry.map(|entry| entry.ignore.clone()).unwrap_or_default(),
                 fields: Arc::unwrap_or_clone(observed.fields),
                 key,
             }

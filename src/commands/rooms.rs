@@ -217,8 +217,9 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
             let (id, observed) = resolve(connection, &args.which).await?;
             let given = annotations.iter().map(annotations_change).collect();
             let project = connection.project_id().await?;
-            let mut shortcut =
-                Shortcut::change(KindName::Room, project, &args.new_name, given).of_id(&id);
+            let mut shortcut = Shortcut::change(KindName::Room, project, &args.new_name, given)
+                .of_id(&id)
+                .perhaps_called(args.which.name.as_deref());
             if let (Some(observed), Some(name)) = (observed, &args.which.name) {
                 shortcut = shortcut.of(observed).renaming(name);
             }

@@ -8,7 +8,7 @@ use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
 use crate::bounded;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
 use crate::manifest::engine::is_own_variable;
 use crate::manifest::secrets::{self, Limits, Reading};
@@ -92,7 +92,8 @@ pub struct PolicyArgs {
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
-    /// Leave fields as they are that changed on the platform behind the set's back
+    /// Leave as it is what changed on the platform behind the set's back: fields, names, and
+    /// what was deleted
     #[arg(long)]
     pub ignore_drift: bool,
 
@@ -291,20 +292,31 @@ pub async fn decide(
     keys: &BTreeMap<String, String>,
 ) -> Result<Planned> {
     let reader = connection.client.reader();
-    // What is to be destroyed may be anywhere; without documents there is one project.
+    // Without documents there is one project; what is to be destroyed may be anywhere where
+    // nothing names one.
     let scope = match (&connection.project, &connection.fallback_project) {
         _ if !set.objects.is_empty() => Scope::Documents,
         (Some(project), _) => Scope::Project(project),
-        _ if policy.destroy => Scope::Everywhere,
+        (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
         (None, Some(project)) => Scope::Project(project),
         (None, None) => Scope::Documents,
     };
     let observation = observe::observe(&reader, policy, &mut set, scope, keys)
         .await
         .map_err(Error::refusing_plan)?;
+    if set.is_input_empty && !guards.allow_empty && !policy.destroy {
+        let problem = Problem::new(
+            "standard input declares nothing, so what was declared there would be deleted",
+        );
+        return Err(Error::refused(vec![
+            problem.hint("did the command before the pipe fail? if it is meant, add --allow-empty"),
+        ]));
+    }
     let declared = set.objects.len();
     let desired = set.objects;
-    let policy = Policy { looked_at: set.looked_at, ..policy.clone() };
+    let entries = observation.state.inventories.values().flat_map(|it| it.entries.values());
+    let files = entries.flat_map(|entry| &entry.declared_in);
+    let policy = Policy { looked_at: set.looked_at.knowing(files), ..policy.clone() };
     let desired = match policy.destroy {
         true => desired,
         false => {

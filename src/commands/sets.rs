@@ -1,7 +1,7 @@
 //! `set`: which sets a project has, and what moves between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -22,15 +22,19 @@ use crate::apply::{lock, sets, survey};
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
 use crate::kinds::recorded::Recorded;
-use crate::manifest::declared_in::DeclaredIn;
+use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
+use crate::plan::naming;
 use crate::plan::planner::Policy;
 use crate::plan::{Entry, Plan};
 use crate::settings::{Connection, PlatformArgs};
 
 /// How many inventories are read at once.
 const CONCURRENT_READS: usize = 8;
+
+/// How many objects move at once.
+const PARALLELISM: usize = 16;
 
 /// See which sets a project has, and move objects between them.
 #[derive(Debug, clap::Subcommand)]
@@ -127,14 +131,15 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
     let reader = connection.client.reader();
     let (project, id) = &project(connection).await?;
     let names = sets::names(&reader, id).await?;
+    let here = &LookedAt::new(&[PathBuf::from(".")]);
     let items: Vec<Value> = stream::iter(names)
         .map(|name| {
             let reader = &reader;
             async move {
                 let stored = inventory::load(reader, &name, project, id).await?;
                 let entries = &stored.inventory.entries;
-                let files = entries.values().filter_map(|entry| entry.declared_in.as_ref());
-                let folders: BTreeSet<String> = files.map(DeclaredIn::folder).collect();
+                let files = entries.values().flat_map(|entry| &entry.declared_in);
+                let folders: BTreeSet<String> = files.map(|file| file.folder(here)).collect();
                 Ok::<_, Error>(json!({
                     "name": name,
                     "objects": entries.len(),
@@ -155,50 +160,81 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
 }
 
 async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCode> {
+    let (project, _) = project(connection).await?;
     let sides = sides(connection, &args.from, &args.to).await?;
-    let owned = &sides.from.stored.inventory.entries;
+    let others = sides.iter().map(|sides| sides.project.0.as_str());
+    let others: Vec<&str> = others.filter(|name| *name != project).collect();
+    if !others.is_empty() {
+        output::note(&format!(
+            "note: the set `{}` also owns objects in {}, which this command leaves alone",
+            args.from,
+            others.join(", ")
+        ));
+    }
+    let Some(sides) = sides.iter().find(|sides| sides.project.0 == project) else {
+        return Err(Error::failed(format!("failed to read the set `{}`", args.from)));
+    };
+    let matching = |side: &Side, pattern: &str| -> BTreeSet<Key> {
+        let wanted = WildMatch::new(pattern);
+        let keys = side.stored.inventory.entries.keys();
+        keys.filter(|key| wanted.matches(&key.to_string())).cloned().collect()
+    };
     let mut keys = BTreeSet::new();
     for pattern in &args.objects {
-        let wanted = WildMatch::new(pattern);
-        let found = owned.keys().filter(|key| wanted.matches(&key.to_string()));
-        let before = keys.len();
-        keys.extend(found.cloned());
-        if keys.len() == before {
+        let found = matching(&sides.from, pattern);
+        // What an earlier try has moved is where it is to be.
+        if found.is_empty() && matching(&sides.to, pattern).is_empty() {
+            let in_rooms = matching(&sides.from, &format!("{pattern}@*"));
+            let hint = match in_rooms.first() {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => "patterns are Kind/name or Kind/name@room, with * and ?; `meshagent export --set NAME` shows what a set owns".to_owned(),
+            };
             return Err(Error::usage(format!(
-                "the set `{}` owns nothing that matches `{pattern}`",
+                "the set `{}` owns nothing in project {project} that matches `{pattern}`",
                 args.from
             ))
-            .hint("patterns are Kind/name or Kind/name@room, with * and ?; `meshagent export --set NAME` shows what a set owns"));
+            .hint(hint));
         }
+        keys.extend(found);
     }
-    relocate(connection, &sides, keys, &args.perform).await
+    if keys.is_empty() {
+        output::note(&format!("nothing to move: the set `{}` owns them already", args.to));
+        return Ok(ExitCode::SUCCESS);
+    }
+    relocate(connection, &[(sides, keys)], &args.perform).await
 }
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
     let sides = sides(connection, &args.from, &args.to).await?;
-    let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
-    // What an earlier try has moved already is in both.
-    let others = sides.to.stored.inventory.entries.keys().filter(|key| !keys.contains(*key));
-    let is_begun = keys.iter().any(|key| sides.to.stored.inventory.entries.contains_key(key));
-    if others.count() > 0 && !is_begun {
-        return Err(Error::new(
-            Class::Refused,
-            format!("there is a set `{}` already, so nothing was written", args.to),
-        )
-        .hint(format!(
-            "to join the two: meshagent set move '*' --set {} --to {}",
-            args.from, args.to
-        )));
+    let mut moves = Vec::new();
+    for sides in &sides {
+        let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
+        let taken = &sides.to.stored.inventory.entries;
+        // What an earlier try has moved already is in both, or is all there is left.
+        let is_begun = keys.iter().any(|key| taken.contains_key(key));
+        if !taken.is_empty() && !is_begun {
+            return Err(Error::new(
+                Class::Refused,
+                format!("there is a set `{}` already, so nothing was written", args.to),
+            )
+            .hint(format!(
+                "to join the two: meshagent set move '*' --set {} --to {}",
+                args.from, args.to
+            )));
+        }
+        if !keys.is_empty() {
+            moves.push((sides, keys));
+        }
     }
-    if keys.is_empty() {
+    if moves.is_empty() {
         return Err(Error::usage(format!("the set `{}` owns nothing in this project", args.from))
             .hint("`meshagent set list` shows the sets"));
     }
-    relocate(connection, &sides, keys, &args.perform).await
+    relocate(connection, &moves, &args.perform).await
 }
 
-/// Reads both sets, and the objects of the first.
-async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Sides> {
+/// Reads both sets, and the objects of the first, in each project in which it owns something.
+async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Sides>> {
     for name in [from, to] {
         if !is_set_name(name) {
             return Err(Error::usage(format!("{name:?} cannot be the name of a set")));
@@ -208,75 +244,92 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Sides> {
         return Err(Error::usage(format!("`{from}` is the same set")));
     }
     let reader = connection.client.reader();
-    let project = project(connection).await?;
-    let (name, id) = (&project.0, &project.1);
+    let (_, id) = project(connection).await?;
     let mut nothing = Set::default();
     let policy = Policy::standard(from);
-    let scope = Scope::Project(id);
+    let scope = Scope::Project(&id);
     let mut observation =
         observe::observe(&reader, &policy, &mut nothing, scope, &BTreeMap::new()).await?;
-    let stored = observation.stored.remove(name);
-    let stored = stored.ok_or_else(|| Error::failed(format!("failed to read the set `{from}`")))?;
-    let others = observation.state.projects.keys().filter(|project| *project != name);
-    let others: Vec<&str> = others.map(String::as_str).collect();
-    if !others.is_empty() {
-        output::note(&format!(
-            "note: the set `{from}` also owns objects in {}, which this command leaves alone",
-            others.join(", ")
-        ));
+    // An object that somebody renamed is still the same one.
+    let state = naming::follow_ids(&observation.state).into_owned();
+    let mut all = Vec::new();
+    for (name, project) in &state.projects {
+        let (Some(id), Some(mut stored)) = (&project.id, observation.stored.remove(name)) else {
+            continue;
+        };
+        if let Some(inventory) = state.inventories.get(name) {
+            stored.inventory = inventory.clone();
+        }
+        let key = stored.key().to_owned();
+        let taking = inventory::load(&reader, to, name, id).await?.with_key(Some(&key));
+        let mut state = state.clone();
+        state.projects.retain(|project, _| project == name);
+        all.push(Sides {
+            from: Side { set: from.to_owned(), stored },
+            to: Side { set: to.to_owned(), stored: taking },
+            project: (name.clone(), id.clone()),
+            state,
+        });
     }
-    observation.state.projects.retain(|project, _| project == name);
-    let key = BTreeMap::from([(name.clone(), stored.key().to_owned())]);
-    let taking = inventory::load(&reader, to, name, id).await?.with_key(key.get(name));
-    Ok(Sides {
-        from: Side { set: from.to_owned(), stored },
-        to: Side { set: to.to_owned(), stored: taking },
-        project,
-        state: observation.state,
-    })
+    Ok(all)
 }
+
+/// One move: the two sets in a project, and what goes from the one to the other.
+type Move<'a> = (&'a Sides, BTreeSet<Key>);
 
 /// Plans, shows, asks, performs, tells.
 async fn relocate(
     connection: &Connection,
-    sides: &Sides,
-    keys: BTreeSet<Key>,
+    moves: &[Move<'_>],
     args: &PerformArgs,
 ) -> Result<ExitCode> {
-    let transfer = sides.transfer(keys);
-    let plan = transfer.take().map_err(Error::refused)?;
-    let mut plan = Plan { platform: connection.platform_name(), ..plan };
-    let has_secrets =
-        |entry: &Entry| entry.applied.as_ref().is_some_and(Recorded::may_have_secrets);
-    let moved = plan.operations.iter().filter_map(|operation| operation.work.entry.as_ref());
-    if sides.from.stored.key() != sides.to.stored.key() && moved.into_iter().any(has_secrets) {
-        plan.notes.push(format!(
-            "each set has its own fingerprints of secrets, so the next apply of the set `{}` sends those that moved once more",
-            sides.to.set
-        ));
+    let mut planned = Vec::new();
+    for (sides, keys) in moves {
+        let transfer = sides.transfer(keys.clone());
+        let plan = transfer.take().map_err(Error::refused)?;
+        let mut plan = Plan { platform: connection.platform_name(), ..plan };
+        plan.notes.extend(about_secrets(sides, &plan));
+        print(&plan, args.output)?;
+        for note in &plan.notes {
+            output::note(&format!("note: {note}"));
+        }
+        planned.push((*sides, transfer, plan));
     }
-    for note in &plan.notes {
-        output::note(&format!("note: {note}"));
-    }
-    print(&plan, args.output)?;
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !confirm(&plan)? {
-        return Err(Error::failed("nothing was done"));
+    for (index, (sides, transfer, plan)) in planned.iter().enumerate() {
+        if index == 0 && !args.yes && !confirm(plan)? {
+            return Err(Error::failed("nothing was done"));
+        }
+        let progress = reporter(plan, ApplyFormat::Text);
+        let surroundings = Surroundings {
+            folder: Path::new("."),
+            break_lock: args.break_lock,
+            lease: lock::LASTS,
+            progress: progress.as_ref(),
+        };
+        let options = Options::standard(PARALLELISM);
+        let report =
+            perform(&connection.client, sides, transfer, plan, (&options, surroundings)).await?;
+        drop(progress);
+        conclude(connection, sides, plan, report).await?;
     }
-    let progress = reporter(&plan, ApplyFormat::Text);
-    let surroundings = Surroundings {
-        folder: Path::new("."),
-        break_lock: args.break_lock,
-        lease: lock::LASTS,
-        progress: progress.as_ref(),
-    };
-    let options = Options::standard(CONCURRENT_READS);
-    let report = perform(&connection.client, sides, &transfer, &plan, (&options, surroundings));
-    let report = report.await?;
-    drop(progress);
-    conclude(connection, sides, &plan, report).await
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What there is to know of secrets that move.
+fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
+    let has_secrets =
+        |entry: &Entry| entry.applied.as_ref().is_some_and(Recorded::may_have_secrets);
+    let mut moved = plan.operations.iter().filter_map(|operation| operation.work.entry.as_ref());
+    let differ = sides.from.stored.key() != sides.to.stored.key();
+    (differ && moved.any(has_secrets)).then(|| {
+        format!(
+            "each set has its own fingerprints of secrets, so the next apply of the set `{}` sends those that moved once more",
+            sides.to.set
+        )
+    })
 }
 
 async fn conclude(
@@ -284,7 +337,7 @@ async fn conclude(
     sides: &Sides,
     plan: &Plan,
     report: Report,
-) -> Result<ExitCode> {
+) -> Result<()> {
     output::note(summary(plan, &report).trim_end());
     let (from, to) = (&sides.from.set, &sides.to.set);
     if !report.is_complete() {
@@ -303,11 +356,13 @@ async fn conclude(
     if left.inventory.entries.is_empty() {
         inventory::retire(&connection.client, from, id, &mut left).await?;
     }
+    let here = &LookedAt::new(&[PathBuf::from(".")]);
     let files: BTreeSet<String> = plan
         .operations
         .iter()
-        .filter_map(|operation| operation.work.entry.as_ref()?.declared_in.as_ref())
-        .map(ToString::to_string)
+        .filter_map(|operation| operation.work.entry.as_ref())
+        .flat_map(|entry| &entry.declared_in)
+        .map(|file| file.seen_from(here).to_owned())
         .collect();
     let files: Vec<String> = files.into_iter().collect();
     let declared = match files.as_slice() {
@@ -317,5 +372,5 @@ async fn conclude(
     output::note(&format!(
         "note: apply their documents{declared} with --set {to} from now on, and no more with --set {from}"
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

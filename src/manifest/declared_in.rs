@@ -1,9 +1,11 @@
 //! Where objects are declared, so that a set knows later what it looked at: the file of a
 //! document, written so that it means the same on another machine.
 //!
-//! A file of a Git repository is named from the repository's root, any other from the working
-//! folder, and one outside of it from the root of the file system.
+//! A file of a Git repository is named from the repository's root, and the repository by where
+//! it comes from; any other file by its full path on this machine. So a file of the same name
+//! elsewhere is never taken for it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -20,70 +22,55 @@ const STANDARD_INPUT: &str = "-";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeclaredIn {
     file: Arc<str>,
-    /// Where the file's Git repository comes from, such as `github.com/acme/support`, where it
-    /// says so: a file of the same name in another repository is another one.
+    /// Where the file's Git repository comes from, such as `github.com/acme/support`, or the
+    /// repository's folder where it does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<Arc<str>>,
 }
 
 impl DeclaredIn {
-    /// The file of a source, by the name under which it was read.
-    #[must_use]
-    pub fn source(name: &str) -> Self {
-        if name == STANDARD_INPUT {
-            return Self { file: STANDARD_INPUT.into(), repository: None };
-        }
-        Self::path(Path::new(name.trim_end_matches(RENDERED)))
-    }
-
-    /// A path below what was given.
-    fn path(path: &Path) -> Self {
-        let absolute = absolute(path);
-        let here = std::env::current_dir().unwrap_or_default();
-        let repository = repository::around(&absolute);
-        let base = repository.unwrap_or(&here);
-        let path = absolute.strip_prefix(base).unwrap_or(&absolute);
-        Self {
-            file: path.to_string_lossy().into(),
-            repository: repository.and_then(repository::origin).map(Into::into),
-        }
+    /// Standard input.
+    fn standard_input() -> Self {
+        Self { file: STANDARD_INPUT.into(), repository: None }
     }
 
     /// Whether it is this file, or lies in this folder.
     fn is_within(&self, other: &Self) -> bool {
-        if let (Some(one), Some(other)) = (&self.repository, &other.repository)
-            && one != other
-        {
+        if self.repository != other.repository {
             return false;
         }
-        if other.file.is_empty() {
-            return !self.file.starts_with('/') && *self.file != *STANDARD_INPUT;
-        }
-        let below = || self.file.strip_prefix(&*other.file)?.strip_prefix('/');
-        self.file == other.file || below().is_some()
+        let folder = other.file.trim_end_matches('/');
+        let below = || self.file.strip_prefix(folder)?.strip_prefix('/');
+        self.file == other.file
+            || other.file.is_empty() && *self.file != *STANDARD_INPUT
+            || below().is_some()
     }
 
-    /// The folder in which it lies, as people name it; a file at the top by its own name.
+    /// The file, from the working folder where it is below.
     #[must_use]
-    pub fn folder(&self) -> String {
-        match self.file.rsplit_once('/') {
+    pub fn seen_from(&self, looked_at: &LookedAt) -> &str {
+        let here = looked_at.here.to_string_lossy();
+        let below = || self.file.strip_prefix(&*here)?.strip_prefix('/');
+        below().unwrap_or(&self.file)
+    }
+
+    /// The folder in which it lies, as people name it who looked there: from the working
+    /// folder where it is below, and with its repository where that is another one. A file at
+    /// the top is told by its own name.
+    #[must_use]
+    pub fn folder(&self, looked_at: &LookedAt) -> String {
+        let file = self.seen_from(looked_at);
+        let folder = match file.rsplit_once('/') {
+            _ if *file == *STANDARD_INPUT => "standard input".to_owned(),
             Some((folder, _)) => format!("{folder}/"),
-            None => self.to_string(),
-        }
-    }
-
-    /// The folder, with its repository where that is not the one of what was looked at.
-    #[must_use]
-    pub fn folder_beside(&self, looked_at: &LookedAt) -> String {
-        let is_other = |repository: &&Arc<str>| {
-            looked_at
-                .roots
-                .iter()
-                .any(|root| root.repository.as_ref().is_some_and(|it| it != *repository))
+            None => file.to_owned(),
         };
-        match self.repository.as_ref().filter(is_other) {
-            Some(repository) => format!("{} of {repository}", self.folder()),
-            None => self.folder(),
+        let is_there = |it: &Root| it.place.repository == self.repository;
+        match &self.repository {
+            Some(repository) if !looked_at.roots.iter().any(is_there) => {
+                format!("{folder} of {repository}")
+            }
+            _ => folder,
         }
     }
 }
@@ -97,30 +84,120 @@ impl fmt::Display for DeclaredIn {
     }
 }
 
+/// Works out where files belong, each folder once.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The repository of each folder, with the folder that names of its files start from.
+    folders: BTreeMap<PathBuf, (PathBuf, Option<Arc<str>>)>,
+}
+
+impl Places {
+    /// The file of a source, by the name under which it was read.
+    #[must_use]
+    pub fn of_source(&mut self, name: &str) -> DeclaredIn {
+        match name {
+            STANDARD_INPUT => DeclaredIn::standard_input(),
+            name => self.of_path(Path::new(name.trim_end_matches(RENDERED))).place,
+        }
+    }
+
+    /// A path below what was given.
+    fn of_path(&mut self, path: &Path) -> Root {
+        let absolute = absolute(path);
+        // A folder may be the root of a repository itself.
+        let folder = match absolute.is_dir() {
+            true => absolute.clone(),
+            false => absolute.parent().unwrap_or(&absolute).to_owned(),
+        };
+        let (base, repository) = self.folders.entry(folder).or_insert_with_key(|folder| {
+            match repository::around(folder) {
+                Some(root) => {
+                    let origin = repository::origin(root);
+                    let named = origin.unwrap_or_else(|| root.to_string_lossy().into_owned());
+                    (root.to_owned(), Some(named.into()))
+                }
+                None => (PathBuf::new(), None),
+            }
+        });
+        let file = absolute.strip_prefix(&*base).unwrap_or(&absolute);
+        Root {
+            place: DeclaredIn {
+                file: file.to_string_lossy().into(),
+                repository: repository.clone(),
+            },
+            base: base.clone(),
+        }
+    }
+}
+
+/// Something that was looked at, and the folder that its name starts from on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Root {
+    place: DeclaredIn,
+    base: PathBuf,
+}
+
 /// What a command looked at: the files and folders that it was given, without what it
 /// skipped in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LookedAt {
-    roots: Vec<DeclaredIn>,
+    roots: Vec<Root>,
     skipped: Vec<DeclaredIn>,
+    /// Files that were not given and are not there any more.
+    gone: BTreeSet<DeclaredIn>,
+    /// The working folder.
+    here: PathBuf,
 }
 
 impl LookedAt {
     /// These files and folders, `-` for standard input.
     #[must_use]
     pub fn new(roots: &[PathBuf]) -> Self {
+        let mut places = Places::default();
         let root = |path: &PathBuf| match path.as_os_str() == STANDARD_INPUT {
-            true => DeclaredIn::source(STANDARD_INPUT),
-            false => DeclaredIn::path(path),
+            true => Root { place: DeclaredIn::standard_input(), base: PathBuf::new() },
+            false => places.of_path(path),
         };
-        Self { roots: roots.iter().map(root).collect(), skipped: Vec::new() }
+        Self {
+            roots: roots.iter().map(root).collect(),
+            here: std::env::current_dir().unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
     /// The same without these files and folders, which were not read.
     #[must_use]
     pub fn without<'a>(mut self, skipped: impl Iterator<Item = &'a Path>) -> Self {
-        self.skipped.extend(skipped.map(DeclaredIn::path));
+        let mut places = Places::default();
+        self.skipped.extend(skipped.map(|path| places.of_path(path).place));
         self
+    }
+
+    /// The same, knowing which of these files are not there any more: a repository in which a
+    /// file is not declares nothing in it. Standard input is never gone.
+    #[must_use]
+    pub fn knowing<'a>(mut self, files: impl Iterator<Item = &'a DeclaredIn>) -> Self {
+        let missed: BTreeSet<&DeclaredIn> =
+            files.filter(|file| self.miss(file) == Some(Miss::NotGiven)).collect();
+        let is_gone = |file: &&DeclaredIn| {
+            let root = self
+                .roots
+                .iter()
+                .find(|root| root.place.repository == file.repository && file.repository.is_some());
+            let path = Path::new(&*file.file);
+            match root {
+                Some(root) => !root.base.join(path).exists(),
+                None => file.repository.is_none() && path.is_absolute() && !path.exists(),
+            }
+        };
+        self.gone = missed.into_iter().filter(is_gone).cloned().collect();
+        self
+    }
+
+    /// Whether nothing was looked at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
     }
 
     /// Why a file was not looked at; `None` when it was, also where it is gone by now.
@@ -129,8 +206,14 @@ impl LookedAt {
         if self.skipped.iter().any(|skipped| file.is_within(skipped)) {
             return Some(Miss::Skipped);
         }
-        let is_read = self.roots.iter().any(|root| file.is_within(root));
+        let is_read = self.roots.iter().any(|root| file.is_within(&root.place));
         (!is_read).then_some(Miss::NotGiven)
+    }
+
+    /// Whether a file may still declare what it declared: it was not looked at, and is there.
+    #[must_use]
+    pub fn may_declare(&self, file: &DeclaredIn) -> bool {
+        self.miss(file).is_some() && !self.gone.contains(file)
     }
 }
 
@@ -161,13 +244,21 @@ fn absolute(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// A file of a repository, or one by its full path.
     fn declared_in(path: &str) -> DeclaredIn {
-        DeclaredIn { file: path.into(), repository: None }
+        let is_of_none = path.starts_with('/') || path == STANDARD_INPUT;
+        let repository = (!is_of_none).then(|| "example.com/a".into());
+        DeclaredIn { file: path.into(), repository }
     }
 
     fn looked_at(roots: &[&str], skipped: &[&str]) -> LookedAt {
-        let all = |paths: &[&str]| paths.iter().map(|path| declared_in(path)).collect();
-        LookedAt { roots: all(roots), skipped: all(skipped) }
+        let root = |path: &&str| Root { place: declared_in(path), base: PathBuf::from("/base") };
+        LookedAt {
+            roots: roots.iter().map(root).collect(),
+            skipped: skipped.iter().map(|path| declared_in(path)).collect(),
+            here: PathBuf::from("/work"),
+            ..LookedAt::default()
+        }
     }
 
     #[test]
@@ -190,13 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn the_top_folder_covers_all_but_what_is_elsewhere() {
+    fn the_top_folder_covers_all_of_its_repository_and_nothing_elsewhere() {
         let looked = looked_at(&[""], &[]);
         assert_eq!(looked.miss(&declared_in("a/b.yaml")), None);
         assert_eq!(looked.miss(&declared_in("/elsewhere/b.yaml")), Some(Miss::NotGiven));
         assert_eq!(looked.miss(&declared_in("-")), Some(Miss::NotGiven));
         assert_eq!(looked_at(&["-"], &[]).miss(&declared_in("-")), None);
         assert_eq!(looked_at(&["-"], &[]).miss(&declared_in("a.yaml")), Some(Miss::NotGiven));
+        assert_eq!(looked_at(&["/"], &[]).miss(&declared_in("/a/b.yaml")), None);
+        for repository in [None, Some("example.com/b".into())] {
+            let other = DeclaredIn { repository, ..declared_in("a/b.yaml") };
+            assert_eq!(looked.miss(&other), Some(Miss::NotGiven), "{other:?}");
+        }
     }
 
     #[test]
@@ -204,39 +300,54 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("checkout");
         std::fs::create_dir_all(root.join(".git")).expect("a repository");
-        let name = |path: &str| DeclaredIn::path(&root.join(path)).to_string();
+        let of = |path: &Path| Places::default().of_path(path).place;
+        let name = |path: &str| of(&root.join(path)).to_string();
         assert_eq!(name("deploy/rooms.yaml"), "deploy/rooms.yaml");
         assert_eq!(name("deploy/./../deploy//rooms.yaml"), "deploy/rooms.yaml");
         assert_eq!(name(""), "");
         let outside = folder.path().join("rooms.yaml");
-        assert_eq!(DeclaredIn::path(&outside).to_string(), outside.display().to_string());
-        let rendered = DeclaredIn::source(&format!("{}{RENDERED}", root.join("a.j2").display()));
-        assert_eq!(rendered.to_string(), "a.j2");
-        assert_eq!(DeclaredIn::source("-").to_string(), "standard input");
+        assert_eq!(of(&outside).to_string(), outside.display().to_string());
+        let named = format!("{}{RENDERED}", root.join("a.j2").display());
+        assert_eq!(Places::default().of_source(&named).to_string(), "a.j2");
+        assert_eq!(Places::default().of_source("-").to_string(), "standard input");
+        // Without an origin, its folder tells a repository from others.
+        assert_eq!(of(&root.join("a")).repository.as_deref(), root.to_str());
     }
 
     #[test]
-    fn the_same_file_of_another_repository_is_another_one() {
-        let of = |repository: Option<&str>| DeclaredIn {
-            file: "manifests/a.yaml".into(),
-            repository: repository.map(Into::into),
-        };
-        let mut looked = looked_at(&["manifests"], &[]);
-        looked.roots[0].repository = Some("github.com/acme/support".into());
-        assert_eq!(looked.miss(&of(Some("github.com/acme/support"))), None);
-        assert_eq!(looked.miss(&of(None)), None);
-        let other = of(Some("github.com/acme/sales"));
-        assert_eq!(looked.miss(&other), Some(Miss::NotGiven));
-        assert_eq!(other.folder_beside(&looked), "manifests/ of github.com/acme/sales");
-        assert_eq!(of(Some("github.com/acme/support")).folder_beside(&looked), "manifests/");
+    fn a_file_that_is_not_there_any_more_declares_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        std::fs::create_dir_all(root.join(".git")).expect("a repository");
+        for file in ["a.yaml", "b.yaml"] {
+            std::fs::write(root.join(file), "").expect("a file");
+        }
+        let mut places = Places::default();
+        let mut of = |file: &str| places.of_path(&root.join(file)).place;
+        let (there, gone, given) = (of("a.yaml"), of("gone.yaml"), of("b.yaml"));
+        let elsewhere = DeclaredIn { repository: Some("example.com/x".into()), ..gone.clone() };
+        let files = [&there, &gone, &given, &elsewhere];
+        let looked = LookedAt::new(&[root.join("b.yaml")]).knowing(files.into_iter());
+        let may = files.map(|file| looked.may_declare(file));
+        assert_eq!(may, [true, false, false, true]);
     }
 
     #[test]
     fn a_folder_is_named_as_people_name_it() {
-        for (file, folder) in
-            [("a/b/c.yaml", "a/b/"), ("c.yaml", "c.yaml"), ("-", "standard input")]
-        {
-            assert_eq!(declared_in(file).folder(), folder);
+        let looked = looked_at(&["manifests"], &[]);
+        for (file, folder) in [
+            ("a/b/c.yaml", "a/b/"),
+            ("c.yaml", "c.yaml"),
+            ("-", "standard input"),
+            ("/work/a/c.yaml", "a/"),
+            ("/elsewhere/a/c.yaml", "/elsewhere/a/"),
+        ] {
+            assert_eq!(declared_in(file).folder(&looked), folder);
         }
+        let other = DeclaredIn {
+            file: "manifests/a.yaml".into(),
+            repository: Some("github.com/acme/sales".into()),
+        };
+        assert_eq!(other.folder(&looked), "manifests/ of github.com/acme/sales");
     }
 }

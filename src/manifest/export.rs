@@ -42,6 +42,8 @@ pub struct Object {
     pub is_protected: bool,
     /// Whether its set leaves it where it is once its document is gone.
     pub is_orphaned: bool,
+    /// The fields that its set leaves as they are.
+    pub ignored: Vec<String>,
 }
 
 /// Manifests, and what whoever asked for them should know.
@@ -224,6 +226,9 @@ fn manifest(object: &Object, fields: &Tree) -> Value {
     if object.is_orphaned {
         lifecycle.insert("delete".to_owned(), "orphan".into());
     }
+    if !object.ignored.is_empty() {
+        lifecycle.insert("ignore".to_owned(), object.ignored.clone().into());
+    }
     if !lifecycle.is_empty() {
         document["lifecycle"] = Value::Object(lifecycle);
     }
@@ -344,7 +349,7 @@ mod tests {
     }
 
     fn object(key: Key, fields: Tree) -> Object {
-        Object { key, fields, is_protected: false, is_orphaned: false }
+        Object { key, fields, is_protected: false, is_orphaned: false, ignored: Vec::new() }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::thread;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::declared_in::{DeclaredIn, LookedAt};
+use super::declared_in::{DeclaredIn, LookedAt, Places};
 use super::document::{self, Document, Trees};
 use super::form;
 use super::placement::{self, Placement, Template, Templates};
@@ -94,6 +94,9 @@ pub struct Set {
     pub documents: usize,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
+    /// Whether standard input was given and declares nothing, as a failed command in a pipe
+    /// would have it.
+    pub is_input_empty: bool,
     /// The project that the user named for documents that name none.
     pub named_project: Option<String>,
     /// What was left out on purpose below the folders that were read.
@@ -161,6 +164,8 @@ pub fn from_sources(
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
         looked_at: LookedAt::new(&input.paths),
+        is_input_empty: sources.iter().any(|source| source.name == "-")
+            && !documents.iter().any(|(document, _)| document.source.name == "-"),
         named_project: input.project.clone(),
         ..Set::default()
     };
@@ -300,6 +305,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
+    let mut places = Places::default();
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
     for found in found {
         problems.extend(form::problems(&found));
@@ -326,7 +332,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         let file = &origin.document.source.name;
         let declared_in = match files.get(file) {
             Some(known) => known.clone(),
-            None => files.entry(file.clone()).or_insert(DeclaredIn::source(file)).clone(),
+            None => files.entry(file.clone()).or_insert_with(|| places.of_source(file)).clone(),
         };
         let desired = Desired {
             key: key.clone(),

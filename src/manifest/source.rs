@@ -142,13 +142,18 @@ fn read_stdin() -> Result<Source, Problem> {
 }
 
 fn read_file(path: &Path, values: &FileValues) -> Result<Source, Problem> {
+    let shown = path.display().to_string();
+    // Two files must not have one name, and other names cannot be told apart in a text.
+    let name = path.to_str().ok_or_else(|| {
+        Source::whole(&shown, "the name of the file is not UTF-8").hint("give it another name")
+    })?;
     let text = read_text(path)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
         .to_owned();
-    let source = Source { name: path.display().to_string(), folder, text };
+    let source = Source { name: name.to_owned(), folder, text };
     if walk::is_template(path) {
         return super::values::render(source, values);
     }

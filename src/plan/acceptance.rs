@@ -15,6 +15,7 @@ use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
 use crate::manifest::source::{RENDERED, Source};
+use crate::visible;
 
 /// The documents of a set, with how many objects each declares.
 pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>);
@@ -80,7 +81,9 @@ pub fn accept(
                 continue;
             }
             let is_secret = has_secret(change.old.as_ref()) || has_secret(change.new.as_ref());
+            let is_name = change.path == FieldPath::of(&["metadata", "name"]);
             let done = match change.cause {
+                Some(Cause::Drift) if is_name => Err(renamed(change)),
                 Some(Cause::Drift | Cause::Both) if is_secret => Err("it is a secret".to_owned()),
                 Some(Cause::Drift) => write(plan, documents, operation, change, &mut edited),
                 Some(Cause::Both) => Err("the manifest changed too".to_owned()),
@@ -106,6 +109,15 @@ fn drifted_whole(operation: &Operation) -> Option<String> {
         };
         format!("it was deleted on the platform; {so}")
     })
+}
+
+/// Why another name is not written into a document: what refers to it would have to say it too.
+fn renamed(change: &FieldChange) -> String {
+    let name = change.old.as_ref().and_then(Tree::as_str).unwrap_or_default();
+    format!(
+        "it was renamed to `{}` on the platform; to accept that, write the name in its document and wherever it is referred to",
+        visible::line(name)
+    )
 }
 
 fn has_secret(tree: Option<&Tree>) -> bool {

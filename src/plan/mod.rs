@@ -87,8 +87,9 @@ pub struct Entry {
     pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
-    /// The file that declares the object; `None` where that was not kept.
-    pub declared_in: Option<DeclaredIn>,
+    /// The files that declare the object, as far as they were looked at; none where that was
+    /// not kept.
+    pub declared_in: Vec<DeclaredIn>,
     /// The set to which the object is on its way, so that this one leaves it alone.
     pub moving_to: Option<String>,
 }
@@ -121,7 +122,22 @@ pub struct State {
     /// The lists that could not be read whole, with the reason.
     pub incomplete: Vec<Incomplete>,
     /// The objects of which it is not known whether another set owns them, with the reason.
-    pub unknown_owners: BTreeMap<Key, String>,
+    pub unknown_owners: BTreeMap<Key, UnknownOwner>,
+    /// What documents declare and another project has, of the names that are one on the whole
+    /// platform.
+    pub taken: BTreeSet<Key>,
+    /// The names that rooms and secrets had to which documents refer, with those that they
+    /// have by now.
+    pub renamed: BTreeMap<Key, Key>,
+}
+
+/// Why it is not known who owns an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownOwner {
+    /// What could not be read.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// A list that could not be read whole: what is not in it may exist all the same.
@@ -156,7 +172,8 @@ impl Incomplete {
                 self.room.as_ref() == Some(&key.name)
             }
             KindName::Room => ROOM_USERS.contains(&self.kind),
-            KindName::Secret => self.kind == KindName::Service,
+            // Where the rooms are not known, their services are not either.
+            KindName::Secret => matches!(self.kind, KindName::Service | KindName::Room),
             _ => false,
         };
         refers && self.project == key.project

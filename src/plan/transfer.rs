@@ -58,7 +58,9 @@ impl Transfer<'_> {
             }
             let Some(observed) = self.state.objects.get(key) else {
                 let reason = "it is not on the platform; just the sets take note";
-                operations.push(self.record(key, Some(entry.clone()), reason));
+                let mut operation = self.record(key, Some(entry.clone()), reason);
+                operation.work.before = self.to.1.entries.get(key).cloned();
+                operations.push(operation);
                 continue;
             };
             match self.owner_change(key, observed) {

@@ -6,7 +6,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::{Action, Operation, Plan};
 use crate::kinds::OWNER_ANNOTATION;
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::visible;
 
@@ -80,6 +80,7 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
         old = new.clone();
     }
     let annotation = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+    let lifecycle = Step::Field("lifecycle".to_owned());
     for change in &operation.changes {
         let is_secret =
             matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
@@ -89,6 +90,10 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
         if change.path == annotation {
             place(old.as_mut(), &annotation, change.old.as_ref());
             place(new.as_mut(), &annotation, change.new.as_ref());
+        } else if change.path.0.first() == Some(&lifecycle) {
+            // What just the set takes note of stands in no fields.
+            place(old.as_mut(), &change.path, change.old.as_ref());
+            place(new.as_mut(), &change.path, change.new.as_ref());
         } else if operation.replaces {
             place(old.as_mut(), &change.path, change.old.as_ref());
         }

@@ -271,9 +271,12 @@ async fn an_apply_gets_through_what_is_surely_harmless() {
         .seed(3)
         .start()
         .await;
-    let done = run(&sandbox, &platform, &proxy, &words(&["apply", "--yes"])).await;
+    // Three of ten reads fail, so one of a thousand fails six times running; nine times is rare.
+    let apply = ["apply", "--yes", "--retries", "8"];
+    let done = run(&sandbox, &platform, &proxy, &words(&apply)).await;
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let again = run(&sandbox, &platform, &proxy, &words(&["plan", "--exit-code"])).await;
+    let plan = ["plan", "--exit-code", "--retries", "8"];
+    let again = run(&sandbox, &platform, &proxy, &words(&plan)).await;
     assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
 }
 
@@ -293,4 +296,25 @@ async fn what_commits_late_is_there_in_the_end() {
     tokio::time::sleep(late * 3).await;
     platform.read("/rooms/late").await.expect(200);
     assert_eq!(proxy.writes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn which_domains_a_platform_serves_is_not_guessed_where_it_does_not_answer() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    let text = "version: v1\nkind: Room\nmetadata: {name: r}\n---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@nobody.example}\nroom: r\n";
+    sandbox.write("set.yaml", text);
+    let plan = async |status: u16| {
+        let proxy =
+            Hostile::in_front_of(&platform).with(Fault::Status(status).at("/config")).start().await;
+        run(&sandbox, &platform, &proxy, &["plan", "-f", "set.yaml", "--retries", "0"]).await
+    };
+    for status in [403, 500] {
+        let run = plan(status).await;
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("GET /config"), "{}", run.stderr);
+    }
+    // One that has no such call may serve any.
+    let run = plan(404).await;
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use meshagent::kinds::Key;
-use meshagent::manifest::declared_in::DeclaredIn;
+use meshagent::manifest::declared_in::Places;
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::plan::Action;
 use meshagent::plan::planner::{Policy, Prune};
@@ -96,26 +96,28 @@ impl Turn {
     }
 }
 
-/// The file in which each object was declared last, and how it was treated by then.
-type Memory = BTreeMap<Key, (usize, Care)>;
+/// The files in which each object was declared when they were looked at last, and how it was
+/// treated by then.
+type Memory = BTreeMap<Key, (BTreeSet<usize>, Care)>;
 
 #[test]
 fn what_was_not_looked_at_is_not_gone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("set");
     let (pruned, kept) = (Cell::new(0_usize), Cell::new(0_usize));
-    let mut runner = TestRunner::new(config(150));
+    let mut runner = TestRunner::new(config(250));
     let outcome = runner.run(&prop::collection::vec(turn(), 2..6), |turns| {
         let mut model = Model::new();
         let mut memory = Memory::new();
         for turn in &turns {
             let set = turn.read(&folder);
             // Which files were given is what the set says that it looked at.
-            let is_given = |file: &usize| {
+            let mut places = Places::default();
+            let mut is_given = |file: &usize| {
                 let name = folder.join(FILES[*file]).display().to_string();
-                set.looked_at.miss(&DeclaredIn::source(&name)).is_none()
+                set.looked_at.miss(&places.of_source(&name)).is_none()
             };
-            let given: BTreeSet<usize> = (0..FILES.len()).filter(is_given).collect();
+            let given: BTreeSet<usize> = (0..FILES.len()).filter(|file| is_given(file)).collect();
             prop_assert!(given.is_subset(&turn.given()));
             let policy =
                 Policy { prune: Prune::Given, looked_at: set.looked_at.clone(), ..policy("s") };
@@ -125,21 +127,24 @@ fn what_was_not_looked_at_is_not_gone() {
                 if operation.replaces {
                     continue;
                 }
-                let (file, care) = memory[&operation.key];
-                prop_assert!(given.contains(&file), "{} is elsewhere", operation.key);
-                prop_assert_eq!(care, Care::None, "{} is kept", operation.key);
+                let (files, care) = &memory[&operation.key];
+                prop_assert!(files.is_subset(&given), "{} is elsewhere", operation.key);
+                prop_assert_eq!(*care, Care::None, "{} is kept", operation.key);
                 pruned.set(pruned.get() + 1);
             }
             perform(&mut model, &set, &plan)?;
-            for (key, (file, care)) in &memory {
+            for (key, (files, care)) in &memory {
                 let is_declared = set.objects.contains_key(key);
-                if !is_declared && (!given.contains(file) || *care == Care::Orphaned) {
+                if !is_declared && (!files.is_subset(&given) || *care == Care::Orphaned) {
                     let (old, new) = (before.objects.get(key), model.objects.get(key));
                     prop_assert!(new.is_some() == old.is_some(), "{} is gone", key);
                     kept.set(kept.get() + 1);
                 }
             }
-            memory.retain(|key, (file, _)| !given.contains(file) && !set.objects.contains_key(key));
+            memory.retain(|_, (files, _)| {
+                files.retain(|file| !given.contains(file));
+                !files.is_empty()
+            });
             for key in set.objects.keys() {
                 let place = set.objects[key].origin.place().file;
                 let file =
@@ -150,7 +155,9 @@ fn what_was_not_looked_at_is_not_gone() {
                     false if desired.is_orphaned() => Care::Orphaned,
                     false => Care::None,
                 };
-                memory.insert(key.clone(), (file.unwrap(), care));
+                let files = memory.remove(key).map(|(files, _)| files).unwrap_or_default();
+                let files = files.into_iter().chain(file).collect();
+                memory.insert(key.clone(), (files, care));
             }
             let again = decide(&set, &model.state("s"), &policy)
                 .map_err(|error| TestCaseError::fail(format!("{error}: {:?}", error.problems)))?;

@@ -105,6 +105,46 @@ async fn a_name_moves_between_projects_in_one_run() {
     assert!(lines(&problems).contains("is declared twice, first at"), "{}", lines(&problems));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_another_project_has_is_refused_before_anything_is_written() {
+    let mut world = World::start().await;
+    let theirs = [
+        document("Project", "one", json!({})),
+        document("Project", "two", json!({})),
+        in_project("one", room("r", "")),
+        in_project("one", mailbox("help", "r")),
+        in_project("one", route("shop.meshagent.app", "r", 80)),
+    ];
+    world.run(&theirs, &policy("a")).await;
+    for taken in [mailbox("Help", "new"), route("SHOP.meshagent.app", "new", 80)] {
+        // Nothing of the project that has it is read.
+        let documents =
+            [in_project("two", room("new", "")), in_project("two", taken), mailbox("free", "mine")];
+        let documents = [&documents[..], &[room("mine", "")]].concat();
+        let text = refusal(&world, &documents, &policy("b")).await;
+        assert!(text.contains("is taken: another project has it"), "{text}");
+        assert!(text.contains("all.yaml:"), "{text}");
+    }
+    // What is free costs one request each, and what is there none.
+    let proxy = Hostile::in_front_of(&world.server).start().await;
+    world.through(&proxy);
+    let documents =
+        [room("r", ""), mailbox("x", "r"), mailbox("y", "r"), route("z.meshagent.app", "r", 1)];
+    let single = |requests: &std::collections::BTreeMap<String, u64>| -> u64 {
+        let mine = requests.iter().filter(|(request, _)| {
+            request.starts_with("GET")
+                && (request.contains("/mailboxes/") || request.contains("/routes/"))
+        });
+        mine.map(|(_, count)| *count).sum()
+    };
+    let decided = world.plan(&documents, &policy("c")).await;
+    assert_eq!(single(&proxy.requests()), 3, "{:?}", proxy.requests());
+    world.apply(&decided).await;
+    let before = single(&proxy.requests());
+    assert!(world.plan(&documents, &policy("c")).await.plan.is_empty());
+    assert_eq!(single(&proxy.requests()), before, "{:?}", proxy.requests());
+}
+
 /// What a set is refused with.
 async fn refusal(world: &World, documents: &[Value], policy: &Policy) -> String {
     let set = world.set_of(documents).unwrap();
@@ -155,6 +195,10 @@ async fn an_inventory_that_cannot_be_read_leaves_the_owner_unknown() {
     for policy in [policy("b"), adopting("b")] {
         let text = refusal(&world, &[secret("keys", "1")], &policy).await;
         assert!(text.contains("it is not known who owns Secret/keys"), "{text}");
+        let error = world.decide(world.set_of(&[secret("keys", "1")]).unwrap(), &policy).await;
+        let problems = error.err().expect("a refusal").problems;
+        let hint = problems[0].hint.as_deref().unwrap_or_default();
+        assert!(hint.contains(".meshagent/sets/a.json"), "{hint}");
     }
     world.client.send(&spoil(".meshagent/sets.json")).await.unwrap();
     let text = refusal(&world, &[secret("keys", "1")], &adopting("b")).await;

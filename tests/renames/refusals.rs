@@ -140,6 +140,35 @@ async fn a_new_object_of_a_former_name_is_not_deleted_in_passing() {
     assert_eq!(ids(&world).await["Room/b"], there["Room/a"]);
 }
 
+/// The hints with which a set is refused.
+async fn hints(world: &World, documents: &[Value], set: &str) -> String {
+    let error = world.decide(world.set_of(documents).unwrap(), &policy(set)).await.err();
+    let problems = error.expect("a refusal").problems;
+    problems.into_iter().filter_map(|problem| problem.hint).map(|hint| hint + "\n").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_still_says_a_former_name_is_told_the_new_one() {
+    let world = World::start().await;
+    let used = |name: &str, room: &str| {
+        service("bot", json!({"room": room, "container": {"image": "i", "secrets": [name]}}))
+    };
+    world.run(&[room("lobby", ""), secret("token", "1")], &policy("base")).await;
+    world.run(&[used("token", "lobby"), mailbox("help", "lobby")], &policy("bots")).await;
+    let renamed = [from("lobby", room("entrance", "")), from("token", secret("key", "1"))];
+    world.run(&renamed, &policy("base")).await;
+    let told = hints(&world, &[used("token", "entrance")], "bots").await;
+    assert_eq!(told, "Secret/key was called so; write `key` here\n");
+    let told = hints(&world, &[mailbox("help", "lobby")], "bots").await;
+    assert_eq!(told, "Room/entrance was called so; write `entrance` here\n");
+    // The set that renamed it knows by itself.
+    let still = [room("entrance", ""), secret("key", "1"), used("key", "lobby")];
+    let told = hints(&world, &still, "base").await;
+    assert_eq!(told, "Room/entrance was called so; write `entrance` here\n");
+    // Of a name that nothing ever had there is nothing to tell.
+    assert_eq!(hints(&world, &[mailbox("help", "nowhere")], "bots").await, "");
+}
+
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
     sandbox.run(&[arguments, &["--embedded"]].concat())
 }

@@ -214,6 +214,11 @@ fn run(cell: Cell, seed: u64) -> Outcome {
     outcome
 }
 
+/// The aim of every run: how much longer than the least time it takes, and which part of its
+/// requests is refused. Where a bound below is wider than this, its place says why; where the
+/// rule does better, the bound is what it does.
+const AIM: (f64, f64) = (1.15, 0.01);
+
 /// Holds a run to its bounds: how much longer than the least time, and which part refused,
 /// where those are more than `few` answers.
 #[track_caller]
@@ -247,7 +252,7 @@ fn cells(requests: usize) -> impl Iterator<Item = Cell> {
 /// the allowance is used up while few are under way; at two hundred, when caution has ended
 /// and the whole ceiling is. Nobody can know before that there is a limit.
 fn few(limit: f64) -> usize {
-    if limit < 100.0 { 9 } else { 28 }
+    if limit < 100.0 { 8 } else { 26 }
 }
 
 #[test]
@@ -256,24 +261,27 @@ fn a_run_of_seconds_takes_hardly_longer_than_the_platform_allows() {
         for cell in cells(requests) {
             // What is shorter than this is over before a rate can be learned.
             if cell.least(f64::INFINITY) >= 2.0 {
-                hold(cell, 1.25, 0.01, few(cell.limit));
+                // Two seconds' worth that were saved up hide a slow limit for most of so
+                // short a run: 1.21 beside the aim of 1.15.
+                let is_hidden = cell.limit < 10.0 && cell.form == Form::Bucket(2.0);
+                hold(cell, if is_hidden { 1.21 } else { AIM.0 }, AIM.1, few(cell.limit));
             }
         }
     }
-    hold(PLAIN, 1.05, 0.01, 5);
+    hold(PLAIN, 1.02, AIM.1, 5);
 }
 
 #[test]
 fn a_run_of_minutes_is_hardly_refused() {
     for cell in cells(2000).filter(|cell| cell.least(f64::INFINITY) >= 2.0) {
-        hold(cell, 1.1, 0.01, few(cell.limit));
+        hold(cell, 1.05, AIM.1, few(cell.limit));
     }
 }
 
 #[test]
 fn a_long_run_takes_as_long_as_the_platform_allows() {
     for cell in cells(20_000).filter(|cell| cell.form != Form::Bucket(2.0)) {
-        hold(cell, 1.06, 0.005, 0);
+        hold(cell, 1.04, 0.003, 0);
     }
 }
 
@@ -282,11 +290,13 @@ fn a_limit_that_changes_in_the_middle_is_learned_again() {
     for (limit, form) in [(5.0, FORMS[0]), (60.0, FORMS[0]), (60.0, FORMS[2]), (500.0, FORMS[0])] {
         let cell = Cell { limit, form, requests: 20_000, ..PLAIN };
         hold(Cell { change: 0.5, ..cell }, 1.15, 0.01, 0);
-        hold(Cell { change: 2.0, ..cell }, 1.15, 0.01, 0);
-        hold(Cell { change: 0.5, requests: 2000, ..cell }, 1.15, 0.012, 2 * few(limit));
+        hold(Cell { change: 2.0, ..cell }, 1.09, 0.003, 0);
+        // Two limits are met, so twice as many are refused, of which sixty a second are 1.1 %.
+        hold(Cell { change: 0.5, requests: 2000, ..cell }, 1.12, 0.011, 2 * few(limit));
         // Nobody knows that a limit was raised until the pace exceeds it, and in seconds
-        // that cannot be tried out often.
-        hold(Cell { change: 2.0, requests: 2000, ..cell }, 1.45, 0.01, 2 * few(limit));
+        // that cannot be tried out often: 1.35 and 1.24 beside the aim of 1.15.
+        let longest = if limit > 100.0 { 1.35 } else { 1.24 };
+        hold(Cell { change: 2.0, requests: 2000, ..cell }, longest, AIM.1, 2 * few(limit));
     }
 }
 
@@ -297,7 +307,7 @@ fn another_client_that_shares_the_limit_is_made_room_for() {
             [(20.0, FORMS[0]), (60.0, FORMS[0]), (60.0, FORMS[2]), (500.0, FORMS[0])]
         {
             let cell = Cell { limit, form, requests, share: 0.5, ..PLAIN };
-            hold(cell, 1.15, 0.011, few(limit));
+            hold(cell, 1.05, AIM.1, few(limit));
         }
     }
 }
@@ -306,8 +316,9 @@ fn another_client_that_shares_the_limit_is_made_room_for() {
 fn where_answers_take_long_the_first_crowd_is_the_ceiling() {
     for limit in [20.0, 60.0, 200.0] {
         let cell = Cell { limit, trip: 0.04, ..PLAIN };
-        // A quarter of a second of caution is much in a run of one second.
-        hold(cell, if limit > 100.0 { 1.45 } else { 1.25 }, 0.0, WORKERS + 6);
+        // A quarter of a second of caution is much in a run of one second: 1.37 beside the aim
+        // of 1.15.
+        hold(cell, if limit > 100.0 { 1.37 } else { 1.08 }, 0.0, WORKERS + 2);
         hold(Cell { requests: 20_000, ..cell }, 1.05, 0.005, 0);
     }
 }
@@ -316,19 +327,26 @@ fn where_answers_take_long_the_first_crowd_is_the_ceiling() {
 fn holds_that_refusals_ask_for_are_made_up_for() {
     for limit in [5.0, 20.0, 60.0, 200.0, 500.0] {
         let cell = Cell { limit, asks: Some(1), requests: 20_000, ..PLAIN };
-        hold(cell, 1.06, 0.005, 0);
-        // Nothing can be made up for where nothing is saved up.
-        hold(Cell { form: Form::EachSecond, ..cell }, 1.4, 0.012, 0);
+        hold(cell, 1.01, 0.003, 0);
+        // Nothing can be made up for where nothing is saved up, and a whole second is lost with
+        // each refusal: 1.31 and 1.2 % beside the aim of 1.15 and 1 %.
+        hold(Cell { form: Form::EachSecond, ..cell }, 1.31, 0.012, 0);
     }
 }
 
 #[test]
 fn small_bursts_are_learned_in_the_long_run() {
     for (limit, asks, longest) in
-        [(50.0, None, 1.15), (100.0, None, 1.15), (500.0, None, 1.15), (100.0, Some(1), 1.3)]
+        // A second is held for a tenth of one that is saved up: 1.2 beside the aim of 1.15.
+        [
+            (50.0, None, 1.09),
+            (100.0, None, 1.09),
+            (500.0, None, 1.09),
+            (100.0, Some(1), 1.2),
+        ]
     {
         let requests = (limit * 200.0) as usize;
-        hold(Cell { limit, form: Form::Bucket(0.1), asks, requests, ..PLAIN }, longest, 0.01, 0);
+        hold(Cell { limit, form: Form::Bucket(0.1), asks, requests, ..PLAIN }, longest, 0.003, 0);
     }
 }
 

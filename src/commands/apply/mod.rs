@@ -89,7 +89,7 @@ pub struct ApplyArgs {
     after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
 )]
 pub struct DestroyArgs {
-    /// Manifests of the set, to find its projects; without them, every project that is reached
+    /// Only what these manifests declare; without them, all that the set owns
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -18,6 +18,7 @@ pub fn declare(plan: &Plan) -> Result<()> {
             fields: operation.work.fields.as_deref().cloned().unwrap_or_else(|| Tree::map([])),
             is_protected: false,
             is_orphaned: false,
+            ignored: Vec::new(),
         };
         let export = export::export(vec![object], Layout::Kind);
         let Some(text) = export.files.values().next() else {

@@ -46,6 +46,8 @@ pub struct Shortcut {
     work: Work,
     /// Whether a lost answer can be made up for by looking for the object.
     is_found_by_name: bool,
+    /// A name that the object of the id may have.
+    perhaps: Option<String>,
 }
 
 /// What a write brought.
@@ -66,6 +68,7 @@ impl Shortcut {
             fields,
             work: Work::default(),
             is_found_by_name: true,
+            perhaps: None,
         }
     }
 
@@ -130,6 +133,13 @@ impl Shortcut {
     #[must_use]
     pub fn made_of(mut self, template: Option<Template>) -> Self {
         self.work.asked.template = template;
+        self
+    }
+
+    /// The same, of the object with this id, which may have this name so far.
+    #[must_use]
+    pub fn perhaps_called(mut self, name: Option<&str>) -> Self {
+        self.perhaps = name.map(str::to_owned);
         self
     }
 
@@ -220,12 +230,15 @@ impl Shortcut {
         if self.work.observed.is_some() || creates && !self.has_own_name() {
             return Ok(());
         }
-        let mut known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key).clone();
-        if self.work.id.is_some() {
-            // The name may be the one that it is to get.
-            known_as.name.clear();
-        }
-        let found = reading::look_up(connection, &known_as, self.work.id.as_deref()).await?;
+        let known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key);
+        let found = match &self.work.id {
+            None => reading::look_up(connection, known_as, None).await?,
+            // The name may be the one that it has, or the one that it is to get.
+            Some(id) => {
+                let names = [self.perhaps.as_deref().unwrap_or_default(), &self.key.name];
+                reading::look_up_id(connection, known_as, id, &names).await?
+            }
+        };
         match found {
             Some(_) if creates && !self.work.asked.may_exist => {
                 Err(Error::failed(format!("{} exists already", self.key)))

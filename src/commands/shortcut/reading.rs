@@ -48,6 +48,37 @@ pub async fn look_up(
     observe::find(&connection.client.reader(), key, &target, &BTreeMap::new()).await
 }
 
+/// Reads the object of an id. Where the platform gives one only by its name, the names that it
+/// may have are tried before the whole list is read.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn look_up_id(
+    connection: &Connection,
+    key: &Key,
+    id: &str,
+    names: &[&str],
+) -> Result<Option<(String, Observed)>> {
+    let nameless = Key { name: String::new(), ..key.clone() };
+    let fields = Tree::map([]);
+    let lookup = key.kind.kind().lookup(&target(&nameless, Some(id), &fields));
+    if matches!(lookup, Some(Lookup::Among(_))) {
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let key = Key { name: (*name).to_owned(), ..key.clone() };
+            let is_alone = key.kind.kind().lookup(&target(&key, Some(id), &fields));
+            if !matches!(is_alone, Some(Lookup::One(..))) {
+                continue;
+            }
+            let found = look_up(connection, &key, Some(id)).await?;
+            if found.as_ref().is_some_and(|(_, seen)| seen.id.as_deref() == Some(id)) {
+                return Ok(found);
+            }
+        }
+    }
+    look_up(connection, &nameless, Some(id)).await
+}
+
 /// Reads the object of this name.
 ///
 /// # Errors

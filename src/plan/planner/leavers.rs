@@ -1,11 +1,11 @@
 //! What becomes of what the set owns and no longer declares.
 
-use super::{Ownership, Planner, Prune, fingerprint};
+use super::{Ownership, Planner, Policy, Prune, fingerprint};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, OWNER_ANNOTATION};
-use crate::manifest::declared_in::Miss;
+use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Work};
 
@@ -74,7 +74,10 @@ impl Planner<'_> {
             Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
             Ownership::Ours if let Some(why) = stays => {
                 *self.staying.entry(why).or_default() += 1;
-                self.plan.kept.insert(key.clone(), entry.clone());
+                // The files that were looked at do not declare it any more.
+                let mut entry = entry.clone();
+                entry.declared_in.retain(|file| self.policy.looked_at.miss(file).is_some());
+                self.plan.kept.insert(key.clone(), entry);
                 return;
             }
             Ownership::Ours if let Some(to) = &entry.moving_to => {
@@ -135,18 +138,46 @@ impl Planner<'_> {
     /// Why an object stays although no document declares it any more: what was not looked
     /// at is not gone.
     fn stays(&self, key: &Key, entry: &Entry) -> Option<Stays> {
+        let Policy { destroy, looked_at, .. } = self.policy;
         match self.policy.prune {
-            _ if self.policy.destroy => return None,
-            // A document that was looked at says that the object moved on.
-            _ if self.former.contains(key) => return None,
-            Prune::None => return Some(Stays::NotPruned),
-            Prune::All => return None,
-            Prune::Given => {}
+            // What is to be destroyed may be told by files, and is everything otherwise.
+            _ if *destroy && (looked_at.is_empty() || self.declared.contains_key(key)) => {
+                return None;
+            }
+            Prune::None if !destroy => return Some(Stays::NotPruned),
+            Prune::All if !destroy => return None,
+            _ => {}
         }
-        let Some(file) = &entry.declared_in else { return Some(Stays::Unknown) };
+        if entry.declared_in.is_empty() {
+            return Some(Stays::Unknown);
+        }
+        // A document that was looked at says that the object moved on; another one that is
+        // still there may say otherwise.
+        let has_moved = self.former.contains(key);
+        let mut files = entry.declared_in.iter();
+        files.find_map(|file| {
+            let miss = looked_at.miss(file)?;
+            let is_settled = has_moved && !looked_at.may_declare(file);
+            (!is_settled).then(|| Stays::Missed(miss, file.folder(looked_at)))
+        })
+    }
+
+    /// The files that declare an object: the one that was read, and those that did before, as
+    /// long as they were not looked at again.
+    pub(super) fn declaring_files(&self, desired: &Desired) -> Vec<DeclaredIn> {
+        let mut files: Vec<DeclaredIn> = self.other_files(desired).cloned().collect();
+        files.push(desired.declared_in.clone());
+        files.sort();
+        files
+    }
+
+    /// The files that declared an object, were not looked at, and may declare it still.
+    pub(super) fn other_files(&self, desired: &Desired) -> impl Iterator<Item = &'_ DeclaredIn> {
         let looked_at = &self.policy.looked_at;
-        let stays = |miss| Stays::Missed(miss, file.folder_beside(looked_at));
-        looked_at.miss(file).map(stays)
+        let known = self.entry(&desired.key).filter(|_| !looked_at.is_empty());
+        let files = known.into_iter().flat_map(|entry| &entry.declared_in);
+        let own = desired.declared_in.clone();
+        files.filter(move |file| **file != own && looked_at.may_declare(file))
     }
 
     /// Tells which objects stay, and where they are declared.
@@ -157,17 +188,21 @@ impl Planner<'_> {
                 count => (format!("{count} objects"), "are", "they stay"),
             };
             let them = if count == 1 { "it" } else { "them" };
+            let way_out = match self.policy.destroy {
+                true => format!("without -f, `destroy` deletes {them}, too"),
+                false => format!("--prune=all deletes {them}"),
+            };
             self.plan.notes.push(match why {
                 Stays::NotPruned => continue,
                 Stays::Unknown => format!(
-                    "{objects} of this set {are} not declared, and where {they_were} declared was not kept; {they}. --prune=all deletes {them}",
+                    "{objects} of this set {are} not declared, and where {they_were} declared was not kept; {they}. {way_out}",
                     they_were = if count == 1 { "it was" } else { "they were" },
                 ),
                 Stays::Missed(Miss::NotGiven, folder) => format!(
-                    "{objects} of this set {are} declared in {folder}, which was not given; {they}. --prune=all deletes {them}"
+                    "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
-                    "{objects} of this set {are} declared in {folder} in what was skipped; {they}. --prune=all deletes {them}"
+                    "{objects} of this set {are} declared in {folder} in what was skipped; {they}. {way_out}"
                 ),
             });
         }

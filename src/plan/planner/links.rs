@@ -74,7 +74,8 @@ impl Planner<'_> {
                     Resolved::Missing(to) => {
                         let problem = at(references::missing(&to));
                         faults.push(match self.renamed_to(&to) {
-                            Some(name) => problem.hint(format!("{name} was called so")),
+                            Some(key) => problem
+                                .hint(format!("{key} was called so; write `{}` here", key.name)),
                             None => problem,
                         });
                     }
@@ -97,10 +98,11 @@ impl Planner<'_> {
         self.check_projects();
     }
 
-    /// The document whose object was called so before.
+    /// The object that was called so before, as a document or an inventory says.
     fn renamed_to(&self, former: &Key) -> Option<&Key> {
         let says = |desired: &&Desired| former_key(desired).as_ref() == Some(former);
-        self.desired.values().find(says).map(|desired| &desired.key)
+        let declared = self.desired.values().find(says).map(|desired| &desired.key);
+        declared.or_else(|| self.state.renamed.get(former))
     }
 
     /// Whether the scope leaves out what something in it needs, and the platform lacks it.
@@ -155,10 +157,12 @@ impl Planner<'_> {
                     true => format!("{key} in it is not owned by the set"),
                     false => format!("{key}, which is not owned by the set, refers to it"),
                 };
-                guards.push(
-                    Problem::new(format!("{} would be deleted, and {why}", self.named_now(&to)))
-                        .hint(format!("delete or move {key} first")),
-                );
+                let name = self.named_now(&to);
+                let hint = match to.kind {
+                    KindName::Secret => format!("take {name} out of {key} first, or delete {key}"),
+                    _ => format!("delete or move {key} first"),
+                };
+                guards.push(Problem::new(format!("{name} would be deleted, and {why}")).hint(hint));
             }
         }
         self.guards.extend(guards);

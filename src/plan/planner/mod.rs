@@ -1,6 +1,6 @@
 //! The decision: what becomes of each object, why, and in which order. What is declared is
 //! decided here; what is in scope and what is renamed in `beginning`; what is not declared
-//! any more in `leavers`; what refers to what in `links`; who gives which name up in `names`.
+//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who gives which name up in `names`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use super::order;
 use super::references::{Known, Resolved};
 use super::renames::{self, Renames};
 use super::suggestion;
-use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
+use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
+use super::{UnknownOwner, Work};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
@@ -22,6 +23,7 @@ use crate::manifest::set::Desired;
 mod asked;
 mod beginning;
 pub use beginning::selected;
+mod drift;
 mod leavers;
 mod lifecycle;
 mod links;
@@ -53,6 +55,7 @@ pub fn plan(
 ) -> Result<Plan, Refusal> {
     let nothing = BTreeMap::new();
     let desired = if policy.destroy { &nothing } else { declared };
+    let renamed_by_hand = drift::renamed_by_hand(state);
     let state = naming::follow_ids(state);
     let mut beginning = beginning::begin(desired, &state, policy)?;
     let moved = (!beginning.renames.is_empty()).then(|| beginning.state(&state));
@@ -65,6 +68,8 @@ pub fn plan(
         policy,
         known: Known::new(desired, state),
         renames: beginning.renames,
+        renamed_by_hand,
+        left: BTreeSet::new(),
         selected: beginning.selected,
         former: desired.values().filter_map(renames::former_key).collect(),
         staying: BTreeMap::new(),
@@ -89,6 +94,9 @@ pub fn plan(
         }
     }
     planner.decide_leavers();
+    if !planner.left.is_empty() {
+        planner.leave_what_needs_it();
+    }
     planner.make_room();
     planner.check_references();
     planner.check_deleted();
@@ -135,6 +143,10 @@ struct Planner<'a> {
     known: Known<'a>,
     /// The objects that get another name. All keys are those that objects get.
     renames: Renames,
+    /// The objects to which somebody gave another name, by the one that the set knows.
+    renamed_by_hand: BTreeSet<Key>,
+    /// The objects that are left as somebody made them, and that others need.
+    left: BTreeSet<Key>,
     /// What documents say that their objects were called before.
     former: BTreeSet<Key>,
     /// How many objects stay that no document declares any more, by the reason.
@@ -213,6 +225,10 @@ impl<'a> Planner<'a> {
             self.decide_absent(desired);
             return;
         };
+        if let Some((message, hint)) = self.claims_of_others(desired, known_as) {
+            self.guard(desired, message, &hint);
+            return;
+        }
         let adopts = match self.ownership(key, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
@@ -220,16 +236,16 @@ impl<'a> Planner<'a> {
                     desired,
                     format!("{known_as} is owned by the set `{owner}`"),
                     &format!(
-                        "`meshagent set move {known_as} --set {owner} --to {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                        self.policy.set
+                        "`meshagent set move {known_as} --set {owner} --to {} --project-id {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
+                        self.policy.set, key.project
                     ),
                 );
                 return;
             }
             Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
-                let reason = &self.state.unknown_owners[known_as];
+                let UnknownOwner { reason, hint } = &self.state.unknown_owners[known_as];
                 let message = format!("it is not known who owns {known_as}: {reason}");
-                self.guard(desired, message, "run the same command again");
+                self.guard(desired, message, hint);
                 return;
             }
             Ownership::Nobodys
@@ -247,6 +263,12 @@ impl<'a> Planner<'a> {
                 return;
             }
         };
+        let is_by_hand =
+            former.as_ref().is_some_and(|former| self.is_renamed_by_hand(desired, former));
+        if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
+            self.leave_renamed(key, former);
+            return;
+        }
         let intended = self.by_name(key, Arc::clone(&desired.fields));
         let mut fields = with_ignored(desired, observed)
             .map_or_else(|| Arc::clone(&intended), |fields| self.by_name(key, fields));
@@ -263,10 +285,11 @@ impl<'a> Planner<'a> {
             });
         }
         let shape_changes = changes.len();
-        changes.extend(former.as_ref().map(|former| name_change(key, former)));
+        let cause = is_by_hand.then_some(Cause::Drift);
+        changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
         changes.extend(self.owner_change(key, observed));
         let sends = !changes.is_empty();
-        if let Some(known) = self.entry(known_as).filter(|_| !adopts) {
+        if let Some(known) = self.entry(key).filter(|_| !adopts) {
             changes.extend(lifecycle::changes(desired, known));
         }
         let frozen: Vec<&str> = key
@@ -296,7 +319,9 @@ impl<'a> Planner<'a> {
                 (false, false) => Action::Record,
             },
             replaces: false,
-            reason: if let Some(former) = &former {
+            reason: if let Some(former) = former.as_ref().filter(|_| is_by_hand) {
+                format!("it was renamed to {former} behind the set's back")
+            } else if let Some(former) = &former {
                 format!("it was {former}")
             } else if adopts {
                 "it exists and is taken over".to_owned()
@@ -326,6 +351,29 @@ impl<'a> Planner<'a> {
         } else {
             self.replace(desired, operation, &frozen);
         }
+    }
+
+    /// What keeps the set from going on with an object that it owns: another set is taking it
+    /// over, or a file that was not looked at may still declare it under the name that it has.
+    fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
+        let key = &desired.key;
+        if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
+            let (set, project) = (&self.policy.set, &key.project);
+            return Some((
+                format!("{known_as} is on its way to the set `{to}`"),
+                format!(
+                    "`meshagent set move {known_as} --set {set} --to {to} --project-id {project}` ends that; then take its document out of this set"
+                ),
+            ));
+        }
+        let other = self.other_files(desired).next().filter(|_| key != known_as)?;
+        let folder = other.folder(&self.policy.looked_at);
+        Some((
+            format!(
+                "{known_as} is declared in {folder}, which was not given, and would be renamed"
+            ),
+            format!("give {folder} too, or take the document of {known_as} out of it first"),
+        ))
     }
 
     fn create(&self, desired: &Desired, reason: String) -> Operation {
@@ -363,6 +411,9 @@ impl<'a> Planner<'a> {
         if let Some(doubt) = self.state.doubt(key) {
             let message = format!("it is not known whether {key} exists: {doubt}");
             self.guard(desired, message, "run the same command again");
+            return;
+        }
+        if self.leaves_deleted(key) {
             return;
         }
         let former = renames::former_key(desired);
@@ -486,7 +537,7 @@ impl<'a> Planner<'a> {
             moved_from: renames::former_key(desired).map(|former| former.name),
             was: None,
             ignore: desired.lifecycle.ignore.clone(),
-            declared_in: Some(desired.declared_in.clone()),
+            declared_in: self.declaring_files(desired),
             moving_to: None,
         }
     }
@@ -543,13 +594,13 @@ fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
     desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
 }
 
-fn name_change(key: &Key, former: &Key) -> FieldChange {
+fn name_change(key: &Key, former: &Key, cause: Option<Cause>) -> FieldChange {
     FieldChange {
         path: FieldPath::of(&["metadata", "name"]),
         old: Some(Tree::text(former.name.clone())),
         new: Some(Tree::text(key.name.clone())),
         place: None,
-        cause: None,
+        cause,
     }
 }
 

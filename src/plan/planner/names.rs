@@ -117,7 +117,7 @@ impl Planner<'_> {
             action: Action::Rename,
             replaces: false,
             reason: format!("it was {name}, and {} gets that name", self.named_now(&name)),
-            changes: vec![name_change(key, &name)],
+            changes: vec![name_change(key, &name, None)],
             waits_for: Vec::new(),
             place: None,
             derived_from: None,
@@ -152,12 +152,13 @@ impl Planner<'_> {
         first.reason = format!("it was {former}, and becomes {} when that name is free", last.key);
         let name =
             |change: &crate::plan::FieldChange| change.path == FieldPath::of(&["metadata", "name"]);
+        let cause = first.changes.iter().find(|change| name(change)).and_then(|it| it.cause);
         first.changes.retain(|change| !name(change));
-        first.changes.push(name_change(&stand_in, &former));
+        first.changes.push(name_change(&stand_in, &former, cause));
         first.work.entry = None;
         first.key.clone_from(&stand_in);
         last.reason = format!("it was {former}");
-        last.changes = vec![name_change(&last.key, &stand_in)];
+        last.changes = vec![name_change(&last.key, &stand_in, cause)];
         last.work.renamed_from = Some(stand_in.clone());
         last.work.is_second = true;
         last.work.follows_rename = true;
@@ -245,6 +246,12 @@ impl Planner<'_> {
             return;
         }
         let mut refused: Vec<(&Desired, Problem)> = Vec::new();
+        for wanted in created.values().filter(|key| self.state.taken.contains(key)) {
+            let Some(desired) = self.desired.get(wanted) else { continue };
+            let message = format!("{wanted} is taken: another project has it");
+            let path = FieldPath::of(&["metadata", "name"]);
+            refused.push((desired, desired.origin.document.problem_at(&path, message)));
+        }
         for key in self.state.objects.keys() {
             let Some(wanted) = created.get(&key.claim()) else { continue };
             let is_deleted = self
