@@ -22,6 +22,9 @@ const PRODUCE: i64 = 256 * 1024 * 1024;
 /// The widest field of a format and the widest indentation.
 const WIDEST: usize = 1_000;
 
+/// What each piece of a list or map counts, beside its text, since it takes time to look at.
+const PIECE: usize = 64;
+
 /// The function that measures what an operator makes.
 const SIZED: &str = "_sized";
 
@@ -165,7 +168,7 @@ fn charge(budget: &Budget, value: &Value) -> Result<(), Error> {
     struct Counting<'a>(&'a Budget, Result<(), Error>);
     impl fmt::Write for Counting<'_> {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.1 = self.0.charge(text.len());
+            self.1 = self.0.charge(text.len() + PIECE);
             if self.1.is_ok() { Ok(()) } else { Err(fmt::Error) }
         }
     }
