@@ -6,6 +6,7 @@ mod accept;
 mod apply;
 mod around;
 mod auth;
+mod bounds;
 mod claims;
 mod cli;
 mod commands;

@@ -10,6 +10,7 @@ use anstyle::Style;
 
 use super::set::{FileArgs, SetArgs};
 use crate::apply::observe::{self, Scope};
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
@@ -167,7 +168,7 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     // A link stays one.
     let path = &std::fs::canonicalize(path).context(failed)?;
-    let current = std::fs::read_to_string(path).context(failed)?;
+    let current = bounded::text(path, bounded::STANDARD).context(failed)?;
     let (mark, text) = match current.strip_prefix('\u{feff}') {
         Some(text) => ("\u{feff}", text),
         None => ("", current.as_str()),

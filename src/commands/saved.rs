@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::apply::inventory::is_set_name;
+use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
 use crate::visible;
+
+/// The largest plan that is read, in bytes: it holds what many files of manifests declare.
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A saved plan.
 pub struct Saved {
@@ -35,7 +39,7 @@ pub fn read(path: &Path) -> Result<Saved> {
     }
     let is_json = path.extension().is_none_or(|suffix| suffix.eq_ignore_ascii_case("json"));
     let text =
-        std::fs::read_to_string(path).context(|| format!("failed to read the plan {name}"))?;
+        bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
     let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("{name} is not a saved plan: {error}")).hint(match is_json {
             true => "make one with `meshagent plan --out FILE`".to_owned(),
@@ -157,7 +161,7 @@ impl Saved {
                 "run it in the folder in which the plan was made, or give the manifests with -f",
             ));
         }
-        let ReadArgs { values, value_json, verbose } = given.reading;
+        let ReadArgs { values, value_json, allow_env, verbose } = given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
         let values_file = match values.values_file.is_empty() {
@@ -165,7 +169,7 @@ impl Saved {
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
+        Ok(FileArgs { files, reading: ReadArgs { values, value_json, allow_env, verbose } })
     }
 
     /// Whether a plan that was made now is this one, and for no project but the one that is

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
+use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
+use crate::manifest::engine::is_own_variable;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
@@ -43,6 +45,11 @@ pub struct ReadArgs {
     /// One value for templates that is no text, as JSON; may be repeated
     #[arg(long, value_name = "NAME=JSON")]
     pub value_json: Vec<String>,
+
+    /// Let templates read this variable of the environment, which plans then show; may be
+    /// repeated
+    #[arg(long, value_name = "NAME", help_heading = "Guards")]
+    pub allow_env: Vec<String>,
 
     /// List the files and folders that are left out on purpose
     #[arg(long)]
@@ -174,14 +181,23 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values: ValueArgs { values_file, values }, value_json, .. } = &self.reading;
+        let ReadArgs { values: ValueArgs { values_file, values }, value_json, allow_env, .. } =
+            &self.reading;
         // A text is never false to a template, whatever it says.
         for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
             output::note(&format!(
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
         }
-        let values = FileValues::read(values_file, values, value_json).map_err(wrong_values)?;
+        let values = FileValues::read(values_file, values, value_json)
+            .map_err(wrong_values)?
+            .allowing(allow_env);
+        if let Some(own) = allow_env.iter().find(|name| is_own_variable(name)) {
+            return Err(Error::usage(format!(
+                "--allow-env {own}: this variable is the program's own, and no template reads it"
+            ))
+            .hint("give the value with -v NAME=VALUE, or in a variable of another name"));
+        }
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
     }
 }
@@ -205,7 +221,7 @@ impl ValueArgs {
     pub fn texts(&self) -> Result<Values> {
         let mut values = Values::new();
         for path in &self.values_file {
-            let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = bounded::text(path, bounded::STANDARD).map_err(|error| {
                 Error::failed(format!("failed to read {}", path.display())).because(error)
             })?;
             let documents = yaml::parse(&text).map_err(|error| {

@@ -2,8 +2,7 @@
 //! rendered before it is parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::os::unix::fs::FileTypeExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,10 +10,14 @@ use super::made_here::MadeHere;
 use super::values::{self, FileValues};
 use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
+use crate::bounded;
 use crate::error::{Place, Problem};
 
 /// What follows a template's name where its lines are those of the text it was rendered to.
 pub const RENDERED: &str = " (rendered)";
+
+/// The longest line that is shown below a problem, in bytes.
+const QUOTED: usize = 4 * 1024;
 
 /// A text that holds documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +52,28 @@ impl Source {
 
     /// A problem at a mark, with the line of the text.
     pub fn problem(&self, mark: Mark, message: impl Into<String>) -> Problem {
-        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
         Problem {
             place: Some(self.place(mark)),
-            source_line: self.text.lines().nth(line).map(str::to_owned),
+            source_line: self.line(mark).filter(|line| line.len() <= QUOTED).map(str::to_owned),
             ..Problem::new(message)
         }
+    }
+
+    /// The line of a mark, which is near its offset where that is known.
+    fn line(&self, mark: Mark) -> Option<&str> {
+        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
+        if let Some(before) = self.text.get(..mark.start).filter(|before| !before.is_empty()) {
+            let begin = before.rfind('\n').map_or(0, |at| at + 1);
+            let column = before[begin..].chars().take(QUOTED + 1).count() as u64 + 1;
+            if column > QUOTED as u64 {
+                return None;
+            }
+            // An offset in another text than this one is at another column.
+            if column == mark.column {
+                return self.text[begin..].lines().next();
+            }
+        }
+        self.text.lines().nth(line)
     }
 
     /// A problem of a file that has no lines to point at.
@@ -205,11 +224,10 @@ pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn read_stdin() -> Result<Source, Problem> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Source::whole("-", format!("failed to read standard input: {error}")))?;
+    let bytes = bounded::stdin(MAX_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Source::whole("-", error.to_string()),
+        _ => Source::whole("-", format!("failed to read standard input: {error}")),
+    })?;
     Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
 }
 
@@ -234,48 +252,32 @@ fn read_file(path: &Path) -> Result<Source, Problem> {
 ///
 /// What cannot be read, is no file, is too large, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Problem> {
+    read_text_within(path, MAX_BYTES)
+}
+
+/// The same of a file that may have so many bytes.
+///
+/// # Errors
+///
+/// As [`read_text`].
+pub fn read_text_within(path: &Path, limit: usize) -> Result<String, Problem> {
     let name = path.display().to_string();
-    let failed = |error: std::io::Error| Source::whole(&name, format!("failed to read: {error}"));
-    let about = std::fs::metadata(path).map_err(failed)?;
-    if let Some(what) = special(about.file_type()).filter(|_| !is_open(path)) {
-        return Err(Source::whole(&name, format!("this is {what}, not a file"))
-            .hint("what a program writes is read with `-f -`"));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // A buffer of the right size is filled at once; what the system says of the size is
-    // not relied on.
-    let size = about.len().min(MAX_BYTES as u64);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = bounded::bytes(path, limit).map_err(|error| unread(&name, &error))?;
     decode(&name, bytes)
 }
 
-/// What is no file and no folder: whoever opens it may wait for ever.
-fn special(file_type: std::fs::FileType) -> Option<&'static str> {
-    if file_type.is_fifo() {
-        Some("a pipe")
-    } else if file_type.is_socket() {
-        Some("a socket")
-    } else if file_type.is_char_device() || file_type.is_block_device() {
-        Some("a device")
-    } else {
-        None
+/// Why a file could not be read.
+fn unread(name: &str, error: &std::io::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Unsupported => {
+            Source::whole(name, error.to_string()).hint("what a program writes is read with `-f -`")
+        }
+        ErrorKind::FileTooLarge => Source::whole(name, error.to_string()),
+        _ => Source::whole(name, format!("failed to read: {error}")),
     }
-}
-
-/// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
-fn is_open(path: &Path) -> bool {
-    ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))
-        || path == Path::new("/dev/stdin")
 }
 
 fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
-    if bytes.len() > MAX_BYTES {
-        return Err(Source::whole(
-            name,
-            format!("the file is larger than {} MiB", MAX_BYTES / 1024 / 1024),
-        ));
-    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::{DirEntry, WalkDir};
 
-use super::source::{Source, read_text};
+use super::source::{Source, read_text_within};
 use super::values::BESIDE;
 use super::yaml::Mark;
 use crate::error::Problem;
@@ -189,6 +189,45 @@ fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
     Problem::new(format!("{name}: failed to read: {cause}"))
 }
 
+/// What an ignore file may hold. A stranger may have written it, and the rules of a folder
+/// are tried on each file below it.
+const RULES: Limits = Limits { bytes: 64 * 1024, rules: 2_000, characters: 1_000, braces: 8 };
+
+struct Limits {
+    bytes: usize,
+    /// How many lines.
+    rules: usize,
+    /// Of one line.
+    characters: usize,
+    /// How deep in one another.
+    braces: usize,
+}
+
+impl Limits {
+    /// Why a line is too much, if it is.
+    fn refuse(&self, line: usize, rule: &str) -> Option<String> {
+        let mut depth = 0_usize;
+        let mut deepest = 0;
+        for c in rule.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        if line >= self.rules {
+            Some(format!("an ignore file has {} lines at most", self.rules))
+        } else if rule.chars().nth(self.characters).is_some() {
+            Some(format!("a rule of an ignore file has {} characters at most", self.characters))
+        } else if deepest > self.braces {
+            Some(format!("braces are {} deep at most in a rule of an ignore file", self.braces))
+        } else {
+            None
+        }
+    }
+}
+
 /// The ignore files of the folders that are being looked at, the outermost first.
 #[derive(Default)]
 struct Rules(Vec<(usize, Gitignore)>);
@@ -215,7 +254,7 @@ impl Rules {
         if path.symlink_metadata().is_err() {
             return;
         }
-        let text = match read_text(&path) {
+        let text = match read_text_within(&path, RULES.bytes) {
             Ok(text) => text,
             Err(problem) => return problems.push(problem),
         };
@@ -227,8 +266,18 @@ impl Rules {
             problems.push(source.problem(mark, message));
         };
         for (line, rule) in source.text.lines().enumerate() {
-            if let Err(error) = builder.add_line(None, rule) {
-                wrong(line, format!("not a rule of an ignore file: {error}"));
+            let refused = match RULES.refuse(line, rule) {
+                Some(refused) => Some(refused),
+                None => builder
+                    .add_line(None, rule)
+                    .err()
+                    .map(|error| format!("not a rule of an ignore file: {error}")),
+            };
+            if let Some(refused) = refused {
+                wrong(line, refused);
+            }
+            if line >= RULES.rules {
+                return;
             }
         }
         match builder.build() {

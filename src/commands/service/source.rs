@@ -11,6 +11,7 @@ use super::mcp;
 use crate::api::request::Request;
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
+use crate::bounded;
 use crate::commands::set::ValueArgs;
 use crate::error::{Error, Result};
 use crate::manifest::template::Values;
@@ -137,7 +138,7 @@ fn expanded(path: &std::path::Path) -> PathBuf {
 /// No source or several; one that cannot be read.
 pub async fn text(source: &SourceArgs) -> Result<String> {
     if let Some(path) = &source.file {
-        let read = std::fs::read_to_string(expanded(path));
+        let read = bounded::text(&expanded(path), bounded::STANDARD);
         return read.map_err(|error| {
             Error::usage(format!("failed to read {}", path.display())).because(error)
         });
