@@ -14,6 +14,7 @@
 //! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
@@ -27,6 +28,7 @@
 pub mod agents;
 pub mod api;
 pub mod apply;
+pub mod bounded;
 pub mod commands;
 pub mod error;
 pub mod kinds;

@@ -175,10 +175,16 @@ impl Write for Log {
     }
 }
 
+/// The most problems that are told; the others are counted.
+const MOST_PROBLEMS: usize = 100;
+
 /// Prints an error: the problems of manifests, what failed, why, and what to do about it.
 pub fn error(error: &Error) {
-    for problem in &error.problems {
+    for problem in error.problems.iter().take(MOST_PROBLEMS) {
         say(&render_problem(problem));
+    }
+    if let Some(more) = error.problems.len().checked_sub(MOST_PROBLEMS).filter(|more| *more > 0) {
+        say(&format!("and {more} more problems"));
     }
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         annotate(&error.problems);
@@ -198,7 +204,7 @@ fn annotate(problems: &[Problem]) {
         let below = folder.strip_prefix(&workspace).ok()?;
         Some(below.to_owned())
     });
-    for problem in problems {
+    for problem in problems.iter().take(MOST_PROBLEMS) {
         if let Some(command) = annotation(problem, folder.as_deref()) {
             let _ = writeln!(anstream::stderr().lock(), "{command}");
         }

@@ -12,6 +12,7 @@ use crate::api::key::ApiKey;
 use crate::api::project;
 use crate::api::retry::Retry;
 use crate::error::{Error, Result};
+use crate::output;
 use crate::platform::Platform;
 use project_file::ProjectFile;
 use session_file::SessionFile;
@@ -203,6 +204,12 @@ impl PlatformArgs {
         let is_chosen = chosen.is_some();
         let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
         let client = Client::new(&url, token, self.retry())?;
+        let is_named = self.project_id.is_some() || is_chosen;
+        if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
+            output::note(
+                "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
+            );
+        }
         Ok(Connection {
             client,
             project: self.project_id.clone(),
@@ -230,6 +237,11 @@ impl PlatformArgs {
     }
 
     async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
+        if self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some() {
+            output::note(
+                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
+            );
+        }
         let platform = Platform::open(data).await?;
         let bootstrap = platform.bootstrap();
         let failed = |error: std::io::Error| {
@@ -319,6 +331,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a key is neither an API key nor a token, which has three parts.
+fn is_malformed(key: &str) -> bool {
+    ApiKey::parse(key).is_none() && key.split('.').count() != 3
 }
 
 /// The project that an API key belongs to.

@@ -58,14 +58,14 @@ fn each_exit_code_is_the_same_for_people_and_programs() {
     assert_eq!((&event["event"], &event["code"]), (&json!("error"), &json!(5)));
     assert!(event["problems"][0]["message"].as_str().unwrap().contains("Room/a"), "{event}");
 
-    // 4: the platform refuses a domain that another project has.
-    let route =
-        "---\nversion: v1\nkind: Route\nmetadata: {name: a.meshagent.app}\nroom: a\nport: 80\n";
-    let project = "version: v1\nkind: Project\nmetadata: {name: other}\n";
-    sandbox.write("other.yaml", &(project.to_owned() + &room("a", "") + route));
-    sandbox.embedded(0, &["apply", "-f", "other.yaml", "--yes", "--set", "other"]);
+    // 4: the platform refuses a request of more than 16 MiB, in which each of these
+    // characters takes six bytes.
+    sandbox.write("most", &"\u{1}".repeat(1024 * 1024));
+    sandbox.write("rest", &"\u{1}".repeat(699_060));
+    let refused = "---\nversion: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\n\
+                   data: {A: {from: {file: most}}, B: {from: {file: most}}, C: {from: {file: rest}}}\n";
     let partly = |name: &str| {
-        sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + route));
+        sandbox.write("set.yaml", &(room("a", "") + &room(name, "") + refused));
     };
     partly("b");
     let text = sandbox.embedded(4, &apply);

@@ -33,7 +33,7 @@ use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Mischief, Running};
 use crate::properties::generate::{Service, Wish, wishes};
 use crate::reconciler::{Silent, decide, describe, read_secrets};
-use place::{Facts, Place, fact};
+use place::{Before, Facts, Place, Stage, fact};
 use story::{Death, death, draw, hostile, mischief};
 
 /// How many lifecycles are told unless the environment says otherwise.
@@ -169,9 +169,8 @@ async fn live(seed: u64, counts: &Counts) {
             0 if !former.is_empty() => former.clone(),
             _ => draw(&wishes(), &mut life.random),
         };
-        // What is renamed leaves a name behind, which only a run that prunes makes sure of.
         let policy = Policy {
-            prune: match is_end || wishes.iter().any(Wish::has_former) || life.random.u8(0..4) > 0 {
+            prune: match is_end || life.random.u8(0..4) > 0 {
                 true => Prune::Given,
                 false => Prune::None,
             },
@@ -380,22 +379,26 @@ impl Life<'_> {
     /// Applies until all is as wanted. Whether it is; it may also have been refused.
     async fn step(&mut self, wanted: &Wanted) -> bool {
         self.tell(&format!("wanted {:?} {:?}", wanted.wishes, wanted.policy));
-        let others = self.place.others().await;
-        let before = self.place.facts().await;
+        let others = self.place.others(Stage::UnderWay).await;
+        let before = self.place.facts(Stage::UnderWay).await;
+        let names = self.place.names().await;
         for attempt in 0..TRIES.0 + TRIES.1 {
             let is_calm = attempt >= TRIES.0;
             let mischief = if is_calm { Vec::new() } else { mischief(&mut self.random) };
             let death = if is_calm { None } else { death(self.place.is_alone(), &mut self.random) };
             let (ended, writes) = self.attempt(wanted, &mischief, death).await;
             self.tell(&format!("{mischief:?} {death:?}: {ended:?} after {writes:?}"));
-            if others != self.place.others().await {
-                let now = self.place.others().await;
-                let differ: Vec<_> = others.symmetric_difference(&now).collect();
-                self.fail(&format!("what is not ours was touched: {differ:#?}"));
+            let stage = match ended {
+                Ended::Complete => Stage::Done,
+                _ => Stage::UnderWay,
+            };
+            let touched = others.touched(&self.place.others(stage).await);
+            if !touched.is_empty() {
+                self.fail(&format!("what is not ours was touched: {touched:#?}"));
             }
             match ended {
                 Ended::Complete => {
-                    self.check(wanted, &before).await;
+                    self.check(wanted, &Before { facts: &before, names: &names }).await;
                     self.counts.converged.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
@@ -486,7 +489,7 @@ impl Life<'_> {
 
     /// What is said to be created is there, and what is said to be deleted is not.
     async fn check_ledger(&self, plan: &Plan, report: &Report) {
-        let facts = self.place.facts().await;
+        let facts = self.place.facts(Stage::UnderWay).await;
         for (operation, outcome) in plan.operations.iter().zip(&report.outcomes) {
             let key = &operation.key;
             let at = match key.kind {
@@ -582,12 +585,14 @@ impl Life<'_> {
     }
 
     /// All is as wanted, and there is nothing left to do.
-    async fn check(&mut self, wanted: &Wanted, before: &Facts) {
-        let facts = self.place.facts().await;
+    async fn check(&mut self, wanted: &Wanted, before: &Before<'_>) {
+        let facts = self.place.facts(Stage::Done).await;
         let mut expected: Facts = wanted.wishes.iter().map(fact).collect();
         if wanted.policy.prune == Prune::None {
-            for (key, fact) in before {
-                expected.entry(key.clone()).or_insert_with(|| fact.clone());
+            let now = self.place.names().await;
+            for (key, fact) in before.facts {
+                let (key, fact) = before.renamed(&now, key, fact);
+                expected.entry(key).or_insert(fact);
             }
         }
         if facts != expected {

@@ -170,24 +170,6 @@ fn a_report_is_written_and_a_killed_run_is_told_of() {
     assert!(!sandbox.path(".meshagent/journal/default.jsonl").exists());
 }
 
-#[test]
-fn a_plan_or_report_among_the_manifests_is_told_as_what_it_is() {
-    let sandbox = Sandbox::new();
-    sandbox.write("set.yaml", &rooms(&["a"]));
-    let apply = ["apply", "-f", "set.yaml", "--yes"];
-    for (words, file) in [
-        (&["plan", "-f", ".", "--out", "plan.json"][..], "plan.json"),
-        (&[&apply[..], &["--report", "report.json"]].concat(), "report.json"),
-    ] {
-        sandbox.embedded(0, words);
-        let run = sandbox.embedded(6, &["plan", "-f", "."]);
-        let told =
-            format!("./{file}:1:1: this is no manifest but what a plan or an apply has written\n");
-        assert!(run.stderr.starts_with(&told), "{}", run.stderr);
-        std::fs::remove_file(sandbox.path(file)).unwrap();
-    }
-}
-
 /// A saved plan for the room `a`, in which this was changed.
 fn changed_plan(sandbox: &Sandbox, field: &str, value: serde_json::Value) {
     sandbox.write("set.yaml", &rooms(&["a"]));

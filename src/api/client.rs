@@ -27,6 +27,9 @@ use crate::error::{Error, Result};
 /// How many requests are under way at once unless the command says otherwise.
 const PARALLELISM: usize = 16;
 
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
 /// Sends requests to one platform with one credential.
 #[derive(Clone)]
 pub struct Client {
@@ -60,6 +63,20 @@ enum Expected {
     Anything,
     /// JSON that ends early was cut on its way.
     Json,
+}
+
+/// The body of an answer, which has an end.
+async fn body(mut answer: reqwest::Response) -> std::result::Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    let failed = |error: reqwest::Error| Failure { sent: true, ..Failure::of(&error) };
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            let what = format!("was answered with more than {} MiB", MAX_ANSWER / 1024 / 1024);
+            return Err(Failure { sent: true, ..Failure::unsent(what) });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 impl Answer {
@@ -220,7 +237,7 @@ impl Client {
         let asked = header(RETRY_AFTER.as_str())
             .and_then(|text| retry_after(&text, jiff::Timestamp::now()));
         tracing::debug!(method = %request.method, path = request.path, status, "answered");
-        let body = answer.bytes().await;
+        let body = body(answer).await;
         if status >= 300 {
             // A refusal is one even when its explanation was lost.
             let explained = body.map(|body| explanation(&body)).unwrap_or_default();
@@ -234,10 +251,8 @@ impl Client {
             });
         }
         let body = match body {
-            Ok(body) => body.to_vec(),
-            Err(error) => {
-                return Err(Failure { request_id, sent: true, ..Failure::of(&error) });
-            }
+            Ok(body) => body,
+            Err(failure) => return Err(Failure { request_id, ..failure }),
         };
         let answer = Answer { body, etag, attempts: 0 };
         if expected == Expected::Json

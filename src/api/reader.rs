@@ -13,6 +13,9 @@ use crate::error::{Class, Error};
 /// How often a list is read from its start because it changed while it was read.
 const LIST_TRIES: u32 = 4;
 
+/// The most objects of one list that are read.
+const MAX_ITEMS: usize = 1_000_000;
+
 /// A client that cannot change anything: planning has no other.
 #[derive(Debug, Clone)]
 pub struct Reader(pub(super) Client);
@@ -172,6 +175,10 @@ impl Reader {
                 return Ok(Pages::Changed);
             }
             let known = all.len();
+            if known > MAX_ITEMS {
+                let what = format!("was answered with more than {MAX_ITEMS} objects");
+                return Err(unusable(&request, what).into());
+            }
             for item in items {
                 // An object that moved to a later page is met twice.
                 if let Some(id) = id(&item)

@@ -147,6 +147,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of a plan that was not performed, with so many operations.
+    #[must_use]
+    pub fn not_started(operations: usize) -> Self {
+        let outcomes = vec![Outcome::NotStarted; operations];
+        Self { outcomes, inventory_error: None, lost_lease: None }
+    }
+
     /// How many operations have an outcome.
     #[must_use]
     pub fn count(&self, wanted: impl Fn(&Outcome) -> bool) -> usize {

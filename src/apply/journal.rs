@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Take, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -19,11 +19,15 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::inventory::is_set_name;
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::own_folder;
 use crate::plan::{Action, Operation, Plan};
 use crate::visible;
+
+/// The most that is read of a journal, in bytes; one of a hundred thousand writes has less.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -188,9 +192,9 @@ pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
 
 /// Opens a journal whose run is no more. A run locks its journal for as long as it lives, and
 /// the kernel takes the lock away with it.
-fn open_left(path: &Path) -> Option<File> {
-    let file = File::open(path).ok()?;
-    match file.try_lock_shared() {
+fn open_left(path: &Path) -> Option<Take<File>> {
+    let (file, _) = bounded::open(path, MAX_BYTES).ok()?;
+    match file.get_ref().try_lock_shared() {
         Err(TryLockError::WouldBlock) => None,
         // Where files cannot be locked, this cannot be told.
         Ok(()) | Err(TryLockError::Error(_)) => Some(file),

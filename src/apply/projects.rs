@@ -10,7 +10,9 @@ use crate::api::reader::Reader;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
+use crate::manifest::document::nearest;
 use crate::manifest::set::{Desired, Set};
+use crate::visible;
 
 /// A project as the list has it.
 #[derive(Clone)]
@@ -68,6 +70,9 @@ pub(super) fn resolve_projects(
             (Some(project), _) => (project.name.clone(), Some(project.clone())),
             (None, [project]) => (name.to_owned(), Some((*project).clone())),
             (None, []) if declared.contains(name) => (name.to_owned(), None),
+            (None, []) if desired.is_none_or(|it| !names_project(it)) => {
+                return Err(unknown_project(name, projects));
+            }
             (None, []) => {
                 problems.push(
                     problem(format!(
@@ -111,6 +116,26 @@ pub(super) fn resolve_projects(
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
+}
+
+/// Whether the document of an object says itself which project it is of.
+fn names_project(desired: &Desired) -> bool {
+    desired.key.kind == KindName::Project || desired.origin.document.root().get("project").is_some()
+}
+
+/// A project that no document names, but an option or a setting, and that is not there.
+fn unknown_project(name: &str, projects: &[Project]) -> Error {
+    let shown = visible::line(name);
+    let near = nearest(name, projects.iter().map(|project| project.name.as_str()));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
+            .to_owned(),
+    };
+    Error::usage(format!(
+        "there is no project `{shown}`, which --project-id, a setting or the credential names"
+    ))
+    .hint(hint)
 }
 
 /// Documents of one project and a user who names another one: whatever is done, it would be

@@ -53,6 +53,12 @@ pub async fn refuse_unserved(
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }
 
+/// What is wrong with the domain of a new mailbox's address, where the platform tells which
+/// domains it serves.
+pub async fn unserved(reader: &Reader, address: &str) -> Option<String> {
+    rules::served(address, &mail_domains(reader).await.ok()??).err()
+}
+
 /// The mail domains that the platform serves, where it tells them.
 async fn mail_domains(reader: &Reader) -> Result<Option<Vec<String>>> {
     let config = match reader.get_json(&Request::get(&["config"])).await {

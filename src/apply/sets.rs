@@ -20,6 +20,9 @@ const PATH: &str = ".meshagent/sets.json";
 /// The version of the file's form.
 const VERSION: u32 = 1;
 
+/// The most sets that a project has: the inventory of each is read.
+const MOST: usize = 10_000;
+
 /// How often the list is read again because somebody else wrote it.
 const ATTEMPTS: u32 = 8;
 
@@ -112,6 +115,9 @@ async fn read(reader: &Reader, project_id: &str) -> Result<(BTreeSet<String>, Pr
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
         return Err(broken(format!("it is of version {}", file.version)));
+    }
+    if file.sets.len() > MOST {
+        return Err(broken(format!("it names more than {MOST} sets")));
     }
     let precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
     Ok((file.sets, precondition))

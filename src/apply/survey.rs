@@ -23,6 +23,9 @@ pub struct Survey {
     pub objects: BTreeMap<Key, Observed>,
     /// What the set that was asked about knows of its objects.
     pub entries: BTreeMap<Key, Entry>,
+    /// Whether the set that was asked about has been here: it has an inventory, or owns
+    /// something.
+    pub is_known: bool,
     /// The keys that several objects share. Of each only the first was kept.
     pub shared: Vec<Key>,
 }
@@ -58,6 +61,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         project: project.name.clone(),
         objects: BTreeMap::new(),
         entries: BTreeMap::new(),
+        is_known: stored.as_ref().is_some_and(inventory::Stored::exists),
         shared: Vec::new(),
     };
     for (kind, room, items) in read {
@@ -94,6 +98,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             }
         }
         survey.entries = inventory.entries;
+        survey.is_known |= !survey.objects.is_empty();
     } else {
         survey.entries = entries_of_all(reader, (&project.name, &project.id), &survey).await?;
     }
@@ -126,6 +131,15 @@ pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, Stri
     let all = projects::projects(reader).await?;
     let project = the_one(&all, wanted, |project| (&project.id, &project.name))?;
     Ok((project.name.clone(), project.id.clone()))
+}
+
+/// Whether the caller sees a project of this name.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn has_project(reader: &Reader, name: &str) -> Result<bool> {
+    Ok(projects::projects(reader).await?.iter().any(|project| project.name == name))
 }
 
 /// As the planner sees it: by the annotation, else by the inventory, unless another object

@@ -10,6 +10,7 @@ use anstyle::Style;
 
 use super::set::{FileArgs, SetArgs};
 use crate::apply::observe::{self, Scope};
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
@@ -76,10 +77,10 @@ async fn decide(
 ) -> Result<(Vec<Arc<Source>>, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let source::Reading { sources, problems, skipped, .. } =
+    let source::Reading { sources, problems, skipped, notes, .. } =
         source::read(&input.paths, &input.values);
-    if let Some(summary) = walk::summary(&skipped) {
-        output::note(&format!("note: {summary}"));
+    for note in notes.into_iter().chain(walk::summary(&skipped)) {
+        output::note(&format!("note: {note}"));
     }
     args.files.list_skipped(&skipped);
     let read = |sources: &[Arc<Source>], problems| {
@@ -167,7 +168,7 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     // A link stays one.
     let path = &std::fs::canonicalize(path).context(failed)?;
-    let current = std::fs::read_to_string(path).context(failed)?;
+    let current = bounded::text(path, bounded::STANDARD).context(failed)?;
     let (mark, text) = match current.strip_prefix('\u{feff}') {
         Some(text) => ("\u{feff}", text),
         None => ("", current.as_str()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
+use crate::commands::set::{DEFAULT_SET, unknown_set};
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::tree::Tree;
@@ -61,6 +62,10 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let mut survey = read?;
     closed?;
+    let named = args.set.as_deref().filter(|set| *set != DEFAULT_SET);
+    if let Some(set) = named.filter(|_| !survey.is_known) {
+        return Err(unknown_set(set, &survey.project));
+    }
     if !args.with_project {
         leave_project_out(&mut survey);
     }

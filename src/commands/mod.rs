@@ -21,6 +21,7 @@ pub mod export;
 pub mod given;
 pub mod helper;
 pub mod mailbox;
+mod own_inputs;
 pub mod plan;
 pub mod policy;
 pub mod project;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved::name_of;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
@@ -41,7 +42,7 @@ pub struct PlanArgs {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Also write the plan as JSON to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = written_file())]
     out: Option<PathBuf>,
     /// Exit with 3 when something would change
     #[arg(long)]
@@ -133,11 +134,19 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
+    let files = &args.planning.files;
+    let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
+    Written { option: "--out", path: args.out.as_deref() }.keeps(&files.files, &others)?;
     let planned = args.planning.plan().await?;
     let verdict = args.rules.check(&planned.plan);
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
         let inputs = args.planning.inputs(&planned, &args.rules);
+        if inputs.files.iter().any(|file| file == "-") {
+            output::note(
+                "note: the plan was made from standard input: `meshagent apply FILE` needs the same manifests again, with -f",
+            );
+        }
         let document = PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) };
         output::write_json(path, &document)?;
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::plan::Plan;
@@ -75,8 +76,8 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
         if entry.file_type().is_dir() || !name.ends_with(".rego") || name.ends_with("_test.rego") {
             continue;
         }
-        let text =
-            std::fs::read_to_string(entry.path()).context(|| format!("failed to read {name}"))?;
+        let text = bounded::text(entry.path(), bounded::STANDARD)
+            .context(|| format!("failed to read {name}"))?;
         sources.push(Source { name, text });
     }
     if sources.is_empty() {

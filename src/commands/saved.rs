@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::apply::inventory::is_set_name;
+use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
+use crate::visible;
+
+/// The largest plan that is read, in bytes: it holds what many files of manifests declare.
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A saved plan.
 pub struct Saved {
@@ -16,6 +21,8 @@ pub struct Saved {
     pub document: PlanDocument,
     /// What it was made from.
     pub inputs: Inputs,
+    /// Whether manifests were given with it.
+    pub is_given_files: bool,
 }
 
 /// Reads a saved plan.
@@ -24,12 +31,20 @@ pub struct Saved {
 ///
 /// A file that is not one, or that another version of this program made.
 pub fn read(path: &Path) -> Result<Saved> {
-    let name = path.display();
+    let shown = path.display().to_string();
+    let name = visible::line(&shown);
+    let instead = || format!("manifests are given with -f: `meshagent apply -f {name}`");
+    if path.is_dir() {
+        return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
+    }
+    let is_json = path.extension().is_none_or(|suffix| suffix.eq_ignore_ascii_case("json"));
     let text =
-        std::fs::read_to_string(path).context(|| format!("failed to read the plan {name}"))?;
+        bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
     let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
-        Error::usage(format!("{name} is not a plan: {error}"))
-            .hint("make one with `meshagent plan --out FILE`")
+        Error::usage(format!("{name} is not a saved plan: {error}")).hint(match is_json {
+            true => "make one with `meshagent plan --out FILE`".to_owned(),
+            false => instead(),
+        })
     })?;
     if !is_set_name(&document.set) {
         let set = &document.set;
@@ -49,7 +64,7 @@ pub fn read(path: &Path) -> Result<Saved> {
         Error::usage(format!("{name} was printed, not saved, so it cannot be applied"))
             .hint("save it with `meshagent plan --out FILE`")
     })?;
-    Ok(Saved { document, inputs })
+    Ok(Saved { document, inputs, is_given_files: false })
 }
 
 /// The plan no longer fits.
@@ -136,7 +151,17 @@ impl Saved {
             )
             .hint("give the same manifests with -f"));
         }
-        let ReadArgs { values, value_json, verbose } = given.reading;
+        let gone = |file: &&PathBuf| file.as_os_str() != "-" && !file.exists();
+        if let Some(gone) = files.iter().find(gone).filter(|_| !self.is_given_files) {
+            return Err(Error::usage(format!(
+                "{}, which the plan was made from, is not in this folder",
+                visible::line(&gone.display().to_string())
+            ))
+            .hint(
+                "run it in the folder in which the plan was made, or give the manifests with -f",
+            ));
+        }
+        let ReadArgs { values, value_json, allow_env, verbose } = given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
         let values_file = match values.values_file.is_empty() {
@@ -144,7 +169,7 @@ impl Saved {
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        Ok(FileArgs { files, reading: ReadArgs { values, value_json, verbose } })
+        Ok(FileArgs { files, reading: ReadArgs { values, value_json, allow_env, verbose } })
     }
 
     /// Whether a plan that was made now is this one, and for no project but the one that is
@@ -175,9 +200,10 @@ impl Saved {
             &projects_told(&current.projects),
         );
         if self.document.digest != current.digest {
-            problems.push(Problem::new(
-                "the manifests, or the values for their templates, changed since the plan was made",
-            ));
+            problems.push(Problem::new(match self.is_given_files {
+                true => "the manifests given with -f are not those that the plan was made from, or they changed",
+                false => "the manifests, or the values for their templates, changed since the plan was made",
+            }));
         }
         problems.extend(self.document.staleness(&current).into_iter().map(Problem::new));
         if problems.is_empty() { Ok(()) } else { Err(stale(problems)) }

@@ -9,6 +9,7 @@ use super::given::{annotations_change, annotations_or_none, named_room, text_cha
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
 use super::show::{ListArgs, Listed};
 use crate::api::request::Request;
+use crate::bounded;
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
@@ -168,7 +169,7 @@ impl PayloadArgs {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
+    bounded::text(path, bounded::STANDARD)
         .map_err(|error| Error::usage(format!("failed to read {}", path.display())).because(error))
 }
 

@@ -1,7 +1,7 @@
 //! `secret`: the secrets that a platform keeps, and what keeps the secrets of manifests out
 //! of clear text; nothing of the latter talks to a platform.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +13,7 @@ use super::stored_secret::{
     self, AcrContent, DockerContent, GarContent, KeysContent, WriteCommand,
 };
 use super::wait;
+use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::age::{self, Failure, Identities};
 use crate::output;
@@ -119,7 +120,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
         recipients.push(age::recipient(text).map_err(usage)?);
     }
     for path in &args.recipients_files {
-        let text = std::fs::read_to_string(path)
+        let text = bounded::text(path, bounded::STANDARD)
             .context(|| format!("failed to read {}", path.display()))?;
         let found = age::recipients(&text).map_err(|Failure { message, hint }| Failure {
             message: format!("{}: {message}", path.display()),
@@ -215,13 +216,11 @@ fn read(path: &Path) -> Result<SecretSlice<u8>> {
         if std::io::stdin().is_terminal() {
             output::note("reading the value from the terminal, up to Ctrl-D on an empty line");
         }
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
+        let bytes = bounded::stdin(bounded::STANDARD)
             .context(|| "failed to read standard input".to_owned())?;
         return Ok(SecretSlice::from(bytes));
     }
-    std::fs::read(path)
+    bounded::bytes(path, bounded::STANDARD)
         .map(SecretSlice::from)
         .context(|| format!("failed to read {}", path.display()))
 }

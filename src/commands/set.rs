@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
+use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
+use crate::manifest::engine::is_own_variable;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
@@ -44,6 +46,11 @@ pub struct ReadArgs {
     #[arg(long, value_name = "NAME=JSON")]
     pub value_json: Vec<String>,
 
+    /// Let templates read this variable of the environment, which plans then show; may be
+    /// repeated
+    #[arg(long, value_name = "NAME", help_heading = "Guards")]
+    pub allow_env: Vec<String>,
+
     /// List the files and folders that are left out on purpose
     #[arg(long)]
     pub verbose: bool,
@@ -61,11 +68,22 @@ pub struct ValueArgs {
     pub values: Vec<String>,
 }
 
+/// The set of whoever names none.
+pub const DEFAULT_SET: &str = "default";
+
+/// A set that was named and has never been in these projects.
+#[must_use]
+pub fn unknown_set(set: &str, projects: &str) -> Error {
+    let place = if projects.is_empty() { String::new() } else { format!(" in {projects}") };
+    Error::usage(format!("there is no set `{set}`{place}"))
+        .hint("`meshagent set list` shows the sets of a project")
+}
+
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
     /// The set's name; what a set created it owns
-    #[arg(long = "set", value_name = "NAME", default_value = "default")]
+    #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
     pub set: String,
 }
 
@@ -163,15 +181,34 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values: ValueArgs { values_file, values }, value_json, .. } = &self.reading;
+        let ReadArgs { values: ValueArgs { values_file, values }, value_json, allow_env, .. } =
+            &self.reading;
         // A text is never false to a template, whatever it says.
         for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
             output::note(&format!(
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
         }
-        let values = FileValues::read(values_file, values, value_json).map_err(Error::manifests)?;
+        let values = FileValues::read(values_file, values, value_json)
+            .map_err(wrong_values)?
+            .allowing(allow_env);
+        if let Some(own) = allow_env.iter().find(|name| is_own_variable(name)) {
+            return Err(Error::usage(format!(
+                "--allow-env {own}: this variable is the program's own, and no template reads it"
+            ))
+            .hint("give the value with -v NAME=VALUE, or in a variable of another name"));
+        }
         Ok(Input { paths: self.files.clone(), values, project, fallback_project })
+    }
+}
+
+/// Values that cannot be read are no fault of the manifests.
+fn wrong_values(problems: Vec<Problem>) -> Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let error = Error::usage(lines.join("; "));
+    match problems.into_iter().find_map(|problem| problem.hint) {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
@@ -184,7 +221,7 @@ impl ValueArgs {
     pub fn texts(&self) -> Result<Values> {
         let mut values = Values::new();
         for path in &self.values_file {
-            let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = bounded::text(path, bounded::STANDARD).map_err(|error| {
                 Error::failed(format!("failed to read {}", path.display())).because(error)
             })?;
             let documents = yaml::parse(&text).map_err(|error| {
@@ -283,6 +320,12 @@ pub async fn decide(
         (Some(project), _) => Scope::Project(project),
         (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
         (None, Some(project)) => Scope::Project(project),
+        (None, None) if guards.allow_empty => {
+            return Err(Error::usage(
+                "the manifests declare nothing, so they do not say which project is meant",
+            )
+            .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
+        }
         (None, None) => Scope::Documents,
     };
     let observation = observe::observe(&reader, policy, &mut set, scope, keys)
@@ -323,6 +366,11 @@ pub async fn decide(
     let refused = plan::guards::check(&plan, &observation.state, declared, &consent);
     if !refused.is_empty() {
         return Err(Error::refused(refused));
+    }
+    let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
+    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
+        let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+        return Err(unknown_set(&policy.set, &projects.join(", ")));
     }
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::api::key::ApiKey;
 use crate::api::token::{Signer, Token, TokenSpec};
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::manifest::yaml;
 use crate::output;
@@ -81,8 +82,8 @@ impl KeyArgs {
 /// A file that cannot be read or holds anything else.
 pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
     let wrong = |message: String| Error::failed(format!("{}: {message}", path.display()));
-    let text =
-        std::fs::read_to_string(path).context(|| format!("failed to read {}", path.display()))?;
+    let text = bounded::text(path, bounded::STANDARD)
+        .context(|| format!("failed to read {}", path.display()))?;
     let documents = yaml::parse(&text).map_err(|error| wrong(error.message))?;
     let [document] = documents.as_slice() else {
         return Err(wrong(format!("it holds {} documents, and not one", documents.len())));

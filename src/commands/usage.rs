@@ -4,6 +4,7 @@
 use clap::error::{ContextKind, ErrorKind};
 
 use crate::error::Error;
+use crate::visible;
 
 /// What is wrong with the line, or nothing where the parser only shows help or a version.
 #[must_use]
@@ -15,11 +16,63 @@ pub fn error(parser: &clap::Error, tree: clap::Command) -> Option<Error> {
     let text = parser.render().to_string();
     let mut paragraphs = text.split("\n\n").map(one_line);
     let message = paragraphs.next().unwrap_or_default();
-    let tips: Vec<String> =
-        paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned)).collect();
+    // Behind `--` an option would be taken for a name, which nobody means.
+    let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
+    let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
-    let hint = if tips.is_empty() { way_on(parser.kind(), &usage, tree) } else { tips.join("; ") };
+    let hint = match meant(parser, &usage, &tree) {
+        Some(meant) => meant,
+        None if tips.is_empty() => way_on(parser.kind(), &usage, tree),
+        None => tips.join("; "),
+    };
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
+}
+
+/// The command that a line is for: its names, without the program's, and what it takes.
+fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap::Command>) {
+    let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
+    let names: Vec<&str> = usage.split_whitespace().skip(2).take_while(is_name).collect();
+    let found = names.iter().try_fold(tree, |group, name| group.find_subcommand(name));
+    (names.join(" "), found)
+}
+
+/// What was most likely meant by an argument that the command does not take: an option that
+/// other programs have, a name that is given without an option, manifests without `-f`.
+fn meant(parser: &clap::Error, usage: &str, tree: &clap::Command) -> Option<String> {
+    if parser.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let argument = parser.get(ContextKind::InvalidArg)?.to_string();
+    let (names, command) = command(usage, tree);
+    let command = command?;
+    let word = argument.trim_start_matches('-');
+    let is_option = argument.starts_with("--");
+    let takes = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
+    match word {
+        "auto-approve" | "no-confirm" | "assume-yes" if is_option && takes("yes") => {
+            return Some("--yes does not ask".to_owned());
+        }
+        "dry-run" | "what-if" if is_option && names == "apply" => {
+            return Some("`meshagent plan` shows what apply would do".to_owned());
+        }
+        _ => {}
+    }
+    if !is_option {
+        let takes_files = takes("file") && command.get_positionals().next().is_none();
+        let is_file = takes_files && !argument.starts_with('-');
+        return is_file.then(|| {
+            format!(
+                "manifests are given with -f: `meshagent {names} -f {}`",
+                visible::line(&argument)
+            )
+        });
+    }
+    let wanted = word.to_uppercase().replace('-', "_");
+    let positional = command
+        .get_positionals()
+        .filter_map(|it| it.get_value_names()?.first().map(ToString::to_string))
+        .find(|name| *name == wanted || name.ends_with(&format!("_{wanted}")))?;
+    Some(format!("{positional} is given without an option: `meshagent {names} {positional}`"))
 }
 
 fn one_line(paragraph: &str) -> String {
@@ -60,6 +113,36 @@ mod tests {
                 "meshagent service create --image x",
                 "unexpected argument '--image' found",
                 "see `meshagent service create --help`",
+            ),
+            (
+                "meshagent project create --name three",
+                "unexpected argument '--name' found",
+                "NAME is given without an option: `meshagent project create NAME`",
+            ),
+            (
+                "meshagent project create --naem three",
+                "unexpected argument '--naem' found",
+                "see `meshagent project create --help`",
+            ),
+            (
+                "meshagent apply -f m --auto-approve",
+                "unexpected argument '--auto-approve' found",
+                "--yes does not ask",
+            ),
+            (
+                "meshagent apply -f m --dry-run",
+                "unexpected argument '--dry-run' found",
+                "`meshagent plan` shows what apply would do",
+            ),
+            (
+                "meshagent plan m",
+                "unexpected argument 'm' found",
+                "manifests are given with -f: `meshagent plan -f m`",
+            ),
+            (
+                "meshagent validate m/a.yaml",
+                "unexpected argument 'm/a.yaml' found",
+                "manifests are given with -f: `meshagent validate -f m/a.yaml`",
             ),
             (
                 "meshagent token tests",

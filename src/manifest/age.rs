@@ -11,6 +11,8 @@ use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor, Encryptor};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
+use crate::bounded;
+
 /// The variable that holds identities themselves.
 pub const KEY_VARIABLE: &str = "MESHAGENT_AGE_KEY";
 
@@ -65,7 +67,7 @@ impl Identities {
                 None => return Err(none_at("the home folder is not known")),
             },
         };
-        match std::fs::read_to_string(&path) {
+        match bounded::text(&path, bounded::STANDARD) {
             Ok(text) => Self::parse(&SecretString::from(text), path.display().to_string()),
             Err(error) if is_default && error.kind() == std::io::ErrorKind::NotFound => {
                 Err(none_at(&format!("{} does not exist", path.display())))

@@ -10,11 +10,17 @@ use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::{Kind, KindName, schema, secret_source};
 
+/// The most problems of one document that are told: each is looked up in its text.
+const MOST: usize = 1_000;
+
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
-    let mut problems: Vec<Problem> =
-        validator.iter_errors(value).flat_map(|error| schema_problems(document, &error)).collect();
+    let mut problems: Vec<Problem> = validator
+        .iter_errors(value)
+        .flat_map(|error| schema_problems(document, &error))
+        .take(MOST)
+        .collect();
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     problems.dedup();
     problems
@@ -29,6 +35,7 @@ fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>)
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
+            .take(MOST)
             .map(|name| {
                 let problem = document
                     .problem_at(&path.field(name), named(&format!("unknown field `{name}`")));

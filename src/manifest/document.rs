@@ -372,12 +372,6 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
         return Err((root.mark, message.to_owned(), no_manifest()));
     }
     let Some(kind) = root.get("kind") else {
-        // People save plans and reports beside what they were made from.
-        let has = |fields: [&str; 2]| fields.iter().all(|field| root.get(field).is_some());
-        if has(["tool", "operations"]) || has(["plan", "outcomes"]) {
-            let message = "this is no manifest but what a plan or an apply has written";
-            return Err((root.mark, message.to_owned(), no_manifest()));
-        }
         let hint = match root.get("metadata") {
             Some(_) => one_of(),
             None => no_manifest(),

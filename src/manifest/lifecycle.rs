@@ -62,7 +62,7 @@ fn former_name(kind: KindName, text: &str) -> Result<(), Wrong> {
     }
     // A room may have had a name that new ones cannot have.
     let rule = match kind {
-        KindName::Room => Rule::Segment,
+        KindName::Room => Rule::Name,
         _ => kind.kind().name_rule().rule,
     };
     rule.check(text).map_err(|what| {

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bounded;
+
 /// The largest configuration that is read, in bytes.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// The root of the repository in which a path lies.
 #[must_use]
@@ -16,8 +18,7 @@ pub fn around(path: &Path) -> Option<&Path> {
 #[must_use]
 pub fn origin(root: &Path) -> Option<String> {
     let config = configuration(&root.join(".git"))?;
-    let is_small = std::fs::metadata(&config).is_ok_and(|about| about.len() <= MAX_BYTES);
-    let text = std::fs::read_to_string(&config).ok().filter(|_| is_small)?;
+    let text = bounded::text(&config, MAX_BYTES).ok()?;
     normalized(url(&text)?)
 }
 
@@ -27,9 +28,9 @@ fn configuration(git: &Path) -> Option<PathBuf> {
         return Some(git.join("config"));
     }
     let beside = |folder: &Path, named: &str| folder.join(named.trim());
-    let text = std::fs::read_to_string(git).ok()?;
+    let text = bounded::text(git, MAX_BYTES).ok()?;
     let folder = beside(git.parent()?, text.strip_prefix("gitdir:")?);
-    Some(match std::fs::read_to_string(folder.join("commondir")) {
+    Some(match bounded::text(&folder.join("commondir"), MAX_BYTES) {
         Ok(common) => beside(&folder, &common).join("config"),
         Err(_) => folder.join("config"),
     })

@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::age::{self, Failure, Identities};
+use super::engine::is_own_variable;
 use super::process;
 use super::set::{Desired, Origin};
 use crate::error::Problem;
@@ -96,6 +97,7 @@ pub fn missing(objects: &BTreeMap<Key, Desired>) -> Vec<String> {
                 return None;
             };
             let what = match source {
+                SecretSource::Env(name) if is_own_variable(name) => own(name),
                 SecretSource::Env(name) => match std::env::var_os(name) {
                     Some(text) if text.is_empty() => {
                         format!("the environment variable {name} is empty")
@@ -235,6 +237,12 @@ fn read(source: &SecretFrom, folder: &Path, reading: Reading) -> Result<SecretSt
 }
 
 fn variable(name: &str) -> Result<String, Failure> {
+    if is_own_variable(name) {
+        return Err(Failure {
+            message: own(name),
+            hint: Some("give the secret in a variable of another name".to_owned()),
+        });
+    }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => Failure {
             message: format!("the environment variable {name} is not set"),
@@ -244,6 +252,10 @@ fn variable(name: &str) -> Result<String, Failure> {
             failure(format!("the environment variable {name} is not UTF-8"))
         }
     })
+}
+
+fn own(name: &str) -> String {
+    format!("the environment variable {name} is the program's own, and no secret is read from it")
 }
 
 fn too_large(what: &str, limits: Limits) -> String {

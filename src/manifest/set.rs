@@ -135,6 +135,7 @@ pub struct Input {
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let reading = source::read(&input.paths, &input.values);
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
+    set.notes.extend(reading.notes);
     set.notes.extend(walk::summary(&reading.skipped));
     set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
     let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());

@@ -2,18 +2,22 @@
 //! rendered before it is parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::os::unix::fs::FileTypeExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::values::FileValues;
-use super::walk::{self, Skipped};
+use super::made_here::MadeHere;
+use super::values::{self, FileValues};
+use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
+use crate::bounded;
 use crate::error::{Place, Problem};
 
 /// What follows a template's name where its lines are those of the text it was rendered to.
 pub const RENDERED: &str = " (rendered)";
+
+/// The longest line that is shown below a problem, in bytes.
+const QUOTED: usize = 4 * 1024;
 
 /// A text that holds documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +52,28 @@ impl Source {
 
     /// A problem at a mark, with the line of the text.
     pub fn problem(&self, mark: Mark, message: impl Into<String>) -> Problem {
-        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
         Problem {
             place: Some(self.place(mark)),
-            source_line: self.text.lines().nth(line).map(str::to_owned),
+            source_line: self.line(mark).filter(|line| line.len() <= QUOTED).map(str::to_owned),
             ..Problem::new(message)
         }
+    }
+
+    /// The line of a mark, which is near its offset where that is known.
+    fn line(&self, mark: Mark) -> Option<&str> {
+        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
+        if let Some(before) = self.text.get(..mark.start).filter(|before| !before.is_empty()) {
+            let begin = before.rfind('\n').map_or(0, |at| at + 1);
+            let column = before[begin..].chars().take(QUOTED + 1).count() as u64 + 1;
+            if column > QUOTED as u64 {
+                return None;
+            }
+            // An offset in another text than this one is at another column.
+            if column == mark.column {
+                return self.text[begin..].lines().next();
+            }
+        }
+        self.text.lines().nth(line)
     }
 
     /// A problem of a file that has no lines to point at.
@@ -76,6 +96,8 @@ pub struct Reading {
     /// The files that were read, by where they really are, with the names that they were
     /// given by.
     files: BTreeMap<PathBuf, String>,
+    /// What the user should know and need not act on.
+    pub notes: Vec<String>,
 }
 
 /// Reads the files, the folders (recursively, through links, in the order of their names)
@@ -89,11 +111,15 @@ pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
     }
     for path in paths {
         if is_stdin(&path) {
-            reading.add(read_stdin());
+            let read = read_stdin().and_then(|source| match MadeHere::of(&source.text) {
+                Some(made) => Err(made.problem(&source)),
+                None => Ok(source),
+            });
+            reading.add(read);
         } else if path.is_dir() {
             reading.read_folder(path, values);
         } else {
-            reading.read_file(path, values);
+            reading.read_file(path, values, Named::Alone);
         }
     }
     reading
@@ -109,24 +135,24 @@ impl Reading {
 
     fn read_folder(&mut self, folder: &Path, values: &FileValues) {
         let walk = walk::walk(folder);
-        if walk.files.is_empty() && walk.problems.is_empty() {
-            let problem =
-                Source::whole(&folder.display().to_string(), "the folder holds no manifests");
-            let mut hint = "a manifest ends in .yaml, .yml, .json or .j2".to_owned();
-            if let Some(left_out) = walk::summary(&walk.skipped) {
-                hint = format!("{hint}; {left_out}");
-            }
-            self.problems.push(problem.hint(hint));
-        }
+        let is_whole = walk.problems.is_empty();
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
+        let mut found = 0;
         for path in walk.files {
-            self.read_file(&path, values);
+            found += usize::from(self.read_file(&path, values, Named::WithFolder));
+        }
+        if found == 0 && is_whole {
+            self.notes.push(format!(
+                "{}: the folder holds no manifests; a manifest ends in .yaml, .yml, .json or .j2",
+                folder.display()
+            ));
         }
     }
 
-    /// A file that is given twice, by itself and with its folder, declares nothing twice.
-    fn read_file(&mut self, path: &Path, values: &FileValues) {
+    /// Reads a file; whether it is one of the manifests, right or wrong. A file that is given
+    /// twice, by itself and with its folder, declares nothing twice.
+    fn read_file(&mut self, path: &Path, values: &FileValues, named: Named) -> bool {
         let name = path.display().to_string();
         let real = path.canonicalize().ok().filter(|real| real.is_file());
         if let Some(first) = real.and_then(|real| self.files.insert(real, name.clone())) {
@@ -138,27 +164,70 @@ impl Reading {
             self.problems.push(
                 problem.hint("a folder is read with all that is below it; give each file once"),
             );
-            return;
+            return true;
         }
         let source = match read_file(path) {
             Ok(source) => source,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => {
+                self.problems.push(problem);
+                return true;
+            }
         };
         if walk::is_template(path) {
             self.used_values.extend(super::values::used(&source.text));
             self.add(super::values::render(source, values));
-        } else {
-            self.add(Ok(source));
+            return true;
         }
+        match (MadeHere::of(&source.text), named) {
+            (None, _) => self.add(Ok(source)),
+            (Some(made), Named::Alone) => self.problems.push(made.problem(&source)),
+            (Some(_), Named::WithFolder) => {
+                self.skipped.push(Skipped { path: path.to_owned(), why: Why::MadeHere });
+                return false;
+            }
+        }
+        true
     }
 }
 
+/// How a file was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// By its own name.
+    Alone,
+    /// With the folder that it is in.
+    WithFolder,
+}
+
+/// The files that [`read`] would read as manifests, or for the templates among them, with
+/// those that say what is left out; plans and reports below a folder are not.
+#[must_use]
+pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let walk = walk::walk(path);
+            let is_made_here =
+                |path: &PathBuf| read_text(path).is_ok_and(|text| MadeHere::of(&text).is_some());
+            files.extend(walk.files.into_iter().filter(|path| !is_made_here(path)));
+            let values = walk.skipped.into_iter().filter(|skipped| skipped.why == Why::Values);
+            files.extend(values.map(|skipped| skipped.path));
+            files.extend(walk.rules);
+        } else {
+            if walk::is_template(path) {
+                files.extend(values::BESIDE.map(|name| path.with_file_name(name)));
+            }
+            files.push(path.clone());
+        }
+    }
+    files
+}
+
 fn read_stdin() -> Result<Source, Problem> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Source::whole("-", format!("failed to read standard input: {error}")))?;
+    let bytes = bounded::stdin(MAX_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Source::whole("-", error.to_string()),
+        _ => Source::whole("-", format!("failed to read standard input: {error}")),
+    })?;
     Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
 }
 
@@ -183,48 +252,32 @@ fn read_file(path: &Path) -> Result<Source, Problem> {
 ///
 /// What cannot be read, is no file, is too large, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Problem> {
+    read_text_within(path, MAX_BYTES)
+}
+
+/// The same of a file that may have so many bytes.
+///
+/// # Errors
+///
+/// As [`read_text`].
+pub fn read_text_within(path: &Path, limit: usize) -> Result<String, Problem> {
     let name = path.display().to_string();
-    let failed = |error: std::io::Error| Source::whole(&name, format!("failed to read: {error}"));
-    let about = std::fs::metadata(path).map_err(failed)?;
-    if let Some(what) = special(about.file_type()).filter(|_| !is_open(path)) {
-        return Err(Source::whole(&name, format!("this is {what}, not a file"))
-            .hint("what a program writes is read with `-f -`"));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // A buffer of the right size is filled at once; what the system says of the size is
-    // not relied on.
-    let size = about.len().min(MAX_BYTES as u64);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = bounded::bytes(path, limit).map_err(|error| unread(&name, &error))?;
     decode(&name, bytes)
 }
 
-/// What is no file and no folder: whoever opens it may wait for ever.
-fn special(file_type: std::fs::FileType) -> Option<&'static str> {
-    if file_type.is_fifo() {
-        Some("a pipe")
-    } else if file_type.is_socket() {
-        Some("a socket")
-    } else if file_type.is_char_device() || file_type.is_block_device() {
-        Some("a device")
-    } else {
-        None
+/// Why a file could not be read.
+fn unread(name: &str, error: &std::io::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Unsupported => {
+            Source::whole(name, error.to_string()).hint("what a program writes is read with `-f -`")
+        }
+        ErrorKind::FileTooLarge => Source::whole(name, error.to_string()),
+        _ => Source::whole(name, format!("failed to read: {error}")),
     }
-}
-
-/// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
-fn is_open(path: &Path) -> bool {
-    ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))
-        || path == Path::new("/dev/stdin")
 }
 
 fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
-    if bytes.len() > MAX_BYTES {
-        return Err(Source::whole(
-            name,
-            format!("the file is larger than {} MiB", MAX_BYTES / 1024 / 1024),
-        ));
-    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use minijinja::machinery::parse;
+
+use super::engine;
 use super::exact;
 use super::jinja;
 use super::quoting;
 use super::source::{self, RENDERED, Source};
+use super::tokens::{self, TooLong};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
 
@@ -22,6 +26,8 @@ pub struct FileValues {
     /// The merged values of all `--values-file`, then of all `--value`, then of all
     /// `--value-json`.
     values: Map<String, Value>,
+    /// The variables of the environment that templates may read.
+    allowed: Vec<String>,
 }
 
 impl FileValues {
@@ -61,7 +67,16 @@ impl FileValues {
                 }
             }
         }
-        if problems.is_empty() { Ok(Self { values }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { values, ..Self::default() }) } else { Err(problems) }
+    }
+}
+
+impl FileValues {
+    /// The same, with variables of the environment that templates may read.
+    #[must_use]
+    pub fn allowing(mut self, variables: &[String]) -> Self {
+        self.allowed.extend_from_slice(variables);
+        self
     }
 
     /// The values that no template uses, by the paths that the templates use.
@@ -175,7 +190,8 @@ fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
 }
 
 /// Renders a `*.j2` file. A name that has no value is an error, unlike in a service
-/// template, whose rules are the platform's. `env("NAME")` reads the environment.
+/// template, whose rules are the platform's. `env("NAME")` reads what the user allows of the
+/// environment.
 pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
     let mut all = Map::new();
     for name in BESIDE {
@@ -185,6 +201,12 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
         }
     }
     merge(&mut all, values.values.clone());
+    let syntax = engine::syntax();
+    tokens::check(&source.text, &syntax).map_err(|TooLong { message, offset }| {
+        let line = source.text[..offset].matches('\n').count() as u64 + 1;
+        let problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
+        Problem { source_line: None, ..problem }
+    })?;
     if let Err(unlike) = jinja::check_unlike(&source.text) {
         let mark = Mark {
             line: unlike.line.unwrap_or(1),
@@ -193,18 +215,13 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
         };
         return Err(source.problem(mark, unlike.message));
     }
-    let mut environment = minijinja::Environment::new();
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    if let Ok(syntax) =
-        minijinja::syntax::SyntaxConfig::builder().keep_trailing_newline(true).build()
-    {
-        environment.set_syntax(syntax);
-    }
-    environment.set_fuel(Some(10_000_000));
-    environment.add_function("env", env);
-    let rendered =
-        environment.render_str(&source.text, minijinja::value::Serde(&all)).map_err(|error| {
+    let sized = engine::sized(&source.text);
+    // Only a template that can be read is changed, so that what is wrong is told of it.
+    let is_template = |text: &str| parse(text, "template", syntax.clone()).is_ok();
+    let text = if is_template(&source.text) { &sized } else { &source.text };
+    let rendered = engine::environment(&values.allowed)
+        .render_str(text, minijinja::value::Serde(&all))
+        .map_err(|error| {
             let line = error.line().unwrap_or(1) as u64;
             let message = match (error.detail(), error.kind()) {
                 (Some(detail), kind) => format!("{kind}: {detail}"),
@@ -227,15 +244,6 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
         name: source.name.clone() + RENDERED,
         text: source::with_line_feeds(rendered),
         ..source
-    })
-}
-
-fn env(name: &str, default: Option<String>) -> Result<String, minijinja::Error> {
-    std::env::var(name).ok().or(default).ok_or_else(|| {
-        minijinja::Error::new(
-            minijinja::ErrorKind::InvalidOperation,
-            format!("the environment variable {name} is not set"),
-        )
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::{DirEntry, WalkDir};
 
-use super::source::{Source, read_text};
+use super::source::{Source, read_text_within};
 use super::values::BESIDE;
 use super::yaml::Mark;
 use crate::error::Problem;
@@ -39,6 +39,8 @@ pub enum Why {
     Suffix,
     /// It holds the values of the templates beside it.
     Values,
+    /// This program wrote it: a plan, or a report of a run.
+    MadeHere,
 }
 
 impl fmt::Display for Skipped {
@@ -48,6 +50,7 @@ impl fmt::Display for Skipped {
             Why::Ignored => "an ignore file names it",
             Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
             Why::Values => "it holds the values of the templates beside it",
+            Why::MadeHere => "it is a plan or a report of this program",
         };
         write!(out, "{}: {why}", self.path.display())
     }
@@ -62,6 +65,7 @@ pub fn summary(skipped: &[Skipped]) -> Option<String> {
         (count(Why::Hidden), "hidden"),
         (count(Why::Ignored), "named in an ignore file"),
         (count(Why::Suffix), "with another suffix"),
+        (count(Why::MadeHere), "written by this program"),
     ];
     let told: Vec<String> = reasons
         .into_iter()
@@ -78,6 +82,8 @@ pub struct Walk {
     pub files: Vec<PathBuf>,
     /// What was left out on purpose.
     pub skipped: Vec<Skipped>,
+    /// The ignore files.
+    pub rules: Vec<PathBuf>,
     /// What could not be looked at.
     pub problems: Vec<Problem>,
 }
@@ -125,8 +131,9 @@ pub fn walk(folder: &Path) -> Walk {
 
 impl Walk {
     fn skip(&mut self, path: &Path, why: Why) {
-        let is_own = [IGNORE_FILE, OWN_FOLDER].iter().any(|name| path.ends_with(name));
-        if !is_own {
+        if path.ends_with(IGNORE_FILE) {
+            self.rules.push(path.to_owned());
+        } else if !path.ends_with(OWN_FOLDER) {
             self.skipped.push(Skipped { path: path.to_owned(), why });
         }
     }
@@ -182,6 +189,45 @@ fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
     Problem::new(format!("{name}: failed to read: {cause}"))
 }
 
+/// What an ignore file may hold. A stranger may have written it, and the rules of a folder
+/// are tried on each file below it.
+const RULES: Limits = Limits { bytes: 64 * 1024, rules: 2_000, characters: 1_000, braces: 8 };
+
+struct Limits {
+    bytes: usize,
+    /// How many lines.
+    rules: usize,
+    /// Of one line.
+    characters: usize,
+    /// How deep in one another.
+    braces: usize,
+}
+
+impl Limits {
+    /// Why a line is too much, if it is.
+    fn refuse(&self, line: usize, rule: &str) -> Option<String> {
+        let mut depth = 0_usize;
+        let mut deepest = 0;
+        for c in rule.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+        if line >= self.rules {
+            Some(format!("an ignore file has {} lines at most", self.rules))
+        } else if rule.chars().nth(self.characters).is_some() {
+            Some(format!("a rule of an ignore file has {} characters at most", self.characters))
+        } else if deepest > self.braces {
+            Some(format!("braces are {} deep at most in a rule of an ignore file", self.braces))
+        } else {
+            None
+        }
+    }
+}
+
 /// The ignore files of the folders that are being looked at, the outermost first.
 #[derive(Default)]
 struct Rules(Vec<(usize, Gitignore)>);
@@ -208,7 +254,7 @@ impl Rules {
         if path.symlink_metadata().is_err() {
             return;
         }
-        let text = match read_text(&path) {
+        let text = match read_text_within(&path, RULES.bytes) {
             Ok(text) => text,
             Err(problem) => return problems.push(problem),
         };
@@ -220,8 +266,18 @@ impl Rules {
             problems.push(source.problem(mark, message));
         };
         for (line, rule) in source.text.lines().enumerate() {
-            if let Err(error) = builder.add_line(None, rule) {
-                wrong(line, format!("not a rule of an ignore file: {error}"));
+            let refused = match RULES.refuse(line, rule) {
+                Some(refused) => Some(refused),
+                None => builder
+                    .add_line(None, rule)
+                    .err()
+                    .map(|error| format!("not a rule of an ignore file: {error}")),
+            };
+            if let Some(refused) = refused {
+                wrong(line, refused);
+            }
+            if line >= RULES.rules {
+                return;
             }
         }
         match builder.build() {

@@ -32,18 +32,39 @@ pub struct Consent {
 pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> Vec<Problem> {
     let mut refused = Vec::new();
     if objects == 0 && !consent.empty && !consent.destroy {
-        refused.push(
-            Problem::new(
-                "the manifests declare nothing, so everything that the set owns would be deleted",
-            )
-            .hint("if that is meant, add --allow-empty, or use `meshagent destroy`"),
-        );
+        refused.push(empty(plan));
     }
     if let Some(expected) = &consent.project {
         refused.extend(unexpected_in(plan, expected));
     }
     refused.extend(budget(plan, state, consent));
     refused
+}
+
+/// Says what would be deleted where the manifests declare nothing.
+fn empty(plan: &Plan) -> Problem {
+    /// More names than these say no more than their number.
+    const NAMED: usize = 5;
+    let leaving = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
+    let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
+    let names = leaving[..leaving.len().min(NAMED)].join(", ");
+    let what =
+        match leaving.len() {
+            0 => return Problem::new(
+                "the manifests declare nothing, and nothing would be deleted",
+            )
+            .hint("give the manifests that are meant with -f; --allow-empty goes on without any"),
+            1 => format!("1 object that was declared in them would be deleted: {names}"),
+            count if count <= NAMED => {
+                format!("{count} objects that were declared in them would be deleted: {names}")
+            }
+            count => format!(
+                "{count} objects that were declared in them would be deleted: {names} and {} more",
+                count - NAMED
+            ),
+        };
+    Problem::new(format!("the manifests declare nothing, so {what}"))
+        .hint("if that is meant, add --allow-empty; if not, give the manifests with -f")
 }
 
 /// What is wrong with the projects of a plan when one is expected, by name or id.

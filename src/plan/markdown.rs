@@ -2,7 +2,7 @@
 //! and never longer than what a comment may hold. What comes from manifests or from the
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
-use super::shown::{Difference, difference, shown};
+use super::shown::{Difference, Whole, difference, whole as value};
 use super::{Action, Cause, Counts, FieldChange, Operation, Plan, text};
 use crate::kinds::tree::Tree;
 use crate::visible;
@@ -13,7 +13,7 @@ const LIMIT: usize = 65_535;
 /// What is kept free for the lines that end the comment, in bytes.
 const RESERVE: usize = 600;
 
-/// The longest text that is shown in one code span, in characters.
+/// The longest name or reason that is shown, in characters.
 const WIDTH: usize = 400;
 
 /// The plan as Markdown. Its first line is a marker that stays the same for a set, so that
@@ -105,8 +105,8 @@ fn is_new(operation: &Operation) -> bool {
 fn short(plan: &Plan, operation: &Operation) -> String {
     let title = title(plan, operation);
     match operation.changes.len() {
-        _ if is_new(operation) => title,
         0 => title,
+        changes if is_new(operation) => format!("{title}  - … {changes} fields\n"),
         changes => format!("{title}  - … {changes} changed fields\n"),
     }
 }
@@ -132,12 +132,18 @@ fn whole(plan: &Plan, operation: &Operation) -> String {
 fn change_lines(change: &FieldChange, out: &mut String) {
     let path = code(&change.path.to_string());
     let mut parts = (Vec::new(), 0);
+    let mut lines = Vec::new();
+    let mut head = |tree: &Tree| {
+        let Whole { head, lines: below } = value(tree);
+        lines = below;
+        if lines.is_empty() { code_of(&head) } else { head }
+    };
     let line = match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("{path}: (secret, changed)"),
-        (None, Some(new)) => format!("{path}: added {}", code(&shown(new))),
-        (Some(old), None) => format!("{path}: removed {}", code(&shown(old))),
+        (None, Some(new)) => format!("{path}: added {}", head(new)),
+        (Some(old), None) => format!("{path}: removed {}", head(old)),
         (Some(old), Some(new)) => match difference(old, new) {
-            Difference::Pair(old, new) => format!("{path}: {} → {}", code(&old), code(&new)),
+            Difference::Pair(old, new) => format!("{path}: {} → {}", code_of(&old), code_of(&new)),
             Difference::Hidden => format!("{path}: (secret, changed)"),
             Difference::Parts(shown, more) => {
                 parts = (shown, more);
@@ -152,11 +158,17 @@ fn change_lines(change: &FieldChange, out: &mut String) {
         Some(Cause::Manifest) | None => "",
     };
     *out += &format!("  - {line}{cause}\n");
+    for line in lines {
+        *out += &format!("    - {}\n", code_of(&line));
+    }
     for part in &parts.0 {
-        *out += &format!("    - {}\n", code(&format!("{} {}", part.sign(), part.text)));
+        *out += &format!("    - {}\n", code_of(&format!("{} {}", part.sign(), part.text)));
     }
     if parts.1 > 0 {
-        *out += &format!("    - … and {} more lines that differ\n", parts.1);
+        *out += &format!(
+            "    - … and {} more lines that differ; `--output json` shows them\n",
+            parts.1
+        );
     }
 }
 
@@ -167,9 +179,14 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// Text as code on one line, between more back-quotes than stand in it side by side.
+/// The beginning of a text as code on one line.
 fn code(text: &str) -> String {
-    let line = cut(&visible::line(&cut(text)));
+    code_of(&cut(&visible::line(&cut(text))))
+}
+
+/// Text as code on one line, between more back-quotes than stand in it side by side.
+fn code_of(text: &str) -> String {
+    let line = visible::line(text);
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
     let touches = |c: char| c == '`' || c == ' ';

@@ -6,14 +6,42 @@ use wildmatch::WildMatch;
 
 use super::references::{Known, Resolved};
 use super::renames::Candidates;
+use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::manifest::document::nearest;
 use crate::manifest::set::Desired;
 
 /// Whether a pattern is of an object, in whatever spelling of its name.
 fn matches(pattern: &str, key: &Key) -> bool {
     WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
+}
+
+/// An annotation of an object.
+fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
+    fields.at(&FieldPath::of(&["metadata", "annotations", name])).and_then(Tree::as_str)
+}
+
+/// What may be meant by a name that no object has: the objects of that name in rooms, else
+/// the one whose name is nearest.
+#[must_use]
+pub fn meant(written: &str, keys: &[&Key]) -> String {
+    /// More names than these are no help.
+    const NAMED: usize = 3;
+    let known: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
+    let in_rooms = known.iter().filter(|name| {
+        name.rsplit_once('@').is_some_and(|(name, _)| name.eq_ignore_ascii_case(written))
+    });
+    let mut names: Vec<String> = in_rooms.take(NAMED).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        let near = nearest(written, known.iter().map(String::as_str));
+        names.extend(near.map(|name| format!("`{name}`")));
+    }
+    match names.is_empty() {
+        true => "patterns are Kind/name or Kind/name@room, with * and ?".to_owned(),
+        false => format!("did you mean {}?", names.join(" or ")),
+    }
 }
 
 /// What the user asked for. Nothing asked for means everything.
@@ -36,13 +64,11 @@ impl Scope {
 
     fn wants(&self, key: &Key, fields: Option<&Tree>) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, key));
-        let annotation = |name: &str| {
-            let path = FieldPath::of(&["metadata", "annotations", name]);
-            fields.and_then(|fields| fields.at(&path)).and_then(Tree::as_str)
-        };
         (self.targets.is_empty() || any(&self.targets))
             && !any(&self.excludes)
-            && self.selectors.iter().all(|(name, value)| annotation(name) == Some(value.as_str()))
+            && self.selectors.iter().all(|(name, value)| {
+                fields.and_then(|fields| annotation(fields, name)) == Some(value.as_str())
+            })
     }
 
     /// Whether an object was excluded.
@@ -96,14 +122,35 @@ impl Scope {
         self.wants(key, fields)
     }
 
-    /// The patterns that match none of these objects, which is likely a mistake.
+    /// What was asked for and matches none of these objects, which is likely a mistake.
     #[must_use]
-    pub fn unmatched<'a>(&'a self, keys: &[&Key]) -> Vec<&'a str> {
-        self.targets
-            .iter()
-            .chain(&self.excludes)
-            .filter(|pattern| !keys.iter().any(|key| matches(pattern, key)))
-            .map(String::as_str)
+    pub fn unmatched(&self, objects: &[(&Key, Option<&Tree>)]) -> Vec<Problem> {
+        let keys: Vec<&Key> = objects.iter().map(|(key, _)| *key).collect();
+        let patterns = self.targets.iter().chain(&self.excludes);
+        let patterns = patterns.filter(|pattern| !keys.iter().any(|key| matches(pattern, key)));
+        let carries = |(name, value): &(String, String)| {
+            let carries = |fields: &Tree| annotation(fields, name) == Some(value.as_str());
+            objects.iter().any(|(_, fields)| fields.is_some_and(carries))
+        };
+        let selectors = self.selectors.iter().filter(|selector| !carries(selector));
+        let selectors = selectors.map(|(name, value)| {
+            let values = objects.iter().filter_map(|(_, fields)| annotation((*fields)?, name));
+            let mut values: Vec<&str> = values.collect();
+            values.sort_unstable();
+            values.dedup();
+            let hint = match values.as_slice() {
+                [] => format!("no object has the annotation `{name}`"),
+                values => format!("its values are {}", values.join(", ")),
+            };
+            Problem::new(format!("nothing in the set has the annotation `{name}={value}`"))
+                .hint(hint)
+        });
+        patterns
+            .map(|pattern| {
+                Problem::new(format!("nothing in the set matches `{pattern}`"))
+                    .hint(meant(pattern, &keys))
+            })
+            .chain(selectors)
             .collect()
     }
 }

@@ -12,14 +12,22 @@ use crate::visible;
 /// The longest value that is shown on one line, in characters.
 const WIDTH: usize = 100;
 
-/// The longest part of a value that is shown where it differs, in characters.
-const PART: usize = 300;
+/// The longest line that is shown as a whole where it differs, in characters.
+const LINE: usize = 300;
+
+/// How much is shown of one value or of one difference, in characters and in lines. Whoever
+/// reviews a plan sees what would run, to its end; what is more than this is counted.
+const SHOWN: (usize, usize) = (8_000, 200);
+
+/// The shortest run of spaces within a line, and the longest one at its start, that is not
+/// shown as it is: what stands behind more of them would be out of sight.
+const SPACES: (&str, usize) = ("         ", 40);
+
+/// How what is left out can be seen.
+const SEEN: &str = "--output json shows it all";
 
 /// How much is shown around a part that differs, in characters.
 const AROUND: usize = 24;
-
-/// The most parts or lines that are shown of one difference.
-const MOST: usize = 16;
 
 /// The largest texts whose words, in bytes, and whose lines are compared one by one.
 const COMPARED: (usize, usize) = (20_000, 2_000);
@@ -52,26 +60,83 @@ impl Part {
     }
 }
 
-/// A value on one line; long texts by their first line and their length.
+/// A value as a whole: on one line where it is short, else what it is and its lines below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The value, or how long it is.
+    pub head: String,
+    /// Its lines, where it does not stand in the head.
+    pub lines: Vec<String>,
+}
+
+/// A value as a whole, with what is beyond a high bound counted.
 #[must_use]
-pub fn shown(tree: &Tree) -> String {
+pub fn whole(tree: &Tree) -> Whole {
+    let head = |head: String| Whole { head, lines: Vec::new() };
     match tree {
-        Tree::Secret(_) => "(secret)".to_owned(),
+        Tree::Secret(_) => head("(secret)".to_owned()),
         Tree::Text(text) if text.lines().count() > 1 => {
-            let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            format!("{} … ({} lines)", quoted(&cut(first, WIDTH)), text.lines().count())
+            let texts = text.lines().map(line_shown);
+            let lines = texts.flat_map(|line| {
+                let rows = wrapped(&line).into_iter().enumerate();
+                rows.map(|(row, text)| format!("{} {text}", if row == 0 { '|' } else { ' ' }))
+                    .collect::<Vec<_>>()
+            });
+            let count = text.lines().count();
+            Whole { head: format!("({count} lines)"), lines: bounded(lines.collect()) }
         }
-        Tree::Text(text) => match cut(text, WIDTH) {
-            short if short.len() == text.len() => quoted(text),
-            start => format!("{} ({} characters)", quoted(&start), text.chars().count()),
+        Tree::Text(text) => match quoted(text) {
+            short if !is_longer(text, WIDTH) && !short.contains(" spaces)") => head(short),
+            long => Whole {
+                head: format!("({} characters)", text.chars().count()),
+                lines: bounded(wrapped(&long)),
+            },
         },
-        other => {
-            let mut text = String::new();
-            // A character has four bytes at most.
-            flow(other, 4 * WIDTH, &mut text);
-            visible::line(&cut(&text, WIDTH)).into_owned()
-        }
+        other => match flown(other) {
+            short if !is_longer(&short, WIDTH) => head(short),
+            long => Whole {
+                head: format!("({} characters)", long.chars().count()),
+                lines: bounded(wrapped(&long)),
+            },
+        },
     }
+}
+
+/// A line as rows of a limited width, which end behind a space where there is one.
+fn wrapped(line: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut rest = line;
+    while let Some((end, _)) = rest.char_indices().nth(WIDTH) {
+        let end = rest[..end].rfind(' ').filter(|at| at * 2 > end).map_or(end, |at| at + 1);
+        rows.push(rest[..end].to_owned());
+        rest = &rest[end..];
+    }
+    rows.push(rest.to_owned());
+    rows
+}
+
+/// As many lines as are shown, and a last one that counts the others.
+fn bounded(mut lines: Vec<String>) -> Vec<String> {
+    let mut free = SHOWN.0;
+    let fitting = lines.iter().take(SHOWN.1).take_while(|line| {
+        let length = line.chars().count();
+        let fits = length <= free;
+        free = free.saturating_sub(length);
+        fits
+    });
+    let kept = fitting.count();
+    let left: usize = lines[kept..].iter().map(|line| line.chars().count()).sum();
+    if left > 0 {
+        lines.truncate(kept);
+        lines.push(format!("… and {left} more characters; {SEEN}"));
+    }
+    lines
+}
+
+fn flown(tree: &Tree) -> String {
+    let mut text = String::new();
+    flow(tree, &mut text);
+    visible::line(&text).into_owned()
 }
 
 /// What differs between two values of a field.
@@ -83,14 +148,9 @@ pub fn difference(old: &Tree, new: &Tree) -> Difference {
         }
         (Tree::Text(old), Tree::Text(new)) => parts(old, new, &quoted),
         (Tree::Map(_) | Tree::List(_), Tree::Map(_) | Tree::List(_)) => {
-            let whole = |tree: &Tree| {
-                let mut text = String::new();
-                flow(tree, usize::MAX, &mut text);
-                text
-            };
-            parts(&whole(old), &whole(new), &|text| visible::line(text).into_owned())
+            parts(&flown(old), &flown(new), &|text| text.to_owned())
         }
-        _ => Difference::Pair(shown(old), shown(new)),
+        _ => both(whole(old), whole(new)),
     };
     match difference {
         Difference::Pair(old, new) if old == new => Difference::Hidden,
@@ -99,8 +159,39 @@ pub fn difference(old: &Tree, new: &Tree) -> Difference {
     }
 }
 
+/// Two values that have no parts in common.
+fn both(old: Whole, new: Whole) -> Difference {
+    if old.lines.is_empty() && new.lines.is_empty() {
+        return Difference::Pair(old.head, new.head);
+    }
+    let parts = |is_new: bool, whole: Whole| {
+        let lines = if whole.lines.is_empty() { vec![whole.head] } else { whole.lines };
+        lines.into_iter().map(move |text| Part { is_new, text })
+    };
+    Difference::Parts(parts(false, old).chain(parts(true, new)).collect(), 0)
+}
+
+/// A text in quotes. A long run of spaces stands beside them, as a number.
 fn quoted(text: &str) -> String {
-    visible::line(&Value::from(text).to_string()).into_owned()
+    let quotes = |text: &str| visible::line(&Value::from(text).to_string()).into_owned();
+    if !has_long_run(text) {
+        return quotes(text);
+    }
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(SPACES.0) {
+        let (before, run) = rest.split_at(at);
+        let after = run.trim_start_matches(' ');
+        pieces.extend((!before.is_empty()).then(|| quotes(before)));
+        pieces.push(format!("({} spaces)", run.len() - after.len()));
+        rest = after;
+    }
+    pieces.extend((!rest.is_empty()).then(|| quotes(rest)));
+    pieces.join(" ")
+}
+
+fn has_long_run(text: &str) -> bool {
+    text.contains(SPACES.0)
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -114,42 +205,37 @@ fn is_longer(text: &str, width: usize) -> bool {
     text.len() > width && text.chars().nth(width).is_some()
 }
 
-/// Adds a value in the flow style of YAML, close to JSON but with plain keys. It ends where
-/// it is surely longer than `enough` bytes: a value may be large.
-fn flow(tree: &Tree, enough: usize, out: &mut String) {
+/// Adds a value in the flow style of YAML, close to JSON but with plain keys.
+fn flow(tree: &Tree, out: &mut String) {
     let separate = |out: &mut String, index: usize| {
         if index > 0 {
             out.push_str(", ");
         }
-        out.len() <= enough
     };
     match tree {
         Tree::Map(fields) => {
             out.push('{');
             for (index, (name, value)) in fields.iter().enumerate() {
-                if !separate(out, index) {
-                    return;
-                }
+                separate(out, index);
                 let is_plain = |c: char| c.is_alphanumeric() || "_-./@$".contains(c);
                 match name.chars().all(is_plain) && !name.is_empty() {
                     true => out.push_str(name),
                     false => out.push_str(&quoted(name)),
                 }
                 out.push_str(": ");
-                flow(value, enough, out);
+                flow(value, out);
             }
             out.push('}');
         }
         Tree::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
-                if !separate(out, index) {
-                    return;
-                }
-                flow(item, enough, out);
+                separate(out, index);
+                flow(item, out);
             }
             out.push(']');
         }
+        Tree::Text(text) => out.push_str(&quoted(text)),
         leaf => {
             // Writing to a text cannot fail.
             let _ = write!(out, "{}", leaf.redacted());
@@ -181,8 +267,15 @@ fn parts(old: &str, new: &str, dress: &dyn Fn(&str) -> String) -> Difference {
 }
 
 fn limited(mut parts: Vec<Part>) -> Difference {
-    let more = parts.len().saturating_sub(MOST);
-    parts.truncate(MOST);
+    let mut shown = 0;
+    let fitting = parts.iter().take(SHOWN.1).take_while(|part| {
+        let fits = shown <= SHOWN.0;
+        shown += part.text.chars().count();
+        fits
+    });
+    let kept = fitting.count();
+    let more = parts.len() - kept;
+    parts.truncate(kept);
     Difference::Parts(parts, more)
 }
 
@@ -279,9 +372,9 @@ fn ahead(text: &str, at: usize) -> usize {
 fn around(text: &str, start: usize, end: usize) -> String {
     let before = if start > 0 { "…" } else { "" };
     let part = &text[start..end];
-    let rest = part.chars().count().saturating_sub(PART);
+    let rest = part.chars().count().saturating_sub(SHOWN.0);
     if rest > 0 {
-        return format!("{before}{} ({rest} more characters)", cut(part, PART));
+        return format!("{before}{} ({rest} more characters; {SEEN})", cut(part, SHOWN.0));
     }
     format!("{before}{part}{}", if end < text.len() { "…" } else { "" })
 }
@@ -329,7 +422,7 @@ fn lines(old: &str, new: &str) -> Difference {
 
 /// How two lines differ.
 fn line_pairs(old: &str, new: &str) -> Vec<(String, String)> {
-    let pairs = match is_longer(old, PART) || is_longer(new, PART) {
+    let pairs = match is_longer(old, LINE) || is_longer(new, LINE) {
         true => pieces(old, new),
         false => vec![(old.to_owned(), new.to_owned())],
     };
@@ -341,13 +434,17 @@ fn line_pairs(old: &str, new: &str) -> Vec<(String, String)> {
 }
 
 fn line_cut(line: &str) -> String {
-    if is_longer(line, PART) { around(line, 0, line.len()) } else { line.to_owned() }
+    if is_longer(line, LINE) { around(line, 0, line.len()) } else { line.to_owned() }
 }
 
 /// A line of a text; in quotes where something in it cannot be seen.
 fn line_shown(line: &str) -> String {
     let text = line.strip_suffix('\n').unwrap_or(line);
-    let is_visible = visible::is_visible(text) && !text.ends_with(' ');
+    let behind = text.trim_start_matches(' ');
+    let is_visible = visible::is_visible(text)
+        && !text.ends_with(' ')
+        && !has_long_run(behind)
+        && text.len() - behind.len() <= SPACES.1;
     if is_visible { text.to_owned() } else { quoted(text) }
 }
 
@@ -409,7 +506,7 @@ mod tests {
         let long = told(&old, &new);
         assert!(long[0].ends_with("x1") && long[1].ends_with("x2"), "{long:?}");
         let many = told(&"a\n".repeat(50), &"b\n".repeat(3_000));
-        assert_eq!((many.len(), many.last().unwrap().as_str()), (17, "3034 more"));
+        assert_eq!((many.len(), many.last().unwrap().as_str()), (201, "2850 more"));
     }
 
     #[test]
@@ -424,6 +521,6 @@ mod tests {
         let secret = |text: &str| Tree::List(vec![Tree::secret(text)]);
         assert_eq!(difference(&secret("a"), &secret("b")), Difference::Hidden);
         let map = Tree::map([("a: 1, b", Tree::Null), ("c\u{202e}", Tree::Null)]);
-        assert_eq!(shown(&map), "{\"a: 1, b\": null, \"c\\u{202e}\": null}");
+        assert_eq!(whole(&map).head, "{\"a: 1, b\": null, \"c\\u{202e}\": null}");
     }
 }

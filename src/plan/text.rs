@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::shown::{Difference, Part, difference, shown};
+use super::shown::{Difference, Part, difference, whole};
 use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
@@ -114,12 +114,18 @@ fn count(count: usize, one: &str, many: &str) -> String {
 fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) {
     let path = &change.path;
     let mut parts = (Vec::new(), 0);
+    let mut lines = Vec::new();
+    let mut head = |value: &Tree| {
+        let whole = whole(value);
+        lines = whole.lines;
+        whole.head
+    };
     let _ = match (&change.old, &change.new) {
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
             write!(out, "    {YELLOW}~{YELLOW:#} {path}: (secret, changed)")
         }
-        (None, Some(new)) => write!(out, "    {GREEN}+{GREEN:#} {path}: {}", shown(new)),
-        (Some(old), None) => write!(out, "    {RED}-{RED:#} {path}: {}", shown(old)),
+        (None, Some(new)) => write!(out, "    {GREEN}+{GREEN:#} {path}: {}", head(new)),
+        (Some(old), None) => write!(out, "    {RED}-{RED:#} {path}: {}", head(old)),
         (Some(old), Some(new)) => {
             let _ = write!(out, "    {YELLOW}~{YELLOW:#} {path}:");
             match difference(old, new) {
@@ -145,6 +151,9 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
         let _ = write!(out, "  {DIM}:{}:{}{DIM:#}", place.line, place.column);
     }
     out.push('\n');
+    for line in lines {
+        let _ = writeln!(out, "        {line}");
+    }
     render_parts(out, &parts.0, parts.1);
 }
 
@@ -154,6 +163,7 @@ fn render_parts(out: &mut String, parts: &[Part], more: usize) {
         let _ = writeln!(out, "        {style}{}{style:#} {}", part.sign(), part.text);
     }
     if more > 0 {
-        let _ = writeln!(out, "        … and {more} more lines that differ");
+        let _ =
+            writeln!(out, "        … and {more} more lines that differ; --output json shows them");
     }
 }

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
@@ -35,7 +36,7 @@ impl ProjectFile {
     /// A file that cannot be read.
     pub fn read() -> Result<Self> {
         let Some(path) = path() else { return Ok(Self::default()) };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match bounded::text(&path, bounded::STANDARD) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::variable;
 use crate::api::oauth::{CLIENT_ID, Program, Tokens};
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
@@ -110,7 +111,7 @@ impl SessionFile {
     /// A file that cannot be read.
     pub fn read() -> Result<Option<Self>> {
         let Ok(path) = path() else { return Ok(None) };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match bounded::text(&path, bounded::STANDARD) {
             Ok(text) => SecretString::from(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {

@@ -34,6 +34,9 @@ enum Runs {
 /// What each object of a set is, as far as its document says so.
 pub type Facts = BTreeMap<String, String>;
 
+/// The names of objects by their tables and ids.
+pub type Names = BTreeMap<(&'static str, String), String>;
+
 /// The objects of every kind: a name that tells one from all others, what its document
 /// says of it, and the number in its own name.
 const FACTS: [&str; 7] = [
@@ -97,16 +100,94 @@ pub fn fact(wish: &Wish) -> (String, String) {
     }
 }
 
+/// Whether a run may be under way, and objects on their way to another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    UnderWay,
+    Done,
+}
+
 /// Names are numbered, and the first three numbers are of the set that is looked at.
-fn is_ours(name: &str) -> bool {
-    // The file in which both sets stand, and what is on its way to another name.
-    if name == ".meshagent/sets.json" || name.starts_with("moving-") {
+fn is_ours(name: &str, stage: Stage) -> bool {
+    // The file in which both sets stand.
+    if name == ".meshagent/sets.json" {
         return true;
+    }
+    if name.starts_with("moving-") {
+        return stage == Stage::UnderWay;
     }
     let number: String = name.chars().filter(char::is_ascii_digit).take(1).collect();
     match number.parse::<u8>() {
         Ok(number) => number < 3,
         Err(_) => name.starts_with(".meshagent/sets/s."),
+    }
+}
+
+/// What is not ours, whole.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Others {
+    /// Each object, with what changes when its room is renamed: the room's name and the
+    /// object's revision.
+    rows: BTreeMap<String, Option<(String, i64)>>,
+    /// The names of all rooms by their ids.
+    rooms: BTreeMap<String, String>,
+}
+
+impl Others {
+    /// What differs later, and how. What is in one of our rooms goes along with that one when
+    /// it is renamed, and nothing else may change.
+    pub fn touched(&self, later: &Self) -> Vec<String> {
+        let rows: BTreeSet<&String> = self.rows.keys().chain(later.rows.keys()).collect();
+        let went_along = |row: &String| {
+            let (Some(Some((before, _))), Some(Some((after, _)))) =
+                (self.rows.get(row), later.rows.get(row))
+            else {
+                return false;
+            };
+            let mut rooms = self.rooms.iter().filter(|(_, name)| *name == before);
+            before != after && rooms.any(|(id, _)| later.rooms.get(id) == Some(after))
+        };
+        rows.into_iter()
+            .filter(|row| self.rows.get(*row) != later.rows.get(*row) && !went_along(row))
+            .map(|row| format!("{row}: {:?} -> {:?}", self.rows.get(row), later.rows.get(row)))
+            .collect()
+    }
+}
+
+/// What there was before a step.
+pub struct Before<'a> {
+    pub facts: &'a Facts,
+    pub names: &'a Names,
+}
+
+impl Before<'_> {
+    /// An object that there was, as it must be where nothing was pruned: under the name that
+    /// it has by now, with the names of what it refers to.
+    pub fn renamed(&self, now: &Names, key: &str, fact: &str) -> (String, String) {
+        let name = |table: &'static str, name: &str| {
+            let mut ids =
+                self.names.iter().filter(|((of, _), known)| *of == table && *known == name);
+            let now = ids.find_map(|(id, _)| now.get(id));
+            now.map_or(name, String::as_str).to_owned()
+        };
+        let (kind, called) = key.split_once('/').unwrap();
+        let words: Vec<&str> = fact.split(' ').collect();
+        match (kind, words.as_slice()) {
+            ("Room", _) => (format!("Room/{}", name("rooms", called)), fact.to_owned()),
+            ("Secret", _) => (format!("Secret/{}", name("secrets", called)), fact.to_owned()),
+            ("Webhook", _) => (format!("Webhook/{}", name("webhooks", called)), fact.to_owned()),
+            ("Service", [image, secrets, port]) => {
+                let secrets = secrets.split(',').map(|secret| name("secrets", secret));
+                let mut secrets: Vec<String> = secrets.collect();
+                secrets.sort();
+                let fact = format!("{image} {} {port}", secrets.join(","));
+                (format!("Service/{}", name("services", called)), fact)
+            }
+            (_, [room, rest @ ..]) => {
+                (key.to_owned(), [&[name("rooms", room).as_str()], rest].concat().join(" "))
+            }
+            _ => panic!("{key} is told as {fact:?}"),
+        }
     }
 }
 
@@ -166,42 +247,61 @@ impl Place {
     }
 
     /// The objects that are not ours, whole, with their revisions.
-    pub async fn others(&self) -> BTreeSet<String> {
-        let mut others = BTreeSet::new();
+    pub async fn others(&self, stage: Stage) -> Others {
+        let mut found = BTreeMap::new();
         for (table, name) in TABLES {
+            let in_rooms = matches!(table, "mailboxes" | "routes" | "scheduled_tasks");
             let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
                 "SELECT '''' || name || ''', ' || CASE type WHEN 'BLOB' THEN 'hex(' || name || \
                  ')' ELSE name END FROM pragma_table_info('{table}') \
                  WHERE name NOT IN ({})",
-                // What is not ours and in one of our rooms goes along when it is renamed.
-                match table {
-                    "mailboxes" | "routes" | "scheduled_tasks" => "'room_name', 'rev'",
-                    _ => "''",
-                }
+                if in_rooms { "'room_name', 'rev'" } else { "''" }
             )))
             .fetch_all(&self.store)
             .await
             .unwrap();
-            let rows: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-                "SELECT {name}, '{table} ' || json_object({}) FROM {table}",
-                columns.join(", ")
-            )))
-            .fetch_all(&self.store)
-            .await
-            .unwrap();
-            others.extend(rows.into_iter().filter(|(name, _)| !is_ours(name)).map(|(_, row)| row));
+            let placed = if in_rooms { "room_name, rev" } else { "NULL, 0" };
+            let rows: Vec<(String, String, Option<String>, i64)> =
+                sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                    "SELECT {name}, '{table} ' || json_object({}), {placed} FROM {table}",
+                    columns.join(", ")
+                )))
+                .fetch_all(&self.store)
+                .await
+                .unwrap();
+            let rows = rows.into_iter().filter(|(name, ..)| !is_ours(name, stage));
+            found.extend(rows.map(|(_, row, room, rev)| (row, room.map(|room| (room, rev)))));
         }
-        others
+        let rooms = sqlx::query_as("SELECT id, name FROM rooms").fetch_all(&self.store);
+        let rooms: Vec<(String, String)> = rooms.await.unwrap();
+        Others { rows: found, rooms: rooms.into_iter().collect() }
+    }
+
+    /// The names of what can be renamed, by kind and id; of services with their rooms.
+    pub async fn names(&self) -> Names {
+        let mut names = BTreeMap::new();
+        for table in ["rooms", "secrets", "services", "webhooks"] {
+            let query = match table {
+                "services" => "SELECT s.id, s.name || '@' || coalesce(r.name, '') FROM services s \
+                     LEFT JOIN rooms r ON r.id = s.room_id"
+                    .to_owned(),
+                _ => format!("SELECT id, name FROM {table}"),
+            };
+            let rows = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&self.store);
+            let rows: Vec<(String, String)> = rows.await.unwrap();
+            names.extend(rows.into_iter().map(|(id, name)| ((table, id), name)));
+        }
+        names
     }
 
     /// Our objects. One that is there twice ends the test.
-    pub async fn facts(&self) -> Facts {
+    pub async fn facts(&self, stage: Stage) -> Facts {
         let mut facts = Facts::new();
         for query in FACTS {
             let rows: Vec<(String, Option<String>, String)> =
                 sqlx::query_as(query).fetch_all(&self.store).await.unwrap();
             for (key, fact, name) in rows {
-                if is_ours(&name) {
+                if is_ours(&name, stage) {
                     let twice = facts.insert(key.clone(), fact.unwrap_or_default());
                     assert_eq!(twice, None, "{key} is there twice");
                 }

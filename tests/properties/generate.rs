@@ -155,11 +155,6 @@ impl Wish {
         self
     }
 
-    /// Whether it says what it was called before.
-    pub fn has_former(&self) -> bool {
-        self.former().is_some()
-    }
-
     fn key(&self) -> (u8, u8, Option<u8>) {
         match self {
             Self::Room { name, .. } => (0, *name, None),

@@ -57,8 +57,8 @@ fn an_empty_text_is_told_and_refused_where_a_template_makes_it() {
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     told(&planned, "note: m/s.yaml:7:3: `data.A` is empty, so the secret will be, too");
     std::fs::remove_file(sandbox.path("m/s.yaml")).unwrap();
-    write(&sandbox, "m/s.yaml.j2", secret("s", "  A: \"{{ env('TOKEN') }}\"\n"));
-    let refused = with(&sandbox, &[("TOKEN", "")], &["plan"]);
+    write(&sandbox, "m/s.yaml.j2", secret("s", "  A: \"{{ env('MESHAGENT_VAR_TOKEN') }}\"\n"));
+    let refused = with(&sandbox, &[("MESHAGENT_VAR_TOKEN", "")], &["plan"]);
     assert_eq!(refused.code, 6);
     told(&refused, "m/s.yaml.j2 (rendered):7:3: `data.A` is empty");
 }

@@ -326,7 +326,7 @@ fn the_forms_of_a_service_are_told_at_their_lines() {
         ),
         (
             "external: {url: not a url}\n",
-            "4:12 `external.url` must not contain blanks or control characters",
+            "4:12 `external.url` must be an absolute http or https URL",
         ),
         ("external: {url: ''}\n", "4:12 `external.url` must be an absolute http or https URL"),
         (

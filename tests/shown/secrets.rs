@@ -35,11 +35,11 @@ fn no_error_in_or_around_a_secret_quotes_it() {
     for document in documents {
         let sandbox = Sandbox::new();
         sandbox.write("a.yaml", &document);
-        sandbox.write("b.yaml.j2", &document.replace(CANARY, "{{ env('TOKEN') }}"));
+        sandbox.write("b.yaml.j2", &document.replace(CANARY, "{{ env('MESHAGENT_VAR_TOKEN') }}"));
         for file in ["a.yaml", "b.yaml.j2"] {
             for command in [&["validate", "-f", file][..], &["plan", "--embedded", "-f", file]] {
                 let mut command = sandbox.command(command);
-                command.env("TOKEN", CANARY).env("GITHUB_ACTIONS", "true");
+                command.env("MESHAGENT_VAR_TOKEN", CANARY).env("GITHUB_ACTIONS", "true");
                 let run = crate::cli::Run::of(command.output().unwrap());
                 assert!([2, 6].contains(&run.code), "{document}\n{}", all(&run));
                 assert!(!all(&run).contains("c4n4ry"), "{document}\n{}", all(&run));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::progress::reporter;
 use self::report::{ReportDocument, summary};
+use super::own_inputs::{Written, written_file};
 use super::plan::print;
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
@@ -38,7 +39,7 @@ pub struct PerformArgs {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallelism: u16,
     /// Also write what became of the plan as JSON to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = written_file())]
     report: Option<PathBuf>,
     /// Take the set's lease over from whoever holds it
     #[arg(long)]
@@ -48,6 +49,13 @@ pub struct PerformArgs {
     output: ApplyFormat,
     #[command(flatten)]
     rules: RuleArgs,
+}
+
+impl PerformArgs {
+    /// Refuses a report that would overwrite what is read.
+    fn keep(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
+        Written { option: "--report", path: self.report.as_deref() }.keeps(manifests, others)
+    }
 }
 
 /// How `apply` prints.
@@ -113,16 +121,30 @@ pub struct DestroyArgs {
 /// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
-    tell(&told, apply_set(args).await)
+    let saved = args.plan.as_deref().map(saved::read).transpose();
+    let mut manifests = args.files.clone();
+    let mut others = args.reading.values.values_file.clone();
+    others.extend(args.plan.clone());
+    others.extend_from_slice(told.rules.folders());
+    if let Ok(Some(saved)) = &saved {
+        manifests.extend(saved.inputs.files.iter().map(PathBuf::from));
+        let inputs = [&saved.inputs.values_files, &saved.inputs.policies];
+        others.extend(inputs.into_iter().flatten().map(PathBuf::from));
+    }
+    told.keep(&manifests, &others)?;
+    match saved {
+        Ok(saved) => tell(&told, apply_set(args, saved).await),
+        Err(error) => tell(&told, Err(error)),
+    }
 }
 
-async fn apply_set(args: ApplyArgs) -> Result<Performed> {
-    let saved = args.plan.as_deref().map(saved::read).transpose()?;
+async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Performed> {
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
     let mut files = FileArgs { files: args.files, reading: args.reading };
     let mut platform = args.platform;
-    if let Some(saved) = &saved {
+    if let Some(saved) = &mut saved {
+        saved.is_given_files = !files.files.is_empty();
         (policy, guards) = saved.policy();
         guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
@@ -152,6 +174,7 @@ async fn apply_set(args: ApplyArgs) -> Result<Performed> {
 /// As [`apply`].
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
+    told.keep(&args.files, &args.reading.values.values_file)?;
     tell(&told, destroy_set(args).await)
 }
 
@@ -189,6 +212,8 @@ struct Performed {
     plan: Plan,
     report: Report,
     end: End,
+    /// Why it was not performed, where a rule or the user had it so.
+    refused: Option<Error>,
 }
 
 /// How a run ended.
@@ -204,8 +229,12 @@ struct End {
 /// file that was asked for.
 fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Performed { plan, report, end }) => {
-            if args.output == ApplyFormat::Json {
+        Ok(Performed { plan, report, end, refused }) => {
+            if let Some(error) = &refused {
+                if args.output == ApplyFormat::Json {
+                    Event::Error(Failure::of(error)).print();
+                }
+            } else if args.output == ApplyFormat::Json {
                 Event::Summary(Summary::of(&report)).print();
             } else if !plan.is_empty() {
                 output::data(&summary(&plan, &report));
@@ -215,7 +244,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 None => ReportDocument::default(),
             };
             aside(plan);
-            (ledger, conclude(report, end))
+            (ledger, refused.map_or_else(|| conclude(report, end), Err))
         }
         Err(error) => {
             if args.output == ApplyFormat::Json {
@@ -275,6 +304,18 @@ impl Run<'_> {
                 plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
             }
         }
+        let end = End { stopped: false, is_saved: self.saved.is_some() };
+        if let Err(error) = self.agree(plan) {
+            let report = Report::not_started(plan.operations.len());
+            return Ok(Performed { plan: planned.plan, report, end, refused: Some(error) });
+        }
+        let (report, stopped) = self.execute(connection, &planned, folder).await?;
+        let end = End { stopped, ..end };
+        Ok(Performed { plan: planned.plan, report, end, refused: None })
+    }
+
+    /// Asks the rules and the user about a plan that was shown.
+    fn agree(&self, plan: &Plan) -> Result<()> {
         // A saved plan has passed the rules that it names; they are asked again as they are.
         let rules = self.saved.map(|saved| saved.inputs.policies.as_slice()).unwrap_or_default();
         self.args.rules.and(rules).check(plan)?;
@@ -283,9 +324,7 @@ impl Run<'_> {
         if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm(plan)? {
             return Err(Error::failed("nothing was done"));
         }
-        let (report, stopped) = self.execute(connection, &planned, folder).await?;
-        let end = End { stopped, is_saved: self.saved.is_some() };
-        Ok(Performed { plan: planned.plan, report, end })
+        Ok(())
     }
 
     /// What became of the plan, and whether a signal stopped it.

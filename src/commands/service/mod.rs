@@ -44,7 +44,7 @@ pub enum ServiceCommand {
     Run(run::RunArgs),
     /// Show one service
     Show(OneArgs),
-    /// List the services of a room, or those of every room
+    /// List the services of a room, or those that run in every room of the project
     List(ServiceListArgs),
     /// Delete a service
     Delete(RemoveArgs),
@@ -136,7 +136,8 @@ pub struct OneArgs {
 /// Arguments of `service list`.
 #[derive(Debug, clap::Args)]
 pub struct ServiceListArgs {
-    /// Those of this room [env: MESHAGENT_ROOM]; without one, those of every room
+    /// Those of this room [env: MESHAGENT_ROOM]; without one, those of the whole
+    /// project, which run in every room
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
@@ -236,7 +237,12 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
                 envelope: Some("services"),
                 columns: &["id", "name", "image"],
                 name: "id",
-                none: "there are no services",
+                none: match room {
+                    Some(_) => "there are no services in this room",
+                    None => {
+                        "there are no services of the whole project; --room ROOM lists those of a room"
+                    }
+                },
             };
             args.show.print(listed, services)
         })

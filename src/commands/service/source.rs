@@ -11,6 +11,7 @@ use super::mcp;
 use crate::api::request::Request;
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
+use crate::bounded;
 use crate::commands::set::ValueArgs;
 use crate::error::{Error, Result};
 use crate::manifest::template::Values;
@@ -29,6 +30,12 @@ pub struct SourceArgs {
     /// A URL where the document is: http or https
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+}
+
+impl SourceArgs {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.file.iter().map(|file| expanded(file))
+    }
 }
 
 /// An MCP server, and what tells its service from others.
@@ -76,11 +83,18 @@ pub trait Origin: clap::Args {
     ///
     /// No source or several; one that cannot be read, or holds something else.
     fn blueprint(&self, for_templates: &str) -> impl Future<Output = Result<Blueprint>>;
+
+    /// The files that it is read from.
+    fn files(&self) -> Vec<PathBuf>;
 }
 
 impl Origin for DocumentArgs {
     async fn blueprint(&self, for_templates: &str) -> Result<Blueprint> {
         Ok(Blueprint::Service(Box::new(self.read(for_templates).await?)))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files().collect()
     }
 }
 
@@ -88,6 +102,10 @@ impl Origin for TemplateArgs {
     async fn blueprint(&self, _for_templates: &str) -> Result<Blueprint> {
         let (text, values) = self.read().await?;
         Ok(Blueprint::Template(text, values))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files().chain(self.values.values_file.iter().cloned()).collect()
     }
 }
 
@@ -120,7 +138,7 @@ fn expanded(path: &std::path::Path) -> PathBuf {
 /// No source or several; one that cannot be read.
 pub async fn text(source: &SourceArgs) -> Result<String> {
     if let Some(path) = &source.file {
-        let read = std::fs::read_to_string(expanded(path));
+        let read = bounded::text(&expanded(path), bounded::STANDARD);
         return read.map_err(|error| {
             Error::usage(format!("failed to read {}", path.display())).because(error)
         });

@@ -10,6 +10,7 @@ use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::{
     ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
 };
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::kinds::service;
 use crate::output;
@@ -64,7 +65,7 @@ pub fn yaml(mut document: Value) -> String {
 
 /// Runs `service validate`.
 pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
-    let text = std::fs::read_to_string(&args.file).map_err(|error| {
+    let text = bounded::text(&args.file, bounded::STANDARD).map_err(|error| {
         Error::failed(format!("failed to read {}", args.file.display())).because(error)
     })?;
     let spec = source::service(&text, "validate-template")?;

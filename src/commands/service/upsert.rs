@@ -10,7 +10,8 @@ use super::{CreateArgs, PlaceArgs, UpdateArgs, services};
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
-use crate::commands::shortcut::{Shortcut, Writing, Written};
+use crate::commands::own_inputs::Written;
+use crate::commands::shortcut::{self, Shortcut, Writing};
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
@@ -19,6 +20,13 @@ use crate::output;
 use crate::settings::Connection;
 
 impl PlaceArgs {
+    /// Refuses a place that cannot be, and a report that would overwrite the document.
+    fn check(&self, origin: &impl Origin) -> Result<()> {
+        self.scope()?;
+        let path = self.declare.write().report.as_deref();
+        Written { option: "--report", path }.keeps(&[], &origin.files())
+    }
+
     /// Where the service runs: a room, or `None` for every room.
     fn scope(&self) -> Result<Option<&str>> {
         if self.force && self.replace {
@@ -82,7 +90,11 @@ impl Wanted<'_> {
     }
 
     /// Writes the service.
-    async fn write(&self, connection: &Connection, shortcut: Shortcut) -> Result<Option<Written>> {
+    async fn write(
+        &self,
+        connection: &Connection,
+        shortcut: Shortcut,
+    ) -> Result<Option<shortcut::Written>> {
         if let Some(source) = self.template.as_ref().filter(|_| self.place.declare.as_manifest()) {
             output::exactly(&source.manifest(self.room, &self.spec)?);
             return Ok(None);
@@ -218,7 +230,7 @@ async fn wanted<'a>(
 
 /// Runs `service create` and `service create-template`.
 pub async fn create<T: Origin>(args: CreateArgs<T>) -> Result<ExitCode> {
-    args.place.scope()?;
+    args.place.check(&args.origin)?;
     let blueprint = args.origin.blueprint("create-template").await?;
     if matches!(&blueprint, Blueprint::Service(spec) if spec.id.is_some()) {
         return Err(Error::failed("the document has an `id`, and a new service has none")
@@ -234,7 +246,7 @@ pub async fn create<T: Origin>(args: CreateArgs<T>) -> Result<ExitCode> {
 
 /// Runs `service update` and `service update-template`.
 pub async fn update<T: Origin>(args: UpdateArgs<T>) -> Result<ExitCode> {
-    args.place.scope()?;
+    args.place.check(&args.origin)?;
     let blueprint = args.origin.blueprint("update-template").await?;
     args.place
         .platform

@@ -23,6 +23,7 @@ use writing::Mode;
 pub use reading::{find, show};
 pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
 
+mod foreseen;
 mod manifest;
 mod perform;
 mod reading;
@@ -190,11 +191,15 @@ impl Shortcut {
         if mode != Mode::Write {
             self.check_form(&plan, mode)?;
         }
+        if mode != Mode::Manifest {
+            self.tell_what_goes_with_it(connection).await;
+        }
         match mode {
             Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
             Mode::DryRun => {
+                self.foresee(connection, &plan).await?;
                 self.tell_owner(&Value::Null);
-                output::data(&text::render(&plan));
+                output::data(&text::render(&as_given(connection, plan)));
                 Ok(None)
             }
             Mode::Manifest => {
@@ -320,6 +325,8 @@ impl Shortcut {
                 diff::changes(shape, old, Some(&fields), memory)
             }
         };
+        // An object without any field has none to show.
+        let changes = changes.into_iter().filter(|it| !it.path.0.is_empty()).collect();
         let mut key = self.key.clone();
         if let (true, Some(id)) = (key.name.is_empty(), &self.work.id) {
             key.name.clone_from(id);
@@ -352,6 +359,18 @@ impl Shortcut {
             ..Plan::default()
         }
     }
+}
+
+/// The plan, for the project as the user named it.
+fn as_given(connection: &Connection, mut plan: Plan) -> Plan {
+    let given = connection.project.as_ref().or(connection.fallback_project.as_ref());
+    let Some(given) = given.filter(|_| plan.projects.len() == 1) else { return plan };
+    let operations = plan.operations.iter_mut();
+    for operation in operations.filter(|operation| operation.key.kind != KindName::Project) {
+        operation.key.project.clone_from(given);
+    }
+    let projects = plan.projects.into_values().map(|state| (given.clone(), state)).collect();
+    Plan { projects, ..plan }
 }
 
 /// A change of a field that was not read.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::commands::own_inputs::written_file;
+
 /// What every command takes that writes anything.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DryRunArgs {
@@ -16,7 +18,7 @@ pub struct WriteArgs {
     #[command(flatten)]
     dry: DryRunArgs,
     /// Also write what became of it as JSON to this file
-    #[arg(long, value_name = "FILE", help_heading = "Writing")]
+    #[arg(long, value_name = "FILE", value_parser = written_file(), help_heading = "Writing")]
     pub report: Option<PathBuf>,
 }
 

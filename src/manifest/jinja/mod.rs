@@ -24,7 +24,7 @@ use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value}
 
 use super::template::{TemplateError, Values};
 use arguments::Arguments;
-use value::Budget;
+pub(super) use value::Budget;
 
 /// Names that start with this belong to the translation.
 const PREFIX: &str = "_py_";

@@ -12,7 +12,7 @@ use minijinja::{Error, ErrorKind, Value};
 use crate::api::python_json;
 
 /// What an operation gives.
-pub(super) type Outcome<T = Value> = Result<T, Error>;
+pub(in crate::manifest) type Outcome<T = Value> = Result<T, Error>;
 
 /// The deepest nesting of lists and dicts that a template may build.
 const MAX_DEPTH: usize = 64;
@@ -35,15 +35,15 @@ pub(super) fn undefined(what: impl fmt::Display) -> Error {
 /// How much one rendering may still produce. The engine's fuel counts instructions; this
 /// counts what a single instruction can multiply: text and elements.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicI64);
+pub(in crate::manifest) struct Budget(AtomicI64);
 
 impl Budget {
-    pub(super) fn new(units: i64) -> Self {
+    pub(in crate::manifest) fn new(units: i64) -> Self {
         Self(AtomicI64::new(units))
     }
 
     /// Takes from the budget before the work is done.
-    pub(super) fn charge(&self, units: usize) -> Outcome<()> {
+    pub(in crate::manifest) fn charge(&self, units: usize) -> Outcome<()> {
         let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
         if self.0.fetch_sub(units, Ordering::Relaxed) < units {
             // Kept from wrapping around, should a template go on after the error.

@@ -1,10 +1,12 @@
 //! What the user decided before anything is planned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::error::Problem;
 use crate::kinds::Key;
 use crate::manifest::declared_in::LookedAt;
-use crate::plan::scope::Scope;
+use crate::manifest::set::Desired;
+use crate::plan::scope::{Scope, meant};
 
 /// What the user decided.
 #[derive(Debug, Clone)]
@@ -78,6 +80,21 @@ pub enum Adopt {
 }
 
 impl Adopt {
+    /// What is to be taken over and is not declared.
+    pub(super) fn unmatched(&self, desired: &BTreeMap<Key, Desired>) -> Vec<Problem> {
+        let Self::These(names) = self else { return Vec::new() };
+        let keys: Vec<&Key> = desired.keys().collect();
+        let is_declared =
+            |name: &&String| keys.iter().any(|key| key.spelled(name) == key.to_string());
+        let unknown = names.iter().filter(|name| !is_declared(name));
+        unknown
+            .map(|name| {
+                Problem::new(format!("--adopt names `{name}`, which the manifests do not declare"))
+                    .hint(meant(name, &keys))
+            })
+            .collect()
+    }
+
     pub(super) fn covers(&self, key: &Key) -> bool {
         match self {
             Self::None => false,

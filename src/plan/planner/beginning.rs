@@ -88,17 +88,18 @@ fn select(
 ) -> Result<Option<BTreeSet<Key>>, Refusal> {
     let scope = &policy.scope;
     if scope.is_everything() {
-        return Ok(None);
+        return match policy.adopt.unmatched(desired) {
+            unmatched if unmatched.is_empty() => Ok(None),
+            unmatched => Err(Refusal::Scope(unmatched)),
+        };
     }
     let known = Known::new(desired, state);
     let selected = scope.select(desired, (&known, candidates), notes);
     let owned = state.inventories.values().flat_map(|inventory| inventory.entries.keys());
-    let keys: Vec<&Key> = desired.keys().chain(owned).collect();
-    let unmatched = scope.unmatched(&keys).into_iter().map(|pattern| {
-        Problem::new(format!("nothing in the set matches `{pattern}`"))
-            .hint("patterns are Kind/name or Kind/name@room, with * and ?")
-    });
-    let unmatched: Vec<Problem> = unmatched.collect();
+    let declared = desired.values().map(|object| (&object.key, Some(&*object.fields)));
+    let leaving = owned.map(|key| (key, state.objects.get(key).map(|found| &*found.fields)));
+    let mut unmatched = scope.unmatched(&declared.chain(leaving).collect::<Vec<_>>());
+    unmatched.extend(policy.adopt.unmatched(desired));
     if unmatched.is_empty() { Ok(Some(selected)) } else { Err(Refusal::Scope(unmatched)) }
 }
 

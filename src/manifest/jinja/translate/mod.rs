@@ -20,7 +20,8 @@ mod unlike;
 pub(super) use unlike::check_unlike;
 
 use super::PREFIX;
-use super::value::refuse;
+use super::value::{fail, refuse};
+use crate::manifest::tokens::{self, TooLong};
 
 /// An error of the translation and the byte offset in the normalized text where it lies.
 pub(super) struct Refusal {
@@ -56,6 +57,10 @@ pub(super) fn translate(source: &str) -> Result<String, Refusal> {
     // The one line feed that Jinja2 drops is gone already.
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     let syntax = syntax.map_err(|error| Refusal { error, offset: None })?;
+    tokens::check(source, &syntax).map_err(|TooLong { message, offset }| Refusal {
+        error: fail(message),
+        offset: Some(offset),
+    })?;
     check_tokens(source, &syntax)?;
     let tree = parse(source, "template", syntax).map_err(|error| {
         let offset = error.range().map(|range| range.start);

@@ -1,0 +1,134 @@
+//! How files are read: none is larger than it may be, and none makes the program wait. A
+//! folder may hold what a stranger put there, a pipe that nobody writes to or a link to a
+//! device without end.
+
+use std::fs::{File, FileType, Metadata};
+use std::io::{Error, ErrorKind, Read, Result, Take};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// The most that is read of a file for which nothing else is said, in bytes.
+pub const STANDARD: usize = 16 * 1024 * 1024;
+
+/// Opens a file, of which no more than `limit` bytes and one can be read.
+///
+/// # Errors
+///
+/// What cannot be opened, or is a pipe, a socket or a device.
+pub fn open(path: &Path, limit: usize) -> Result<(Take<File>, Metadata)> {
+    let about = std::fs::metadata(path)?;
+    if let Some(what) = special(about.file_type()).filter(|_| !is_open(path)) {
+        return Err(Error::new(ErrorKind::Unsupported, format!("this is {what}, not a file")));
+    }
+    let file = File::open(path)?;
+    Ok((file.take(limit as u64 + 1), about))
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// As [`open`]; a file that is larger than the limit.
+pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    let (file, about) = open(path, limit)?;
+    // A buffer of the right size is filled at once; what the system says of the size is
+    // not relied on.
+    let size = usize::try_from(about.len()).unwrap_or(limit).min(limit);
+    all(file, limit, size)
+}
+
+/// Reads a file as text.
+///
+/// # Errors
+///
+/// As [`bytes`]; a file that is not UTF-8.
+pub fn text(path: &Path, limit: usize) -> Result<String> {
+    String::from_utf8(bytes(path, limit)?)
+        .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Reads standard input.
+///
+/// # Errors
+///
+/// What cannot be read, or is larger than the limit.
+pub fn stdin(limit: usize) -> Result<Vec<u8>> {
+    all(std::io::stdin().lock().take(limit as u64 + 1), limit, 0)
+}
+
+fn all(mut from: impl Read, limit: usize, size: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(size + 1);
+    from.read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(too_large("the file", limit));
+    }
+    Ok(bytes)
+}
+
+/// What is told of something that is larger than its limit.
+fn too_large(what: &str, limit: usize) -> Error {
+    Error::new(ErrorKind::FileTooLarge, format!("{what} is larger than {}", size(limit)))
+}
+
+fn size(bytes: usize) -> String {
+    const KIB: usize = 1024;
+    match bytes {
+        bytes if bytes >= KIB * KIB && bytes % (KIB * KIB) == 0 => {
+            format!("{} MiB", bytes / KIB / KIB)
+        }
+        bytes if bytes >= KIB && bytes % KIB == 0 => format!("{} KiB", bytes / KIB),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
+/// What is no file and no folder: whoever opens it may wait for ever.
+fn special(file_type: FileType) -> Option<&'static str> {
+    if file_type.is_fifo() {
+        Some("a pipe")
+    } else if file_type.is_socket() {
+        Some("a socket")
+    } else if file_type.is_char_device() || file_type.is_block_device() {
+        Some("a device")
+    } else {
+        None
+    }
+}
+
+/// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
+fn is_open(path: &Path) -> bool {
+    ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))
+        || path == Path::new("/dev/stdin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "x".repeat(2048)).unwrap();
+        assert_eq!(text(&path, 2048).unwrap().len(), 2048);
+        for (limit, told) in [(1024, "1 KiB"), (2047, "2047 bytes"), (0, "0 bytes")] {
+            let error = bytes(&path, limit).unwrap_err().to_string();
+            assert_eq!(error, format!("the file is larger than {told}"));
+        }
+        std::fs::write(&path, [0xff]).unwrap();
+        assert_eq!(text(&path, 9).unwrap_err().to_string(), "it is not UTF-8");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, link) = (folder.path().join("socket"), folder.path().join("link"));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        let refused = |path: &Path| bytes(path, 10).unwrap_err().to_string();
+        assert_eq!(refused(&socket), "this is a socket, not a file");
+        assert_eq!(refused(&link), "this is a device, not a file");
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(refused(&pipe), "this is a pipe, not a file");
+    }
+}

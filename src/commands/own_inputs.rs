@@ -1,0 +1,62 @@
+//! Files that a command is told to write must not be those that it reads: a manifest that
+//! was overwritten by a plan is lost.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+use crate::error::{Class, Error, Result};
+use crate::manifest::source;
+use crate::visible;
+
+/// Reads the name of a file that is to be written. `-`, which elsewhere is a stream, would be
+/// a file of that name.
+pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("name a file; /dev/stdout is standard output"),
+        false => Ok(path),
+    })
+}
+
+/// A file that a command writes on request, by the option that names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The option, such as `--out`.
+    pub option: &'static str,
+    /// The file, if one is wanted.
+    pub path: Option<&'a Path>,
+}
+
+impl Written<'_> {
+    /// Refuses a file that one of these manifests, folders of them, or other files is.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Refused`], before anything is read or done.
+    pub fn keeps(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
+        let Some(path) = self.path else { return Ok(()) };
+        // What is not there yet, and what is no file, is overwritten by nobody.
+        let Some(written) = identity(path) else { return Ok(()) };
+        let mut read = source::files(manifests);
+        for other in others {
+            let below = walkdir::WalkDir::new(other).follow_links(true).into_iter().flatten();
+            read.extend(below.map(walkdir::DirEntry::into_path));
+        }
+        let Some(read) = read.iter().find(|read| identity(read) == Some(written)) else {
+            return Ok(());
+        };
+        let (option, name) = (self.option, visible::line(&read.display().to_string()).into_owned());
+        Err(Error::new(
+            Class::Refused,
+            format!("{option} would overwrite {name}, which is read, so nothing was done"),
+        )
+        .hint(format!("name another file with {option}")))
+    }
+}
+
+/// What tells a file from every other, under whatever name.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some((about.dev(), about.ino()))
+}

@@ -1,0 +1,204 @@
+//! What can be known of a write before it is sent: what the platform will refuse, and what
+//! goes with a room that is deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Shortcut;
+use crate::apply::survey::{Survey, has_project, survey};
+use crate::apply::{inventory, served};
+use crate::error::{self, Error, Problem, Result};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName, ReferredTo};
+use crate::output;
+use crate::plan::{Action, Plan};
+use crate::settings::Connection;
+
+impl Shortcut {
+    /// Refuses a dry run of what the platform would refuse, as far as reading tells.
+    ///
+    /// # Errors
+    ///
+    /// What would be refused.
+    pub(super) async fn foresee(&self, connection: &Connection, plan: &Plan) -> Result<()> {
+        let reader = connection.client.reader();
+        let project = &self.key.project;
+        let found = match self.key.kind {
+            // A project that is yet to be has nothing in it.
+            KindName::Project => return self.foresee_project(connection).await,
+            _ => survey(&reader, project, None).await,
+        };
+        let survey = match found {
+            Ok(survey) => survey,
+            Err(error) => {
+                output::warning(&format!(
+                    "the project cannot be read whole, so the platform may refuse more than this shows: {}",
+                    error::with_causes(&error)
+                ));
+                return Ok(());
+            }
+        };
+        let fields = plan.operations.first().and_then(|operation| operation.work.fields.clone());
+        let mut refused = self.refused(&survey, fields.as_deref());
+        if self.key.kind == KindName::Mailbox
+            && self.action == Action::Create
+            && let Some(why) = served::unserved(&reader, &self.key.name).await
+        {
+            refused.push(format!("the address of {} {why}", self.key));
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut error =
+            Error::failed(format!("the platform would refuse this write of {}", self.address()));
+        error.problems = refused.into_iter().map(Problem::new).collect();
+        Err(error)
+    }
+
+    /// A project's name is looked for among those that there are.
+    async fn foresee_project(&self, connection: &Connection) -> Result<()> {
+        if self.action != Action::Create {
+            return Ok(());
+        }
+        match has_project(&connection.client.reader(), &self.key.name).await? {
+            true => Err(Error::failed(format!("{} exists already", self.key))),
+            false => Ok(()),
+        }
+    }
+
+    /// What the platform would refuse in a project as it is now.
+    fn refused(&self, survey: &Survey, fields: Option<&Tree>) -> Vec<String> {
+        let here = |kind: KindName, room: Option<&str>, name: &str| Key {
+            kind,
+            project: survey.project.clone(),
+            room: room.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        let room = |name: &str| here(KindName::Room, None, name);
+        let mut refused = Vec::new();
+        let mut missing = |key: &Key| refused.push(format!("{key} does not exist"));
+        let is_written = self.action != Action::Delete;
+        if let Some(name) = self.key.room.as_deref().filter(|_| is_written) {
+            let room = room(name);
+            if !survey.objects.contains_key(&room) {
+                missing(&room);
+            }
+        }
+        let kind = self.key.kind.kind();
+        for reference in fields.map(|fields| kind.references(fields)).unwrap_or_default() {
+            let key = match &reference.to {
+                ReferredTo::Room(name) => room(name),
+                ReferredTo::Secret(name, _) => here(KindName::Secret, None, name),
+                ReferredTo::Port { .. } => continue,
+            };
+            let has_id = |other: &Key| {
+                other.kind == key.kind && survey.objects[other].id.as_ref() == Some(&key.name)
+            };
+            if !survey.objects.contains_key(&key) && !survey.objects.keys().any(has_id) {
+                missing(&key);
+            }
+        }
+        let own = here(self.key.kind, self.key.room.as_deref(), &self.key.name);
+        let takes_name = matches!(self.action, Action::Create | Action::Rename)
+            && !self.key.name.is_empty()
+            && !self.work.asked.may_exist;
+        let is_other = |key: &Key| {
+            survey.objects.get(key).is_some_and(|found| {
+                self.action == Action::Create || found.id.is_none() || found.id != self.work.id
+            })
+        };
+        if takes_name && self.is_found_by_name && is_other(&own) {
+            refused.push(format!("{} exists already", self.key));
+        }
+        if self.action == Action::Delete && self.key.kind == KindName::Secret {
+            let names = self.names_in(survey);
+            refused.extend(
+                survey
+                    .objects
+                    .iter()
+                    .filter(|(key, found)| {
+                        key.kind.kind().references(&found.fields).iter().any(|reference| {
+                            matches!(&reference.to, ReferredTo::Secret(name, _) if names.contains(name))
+                        })
+                    })
+                    .map(|(key, _)| format!("{key} refers to {}", self.address())),
+            );
+        }
+        refused
+    }
+
+    /// The names and ids under which the object may be meant.
+    fn names_in(&self, survey: &Survey) -> BTreeSet<String> {
+        let is_meant = |key: &Key, id: Option<&String>| {
+            key.kind == self.key.kind
+                && match &self.work.id {
+                    Some(own) => id == Some(own),
+                    None => key.name == self.key.name,
+                }
+        };
+        survey
+            .objects
+            .iter()
+            .filter(|(key, found)| is_meant(key, found.id.as_ref()))
+            .flat_map(|(key, found)| [Some(key.name.clone()), found.id.clone()])
+            .flatten()
+            .collect()
+    }
+
+    /// Warns of what goes with a room that is deleted, and of what is left without it, with
+    /// the sets that these belong to. What cannot be read is told, and keeps nobody from
+    /// deleting the room.
+    pub(super) async fn tell_what_goes_with_it(&self, connection: &Connection) {
+        if self.key.kind != KindName::Room || self.action != Action::Delete {
+            return;
+        }
+        let told = match self.what_goes_with_it(connection).await {
+            Ok(told) => told,
+            Err(error) => vec![format!(
+                "what is in {} cannot be read and goes with it: {}",
+                self.address(),
+                error::with_causes(&error)
+            )],
+        };
+        told.iter().for_each(|line| output::warning(line));
+    }
+
+    async fn what_goes_with_it(&self, connection: &Connection) -> Result<Vec<String>> {
+        let reader = connection.client.reader();
+        let survey = survey(&reader, &self.key.project, None).await?;
+        let rooms = self.names_in(&survey);
+        let names_it = |key: &Key, fields: &Tree| {
+            key.room.as_ref().is_some_and(|room| rooms.contains(room))
+                || key
+                    .kind
+                    .kind()
+                    .references(fields)
+                    .iter()
+                    .any(|it| matches!(&it.to, ReferredTo::Room(room) if rooms.contains(room)))
+        };
+        let found: Vec<_> =
+            survey.objects.iter().filter(|(key, found)| names_it(key, &found.fields)).collect();
+        let mut inventories = BTreeMap::new();
+        for set in found.iter().filter_map(|(_, found)| found.owner.as_deref()) {
+            if !inventories.contains_key(set) {
+                let stored =
+                    inventory::load(&reader, set, &survey.project, &self.key.project).await?;
+                inventories.insert(set, stored.inventory);
+            }
+        }
+        let line = |(key, found): &(&Key, &crate::plan::Observed)| {
+            let what = match key.kind {
+                KindName::Service => "goes with the room",
+                _ => "names the room",
+            };
+            let owner = found.owner.as_deref();
+            let entry = owner.and_then(|set| inventories.get(set)?.entries.get(key));
+            let of = match (owner, entry.is_some_and(|entry| entry.protected)) {
+                (Some(set), true) => format!(", which the set `{set}` owns and protects,"),
+                (Some(set), false) => format!(", which the set `{set}` owns,"),
+                (None, _) => String::new(),
+            };
+            format!("{key}{of} {what}")
+        };
+        Ok(found.iter().map(line).collect())
+    }
+}

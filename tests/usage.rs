@@ -1,0 +1,9 @@
+//! What people try first: files of the program among manifests, folders that became empty,
+//! options that match nothing, and lines that almost say what is meant.
+
+#[path = "usage/dry_run.rs"]
+mod dry_run;
+#[path = "usage/files.rs"]
+mod files;
+#[path = "usage/nothing.rs"]
+mod nothing;
