@@ -1,12 +1,11 @@
 //! The engine that renders `*.j2` files: what it may read of the environment, and how much
 //! it may make. The engine counts its steps; what one step can multiply is counted here.
 
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
 };
@@ -24,6 +23,9 @@ const WIDEST: usize = 1_000;
 
 /// What each piece of a list or map counts, beside its text, since it takes time to look at.
 const PIECE: usize = 64;
+
+/// How deep lists and maps may stand in each other.
+const DEEPEST: usize = 128;
 
 /// The function that measures what an operator makes.
 const SIZED: &str = "_sized";
@@ -165,23 +167,29 @@ fn width(text: &str) -> Option<usize> {
 
 /// Takes the length of a value, written out, from the budget.
 fn charge(budget: &Budget, value: &Value) -> Result<(), Error> {
-    struct Counting<'a>(&'a Budget, Result<(), Error>);
-    impl fmt::Write for Counting<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.1 = self.0.charge(text.len() + PIECE);
-            if self.1.is_ok() { Ok(()) } else { Err(fmt::Error) }
-        }
-    }
+    charge_below(budget, value, 0)
+}
+
+fn charge_below(budget: &Budget, value: &Value, depth: usize) -> Result<(), Error> {
     if let Some(text) = value.as_str() {
         return budget.charge(text.len());
     }
-    if value.as_object().is_none() {
+    let is_map = value.kind() == ValueKind::Map;
+    if !is_map && value.kind() != ValueKind::Seq {
         return Ok(());
     }
-    let mut counting = Counting(budget, Ok(()));
-    // What stopped it is kept beside.
-    let _ = write!(counting, "{value}");
-    counting.1
+    if depth > DEEPEST {
+        let message = format!("lists and maps are {DEEPEST} deep at most");
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    for item in value.try_iter()? {
+        budget.charge(PIECE)?;
+        if is_map {
+            charge_below(budget, &value.get_item(&item)?, depth + 1)?;
+        }
+        charge_below(budget, &item, depth + 1)?;
+    }
+    Ok(())
 }
 
 /// A template in which what `~`, `+` and `*` make is measured, and before that what they

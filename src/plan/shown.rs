@@ -76,12 +76,7 @@ pub fn whole(tree: &Tree) -> Whole {
     match tree {
         Tree::Secret(_) => head("(secret)".to_owned()),
         Tree::Text(text) if text.lines().count() > 1 => {
-            let texts = text.lines().map(line_shown);
-            let lines = texts.flat_map(|line| {
-                let rows = wrapped(&line).into_iter().enumerate();
-                rows.map(|(row, text)| format!("{} {text}", if row == 0 { '|' } else { ' ' }))
-                    .collect::<Vec<_>>()
-            });
+            let lines = text.lines().flat_map(|line| rows(&line_shown(line)));
             let count = text.lines().count();
             Whole { head: format!("({count} lines)"), lines: bounded(lines.collect()) }
         }
@@ -89,29 +84,32 @@ pub fn whole(tree: &Tree) -> Whole {
             short if !is_longer(text, WIDTH) && !short.contains(" spaces)") => head(short),
             long => Whole {
                 head: format!("({} characters)", text.chars().count()),
-                lines: bounded(wrapped(&long)),
+                lines: bounded(rows(&long)),
             },
         },
         other => match flown(other) {
             short if !is_longer(&short, WIDTH) => head(short),
             long => Whole {
                 head: format!("({} characters)", long.chars().count()),
-                lines: bounded(wrapped(&long)),
+                lines: bounded(rows(&long)),
             },
         },
     }
 }
 
-/// A line as rows of a limited width, which end behind a space where there is one.
-fn wrapped(line: &str) -> Vec<String> {
+/// A line as rows of a limited width, which end behind a space where there is one. A sign
+/// stands before each, so that nothing from outside begins a line.
+fn rows(line: &str) -> Vec<String> {
     let mut rows = Vec::new();
     let mut rest = line;
+    let mut sign = '|';
     while let Some((end, _)) = rest.char_indices().nth(WIDTH) {
         let end = rest[..end].rfind(' ').filter(|at| at * 2 > end).map_or(end, |at| at + 1);
-        rows.push(rest[..end].to_owned());
+        rows.push(format!("{sign} {}", &rest[..end]));
         rest = &rest[end..];
+        sign = '·';
     }
-    rows.push(rest.to_owned());
+    rows.push(format!("{sign} {rest}"));
     rows
 }
 
