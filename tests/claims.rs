@@ -100,7 +100,7 @@ async fn what_another_set_has_is_not_ours_by_a_claim() {
     ];
     for (document, path, name) in cases {
         let mut world = World::start().await;
-        leave_claim(&mut world, &[document.clone()], BUSY, path).await;
+        leave_claim(&mut world, std::slice::from_ref(&document), BUSY, path).await;
         // A claim keeps others from what may come to be ours.
         world.run(std::slice::from_ref(&document), &policy("other")).await;
         let told = refusal(&world, &[document, room("r")], &policy("s")).await;

@@ -66,7 +66,13 @@ impl Case {
         ids
     }
 
+    /// What the templates of the case may say of the platform.
     async fn values(&self) -> FileValues {
+        let files = walkdir::WalkDir::new(&self.folder).into_iter().flatten();
+        let is_template = |path: &Path| path.extension().is_some_and(|suffix| suffix == "j2");
+        if !files.into_iter().any(|entry| is_template(entry.path())) {
+            return FileValues::default();
+        }
         let mut pairs = vec![format!("project_id={}", self.world.server.project)];
         let ids = self.ids().await;
         pairs.extend(ids.iter().map(|(id, name)| format!("ids.{name}={id}")));

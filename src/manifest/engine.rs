@@ -340,7 +340,7 @@ mod tests {
             ("{{ [a ~ 'y', 2 + 3][0:1 + 0]|join('-' ~ '-') }}", "xy"),
             ("{{ '%s-%5d'|format(a, 3) }}", "x-    3"),
             ("{{ 'a\nb'|indent(2) }}", "a\n  b"),
-            ("{{ 'aXb'|replace('X', a) }}{{ b|tojson }}", "axb[1,2]"),
+            ("{{ 'aXb'|replace('X', a) }}{{ b|tojson }}", "axb[1, 2]"),
             ("{{ '50 % * x' }}{{ a\n ~ a }}", "50 % * xxx"),
         ] {
             assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");

@@ -215,7 +215,15 @@ impl Grower<'_> {
             Value::Array(types) => types.contains(&json!(name)),
             _ => false,
         };
-        let text = |which: &str| json!(format!("{which} {path}"));
+        // A text that follows its rule of form.
+        let text = |which: &str| match schema["x-rule"].as_str() {
+            Some("absolute-path") => json!(format!("/{which}/{path}")),
+            Some("image" | "variable") => json!(format!("{which}-{path}")),
+            Some("web-url") => json!(format!("https://{which}.example/{path}")),
+            // In a template it may hold placeholders, and what it makes is a URL all the same.
+            None if path == "external.url" => json!(format!("https://{which}.example/{path}")),
+            _ => json!(format!("{which} {path}")),
+        };
         let mut composite = false;
         let values = if let Some(values) = known_values(self.kind, &path) {
             values.to_vec()

@@ -5,20 +5,20 @@ use std::fmt::Write as _;
 use super::{all, room};
 use crate::cli::Sandbox;
 
-/// A service that the platform refuses, because images are pulled with another type of
-/// secret, and what waits for it.
+/// A secret that the platform refuses, because it is larger than a request may be, which only
+/// the platform knows; and what waits for it.
 const REFUSED: &str = "---
 version: v1
 kind: Secret
-metadata: {name: k}
+metadata: {name: refused}
 type: keys
-data: {A: b}
+data: {A: {from: {file: most}}, B: {from: {file: most}}, C: {from: {file: rest}}}
 ---
 version: v1
 kind: Service
-metadata: {name: refused}
+metadata: {name: waits}
 room: fine
-container: {image: x, pull_secret: k}
+container: {image: x, secrets: [refused]}
 ports: [{num: 80, published: true}]
 ---
 version: v1
@@ -31,28 +31,31 @@ port: 80
 #[test]
 fn a_refusal_is_told_once_with_its_place_and_its_request() {
     let sandbox = Sandbox::new();
+    // In a request each of these characters takes six bytes.
+    sandbox.write("most", &"\u{1}".repeat(1024 * 1024));
+    sandbox.write("rest", &"\u{1}".repeat(699_060));
     let set = room("fine", "") + REFUSED;
     sandbox.write("set.yaml", &set);
     let line = 1 + set.lines().position(|line| line.contains("name: refused")).unwrap();
     let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
     let shown = all(&run);
-    let is_told = |line: &&str| line.contains("Service/refused") && line.starts_with("failed");
+    let is_told = |line: &&str| line.contains("Secret/refused") && line.starts_with("failed");
     let told: Vec<&str> = shown.lines().filter(is_told).collect();
     let [told] = told.as_slice() else { panic!("{told:?}") };
     let place = format!("; set.yaml:{line}:1; ");
     let (what, rest) = told.split_once(&place).expect(told);
-    let why = what.strip_prefix("failed: create Service/refused@fine: ").unwrap();
-    assert!(why.len() > 10 && !why.contains("POST") && !why.contains("400"), "{why}");
+    let why = what.strip_prefix("failed: create Secret/refused: ").unwrap();
+    assert!(why.len() > 10 && !why.contains("POST") && !why.contains("413"), "{why}");
     assert!(rest.starts_with("POST /accounts/projects/"), "{rest}");
-    assert!(rest.contains("/services was answered with 400"), "{rest}");
-    assert_eq!(shown.matches("waits for Service/refused").count(), 1, "{shown}");
+    assert!(rest.contains("/secrets was answered with 413"), "{rest}");
+    assert_eq!(shown.matches("waits for Secret/refused").count(), 1, "{shown}");
     assert!(!shown.contains("again"), "{shown}");
     assert!(run.stderr.contains("hint: mend what the platform refused; then "), "{}", run.stderr);
-    assert!(run.stdout.ends_with("Applied: 2 done, 1 failed, 1 skipped.\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 2 skipped.\n"), "{}", run.stdout);
 
     let events = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
     let failed = events.iter().find(|event| event["status"] == "failed").unwrap();
-    assert_eq!((&failed["code"], &failed["message"]), (&400.into(), &why.into()));
+    assert_eq!((&failed["code"], &failed["message"]), (&413.into(), &why.into()));
     assert!(failed["request"].as_str().unwrap().starts_with("POST /"), "{failed}");
 }
 

@@ -80,16 +80,11 @@ fn what_the_run_is_refused_the_dry_run_is_refused() {
 }
 
 #[test]
-fn what_goes_with_a_room_is_told_before_and_when_it_goes() {
+fn what_goes_with_a_room_is_told_before_it_goes() {
     let sandbox = applied();
-    for line in [&["--dry-run"][..], &[]] {
-        let run = sandbox.embedded(0, &[&["rooms", "delete", "--name", "lobby"], line].concat());
-        tells(
-            &run,
-            "Service/bot@lobby, which the set `team` owns and protects, goes with the room",
-        );
-        tells(&run, "Mailbox/front@mail.localhost");
-    }
+    let run = sandbox.embedded(0, &["rooms", "delete", "--name", "lobby", "--dry-run"]);
+    tells(&run, "Service/bot@lobby, which the set `team` owns and protects, goes with the room");
+    tells(&run, "Mailbox/front@mail.localhost");
     let run = both(&sandbox, 0, &["rooms", "delete", "--name", "empty"]);
     assert!(!run.stderr.contains("goes with"), "{}", run.stderr);
 }

@@ -191,7 +191,8 @@ impl Shortcut {
         if mode != Mode::Write {
             self.check_form(&plan, mode)?;
         }
-        if mode != Mode::Manifest {
+        // The run asks no more than it must; who wants to know beforehand asks for a dry run.
+        if mode == Mode::DryRun {
             self.tell_what_goes_with_it(connection).await;
         }
         match mode {
