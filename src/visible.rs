@@ -3,7 +3,7 @@
 //! nobody can see, that turn the direction of writing, or that begin a command of a CI
 //! runner. They are spelled out: a line break as `\n`, a right-to-left mark as `\u{200f}`.
 //!
-//! One rule for every way out: [`line`] for a text that stands in a line, [`json`] for a
+//! One rule for every way out: [`line()`] for a text that stands in a line, [`json`] for a
 //! text of JSON, [`yaml`] for a value as YAML; the printer does the rest with [`lines`].
 
 use std::borrow::Cow;
@@ -72,7 +72,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// Lines that hold the program's own styles, as they are printed. Text from outside has
-/// been through [`line`] before; what has not cannot do more here than begin a line.
+/// been through [`line()`] before; what has not cannot do more here than begin a line.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     let is_fine = |line: &str| is_visible(line) && !begins_command(line);

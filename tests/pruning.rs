@@ -153,14 +153,15 @@ fn a_former_object_goes_with_whoever_names_it_unless_another_file_declares_it() 
 }
 
 #[test]
-fn a_room_is_not_renamed_away_from_a_file_that_declares_it() {
+fn who_renames_a_room_is_told_of_another_file_that_declares_it() {
     let sandbox = applied(&[("manifests/a.yaml", &room("a")), ("manifests/b.yaml", &room("b"))]);
     sandbox.write("new.yaml", &(room("c") + "lifecycle: {moved_from: a}\n"));
-    let run = sandbox.embedded(6, &["plan", "-f", "new.yaml"]);
-    tells(&run, "Room/a is declared in manifests/, which was not given, and would be renamed");
+    let run = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
+    tells(&run, "Room/a is renamed to Room/c; manifests/, which was not given, declares it");
     std::fs::remove_file(sandbox.path("manifests/a.yaml")).unwrap();
     let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
     assert!(plan.stdout.contains("rename Room/c"), "{}", plan.stdout);
+    assert!(!plan.stderr.contains("declares it"), "{}", plan.stderr);
 }
 
 #[test]

@@ -256,7 +256,7 @@ mod tests {
         LookedAt {
             roots: roots.iter().map(root).collect(),
             skipped: skipped.iter().map(|path| declared_in(path)).collect(),
-            here: PathBuf::from("/work"),
+            here: PathBuf::from("/here"),
             ..LookedAt::default()
         }
     }
@@ -339,7 +339,7 @@ mod tests {
             ("a/b/c.yaml", "a/b/"),
             ("c.yaml", "c.yaml"),
             ("-", "standard input"),
-            ("/work/a/c.yaml", "a/"),
+            ("/here/a/c.yaml", "a/"),
             ("/elsewhere/a/c.yaml", "/elsewhere/a/"),
         ] {
             assert_eq!(declared_in(file).folder(&looked), folder);

@@ -174,8 +174,13 @@ impl Reading {
             }
         };
         if walk::is_template(path) {
-            self.used_values.extend(super::values::used(&source.text));
-            self.add(super::values::render(source, values));
+            let text = source.text.clone();
+            let rendered = super::values::render(source, values);
+            // Only what could be rendered is surely short enough to be looked through.
+            if rendered.is_ok() {
+                self.used_values.extend(super::values::used(&text));
+            }
+            self.add(rendered);
             return true;
         }
         match (MadeHere::of(&source.text), named) {

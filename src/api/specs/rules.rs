@@ -123,7 +123,7 @@ impl Rule {
             Self::Schedule => schedule(text),
             Self::WebUrl => web_url(text),
             Self::Event => event(text),
-            Self::Image => one_word(text),
+            Self::Image => image(text),
             Self::Variable => variable(text),
             Self::AbsolutePath => absolute_path(text),
             Self::Unmasked if text == MASK => {
@@ -234,7 +234,22 @@ pub fn segment(text: &str) -> Result<(), String> {
     }
 }
 
-/// A text without blanks, such as the image of a container.
+/// The image of a container. What more it must look like is for whoever pulls it.
+///
+/// # Errors
+///
+/// It is empty, or has control characters.
+pub fn image(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    match text.chars().any(char::is_control) {
+        true => Err("must not contain control characters".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// A text without blanks, such as the name of a variable.
 ///
 /// # Errors
 ///
@@ -540,7 +555,11 @@ mod tests {
             &["u", "/y", "ftp://x/y", "mailto:a@b", "http://", "http://x/a b", "http://x ", ""],
         );
         sort(Rule::Event, &["*", "room.ended"], &["room.start", "", "ROOM.ENDED"]);
-        sort(Rule::Image, &["busybox", "a/b:{VERSION}@sha256:0"], &["", " ", "I M", "x\n", "a\tb"]);
+        sort(
+            Rule::Image,
+            &["busybox", "a/b:{VERSION}@sha256:0", "a:b #c"],
+            &["", " ", "x\n", "a\tb"],
+        );
         sort(Rule::Variable, &["A", "a.b-c", "Ä", ""], &[" ", "A B", "A=B", "A\n", "A "]);
         sort(
             Rule::AbsolutePath,

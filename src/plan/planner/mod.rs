@@ -239,6 +239,13 @@ impl<'a> Planner<'a> {
             self.guard(desired, message, &hint);
             return;
         }
+        let other = self.other_files(desired).next().filter(|_| key != known_as);
+        let folder = other.map(|file| file.folder(&self.policy.looked_at));
+        if let Some(folder) = folder {
+            self.plan.notes.push(format!(
+                "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
+            ));
+        }
         let adopts = match self.ownership(key, observed) {
             Ownership::Ours => false,
             Ownership::Foreign(owner) => {
@@ -365,7 +372,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What keeps the set from going on with an object that it owns: another set is taking it
-    /// over, or a file that was not looked at may still declare it under the name that it has.
+    /// over.
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
         let key = &desired.key;
         if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
@@ -377,14 +384,7 @@ impl<'a> Planner<'a> {
                 ),
             ));
         }
-        let other = self.other_files(desired).next().filter(|_| key != known_as)?;
-        let folder = other.folder(&self.policy.looked_at);
-        Some((
-            format!(
-                "{known_as} is declared in {folder}, which was not given, and would be renamed"
-            ),
-            format!("give {folder} too, or take the document of {known_as} out of it first"),
-        ))
+        None
     }
 
     fn create(&self, desired: &Desired, reason: String) -> Operation {
