@@ -65,7 +65,7 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
     let done = Cell::new(0);
     // Renames; those through a name that nobody else has; names that are given on.
     let renames = [const { Cell::new(0) }; 3];
-    let mut runner = TestRunner::new(config(300));
+    let mut runner = TestRunner::new(config(700));
     let outcome = runner.run(&(story(), wishes(), any::<bool>(), adopts), |input| {
         let (story, wanted, prune, adopts) = input;
         let mut model = story.told();

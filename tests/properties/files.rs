@@ -105,7 +105,7 @@ fn what_was_not_looked_at_is_not_gone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("set");
     let (pruned, kept) = (Cell::new(0_usize), Cell::new(0_usize));
-    let mut runner = TestRunner::new(config(250));
+    let mut runner = TestRunner::new(config(450));
     let outcome = runner.run(&prop::collection::vec(turn(), 2..6), |turns| {
         let mut model = Model::new();
         let mut memory = Memory::new();
