@@ -132,6 +132,52 @@ async fn what_a_set_created_late_is_its_own_where_nobody_else_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_set_created_late_goes_with_its_document_or_with_the_set() {
+    let late = Fault::CommitsLate(std::time::Duration::from_millis(400));
+    let cases = [
+        (webhook("https://a.test/"), "/webhooks"),
+        (secret(json!({"A": "1", "B": "2"})), "/secrets"),
+    ];
+    for (document, path) in cases {
+        for destroy in [false, true] {
+            let mut world = World::start().await;
+            world.run(&[room("r")], &policy("s")).await;
+            leave_claim(&mut world, &[room("r"), document.clone()], late.clone(), path).await;
+            let policy = Policy { destroy, ..policy("s") };
+            let decided = world.run(&[room("r")], &policy).await;
+            let shown = describe(&decided.plan);
+            assert!(shown.contains(if destroy { "2 to delete" } else { "1 to delete" }), "{shown}");
+            assert!(!shown.contains("release"), "{shown}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_for_a_sets_own_stays_that_when_its_update_fails() {
+    let late = Fault::CommitsLate(std::time::Duration::from_millis(400));
+    let cases = [
+        (webhook("https://a.test/"), webhook("https://b.test/"), "/webhooks"),
+        (secret(json!({"A": "1"})), secret(json!({"A": "2"})), "/secrets"),
+    ];
+    for (before, after, path) in cases {
+        let mut world = World::start().await;
+        leave_claim(&mut world, std::slice::from_ref(&before), late.clone(), path).await;
+        let direct = world.client.clone();
+        let fault = Fault::CutBody.on("PUT");
+        let proxy = Hostile::in_front_of(&world.server).with(fault).start().await;
+        world.through(&proxy);
+        let decided = world.plan(std::slice::from_ref(&after), &policy("s")).await;
+        let report = world.perform(&decided, 1).await.unwrap();
+        assert_eq!(report.count(|it| *it == Outcome::Done), 0, "{report:?}");
+        proxy.settled().await;
+        world.client = direct;
+        // Whether the update arrived or not, and whatever the documents say by now.
+        let decided = world.run(&[room("r")], &policy("s")).await;
+        assert!(describe(&decided.plan).contains("1 to delete"), "{}", describe(&decided.plan));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_bad_name_in_the_list_of_sets_stops_what_hangs_on_it_alone() {
     let mut world = World::start().await;
     let late = Fault::CommitsLate(std::time::Duration::from_millis(400));

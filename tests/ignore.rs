@@ -64,6 +64,7 @@ fn state(documents: &[Value]) -> State {
             let entry = meshagent::plan::Entry {
                 id: None,
                 applied,
+                claimed: None,
                 protected: false,
                 orphan: false,
                 moved_from: None,

@@ -255,17 +255,8 @@ impl Life<'_> {
         for (key, desired) in &by_hand.objects {
             let mut fields = Tree::clone(&desired.fields);
             without_secrets(key, &mut fields);
-            let target = Target {
-                project: &self.place.project,
-                room: key.room.as_deref(),
-                name: &key.name,
-                id: None,
-                fields: &fields,
-                owner: None,
-                answered: None,
-                removed: &[],
-                asked: &meshagent::kinds::Asked::NOTHING,
-            };
+            let target =
+                Target { fields: &fields, ..Target::looked_for(key, &self.place.project, None) };
             // What refers to a room that is nowhere is refused, and so is not there.
             let _ = client.send(&key.kind.kind().create(&target)).await;
         }
@@ -356,15 +347,10 @@ impl Life<'_> {
                 _ => {}
             }
             let target = Target {
-                project: &self.place.project,
-                room: key.room.as_deref(),
-                name: &key.name,
-                id: observed.id.as_deref(),
                 fields: &fields,
                 owner: Some("s"),
                 answered: Some(&observed.answered),
-                removed: &[],
-                asked: &meshagent::kinds::Asked::NOTHING,
+                ..Target::looked_for(key, &self.place.project, observed.id.as_deref())
             };
             let kind = key.kind.kind();
             let request = match kind.delete(&target) {

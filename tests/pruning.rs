@@ -456,3 +456,30 @@ fn a_file_of_the_same_name_in_another_repository_is_another_one() {
     }
     assert_eq!(rooms(&sandbox), ["a", "b"]);
 }
+
+#[test]
+fn a_project_whose_document_got_another_name_is_not_lost_sight_of() {
+    let sandbox = Sandbox::new();
+    let set = |project: &str| {
+        let document = format!("version: v1\nkind: Project\nmetadata: {{name: {project}}}\n");
+        format!("{document}---\n{}project: {project}\n", room("a"))
+    };
+    sandbox.write("set.yaml", &set("one"));
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    // Another set that has been there is none of this one's business.
+    sandbox.embedded(0, &["project", "create", "three"]);
+    sandbox.write("other.yaml", &room("b"));
+    let other = ["apply", "-f", "other.yaml", "--set", "other", "--project-id", "three", "--yes"];
+    sandbox.embedded(0, &other);
+    sandbox.write("set.yaml", &set("two"));
+    let expected = "the set `default` owns 2 objects in project `one`, which no document names";
+    let planned = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
+    tells(&planned, expected);
+    assert!(!planned.stderr.contains("`three`"), "{}", planned.stderr);
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    sandbox.embedded(0, &["destroy", "--set", "default", "--project-id", "one", "--yes"]);
+    let left = sandbox.embedded(0, &["rooms", "list", "-q", "--project-id", "one"]);
+    assert_eq!(left.stdout, "");
+    let left = sandbox.embedded(0, &["rooms", "list", "-q", "--project-id", "two"]);
+    assert_eq!(left.stdout, "a\n");
+}

@@ -374,6 +374,22 @@ async fn documents_that_are_taken_back_after_a_cut_take_the_names_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_object_of_a_former_name_is_not_taken_for_the_former_one_after_a_cut() {
+    Story {
+        before: vec![room("b", "B"), secret("b", "B")],
+        after: vec![
+            room("a", "A"),
+            from("a", room("b", "2")),
+            secret("a", "A"),
+            from("a", secret("b", "2")),
+        ],
+        becomes: vec![("Room/b", "Room/b"), ("Secret/b", "Secret/b")],
+    }
+    .tell()
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_renamed_by_hand_gets_its_name_back() {
     let documents = [room("a", "A"), webhook("hook")];
     let world = World::start().await;

@@ -117,15 +117,8 @@ impl Case {
             let set = self.world.set(&[self.folder.join("unowned")], self.values().await).unwrap();
             for (key, desired) in set.objects {
                 let target = Target {
-                    project: &self.world.server.project,
-                    room: key.room.as_deref(),
-                    name: &key.name,
-                    id: None,
                     fields: &desired.fields,
-                    owner: None,
-                    answered: None,
-                    removed: &[],
-                    asked: &meshagent::kinds::Asked::NOTHING,
+                    ..Target::looked_for(&key, &self.world.server.project, None)
                 };
                 let request = key.kind.kind().create(&target);
                 self.world.client.send(&request).await.unwrap();

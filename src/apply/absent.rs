@@ -32,8 +32,7 @@ use serde_json::Value;
 use super::observe::{self, CONCURRENT_LISTS, Unread};
 use crate::api::reader::Reader;
 use crate::error::{Class, Result, with_causes};
-use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key, KindName, Lookup, Target};
+use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
 use crate::plan::renames::former_key;
@@ -176,28 +175,13 @@ impl Absent<'_> {
 
     /// Whether the platform answers with an object by its key or id, without its whole list.
     fn is_given_alone(&self, (key, id): Sought<'_>) -> bool {
-        let fields = Tree::map([]);
-        match key.kind.kind().lookup(&self.target(key, id, &fields)) {
+        match key.kind.kind().lookup(&Target::looked_for(key, self.project_id, id)) {
             Some(Lookup::One(..)) => true,
             Some(Lookup::Among(listing)) => {
                 let whole = key.kind.kind().list(self.project_id, key.room.as_deref());
                 whole.is_none_or(|whole| whole.request != listing.request)
             }
             None => false,
-        }
-    }
-
-    fn target<'a>(&'a self, key: &'a Key, id: Option<&'a str>, fields: &'a Tree) -> Target<'a> {
-        Target {
-            project: self.project_id,
-            room: key.room.as_deref(),
-            name: &key.name,
-            id,
-            fields,
-            owner: None,
-            answered: None,
-            removed: &[],
-            asked: &Asked::NOTHING,
         }
     }
 
@@ -233,8 +217,8 @@ impl Absent<'_> {
         if let [(key, id)] = *sought
             && self.is_given_alone((key, id))
         {
-            let fields = Tree::map([]);
-            let item = observe::item(self.reader, key, &self.target(key, id, &fields)).await?;
+            let target = Target::looked_for(key, self.project_id, id);
+            let item = observe::item(self.reader, key, &target).await?;
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };

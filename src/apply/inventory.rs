@@ -66,6 +66,8 @@ struct Object {
     id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     applied: Option<Recorded>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claimed: Option<Recorded>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -188,6 +190,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
             let entry = Entry {
                 id: object.id,
                 applied: object.applied,
+                claimed: object.claimed,
                 protected: object.protected,
                 orphan: object.orphan,
                 moved_from: object.moved_from,
@@ -276,6 +279,7 @@ async fn write(
                 name: key.name.clone(),
                 id: entry.id.clone(),
                 applied: entry.applied.clone(),
+                claimed: entry.claimed.clone(),
                 protected: entry.protected,
                 orphan: entry.orphan,
                 moved_from: entry.moved_from.clone(),

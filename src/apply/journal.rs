@@ -360,16 +360,8 @@ mod tests {
 
     fn operation(name: &str, action: Action, observed: Option<Observed>) -> Operation {
         Operation {
-            key: room(name),
-            action,
-            replaces: false,
-            reason: String::new(),
-            changes: Vec::new(),
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: None,
             work: Work { observed, ..Work::default() },
+            ..Operation::new(room(name), action, "")
         }
     }
 

@@ -96,6 +96,8 @@ pub async fn observe(
             unproven.push((name, project.id, lists));
         }
     }
+    observation.state.left_behind =
+        left_behind(reader, policy, &projects, &observation.state.projects).await;
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
         let project_id = &project_id;
@@ -103,6 +105,34 @@ pub async fn observe(
         absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
+}
+
+/// How many projects are asked at most whether the set owns something in them.
+const MOST_ASKED: usize = 200;
+
+/// What the set owns in projects that no document names, where one is to be created: who
+/// gives a Project document another name means the old one, and would lose sight of it. It is
+/// told and nothing is done with it, so what cannot be read is left out.
+async fn left_behind(
+    reader: &Reader,
+    policy: &Policy,
+    projects: &[Project],
+    looked_at: &BTreeMap<String, ProjectState>,
+) -> BTreeMap<String, usize> {
+    if looked_at.values().all(|project| project.id.is_some()) {
+        return BTreeMap::new();
+    }
+    let others = projects.iter().filter(|project| !looked_at.contains_key(&project.name));
+    stream::iter(others.take(MOST_ASKED))
+        .map(|project| async move {
+            let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
+            let count = stored.map_or(0, |stored| stored.inventory.entries.len());
+            (project.name.clone(), count)
+        })
+        .buffer_unordered(CONCURRENT_LISTS)
+        .filter(|(_, count)| std::future::ready(*count > 0))
+        .collect()
+        .await
 }
 
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {

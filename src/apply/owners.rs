@@ -159,20 +159,19 @@ pub(super) async fn is_free(
     true
 }
 
-/// The objects that documents mean, that this set does not know or only meant to create, and
-/// that cannot say whose they are.
+/// The objects that cannot say whose they are, and that this set only meant to create, or does
+/// not know while documents mean them.
 fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
-    if policy.destroy {
-        return BTreeSet::new();
-    }
     let followed = follow_ids(state);
     let entries = followed.inventories.get(project).map(|inventory| &inventory.entries);
-    let desired = set.objects.values().filter(|desired| {
-        desired.key.project == project && !desired.key.kind.kind().carries_owner()
-    });
+    let desired =
+        set.objects.values().filter(|desired| !policy.destroy && desired.key.project == project);
+    let claims = entries.into_iter().flatten().filter(|(_, entry)| entry.applied.is_none());
     desired
         .flat_map(|desired| [Some(desired.key.clone()), former_key(desired)])
         .flatten()
+        .chain(claims.map(|(key, _)| key.clone()))
+        .filter(|key| !key.kind.kind().carries_owner())
         .filter(|key| {
             let entry = entries.and_then(|entries| entries.get(key));
             followed.objects.get(key).is_some_and(|observed| {

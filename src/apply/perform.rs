@@ -16,7 +16,7 @@ use crate::api::request::{Precondition, Request};
 use crate::error::Error;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{Asked, Key, KindName, Lookup, Target};
+use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Incomplete, Observed, Operation};
@@ -56,15 +56,9 @@ fn is_claimed(operation: &Operation) -> bool {
 /// What an operation's object is looked up by, under one of its names.
 fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
-        project: &write.project,
-        room: key.room.as_deref(),
-        name: &key.name,
-        id: known_id(operation),
         fields: &write.fields,
-        owner: None,
         answered: operation.work.observed.as_ref().map(|observed| &observed.answered),
-        removed: &[],
-        asked: &Asked::NOTHING,
+        ..Target::looked_for(key, &write.project, known_id(operation))
     }
 }
 

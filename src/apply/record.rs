@@ -98,7 +98,7 @@ impl Run<'_> {
                     claimed(operation)
                 }
                 // What did not happen leaves the inventory as it was before this run.
-                _ => operation.work.before.clone(),
+                _ => known(operation),
             }
         };
         let owned = self.owned(of);
@@ -112,7 +112,10 @@ impl Run<'_> {
 /// What the inventory says of an object before it is known whether its operation was done.
 fn claimed(operation: &Operation) -> Option<Entry> {
     let work = &operation.work;
-    let claim = || Some(Entry { applied: None, ..work.entry.clone()? });
+    let claim = || {
+        let entry = work.entry.clone()?;
+        Some(Entry { applied: None, claimed: entry.applied.clone(), ..entry })
+    };
     match operation.action {
         // Until the half of a replacement that deletes is done, the object is the former one.
         Action::Create => {
@@ -123,6 +126,22 @@ fn claimed(operation: &Operation) -> Option<Entry> {
             let was = work.renamed_from.as_ref().map(|former| former.name.clone());
             Some(Entry { was, moved_from: None, ..claim()? })
         }),
-        _ => work.before.clone().or_else(|| work.entry.clone()),
+        _ => known(operation).or_else(|| work.entry.clone()),
     }
+}
+
+/// What is known of an object that is there, before the run has changed it: what was known, and
+/// what the plan concluded. One that was met under a claim is the one that was to be created,
+/// and that its former name has been dealt with must be known, or once the run is cut off the
+/// new owner of that name would be taken for the former object.
+fn known(operation: &Operation) -> Option<Entry> {
+    let work = &operation.work;
+    let before = work.before.clone()?;
+    let (Action::Update | Action::Adopt | Action::Record, Some(entry)) =
+        (operation.action, &work.entry)
+    else {
+        return Some(before);
+    };
+    let id = if before.applied.is_none() { entry.id.clone() } else { None };
+    Some(Entry { id: id.or(before.id), moved_from: entry.moved_from.clone(), ..before })
 }

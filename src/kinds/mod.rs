@@ -220,7 +220,23 @@ pub struct Target<'a> {
     pub asked: &'a Asked,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// What an object is looked for by: its key and, where it is known, its id.
+    #[must_use]
+    pub fn looked_for(key: &'a Key, project: &'a str, id: Option<&'a str>) -> Self {
+        Self {
+            project,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id,
+            fields: &Tree::Null,
+            owner: None,
+            answered: None,
+            removed: &[],
+            asked: &Asked::NOTHING,
+        }
+    }
+
     /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
     fn sends(&self, field: &str) -> bool {
         let is_field =

@@ -13,6 +13,13 @@ use super::tree::{Fingerprinter, Sealed, Tree};
 /// The field in which the fingerprint of a secret is recorded.
 pub(super) const SECRET: &str = "$secret";
 
+/// The fingerprint in what stands for a secret in a record, `null` where its text was not
+/// known; `None` for all else.
+#[must_use]
+pub fn fingerprint_in(value: &Value) -> Option<&Value> {
+    value.as_object().filter(|fields| fields.len() == 1)?.get(SECRET)
+}
+
 /// The fields of an object as JSON; each secret is an object with its fingerprint, or with
 /// `null` where the text is not known.
 #[derive(Debug, Clone)]

@@ -1,5 +1,9 @@
 //! Which files below a folder are manifests. Links are followed. What is left out on purpose
 //! is kept with the reason, so that nothing below a folder is passed over in silence.
+//!
+//! As with Git, the ignore files of the folders above count, too: up to the root of the
+//! repository, or where there is none, up to the working folder. A folder that is given
+//! itself is read even where they name it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::{DirEntry, WalkDir};
 
+use super::repository;
 use super::source::{Source, read_text_within};
 use super::values::BESIDE;
 use super::yaml::Mark;
@@ -92,7 +97,7 @@ pub struct Walk {
 #[must_use]
 pub fn walk(folder: &Path) -> Walk {
     let mut walk = Walk::default();
-    let mut rules = Rules::default();
+    let mut rules = Rules::above(folder, &mut walk);
     let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
@@ -109,7 +114,7 @@ pub fn walk(folder: &Path) -> Walk {
                         entries.skip_current_dir();
                     }
                 } else if is_folder {
-                    rules.read(&entry, &mut walk.problems);
+                    rules.enter_folder(&entry, &mut walk.problems);
                 } else {
                     walk.file(&entry);
                 }
@@ -228,14 +233,48 @@ impl Limits {
     }
 }
 
-/// The ignore files of the folders that are being looked at, the outermost first.
+/// The ignore files that hold for what is being looked at.
 #[derive(Default)]
-struct Rules(Vec<(usize, Gitignore)>);
+struct Rules {
+    /// Those of the folders above the one that was given, the outermost first.
+    above: Vec<Gitignore>,
+    /// The folder that was given, as it was given and as those above it are named.
+    given: PathBuf,
+    whole: PathBuf,
+    /// Those of the folders below it with their depth, the outermost first.
+    below: Vec<(usize, Gitignore)>,
+}
 
 impl Rules {
+    /// The ignore files of the folders above a folder.
+    fn above(folder: &Path, walk: &mut Walk) -> Self {
+        let Ok(whole) = folder.canonicalize() else { return Self::default() };
+        let here = || std::env::current_dir().and_then(|here| here.canonicalize()).ok();
+        let top = repository::around(&whole).map(Path::to_owned).or_else(here);
+        let mut folders: Vec<&Path> = match &top {
+            Some(top) => whole.ancestors().skip(1).take_while(|it| it.starts_with(top)).collect(),
+            None => Vec::new(),
+        };
+        folders.reverse();
+        let mut above = Vec::new();
+        for folder in folders {
+            let rules = read(folder, &mut walk.problems);
+            if rules.is_some() {
+                walk.rules.push(folder.join(IGNORE_FILE));
+            }
+            above.extend(rules);
+        }
+        Self { above, given: folder.to_owned(), whole, below: Vec::new() }
+    }
+
     /// Goes on to an entry at this depth: what holds in other folders is over.
     fn enter(&mut self, depth: usize) {
-        self.0.retain(|(above, _)| *above < depth);
+        self.below.retain(|(above, _)| *above < depth);
+    }
+
+    /// Goes on into a folder.
+    fn enter_folder(&mut self, folder: &DirEntry, problems: &mut Vec<Problem>) {
+        self.below.extend(read(folder.path(), problems).map(|rules| (folder.depth(), rules)));
     }
 
     /// Why an entry is left out, whatever it is.
@@ -243,46 +282,56 @@ impl Rules {
         if is_hidden(path) {
             return Some(Why::Hidden);
         }
-        let decided = self.0.iter().rev().map(|(_, rules)| rules.matched(path, is_folder));
-        let mut decided = decided.filter(|decided| !decided.is_none());
+        let below = self.below.iter().rev().map(|(_, rules)| rules.matched(path, is_folder));
+        let whole = path.strip_prefix(&self.given).map(|rest| self.whole.join(rest)).ok();
+        let above = self
+            .above
+            .iter()
+            .rev()
+            .filter_map(|rules| whole.as_ref().map(|path| rules.matched(path, is_folder)));
+        let mut decided = below.chain(above).filter(|decided| !decided.is_none());
         decided.next().filter(|decided| decided.is_ignore()).map(|_| Why::Ignored)
     }
+}
 
-    /// Reads the ignore file of a folder, if it has one.
-    fn read(&mut self, folder: &DirEntry, problems: &mut Vec<Problem>) {
-        let path = folder.path().join(IGNORE_FILE);
-        if path.symlink_metadata().is_err() {
-            return;
+/// The ignore file of a folder, if it has one.
+fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
+    let path = folder.join(IGNORE_FILE);
+    path.symlink_metadata().ok()?;
+    let text = match read_text_within(&path, RULES.bytes) {
+        Ok(text) => text,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
         }
-        let text = match read_text_within(&path, RULES.bytes) {
-            Ok(text) => text,
-            Err(problem) => return problems.push(problem),
+    };
+    let name = path.display().to_string();
+    let source = Source { name, folder: folder.to_owned(), text };
+    let mut builder = GitignoreBuilder::new(folder);
+    let mut wrong = |line: usize, message: String| {
+        let mark = Mark { line: line as u64 + 1, column: 1, ..Mark::default() };
+        problems.push(source.problem(mark, message));
+    };
+    for (line, rule) in source.text.lines().enumerate() {
+        let refused = match RULES.refuse(line, rule) {
+            Some(refused) => Some(refused),
+            None => builder
+                .add_line(None, rule)
+                .err()
+                .map(|error| format!("not a rule of an ignore file: {error}")),
         };
-        let name = path.display().to_string();
-        let source = Source { name, folder: folder.path().to_owned(), text };
-        let mut builder = GitignoreBuilder::new(folder.path());
-        let mut wrong = |line: usize, message: String| {
-            let mark = Mark { line: line as u64 + 1, column: 1, ..Mark::default() };
-            problems.push(source.problem(mark, message));
-        };
-        for (line, rule) in source.text.lines().enumerate() {
-            let refused = match RULES.refuse(line, rule) {
-                Some(refused) => Some(refused),
-                None => builder
-                    .add_line(None, rule)
-                    .err()
-                    .map(|error| format!("not a rule of an ignore file: {error}")),
-            };
-            if let Some(refused) = refused {
-                wrong(line, refused);
-            }
-            if line >= RULES.rules {
-                return;
-            }
+        if let Some(refused) = refused {
+            wrong(line, refused);
         }
-        match builder.build() {
-            Ok(rules) => self.0.push((folder.depth(), rules)),
-            Err(error) => wrong(0, format!("the ignore file cannot be used: {error}")),
+        if line >= RULES.rules {
+            return None;
+        }
+    }
+    match builder.build() {
+        Ok(rules) => Some(rules),
+        Err(error) => {
+            wrong(0, format!("the ignore file cannot be used: {error}"));
+            None
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Entry {
     /// The fields that were last applied; secrets as fingerprints. `None` while an apply
     /// that would create the object has not said that it did.
     pub applied: Option<Recorded>,
+    /// The fields that it was to be created with, while `applied` is `None`.
+    pub claimed: Option<Recorded>,
     /// Whether the object must not be deleted or replaced, also once its document is gone.
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
@@ -139,6 +141,9 @@ pub struct State {
     /// The names that rooms and secrets had to which documents refer, with those that they
     /// have by now.
     pub renamed: BTreeMap<Key, Key>,
+    /// How many objects the set owns in projects that no document names, by their names, where
+    /// a project is new: it may be one of those under another name.
+    pub left_behind: BTreeMap<String, usize>,
 }
 
 /// Why it is not known who owns an object.
@@ -277,6 +282,25 @@ pub struct Operation {
     pub fingerprint: Option<String>,
     /// What the executor works with.
     pub work: Work,
+}
+
+impl Operation {
+    /// What is done to an object, and why, with nothing more known of it.
+    #[must_use]
+    pub fn new(key: Key, action: Action, reason: impl Into<String>) -> Self {
+        Self {
+            key,
+            action,
+            replaces: false,
+            reason: reason.into(),
+            changes: Vec::new(),
+            waits_for: Vec::new(),
+            place: None,
+            derived_from: None,
+            fingerprint: None,
+            work: Work::default(),
+        }
+    }
 }
 
 /// What the executor needs to perform an operation, as the planner decided it.

@@ -88,22 +88,11 @@ fn cycles(graph: &DiGraph<usize, ()>, operations: &[Operation]) -> Vec<Problem> 
 mod tests {
     use super::*;
     use crate::kinds::{Key, KindName};
-    use crate::plan::{Action, Work};
+    use crate::plan::Action;
 
     fn operation(name: &str) -> Operation {
         let key = Key { kind: KindName::Room, project: "p".into(), room: None, name: name.into() };
-        Operation {
-            key,
-            action: Action::Create,
-            replaces: false,
-            reason: String::new(),
-            changes: Vec::new(),
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: None,
-            work: Work::default(),
-        }
+        Operation::new(key, Action::Create, "")
     }
 
     #[test]

@@ -192,16 +192,8 @@ impl Transfer<'_> {
     /// An operation of which just the inventory takes note.
     fn record(&self, key: &Key, entry: Option<Entry>, reason: &str) -> Operation {
         Operation {
-            key: key.clone(),
-            action: Action::Record,
-            replaces: false,
-            reason: reason.to_owned(),
-            changes: Vec::new(),
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: None,
             work: Work { entry, before: self.from.1.entries.get(key).cloned(), ..Work::default() },
+            ..Operation::new(key.clone(), Action::Record, reason)
         }
     }
 }

@@ -175,15 +175,10 @@ async fn meddle(world: &World) {
             _ => fields.set("url", Tree::text("https://by.hand")),
         }
         let target = Target {
-            project: &world.server.project,
-            room: key.room.as_deref(),
-            name: &key.name,
-            id: observed.id.as_deref(),
             fields: &fields,
             owner: Some("s"),
             answered: Some(&observed.answered),
-            removed: &[],
-            asked: &meshagent::kinds::Asked::NOTHING,
+            ..Target::looked_for(key, &world.server.project, observed.id.as_deref())
         };
         world.client.send(&key.kind.kind().update(&target)).await.unwrap();
     }

@@ -184,6 +184,34 @@ fn an_ignore_file_makes_room_for_what_is_no_manifest() {
 }
 
 #[test]
+fn ignore_files_above_the_given_folder_hold_as_far_as_the_repository_or_the_working_folder_goes() {
+    let broken = "not: one\n";
+    for (given, working) in [("sub/deep", ""), ("deep", "sub"), (".", "sub/deep")] {
+        for is_repository in [true, false] {
+            let sandbox = Sandbox::new();
+            write(&sandbox, ".meshagentignore", "drop.yaml\n/sub/deep/gone/\nkept.yaml\nsub/\n");
+            write(&sandbox, "sub/.meshagentignore", "!kept.yaml\n");
+            write(&sandbox, "sub/deep/a.yaml", room("a"));
+            write(&sandbox, "sub/deep/kept.yaml", room("k"));
+            write(&sandbox, "sub/deep/x/drop.yaml", broken);
+            write(&sandbox, "sub/deep/gone/b.yaml", broken);
+            if is_repository {
+                std::fs::create_dir(sandbox.path(".git")).unwrap();
+            }
+            let mut command = sandbox.command(&["validate", "-f", given, "--verbose"]);
+            let run = Run::of(command.current_dir(sandbox.path(working)).output().unwrap());
+            let holds = is_repository || working.is_empty();
+            assert_eq!(run.code, if holds { 0 } else { 2 }, "{given} {working}: {}", run.stderr);
+            if holds {
+                told(&run, "x/drop.yaml: an ignore file names it");
+                told(&run, "gone: an ignore file names it");
+                assert!(!run.stderr.contains("kept.yaml:"), "{}", run.stderr);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_rule_that_means_nothing_is_an_error_at_its_line() {
     let sandbox = Sandbox::new();
     write(&sandbox, "m/a.yaml", room("a"));

@@ -337,21 +337,11 @@ impl Shortcut {
             work.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
         }
         work.fields = (self.action != Action::Delete).then(|| fields.into());
-        let operation = Operation {
-            key,
-            action: self.action,
-            replaces: false,
-            reason: match &self.work.renamed_from {
-                Some(former) => format!("so far {}", former.name),
-                None => "asked for".to_owned(),
-            },
-            changes,
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: None,
-            work,
+        let reason = match &self.work.renamed_from {
+            Some(former) => format!("so far {}", former.name),
+            None => "asked for".to_owned(),
         };
+        let operation = Operation { changes, work, ..Operation::new(key, self.action, reason) };
         let state = ProjectState { id: Some(self.key.project.clone()) };
         Plan {
             platform: connection.platform_name(),

@@ -8,28 +8,13 @@ use serde_json::Value;
 use crate::apply::observe;
 use crate::commands::show::ShowArgs;
 use crate::error::{Error, Result};
-use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key, KindName, Lookup, Target};
+use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::plan::Observed;
 use crate::settings::{Connection, PlatformArgs};
 
 async fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
     let project = connection.project_id().await?.to_owned();
     Ok(Key { kind, project, room: None, name: name.to_owned() })
-}
-
-fn target<'a>(key: &'a Key, id: Option<&'a str>, fields: &'a Tree) -> Target<'a> {
-    Target {
-        project: &key.project,
-        room: key.room.as_deref(),
-        name: &key.name,
-        id,
-        fields,
-        owner: None,
-        answered: None,
-        removed: &[],
-        asked: &Asked::NOTHING,
-    }
 }
 
 /// Reads an object by its id where that is known, else by its name, and gives it with the
@@ -43,8 +28,7 @@ pub async fn look_up(
     key: &Key,
     id: Option<&str>,
 ) -> Result<Option<(String, Observed)>> {
-    let fields = Tree::map([]);
-    let target = target(key, id, &fields);
+    let target = Target::looked_for(key, &key.project, id);
     observe::find(&connection.client.reader(), key, &target, &BTreeMap::new()).await
 }
 
@@ -61,12 +45,13 @@ pub async fn look_up_id(
     names: &[&str],
 ) -> Result<Option<(String, Observed)>> {
     let nameless = Key { name: String::new(), ..key.clone() };
-    let fields = Tree::map([]);
-    let lookup = key.kind.kind().lookup(&target(&nameless, Some(id), &fields));
+    let by_id = Target::looked_for(&nameless, &key.project, Some(id));
+    let lookup = key.kind.kind().lookup(&by_id);
     if matches!(lookup, Some(Lookup::Among(_))) {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let key = Key { name: (*name).to_owned(), ..key.clone() };
-            let is_alone = key.kind.kind().lookup(&target(&key, Some(id), &fields));
+            let target = Target::looked_for(&key, &key.project, Some(id));
+            let is_alone = key.kind.kind().lookup(&target);
             if !matches!(is_alone, Some(Lookup::One(..))) {
                 continue;
             }
@@ -105,8 +90,8 @@ pub async fn show(
 ) -> Result<ExitCode> {
     platform
         .with(async |connection| {
-            let (key, fields) = (key(connection, kind, name).await?, Tree::map([]));
-            let target = target(&key, None, &fields);
+            let key = key(connection, kind, name).await?;
+            let target = Target::looked_for(&key, &key.project, None);
             let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
                 return Err(Error::failed(format!("a {kind} cannot be read by its name")));
             };

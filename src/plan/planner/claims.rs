@@ -2,8 +2,12 @@
 //! it did, leaves one in the inventory. It is no ownership: somebody else may have made the
 //! object that is met under its key.
 
+use serde_json::Value;
+
 use super::Planner;
 use crate::kinds::Key;
+use crate::kinds::recorded::fingerprint_in;
+use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::plan::Observed;
 use crate::plan::diff::{self, Memory};
 
@@ -17,11 +21,48 @@ impl Planner<'_> {
         if kind.carries_owner() || self.state.unknown_owners.contains_key(&self.named_now(key)) {
             return false;
         }
-        let Some(desired) = self.desired.get(key) else { return false };
         let fingerprinter = self.fingerprinter(key);
-        let sent = desired.fields.recorded(&fingerprinter);
-        let memory = Memory { fingerprinter: &fingerprinter, applied: Some(&sent) };
-        let fields = Some(&*desired.fields);
-        diff::changes(kind.shape(), Some(&observed.fields), fields, memory).is_empty()
+        let claimed = self.entry(key).and_then(|entry| entry.claimed.as_ref());
+        // A claim of an earlier version of this program does not say what was sent.
+        let sent = match (claimed, self.declared.get(key)) {
+            (Some(claimed), _) => claimed.value(),
+            (None, Some(declared)) => declared.fields.recorded(&fingerprinter),
+            (None, None) => return false,
+        };
+        let Some(sent) = as_shown(&sent, Some(&observed.fields), &fingerprinter) else {
+            return false;
+        };
+        let applied = sent.recorded(&fingerprinter);
+        let memory = Memory { fingerprinter: &fingerprinter, applied: Some(&applied) };
+        diff::changes(kind.shape(), Some(&observed.fields), Some(&sent), memory).is_empty()
+    }
+}
+
+/// What was sent, with each secret as the object shows it; `None` where it shows another one.
+fn as_shown(sent: &Value, shown: Option<&Tree>, fingerprinter: &Fingerprinter) -> Option<Tree> {
+    let below = |value, shown| as_shown(value, shown, fingerprinter);
+    if let Some(fingerprint) = fingerprint_in(sent) {
+        let shown = shown?;
+        let is_it = diff::has_masked(Some(shown))
+            || fingerprint_in(&shown.clone().sealed().recorded(fingerprinter)) == Some(fingerprint);
+        return is_it.then(|| shown.clone());
+    }
+    match sent {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                Some((name.as_str(), below(value, shown.and_then(|tree| tree.get(name)))?))
+            })
+            .collect(),
+        Value::Array(items) => {
+            let shown = match shown {
+                Some(Tree::List(shown)) => shown.as_slice(),
+                _ => &[],
+            };
+            let items = items.iter().enumerate();
+            let items = items.map(|(index, value)| below(value, shown.get(index)));
+            items.collect::<Option<_>>().map(Tree::List)
+        }
+        other => Some(Tree::from(other)),
     }
 }

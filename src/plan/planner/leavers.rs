@@ -30,6 +30,7 @@ impl Planner<'_> {
             }
         }
         self.tell_staying();
+        self.tell_left_behind();
         for (key, observed) in &state.objects {
             let names_us = observed.owner.as_ref() == Some(&self.policy.set);
             if names_us && !self.desired.contains_key(key) && self.entry(key).is_none() {
@@ -54,7 +55,9 @@ impl Planner<'_> {
             return;
         }
         // What goes with an object, or would be left without it, must be known too.
+        let unknown_owner = || self.state.unknown_owners.get(&name).map(|owner| &*owner.reason);
         let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
+        let doubt = doubt.or_else(unknown_owner);
         if let Some(doubt) = doubt {
             self.plan.notes.push(format!("{name} is not deleted by this run: {doubt}"));
             self.plan.kept.insert(key.clone(), entry.clone());
@@ -116,18 +119,11 @@ impl Planner<'_> {
         };
         let fingerprint = fingerprint(observed, &self.fingerprinter(key));
         self.push(Operation {
-            key: key.clone(),
-            action,
-            replaces: false,
-            reason,
             changes: if action == Action::Release {
                 self.disown(key, observed)
             } else {
                 Vec::new()
             },
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
             fingerprint: Some(fingerprint),
             work: Work {
                 secrets: match action {
@@ -137,6 +133,7 @@ impl Planner<'_> {
                 observed: Some(observed.clone()),
                 ..Work::default()
             },
+            ..Operation::new(key.clone(), action, reason)
         });
     }
 
@@ -151,18 +148,7 @@ impl Planner<'_> {
             Some(_) => "it is not on the platform any more",
             None => "it was to be created and is not on the platform",
         };
-        self.push(Operation {
-            key: key.clone(),
-            action: Action::Release,
-            replaces: false,
-            reason: reason.to_owned(),
-            changes: Vec::new(),
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
-            fingerprint: None,
-            work: Work::default(),
-        });
+        self.push(Operation::new(key.clone(), Action::Release, reason));
     }
 
     /// Why an object stays although no document declares it any more: what was not looked
@@ -235,6 +221,20 @@ impl Planner<'_> {
                     "{objects} of this set {are} declared in {folder} in what was skipped; {they}. {way_out}"
                 ),
             });
+        }
+    }
+
+    /// Tells what the set owns where no document leads.
+    fn tell_left_behind(&mut self) {
+        let set = &self.policy.set;
+        for (project, count) in &self.state.left_behind {
+            let (objects, they) = match count {
+                1 => ("1 object".to_owned(), "it stays"),
+                count => (format!("{count} objects"), "they stay"),
+            };
+            self.plan.notes.push(format!(
+                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. A project keeps its name: give its document that name again, or delete what is there with `meshagent destroy --set {set} --project-id {project}`"
+            ));
         }
     }
 

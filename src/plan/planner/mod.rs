@@ -543,6 +543,7 @@ impl<'a> Planner<'a> {
         Entry {
             id,
             applied: Some(applied),
+            claimed: None,
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
             moved_from: renames::former_key(desired).map(|former| former.name),

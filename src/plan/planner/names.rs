@@ -112,15 +112,9 @@ impl Planner<'_> {
         let Some(observed) = self.state.objects.get(key) else { return };
         let index = self.operations.len();
         self.by_key.entry(key.clone()).or_default().insert(0, index);
+        let reason = format!("it was {name}, and {} gets that name", self.named_now(&name));
         self.operations.push(Operation {
-            key: key.clone(),
-            action: Action::Rename,
-            replaces: false,
-            reason: format!("it was {name}, and {} gets that name", self.named_now(&name)),
             changes: vec![name_change(key, &name, None)],
-            waits_for: Vec::new(),
-            place: None,
-            derived_from: None,
             fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
             work: Work {
                 fields: Some(observed.fields.clone()),
@@ -129,6 +123,7 @@ impl Planner<'_> {
                 secrets: self.secrets(key, &observed.fields),
                 ..Work::default()
             },
+            ..Operation::new(key.clone(), Action::Rename, reason)
         });
     }
 
