@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
+use crate::api::http;
 use crate::api::key::ApiKey;
 use crate::api::project;
 use crate::api::retry::Retry;
@@ -41,6 +42,10 @@ pub struct PlatformArgs {
     /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,
+
+    /// Send the credential over plain http, also to another machine
+    #[arg(long, help_heading = "Platform")]
+    pub insecure: bool,
 
     /// Use the embedded platform, with its data in DIR [default: .meshagent/embedded]
     #[arg(
@@ -139,7 +144,7 @@ struct Server {
 impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
-        Self { project_id: None, api_url: None, embedded: None, timeout, retries }
+        Self { project_id: None, api_url: None, insecure: false, embedded: None, timeout, retries }
     }
 }
 
@@ -161,6 +166,19 @@ impl PlatformArgs {
         given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
+    /// The platform's URL, where a credential may be sent to it.
+    ///
+    /// # Errors
+    ///
+    /// It is plain http of another machine, and nobody said that this may be.
+    pub fn safe_url(&self) -> Result<String> {
+        let url = self.url();
+        if !self.insecure {
+            http::refuse_plain(&url)?;
+        }
+        Ok(url)
+    }
+
     /// The session that a person has begun by signing in, where no credential goes before it.
     ///
     /// # Errors
@@ -172,7 +190,7 @@ impl PlatformArgs {
         if self.embedded.is_some() || others.into_iter().any(|name| variable(name).is_some()) {
             return Ok(None);
         }
-        SessionFile::current(&self.url(), self.timeout).await
+        SessionFile::current(&self.safe_url()?, self.timeout).await
     }
 
     /// Connects, starting the embedded platform when it is asked for.
@@ -185,17 +203,17 @@ impl PlatformArgs {
             return self.connect_embedded(data).await;
         }
         let file = ProjectFile::read()?;
-        let url = self.url();
+        let url = self.safe_url()?;
         let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
-        let activated =
-            self.project_id.as_ref().or(chosen.as_ref()).and_then(|project| file.key_of(project));
         let session = self.session().await?;
-        let token = GIVEN
+        let mut token = GIVEN
             .into_iter()
             .find_map(variable)
             .map(SecretString::from)
-            .or(session.map(|session| session.access_token))
-            .or_else(|| activated.map(SecretString::from));
+            .or(session.map(|session| session.access_token));
+        if let (None, Some(project)) = (&token, self.project_id.as_ref().or(chosen.as_ref())) {
+            token = file.key_for(project, &url)?.map(SecretString::from);
+        }
         let Some(token) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
@@ -325,6 +343,18 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|it| (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(it))
         .ok_or_else(wrong)
+}
+
+/// Refuses to show one platform what another one gave. Files of the reference do not say
+/// which that was; what is in them is for the platform that is meant where nothing is said.
+fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
+    let base = base.trim_end_matches('/');
+    match of {
+        Some(of) if of == base => Ok(()),
+        None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
+        Some(of) => Err(Error::usage(format!("{what} is of {of}, and {base} is meant"))),
+        None => Err(Error::usage(format!("{what} does not say that it is of {base}"))),
+    }
 }
 
 /// An environment variable that is set and not empty.

@@ -255,3 +255,44 @@ async fn a_write_that_is_still_wanted_is_still_to_do() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("still to do: create Room/a"), "{}", run.stderr);
 }
+
+/// Writes what the lease of the set `s` is to be.
+async fn write_lease(world: &World, lease: &Value) {
+    let upload = lease_file(world, "POST").json(lease).send().await;
+    assert!(upload.status < 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_cannot_be_read_may_be_held() {
+    let world = World::start().await;
+    for lease in [json!({"holder": "ada"}), json!([]), json!({"until": "tomorrow"})] {
+        write_lease(&world, &lease).await;
+        let error = take(&world, "s", false).await.unwrap_err();
+        assert_eq!(error.class, Class::Refused, "{error}");
+        assert!(error.hint.as_ref().unwrap().contains(".meshagent/sets/s.lock"), "{error:?}");
+        assert_eq!(take(&world, "s", true).await.unwrap().release().await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_run_out_by_the_clock_of_the_platform() {
+    for ahead in [-86_400, -600, 600, 86_400] {
+        let mut world = World::start().await;
+        let proxy = Hostile::in_front_of(&world.server).with(Fault::Clock(ahead)).start().await;
+        world.through(&proxy);
+        let lease = |left: i64| {
+            let until = Timestamp::now() + jiff::SignedDuration::from_secs(ahead + left);
+            json!({"holder": "ada", "since": Timestamp::now(), "until": until})
+        };
+        write_lease(&world, &lease(30)).await;
+        let error = take(&world, "s", false).await.unwrap_err();
+        assert!(error.to_string().contains("is being applied"), "{ahead}: {error}");
+        write_lease(&world, &lease(-30)).await;
+        let lock = take(&world, "s", false).await.unwrap();
+        let written = lease_file(&world, "GET").send().await.json();
+        let until: Timestamp = written["until"].as_str().unwrap().parse().unwrap();
+        let left = until.duration_since(Timestamp::now()).as_secs() - ahead;
+        assert!((-10..=10).contains(&left), "{ahead}: {left}");
+        assert_eq!(lock.release().await.unwrap(), None);
+    }
+}

@@ -272,8 +272,7 @@ impl Life<'_> {
             true => Scope::Project("default"),
             false => Scope::Documents,
         };
-        let seen =
-            observe::observe(&client.reader(), policy, &mut set, scope, &BTreeMap::new()).await?;
+        let seen = observe::observe(&client.reader(), policy, &mut set, scope).await?;
         read_secrets(&mut set)?;
         let policy = &Policy { looked_at: set.looked_at.clone(), ..policy.clone() };
         let plan = decide(&set, &seen.state, policy)?;

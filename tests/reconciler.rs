@@ -114,7 +114,7 @@ impl World {
             false => Scope::Documents,
         };
         let reader = self.client.reader();
-        let seen = observe::observe(&reader, policy, &mut set, scope, &BTreeMap::new()).await?;
+        let seen = observe::observe(&reader, policy, &mut set, scope).await?;
         read_secrets(&mut set)?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })

@@ -212,3 +212,49 @@ fn what_a_saved_plan_says_of_its_projects_is_not_taken_for_true() {
         assert_eq!(rooms.stdout, "");
     }
 }
+
+#[test]
+fn a_saved_plan_holds_no_key_and_is_bound_to_its_secrets() {
+    use meshagent::kinds::tree::Fingerprinter;
+    let sandbox = Sandbox::new();
+    let secret = |name: &str, text: &str| {
+        format!(
+            "---\nversion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ntype: keys\ndata: {{A: {text}}}\n"
+        )
+    };
+    sandbox.write("set.yaml", &(secret("one", "hunter22") + &secret("two", "hunter22")));
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    let text = std::fs::read_to_string(sandbox.path("plan.json")).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let inputs = plan["inputs"].as_object().unwrap();
+    assert!(!inputs.contains_key("fingerprint_keys"), "{text}");
+    let salts = inputs["salts"].as_object().unwrap();
+    let salt = salts.values().next().unwrap().as_str().unwrap();
+    let fingerprints: Vec<&str> = plan["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|operation| operation["changes"].as_array().unwrap())
+        .filter_map(|change| change["new"]["$secret"].as_str())
+        .collect();
+    // One secret in two objects shows as two.
+    let expected = ["one", "two"]
+        .map(|name| Fingerprinter::slow(format!("{salt} Secret/{name}")).of("hunter22"));
+    assert_eq!(fingerprints, expected);
+    assert_ne!(fingerprints[0], fingerprints[1]);
+    let fast = Fingerprinter::new(salt).of("hunter22");
+    assert!(!text.contains(&fast) && !text.contains("hunter22"), "{text}");
+    // The digest of the manifests knows no secret, and the plan is bound to it all the same.
+    sandbox.write("set.yaml", &(secret("one", "hunter22") + &secret("two", "hunter23")));
+    let stale = sandbox.embedded(5, &["apply", "plan.json"]);
+    assert!(stale.stderr.contains("Secret/two: it changed"), "{}", stale.stderr);
+    sandbox.write("set.yaml", &(secret("one", "hunter22") + &secret("two", "hunter22")));
+    let done = sandbox.embedded(0, &["apply", "plan.json"]);
+    assert!(done.stdout.ends_with("Applied: 2 done.\n"), "{}", done.stdout);
+    // A set that has an inventory needs no salt.
+    sandbox.write("set.yaml", &(secret("one", "other") + &secret("two", "hunter22")));
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
+    let text = std::fs::read_to_string(sandbox.path("plan.json")).unwrap();
+    assert!(text.contains("\"salts\": {}"), "{text}");
+    sandbox.embedded(0, &["apply", "plan.json"]);
+}

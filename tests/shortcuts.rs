@@ -371,3 +371,50 @@ async fn a_room_that_is_told_by_its_id_is_read_by_the_name_that_it_may_have() {
     let read = platform.read("/rooms/den").await.expect(200).json();
     assert_eq!((&read["id"], &read["annotations"]["a"]), (&id.into(), &"4".into()));
 }
+
+#[test]
+fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
+    let sandbox = Sandbox::new();
+    let project = "11111111-1111-4111-8111-111111111111";
+    let list = |more: &[&str], key: Option<&str>| {
+        let mut command = sandbox.command(&[&["rooms", "list", "--timeout", "1s"], more].concat());
+        key.map(|key| command.env("MESHAGENT_API_KEY", key));
+        Run::of(command.output().unwrap())
+    };
+    // Nobody is asked: names that cannot be looked up would be told of otherwise.
+    let plain = ["--api-url", "http://platform.invalid", "--project-id", project];
+    let run = list(&plain, Some("ma-key"));
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("between here and platform.invalid"), "{}", run.stderr);
+    assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
+    let run = list(&[&plain[..], &["--insecure"]].concat(), Some("ma-key"));
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
+    let file = |platforms: &str| {
+        let keys = format!(r#""active_api_keys":{{"{project}":"ma-key"}}"#);
+        let text = format!(r#"{{"active_project":"{project}",{keys}{platforms}}}"#);
+        sandbox.write(".meshagent/project.json", &text);
+    };
+    let elsewhere = ["--api-url", "https://platform.invalid"];
+    let theirs = format!(r#","api_key_platforms":{{"{project}":"https://other.invalid"}}"#);
+    for (platforms, told) in [
+        ("", "does not say that it is of https://platform.invalid"),
+        (&*theirs, "is of https://other.invalid, and https://platform.invalid is meant"),
+    ] {
+        file(platforms);
+        let run = list(&elsewhere, None);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+    // Whoever activates a key says of which platform it is.
+    let mut command = sandbox.command(&["api-key", "activate", "ma-key"]);
+    let run =
+        Run::of(command.env("MESHAGENT_API_URL", "https://platform.invalid/").output().unwrap());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = list(&elsewhere, None);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let run = sandbox.run(&["api-key", "activate", "ma-key"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let text = std::fs::read_to_string(sandbox.path(".meshagent/project.json")).unwrap();
+    assert!(!text.contains("api_key_platforms"), "{text}");
+}

@@ -6,11 +6,13 @@
 //! connection that was not opened). Whether any other failed write happened is for the
 //! caller to find out, who alone knows what to look for: see [`ApiError::is_ambiguous`].
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH,
-    RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, IF_MATCH,
+    IF_NONE_MATCH, RETRY_AFTER,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -21,7 +23,7 @@ use super::http;
 use super::pace::{Ending, Pace};
 use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
-use super::retry::{Retry, retry_after};
+use super::retry::{self, Retry, retry_after};
 use crate::error::{Error, Result};
 
 /// How many requests are under way at once unless the command says otherwise.
@@ -38,6 +40,8 @@ pub struct Client {
     token: SecretString,
     retry: Retry,
     pace: Pace,
+    /// By how many milliseconds the platform's clock is ahead of ours.
+    ahead: Arc<AtomicI64>,
 }
 
 impl std::fmt::Debug for Client {
@@ -118,7 +122,21 @@ impl Client {
             })?;
         bearer.set_sensitive(true);
         let pace = Pace::new(PARALLELISM);
-        Ok(Self { http, base: base.to_owned(), token, retry, pace })
+        let ahead = Arc::default();
+        Ok(Self { http, base: base.to_owned(), token, retry, pace, ahead })
+    }
+
+    /// How long one request may take, with its retries.
+    pub(super) fn timeout(&self) -> Duration {
+        self.retry.timeout
+    }
+
+    /// The platform's time, as far as its last answer told it; else this machine's.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        let now = jiff::Timestamp::now();
+        let ahead = jiff::SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
+        now.checked_add(ahead).unwrap_or(now)
     }
 
     /// Lets this many requests of this client and its copies be under way at once.
@@ -232,6 +250,12 @@ impl Client {
         let header = |name: &str| {
             answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
+        if let Some(date) = header(DATE.as_str()).as_deref().and_then(retry::date) {
+            let ahead = date.duration_since(jiff::Timestamp::now()).as_millis();
+            // Dates are told in whole seconds.
+            let ahead = if ahead.abs() < 2_000 { 0 } else { ahead };
+            self.ahead.store(i64::try_from(ahead).unwrap_or_default(), Ordering::Relaxed);
+        }
         let etag = header(ETAG.as_str());
         let request_id = header("x-request-id");
         let asked = header(RETRY_AFTER.as_str())

@@ -26,6 +26,31 @@ pub fn of_platform(base: &str) -> ClientBuilder {
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
+/// Refuses to send a credential where everybody on the way can read it: without TLS to
+/// another machine.
+///
+/// # Errors
+///
+/// [`crate::error::Class::Usage`], with the option that allows it.
+pub fn refuse_plain(base: &str) -> Result<()> {
+    match Url::parse(base) {
+        Ok(url) if url.scheme() == "http" && !is_of_this_machine(&url) => {
+            let host = url.host_str().unwrap_or_default();
+            Err(Error::usage(format!(
+                "the platform's URL is plain http, and whoever is between here and {host} could read the credential"
+            ))
+            .hint("use https; --insecure sends it all the same"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a URL leads to this machine.
+#[must_use]
+pub fn is_here(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_of_this_machine(&url))
+}
+
 /// Whether a URL is one without TLS, of this machine. A platform elsewhere may be reached
 /// through a proxy with TLS, whatever its own URL is.
 fn is_plain_loopback(url: &str) -> bool {
@@ -61,13 +86,27 @@ fn builder(url: &str) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder =
         reqwest::Client::builder().user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")));
-    let is_here = Url::parse(url).is_ok_and(|url| is_of_this_machine(&url));
-    if is_here { builder.no_proxy() } else { builder }
+    if is_here(url) { builder.no_proxy() } else { builder }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine_alone() {
+        for url in ["https://a.test", "http://127.0.0.1:1", "http://[::1]", "http://x.localhost/"] {
+            assert!(refuse_plain(url).is_ok(), "{url}");
+        }
+        for url in [
+            "http://a.test",
+            "HTTP://10.0.0.1:8",
+            "http://localhost.a.test",
+            "http://[2001:db8::1]",
+        ] {
+            assert!(refuse_plain(url).is_err(), "{url}");
+        }
+    }
 
     #[test]
     fn certificates_are_left_out_only_where_there_can_be_no_tls() {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
@@ -15,6 +16,10 @@ const LIST_TRIES: u32 = 4;
 
 /// The most objects of one list that are read.
 const MAX_ITEMS: usize = 1_000_000;
+
+/// A list may take so many times as long as one request, with all its pages and from all its
+/// starts.
+const MAX_TIME: u32 = 10;
 
 /// A client that cannot change anything: planning has no other.
 #[derive(Debug, Clone)]
@@ -137,8 +142,13 @@ impl Reader {
             return Ok(List { items, is_proven });
         };
         let mut last = Pages::Changed;
+        let lasts = self.0.timeout() * MAX_TIME;
+        let ends = Instant::now() + lasts;
         for _ in 0..LIST_TRIES {
-            last = self.pages(listing, page).await?;
+            last = timeout_at(ends, self.pages(listing, page)).await.map_err(|_| {
+                let what = format!("did not come to its last page within {lasts:?}");
+                unusable(request, what)
+            })??;
             if let Pages::Whole(items) = last {
                 return Ok(List { items, is_proven: true });
             }

@@ -51,9 +51,14 @@ pub fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     // A date that has passed asks for no wait.
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+    Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default())
+}
+
+/// A date as HTTP has it.
+#[must_use]
+pub fn date(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 #[cfg(test)]

@@ -92,6 +92,18 @@ pub fn is_set_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
+/// Random bytes as hex.
+///
+/// # Errors
+///
+/// The machine gives none.
+pub fn random<const BYTES: usize>() -> Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::failed("failed to get random bytes").because(error))?;
+    Ok(bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
+}
+
 fn path(set: &str) -> String {
     format!(".meshagent/sets/{set}.json")
 }
@@ -103,11 +115,7 @@ impl Stored {
     ///
     /// The machine gives no random bytes.
     pub fn empty() -> Result<Self> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::failed("failed to get random bytes").because(error))?;
-        let fingerprint_key =
-            bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let fingerprint_key = random::<32>()?;
         let inventory = Inventory {
             entries: BTreeMap::new(),
             fingerprinter: Fingerprinter::new(&fingerprint_key),
@@ -122,19 +130,12 @@ impl Stored {
         })
     }
 
-    /// The key of its fingerprints while it is not on the platform yet, so that a saved
-    /// plan and its apply make the same ones.
+    /// The same with this key for its fingerprints, unless the platform has an inventory.
     #[must_use]
-    pub fn new_key(&self) -> Option<&str> {
-        (!self.exists).then_some(self.fingerprint_key.as_str())
-    }
-
-    /// The same with the key of a saved plan, unless the platform has an inventory by now.
-    #[must_use]
-    pub fn with_key(mut self, key: Option<&String>) -> Self {
-        if let Some(key) = key.filter(|_| !self.exists) {
+    pub fn with_key(mut self, key: &str) -> Self {
+        if !self.exists {
             self.inventory.fingerprinter = Fingerprinter::new(key);
-            self.fingerprint_key.clone_from(key);
+            key.clone_into(&mut self.fingerprint_key);
         }
         self
     }

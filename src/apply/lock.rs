@@ -4,7 +4,8 @@
 //! out, is renewed while its holder runs, and is given back at the end. Whoever finds one
 //! that ran out takes it over, and so does whoever can see that its holder, a process of
 //! the same machine, is no more. A holder that loses its lease starts no more writes.
-//! Taking, renewing and giving back are compare-and-set writes (`If-Match`,
+//! When it runs out is told in the platform's time, since the clocks of two machines need not
+//! agree. Taking, renewing and giving back are compare-and-set writes (`If-Match`,
 //! `If-None-Match`); where a platform tells no revisions there is no lease, and two applies
 //! of one set are kept apart only by the revision checks of bound plans.
 
@@ -103,11 +104,13 @@ pub async fn take(
             Ok(answer) => {
                 // What is broken is what the user was told of, and not what came since.
                 let is_broken = break_it && attempt == 1;
-                if let Ok(lease) = serde_json::from_slice::<Lease>(&answer.body)
-                    && lease.is_held()
-                    && !is_broken
-                {
-                    return Err(held(set, name, &lease));
+                match serde_json::from_slice::<Lease>(&answer.body) {
+                    _ if is_broken => {}
+                    Ok(lease) if lease.is_held(client.now()) => {
+                        return Err(held(set, name, &lease));
+                    }
+                    Ok(_) => {}
+                    Err(cause) => return Err(unreadable(set, name, &path).because(cause)),
                 }
                 match answer.etag {
                     Some(revision) => Precondition::Revision(revision),
@@ -119,7 +122,7 @@ pub async fn take(
             client: client.clone(),
             project_id: id.to_owned(),
             path: path.clone(),
-            lease: Lease::new(lasts),
+            lease: Lease::new(client.now(), lasts),
             revision: Arc::new(Mutex::new(precondition)),
         };
         match file.write(&file.lease).await {
@@ -201,7 +204,7 @@ async fn renew(held: Held, lasts: Duration, lost: Arc<OnceLock<String>>, stop: C
     let why = loop {
         tokio::time::sleep(lasts / 3).await;
         let next = tokio::time::Instant::now() + lasts;
-        let renewed = Lease { until: after(lasts), ..held.lease.clone() };
+        let renewed = Lease { until: after(held.client.now(), lasts), ..held.lease.clone() };
         match tokio::time::timeout_at(until, held.write(&renewed)).await {
             Ok(Ok(true)) => until = next,
             Ok(Ok(false) | Err(ApiError { status: Some(412), .. })) => {
@@ -228,13 +231,24 @@ fn held(set: &str, project: &str, lease: &Lease) -> Error {
     .hint(format!("wait for them; the lease runs out at {} unless it is renewed; --break-lock takes it over now", lease.until))
 }
 
-fn after(lasts: Duration) -> Timestamp {
-    Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX)
+/// A lease that this program cannot read may be held all the same.
+fn unreadable(set: &str, project: &str, path: &str) -> Error {
+    Error::new(
+        Class::Refused,
+        format!("it cannot be read who is applying the set `{set}` in project `{project}`"),
+    )
+    .hint(format!(
+        "the lease is the file {path} of the project's storage; where nobody is applying the set, --break-lock takes it over"
+    ))
+}
+
+fn after(now: Timestamp, lasts: Duration) -> Timestamp {
+    now.checked_add(lasts).unwrap_or(Timestamp::MAX)
 }
 
 impl Lease {
     /// The lease of this process.
-    fn new(lasts: Duration) -> Self {
+    fn new(now: Timestamp, lasts: Duration) -> Self {
         let user = std::env::var("USER")
             .or_else(|_| std::env::var("LOGNAME"))
             .unwrap_or_else(|_| "somebody".to_owned());
@@ -245,8 +259,8 @@ impl Lease {
         let process = std::process::id();
         Self {
             holder: format!("{user}@{} (process {process}{job})", machine.trim()),
-            since: Timestamp::now(),
-            until: after(lasts),
+            since: now,
+            until: after(now, lasts),
             released: false,
             seen_from: seen_from(),
             process,
@@ -254,8 +268,8 @@ impl Lease {
     }
 
     /// Whether somebody holds it.
-    fn is_held(&self) -> bool {
-        !self.released && self.until > Timestamp::now() && !self.is_holder_gone()
+    fn is_held(&self, now: Timestamp) -> bool {
+        !self.released && self.until > now && !self.is_holder_gone()
     }
 
     /// Whether the holder was seen to be no more, so that nobody has to wait for its lease

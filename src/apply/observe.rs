@@ -50,9 +50,8 @@ pub struct Observation {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform as far as the policy needs it. `keys` are those of a saved plan for the
-/// fingerprints of inventories that do not exist yet. Keys of the set that name their
-/// project by id name it by name afterwards, so that one object has one key.
+/// Reads the platform as far as the policy needs it. Keys of the set that name their project
+/// by id name it by name afterwards, so that one object has one key.
 ///
 /// # Errors
 ///
@@ -62,7 +61,6 @@ pub async fn observe(
     policy: &Policy,
     set: &mut Set,
     scope: Scope<'_>,
-    keys: &BTreeMap<String, String>,
 ) -> Result<Observation> {
     let projects = projects(reader).await?;
     let mut named = match scope {
@@ -78,8 +76,7 @@ pub async fn observe(
         let stored = match &project {
             Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
             None => Stored::empty()?,
-        }
-        .with_key(keys.get(&name));
+        };
         // The set may own objects in a project of which it has no document any more.
         for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
             if project.name != name && !observation.state.projects.contains_key(&project.name) {

@@ -121,14 +121,8 @@ async fn decide(
 
 async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<Plan> {
     let reader = connection.client.reader();
-    let observation = observe::observe(
-        &reader,
-        &Policy::standard(set_name),
-        &mut set,
-        Scope::Documents,
-        &BTreeMap::new(),
-    )
-    .await?;
+    let observation =
+        observe::observe(&reader, &Policy::standard(set_name), &mut set, Scope::Documents).await?;
     let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
     planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
         Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),

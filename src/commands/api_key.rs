@@ -179,7 +179,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
                 output::value(key.expose_secret());
             }
             if args.activate.is_on() {
-                keep(project, &key)?;
+                keep(connection, project, &key)?;
             } else {
                 output::note("keep the key: it is not shown again");
             }
@@ -211,9 +211,9 @@ pub(super) async fn make(
 /// # Errors
 ///
 /// A file that cannot be written.
-pub(super) fn keep(project: &str, key: &SecretString) -> Result<()> {
+pub(super) fn keep(connection: &Connection, project: &str, key: &SecretString) -> Result<()> {
     let mut file = ProjectFile::read()?;
-    file.activate_key(project, key.expose_secret());
+    file.activate_key(project, key.expose_secret(), connection.client.base());
     file.write()?;
     output::note("the key signs the project's tokens from now on");
     Ok(())
@@ -222,7 +222,7 @@ pub(super) fn keep(project: &str, key: &SecretString) -> Result<()> {
 async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
     let project = args.project.project_id().await?;
     let mut file = ProjectFile::read()?;
-    file.activate_key(&project, &args.key);
+    file.activate_key(&project, &args.key, &PlatformArgs::default().url());
     file.write()?;
     if !args.key.starts_with("ma-") {
         output::warning("the key does not start with `ma-`, so nothing will be signed with it");

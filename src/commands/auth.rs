@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::show::ShowArgs;
+use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
@@ -98,6 +99,8 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
 pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
     let base = platform.url();
+    // What is signed in with there would go over the same way.
+    http::refuse_plain(&base)?;
     let parsed = url::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     if parsed.is_none() {
         return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));

@@ -1,6 +1,5 @@
 //! `plan`, `diff`, `graph`: what apply would do, in three forms. None of them writes.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +7,7 @@ use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved::name_of;
 use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
+use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
@@ -90,19 +90,18 @@ impl PlanningArgs {
             .read(connection.project.clone(), connection.fallback_project.clone())
             .map_err(Error::refusing_plan)?;
         let policy = self.policy.policy(set_name);
-        let decided =
-            decide(&connection, set, &policy, &self.policy.guards, &BTreeMap::new()).await;
+        let decided = decide(&connection, set, &policy, &self.policy.guards).await;
         let closed = connection.close().await;
         let planned = decided?;
         closed.map(|()| planned)
     }
 
     /// What a saved plan says of how it was made.
-    fn inputs(&self, planned: &Planned, rules: &RuleArgs) -> Inputs {
+    fn inputs(&self, planned: &Planned, rules: &RuleArgs) -> Result<Inputs> {
         let text = |path: &PathBuf| path.display().to_string();
         let names = |pairs: &[String]| pairs.iter().map(|pair| name_of(pair)).collect();
         let reading = &self.files.reading;
-        Inputs {
+        Ok(Inputs {
             files: self.files.files.iter().map(text).collect(),
             values_files: reading.values.values_file.iter().map(text).collect(),
             values: names(&reading.values.values),
@@ -117,14 +116,13 @@ impl PlanningArgs {
             allow_deletes: self.policy.guards.allow_deletes,
             allow_empty: self.policy.guards.allow_empty,
             policies: rules.folders().iter().map(text).collect(),
-            fingerprint_keys: planned
+            salts: planned
                 .stored
                 .iter()
-                .filter_map(|(project, stored)| {
-                    Some((project.clone(), stored.new_key()?.to_owned()))
-                })
-                .collect(),
-        }
+                .filter(|(_, stored)| !stored.exists())
+                .map(|(project, _)| Ok((project.clone(), inventory::random::<16>()?)))
+                .collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -141,13 +139,14 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let verdict = args.rules.check(&planned.plan);
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
-        let inputs = args.planning.inputs(&planned, &args.rules);
+        let inputs = args.planning.inputs(&planned, &args.rules)?;
         if inputs.files.iter().any(|file| file == "-") {
             output::note(
                 "note: the plan was made from standard input: `meshagent apply FILE` needs the same manifests again, with -f",
             );
         }
-        let document = PlanDocument { inputs: Some(inputs), ..PlanDocument::of(&planned.plan) };
+        let document = PlanDocument::salted(&planned.plan, &inputs.salts);
+        let document = PlanDocument { inputs: Some(inputs), ..document };
         output::write_json(path, &document)?;
     }
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };

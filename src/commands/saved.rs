@@ -184,7 +184,7 @@ impl Saved {
         if !unexpected.is_empty() {
             return Err(Error::refused(unexpected));
         }
-        let current = PlanDocument::of(now);
+        let current = PlanDocument::salted(now, &self.inputs.salts);
         let mut problems = Vec::new();
         let mut differs = |what: &str, planned: &str, found: &str| {
             if planned != found {

@@ -310,7 +310,6 @@ pub async fn decide(
     mut set: Set,
     policy: &Policy,
     guards: &GuardArgs,
-    keys: &BTreeMap<String, String>,
 ) -> Result<Planned> {
     let reader = connection.client.reader();
     // Without documents there is one project; what is to be destroyed may be anywhere where
@@ -328,9 +327,8 @@ pub async fn decide(
         }
         (None, None) => Scope::Documents,
     };
-    let observation = observe::observe(&reader, policy, &mut set, scope, keys)
-        .await
-        .map_err(Error::refusing_plan)?;
+    let observation =
+        observe::observe(&reader, policy, &mut set, scope).await.map_err(Error::refusing_plan)?;
     if set.is_input_empty && !guards.allow_empty && !policy.destroy {
         let problem = Problem::new(
             "standard input declares nothing, so what was declared there would be deleted",

@@ -1,6 +1,6 @@
 //! `set`: which sets a project has, and what moves between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -251,8 +251,7 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
     let mut nothing = Set::default();
     let policy = Policy::standard(from);
     let scope = Scope::Project(&id);
-    let mut observation =
-        observe::observe(&reader, &policy, &mut nothing, scope, &BTreeMap::new()).await?;
+    let mut observation = observe::observe(&reader, &policy, &mut nothing, scope).await?;
     // An object that somebody renamed is still the same one.
     let state = naming::follow_ids(&observation.state).into_owned();
     let mut all = Vec::new();
@@ -264,7 +263,7 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
             stored.inventory = inventory.clone();
         }
         let key = stored.key().to_owned();
-        let taking = inventory::load(&reader, to, name, id).await?.with_key(Some(&key));
+        let taking = inventory::load(&reader, to, name, id).await?.with_key(&key);
         let mut state = state.clone();
         state.projects.retain(|project, _| project == name);
         all.push(Sides {

@@ -57,7 +57,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
                     );
                 } else {
                     let key = api_key::make(connection, &id, &name, "").await?;
-                    api_key::keep(&id, &key)?;
+                    api_key::keep(connection, &id, &key)?;
                 }
             }
             output::heading("all is set up: try `meshagent rooms list`");

@@ -69,12 +69,21 @@ impl PartialEq for Sealed {
     }
 }
 
-/// Turns secrets into short texts that tell two of them apart and give neither away:
-/// HMAC-SHA-256 under a random key that each inventory keeps, cut to 16 hex digits.
+/// Turns secrets into short texts that tell two of them apart and give neither away, cut to
+/// 16 hex digits.
 #[derive(Clone)]
-pub struct Fingerprinter {
-    key: SecretString,
+pub struct Fingerprinter(Method);
+
+#[derive(Clone)]
+enum Method {
+    /// HMAC-SHA-256 under a random key that each inventory keeps.
+    Keyed(SecretString),
+    /// scrypt with a salt that everybody may know: trying out guesses takes time and memory.
+    Slow(String),
 }
+
+/// The cost of the slow method: 8 MiB, and some 25 ms of one core.
+const SLOW: (u8, u32, u32) = (13, 8, 1);
 
 impl fmt::Debug for Fingerprinter {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,21 +95,44 @@ impl Fingerprinter {
     /// Fingerprints under a key.
     #[must_use]
     pub fn new(key: &str) -> Self {
-        Self { key: key.into() }
+        Self(Method::Keyed(key.into()))
+    }
+
+    /// Fingerprints for a place that has no key: whoever reads them can try out guesses, so
+    /// each of these takes time. A salt serves one object.
+    #[must_use]
+    pub fn slow(salt: impl Into<String>) -> Self {
+        Self(Method::Slow(salt.into()))
     }
 
     /// The fingerprint of a text.
     #[must_use]
     pub fn of(&self, text: &str) -> String {
-        // HMAC takes a key of any length, so this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose_secret().as_bytes())
-        else {
-            return String::new();
-        };
-        mac.update(text.as_bytes());
-        mac.finalize().into_bytes()[..8]
-            .iter()
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        let mut bytes = [0; 8];
+        match &self.0 {
+            // HMAC takes a key of any length, so this cannot fail.
+            Method::Keyed(key) => {
+                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())
+                else {
+                    return String::new();
+                };
+                mac.update(text.as_bytes());
+                bytes.copy_from_slice(&mac.finalize().into_bytes()[..8]);
+            }
+            // Nor can this, with a cost and lengths that are allowed.
+            Method::Slow(salt) => {
+                let (log_n, r, p) = SLOW;
+                let mut long = [0; 32];
+                let made = scrypt::Params::new(log_n, r, p, long.len()).map(|params| {
+                    scrypt::scrypt(text.as_bytes(), salt.as_bytes(), &params, &mut long)
+                });
+                if !matches!(made, Ok(Ok(()))) {
+                    return String::new();
+                }
+                bytes.copy_from_slice(&long[..8]);
+            }
+        }
+        bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 }
 

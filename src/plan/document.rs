@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::planner::Prune;
+use super::planner::{Prune, fingerprint};
 use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
@@ -76,8 +76,9 @@ pub struct Inputs {
     /// The folders with rules that it had to pass, and has to pass again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
-    /// The keys of the fingerprints in projects where the set has no inventory yet.
-    pub fingerprint_keys: BTreeMap<String, String>,
+    /// The salts of the fingerprints in projects where the set has no inventory yet, which
+    /// would have the key for them: a plan holds no key.
+    pub salts: BTreeMap<String, String>,
 }
 
 /// One operation on one object.
@@ -149,6 +150,13 @@ impl PlanDocument {
     /// The document of a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
+        Self::salted(plan, &BTreeMap::new())
+    }
+
+    /// The document of a plan whose fingerprints have these salts in these projects, so that
+    /// a plan that is made later has the same ones.
+    #[must_use]
+    pub fn salted(plan: &Plan, salts: &BTreeMap<String, String>) -> Self {
         Self {
             version: 1,
             tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -164,7 +172,7 @@ impl PlanDocument {
             operations: plan
                 .operations
                 .iter()
-                .map(|operation| document_of(plan, operation))
+                .map(|operation| document_of(plan, operation, salts))
                 .collect(),
             notes: plan.notes.clone(),
             partial: plan.partial,
@@ -173,9 +181,16 @@ impl PlanDocument {
     }
 }
 
-fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
+fn document_of(
+    plan: &Plan,
+    operation: &Operation,
+    salts: &BTreeMap<String, String>,
+) -> OperationDocument {
+    let project = &operation.key.project;
     let no_key = Fingerprinter::new("");
-    let fingerprinter = plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key);
+    let salted = salts.get(project);
+    let salted = salted.map(|salt| Fingerprinter::slow(format!("{salt} {}", operation.key)));
+    let fingerprinter = salted.as_ref().or(plan.fingerprinters.get(project)).unwrap_or(&no_key);
     let recorded = |tree: &Tree| tree.recorded(fingerprinter);
     OperationDocument {
         address: plan.address(&operation.key),
@@ -198,7 +213,12 @@ fn document_of(plan: &Plan, operation: &Operation) -> OperationDocument {
         waits_for: operation.waits_for.clone(),
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
-        fingerprint: operation.fingerprint.clone(),
+        fingerprint: match (&salted, &operation.work.observed) {
+            (Some(salted), Some(observed)) if operation.fingerprint.is_some() => {
+                Some(fingerprint(observed, salted))
+            }
+            _ => operation.fingerprint.clone(),
+        },
         fields: operation.work.fields.as_deref().map(Tree::redacted),
     }
 }

@@ -19,6 +19,9 @@ pub struct ProjectFile {
     /// The id of the activated project.
     pub active_project: Option<String>,
     active_api_keys: Option<IndexMap<String, String>>,
+    /// The platforms that the keys are of, by project, where it is not the usual one.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    api_key_platforms: IndexMap<String, String>,
     /// What another version of the program wrote stays.
     #[serde(flatten)]
     others: IndexMap<String, Value>,
@@ -77,8 +80,28 @@ impl ProjectFile {
         key.starts_with("ma-").then_some(key.as_str())
     }
 
-    /// Activates a key of a project.
-    pub fn activate_key(&mut self, project: &str, key: &str) {
+    /// The activated key of a project, to be sent to a platform.
+    ///
+    /// # Errors
+    ///
+    /// It is another platform's.
+    pub fn key_for(&self, project: &str, base: &str) -> Result<Option<&str>> {
+        let Some(key) = self.key_of(project) else { return Ok(None) };
+        let of = self.api_key_platforms.get(project).map(String::as_str);
+        let what = format!("the activated key of project {project}");
+        super::check_platform(&what, of, base).map_err(|error| {
+            error.hint("activate one of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
+        })?;
+        Ok(Some(key))
+    }
+
+    /// Activates a key of a project on the platform at `base`.
+    pub fn activate_key(&mut self, project: &str, key: &str, base: &str) {
         self.active_api_keys.get_or_insert_default().insert(project.to_owned(), key.to_owned());
+        let base = base.trim_end_matches('/');
+        self.api_key_platforms.shift_remove(project);
+        if base != super::DEFAULT_URL {
+            self.api_key_platforms.insert(project.to_owned(), base.to_owned());
+        }
     }
 }

@@ -62,6 +62,8 @@ pub enum Fault {
     EarlyEnd,
     /// The body's type is said to be another one.
     WrongType,
+    /// The platform's clock is so many seconds ahead.
+    Clock(i64),
     /// What is read is JSON that somebody went over.
     Edited(fn(&mut Value)),
 }
@@ -481,6 +483,12 @@ impl Proxy {
                             "text/html".clone_into(value);
                         }
                     }
+                }
+                Fault::Clock(ahead) => {
+                    let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(*ahead);
+                    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                    reply.headers.retain(|(name, _)| name != "date");
+                    reply.headers.push(("date".to_owned(), date));
                 }
                 Fault::Edited(edit) if method == "GET" => reply.edit(*edit),
                 fault if method == "GET" => reply.change(fault, page, self.seed, &mut random),

@@ -218,3 +218,18 @@ async fn a_list_is_read_whole_or_not_at_all() {
         assert!(matches!(error, ListError::Failed(_)), "{fault:?}: {error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_goes_on_and_on_ends_with_an_error() {
+    let platform = platform_with_rooms(90).await;
+    let slow = Fault::Delay(Duration::from_millis(100)).at("/rooms");
+    let pages = Hostile::in_front_of(&platform).with(Fault::SmallPages(1));
+    let proxy = pages.with(slow).start().await;
+    let retry = Retry { retries: 3, timeout: Duration::from_millis(600) };
+    let reader = client(&platform, &proxy, retry).reader();
+    let began = Instant::now();
+    let error = reader.list(&rooms(&platform, 500)).await.unwrap_err();
+    let told = "did not come to its last page within 6s";
+    assert!(error.to_string().contains(told), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}

@@ -282,9 +282,7 @@ impl Run<'_> {
         if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
-        let keys =
-            self.saved.map(|saved| saved.inputs.fingerprint_keys.clone()).unwrap_or_default();
-        let planned = decide(connection, set, self.policy, self.guards, &keys).await;
+        let planned = decide(connection, set, self.policy, self.guards).await;
         let planned = match self.saved {
             Some(saved) => {
                 let planned = planned.map_err(saved::staleness)?;
