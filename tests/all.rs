@@ -22,6 +22,7 @@ mod jinja;
 mod lease;
 mod lifecycle;
 mod markdown;
+mod moving;
 mod planning;
 mod platform;
 mod policy;

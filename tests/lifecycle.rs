@@ -19,7 +19,7 @@ use meshagent::apply::execute::{Options, Outcome, Report};
 use meshagent::apply::observe::{self, Scope};
 use meshagent::apply::run::{Surroundings, run};
 use meshagent::apply::survey::survey;
-use meshagent::apply::{inventory::Stored, journal};
+use meshagent::apply::{inventory::Stored, journal, lock};
 use meshagent::error::{Class, Error};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName, Target};
@@ -44,9 +44,6 @@ const WORKERS: usize = 6;
 
 /// The files that documents stand in.
 const FILES: [&str; 3] = ["a.yaml", "b.yaml", "deep/c.yaml"];
-
-/// How long a lease lasts whose holder died in this process.
-const LEASE: Duration = Duration::from_millis(400);
 
 /// How often a step is tried before the platform behaves, and how often after that.
 const TRIES: (usize, usize) = (4, 4);
@@ -128,6 +125,8 @@ struct Life<'a> {
     told: String,
     /// Which turn it is, so that files change from one to the next.
     turn: usize,
+    /// Whether the last run died in this process, which lives on and so keeps the lease.
+    is_lease_left: bool,
 }
 
 /// How a run ended.
@@ -156,7 +155,16 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here().await,
     };
     let sandbox = Sandbox::new();
-    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
+    let mut life = Life {
+        seed,
+        random,
+        place,
+        sandbox,
+        counts,
+        told: String::new(),
+        turn: 0,
+        is_lease_left: false,
+    };
     life.make_others().await;
     let mut former = Vec::new();
     let steps = life.random.usize(2..5);
@@ -240,9 +248,7 @@ impl Life<'_> {
         let client = self.place.client();
         if let Ok((plan, stored)) = self.plan(&client, set, &Policy::standard("other")).await {
             let options = Options::standard(4);
-            // Nobody dies here, so the lease may last as long as a slow machine takes.
-            let lasts = meshagent::apply::lock::LASTS;
-            let report = self.perform(&client, &plan, stored, (&options, lasts)).await.unwrap();
+            let report = self.perform(&client, &plan, stored, &options).await.unwrap();
             assert!(report.is_complete(), "{report:?}");
         }
         let by_hand = moved(draw(&wishes(), &mut self.random), 6);
@@ -294,11 +300,15 @@ impl Life<'_> {
         client: &meshagent::api::client::Client,
         plan: &Plan,
         stored: BTreeMap<String, Stored>,
-        (options, lease): (&Options, Duration),
+        options: &Options,
     ) -> Result<Report, Error> {
         let folder = self.sandbox.path("");
-        let surroundings =
-            Surroundings { folder: &folder, break_lock: false, lease, progress: &Silent };
+        let surroundings = Surroundings {
+            folder: &folder,
+            break_lock: self.is_lease_left,
+            lease: lock::LASTS,
+            progress: &Silent,
+        };
         run(client, plan, stored, options, surroundings).await
     }
 
@@ -447,9 +457,11 @@ impl Life<'_> {
         };
         self.tell(&describe(&plan));
         let done = tokio::select! {
-            done = self.perform(&client, &plan, stored, (&options, LEASE)) => done,
-            () = proxy.paused() => return Ended::Dead,
+            done = self.perform(&client, &plan, stored, &options) => Some(done),
+            () = proxy.paused() => None,
         };
+        self.is_lease_left = done.is_none();
+        let Some(done) = done else { return Ended::Dead };
         match done {
             Ok(report) => {
                 proxy.settled().await;
@@ -463,10 +475,6 @@ impl Life<'_> {
             }
             Err(error) => {
                 self.tell(&told(&error));
-                if error.class == Class::Refused {
-                    // A run that died here still holds the lease, for its process lives.
-                    tokio::time::sleep(LEASE).await;
-                }
                 Ended::Open
             }
         }

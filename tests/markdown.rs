@@ -84,7 +84,7 @@ fn is_text_only(rendered: &str) {
     let (marker, rest) = rendered.split_once('\n').unwrap();
     let inner =
         marker.strip_prefix("<!-- meshagent-plan set=").unwrap().strip_suffix(" -->").unwrap();
-    assert!(!inner.contains(['<', '>', ' ']), "{marker}");
+    assert!(!inner.contains(['<', '>', '\'']) && inner.split(' ').count() == 3, "{marker}");
     for event in Parser::new_ext(rest, Options::all()) {
         match event {
             // The fields of what is new are folded, and nothing else is HTML.

@@ -13,19 +13,20 @@ use tokio::sync::SetOnce;
 use super::absent::{self, Absent};
 use super::inventory::{self, Stored};
 use super::owners;
-use super::projects::{Project, detailed_project, projects, resolve_projects};
+use super::projects::{Project, detailed_project, names_project, projects, resolve_projects};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
+use crate::manifest::declared_in::DeclaredIn;
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
 use crate::plan::renames::former_key;
-use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
+use crate::plan::{Entry, Incomplete, Inventory, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -72,29 +73,36 @@ pub async fn observe(
     }
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
     let mut unproven = Vec::new();
-    while let Some((name, project)) = named.pop_first() {
-        let stored = match &project {
-            Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
-            None => Stored::empty()?,
-        };
-        // The set may own objects in a project of which it has no document any more.
-        for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
-            if project.name != name && !observation.state.projects.contains_key(&project.name) {
-                named.entry(project.name.clone()).or_insert_with(|| Some(project.clone()));
+    let mut is_looked_for = false;
+    loop {
+        while let Some((name, project)) = named.pop_first() {
+            let stored = match &project {
+                Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
+                None => Stored::empty()?,
+            };
+            // The set may own objects in a project of which it has no document any more.
+            for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
+                if project.name != name && !observation.state.projects.contains_key(&project.name) {
+                    named.entry(project.name.clone()).or_insert_with(|| Some(project.clone()));
+                }
+            }
+            observation.state.inventories.insert(name.clone(), stored.inventory.clone());
+            observation.stored.insert(name.clone(), stored);
+            let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };
+            observation.state.projects.insert(name.clone(), state);
+            if let Some(project) = project {
+                let state = &mut observation.state;
+                let lists = read_project(reader, policy, set, &name, &project, state).await?;
+                unproven.push((name, project.id, lists));
             }
         }
-        observation.state.inventories.insert(name.clone(), stored.inventory.clone());
-        observation.stored.insert(name.clone(), stored);
-        let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };
-        observation.state.projects.insert(name.clone(), state);
-        if let Some(project) = project {
-            let state = &mut observation.state;
-            let lists = read_project(reader, policy, set, &name, &project, state).await?;
-            unproven.push((name, project.id, lists));
+        if std::mem::replace(&mut is_looked_for, true) || !is_new_home(set, &observation) {
+            break;
         }
+        let (came_from, others) = homes(reader, policy, set, &projects, &observation).await;
+        named = came_from;
+        observation.state.left_behind = others;
     }
-    observation.state.left_behind =
-        left_behind(reader, policy, &projects, &observation.state.projects).await;
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
         let project_id = &project_id;
@@ -107,29 +115,42 @@ pub async fn observe(
 /// How many projects are asked at most whether the set owns something in them.
 const MOST_ASKED: usize = 200;
 
-/// What the set owns in projects that no document names, where one is to be created: who
-/// gives a Project document another name means the old one, and would lose sight of it. It is
-/// told and nothing is done with it, so what cannot be read is left out.
-async fn left_behind(
+/// Whether documents name a project in which the set owns nothing yet: the set may have come
+/// from another one. Where the project is told from outside, one set is meant for many.
+fn is_new_home(set: &Set, observation: &Observation) -> bool {
+    let is_new = |project: &String| observation.stored.get(project).is_some_and(|it| !it.exists());
+    set.objects.values().any(|desired| is_new(&desired.key.project) && names_project(desired))
+}
+
+/// The other projects in which the set owns something: those that have it from files that
+/// were looked at, which are in scope, and how much it is in the others. What cannot be read
+/// is left out.
+async fn homes(
     reader: &Reader,
     policy: &Policy,
+    set: &Set,
     projects: &[Project],
-    looked_at: &BTreeMap<String, ProjectState>,
-) -> BTreeMap<String, usize> {
-    if looked_at.values().all(|project| project.id.is_some()) {
-        return BTreeMap::new();
-    }
+    observation: &Observation,
+) -> (BTreeMap<String, Option<Project>>, BTreeMap<String, usize>) {
+    let looked_at = &observation.state.projects;
     let others = projects.iter().filter(|project| !looked_at.contains_key(&project.name));
-    stream::iter(others.take(MOST_ASKED))
+    let found: Vec<(&Project, Inventory)> = stream::iter(others.take(MOST_ASKED))
         .map(|project| async move {
             let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
-            let count = stored.map_or(0, |stored| stored.inventory.entries.len());
-            (project.name.clone(), count)
+            Some((project, stored.ok()?.inventory)).filter(|(_, found)| !found.entries.is_empty())
         })
         .buffer_unordered(CONCURRENT_LISTS)
-        .filter(|(_, count)| std::future::ready(*count > 0))
+        .filter_map(std::future::ready)
         .collect()
-        .await
+        .await;
+    // A file of no repository may be another one at the same place.
+    let is_ours = |file: &DeclaredIn| file.is_in_repository() && set.looked_at.miss(file).is_none();
+    let (came_from, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(_, it)| it.entries.values().any(|it| it.declared_in.iter().any(is_ours)));
+    let came_from = came_from.into_iter().map(|(it, _)| (it.name.clone(), Some(it.clone())));
+    let others = others.into_iter().map(|(it, found)| (it.name.clone(), found.entries.len()));
+    (came_from.collect(), others.collect())
 }
 
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {

@@ -119,7 +119,7 @@ pub(super) fn resolve_projects(
 }
 
 /// Whether the document of an object says itself which project it is of.
-fn names_project(desired: &Desired) -> bool {
+pub(super) fn names_project(desired: &Desired) -> bool {
     desired.key.kind == KindName::Project || desired.origin.document.root().get("project").is_some()
 }
 

@@ -11,11 +11,20 @@ use crate::manifest::source;
 use crate::visible;
 
 /// Reads the name of a file that is to be written. `-`, which elsewhere is a stream, would be
-/// a file of that name.
+/// a file of that name; and what cannot come to be is refused before anything is done that it
+/// is to tell of.
 pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
-        true => Err("name a file; /dev/stdout is standard output"),
-        false => Ok(path),
+    PathBufValueParser::new().try_map(|path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if path.as_os_str() == "-" {
+            Err("name a file; /dev/stdout is standard output".to_owned())
+        } else if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            Err(format!("{} is no folder", visible::line(&folder.display().to_string())))
+        } else if path.is_dir() {
+            Err(format!("{} is a folder", visible::line(&path.display().to_string())))
+        } else {
+            Ok(path)
+        }
     })
 }
 

@@ -48,7 +48,7 @@ pub struct PlanArgs {
     #[arg(long)]
     exit_code: bool,
     /// Show just what changed on the platform behind the set's back
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     drift_only: bool,
     /// Tell below each change the rule of `lifecycle.ignore` that would leave it as it is
     #[arg(long)]
@@ -149,7 +149,9 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         let document = PlanDocument { inputs: Some(inputs), ..document };
         output::write_json(path, &document)?;
     }
+    let told = planned.plan.notes.len();
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
+    plan.notes.iter().skip(told).for_each(|note| output::note(&format!("note: {note}")));
     match args.output {
         Format::Text if args.suggest_ignore => output::data(&text::render_suggesting(&plan)),
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,

@@ -34,6 +34,12 @@ impl DeclaredIn {
         Self { file: STANDARD_INPUT.into(), repository: None }
     }
 
+    /// Whether it lies in a repository, which tells it from another file of its name.
+    #[must_use]
+    pub fn is_in_repository(&self) -> bool {
+        self.repository.is_some()
+    }
+
     /// Whether it is this file, or lies in this folder.
     fn is_within(&self, other: &Self) -> bool {
         if self.repository != other.repository {

@@ -16,15 +16,16 @@ const RESERVE: usize = 600;
 /// The longest name or reason that is shown, in characters.
 const WIDTH: usize = 400;
 
-/// The plan as Markdown. Its first line is a marker that stays the same for a set, so that
-/// a script can find the comment again and update it.
+/// The plan as Markdown. Its first line is a marker that stays the same for a set in its
+/// projects, so that a script can find the comment again and update it.
 #[must_use]
 pub fn render(plan: &Plan) -> String {
-    let mut out = format!("<!-- meshagent-plan set={} -->\n", marker(&plan.set));
+    let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: nothing to change\n\n{}{} unchanged.\n",
+            "### Plan for set {}: {}\n\n{}{} unchanged.\n",
             code(&plan.set),
+            if plan.is_drift { "nothing drifted" } else { "nothing to change" },
             place(plan),
             plan.unchanged
         );
@@ -83,9 +84,19 @@ fn place(plan: &Plan) -> String {
 }
 
 /// The set's name as it can stand in a comment of HTML.
-fn marker(set: &str) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    set.chars().take(WIDTH).map(|c| if is_safe(c) { c } else { '_' }).collect()
+fn marker(plan: &Plan) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    let safe = |text: &str| -> String {
+        text.chars().take(WIDTH).map(|c| if is_safe(c) { c } else { '_' }).collect()
+    };
+    let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+    let platform = plan.platform.rsplit("://").next().unwrap_or_default();
+    format!(
+        "meshagent-plan set={} project={} platform={}",
+        safe(&plan.set),
+        safe(&projects.join("+")),
+        safe(platform)
+    )
 }
 
 /// An operation without its changes.

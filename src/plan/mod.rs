@@ -142,7 +142,7 @@ pub struct State {
     /// have by now.
     pub renamed: BTreeMap<Key, Key>,
     /// How many objects the set owns in projects that no document names, by their names, where
-    /// a project is new: it may be one of those under another name.
+    /// it is new in the one that documents do name: it may have come from there.
     pub left_behind: BTreeMap<String, usize>,
 }
 
@@ -358,6 +358,8 @@ pub struct Plan {
     pub partial: bool,
     /// What makes the fingerprints of secrets, by project.
     pub fingerprinters: BTreeMap<String, Fingerprinter>,
+    /// Whether it is just what changed behind the set's back.
+    pub is_drift: bool,
 }
 
 /// How many operations a plan has of each sort.
@@ -458,8 +460,13 @@ impl Plan {
             position[index] = Some(operations.len());
             operations.push(operation);
         }
-        let left_out = self.operations.len() - operations.len();
-        Self { operations, unchanged: self.unchanged + left_out, ..self.clone() }
+        let mut notes = self.notes.clone();
+        match self.operations.len() - operations.len() {
+            0 => {}
+            1 => notes.push("1 operation is not shown: it is no drift".to_owned()),
+            more => notes.push(format!("{more} operations are not shown: they are no drift")),
+        }
+        Self { operations, notes, is_drift: true, ..self.clone() }
     }
 
     /// The kinds that the plan touches.

@@ -161,8 +161,16 @@ fn source(
         }
     }
     let source = known_as.get(key)?;
-    (!state.objects.contains_key(key) && !desired.contains_key(source))
-        .then(|| (source.clone(), false))
+    // Who has the name now is known under another one, and so is whom the document of the
+    // other name means: a ring or a chain was cut off, and is taken back.
+    let is_free = match state.objects.contains_key(key) {
+        true => entry(state, key).is_some_and(|entry| entry.was.is_some()),
+        false => true,
+    };
+    let is_wanted = desired.get(source).is_some_and(|other| {
+        !known_as.contains_key(source) || former_key(other).as_ref() == Some(key)
+    });
+    (is_free && !is_wanted).then(|| (source.clone(), false))
 }
 
 /// Two documents cannot have the same object.

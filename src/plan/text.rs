@@ -91,7 +91,8 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
         true => {
             let place = plan.target().map(|target| format!(" in {target}")).unwrap_or_default();
             let unchanged = count(plan.unchanged, "object is", "objects are");
-            format!("Nothing to change{place}: {unchanged}.\n")
+            let what = if plan.is_drift { "Nothing drifted" } else { "Nothing to change" };
+            format!("{what}{place}: {unchanged}.\n")
         }
         false => format!("Plan: {}.\n", plan.counts().sentence()),
     };

@@ -17,6 +17,8 @@ pub(super) struct Beginning {
     pub selected: Option<BTreeSet<Key>>,
     /// The objects that get another name.
     pub renames: Renames,
+    /// What documents that are out of scope mean under its new name, by the name it has.
+    pub meant: BTreeMap<Key, Key>,
     /// Those of them that others are in or name.
     holders: Renames,
     pub notes: Vec<String>,
@@ -46,8 +48,11 @@ pub(super) fn begin(
         Candidates::find(desired, state, &policy.set, is_meant)
     };
     let mut notes = Vec::new();
-    let selected = select(desired, state, policy, (&find(state, &|_| true), &mut notes))?;
+    let all = find(state, &|_| true);
+    let selected = select(desired, state, policy, (&all, &mut notes))?;
     let is_selected = |key: &Key| selected.as_ref().is_none_or(|selected| selected.contains(key));
+    let sources = all.sources.iter().filter(|(key, _)| !is_selected(key));
+    let meant = sources.map(|(key, source)| (source.clone(), key.clone())).collect();
     let mut problems = Vec::new();
     let mut take = |candidates: Candidates, state: &State| {
         notes.extend(candidates.notes.iter().cloned());
@@ -63,7 +68,7 @@ pub(super) fn begin(
         return Err(Refusal::Guard(problems));
     }
     let renames = holders.clone().and(others);
-    Ok(Beginning { selected, renames, holders, notes })
+    Ok(Beginning { selected, renames, meant, holders, notes })
 }
 
 /// The objects of the set that a plan would be for; `None` when it is all of them. Of a scope

@@ -4,7 +4,7 @@ use super::{Ownership, Planner, Policy, Prune, fingerprint};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, OWNER_ANNOTATION};
+use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Work};
@@ -51,6 +51,13 @@ impl Planner<'_> {
             && !is_displaced
             && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
         {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        if let Some(document) = self.meant_by(key) {
+            self.plan
+                .notes
+                .push(format!("{name} stays as it is: {document} was that, and is out of scope"));
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
@@ -135,6 +142,18 @@ impl Planner<'_> {
             },
             ..Operation::new(key.clone(), action, reason)
         });
+    }
+
+    /// The document out of scope that means an object, or the room that it is in, under
+    /// another name.
+    fn meant_by(&self, key: &Key) -> Option<&Key> {
+        let room = key.room.as_ref().map(|room| Key {
+            kind: KindName::Room,
+            room: None,
+            name: room.clone(),
+            ..key.clone()
+        });
+        self.meant.get(key).or_else(|| self.meant.get(&room?))
     }
 
     /// What is neither declared nor on the platform leaves the inventory, and the plan says so:
@@ -233,7 +252,7 @@ impl Planner<'_> {
                 count => (format!("{count} objects"), "they stay"),
             };
             self.plan.notes.push(format!(
-                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. A project keeps its name: give its document that name again, or delete what is there with `meshagent destroy --set {set} --project-id {project}`"
+                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. `meshagent destroy --set {set} --project-id {project}` deletes what is there"
             ));
         }
     }

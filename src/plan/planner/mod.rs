@@ -71,6 +71,7 @@ pub fn plan(
         policy,
         known: Known::new(desired, state),
         renames: beginning.renames,
+        meant: beginning.meant,
         renamed_by_hand,
         left: BTreeSet::new(),
         selected: beginning.selected,
@@ -147,6 +148,8 @@ struct Planner<'a> {
     known: Known<'a>,
     /// The objects that get another name. All keys are those that objects get.
     renames: Renames,
+    /// What documents that are out of scope mean under its new name, by the name it has.
+    meant: BTreeMap<Key, Key>,
     /// The objects to which somebody gave another name, by the one that the set knows.
     renamed_by_hand: BTreeSet<Key>,
     /// The objects that are left as somebody made them, and that others need.

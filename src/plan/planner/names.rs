@@ -101,7 +101,7 @@ impl Planner<'_> {
             format!("{former} cannot become {name}: there is a {name} already, and it stays");
         let problem = desired.origin.document.problem_at(&path, message);
         self.guards.push(
-            problem.hint("delete it or give it another name first, or take `moved_from` away"),
+            problem.hint(format!("delete {name} or give it another name first: without `moved_from`, {former} would be deleted instead")),
         );
     }
 
