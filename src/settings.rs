@@ -131,6 +131,8 @@ pub struct Connection {
     pub fallback_project: Option<String>,
     /// Whether somebody chose that project, and it is not just the credential's.
     pub is_chosen: bool,
+    /// The options that say again which platform is meant, each after a blank.
+    pub flags: String,
     /// The id of the project that is meant, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
@@ -164,6 +166,23 @@ impl PlatformArgs {
     pub fn url(&self) -> String {
         let given = self.api_url.clone().or_else(|| variable("MESHAGENT_API_URL"));
         given.unwrap_or_else(|| DEFAULT_URL.to_owned())
+    }
+
+    /// The options that say again which platform is meant, for a command line that is told.
+    fn flags(&self) -> String {
+        let quoted = |text: &str| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:._-~".contains(c);
+            match text.chars().all(is_plain) {
+                true => text.to_owned(),
+                false => format!("'{}'", text.replace('\'', "'\\''")),
+            }
+        };
+        match (&self.embedded, &self.api_url) {
+            (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
+            (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
+            (None, Some(url)) => format!(" --api-url {}", quoted(url)),
+            (None, None) => String::new(),
+        }
     }
 
     /// The platform's URL, where a credential may be sent to it.
@@ -233,6 +252,7 @@ impl PlatformArgs {
             project: self.project_id.clone(),
             fallback_project,
             is_chosen,
+            flags: self.flags(),
             project_id: OnceCell::new(),
             server: None,
         })
@@ -276,6 +296,7 @@ impl PlatformArgs {
             // What the environment names is a project of another platform.
             fallback_project: Some(bootstrap.project_id),
             is_chosen: false,
+            flags: self.flags(),
             project_id: OnceCell::new(),
             server: Some(Server { stop, task }),
         })
@@ -352,8 +373,8 @@ fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
     match of {
         Some(of) if of == base => Ok(()),
         None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
-        Some(of) => Err(Error::usage(format!("{what} is of {of}, and {base} is meant"))),
-        None => Err(Error::usage(format!("{what} does not say that it is of {base}"))),
+        Some(of) => Err(Error::usage(format!("{what} is for {of}, and {base} is meant"))),
+        None => Err(Error::usage(format!("{what} does not say that it is for {base}"))),
     }
 }
 

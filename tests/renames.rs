@@ -495,3 +495,28 @@ async fn a_kind_without_renames_is_created_anew_before_its_room_goes() {
     assert!(text.contains("2 to create, 1 to rename, 2 to delete"), "{text}");
     assert!(world.plan(&after, &policy("s")).await.plan.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_to_another_set_while_objects_are_between_two_names() {
+    let story = Story {
+        before: vec![room("a", "A"), room("b", "B"), room("c", "C")],
+        after: vec![from("a", room("b", "A")), from("b", room("a", "B")), room("c", "C")],
+        becomes: Vec::new(),
+    };
+    let (mut world, _) = story.begin().await;
+    assert!(story.interrupt(&mut world, End::Killed(3, Moment::After)).await);
+    let sandbox = crate::cli::Sandbox::new();
+    let proxy = Hostile::in_front_of(&world.server).start().await;
+    for words in [
+        &["set", "move", "Room/c", "--set", "s", "--to", "t", "--yes"][..],
+        &["set", "rename", "s", "t", "--yes"],
+    ] {
+        let run = crate::hostile::plans::run(&sandbox, &world.server, &proxy, words).await;
+        assert_eq!(run.code, 6, "{}", run.stderr);
+        assert!(run.stderr.contains("is between two names"), "{}", run.stderr);
+    }
+    world.run(&story.after, &policy("s")).await;
+    let words = ["set", "move", "Room/c", "--set", "s", "--to", "t", "--yes"];
+    let run = crate::hostile::plans::run(&sandbox, &world.server, &proxy, &words).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}

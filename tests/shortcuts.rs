@@ -398,8 +398,8 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     let elsewhere = ["--api-url", "https://platform.invalid"];
     let theirs = format!(r#","api_key_platforms":{{"{project}":"https://other.invalid"}}"#);
     for (platforms, told) in [
-        ("", "does not say that it is of https://platform.invalid"),
-        (&*theirs, "is of https://other.invalid, and https://platform.invalid is meant"),
+        ("", "does not say that it is for https://platform.invalid"),
+        (&*theirs, "is for https://other.invalid, and https://platform.invalid is meant"),
     ] {
         file(platforms);
         let run = list(&elsewhere, None);
@@ -417,4 +417,45 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let text = std::fs::read_to_string(sandbox.path(".meshagent/project.json")).unwrap();
     assert!(!text.contains("api_key_platforms"), "{text}");
+}
+
+#[test]
+fn the_mark_of_an_owner_is_nobodys_to_give() {
+    let sandbox = Sandbox::new();
+    sandbox.embedded(0, &["rooms", "create", "--name", "a"]);
+    let mark = r#"{"meshagent.set":"zz"}"#;
+    for words in [
+        &["rooms", "create", "--name", "b", "--annotations", mark][..],
+        &["rooms", "update", "--name", "a", "--new-name", "a", "--annotations", mark],
+        &["rooms", "update", "--name", "a", "--new-name", "a", "--annotations", mark, "--dry-run"],
+        &["rooms", "create", "--name", "b", "--annotations", mark, "--as-manifest"],
+        &[
+            "mailbox",
+            "create",
+            "--address",
+            "x@mail.localhost",
+            "--room",
+            "a",
+            "--queue",
+            "q",
+            "--annotations",
+            mark,
+        ],
+        &[
+            "route",
+            "create",
+            "--domain",
+            "x.meshagent.app",
+            "--room",
+            "a",
+            "--port",
+            "80",
+            "--annotations",
+            mark,
+        ],
+    ] {
+        let run = sandbox.embedded(2, words);
+        assert!(run.stderr.contains("only the program sets it"), "{words:?}: {}", run.stderr);
+    }
+    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "a\n");
 }

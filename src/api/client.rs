@@ -126,6 +126,12 @@ impl Client {
         Ok(Self { http, base: base.to_owned(), token, retry, pace, ahead })
     }
 
+    /// How often a request is tried at most.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.retry.retries.saturating_add(1)
+    }
+
     /// How long one request may take, with its retries.
     pub(super) fn timeout(&self) -> Duration {
         self.retry.timeout

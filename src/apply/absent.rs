@@ -84,6 +84,7 @@ impl Absent<'_> {
     ///
     /// The platform is newer than this program.
     pub async fn look_up(&self, state: &mut State) -> Result<()> {
+        let again = || Incomplete::AGAIN.to_owned();
         let former: Vec<Key> = self.set.objects.values().filter_map(former_key).collect();
         let looks: Vec<Vec<Sought<'_>>> = self.looks(state, &former);
         let looks: Vec<_> = stream::iter(looks)
@@ -107,10 +108,10 @@ impl Absent<'_> {
             let Key { kind, project, room, name } = key;
             if kind == KindName::Room {
                 let (project, reason) = (project.clone(), reason.clone());
-                let kind = KindName::Service;
-                state.incomplete.push(Incomplete { kind, project, room: Some(name), reason });
+                let (kind, room) = (KindName::Service, Some(name));
+                state.incomplete.push(Incomplete { kind, project, room, reason, hint: again() });
             }
-            state.incomplete.push(Incomplete { kind, project, room, reason });
+            state.incomplete.push(Incomplete { kind, project, room, reason, hint: again() });
         }
         Ok(())
     }

@@ -275,10 +275,17 @@ impl Lease {
     /// Whether the holder was seen to be no more, so that nobody has to wait for its lease
     /// to run out. A number that another process got meanwhile only means waiting.
     fn is_holder_gone(&self) -> bool {
-        self.seen_from.is_some()
-            && self.seen_from == seen_from()
-            && !std::path::Path::new(&format!("/proc/{}", self.process)).exists()
+        self.seen_from.is_some() && self.seen_from == seen_from() && !is_alive(self.process)
     }
+}
+
+/// Whether a process runs. One that ended and that nobody has asked after is still listed.
+fn is_alive(process: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
+        return std::path::Path::new(&format!("/proc/{process}")).exists();
+    };
+    let state = status.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
+    !matches!(state, Some(Some('Z' | 'X')))
 }
 
 /// Which processes this one sees under which numbers: this start of this machine, and the

@@ -235,7 +235,8 @@ pub(super) async fn read_lists(
     stream::iter(lists)
         .map(|(kind, room)| async move {
             let list = read_list(reader, project_id, kind, room.as_deref()).await?;
-            list.map(|list| (kind, room, list.items)).map_err(Error::failed)
+            list.map(|list| (kind, room, list.items))
+                .map_err(|it| Error::failed(it.reason).hint(it.hint))
         })
         .buffered(CONCURRENT_LISTS)
         .try_collect()
@@ -249,7 +250,7 @@ async fn read_list(
     project_id: &str,
     kind: KindName,
     room: Option<&str>,
-) -> Result<std::result::Result<List, String>> {
+) -> Result<std::result::Result<List, Unreadable>> {
     let Some(listing) = kind.kind().list(project_id, room) else {
         return Ok(Ok(nothing()));
     };
@@ -261,8 +262,18 @@ async fn read_list(
         | Err(error @ ListError::Failed(ApiError { status: None | Some(401), .. })) => {
             Err(Error::from(error))
         }
-        Err(error) => Ok(Err(error.to_string())),
+        Err(error) => {
+            let reason = error.to_string();
+            let hint = Error::from(error).hint;
+            Ok(Err(Unreadable { reason, hint: hint.unwrap_or_else(|| Incomplete::AGAIN.into()) }))
+        }
     }
+}
+
+/// Why a list could not be read whole, and what to do about it.
+struct Unreadable {
+    reason: String,
+    hint: String,
 }
 
 /// The list of what cannot be there.
@@ -396,7 +407,7 @@ impl Intake<'_> {
     fn take_list(
         &mut self,
         (kind, room): absent::ListOf,
-        list: std::result::Result<List, String>,
+        list: std::result::Result<List, Unreadable>,
         unproven: &mut BTreeSet<absent::ListOf>,
     ) -> Result<()> {
         match list {
@@ -407,9 +418,9 @@ impl Intake<'_> {
                 }
             }
             // What can be decided without this list is decided without it.
-            Err(reason) => {
+            Err(Unreadable { reason, hint }) => {
                 let project = self.project.to_owned();
-                self.state.incomplete.push(Incomplete { kind, project, room, reason });
+                self.state.incomplete.push(Incomplete { kind, project, room, reason, hint });
             }
         }
         Ok(())

@@ -274,7 +274,8 @@ impl Run<'_> {
             let Key { kind, project, room, .. } = operation.key.clone();
             let reason = hides(&operation.key);
             *message = format!("{message}; {reason}");
-            locked(&self.incomplete).push(Incomplete { kind, project, room, reason });
+            let hint = Incomplete::AGAIN.to_owned();
+            locked(&self.incomplete).push(Incomplete { kind, project, room, reason, hint });
         }
         outcome
     }

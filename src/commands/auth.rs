@@ -106,7 +106,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
         return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));
     }
     // Nobody would read the URL, and nothing could open it.
-    let can_open = || !args.no_browser && webbrowser::Browser::is_available();
+    let can_open = || !args.no_browser && has_display() && webbrowser::Browser::is_available();
     if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {
         return Err(Error::usage("there is neither a terminal nor a browser to sign in with").hint(
             "set MESHAGENT_API_KEY, or add --no-browser and open the URL that is printed elsewhere",
@@ -131,6 +131,13 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     };
     let tokens = flow.redeem(&program, &code).await?;
     SessionFile::begun(tokens, &base).write().await
+}
+
+/// Whether a browser could show itself. What opens one may be installed where there is no
+/// screen, and would fail in silence.
+fn has_display() -> bool {
+    cfg!(target_os = "macos")
+        || ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"].into_iter().any(|it| variable(it).is_some())
 }
 
 /// Opens a browser, if there is one. Without one the URL has been printed.

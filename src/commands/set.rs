@@ -341,7 +341,11 @@ pub async fn decide(
     let desired = set.objects;
     let entries = observation.state.inventories.values().flat_map(|it| it.entries.values());
     let files = entries.flat_map(|entry| &entry.declared_in);
-    let policy = Policy { looked_at: set.looked_at.knowing(files), ..policy.clone() };
+    let policy = Policy {
+        looked_at: set.looked_at.knowing(files),
+        flags: connection.flags.clone(),
+        ..policy.clone()
+    };
     let desired = match policy.destroy {
         true => desired,
         false => {

@@ -182,6 +182,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         let keys = side.stored.inventory.entries.keys();
         keys.filter(|key| wanted.matches(&key.to_string())).cloned().collect()
     };
+    sides.refuse_open_renames(&args.from)?;
     let mut keys = BTreeSet::new();
     for pattern in &args.objects {
         let found = matching(&sides.from, pattern);
@@ -211,6 +212,7 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
     let sides = sides(connection, &args.from, &args.to).await?;
     let mut moves = Vec::new();
     for sides in &sides {
+        sides.refuse_open_renames(&args.from)?;
         let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
         let taken = &sides.to.stored.inventory.entries;
         // What an earlier try has moved already is in both, or is all there is left.
@@ -221,8 +223,8 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
                 format!("there is a set `{}` already, so nothing was written", args.to),
             )
             .hint(format!(
-                "to join the two: meshagent set move '*' --set {} --to {}",
-                args.from, args.to
+                "to join the two: meshagent set move '*' --set {} --to {} --project-id {}{}",
+                args.from, args.to, sides.project.0, connection.flags
             )));
         }
         if !keys.is_empty() {
@@ -234,6 +236,22 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
             .hint("`meshagent set list` shows the sets"));
     }
     relocate(connection, &moves, &args.perform).await
+}
+
+impl Sides {
+    /// Refuses to move anything while a run that was cut off has left objects between two
+    /// names: who has which in the end, only the whole set knows.
+    fn refuse_open_renames(&self, set: &str) -> Result<()> {
+        let entries = &self.from.stored.inventory.entries;
+        let Some((key, _)) = entries.iter().find(|(_, entry)| entry.was.is_some()) else {
+            return Ok(());
+        };
+        Err(Error::new(
+            Class::Refused,
+            format!("{key} is between two names since a run of the set `{set}` was cut off"),
+        )
+        .hint("apply the set first, which ends that"))
+    }
 }
 
 /// Reads both sets, and the objects of the first, in each project in which it owns something.
@@ -311,7 +329,8 @@ async fn relocate(
             lease: lock::LASTS,
             progress: progress.as_ref(),
         };
-        let options = Options::standard(PARALLELISM);
+        let options =
+            Options { attempts: connection.client.tries(), ..Options::standard(PARALLELISM) };
         let report =
             perform(&connection.client, sides, transfer, plan, (&options, surroundings)).await?;
         drop(progress);

@@ -194,6 +194,26 @@ struct Raw {
     written: Mark,
 }
 
+/// Whether a plain scalar is an integer that is not written in the decimal system and has more
+/// than 64 bits.
+fn is_too_large(written: &str) -> bool {
+    let digits = |prefix: &str, radix: u32| {
+        let digits = written.strip_prefix(prefix).filter(|digits| !digits.is_empty())?;
+        digits
+            .chars()
+            .all(|digit| digit.is_digit(radix))
+            .then(|| u64::from_str_radix(digits, radix))
+    };
+    digits("0x", 16).or_else(|| digits("0o", 8)).is_some_and(|held| held.is_err())
+}
+
+fn too_large(written: &str, mark: Mark) -> YamlError {
+    let message = format!(
+        "`{written}` has more than 64 bits, so it cannot be sent as a number; in quotes it is a text"
+    );
+    YamlError { message, mark: Some(mark) }
+}
+
 enum RawValue {
     Scalar(Value),
     List(Vec<Raw>),
@@ -210,12 +230,7 @@ impl Raw {
                 match Plain::of(written) {
                     Plain::Text => Value::String(written.to_owned()),
                     Plain::Integer if number.is_f64() => {
-                        return Err(YamlError {
-                            message: format!(
-                                "`{written}` has more than 64 bits, so it cannot be sent as a number; in quotes it is a text"
-                            ),
-                            mark: Some(self.mark),
-                        });
+                        return Err(too_large(written, self.mark));
                     }
                     Plain::Fraction if exact::is_rounded(written) => {
                         return Err(YamlError {
@@ -227,6 +242,12 @@ impl Raw {
                     }
                     Plain::Integer | Plain::Fraction => Value::Number(number),
                 }
+            }
+            // The library leaves as text what it cannot hold.
+            RawValue::Scalar(Value::String(held))
+                if self.tag.is_none() && held == written && is_too_large(written) =>
+            {
+                return Err(too_large(written, self.mark));
             }
             RawValue::Scalar(value) => value,
             RawValue::List(items) => Value::List(
@@ -544,7 +565,13 @@ mod tests {
 
     #[test]
     fn a_number_of_more_than_64_bits_is_refused_and_not_rounded() {
-        for text in ["18446744073709551616", "-9223372036854775809", "+123456789012345678901234"] {
+        for text in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "+123456789012345678901234",
+            "0x1FFFFFFFFFFFFFFFF",
+            "0o7777777777777777777777777",
+        ] {
             for yaml in [format!("b:\n- a: {text}\n"), format!("b:\n- &a {text}\nc: *a\n")] {
                 let refusal = refusal(&yaml);
                 assert!(refusal.starts_with("2:"), "{refusal}");

@@ -166,6 +166,13 @@ pub struct Incomplete {
     pub room: Option<String>,
     /// Why.
     pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Incomplete {
+    /// What helps where reading again may bring the whole list.
+    pub const AGAIN: &str = "run the same command again";
 }
 
 /// The kinds beside services whose objects name a room.
@@ -205,8 +212,8 @@ impl State {
 
     /// Why it is not known whether an object exists that was not met; `None` when it is.
     #[must_use]
-    pub fn doubt(&self, key: &Key) -> Option<&str> {
-        self.incomplete.iter().find(|list| list.may_hold(key)).map(|list| list.reason.as_str())
+    pub fn doubt(&self, key: &Key) -> Option<&Incomplete> {
+        self.incomplete.iter().find(|list| list.may_hold(key))
     }
 }
 

@@ -51,8 +51,8 @@ impl Transfer<'_> {
             let entry = &settled(entry);
             if let Some(doubt) = self.state.doubt(key) {
                 problems.push(
-                    Problem::new(format!("it is not known whether {key} exists: {doubt}"))
-                        .hint("run the same command again"),
+                    Problem::new(format!("it is not known whether {key} exists: {}", doubt.reason))
+                        .hint(doubt.hint.clone()),
                 );
                 continue;
             }

@@ -224,14 +224,16 @@ impl SessionFile {
 
     /// What was given by one platform is not shown to another.
     fn check_platform(&self, base: &str) -> Result<()> {
-        super::check_platform(
-            "the session of `meshagent auth login`",
-            self.api_url.as_deref(),
-            base,
-        )
-        .map_err(|error| {
-            error.hint("sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY")
-        })
+        let there = "sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY";
+        match &self.api_url {
+            Some(url) if url != base => {
+                Err(Error::usage(format!("you are signed in to {url}, and {base} is meant")))
+            }
+            url => {
+                super::check_platform("the session of `meshagent auth login`", url.as_deref(), base)
+            }
+        }
+        .map_err(|error| error.hint(there))
     }
 
     async fn refresh(self, base: &str, timeout: Duration) -> Result<Self> {

@@ -318,3 +318,41 @@ async fn which_domains_a_platform_serves_is_not_guessed_where_it_does_not_answer
     let run = plan(404).await;
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_are_tried_as_often_as_was_asked_for() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    for (retries, tries) in [("0", 1), ("2", 3)] {
+        for words in [
+            &["apply", "-f", "set.yaml", "--yes", "--retries", retries][..],
+            &["rooms", "create", "--name", "a", "--retries", retries],
+        ] {
+            let broken = Fault::Status(500).on("POST").at("/rooms");
+            let proxy = Hostile::in_front_of(&platform).with(broken).start().await;
+            let run = run(&sandbox, &platform, &proxy, words).await;
+            assert_eq!(run.code, 1, "{}", run.stderr);
+            let posts = proxy.writes().iter().filter(|it| it.ends_with("/rooms")).count();
+            assert_eq!(posts, tries, "{words:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_refused_is_told_with_what_helps() {
+    let platform = Server::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    for (status, hint) in
+        [(403, "the credential does not reach"), (500, "run the same command again")]
+    {
+        let refused = Fault::Status(status).on("GET").at("/rooms");
+        let proxy = Hostile::in_front_of(&platform).with(refused).start().await;
+        let words = ["plan", "-f", "set.yaml", "--retries", "0"];
+        let run = run(&sandbox, &platform, &proxy, &words).await;
+        assert_eq!(run.code, 6, "{}", run.stderr);
+        assert!(run.stderr.contains("it is not known whether Room/a exists"), "{}", run.stderr);
+        assert!(run.stderr.contains(hint), "{status}: {}", run.stderr);
+    }
+}

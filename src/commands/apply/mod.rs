@@ -335,6 +335,7 @@ impl Run<'_> {
         let plan = &planned.plan;
         let options = Options {
             bound: self.saved.is_some(),
+            attempts: connection.client.tries(),
             ..Options::standard(usize::from(self.args.parallelism))
         };
         let listener = tokio::spawn(stop_on_signal(options.stop.clone()));

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::{Fingerprinter, Tree};
-use crate::kinds::{self, Key, KindName};
+use crate::kinds::{self, Key, KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
@@ -180,6 +180,7 @@ impl Shortcut {
         writing: &impl Writing,
     ) -> Result<Option<Written>> {
         let mode = writing.mode();
+        self.refuse_mark()?;
         if mode != Mode::Write || self.needs_reading() {
             self.observe(connection).await?;
             if self.action == Action::Create && self.work.observed.is_some() {
@@ -207,6 +208,28 @@ impl Shortcut {
                 manifest::declare(&plan)?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Refuses the mark of an owner, as manifests do: only the program sets it, so it would not
+    /// be sent.
+    fn refuse_mark(&self) -> Result<()> {
+        let mark = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+        let is_given = match &self.fields {
+            Fields::Whole(fields) => fields.at(&mark).is_some(),
+            Fields::Some(given) => given.iter().any(|(path, value)| {
+                let below = mark.0.strip_prefix(path.0.as_slice());
+                below.is_some_and(|rest| {
+                    value.as_ref().is_some_and(|it| it.at(&FieldPath(rest.to_vec())).is_some())
+                })
+            }),
+        };
+        match is_given {
+            true => Err(Error::usage(format!(
+                "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
+            ))
+            .hint("take it out; a manifest that is applied with --adopt takes an object over")),
+            false => Ok(()),
         }
     }
 

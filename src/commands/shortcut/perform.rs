@@ -24,7 +24,7 @@ impl Shortcut {
         plan: &Plan,
         args: &WriteArgs,
     ) -> Result<Written> {
-        let mut options = Options::standard(1);
+        let mut options = Options { attempts: connection.client.tries(), ..Options::standard(1) };
         if self.action == Action::Create && !self.is_found_by_name {
             options.attempts = 1;
         }

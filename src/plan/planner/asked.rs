@@ -25,6 +25,9 @@ pub struct Policy {
     pub ignore_drift: bool,
     /// Which part of the set is meant.
     pub scope: Scope,
+    /// The options that say again which platform is meant, each after a blank, for command
+    /// lines in hints.
+    pub flags: String,
 }
 
 impl Policy {
@@ -39,6 +42,7 @@ impl Policy {
             adopt: Adopt::None,
             ignore_drift: false,
             scope: Scope::default(),
+            flags: String::new(),
         }
     }
 }

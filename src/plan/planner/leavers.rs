@@ -63,7 +63,8 @@ impl Planner<'_> {
         }
         // What goes with an object, or would be left without it, must be known too.
         let unknown_owner = || self.state.unknown_owners.get(&name).map(|owner| &*owner.reason);
-        let doubt = self.state.doubt(key).or_else(|| self.state.doubt_of_referrers(key));
+        let doubt = self.state.doubt(key).map(|list| list.reason.as_str());
+        let doubt = doubt.or_else(|| self.state.doubt_of_referrers(key));
         let doubt = doubt.or_else(unknown_owner);
         if let Some(doubt) = doubt {
             self.plan.notes.push(format!("{name} is not deleted by this run: {doubt}"));
@@ -252,7 +253,8 @@ impl Planner<'_> {
                 count => (format!("{count} objects"), "they stay"),
             };
             self.plan.notes.push(format!(
-                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. `meshagent destroy --set {set} --project-id {project}` deletes what is there"
+                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. `meshagent destroy --set {set} --project-id {project}{}` deletes what is there",
+                self.policy.flags
             ));
         }
     }

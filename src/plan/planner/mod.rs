@@ -256,8 +256,8 @@ impl<'a> Planner<'a> {
                     desired,
                     format!("{known_as} is owned by the set `{owner}`"),
                     &format!(
-                        "`meshagent set move {known_as} --set {owner} --to {} --project-id {}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                        self.policy.set, key.project
+                        "`meshagent set move {known_as} --set {owner} --to {} --project-id {}{}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
+                        self.policy.set, key.project, self.policy.flags
                     ),
                 );
                 return;
@@ -379,11 +379,11 @@ impl<'a> Planner<'a> {
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
         let key = &desired.key;
         if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
-            let (set, project) = (&self.policy.set, &key.project);
+            let (set, project, flags) = (&self.policy.set, &key.project, &self.policy.flags);
             return Some((
                 format!("{known_as} is on its way to the set `{to}`"),
                 format!(
-                    "`meshagent set move {known_as} --set {set} --to {to} --project-id {project}` ends that; then take its document out of this set"
+                    "`meshagent set move {known_as} --set {set} --to {to} --project-id {project}{flags}` ends that; then take its document out of this set"
                 ),
             ));
         }
@@ -423,8 +423,8 @@ impl<'a> Planner<'a> {
     fn decide_absent(&mut self, desired: &Desired) {
         let key = &desired.key;
         if let Some(doubt) = self.state.doubt(key) {
-            let message = format!("it is not known whether {key} exists: {doubt}");
-            self.guard(desired, message, "run the same command again");
+            let message = format!("it is not known whether {key} exists: {}", doubt.reason);
+            self.guard(desired, message, &doubt.hint);
             return;
         }
         if self.leaves_deleted(key) {
