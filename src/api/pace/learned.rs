@@ -9,23 +9,29 @@ pub(super) const SLOWEST: f64 = 1.0;
 const FASTEST: f64 = 100_000.0;
 
 /// Fewer accepted requests than this between two refusals measure no rate.
-const ENOUGH: u32 = 8;
+pub(super) const ENOUGH: u32 = 8;
 
 /// Where the search for the rate begins, as a part of what was guessed.
 const SEARCH_FROM: f64 = 0.5;
 
 /// By how much each request of a search is faster than the one before: at first, and where
-/// searches were refused too early.
+/// searches were refused too early. Then the next one begins below what was measured.
 const GROWTH: (f64, f64) = (0.06, 0.01);
+const SEARCH_AGAIN: f64 = 0.8;
 
-/// How much faster than what was accepted on average a search may be: as a part of it, or by
+/// How much faster than what was accepted on average a pace may be: as a part of it, or by
 /// so many requests in a round trip, because those are refused all at once.
 const AHEAD: (f64, f64) = (1.5, 0.3);
 
+/// A climb that measures less or more than these parts of its rate met another limit.
+const SAME: (f64, f64) = (0.9, 1.1);
+
 /// What a pace may be ahead of the mean rate that was measured under it. Where it is further
-/// ahead, much was allowed and not used, and the rate lies between them. Of a search, and of
-/// a climb, which was slow for longer.
-const AGREE: (f64, f64) = (3.2, 1.2);
+/// ahead, the rate lies between both.
+const AGREE: f64 = 1.2;
+
+/// Where nothing is saved up, the rate is this part of the most that was accepted in a second.
+const BUSIEST: f64 = 0.95;
 
 /// How far below the learned rate a climb starts, and how much of the error of a measurement
 /// is added to that.
@@ -33,13 +39,18 @@ const DEPTH: f64 = 0.06;
 const DOUBT: f64 = 2.0;
 const DEEPEST: f64 = 0.2;
 
-/// How many requests a climb to the learned rate takes: the first of them at least, the
-/// later ones at most, or so many seconds' worth where those are more, and more again for
-/// each second that a refusal holds everything back.
-const FIRST_CLIMB: f64 = 100.0;
-const CLIMB: f64 = 250.0;
-const CLIMB_SECONDS: f64 = 2.5;
-const CLIMB_SECONDS_HELD: f64 = 10.0;
+/// How fast a climb becomes steeper when it is as far above the rate as it began below.
+const STEEPNESS: f64 = 4.0;
+
+/// How many requests a climb to the learned rate takes, where what is not used is saved up and
+/// where each refusal costs a part of a second; or how many seconds where those are more, and
+/// how many for each second that a refusal holds everything back.
+const CLIMB: (f64, f64) = (100.0, 150.0);
+const CLIMB_SECONDS: f64 = 0.5;
+const CLIMB_SECONDS_HELD: f64 = 15.0;
+
+/// How much longer a climb is for each request that is under way, because more are refused.
+const CROWD: f64 = 0.2;
 
 /// How many times the distance to the next request passes after a refusal before one is sent.
 const PATIENCE: f64 = 2.0;
@@ -50,6 +61,9 @@ const CAUGHT_UP: Duration = Duration::from_millis(20);
 /// What of the allowance that is saved up during a hold is used at once, and how much faster.
 const SAVED: f64 = 0.9;
 const CATCH_UP: f64 = 3.0;
+
+/// In no more seconds than this it is counted how many allowances of a second were used up.
+const COUNTED: Duration = Duration::from_secs(4);
 
 /// How the rate is tried out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +86,12 @@ pub(super) struct Refused {
     pub asked: Option<Duration>,
     /// Until when everything was held before.
     pub held_until: Duration,
+    /// How long a round trip takes.
+    pub trip: Duration,
+    /// The rate of a bucket that would have been empty just then and at the refusal before.
+    pub bucket: Option<f64>,
+    /// The most requests that were accepted within one second.
+    pub busiest: f64,
 }
 
 /// The rate that was learned. All times are since the same start.
@@ -96,10 +116,11 @@ pub(super) struct Learned {
     shut: u32,
     /// How many requests are still to catch up after a hold.
     owed: f64,
-    /// Whether the platform saves up what is not used during a hold.
+    /// How many those were right after the hold.
+    debt: f64,
+    /// Whether the platform saves up what is not used. One that counts anew each second does
+    /// not, and one that allows no bursts hardly does.
     saves: bool,
-    /// Whether it counts anew each second instead of filling up evenly.
-    counts_seconds: bool,
     /// Whether nothing was measured yet.
     is_guess: bool,
 }
@@ -109,19 +130,20 @@ impl Learned {
     /// when it is no more than a second's worth. `held` is what the refusal asked for.
     pub fn guess(rate: f64, empty: Duration, held: Duration) -> Self {
         let rate = (rate * SEARCH_FROM).max(SLOWEST);
+        let debt = held.as_secs_f64() * rate * SAVED;
         Self {
             rate,
             way: Way::Search { growth: GROWTH.0 },
             paced: 0,
-            next: empty + Duration::from_secs_f64(1.0 / rate),
+            next: empty + Duration::from_secs_f64(PATIENCE / rate),
             empty,
             accepted: 0,
             opened: None,
             idle: Duration::ZERO,
             shut: 0,
-            owed: held.as_secs_f64() * rate * SAVED,
+            owed: debt,
+            debt,
             saves: true,
-            counts_seconds: false,
             is_guess: true,
         }
     }
@@ -134,8 +156,11 @@ impl Learned {
             }
             Way::Climb { length, depth } => {
                 let position = f64::from(self.paced) / length - 1.0;
-                let beyond =
-                    if position <= 1.0 { position.powi(3) } else { (3.0 * (position - 1.0)).exp() };
+                let beyond = if position <= 1.0 {
+                    position.powi(3)
+                } else {
+                    (STEEPNESS * (position - 1.0)).exp()
+                };
                 (self.rate * (1.0 + depth * beyond), self.rate * (1.0 - depth))
             }
         };
@@ -157,7 +182,10 @@ impl Learned {
         if now < self.next {
             return Err(self.next);
         }
-        self.opened.get_or_insert(now);
+        // What was late because of a refusal is not caught up.
+        if self.opened.is_none() {
+            (self.opened, self.next) = (Some(now), now);
+        }
         let earliest = now.saturating_sub(CAUGHT_UP);
         // A pace that nobody wants to exceed is not tried out, so it does not climb.
         if self.next >= earliest && self.owed < 1.0 {
@@ -175,6 +203,16 @@ impl Learned {
         Ok(())
     }
 
+    /// When the request started that was refused last.
+    pub fn empty(&self) -> Duration {
+        self.empty
+    }
+
+    /// The rate, in requests a second.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// A request was accepted that started at this time.
     pub fn accept(&mut self, started: Duration) {
         // What was sent before the refusal was for the allowance before it.
@@ -190,94 +228,111 @@ impl Learned {
         (self.accepted == 0).then_some(self.shut)
     }
 
-    /// Nothing is let through at all. `busiest` is the most that was accepted within one
-    /// second so far: where that was a second's allowance, it comes back as a whole.
-    pub fn refuse_again(&mut self, refused: Refused, busiest: f64) {
+    /// Nothing is let through at all. Where the most that was accepted within one second was
+    /// a second's allowance, that comes back as a whole.
+    pub fn refuse_again(&mut self, refused: Refused) {
         self.shut += 1;
         if self.shut == 1 && self.is_guess {
-            self.counts_seconds = true;
-            self.rate = busiest.max(SLOWEST);
-            let length = FIRST_CLIMB.max(4.0 * self.rate);
-            self.way = Way::Climb { length, depth: DEPTH };
+            self.saves = false;
+            self.rate = refused.busiest.max(SLOWEST);
+            self.way = Way::Climb { length: self.length(self.rate, refused), depth: DEPTH };
         } else if self.shut > 2 {
             self.rate = (self.rate / 2.0).max(SLOWEST);
             self.way = Way::Search { growth: GROWTH.0 };
         }
         (self.paced, self.next, self.empty) = (0, refused.now, refused.started);
-        (self.opened, self.idle, self.owed) = (None, Duration::ZERO, 0.0);
+        (self.opened, self.idle) = (None, Duration::ZERO);
+        (self.owed, self.debt) = (0.0, 0.0);
     }
 
     /// The allowance is used up, after some requests were accepted.
-    pub fn refuse(&self, refused: Refused, trip: Duration) -> Self {
-        let pace = self.pace(refused.now, trip);
-        let saves = self.saves && self.owed < 1.0;
-        let measured = self.measured(refused, saves).min(pace).max(SLOWEST);
-        let agree = if matches!(self.way, Way::Search { .. }) { AGREE.0 } else { AGREE.1 };
-        let is_enough = self.accepted >= ENOUGH;
-        let (rate, way) = if is_enough {
-            let rate = if self.counts_seconds {
-                // A second's allowance was used up by a pace that is just above it.
-                pace * (1.0 - DEPTH / 2.0)
-            } else if pace > agree * measured {
-                (pace * measured).sqrt()
-            } else {
-                measured
-            };
-            let depth = (DOUBT / f64::from(self.accepted)).clamp(DEPTH, DEEPEST);
-            (rate, Way::Climb { length: self.next_length(rate, refused.asked), depth })
-        } else {
-            let growth = match self.way {
-                Way::Search { growth } => growth / 2.0,
-                Way::Climb { .. } => GROWTH.0 / 2.0,
-            };
-            let rate = measured.max(pace / 2.0) * 0.8;
-            (rate, Way::Search { growth: growth.max(GROWTH.1) })
+    pub fn refuse(&mut self, refused: Refused) {
+        let accepted = f64::from(self.accepted);
+        // What should have been saved up during a hold could not be caught up.
+        let is_in_vain = self.debt >= 1.0 && accepted < 2.0 * self.debt + 2.0;
+        self.saves &= !is_in_vain;
+        (self.rate, self.way) = match self.way {
+            Way::Climb { .. } if is_in_vain => (self.rate.max(BUSIEST * refused.busiest), self.way),
+            _ if self.accepted >= ENOUGH => {
+                let rate = self.learn(refused).max(SLOWEST);
+                let depth = (DOUBT / accepted).clamp(DEPTH, DEEPEST);
+                (rate, Way::Climb { length: self.length(rate, refused), depth })
+            }
+            way => {
+                let growth = if let Way::Search { growth } = way { growth } else { GROWTH.0 };
+                let pace = self.pace(refused.now, refused.trip);
+                let rate = self.measured(refused).max(pace / 2.0).min(pace) * SEARCH_AGAIN;
+                (rate.max(SLOWEST), Way::Search { growth: (growth / 2.0).max(GROWTH.1) })
+            }
         };
-        let rate = rate.max(SLOWEST);
-        let held = refused.asked.filter(|_| saves).unwrap_or_default();
-        Self {
-            rate,
-            way,
-            paced: 0,
-            next: refused.now + Duration::from_secs_f64(PATIENCE / rate),
-            empty: refused.started,
-            accepted: 0,
-            opened: None,
-            idle: Duration::ZERO,
-            shut: 0,
-            owed: held.as_secs_f64() * rate * SAVED,
-            saves,
-            is_guess: false,
-            ..*self
-        }
+        let held = refused.asked.filter(|_| self.saves).unwrap_or_default();
+        (self.paced, self.accepted, self.shut, self.is_guess) = (0, 0, 0, false);
+        self.next = refused.now + Duration::from_secs_f64(PATIENCE / self.rate);
+        self.empty = refused.started;
+        (self.opened, self.idle) = (None, Duration::ZERO);
+        self.debt = held.as_secs_f64() * self.rate * SAVED;
+        self.owed = self.debt;
     }
 
-    /// Whether the platform counts anew each second.
-    pub fn counts_seconds(&self) -> bool {
-        self.counts_seconds
+    /// Whether nothing was measured yet.
+    pub fn is_guess(&self) -> bool {
+        self.is_guess
+    }
+
+    /// Whether the platform saves up what is not used.
+    pub fn saves(&self) -> bool {
+        self.saves
+    }
+
+    /// The rate that a refusal shows.
+    fn learn(&self, refused: Refused) -> f64 {
+        let pace = self.pace(refused.now, refused.trip);
+        let measured = self.measured(refused).min(pace);
+        let (is_lowered, is_exact) = match self.way {
+            Way::Climb { .. } => {
+                (measured < SAME.0 * self.rate, self.saves && measured <= SAME.1 * self.rate)
+            }
+            // A platform that asks for holds may count seconds and not have shown it yet.
+            Way::Search { .. } => (false, self.saves && refused.asked.is_none()),
+        };
+        if is_lowered || is_exact {
+            measured
+        } else if pace > AGREE * measured {
+            (pace * measured).sqrt()
+        } else if self.saves {
+            measured
+        } else {
+            // A second's allowance was used up by a pace that is just above it.
+            pace * (1.0 - DEPTH / 2.0)
+        }
     }
 
     /// What was accepted over the time since the last refusal: at both ends nothing was left
     /// of the allowance. Where it is not saved up during a hold, how much of that counts is
     /// not known; the mean of both answers closes in on the right one.
-    fn measured(&self, refused: Refused, saves: bool) -> f64 {
-        let tiny = Duration::from_millis(1);
+    fn measured(&self, refused: Refused) -> f64 {
+        if let Some(rate) = refused.bucket.filter(|_| self.saves) {
+            return rate;
+        }
+        let (accepted, tiny) = (f64::from(self.accepted), Duration::from_millis(1));
         let whole = refused.started.saturating_sub(self.empty).saturating_sub(self.idle).max(tiny);
-        let held = refused.held_until.saturating_sub(self.empty).min(whole);
-        let open = if saves { whole } else { whole.saturating_sub(held).max(tiny) };
-        f64::from(self.accepted) / (whole.as_secs_f64() * open.as_secs_f64()).sqrt()
+        if self.saves {
+            return accepted / whole.as_secs_f64();
+        }
+        let held = refused.held_until.saturating_sub(self.empty);
+        let open = whole.saturating_sub(held).max(tiny);
+        if whole < COUNTED && refused.asked.is_none() {
+            return accepted / open.as_secs_f64().round().max(1.0);
+        }
+        accepted / (whole.as_secs_f64() * open.as_secs_f64()).sqrt()
     }
 
-    /// How long the next climb is: each good measurement makes it longer, up to a bound that
-    /// keeps refusals rare and the cost of their holds small.
-    fn next_length(&self, rate: f64, asked: Option<Duration>) -> f64 {
-        let held = asked.unwrap_or_default().as_secs_f64();
+    /// How long the next climb is: refusals are rare, and their holds cost little.
+    fn length(&self, rate: f64, refused: Refused) -> f64 {
+        let held = refused.asked.unwrap_or_default().as_secs_f64();
         let seconds = CLIMB_SECONDS.max(CLIMB_SECONDS_HELD * held);
-        let most = CLIMB.max(seconds * rate) * if self.counts_seconds { 2.0 } else { 1.0 };
-        let length = match self.way {
-            Way::Search { .. } => FIRST_CLIMB.max(4.0 * f64::from(self.accepted)),
-            Way::Climb { length, .. } => length * 2.0,
-        };
-        length.min(most)
+        let least = if self.saves { CLIMB.0 } else { CLIMB.1 };
+        let under_way = rate * refused.trip.as_secs_f64();
+        least.max(seconds * rate) * (1.0 + CROWD * under_way)
     }
 }

@@ -4,24 +4,25 @@
 //!
 //! - Nobody knows whether a platform has a limit, and which, until it refuses a request for
 //!   coming too fast (429). Then as many are refused as are under way. So ten requests start
-//!   at once, and after them two are under way, and one more for each seventy that were
-//!   accepted. That may cost a quarter of a second in all; then the ceiling is all that counts.
-//!   Where answers take long, that is soon, and the first refusals are as many as the ceiling.
+//!   at once, because the lists of a plan do, and after them one goes after the other, then
+//!   two, and then as many as are a small part of what was accepted. That may cost a quarter
+//!   of a second in all; then the ceiling is all that counts.
 //! - The first refusal also says how much was accepted until then. A platform that allows a
 //!   second's worth at once has the rate that this makes; from half of that, each request
 //!   follows the one before a little faster, until one is refused. Where the next request
 //!   after the first refusals is refused, too, the platform counts anew each second, and
 //!   allows as much as was accepted within one.
 //! - At a refusal nothing is left of the allowance. So what was accepted between two of them,
-//!   over the time between them, is the rate, whatever the pace was meanwhile. Only where
-//!   the pace was so slow that allowances were lost, the rate lies between both.
+//!   and what was lost because a bucket of that size was full, over the time between them is
+//!   the rate, whatever the pace was meanwhile. Where nothing is saved up, it is the pace.
 //! - From a little below the measured rate the pace climbs to a little above it: slowly near
-//!   the rate, and ever faster beyond it, where the limit must have been raised. Each good
-//!   measurement makes the climb longer. A measurement of few requests begins a new search.
+//!   the rate, and ever faster beyond it, where the limit must have been raised. Climbs are so
+//!   long that about one request in two hundred is refused, and longer where a refusal holds
+//!   everything back. A measurement of few requests begins a new search.
 //! - `Retry-After` holds every request back. What is saved up during that is caught up, until
-//!   that was refused once. Where it is missing and nothing at all is accepted between two
-//!   refusals, holds double instead. After a refusal one request goes alone; the others
-//!   follow once one was accepted.
+//!   that was refused once. Where it is missing, a second that is used up too early is waited
+//!   for, and where nothing at all is accepted between two refusals, holds double. After a
+//!   refusal one request goes alone; the others follow once one was accepted.
 //! - A 503 takes three tenths off the window of requests under way; each round trip of
 //!   accepted requests adds one back. Answers to requests that started before the last
 //!   refusal cause nothing: one crowd, one decrease.
@@ -38,6 +39,7 @@ pub use rule::{Ending, Rule, Wait};
 
 mod learned;
 mod rule;
+mod seen;
 #[cfg(test)]
 mod simulation;
 

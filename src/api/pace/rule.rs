@@ -1,12 +1,9 @@
 //! *Pure*: the rule of the pace, without a clock. See [the module above](super).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::learned::{Learned, Refused, SLOWEST};
-
-/// How many accepted requests are remembered until a rate was learned.
-const REMEMBERED: usize = 1024;
+use super::learned::{Learned, Refused};
+use super::seen::{SECOND, Seen};
 
 /// What a window keeps when it is decreased.
 const KEPT: f64 = 0.7;
@@ -15,19 +12,23 @@ const KEPT: f64 = 0.7;
 /// plan do not wait for each other.
 const AT_ONCE: usize = 10;
 
-/// How many may be under way after those while no limit is known, and after how many
-/// accepted requests it is one more. As many are refused when a limit is met.
+/// While no limit is known, one request after those goes alone until so many were accepted,
+/// and then few are under way. As many are refused when a limit is met.
+const ALONE: usize = 30;
 const FEW: f64 = 2.0;
-const ONE_MORE: f64 = 70.0;
 
-/// How long that may keep requests back, all in all, where there is no limit.
-const CAUTION: Duration = Duration::from_millis(250);
+/// More may be under way the more were accepted: as many as round trips of all of those fit
+/// into this time and so many trips. So those that are refused when a limit is met are the
+/// same part of what was accepted, whenever that is. Where there is no limit, it costs a
+/// quarter of a second.
+const CAUTION: Duration = Duration::from_millis(80);
+const CAUTIOUS_TRIPS: f64 = 1.3;
+
+/// How long that may keep requests back, all in all, whatever their trips are.
+const KEPT_BACK: Duration = Duration::from_millis(280);
 
 /// The first hold where the platform asks for none, and the longest.
 const HOLD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// For how long a platform counts that counts anew again and again.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Why a request may not start yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +67,10 @@ pub struct Rule {
     is_awaited: bool,
     /// How long an accepted request takes, smoothed.
     trip: Duration,
-    /// How many were accepted, and how long they were kept back, while no limit is known.
-    accepted: usize,
+    /// The shortest that one took, and how long requests were kept back by caution.
+    shortest: Option<Duration>,
     kept_back: Duration,
-    /// When the last accepted requests started, until a rate was learned.
-    recent: VecDeque<Duration>,
+    seen: Seen,
     /// When the request started that was refused first, until all of its crowd are answered.
     first_refused: Option<Duration>,
     learned: Option<Learned>,
@@ -90,9 +90,9 @@ impl Rule {
             alone: false,
             is_awaited: false,
             trip: Duration::ZERO,
-            accepted: 0,
+            shortest: None,
             kept_back: Duration::ZERO,
-            recent: VecDeque::new(),
+            seen: Seen::default(),
             first_refused: None,
             learned: None,
         }
@@ -128,7 +128,8 @@ impl Rule {
         // Only now all requests are answered that were sent before the first refusal.
         if let Some(empty) = self.first_refused.take() {
             let held = self.held_until.saturating_sub(empty);
-            self.learned = Some(Learned::guess(self.guess(empty), empty, held));
+            self.seen.use_up(empty);
+            self.learned = Some(Learned::guess(self.seen.guess(empty), empty, held));
         }
         if let Some(learned) = &mut self.learned {
             learned.start(now, self.is_awaited, self.trip).map_err(Wait::Until)?;
@@ -153,10 +154,11 @@ impl Rule {
             Ending::TooFast(asked) => {
                 // What was measured ends before the hold that this refusal asks for.
                 if self.is_news(started) {
-                    let held_until = self.held_until;
-                    self.learn(Refused { started, now, asked, held_until });
+                    self.learn(started, now, asked);
                 }
-                self.hold(now, asked.unwrap_or_default());
+                if let Some(asked) = asked {
+                    self.hold(now, asked);
+                }
             }
         }
     }
@@ -177,10 +179,15 @@ impl Rule {
     fn cautious(&self) -> f64 {
         let ceiling = self.ceiling as f64;
         let is_limit_known = self.learned.is_some() || self.first_refused.is_some();
-        if is_limit_known || self.kept_back > CAUTION || self.accepted + self.under_way < AT_ONCE {
+        let accepted = self.seen.count();
+        let is_over = is_limit_known || self.kept_back > KEPT_BACK;
+        if is_over || accepted + self.under_way < AT_ONCE {
             return ceiling;
         }
-        (FEW + self.accepted as f64 / ONE_MORE).min(ceiling)
+        let trip = self.shortest.unwrap_or_default().as_secs_f64();
+        let few = if accepted < ALONE { 1.0 } else { FEW.min(ceiling) };
+        let grown = accepted as f64 * trip / (CAUTION.as_secs_f64() + CAUTIOUS_TRIPS * trip);
+        grown.clamp(few, ceiling)
     }
 
     fn accept(&mut self, started: Duration, now: Duration) {
@@ -190,20 +197,16 @@ impl Rule {
         let trip = now.saturating_sub(started);
         self.trip =
             if self.trip.is_zero() { trip } else { self.trip.mul_f64(0.9) + trip.mul_f64(0.1) };
+        self.shortest = Some(self.shortest.map_or(trip, |shortest| shortest.min(trip)));
         let ceiling = self.ceiling as f64;
+        self.kept_back += trip.mul_f64((1.0 / self.cautious().floor() - 1.0 / ceiling).max(0.0));
         if self.window < ceiling {
             self.window = (self.window + 1.0 / self.window).min(ceiling);
         }
+        self.seen.accept(started);
         if let Some(learned) = &mut self.learned {
             learned.accept(started);
-            return;
         }
-        self.kept_back += trip.mul_f64((1.0 / self.cautious().floor() - 1.0 / ceiling).max(0.0));
-        self.accepted += 1;
-        if self.recent.len() == REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(started);
     }
 
     /// Whether a refusal belongs to a round trip that has not been answered to yet.
@@ -215,63 +218,39 @@ impl Rule {
         self.held_until = self.held_until.max(now + asked);
     }
 
-    fn learn(&mut self, refused: Refused) {
-        self.decreased = Some(refused.now);
+    fn learn(&mut self, started: Duration, now: Duration, asked: Option<Duration>) {
+        self.decreased = Some(now);
         self.alone = true;
         let Some(mut learned) = self.learned else {
-            self.first_refused = Some(refused.started);
+            self.first_refused = Some(started);
             return;
         };
-        match learned.shut() {
-            // That says when to come back, not how fast.
+        let bucket = self.seen.rate_between(learned.empty(), started);
+        let (held_until, trip, busiest) = (self.held_until, self.trip, self.seen.busiest());
+        let refused = Refused { started, now, asked, held_until, trip, bucket, busiest };
+        let hold = match learned.shut() {
+            // The platform may count anew each second, which ends with the second that began
+            // with the first request of those that were accepted.
+            Some(0) if learned.is_guess() => {
+                learned.refuse_again(refused);
+                self.seen.second_ends(started).saturating_sub(now).clamp(HOLD.0, SECOND)
+            }
             Some(shut) => {
-                if refused.asked.is_none() {
-                    self.hold(refused.now, self.hold_after(shut, refused));
-                }
-                learned.refuse_again(refused, self.busiest());
-                self.learned = Some(learned);
+                learned.refuse_again(refused);
+                HOLD.0.saturating_mul(2 << shut.min(16)).min(HOLD.1)
             }
             None => {
-                if learned.counts_seconds() && refused.asked.is_none() {
-                    self.hold(refused.now, HOLD.0);
-                }
-                self.learned = Some(learned.refuse(refused, self.trip));
+                let pace = learned.pace(now, trip);
+                learned.refuse(refused);
+                // The rest of the second that the pace used up too early.
+                let rest = SECOND.mul_f64((1.0 - learned.rate() / pace).max(0.0));
+                if learned.saves() { Duration::ZERO } else { rest.max(HOLD.0) }
             }
+        };
+        // What the platform asks for says when to come back, not how fast.
+        if asked.is_none() {
+            self.hold(now, hold);
         }
-    }
-
-    /// How long everything is held where nothing was let through. Where it is the first time,
-    /// the platform may count anew each second, which ends with the second that began with
-    /// the first request of those that were accepted.
-    fn hold_after(&self, shut: u32, refused: Refused) -> Duration {
-        if shut > 0 {
-            return HOLD.0.saturating_mul(1 << shut.min(16)).min(HOLD.1);
-        }
-        let began = self.recent.iter().find(|start| **start + SECOND > refused.started);
-        let ends = began.map_or(refused.started, |began| *began) + SECOND;
-        ends.saturating_sub(refused.now).clamp(HOLD.0, SECOND)
-    }
-
-    /// The rate, in requests a second, of the allowance that what was accepted used up, where
-    /// it saves up one second's worth: the fastest that fits.
-    fn guess(&self, empty: Duration) -> f64 {
-        let count = self.recent.len();
-        let fits = self.recent.iter().enumerate().map(|(index, started)| {
-            let since = empty.saturating_sub(*started) + SECOND;
-            (count - index) as f64 / since.as_secs_f64()
-        });
-        fits.fold(SLOWEST, f64::max)
-    }
-
-    /// The most requests that were accepted within one second.
-    fn busiest(&self) -> f64 {
-        let (mut first, mut most) = (0, 0);
-        for (index, started) in self.recent.iter().enumerate() {
-            while *started >= self.recent[first] + SECOND {
-                first += 1;
-            }
-            most = most.max(index + 1 - first);
-        }
-        most as f64
+        self.learned = Some(learned);
     }
 }
