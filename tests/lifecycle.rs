@@ -125,8 +125,6 @@ struct Life<'a> {
     told: String,
     /// Which turn it is, so that files change from one to the next.
     turn: usize,
-    /// Whether the last run died in this process, which lives on and so keeps the lease.
-    is_lease_left: bool,
 }
 
 /// How a run ended.

@@ -187,3 +187,10 @@ fn what_a_run_is_to_tell_of_has_a_place_before_it_begins() {
     assert!(refused.stderr.contains("nowhere is no folder"), "{}", refused.stderr);
     assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
 }
+
+#[test]
+fn a_difference_names_both_names_of_what_is_renamed() {
+    let sandbox = changed(&[room("a")], &[from("a", &room("b"))]);
+    let shown = sandbox.embedded(0, &["diff", "-f", "set.yaml"]).stdout;
+    assert!(shown.contains("--- platform/Room/a\n+++ manifest/Room/b\n"), "{shown}");
+}

@@ -212,7 +212,14 @@ impl Client {
             let wait = failure.asked.map_or(jitter, |asked| asked + jitter / 4);
             if Instant::now() + wait >= ends {
                 // Waiting longer than anybody waits for the answer helps nobody.
-                return Err(failure.error(request, attempts));
+                let asked = failure.asked.map(|asked| {
+                    format!(
+                        "; it asks to wait {} s, which is longer than --timeout",
+                        asked.as_secs()
+                    )
+                });
+                let what = failure.what.clone() + &asked.unwrap_or_default();
+                return Err(Failure { what, ..failure }.error(request, attempts));
             }
             tracing::debug!(
                 method = %request.method, path = request.path, status = failure.status, ?wait,

@@ -22,14 +22,18 @@ pub fn render(plan: &Plan) -> String {
 
 fn render_operation(plan: &Plan, operation: &Operation) -> String {
     let address = plan.address(&operation.key);
+    let former = operation.work.renamed_from.as_ref().map(|former| plan.address(former));
     let (old, new) = sides(operation);
     let (old, new) = (yaml(&old), yaml(&new));
-    let name = |text: &str, side: &str| {
+    let name = |text: &str, side: &str, address: &str| {
         if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") }
     };
     let bold = Style::new().bold();
-    let out =
-        format!("{bold}--- {}\n+++ {}{bold:#}\n", name(&old, "platform"), name(&new, "manifest"));
+    let out = format!(
+        "{bold}--- {}\n+++ {}{bold:#}\n",
+        name(&old, "platform", former.as_ref().unwrap_or(&address)),
+        name(&new, "manifest", &address)
+    );
     out + &hunks(&old, &new)
 }
 

@@ -233,3 +233,13 @@ async fn a_list_that_goes_on_and_on_ends_with_an_error() {
     assert!(error.to_string().contains(told), "{error}");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_to_wait_longer_than_there_is_time_is_told_how_long() {
+    let platform = platform_with_rooms(0).await;
+    let later = Fault::TooFast(Some("3600".to_owned()));
+    let proxy = Hostile::in_front_of(&platform).with(later).start().await;
+    let client = client(&platform, &proxy, Retry::default());
+    let error = client.send(&rooms(&platform, 1).request).await.unwrap_err();
+    assert!(error.to_string().contains("it asks to wait 3600 s"), "{error}");
+}
