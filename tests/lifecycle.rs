@@ -153,16 +153,7 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here().await,
     };
     let sandbox = Sandbox::new();
-    let mut life = Life {
-        seed,
-        random,
-        place,
-        sandbox,
-        counts,
-        told: String::new(),
-        turn: 0,
-        is_lease_left: false,
-    };
+    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
     life.make_others().await;
     let mut former = Vec::new();
     let steps = life.random.usize(2..5);
@@ -303,7 +294,8 @@ impl Life<'_> {
         let folder = self.sandbox.path("");
         let surroundings = Surroundings {
             folder: &folder,
-            break_lock: self.is_lease_left,
+            // This process lives on when a run of it died, or could not give the lease back.
+            break_lock: true,
             lease: lock::LASTS,
             progress: &Silent,
         };
@@ -455,11 +447,9 @@ impl Life<'_> {
         };
         self.tell(&describe(&plan));
         let done = tokio::select! {
-            done = self.perform(&client, &plan, stored, &options) => Some(done),
-            () = proxy.paused() => None,
+            done = self.perform(&client, &plan, stored, &options) => done,
+            () = proxy.paused() => return Ended::Dead,
         };
-        self.is_lease_left = done.is_none();
-        let Some(done) = done else { return Ended::Dead };
         match done {
             Ok(report) => {
                 proxy.settled().await;
