@@ -16,7 +16,10 @@ pub const NAME: &str = ".meshagent";
 /// A folder or file that cannot be made.
 pub fn create(folder: &Path) -> Result<()> {
     let is_new = !folder.exists();
-    create_private(folder)?;
+    make(folder)?;
+    if std::env::home_dir().is_some_and(|home| home.join(NAME) == folder) {
+        make_private(folder)?;
+    }
     match folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == NAME)) {
         Some(own) => ignore(own),
         // A folder that was there may hold what belongs into a repository.
@@ -25,13 +28,33 @@ pub fn create(folder: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder that only its owner can enter, and what is missing above it. In the home
-/// folder, where the reference keeps the same files, nothing more is made.
+/// Makes the folder in the user's home, where the reference keeps the same files. Only its
+/// owner can enter it, whatever the umask is, and whoever made it before.
 ///
 /// # Errors
 ///
-/// A folder that cannot be made.
+/// A folder that cannot be made, or closed to others.
 pub fn create_private(folder: &Path) -> Result<()> {
+    make(folder)?;
+    make_private(folder)
+}
+
+/// Closes a folder to everybody but its owner.
+fn make_private(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = folder.metadata()?.permissions();
+        if permissions.mode() & 0o777 != 0o700 {
+            permissions.set_mode(0o700);
+            std::fs::set_permissions(folder, permissions)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder and what is missing above it, for the owner alone.
+fn make(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -82,6 +105,26 @@ mod tests {
         assert_eq!(ignored("data/.gitignore"), None);
         create(folder.path()).unwrap();
         assert_eq!(ignored(".gitignore"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_folder_is_closed_even_when_it_was_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("home/.meshagent");
+        let mode = || own.metadata().unwrap().permissions().mode() & 0o777;
+        create_private(&own).unwrap();
+        assert_eq!(mode(), 0o700);
+        for before in [0o755, 0o777, 0o500, 0o2750] {
+            std::fs::set_permissions(&own, PermissionsExt::from_mode(before)).unwrap();
+            create_private(&own).unwrap();
+            assert_eq!(mode(), 0o700, "{before:o}");
+        }
+        // A data folder may be shared on purpose.
+        std::fs::set_permissions(&own, PermissionsExt::from_mode(0o750)).unwrap();
+        create(&own).unwrap();
+        assert_eq!(mode(), 0o750);
     }
 
     #[test]

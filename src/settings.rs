@@ -14,7 +14,7 @@ use crate::api::project;
 use crate::api::retry::Retry;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::platform::Platform;
+use crate::platform::{Place, Platform};
 use project_file::ProjectFile;
 use session_file::SessionFile;
 
@@ -280,7 +280,7 @@ impl PlatformArgs {
                 "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
             );
         }
-        let platform = Platform::open(data).await?;
+        let platform = Platform::open(place(data, None)).await?;
         let bootstrap = platform.bootstrap();
         let failed = |error: std::io::Error| {
             Error::failed("failed to start the embedded platform").because(error)
@@ -354,6 +354,14 @@ fn no_project() -> Error {
     Error::usage("it is not said which project is meant").hint(
         "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
     )
+}
+
+/// Where an embedded platform keeps its data: in a folder, and the key of what is encrypted
+/// there in a file that is given, or named by the environment, or in the folder.
+#[must_use]
+pub fn place(data: &Path, key_file: Option<PathBuf>) -> Place {
+    let named = || variable("MESHAGENT_PLATFORM_KEY_FILE").map(PathBuf::from);
+    Place { data: data.to_owned(), key_file: key_file.or_else(named) }
 }
 
 /// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.

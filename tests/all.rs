@@ -19,6 +19,7 @@ mod helper;
 mod hostile;
 mod ignore;
 mod jinja;
+mod keys;
 mod lease;
 mod lifecycle;
 mod markdown;

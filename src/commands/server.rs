@@ -10,11 +10,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::Platform;
+use crate::platform::{Bootstrap, Place, Platform, Rotation};
+use crate::settings;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
-/// It stops on SIGTERM or SIGINT, once the requests under way are answered.
+/// It stops on SIGTERM or SIGINT, once the requests under way are answered. What secrets in
+/// the folder are encrypted with is in a key file: keep a copy of it apart from those of the
+/// folder, since neither can be read without the other.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
     /// The address to listen on; port 0 picks a free one.
@@ -28,14 +31,75 @@ pub struct ServerArgs {
     /// Print the shell commands that point a client here, once it is ready.
     #[arg(long)]
     pub print_env: bool,
+
+    /// The file with the key of what is encrypted in the folder [env:
+    /// MESHAGENT_PLATFORM_KEY_FILE] [default: platform.key in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// Which keys to replace.
+    #[command(flatten)]
+    pub rotate: RotateArgs,
+}
+
+/// Keys to replace. With any of them the platform is not served: a server that runs from the
+/// same folder goes on, with the new keys.
+#[derive(Debug, Default, clap::Args)]
+pub struct RotateArgs {
+    /// Replace the owner's key and end; what was signed in or signed with the old one ends
+    /// too. --print-env prints the new key
+    #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
+    pub rotate_owner_key: bool,
+
+    /// Replace the keys that tokens for rooms are signed with and end; those tokens end too
+    #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
+    pub rotate_signing_keys: bool,
+
+    /// Replace the key file and end; everything is encrypted anew
+    #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
+    pub rotate_key_file: bool,
+}
+
+impl RotateArgs {
+    fn which(&self) -> Option<Rotation> {
+        let which = Rotation {
+            owner_key: self.rotate_owner_key,
+            signing_keys: self.rotate_signing_keys,
+            key_file: self.rotate_key_file,
+        };
+        (which != Rotation::default()).then_some(which)
+    }
+}
+
+async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()> {
+    let platform = Platform::replace_keys(place, which).await?;
+    let replaced = [
+        (which.owner_key, "the owner's key is replaced"),
+        (which.signing_keys, "the keys that tokens for rooms are signed with are replaced"),
+        (which.key_file, "the key file is replaced, and everything encrypted anew"),
+    ];
+    for (_, told) in replaced.iter().filter(|(is_replaced, _)| *is_replaced) {
+        output::note(told);
+    }
+    let bootstrap = platform.bootstrap();
+    platform.close().await;
+    if args.print_env {
+        print_env(&bootstrap, None).context(|| "failed to write to stdout".to_owned())?;
+    }
+    Ok(())
 }
 
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
 ///
-/// The data folder cannot be opened, the address cannot be listened on, or serving failed.
+/// The data folder cannot be opened, the address cannot be listened on, or serving failed; keys
+/// cannot be replaced.
 pub async fn run(args: ServerArgs) -> Result<()> {
+    let place = settings::place(&args.data, args.key_file.clone());
+    if let Some(which) = args.rotate.which() {
+        return rotate(&args, &place, which).await;
+    }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let stop = stop_signal()?;
     let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
@@ -48,7 +112,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         }
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
-    let platform = Platform::open(&args.data).await?;
+    let platform = Platform::open(place).await?;
     if !address.ip().is_loopback() {
         output::warning(&format!(
             "{address} can be reached by other machines, and keys travel unencrypted"
@@ -59,21 +123,23 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         args.data.display()
     ));
     if args.print_env {
-        print_env(&platform, address).context(|| "failed to write to stdout".to_owned())?;
+        print_env(&platform.bootstrap(), Some(address))
+            .context(|| "failed to write to stdout".to_owned())?;
     }
     platform.serve(listener, stop).await
 }
 
-/// Prints the environment of a client, and nothing else.
-fn print_env(platform: &Platform, address: SocketAddr) -> std::io::Result<()> {
-    let bootstrap = platform.bootstrap();
-    let url = format!("http://{}", reachable(address));
+/// Prints the environment of a client, and nothing else; without an address where nothing is
+/// served.
+fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> std::io::Result<()> {
+    let url = address.map(|address| format!("http://{}", reachable(address)));
     let mut out = std::io::stdout().lock();
     for (name, value) in [
-        ("MESHAGENT_API_URL", url.as_str()),
-        ("MESHAGENT_API_KEY", bootstrap.api_key.expose_secret()),
-        ("MESHAGENT_PROJECT_ID", bootstrap.project_id.as_str()),
+        ("MESHAGENT_API_URL", url.as_deref()),
+        ("MESHAGENT_API_KEY", Some(bootstrap.api_key.expose_secret())),
+        ("MESHAGENT_PROJECT_ID", Some(bootstrap.project_id.as_str())),
     ] {
+        let Some(value) = value else { continue };
         writeln!(out, "export {name}={}", quoted(value))?;
     }
     out.flush()

@@ -3,10 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `auth` | who calls and what that allows; keys, participant tokens and sign-ins |
+//! | `digest` | what is kept of a secret that is only compared |
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
-//! | `store` | the SQLite file |
+//! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
 //! write safely, and what that SDK ignores: entity tags (`ETag` on every answer that
@@ -16,6 +17,7 @@
 
 mod auth;
 mod bootstrap;
+mod digest;
 mod error;
 mod exchange;
 mod rest;
@@ -23,7 +25,6 @@ mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,10 +38,11 @@ use tokio::net::TcpListener;
 
 pub use self::auth::Access;
 use self::auth::attempts::Attempts;
-pub use self::bootstrap::Bootstrap;
+pub use self::bootstrap::{Bootstrap, Rotation};
 use self::error::Refusal;
+pub use self::store::Place;
 use self::store::Store;
-use crate::error::Context;
+use crate::error::{Context, Error};
 
 /// The largest body that is read, in bytes.
 pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -94,14 +96,14 @@ pub struct RouteSummary {
 }
 
 impl Platform {
-    /// Opens the platform that keeps its data in a folder; creates it, its owner and a first
+    /// Opens the platform that keeps its data in a place; creates it, its owner and a first
     /// project when there is none.
     ///
     /// # Errors
     ///
     /// The folder cannot be created, or the store in it cannot be opened.
-    pub async fn open(data: &Path) -> crate::error::Result<Self> {
-        let store = Store::open(data).await?;
+    pub async fn open(place: impl Into<Place>) -> crate::error::Result<Self> {
+        let store = Store::open(&place.into()).await?;
         let bootstrap = bootstrap::ensure(&store)
             .await
             .context(|| "failed to set the platform up".to_owned())?;
@@ -112,6 +114,32 @@ impl Platform {
     #[must_use]
     pub fn bootstrap(&self) -> Bootstrap {
         self.bootstrap.clone()
+    }
+
+    /// Replaces keys of the platform that is in a place, and opens it. Processes that serve
+    /// from the same place take the new ones at once.
+    ///
+    /// # Errors
+    ///
+    /// There is no platform there; as [`Platform::open`].
+    pub async fn replace_keys(place: &Place, which: Rotation) -> crate::error::Result<Self> {
+        if !place.has_database() {
+            let told = format!("there is no platform in {}", place.data.display());
+            return Err(Error::usage(told).hint("name its folder with --data"));
+        }
+        let mut platform = Self::open(place.clone()).await?;
+        let failed = || "failed to replace keys of the platform".to_owned();
+        bootstrap::replace_keys(&platform.store, which).await.context(failed)?;
+        if which.key_file {
+            platform.store.replace_key_file().await?;
+        }
+        platform.bootstrap = bootstrap::ensure(&platform.store).await.context(failed)?;
+        Ok(platform)
+    }
+
+    /// Closes a platform that does not serve.
+    pub async fn close(self) {
+        self.store.close().await;
     }
 
     /// Every route that the platform serves.
@@ -143,6 +171,7 @@ impl Platform {
                 tracing::debug!(%cause, "failed to set TCP_NODELAY");
             }
         });
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             shutdown.await;
             let _ = stopping.send(());

@@ -13,6 +13,7 @@ use meshagent::plan::planner::Policy;
 use serde_json::{Value, json};
 
 use super::proxy::{Fault, Hostile};
+use crate::platform::opened;
 use crate::reconciler::{World, describe, destroying, policy};
 
 /// How long is waited before an object is looked up whose write had no answer.
@@ -125,10 +126,8 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
             apply(&world, &documents(version), &policy("s"), &fault).await;
             let again = world.plan(&documents(version), &policy("s")).await;
             assert!(again.plan.is_empty(), "{fault:?}: {}", describe(&again.plan));
-            let stored: String = sqlx::query_scalar("SELECT data FROM secrets")
-                .fetch_one(&world.server.store().await)
-                .await
-                .unwrap();
+            let (server, store) = (&world.server, world.server.store().await);
+            let stored = format!("{:?}", opened::secrets(&server.folder(), &store).await);
             assert!(stored.contains(&format!("text {version}")), "{fault:?}: {stored}");
         }
         apply(&world, &documents(2), &destroying("s"), &fault).await;
@@ -215,8 +214,7 @@ async fn what_changed_since_the_plan_is_not_overwritten() {
         let stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. }));
         assert!(stale >= 3, "bound {bound}: {report:?}");
         let store = world.server.store().await;
-        let kept: String =
-            sqlx::query_scalar("SELECT data FROM secrets").fetch_one(&store).await.unwrap();
+        let kept = format!("{:?}", opened::secrets(&world.server.folder(), &store).await);
         assert!(kept.contains("by hand"), "{kept}");
     }
 }

@@ -12,6 +12,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::platform::harness::{self, Server};
+use crate::platform::opened;
 use crate::properties::generate::{Service, Wish};
 
 /// A platform.
@@ -27,7 +28,7 @@ pub struct Place {
 }
 
 enum Runs {
-    Here { _server: Server },
+    Here { server: Server },
     Alone { child: Child, data: PathBuf, _folder: tempfile::TempDir },
 }
 
@@ -39,10 +40,9 @@ pub type Names = BTreeMap<(&'static str, String), String>;
 
 /// The objects of every kind: a name that tells one from all others, what its document
 /// says of it, and the number in its own name.
-const FACTS: [&str; 7] = [
+const FACTS: [&str; 6] = [
     "SELECT 'Room/' || name, json_extract(annotations, '$.\"meshagent.set\"') || ' ' || \
      coalesce(json_extract(metadata, '$.note'), ''), name FROM rooms",
-    "SELECT 'Secret/' || name, json_extract(data, '$.TEXT'), name FROM secrets",
     "SELECT 'Service/' || s.name || '@' || coalesce(r.name, ''), \
      json_extract(s.document, '$.container.image') || ' ' || coalesce((SELECT \
      group_concat(name) FROM (SELECT x.name FROM service_secrets y JOIN secrets x ON \
@@ -201,7 +201,7 @@ impl Place {
             project: server.project.clone(),
             store: server.store().await,
             http: harness::client(),
-            kind: Runs::Here { _server: server },
+            kind: Runs::Here { server },
             client: OnceCell::new(),
         }
     }
@@ -297,6 +297,17 @@ impl Place {
     /// Our objects. One that is there twice ends the test.
     pub async fn facts(&self, stage: Stage) -> Facts {
         let mut facts = Facts::new();
+        let folder = match &self.kind {
+            Runs::Here { server } => server.folder(),
+            Runs::Alone { data, .. } => data.clone(),
+        };
+        // Names of secrets are unique.
+        for (name, data) in opened::secrets(&folder, &self.store).await {
+            if is_ours(&name, stage) {
+                let text = data["TEXT"].as_str().unwrap_or_default().to_owned();
+                facts.insert(format!("Secret/{name}"), text);
+            }
+        }
         for query in FACTS {
             let rows: Vec<(String, Option<String>, String)> =
                 sqlx::query_as(query).fetch_all(&self.store).await.unwrap();

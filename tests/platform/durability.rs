@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use meshagent::commands::server::{ServerArgs, run};
+use meshagent::commands::server::{RotateArgs, ServerArgs, run};
 use meshagent::platform::Platform;
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -18,7 +18,14 @@ const DATA: &str = "MESHAGENT_TEST_DATA";
 async fn as_a_process_of_its_own() {
     let Some(data) = std::env::var_os(DATA) else { return };
     let listen = ([127, 0, 0, 1], 0).into();
-    let outcome = run(ServerArgs { listen, data: data.into(), print_env: true }).await;
+    let outcome = run(ServerArgs {
+        listen,
+        data: data.into(),
+        print_env: true,
+        key_file: None,
+        rotate: RotateArgs::default(),
+    })
+    .await;
     outcome.expect("a clean end");
 }
 

@@ -93,8 +93,13 @@ impl Ask {
 
 impl Server {
     pub async fn start() -> Self {
-        let data = tempfile::tempdir().expect("a folder");
-        let platform = Platform::open(&data.path().join("data")).await.expect("a platform");
+        let folder = tempfile::tempdir().expect("a folder");
+        let platform = Platform::open(&folder.path().join("data")).await.expect("a platform");
+        Self::of(platform, folder).await
+    }
+
+    /// Serves a platform whose data is in `data`, in a folder that ends with it.
+    pub async fn of(platform: Platform, folder: tempfile::TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -108,7 +113,7 @@ impl Server {
             project: bootstrap.project_id,
             client: client(),
             _stop: stop,
-            data,
+            data: folder,
         }
     }
 
@@ -132,6 +137,13 @@ impl Server {
     /// Reads as the owner, below the first project.
     pub async fn read(&self, path: &str) -> Reply {
         self.own("GET", path).send().await
+    }
+
+    /// Connects somebody to a room, and gives the token.
+    pub async fn connect(&self, credential: &str, room: &str) -> String {
+        let path = format!("/accounts/projects/{}/rooms/{room}/connect", self.project);
+        let reply = self.ask("POST", &path).bearer(credential).text("{}").send().await;
+        reply.expect(200).json()["jwt"].as_str().expect("a token").to_owned()
     }
 
     /// Creates a room and gives its id.
@@ -175,30 +187,30 @@ impl Server {
 impl Server {
     /// The store, for what no route makes yet.
     pub async fn store(&self) -> sqlx::SqlitePool {
-        let path = self.data.path().join("data/platform.sqlite");
+        let path = self.folder().join("platform.sqlite");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
         sqlx::SqlitePool::connect_with(options).await.expect("the store")
     }
 
-    /// A key that acts for a member. No route makes one yet, so it is put where keys are kept.
+    /// The folder that its data is in.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.data.path().join("data")
+    }
+
+    /// A key that acts for a member. No route makes one yet, so a key of the project is given
+    /// to the member where keys are kept.
     pub async fn key_for_user(&self, user: &str) -> String {
+        let key = self.key_of(&self.project).await;
+        let (id, ..) = parts(&key);
         let pool = self.store().await;
-        let id = uuid::Uuid::new_v4();
-        sqlx::query(
-            "INSERT INTO api_keys \
-             (id, project_id, purpose, user_id, name, description, secret, seq, rev) \
-             VALUES ($1, $2, 'project', $3, 'user', '', 'secret', 0, 0)",
-        )
-        .bind(id.to_string())
-        .bind(&self.project)
-        .bind(user)
-        .execute(&pool)
-        .await
-        .expect("a key");
+        sqlx::query("UPDATE api_keys SET user_id = $1 WHERE id = $2")
+            .bind(user)
+            .bind(id)
+            .execute(&pool)
+            .await
+            .expect("a key");
         pool.close().await;
-        let project = uuid::Uuid::parse_str(&self.project).expect("a UUID");
-        let text = |id: uuid::Uuid| URL_SAFE_NO_PAD.encode(id.as_bytes()).replace('-', ".");
-        format!("ma-{}-{}-secret", text(id), text(project))
+        key
     }
 }
 

@@ -63,9 +63,15 @@ struct Page {
 
 impl Browser {
     pub fn new(base: &str) -> Self {
+        Self::at(base, std::net::Ipv4Addr::LOCALHOST)
+    }
+
+    /// One on a machine with this address.
+    fn at(base: &str, address: std::net::Ipv4Addr) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            .local_address(std::net::IpAddr::V4(address))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
@@ -417,6 +423,23 @@ async fn only_keys_of_people_sign_in_and_only_a_few_are_tried() {
     let reply = browser.sign_in(&wanted, &server.owner).await;
     assert_eq!(reply.status, 429);
     assert!((1..=61).contains(&reply.header("retry-after").parse::<u32>().unwrap()));
+}
+
+#[tokio::test]
+async fn wrong_keys_shut_out_the_address_that_they_come_from() {
+    let server = Server::start().await;
+    let browser = Browser::new(&server.url);
+    let other = Browser::at(&server.url, [127, 0, 0, 2].into());
+    for _ in 0..10 {
+        assert_eq!(browser.sign_in(&wanted(), "ma-guess").await.status, 401);
+    }
+    for key in ["ma-guess", &server.owner] {
+        assert_eq!(browser.sign_in(&wanted(), key).await.status, 429);
+    }
+    assert_eq!(other.sign_in(&wanted(), "ma-guess").await.status, 401);
+    other.code(&server.owner).await;
+    // Whoever is shut out from the page still has the key itself.
+    assert_eq!(status(&server, &server.owner).await, 200);
 }
 
 #[tokio::test]

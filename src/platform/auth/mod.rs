@@ -6,7 +6,7 @@
 //!
 //! | credential | role |
 //! |---|---|
-//! | API key of the owner, `ma-…` | acts as the owning user: admin of every project it owns; may create projects |
+//! | API key of the owner, `ma-…` | acts as the owning user: admin of every project it owns; may create projects and users |
 //! | API key that acts for a user | the user's role in each project |
 //! | API key of a project | admin of that project, nothing elsewhere |
 //! | access token of a sign-in, `oa-…` | what the key that it was proven with is; ends with that key |
@@ -14,10 +14,16 @@
 //! | participant token with an `api` grant | member of the project it is signed for |
 //! | participant token whose `api` grant has `admin` | developer there; never admin, because a token that ends must not make keys that do not |
 //!
+//! A participant token is never worth more than whoever stands behind it is at that moment
+//! (see [`participant`]), and nobody grants more than they have (see [`scope`]).
+//!
 //! A project that the caller has no part in is 403 whether it exists or not; only the
 //! owner's key is told that a project does not exist.
 
 pub mod attempts;
+pub mod holder;
+pub mod participant;
+pub mod scope;
 pub mod sign_in;
 pub mod token;
 
@@ -26,15 +32,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use sqlx::SqlitePool;
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use self::token::Claims;
+use self::holder::{Holder, Person};
+use self::participant::Participant;
 use super::App;
 use super::error::{Refusal, Result};
+use super::store::Store;
 use crate::api::key::ApiKey;
 
 /// What a route asks of its caller.
@@ -116,39 +121,45 @@ impl Flags {
 /// Who calls.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    /// A user, by a key that acts for it.
-    User {
-        /// The user's id.
-        id: String,
-        /// Whether the key is the owner's.
-        owner: bool,
-    },
-    /// A project, by one of its keys.
-    Key {
-        /// The key's id.
-        id: String,
-        /// The project.
-        project: String,
-    },
+    /// Whoever holds a key, by the key or by a sign-in.
+    Holder(Holder),
     /// A participant, by a token with an `api` grant.
-    Participant(Claims),
+    Participant(Box<Participant>),
 }
 
 impl Principal {
-    /// The user behind it, when there is one.
+    /// The user behind it, when there is one and it is there in person.
     pub fn user(&self) -> Option<&str> {
+        self.person().map(|person| person.id.as_str())
+    }
+
+    /// Whether it is the owner of the platform, in person.
+    pub fn is_owner(&self) -> bool {
+        self.person().is_some_and(|person| person.is_owner)
+    }
+
+    fn person(&self) -> Option<&Person> {
         match self {
-            Self::User { id, .. } => Some(id),
-            Self::Key { .. } | Self::Participant(_) => None,
+            Self::Holder(holder) => holder.person.as_ref(),
+            Self::Participant(_) => None,
         }
     }
 
     /// The only project that it belongs to; none for a user, who may belong to several.
     pub fn project(&self) -> Option<&str> {
         match self {
-            Self::User { .. } => None,
-            Self::Key { project, .. } => Some(project),
-            Self::Participant(claims) => Some(&claims.sub),
+            Self::Holder(Holder { person: Some(_), .. }) => None,
+            Self::Holder(Holder { project, .. }) => Some(project),
+            Self::Participant(participant) => Some(&participant.claims.sub),
+        }
+    }
+
+    /// What others are told when they ask who made something.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Holder(Holder { person: Some(person), .. }) => &person.id,
+            Self::Holder(holder) => &holder.key,
+            Self::Participant(participant) => &participant.claims.name,
         }
     }
 
@@ -162,6 +173,16 @@ impl Principal {
             return Ok(user);
         }
         self.user().ok_or_else(|| Refusal::NotFound("no user is behind this credential".into()))
+    }
+
+    /// What it is in a project.
+    async fn role_in(&self, reads: &SqlitePool, project: &str) -> Result<Option<Role>> {
+        match self {
+            Self::Holder(holder) => holder.role_in(reads, project).await,
+            Self::Participant(participant) => {
+                Ok((participant.claims.sub == project).then_some(participant.role))
+            }
+        }
     }
 }
 
@@ -206,8 +227,8 @@ pub async fn admit(
     if access == Access::Open {
         return Ok(next.run(request).await);
     }
-    let principal = authenticate(app.store().reads(), request.headers()).await?;
-    if access == Access::Owner && !matches!(principal, Principal::User { owner: true, .. }) {
+    let principal = authenticate(app.store(), request.headers()).await?;
+    if access == Access::Owner && !principal.is_owner() {
         return Err(Refusal::Forbidden("only the owner may do this".into()));
     }
     let (mut parts, body) = request.into_parts();
@@ -228,7 +249,7 @@ pub async fn admit(
     Ok(next.run(request).await)
 }
 
-async fn authenticate(reads: &SqlitePool, headers: &HeaderMap) -> Result<Principal> {
+async fn authenticate(store: &Store, headers: &HeaderMap) -> Result<Principal> {
     let refused = Refusal::Unauthenticated("the credential is not valid");
     let header = headers
         .get(header::AUTHORIZATION)
@@ -239,110 +260,24 @@ async fn authenticate(reads: &SqlitePool, headers: &HeaderMap) -> Result<Princip
     };
     if credential.starts_with("ma-") {
         let key = ApiKey::parse(credential).ok_or(refused)?;
-        return by_key(reads, &key).await;
+        return Holder::of(store.reads(), &key).await.map(Principal::Holder);
     }
     if credential.starts_with(sign_in::ACCESS) {
-        return sign_in::principal(reads, credential).await?.ok_or(refused);
+        let holder = sign_in::holder(store.reads(), credential).await?;
+        return holder.map(Principal::Holder).ok_or(refused);
     }
-    let claims = token::unverified(credential).ok_or(refused)?;
-    by_token(reads, credential, &claims).await
-}
-
-#[derive(sqlx::FromRow)]
-struct StoredKey {
-    id: String,
-    project_id: String,
-    purpose: String,
-    user_id: Option<String>,
-    secret: String,
-}
-
-async fn stored_key(reads: &SqlitePool, id: &str) -> Result<StoredKey> {
-    sqlx::query_as("SELECT id, project_id, purpose, user_id, secret FROM api_keys WHERE id = $1")
-        .bind(id)
-        .fetch_optional(reads)
-        .await?
-        .ok_or(Refusal::Unauthenticated("the credential is not valid"))
-}
-
-/// Who an API key stands for.
-///
-/// # Errors
-///
-/// 401 for a key that is not valid.
-pub async fn by_key(reads: &SqlitePool, key: &ApiKey) -> Result<Principal> {
-    let stored = stored_key(reads, &key.id.to_string()).await?;
-    let given = key.secret.expose_secret();
-    // Digests have one length, so the comparison tells nothing about the secret's.
-    let same = Sha256::digest(given).ct_eq(&Sha256::digest(&stored.secret));
-    let fits = stored.project_id == key.project.to_string() && stored.purpose != "signing";
-    if !bool::from(same) || !fits {
-        return Err(Refusal::Unauthenticated("the credential is not valid"));
-    }
-    Ok(match stored.user_id {
-        Some(id) => Principal::User { id, owner: stored.purpose == "owner" },
-        None => Principal::Key { id: stored.id, project: stored.project_id },
-    })
-}
-
-async fn by_token(reads: &SqlitePool, text: &str, claims: &Claims) -> Result<Principal> {
-    let refused = Refusal::Unauthenticated("the credential is not valid");
-    let Ok(id) = Uuid::parse_str(&claims.kid) else { return Err(refused) };
-    let stored = stored_key(reads, &id.to_string()).await?;
-    let secret = SecretString::from(stored.secret);
-    let mut claims = token::verify(text, &secret).ok_or(refused)?;
-    if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()) != Some(stored.project_id.clone())
-    {
-        return Err(Refusal::Unauthenticated("the token names another project than its key's"));
-    }
-    claims.sub = stored.project_id;
-    if claims.api().is_none_or(|scope| !scope.is_object()) {
-        return Err(Refusal::Forbidden("the token has no api grant".into()));
-    }
-    Ok(Principal::Participant(claims))
+    let participant = Participant::of(store, credential).await?;
+    Ok(Principal::Participant(Box::new(participant)))
 }
 
 /// Works out what the caller is in a project.
 async fn place(reads: &SqlitePool, principal: Principal, project: String) -> Result<Caller> {
     let project = Uuid::parse_str(&project).map_or(project, |id| id.to_string());
-    let role = match &principal {
-        Principal::User { id, .. } => user_role(reads, id, &project).await?,
-        Principal::Key { project: own, .. } => (*own == project).then_some(Role::Admin),
-        Principal::Participant(claims) => (claims.sub == project).then(|| token_role(claims)),
-    };
-    match role {
+    match principal.role_in(reads, &project).await? {
         Some(role) => Ok(Caller { principal, project, role }),
-        None if matches!(principal, Principal::User { owner: true, .. }) => {
-            Err(Refusal::missing("project", &project))
-        }
+        None if principal.is_owner() => Err(Refusal::missing("project", &project)),
         None => Err(Refusal::Forbidden("the credential does not reach this project".into())),
     }
-}
-
-fn token_role(claims: &Claims) -> Role {
-    let admin = claims.api().and_then(|scope| scope.get("admin"));
-    if admin.is_some_and(serde_json::Value::is_object) { Role::Developer } else { Role::Member }
-}
-
-async fn user_role(reads: &SqlitePool, user: &str, project: &str) -> Result<Option<Role>> {
-    let owned: Option<String> =
-        sqlx::query_scalar("SELECT id FROM projects WHERE id = $1 AND owner_user_id = $2")
-            .bind(project)
-            .bind(user)
-            .fetch_optional(reads)
-            .await?;
-    if owned.is_some() {
-        return Ok(Some(Role::Admin));
-    }
-    let flags: Option<Flags> = sqlx::query_as(
-        "SELECT is_admin, is_developer, can_create_rooms FROM members \
-         WHERE project_id = $1 AND user_id = $2",
-    )
-    .bind(project)
-    .bind(user)
-    .fetch_optional(reads)
-    .await?;
-    Ok(flags.map(Flags::role))
 }
 
 #[cfg(test)]

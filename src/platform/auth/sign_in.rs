@@ -9,12 +9,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use sqlx::SqlitePool;
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::Principal;
+use super::holder::{Holder, StoredKey};
+use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{Store, Write};
 
@@ -81,28 +80,46 @@ fn random(prefix: &str) -> Result<SecretString> {
     Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)).into())
 }
 
-/// SHA-256 in base64url, which is also how a verifier becomes its challenge.
-fn digest(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+#[derive(sqlx::FromRow)]
+struct SignedIn {
+    sign_in_id: String,
+    #[sqlx(flatten)]
+    key: StoredKey,
 }
 
-/// Who an access token stands for; `None` when it is not valid.
+/// Whose an access token is; `None` when it is not valid.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub async fn principal(reads: &SqlitePool, token: &str) -> Result<Option<Principal>> {
-    let found: Option<(String, String)> = sqlx::query_as(
-        "SELECT k.user_id, k.purpose FROM sign_in_tokens t \
-         JOIN sign_ins s ON s.id = t.sign_in_id JOIN api_keys k ON k.id = s.key_id \
+pub async fn holder(reads: &SqlitePool, token: &str) -> Result<Option<Holder>> {
+    let found: Option<SignedIn> = sqlx::query_as(
+        "SELECT t.sign_in_id, k.id, k.project_id, k.purpose, k.user_id, k.digest \
+         FROM sign_in_tokens t JOIN sign_ins s ON s.id = t.sign_in_id \
+         JOIN api_keys k ON k.id = s.key_id \
          WHERE t.digest = $1 AND t.kind = 'access' AND t.expires_at > $2 \
          AND k.user_id IS NOT NULL AND k.purpose <> 'signing'",
     )
-    .bind(digest(token))
+    .bind(digest::of(token))
     .bind(now())
     .fetch_optional(reads)
     .await?;
-    Ok(found.map(|(id, purpose)| Principal::User { id, owner: purpose == "owner" }))
+    Ok(found.and_then(|found| Some(found.key.holder()?.signed_in(found.sign_in_id))))
+}
+
+/// Whether a sign-in has not ended.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn goes_on(reads: &SqlitePool, sign_in: &str, key: &str) -> Result<bool> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT id FROM sign_ins WHERE id = $1 AND key_id = $2")
+            .bind(sign_in)
+            .bind(key)
+            .fetch_optional(reads)
+            .await?;
+    Ok(found.is_some())
 }
 
 /// Makes a code for whoever holds the key.
@@ -119,7 +136,7 @@ pub async fn code(store: &Store, key: &str, asked: &Asked) -> Result<SecretStrin
          (digest, key_id, client_id, redirect_uri, scope, challenge, expires_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
-    .bind(digest(code.expose_secret()))
+    .bind(digest::of(code.expose_secret()))
     .bind(key)
     .bind(&asked.client_id)
     .bind(&asked.redirect_uri)
@@ -150,7 +167,7 @@ struct Code {
 ///
 /// The store failed.
 pub async fn redeem(store: &Store, presented: &Presented<'_>) -> Result<Option<Tokens>> {
-    let digested = digest(presented.code);
+    let digested = digest::of(presented.code);
     let mut write = store.write().await?;
     let code: Option<Code> = sqlx::query_as(
         "SELECT key_id, client_id, redirect_uri, scope, challenge, expires_at, used_by \
@@ -165,11 +182,11 @@ pub async fn redeem(store: &Store, presented: &Presented<'_>) -> Result<Option<T
         write.commit().await?;
         return Ok(None);
     }
-    let proves = digest(presented.verifier).as_bytes().ct_eq(code.challenge.as_bytes());
+    let proves = digest::fits(presented.verifier, &code.challenge);
     let fits = code.expires_at > now()
         && code.client_id == presented.client_id
         && code.redirect_uri == presented.redirect_uri;
-    if !bool::from(proves) || !fits {
+    if !proves || !fits {
         sqlx::query("DELETE FROM sign_in_codes WHERE digest = $1")
             .bind(&digested)
             .execute(write.on())
@@ -214,7 +231,7 @@ struct Refresh {
 ///
 /// The store failed.
 pub async fn refresh(store: &Store, token: &str, client_id: &str) -> Result<Option<Tokens>> {
-    let digested = digest(token);
+    let digested = digest::of(token);
     let mut write = store.write().await?;
     let found: Option<Refresh> = sqlx::query_as(
         "SELECT t.sign_in_id, s.client_id, s.scope, t.expires_at, t.used_at \
@@ -255,7 +272,7 @@ async fn issue(write: &mut Write, sign_in: &str, scope: String) -> Result<Tokens
             "INSERT INTO sign_in_tokens (digest, sign_in_id, kind, expires_at) \
              VALUES ($1, $2, $3, $4)",
         )
-        .bind(digest(token.expose_secret()))
+        .bind(digest::of(token.expose_secret()))
         .bind(sign_in)
         .bind(kind)
         .bind(now() + lasts)

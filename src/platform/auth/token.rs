@@ -2,7 +2,7 @@
 //! and their project in `sub`.
 //!
 //! They are signed by whoever holds an API key, so every claim is an assertion of that
-//! holder: a token is never worth more than the project of its key.
+//! holder: a token is never worth more than its holder (see [`super::participant`]).
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
@@ -42,6 +42,10 @@ pub struct Claims {
     pub kid: String,
     /// The project.
     pub sub: String,
+    /// Who stands behind a token that the platform itself signed; in any other it means
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Value>,
 }
 
 impl Claims {
@@ -96,6 +100,7 @@ mod tests {
             version: VERSION.into(),
             kid: "k".into(),
             sub: "p".into(),
+            principal: None,
         }
     }
 

@@ -10,10 +10,11 @@ use super::Route;
 use crate::api::key::ApiKey;
 use crate::api::specs::rules;
 use crate::platform::App;
-use crate::platform::auth::{Access, Caller, Principal};
+use crate::platform::auth::{Access, Caller};
+use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::store::Write;
+use crate::platform::store::{KEY_SECRET, Vault, Write};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -40,10 +41,7 @@ async fn create(
     let description = wanted.description.unwrap_or_default();
     let key = ApiKey::generate(Uuid::parse_str(&caller.project).map_err(Refusal::internal)?)
         .map_err(Refusal::internal)?;
-    let created_by = match &caller.principal {
-        Principal::User { id, .. } | Principal::Key { id, .. } => id,
-        Principal::Participant(claims) => &claims.name,
-    };
+    let created_by = caller.principal.name();
     let new = NewKey {
         key: &key,
         purpose: "project",
@@ -53,7 +51,7 @@ async fn create(
         created_by: Some(created_by),
     };
     let mut write = app.store().write().await?;
-    let revision = new.insert(&mut write).await?;
+    let revision = new.insert(app.store().vault(), &mut write).await?;
     write.commit().await?;
     let body = json!({
         "id": key.id.to_string(),
@@ -145,19 +143,24 @@ impl NewKey<'_> {
     /// # Errors
     ///
     /// The store failed.
-    pub async fn insert(&self, write: &mut Write) -> Result<i64> {
+    pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<i64> {
         let revision = write.revision().await?;
+        let (id, secret) = (self.key.id.to_string(), self.key.secret.expose_secret());
+        let sealed = vault.seal(write, (KEY_SECRET, &id), secret).await?;
+        // What only signs is presented by nobody.
+        let digest = (self.purpose != "signing").then(|| digest::of(secret));
         sqlx::query(
             "INSERT INTO api_keys (id, project_id, purpose, user_id, name, description, secret, \
-             created_by, seq, rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+             digest, created_by, seq, rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)",
         )
-        .bind(self.key.id.to_string())
+        .bind(id)
         .bind(self.key.project.to_string())
         .bind(self.purpose)
         .bind(self.user)
         .bind(self.name)
         .bind(self.description)
-        .bind(self.key.secret.expose_secret())
+        .bind(sealed)
+        .bind(digest)
         .bind(self.created_by)
         .bind(revision)
         .execute(write.on())

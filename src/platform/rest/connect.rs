@@ -8,10 +8,13 @@ use serde_json::{Map, Value, json};
 use super::rooms::Room;
 use super::{Route, grants, stored};
 use crate::platform::App;
+use crate::platform::auth::holder::Holder;
+use crate::platform::auth::participant::Given;
 use crate::platform::auth::token::{self, Claims, Grant};
-use crate::platform::auth::{Access, Caller, Principal, Role};
+use crate::platform::auth::{Access, Caller, Principal, Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
+use crate::platform::store::KEY_SECRET;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect)]
@@ -24,7 +27,8 @@ const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 ///
 /// Admins and developers get every scope, a participant with the `admin` scope gets its own
 /// scope and end again, and a user who is a mere member gets what was granted in this room;
-/// everybody else is 403.
+/// everybody else is 403. The token names who stands behind it and what it was given for,
+/// and ends with either.
 async fn connect(
     State(app): State<App>,
     caller: Caller,
@@ -32,14 +36,17 @@ async fn connect(
     headers: HeaderMap,
 ) -> Result<Answer> {
     let room = Room::named(app.store().reads(), &caller.project, &name).await?;
-    let (api, role) = scope(&app, &caller, &room).await?;
+    let scope = Scope::of(&app, &caller, &room).await?;
     let latest = jsonwebtoken::get_current_timestamp() + TOKEN_SECONDS;
     let (participant, exp) = match &caller.principal {
-        Principal::Participant(claims) => {
+        Principal::Participant(participant) => {
+            let claims = &participant.claims;
             (claims.name.clone(), claims.exp.map_or(latest, |exp| exp.min(latest)))
         }
-        Principal::User { id, .. } => (participant_name(&app, id).await?, latest),
-        Principal::Key { id, .. } => (id.clone(), latest),
+        Principal::Holder(Holder { person: Some(person), .. }) => {
+            (participant_name(&app, &person.id).await?, latest)
+        }
+        Principal::Holder(holder) => (holder.key.clone(), latest),
     };
     let (kid, secret): (String, String) = sqlx::query_as(
         "SELECT id, secret FROM api_keys WHERE project_id = $1 AND purpose = 'signing'",
@@ -47,64 +54,68 @@ async fn connect(
     .bind(&caller.project)
     .fetch_one(app.store().reads())
     .await?;
+    let at = (KEY_SECRET, kid.as_str());
+    let secret = app.store().vault().open_value(app.store().reads(), at, &secret).await?;
     let grant = |name: &str, scope: Value| Grant { name: name.into(), scope };
     let claims = Claims {
         exp: Some(exp),
         name: participant,
-        grants: vec![grant("room", json!(room.name)), grant("role", role), grant("api", api)],
+        grants: vec![
+            grant("room", json!(room.name)),
+            grant("role", scope.role),
+            grant("api", scope.api),
+        ],
         version: token::VERSION.into(),
         kid,
         sub: caller.project.clone(),
+        principal: Some(serde_json::to_value(scope.given)?),
     };
     Ok(Answer::json(&json!({
-        "jwt": token::sign(&claims, &secret.into())?,
+        "jwt": token::sign(&claims, &secret)?,
         "room_name": room.name,
         "project_id": caller.project,
         "room_url": room_url(&app, &headers, &room.name),
     })))
 }
 
-/// The scope and role that the caller gets in a room.
-async fn scope(app: &App, caller: &Caller, room: &Room) -> Result<(Value, Value)> {
-    let user = json!("user");
-    match &caller.principal {
-        Principal::Participant(claims) if caller.role >= Role::Developer => {
-            let role = claims.grants.iter().find(|grant| grant.name == "role");
-            let api = claims.api().cloned().unwrap_or_default();
-            Ok((api, role.map_or(user, |role| role.scope.clone())))
-        }
-        Principal::User { .. } | Principal::Key { .. } if caller.role >= Role::Developer => {
-            Ok((every_scope(), user))
-        }
-        Principal::User { id, .. } => {
-            match grants::permissions(app.store().reads(), &room.id, id).await? {
-                Some(permissions) => Ok((present(stored(&permissions)?), user)),
-                None => Err(Refusal::Forbidden("nothing is granted to you in this room".into())),
-            }
-        }
-        _ => Err(Refusal::Forbidden("the token does not allow connecting to rooms".into())),
-    }
+/// What the caller gets in a room, and what for.
+struct Scope {
+    api: Value,
+    role: Value,
+    given: Given,
 }
 
-/// Every scope with its defaults, as the SDK's full scope writes it into a token.
-fn every_scope() -> Value {
-    let names = [
-        "livekit",
-        "queues",
-        "messaging",
-        "database",
-        "memory",
-        "sync",
-        "storage",
-        "containers",
-        "developer",
-        "agents",
-        "admin",
-        "secrets",
-        "tunnels",
-        "services",
-    ];
-    names.into_iter().map(|name| (name.to_owned(), json!({}))).collect::<Map<_, _>>().into()
+impl Scope {
+    async fn of(app: &App, caller: &Caller, room: &Room) -> Result<Self> {
+        let (user, reads) = (json!("user"), app.store().reads());
+        match &caller.principal {
+            Principal::Participant(participant) if caller.role >= Role::Developer => {
+                let claims = &participant.claims;
+                let role = claims.grants.iter().find(|grant| grant.name == "role");
+                let role = role.map_or(user, |role| role.scope.clone());
+                let api = claims.api().cloned().unwrap_or_default();
+                Ok(Self { api, role, given: participant.given(reads).await? })
+            }
+            Principal::Holder(holder) if caller.role >= Role::Developer => {
+                let given = Given::to(reads, &caller.project, holder, None).await?;
+                Ok(Self { api: scope::every(), role: user, given })
+            }
+            Principal::Holder(holder @ Holder { person: Some(person), .. }) => {
+                let granted = grants::granted(reads, &room.id, &person.id).await?;
+                let Some((permissions, revision)) = granted else {
+                    let message = "nothing is granted to you in this room".into();
+                    return Err(Refusal::Forbidden(message));
+                };
+                let api = present(stored(&permissions)?);
+                let given = Given::to(reads, &caller.project, holder, Some(revision)).await?;
+                Ok(Self { api, role: user, given })
+            }
+            _ => {
+                let message = "the token does not allow connecting to rooms".into();
+                Err(Refusal::Forbidden(message))
+            }
+        }
+    }
 }
 
 /// A stored scope without its nulls, as tokens carry it.
@@ -146,18 +157,10 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::specs::scope::ApiScope;
 
     #[test]
     fn tokens_carry_no_nulls() {
         let scope = json!({"queues": {"send": null, "list": true}, "admin": null});
         assert_eq!(present(scope), json!({"queues": {"list": true}}));
-    }
-
-    #[test]
-    fn every_scope_is_one_that_is_known() {
-        let scope: ApiScope = serde_json::from_value(every_scope()).expect("a scope");
-        let back = serde_json::to_value(scope).expect("JSON");
-        assert!(back.as_object().is_some_and(|members| members.values().all(|one| !one.is_null())));
     }
 }

@@ -1,8 +1,10 @@
 //! Room grants: what each user may do in each room, used when `connect` mints a token.
 //!
 //! A grant is known by its room and user; the grant id in the path of PUT is not looked at.
-//! Only members of the project can be granted anything. A grant by an address that nobody
-//! has invites that person as a plain member, which takes an admin.
+//! Only members of the project can be granted anything, and nobody grants more than they
+//! have. A grant by an address that nobody in the project has invites that person as a plain
+//! member, which takes the owner of the platform: an address says nothing to others, not even
+//! whether the platform knows it.
 
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use super::rooms::Room;
 use super::{Page, Route, stored, users};
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
-use crate::platform::auth::{Access, Caller, Flags, Role};
+use crate::platform::auth::{Access, Caller, Flags};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::store::Write;
@@ -46,20 +48,20 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The stored permissions of a user in a room.
-pub(super) async fn permissions(
+/// The stored permissions of a user in a room, and their revision.
+pub(super) async fn granted(
     reads: &SqlitePool,
     room: &str,
     user: &str,
-) -> Result<Option<String>> {
-    let permissions = sqlx::query_scalar(
-        "SELECT permissions FROM room_grants WHERE room_id = $1 AND user_id = $2",
+) -> Result<Option<(String, i64)>> {
+    let granted = sqlx::query_as(
+        "SELECT permissions, rev FROM room_grants WHERE room_id = $1 AND user_id = $2",
     )
     .bind(room)
     .bind(user)
     .fetch_optional(reads)
     .await?;
-    Ok(permissions)
+    Ok(granted)
 }
 
 /// Refuses a user that is not a member of the project: 400 naming the field.
@@ -127,6 +129,7 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewGrant>,
 ) -> Result<Answer> {
+    caller.may_grant("permissions", &new.permissions)?;
     let mut write = app.store().write().await?;
     require_room(write.on(), &caller.project, &new.room_id).await?;
     let user = match (new.user_id, new.email) {
@@ -143,7 +146,7 @@ async fn create(
     Ok(Answer::json(&json!({})).created().tagged(revision))
 }
 
-/// The member with an address; somebody unknown is invited, which only an admin may do.
+/// The member with an address; somebody else is invited, which only the owner may do.
 async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<String> {
     let member: Option<String> = sqlx::query_scalar(
         "SELECT users.id FROM users JOIN members ON members.user_id = users.id \
@@ -159,8 +162,9 @@ async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<Str
     if !email.contains('@') {
         return Err(Refusal::field("email", "is not a mail address"));
     }
-    if caller.role < Role::Admin {
-        return Err(Refusal::field("email", "nobody in the project has this address"));
+    if !caller.principal.is_owner() {
+        let message = "nobody in the project has this address, and only the owner invites others";
+        return Err(Refusal::field("email", message));
     }
     let user = users::with_email(write, email).await?;
     let flags = Flags { is_admin: false, is_developer: false, can_create_rooms: false };
@@ -196,6 +200,7 @@ async fn put(
     Body(change): Body<GrantChange>,
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&change.user_id)?;
+    caller.may_grant("permissions", &change.permissions)?;
     let mut write = app.store().write().await?;
     condition.allows(current(&mut write, &caller.project, (&change.room_id, user)).await?)?;
     let revision = write.revision().await?;

@@ -1,6 +1,7 @@
 //! Projects, and the keys that come with them.
 
 use axum::extract::State;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
-use crate::platform::store::Write;
+use crate::platform::store::{SETTINGS, Vault, Write};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -31,6 +32,7 @@ struct Project {
     id: String,
     owner_user_id: String,
     name: String,
+    /// They are kept encrypted.
     settings: String,
     enabled: bool,
     rev: i64,
@@ -52,10 +54,12 @@ impl Project {
     }
 
     /// Settings hold provider keys, so members do not see them.
-    fn whole(&self, role: Role) -> Result<Value> {
+    async fn whole(&self, app: &App, role: Role) -> Result<Value> {
         let mut item = self.item();
         if role >= Role::Developer {
-            item["settings"] = stored(&self.settings)?;
+            let (store, at) = (app.store(), (SETTINGS, self.id.as_str()));
+            let plain = store.vault().open_value(store.reads(), at, &self.settings).await?;
+            item["settings"] = stored(plain.expose_secret())?;
         }
         Ok(item)
     }
@@ -92,7 +96,8 @@ async fn create(
     let owner = principal.resolve("me")?;
     let settings = kept(new.settings.as_ref())?;
     let mut write = app.store().write().await?;
-    let made = insert(&mut write, owner, &new.name, &settings).await?;
+    let project = New { owner, name: &new.name, settings: &settings };
+    let made = project.insert(app.store().vault(), &mut write).await?;
     write.commit().await?;
     let body = json!({ "id": made.id, "name": new.name, "owner_user_id": owner });
     Ok(Answer::json(&body).created().tagged(made.revision))
@@ -100,7 +105,7 @@ async fn create(
 
 async fn get(State(app): State<App>, caller: Caller) -> Result<Answer> {
     let project = Project::read(&app, &caller.project).await?;
-    Ok(Answer::json(&project.whole(caller.role)?).tagged(project.rev))
+    Ok(Answer::json(&project.whole(&app, caller.role).await?).tagged(project.rev))
 }
 
 /// The body is the settings themselves, which are replaced as a whole.
@@ -117,15 +122,18 @@ async fn put_settings(
         .await?;
     condition.allows(current)?;
     let revision = write.revision().await?;
+    let at = (SETTINGS, caller.project.as_str());
+    let settings = serde_json::to_string(&settings)?;
+    let settings = app.store().vault().seal(&mut write, at, &settings).await?;
     sqlx::query("UPDATE projects SET settings = $1, rev = $2 WHERE id = $3")
-        .bind(serde_json::to_string(&settings)?)
+        .bind(settings)
         .bind(revision)
         .bind(&caller.project)
         .execute(write.on())
         .await?;
     write.commit().await?;
     let project = Project::read(&app, &caller.project).await?;
-    Ok(Answer::json(&project.whole(caller.role)?).tagged(revision))
+    Ok(Answer::json(&project.whole(&app, caller.role).await?).tagged(revision))
 }
 
 async fn role(caller: Caller) -> Answer {
@@ -145,38 +153,65 @@ pub struct Made {
     pub revision: i64,
 }
 
-/// Creates a project with its owner as a member and a key of its own, from which the
-/// platform signs participant tokens: no key that a person deletes then ends a session.
+/// A project about to be made.
+pub struct New<'a> {
+    /// The user who owns it.
+    pub owner: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its settings, as JSON.
+    pub settings: &'a str,
+}
+
+impl New<'_> {
+    /// Creates it, with its owner as a member and a key of its own, with which the platform
+    /// signs participant tokens: no key that a person deletes then ends the tokens of others.
+    ///
+    /// # Errors
+    ///
+    /// 409 when the owner has a project of that name.
+    pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<Made> {
+        let project = Uuid::new_v4();
+        let id = project.to_string();
+        let revision = write.revision().await?;
+        let name = self.name;
+        sqlx::query(
+            "INSERT INTO projects (id, owner_user_id, name, settings, seq, rev) \
+             VALUES ($1, $2, $3, $4, $5, $5)",
+        )
+        .bind(&id)
+        .bind(self.owner)
+        .bind(name)
+        .bind(vault.seal(write, (SETTINGS, &id), self.settings).await?)
+        .bind(revision)
+        .execute(write.on())
+        .await
+        .map_err(|error| Refusal::taken(error, || format!("a project named {name:?} exists")))?;
+        sqlx::query(
+            "INSERT INTO members \
+             (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
+             VALUES ($1, $2, TRUE, TRUE, TRUE, $3, $3)",
+        )
+        .bind(&id)
+        .bind(self.owner)
+        .bind(revision)
+        .execute(write.on())
+        .await?;
+        signing_key(vault, write, project).await?;
+        Ok(Made { id, revision })
+    }
+}
+
+/// Makes the key with which the platform signs for a project, in the place of any before it.
 ///
 /// # Errors
 ///
-/// 409 when the owner has a project of that name.
-pub async fn insert(write: &mut Write, owner: &str, name: &str, settings: &str) -> Result<Made> {
-    let project = Uuid::new_v4();
-    let id = project.to_string();
-    let revision = write.revision().await?;
-    sqlx::query(
-        "INSERT INTO projects (id, owner_user_id, name, settings, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $5)",
-    )
-    .bind(&id)
-    .bind(owner)
-    .bind(name)
-    .bind(settings)
-    .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| Refusal::taken(error, || format!("a project named {name:?} exists")))?;
-    sqlx::query(
-        "INSERT INTO members \
-         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
-         VALUES ($1, $2, TRUE, TRUE, TRUE, $3, $3)",
-    )
-    .bind(&id)
-    .bind(owner)
-    .bind(revision)
-    .execute(write.on())
-    .await?;
+/// The store failed.
+pub async fn signing_key(vault: &Vault, write: &mut Write, project: Uuid) -> Result<()> {
+    sqlx::query("DELETE FROM api_keys WHERE project_id = $1 AND purpose = 'signing'")
+        .bind(project.to_string())
+        .execute(write.on())
+        .await?;
     let key = ApiKey::generate(project).map_err(Refusal::internal)?;
     let signing = NewKey {
         key: &key,
@@ -186,6 +221,6 @@ pub async fn insert(write: &mut Write, owner: &str, name: &str, settings: &str) 
         description: "",
         created_by: None,
     };
-    signing.insert(write).await?;
-    Ok(Made { id, revision })
+    signing.insert(vault, write).await?;
+    Ok(())
 }

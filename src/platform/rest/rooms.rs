@@ -123,7 +123,7 @@ struct NewRoom {
 
 /// With `if_not_exists` a room that exists is answered as it is, with 200; nothing of the
 /// request is applied to it. Whoever may create a room may say who enters it, so that room
-/// creators can enter their own.
+/// creators can enter their own, but grants nobody more than they have.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -132,6 +132,9 @@ async fn create(
     rules::room_name(&new.name).map_err(Refusal::at("name"))?;
     check_annotations(new.annotations.as_ref())?;
     let permissions = new.permissions.unwrap_or_default();
+    for (user, scope) in &permissions {
+        caller.may_grant(&format!("permissions.{user}"), scope)?;
+    }
     let mut write = app.store().write().await?;
     if new.if_not_exists
         && let Some(room) = Room::find(write.on(), &caller.project, &new.name).await?

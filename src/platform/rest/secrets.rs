@@ -1,8 +1,10 @@
-//! Project secrets. Values go in and never come out: lists mask them.
+//! Project secrets. Values go in and never come out: lists mask them, and they are kept
+//! encrypted.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -14,6 +16,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::store::{SECRET_DATA, Store};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -47,8 +50,8 @@ fn no_email() -> String {
 }
 
 impl SecretBody {
-    /// The data as it is stored, checked against the type.
-    fn checked(self) -> Result<(String, String, String)> {
+    /// The name, the type and the data, checked against the type.
+    fn checked(self) -> Result<(String, String, SecretString)> {
         rules::name(&self.name).map_err(Refusal::at("name"))?;
         for (key, value) in self.data.as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
@@ -59,7 +62,7 @@ impl SecretBody {
             "keys" => serde_json::to_string(&within_data::<BTreeMap<String, String>>(self.data)?)?,
             _ => return Err(Refusal::field("type", "must be \"keys\" or \"docker\"")),
         };
-        Ok((self.name, self.kind, data))
+        Ok((self.name, self.kind, data.into()))
     }
 }
 
@@ -83,6 +86,8 @@ async fn create(
     let id = Uuid::new_v4().to_string();
     let mut write = app.store().write().await?;
     let revision = write.revision().await?;
+    let at = (SECRET_DATA, id.as_str());
+    let data = app.store().vault().seal(&mut write, at, data.expose_secret()).await?;
     sqlx::query(
         "INSERT INTO secrets (id, project_id, name, type, data, seq, rev) \
          VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -111,12 +116,16 @@ struct Row {
 }
 
 impl Row {
-    fn item(&self) -> Result<Value> {
+    /// The secret with its values masked.
+    async fn item(&self, store: &Store) -> Result<Value> {
+        let at = (SECRET_DATA, self.id.as_str());
+        let plain = store.vault().open_value(store.reads(), at, &self.data).await?;
+        let plain = plain.expose_secret();
         let data = if self.kind == "docker" {
-            let docker: Docker = serde_json::from_str(&self.data)?;
+            let docker: Docker = serde_json::from_str(plain)?;
             serde_json::to_value(Docker { password: MASK.into(), ..docker })?
         } else {
-            let keys: BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_str(&self.data)?;
+            let keys: BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_str(plain)?;
             keys.into_keys().map(|key| (key, json!(MASK))).collect()
         };
         Ok(json!({
@@ -136,7 +145,10 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
     .bind(&caller.project)
     .fetch_all(app.store().reads())
     .await?;
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in &rows {
+        items.push(row.item(app.store()).await?);
+    }
     Ok(Answer::json(&json!({ "secrets": items })))
 }
 
@@ -182,6 +194,8 @@ async fn put(
         return Err(Refusal::Conflict(message));
     }
     let revision = write.revision().await?;
+    let at = (SECRET_DATA, id.as_str());
+    let data = app.store().vault().seal(&mut write, at, data.expose_secret()).await?;
     sqlx::query("UPDATE secrets SET name = $1, type = $2, data = $3, rev = $4 WHERE id = $5")
         .bind(&name)
         .bind(kind)

@@ -93,7 +93,8 @@ struct NewMember {
 }
 
 /// Adds a member. An id that is unknown becomes a profile without a name; one that is a
-/// mail address becomes that profile's address.
+/// mail address becomes that profile's address. Users are the platform's and not a project's,
+/// so only the owner adds one that it does not know.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -115,6 +116,10 @@ async fn create(
         .fetch_optional(write.on())
         .await?;
     if known.is_none() {
+        if !caller.principal.is_owner() {
+            let message = format!("user {user:?} is not known, and only the owner adds users");
+            return Err(Refusal::Forbidden(message));
+        }
         add(&mut write, user, if user.contains('@') { user } else { "" }).await?;
     }
     let revision = join(&mut write, &caller.project, user, flags).await?;

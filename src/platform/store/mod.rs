@@ -6,11 +6,13 @@
 //! acknowledged (WAL, `synchronous = FULL`), so a killed process loses nothing that it
 //! answered for.
 //!
+//! Secrets are kept encrypted (see [`vault`]), and what is deleted or replaced is overwritten.
+//!
 //! The SQL of a resource stands beside its handlers in `rest`. It is kept to what
 //! PostgreSQL understands too.
 
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -18,12 +20,15 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, SqliteConnection};
 
+pub use self::vault::{KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
 pub use self::writer::Write;
 use self::writer::Writer;
 use super::error::Result;
 use crate::error::{self, Context};
 use crate::own_folder;
 
+mod modes;
+mod vault;
 mod writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -35,11 +40,46 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ELSEWHERE: &str =
     "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
 
-/// The store: a pool to read from and a queue of writes.
+/// The database, in its folder.
+const DATABASE: &str = "platform.sqlite";
+
+/// The key file, unless another place is named.
+const KEY_FILE: &str = "platform.key";
+
+/// Where a platform keeps what it keeps.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The folder with the database.
+    pub data: PathBuf,
+    /// The file with the key of what is encrypted in it, when it is elsewhere.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Place {
+    fn database(&self) -> PathBuf {
+        self.data.join(DATABASE)
+    }
+
+    /// Whether there is a database.
+    pub fn has_database(&self) -> bool {
+        self.database().exists()
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
+    /// A folder, with the key file in it.
+    fn from(data: &P) -> Self {
+        Self { data: data.as_ref().to_owned(), key_file: None }
+    }
+}
+
+/// The store: a pool to read from, a queue of writes, and what encrypts.
 #[derive(Debug)]
 pub struct Store {
     readers: SqlitePool,
     writer: Writer,
+    vault: Vault,
+    lock: PathBuf,
 }
 
 impl Store {
@@ -47,30 +87,33 @@ impl Store {
     ///
     /// The folder is made for its owner alone, and so is the file: it holds secrets. For the
     /// same reason a new folder keeps itself out of Git.
-    /// An existing folder keeps its mode, because it may be shared on purpose.
+    /// An existing folder keeps its mode, because it may be shared on purpose; it is told of,
+    /// and refused where anybody may change what is in it.
     ///
     /// # Errors
     ///
-    /// The folder or file cannot be made, opened or migrated.
-    pub async fn open(folder: &Path) -> error::Result<Self> {
+    /// The folder or file cannot be made, opened or migrated; anybody may change them; the
+    /// key file is missing, or is there without its database.
+    pub async fn open(place: &Place) -> error::Result<Self> {
+        let folder = &place.data;
         let shown = folder.display();
         own_folder::create(folder)
             .context(|| format!("failed to create the data folder {shown}"))
             .map_err(|error| error.hint(ELSEWHERE))?;
-        let path = folder.join("platform.sqlite");
+        let path = place.database();
+        let beside = |end: &str| folder.join(format!("{DATABASE}{end}"));
+        for it in [folder.clone(), path.clone(), beside("-wal"), beside("-shm")] {
+            modes::look_at(&it)?;
+        }
         // SQLite has no lock around a migration, so two processes that open a new folder at
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
-        let lock = create_file(&lock_path)
-            .context(|| format!("failed to create {}", lock_path.display()))
-            .map_err(|error| error.hint(ELSEWHERE))?;
-        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
-            .await
-            .context(|| "failed to wait for the data folder".to_owned())?
-            .context(|| format!("failed to lock {}", lock_path.display()))?;
+        let lock = locked(&lock_path).await?;
+        let vault = Vault::new(place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE)));
         // A descriptor of the database that is closed would drop the locks that SQLite holds on
         // it elsewhere in this process, so an existing file is left alone.
         if !path.exists() {
+            vault.expect_none(&format!("there is no database in {shown}"))?;
             create_file(&path).context(|| format!("failed to create {}", path.display()))?;
         }
 
@@ -79,13 +122,22 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("secure_delete", "ON")
             .busy_timeout(PATIENCE);
         let failed = || format!("failed to open {}", path.display());
         let mut writer: SqliteConnection = options.connect().await.context(failed)?;
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
+            .fetch_one(&mut writer)
+            .await
+            .context(failed)?;
+        if tables == 0 {
+            vault.expect_none(&format!("the database {} is empty", path.display()))?;
+        }
         MIGRATIONS
             .run(&mut writer)
             .await
             .context(|| format!("failed to migrate {}", path.display()))?;
+        vault.open(&mut writer).await?;
         // A connection to a file does not go stale, so none is tested before each use.
         let readers = SqlitePoolOptions::new()
             .acquire_timeout(PATIENCE * 2)
@@ -95,7 +147,26 @@ impl Store {
             .await
             .context(failed)?;
         drop(lock);
-        Ok(Self { readers, writer: Writer::new(writer) })
+        Ok(Self { readers, writer: Writer::new(writer), vault, lock: lock_path })
+    }
+
+    /// What encrypts and decrypts.
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Replaces the key file, and encrypts everything anew.
+    ///
+    /// # Errors
+    ///
+    /// The system's; then everything is as it was.
+    pub async fn replace_key_file(&self) -> error::Result<()> {
+        // Of two that replace it at once, neither may take away the other's key.
+        let lock = locked(&self.lock).await?;
+        let failed = || "failed to replace the key file".to_owned();
+        let done = self.vault.rotate(self.write().await.context(failed)?).await;
+        drop(lock);
+        done
     }
 
     /// Where to read from. Each statement sees everything that was acknowledged before it.
@@ -117,6 +188,17 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Waits until no other process holds the lock. It ends when the file is dropped.
+async fn locked(path: &Path) -> error::Result<File> {
+    let lock = create_file(path)
+        .context(|| format!("failed to create {}", path.display()))
+        .map_err(|error| error.hint(ELSEWHERE))?;
+    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await
+        .context(|| "failed to wait for the data folder".to_owned())?
+        .context(|| format!("failed to lock {}", path.display()))
 }
 
 /// Creates the file before SQLite does, so that it is never readable by others; the

@@ -11,8 +11,10 @@
 mod page;
 mod token;
 
+use std::net::SocketAddr;
+
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -27,8 +29,9 @@ use super::Route;
 use crate::api::key::ApiKey;
 use crate::api::oauth::{CLIENT_ID, REDIRECT_URI, SCOPE};
 use crate::platform::App;
+use crate::platform::auth::Access;
+use crate::platform::auth::holder::Holder;
 use crate::platform::auth::sign_in::{self, Asked};
-use crate::platform::auth::{self, Access, Principal};
 use crate::platform::error::{Refusal, Result};
 
 /// Where the client's one address leads.
@@ -202,6 +205,7 @@ async fn show(
 
 async fn submit(
     State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     form: std::result::Result<Form<Submitted>, FormRejection>,
 ) -> Result<Response> {
@@ -221,7 +225,7 @@ async fn submit(
         Ok(asked) => asked,
         Err(wrong) => return wanted.refuse(&wrong),
     };
-    let host = host(&app, &headers);
+    let (host, from) = (host(&app, &headers), from.ip());
     if !is_from_here(&headers, &host, form.page.as_deref()) {
         let problem = "The page was too old, or another site sent the form. Try again.";
         return wanted.ask(&host, StatusCode::FORBIDDEN, Some(problem));
@@ -229,7 +233,7 @@ async fn submit(
     if form.decision.as_deref() == Some("deny") {
         return wanted.back(&[("error", "access_denied")]);
     }
-    if let Some(wait) = app.sign_ins().begin() {
+    if let Some(wait) = app.sign_ins().begin(from) {
         let seconds = wait.as_secs() + 1;
         let problem = format!("Too many keys were wrong. Try again in {seconds} seconds.");
         let mut response = wanted.ask(&host, StatusCode::TOO_MANY_REQUESTS, Some(&problem))?;
@@ -238,17 +242,17 @@ async fn submit(
     }
     let key = SecretString::from(form.key.unwrap_or_default());
     let key = match ApiKey::parse(key.expose_secret().trim()) {
-        Some(key) => match auth::by_key(app.store().reads(), &key).await {
-            Ok(principal) => Ok((key, principal)),
+        Some(key) => match Holder::of(app.store().reads(), &key).await {
+            Ok(holder) => Ok(holder),
             Err(Refusal::Unauthenticated(_)) => Err("The key is not valid."),
             Err(error) => return Err(error),
         },
         None => Err("That is not an API key: one begins with ma-."),
     };
     let problem = match key {
-        Ok((key, Principal::User { .. })) => {
-            app.sign_ins().succeeded();
-            let code = sign_in::code(app.store(), &key.id.to_string(), &asked).await?;
+        Ok(Holder { key, person: Some(_), .. }) => {
+            app.sign_ins().succeeded(from);
+            let code = sign_in::code(app.store(), &key, &asked).await?;
             return wanted.back(&[("code", code.expose_secret())]);
         }
         Ok(_) => "The key acts for a project and not for a person, so it cannot sign you in.",

@@ -1,0 +1,203 @@
+//! Participants: what a token is worth at the moment in which it is used.
+//!
+//! A token is signed by whoever holds a key, or by the platform for somebody who connects.
+//! Either way somebody stands behind it, and it is never worth more than that holder is now:
+//! a member's token does not build, whatever it says. What the platform signs names its
+//! holder and what it was given for, so it ends with that key, sign-in, membership, role or
+//! grant.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::SqlitePool;
+use uuid::Uuid;
+
+use super::holder::{Holder, StoredKey};
+use super::token::{self, Claims};
+use super::{Role, sign_in};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::store::{KEY_SECRET, Store};
+
+/// A participant with an `api` grant.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    /// What its token claims.
+    pub claims: Claims,
+    /// Who stands behind the token.
+    pub holder: Holder,
+    /// What it was given for, when the platform signed it.
+    given: Option<Given>,
+    /// What it may do in its project: what the token says, and no more than its holder.
+    pub role: Role,
+}
+
+/// What the platform writes into a token that it signs, in the claim `principal`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Given {
+    /// The key behind it.
+    key: String,
+    /// The user whom the key acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// When the user joined the project, as a place in the order of everything: whoever leaves
+    /// and comes back does not bring old tokens back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joined: Option<i64>,
+    /// The sign-in that the key was proven by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sign_in: Option<String>,
+    /// The revision of the grant that it was given for; without one it was given to somebody
+    /// who builds in the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grant: Option<i64>,
+}
+
+impl Given {
+    /// What is given to somebody in a project, for a grant or for being a developer.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn to(
+        reads: &SqlitePool,
+        project: &str,
+        holder: &Holder,
+        grant: Option<i64>,
+    ) -> Result<Self> {
+        let user = holder.person.as_ref().map(|person| person.id.clone());
+        Ok(Self {
+            key: holder.key.clone(),
+            joined: joined(reads, project, user.as_deref()).await?,
+            user,
+            sign_in: holder.sign_in.clone(),
+            grant,
+        })
+    }
+
+    /// Who stands behind it, if all of it still holds but the role and the grant.
+    async fn holder(&self, reads: &SqlitePool) -> Result<Option<Holder>> {
+        let Some(holder) = StoredKey::find(reads, &self.key).await?.and_then(StoredKey::holder)
+        else {
+            return Ok(None);
+        };
+        if holder.person.as_ref().map(|person| &person.id) != self.user.as_ref() {
+            return Ok(None);
+        }
+        match &self.sign_in {
+            None => Ok(Some(holder)),
+            Some(sign_in) if sign_in::goes_on(reads, sign_in, &self.key).await? => {
+                Ok(Some(holder.signed_in(sign_in.clone())))
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// Whether what it was given for still holds: the membership, and the grant as it was
+    /// then, or the role.
+    async fn holds(&self, reads: &SqlitePool, project: &str, role: Role) -> Result<bool> {
+        if joined(reads, project, self.user.as_deref()).await? != self.joined {
+            return Ok(false);
+        }
+        let Some(grant) = self.grant else { return Ok(role >= Role::Developer) };
+        // Revisions never repeat, so one that is there is the grant as it was.
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT rooms.id FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+             WHERE rooms.project_id = $1 AND room_grants.user_id = $2 AND room_grants.rev = $3",
+        )
+        .bind(project)
+        .bind(&self.user)
+        .bind(grant)
+        .fetch_optional(reads)
+        .await?;
+        Ok(found.is_some())
+    }
+}
+
+/// When a user joined a project; nothing for nobody.
+async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result<Option<i64>> {
+    let Some(user) = user else { return Ok(None) };
+    let joined =
+        sqlx::query_scalar("SELECT seq FROM members WHERE project_id = $1 AND user_id = $2")
+            .bind(project)
+            .bind(user)
+            .fetch_optional(reads)
+            .await?;
+    Ok(joined)
+}
+
+#[derive(sqlx::FromRow)]
+struct Signer {
+    #[sqlx(flatten)]
+    key: StoredKey,
+    secret: String,
+}
+
+impl Participant {
+    /// Who a token stands for.
+    ///
+    /// # Errors
+    ///
+    /// 401 for a token that is not valid, or not any more; 403 for one without an `api` grant.
+    pub async fn of(store: &Store, text: &str) -> Result<Self> {
+        let refused = || Refusal::Unauthenticated("the credential is not valid");
+        let reads = store.reads();
+        let unverified = token::unverified(text).ok_or_else(refused)?;
+        let id = Uuid::parse_str(&unverified.kid).map_err(|_| refused())?.to_string();
+        let signer: Option<Signer> = sqlx::query_as(
+            "SELECT id, project_id, purpose, user_id, digest, secret FROM api_keys WHERE id = $1",
+        )
+        .bind(&id)
+        .fetch_optional(reads)
+        .await?;
+        let Signer { key, secret } = signer.ok_or_else(refused)?;
+        let secret = store.vault().open_value(reads, (KEY_SECRET, &id), &secret).await?;
+        let mut claims = token::verify(text, &secret).ok_or_else(refused)?;
+        let project = key.project_id.clone();
+        if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()).as_ref() != Some(&project) {
+            let what = "the token names another project than its key's";
+            return Err(Refusal::Unauthenticated(what));
+        }
+        let ended = || Refusal::Unauthenticated("what the token was given for has ended");
+        // Only in what the platform signed does it say who stands behind it: others could
+        // name anybody.
+        let (holder, given) = match key.holder() {
+            Some(holder) => (holder, None),
+            None => {
+                let given = claims.principal.take().and_then(|it| Given::deserialize(it).ok());
+                let given = given.ok_or_else(ended)?;
+                (given.holder(reads).await?.ok_or_else(ended)?, Some(given))
+            }
+        };
+        let role = holder.role_in(reads, &project).await?.ok_or_else(ended)?;
+        if let Some(given) = &given
+            && !given.holds(reads, &project, role).await?
+        {
+            return Err(ended());
+        }
+        let scope = claims.api().filter(|scope| scope.is_object());
+        let scope = scope.ok_or_else(|| Refusal::Forbidden("the token has no api grant".into()))?;
+        let role = role.min(role_of(scope));
+        claims.sub = project;
+        Ok(Self { claims, holder, given, role })
+    }
+
+    /// What stands in a token that this participant is given on its own part.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn given(&self, reads: &SqlitePool) -> Result<Given> {
+        match &self.given {
+            Some(given) => Ok(given.clone()),
+            None => Given::to(reads, &self.claims.sub, &self.holder, None).await,
+        }
+    }
+}
+
+/// The most that a scope gives in a project: never admin, because a token that ends must not
+/// make keys that do not.
+fn role_of(scope: &Value) -> Role {
+    match scope.get("admin") {
+        Some(Value::Object(_)) => Role::Developer,
+        _ => Role::Member,
+    }
+}

@@ -1,0 +1,159 @@
+//! Scopes of participant tokens: the whole, and whether one lies within another, because
+//! nobody grants more than they have.
+
+use serde_json::{Map, Value, json};
+
+use super::{Caller, Principal, Role};
+use crate::api::specs::scope::ApiScope;
+use crate::platform::error::{Refusal, Result};
+
+/// The areas that agents have unless told otherwise, and beside them those that are never
+/// had without saying so.
+const USUAL: [&str; 11] = [
+    "livekit",
+    "queues",
+    "messaging",
+    "database",
+    "memory",
+    "sync",
+    "storage",
+    "containers",
+    "developer",
+    "agents",
+    "services",
+];
+const OTHERS: [&str; 3] = ["admin", "secrets", "tunnels"];
+
+/// Areas with their defaults, as the SDK writes a full scope into a token.
+fn all_of<'a>(names: impl Iterator<Item = &'a &'a str>) -> Value {
+    names.map(|name| ((*name).to_owned(), json!({}))).collect::<Map<_, _>>().into()
+}
+
+/// Every area.
+pub fn every() -> Value {
+    all_of(USUAL.iter().chain(&OTHERS))
+}
+
+/// Every area but the administration of the room, its secrets and its tunnels.
+pub fn usual() -> Value {
+    all_of(USUAL.iter())
+}
+
+impl Caller {
+    /// Refuses a scope that is more than the caller may grant: a participant grants no more
+    /// than its own token holds, and whoever only creates rooms nothing beyond the usual.
+    ///
+    /// # Errors
+    ///
+    /// 403, naming what is beyond; `whose` says where in the request it stands.
+    pub fn may_grant(&self, whose: &str, wanted: &ApiScope) -> Result<()> {
+        let own = match &self.principal {
+            Principal::Participant(participant) => {
+                participant.claims.api().cloned().unwrap_or_default()
+            }
+            Principal::Holder(_) if self.role >= Role::Developer => return Ok(()),
+            Principal::Holder(_) => usual(),
+        };
+        // What a token leaves out has its default, which the type fills in.
+        let own: ApiScope = serde_json::from_value(own).unwrap_or_default();
+        match beyond(&serde_json::to_value(wanted)?, &serde_json::to_value(&own)?) {
+            None => Ok(()),
+            Some(what) => Err(Refusal::Forbidden(format!(
+                "{whose} grants {what:?}, which is more than the caller has"
+            ))),
+        }
+    }
+}
+
+/// The first thing in a scope that another does not hold. Both are whole: what is absent is
+/// null, which as an area means none of it, and within one means any.
+fn beyond(wanted: &Value, own: &Value) -> Option<String> {
+    let areas = wanted.as_object()?;
+    areas.iter().find_map(|(area, wanted)| match (wanted, &own[area]) {
+        (Value::Null, _) => None,
+        (_, Value::Null) => Some(area.clone()),
+        (wanted, own) => {
+            let members = wanted.as_object()?;
+            let too_much = members.iter().find(|(name, wanted)| !lies_within(wanted, &own[*name]));
+            too_much.map(|(name, _)| format!("{area}.{name}"))
+        }
+    })
+}
+
+fn lies_within(wanted: &Value, own: &Value) -> bool {
+    match (wanted, own) {
+        (_, Value::Null) => true,
+        (Value::Bool(wanted), Value::Bool(own)) => *own || !wanted,
+        (Value::Array(wanted), Value::Array(own)) => {
+            // Where the first that fits decides, a part of the list may hold more than all
+            // of it, so only lists of names are taken apart.
+            wanted == own || wanted.iter().all(|one| one.is_string() && own.contains(one))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(wanted: Value, own: Value) -> Option<String> {
+        let whole = |scope: Value| {
+            let scope: ApiScope = serde_json::from_value(scope).expect("a scope");
+            serde_json::to_value(scope).expect("JSON")
+        };
+        beyond(&whole(wanted), &whole(own))
+    }
+
+    #[test]
+    fn every_area_is_known_and_the_usual_ones_are_some_of_them() {
+        let scope: ApiScope = serde_json::from_value(every()).expect("a scope");
+        let back = serde_json::to_value(scope).expect("JSON");
+        assert!(back.as_object().is_some_and(|members| members.values().all(|one| !one.is_null())));
+        assert_eq!(told(usual(), every()), None);
+        for area in OTHERS {
+            assert_eq!(told(json!({ area: {} }), usual()), Some(area.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_within_is_told_from_what_is_beyond() {
+        let path = |path: &str, read_only: bool| json!({"path": path, "read_only": read_only});
+        let table = [
+            (json!({}), json!({}), None),
+            (json!({"queues": {}}), json!({}), Some("queues")),
+            (json!({"queues": null}), json!({}), None),
+            (json!({"queues": {}}), json!({"queues": {}}), None),
+            (json!({"queues": {}}), json!({"queues": {"send": ["a"]}}), Some("queues.send")),
+            (json!({"queues": {"send": ["a"]}}), json!({"queues": {"send": ["b", "a"]}}), None),
+            (
+                json!({"queues": {"send": ["a", "c"]}}),
+                json!({"queues": {"send": ["a", "b"]}}),
+                Some("queues.send"),
+            ),
+            (json!({"queues": {"send": []}}), json!({"queues": {"send": ["a"]}}), None),
+            (
+                json!({"queues": {"list": true}}),
+                json!({"queues": {"list": false}}),
+                Some("queues.list"),
+            ),
+            (json!({"queues": {"list": false}}), json!({"queues": {"list": true}}), None),
+            // Without the first path, the second would allow writing below it.
+            (
+                json!({"storage": {"paths": [path("a", false)]}}),
+                json!({"storage": {"paths": [path("a/b", true), path("a", false)]}}),
+                Some("storage.paths"),
+            ),
+            (
+                json!({"storage": {"paths": [path("a", true)]}}),
+                json!({"storage": {"paths": [path("a", true)]}}),
+                None,
+            ),
+            (json!({"admin": {}}), json!({"queues": {}}), Some("admin")),
+            (json!({"admin": {"config": false}}), json!({}), Some("admin")),
+        ];
+        for (wanted, own, beyond) in table {
+            assert_eq!(told(wanted.clone(), own.clone()).as_deref(), beyond, "{wanted} in {own}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! What is kept encrypted: the secrets of keys, the data of secrets, the settings of projects.
+//!
+//! The database has a key of its own, and holds it only as wrapped by the key in the key file
+//! (an envelope). Who has the database alone, a copy of it or the disk that it lay on, reads
+//! none of these values, and cannot put one in the place of another.
+//!
+//! Several processes may have the database open. What they encrypt with is therefore looked
+//! up in the transaction that writes, and a value says which key it needs.
+
+mod cipher;
+mod key_file;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+
+use self::cipher::{Fault, Key};
+use self::key_file::KeyFile;
+use super::Write;
+use crate::error::{self, Class, Context};
+use crate::output;
+use crate::platform::digest;
+use crate::platform::error::{Refusal, Result};
+
+/// A column whose values are kept encrypted, of a table whose key is `id`.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    name: &'static str,
+    select: &'static str,
+    update: &'static str,
+}
+
+/// What tokens are signed with, and API keys are given out as.
+pub const KEY_SECRET: Column = Column {
+    name: "api_keys.secret",
+    select: "SELECT id, secret FROM api_keys",
+    update: "UPDATE api_keys SET secret = $1 WHERE id = $2",
+};
+
+/// The values of a project's secret.
+pub const SECRET_DATA: Column = Column {
+    name: "secrets.data",
+    select: "SELECT id, data FROM secrets",
+    update: "UPDATE secrets SET data = $1 WHERE id = $2",
+};
+
+/// A project's settings: keys of providers are in them.
+pub const SETTINGS: Column = Column {
+    name: "projects.settings",
+    select: "SELECT id, settings FROM projects",
+    update: "UPDATE projects SET settings = $1 WHERE id = $2",
+};
+
+const COLUMNS: [Column; 3] = [KEY_SECRET, SECRET_DATA, SETTINGS];
+
+/// The place of the database's own key, as one of those above.
+const OWN: &str = "vault.key";
+
+impl Column {
+    fn of(self, id: &str) -> String {
+        format!("{} {id}", self.name)
+    }
+}
+
+/// The vault of an open store.
+#[derive(Debug)]
+pub struct Vault {
+    file: KeyFile,
+    /// The keys that were in use since the store was opened, the newest last.
+    keys: RwLock<Vec<Arc<Key>>>,
+}
+
+/// The database's own key as it is stored.
+#[derive(sqlx::FromRow)]
+struct Stored {
+    /// The key's id, and the key as the one in the key file has wrapped it.
+    wrapped: String,
+    /// Whether nothing is left in the file of what stood there before it was encrypted, or
+    /// was encrypted with another key.
+    is_clean: bool,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::internal(fault)
+    }
+}
+
+async fn stored(on: &mut SqliteConnection) -> Result<Option<Stored>, sqlx::Error> {
+    sqlx::query_as("SELECT wrapped, is_clean FROM vault").fetch_optional(on).await
+}
+
+impl Vault {
+    /// The vault whose key file is at a path. It opens with [`Vault::open`].
+    pub const fn new(file: PathBuf) -> Self {
+        Self { file: KeyFile::at(file), keys: RwLock::new(Vec::new()) }
+    }
+
+    /// Refuses a database that has nothing in it, where there is a key file: what that key
+    /// belongs to is lost or was not put back yet, and a new platform would hide it.
+    ///
+    /// # Errors
+    ///
+    /// There is a key file.
+    pub fn expect_none(&self, database: &str) -> error::Result<()> {
+        if !self.file.exists()? {
+            return Ok(());
+        }
+        let key = self.file.path().display();
+        let told = format!("{database}, but its key {key} is there, so this is no new platform");
+        Err(error::Error::new(Class::Refused, told).hint(format!(
+            "put the database back from a copy, or move {key} away to begin anew without what was in it"
+        )))
+    }
+
+    /// Opens the vault, on a connection that nobody else writes on yet. A database without a
+    /// key of its own gets one, and what it holds in clear text is encrypted.
+    ///
+    /// # Errors
+    ///
+    /// The key file is missing, open to others, or not this database's; the system's.
+    pub async fn open(&self, writer: &mut SqliteConnection) -> error::Result<()> {
+        let failed = || "failed to read the vault".to_owned();
+        let is_clean = match stored(writer).await.context(failed)? {
+            Some(stored) => {
+                self.hold(self.unwrap(&stored.wrapped)?);
+                stored.is_clean
+            }
+            None => self.begin(writer).await?,
+        };
+        // All is encrypted by now, so a disk that is full is no reason not to serve.
+        if !is_clean && let Err(cause) = clean(writer).await {
+            output::warning(&format!(
+                "what the database held before it was encrypted is still in its file, until it is opened again: {cause}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn hold(&self, key: Key) -> Arc<Key> {
+        let key = Arc::new(key);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|held| held.id() != key.id());
+        keys.push(Arc::clone(&key));
+        key
+    }
+
+    fn held(&self, id: &str) -> Option<Arc<Key>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().rev().find(|key| key.id() == id).cloned()
+    }
+
+    /// The key of its own that a database holds, by the key file.
+    fn unwrap(&self, stored: &str) -> error::Result<Key> {
+        let path = self.file.path().display();
+        let keys = self.file.read()?;
+        let (_, wrapped) = stored.split_once(' ').unwrap_or_default();
+        // A key that takes the place of another stands beside it until it has.
+        let opened = keys.iter().map(|key| Key::unwrapped(wrapped, key, OWN));
+        opened.filter_map(std::result::Result::ok).next().ok_or_else(|| {
+            let told = format!("the key in {path} is not the one of the database");
+            error::Error::new(Class::Refused, told)
+                .hint("put the key file of this database back, or the database of this key file")
+        })
+    }
+
+    /// Gives a database a key of its own, and tells whether there was nothing to encrypt.
+    async fn begin(&self, writer: &mut SqliteConnection) -> error::Result<bool> {
+        let failed = || "failed to encrypt what the database holds".to_owned();
+        // The key file comes first: what is encrypted must never be without its key.
+        let outer = match self.file.exists()? {
+            true => self.file.read()?.into_iter().next(),
+            false => None,
+        };
+        let outer = match outer {
+            Some(outer) => outer,
+            None => {
+                let outer = Key::generate().context(failed)?;
+                self.file.write(&[&outer])?;
+                outer
+            }
+        };
+        let own = Key::generate().context(failed)?;
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.context(failed)?;
+        let mut is_empty = true;
+        digest_keys(&mut transaction).await.context(failed)?;
+        for column in COLUMNS {
+            let rows: Vec<(String, String)> =
+                sqlx::query_as(column.select).fetch_all(&mut *transaction).await.context(failed)?;
+            is_empty &= rows.is_empty();
+            for (id, plain) in rows {
+                let sealed = own.seal(&plain, &column.of(&id)).context(failed)?;
+                let update = sqlx::query(column.update).bind(sealed).bind(id);
+                update.execute(&mut *transaction).await.context(failed)?;
+            }
+        }
+        keep(&mut transaction, &own, &outer, is_empty).await.context(failed)?;
+        transaction.commit().await.context(failed)?;
+        self.hold(own);
+        Ok(is_empty)
+    }
+
+    /// The key that the database has now. Another process may have replaced it.
+    async fn current(&self, on: &mut SqliteConnection) -> Result<Arc<Key>> {
+        let stored = stored(on).await?.ok_or_else(|| Refusal::internal("the vault is gone"))?;
+        let stored = stored.wrapped.as_str();
+        let (id, _) = stored.split_once(' ').unwrap_or_default();
+        match self.held(id) {
+            Some(key) => Ok(key),
+            None => self.unwrap(stored).map(|key| self.hold(key)).map_err(Refusal::internal),
+        }
+    }
+
+    /// Encrypts a value for its place in the database, in the write that puts it there.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the key file was taken away.
+    pub async fn seal(
+        &self,
+        write: &mut Write,
+        (column, id): (Column, &str),
+        plain: &str,
+    ) -> Result<String> {
+        let key = self.current(write.on()).await?;
+        Ok(key.seal(plain, &column.of(id))?)
+    }
+
+    /// Decrypts a value from its place in the database.
+    ///
+    /// # Errors
+    ///
+    /// It is not what was put there; the store failed; the key file was taken away.
+    pub async fn open_value(
+        &self,
+        reads: &SqlitePool,
+        (column, id): (Column, &str),
+        sealed: &str,
+    ) -> Result<SecretString> {
+        let needed = sealed.split_once('.').map(|(needed, _)| needed).unwrap_or_default();
+        let key = match self.held(needed) {
+            Some(key) => key,
+            None => self.current(&mut *reads.acquire().await?).await?,
+        };
+        let place = column.of(id);
+        let plain = key.open(sealed, &place).map_err(|fault| {
+            tracing::error!(%place, %fault, "a value cannot be decrypted");
+            Refusal::internal(fault)
+        })?;
+        let text = std::str::from_utf8(plain.expose_secret()).map_err(Refusal::internal)?;
+        Ok(SecretString::from(text))
+    }
+
+    /// Replaces the key file and the database's own key, and encrypts everything anew. At no
+    /// moment is the database without the key file that it needs.
+    ///
+    /// # Errors
+    ///
+    /// The system's, or a value that cannot be decrypted; then everything is as it was.
+    pub async fn rotate(&self, mut write: Write) -> error::Result<()> {
+        let (outer, own) = self.prepare(&mut write).await?;
+        write.commit().await.context(|| "failed to replace the key file".to_owned())?;
+        self.file.write(&[&outer])?;
+        self.hold(own);
+        Ok(())
+    }
+
+    /// Encrypts everything with a new key, which is wrapped by a new one for the key file. Until
+    /// that write is done or given up, the file holds what is needed either way.
+    async fn prepare(&self, write: &mut Write) -> error::Result<(Key, Key)> {
+        let failed = || "failed to replace the key file".to_owned();
+        let (outer, own) = (Key::generate().context(failed)?, Key::generate().context(failed)?);
+        let before = self.current(write.on()).await.context(failed)?;
+        let old = self.file.read()?;
+        for column in COLUMNS {
+            let rows: Vec<(String, String)> =
+                sqlx::query_as(column.select).fetch_all(write.on()).await.context(failed)?;
+            for (id, sealed) in rows {
+                let place = column.of(&id);
+                let plain = before.open(&sealed, &place).context(failed)?;
+                let plain = std::str::from_utf8(plain.expose_secret()).context(failed)?;
+                let sealed = own.seal(plain, &place).context(failed)?;
+                let update = sqlx::query(column.update).bind(sealed).bind(id);
+                update.execute(write.on()).await.context(failed)?;
+            }
+        }
+        sqlx::query("DELETE FROM vault").execute(write.on()).await.context(failed)?;
+        keep(write.on(), &own, &outer, false).await.context(failed)?;
+        let beside: Vec<&Key> = std::iter::once(&outer).chain(&old).collect();
+        self.file.write(&beside)?;
+        Ok((outer, own))
+    }
+}
+
+/// Rewrites the database's file without what was deleted or replaced in it. Where another
+/// process reads from it at this moment, the next opening does it.
+async fn clean(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("VACUUM").execute(&mut *writer).await?;
+    let busy: i64 =
+        sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
+    if busy == 0 {
+        sqlx::query("UPDATE vault SET is_clean = TRUE").execute(&mut *writer).await?;
+    }
+    Ok(())
+}
+
+/// What keys are compared with, for those that had none yet: all but those that only sign.
+async fn digest_keys(on: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let keys: Vec<(String, String)> =
+        sqlx::query_as("SELECT id, secret FROM api_keys WHERE purpose <> 'signing'")
+            .fetch_all(&mut *on)
+            .await?;
+    for (id, secret) in keys {
+        let update = sqlx::query("UPDATE api_keys SET digest = $1 WHERE id = $2");
+        update.bind(digest::of(&secret)).bind(id).execute(&mut *on).await?;
+    }
+    Ok(())
+}
+
+/// Stores a database's own key, wrapped.
+async fn keep(
+    on: &mut SqliteConnection,
+    own: &Key,
+    outer: &Key,
+    is_clean: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let wrapped = outer.seal(own.text().expose_secret(), OWN)?;
+    sqlx::query("INSERT INTO vault (id, wrapped, is_clean) VALUES (1, $1, $2)")
+        .bind(format!("{} {wrapped}", own.id()))
+        .bind(is_clean)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Place, Store};
+
+    #[tokio::test]
+    async fn a_process_that_dies_while_it_replaces_the_key_file_locks_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::from(folder.path());
+        for is_committed in [false, true] {
+            let store = Store::open(&place).await.unwrap();
+            let mut write = store.write().await.unwrap();
+            store.vault().prepare(&mut write).await.unwrap();
+            if is_committed {
+                write.commit().await.unwrap();
+            } else {
+                drop(write);
+            }
+            store.close().await;
+            let store = Store::open(&place).await.unwrap();
+            store.replace_key_file().await.unwrap();
+            assert_eq!(store.vault().file.read().unwrap().len(), 1, "{is_committed}");
+            store.close().await;
+            Store::open(&place).await.unwrap().close().await;
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The whole matrix: every route of the platform, against every kind of credential, in the
+//! credential's own project and in another one.
+//!
+//! The routes come from the platform itself; what each asks of its caller stands in
+//! `matrix/routes.txt`, and a route that is missing there fails the test. So does one with a
+//! parameter that nothing is known to put into.
+
+mod others;
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+use jsonwebtoken::Algorithm;
+use meshagent::platform::Platform;
+use serde_json::{Value, json};
+
+use super::harness::{Server, claims, parts, signed, token};
+use super::sign_in::Browser;
+
+/// A line of the table.
+#[derive(Debug, Clone)]
+struct Row {
+    asks: Asks,
+    method: String,
+    path: String,
+}
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Asks {
+    Open,
+    Signed,
+    Person,
+    Owner,
+    Read,
+    CreateRoom,
+    Write,
+    Admin,
+}
+
+/// What a credential is worth in the first project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Worth {
+    /// It is not valid, or not any more.
+    Nothing,
+    /// It is for rooms alone.
+    Rooms,
+    /// It is of another project.
+    Elsewhere,
+    Member,
+    RoomCreator,
+    Developer,
+    Admin,
+    Owner,
+}
+
+#[derive(Debug)]
+struct Credential {
+    who: String,
+    text: String,
+    worth: Worth,
+    is_person: bool,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = include_str!("matrix/routes.txt").lines();
+    let lines = lines.filter(|line| !line.starts_with('#') && !line.is_empty());
+    let row = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut word = || words.next().unwrap_or_else(|| panic!("a whole line: {line}"));
+        let asks = match word().as_str() {
+            "open" => Asks::Open,
+            "signed" => Asks::Signed,
+            "person" => Asks::Person,
+            "owner" => Asks::Owner,
+            "read" => Asks::Read,
+            "create-room" => Asks::CreateRoom,
+            "write" => Asks::Write,
+            "admin" => Asks::Admin,
+            other => panic!("nothing asks {other:?}"),
+        };
+        Row { asks, method: word(), path: word() }
+    };
+    lines.map(row).collect()
+}
+
+impl Row {
+    /// The path in a project, with something in it that does not exist there; of users, one
+    /// who does.
+    fn filled(&self, project: &str) -> String {
+        let segments = self.path.split('/').map(|segment| match segment {
+            "{project}" => project,
+            "{user}" if self.path.starts_with("/accounts/profiles/") => "me",
+            segment if segment.starts_with('{') => "x",
+            segment => segment,
+        });
+        segments.collect::<Vec<_>>().join("/")
+    }
+
+    fn is_in_a_project(&self) -> bool {
+        self.path.contains("{project}")
+    }
+
+    /// The refusal that a credential must get, or none.
+    fn refusal(&self, credential: &Credential) -> Option<u16> {
+        let is_enough = match self.asks {
+            Asks::Open | Asks::Signed => true,
+            Asks::Person => credential.is_person,
+            Asks::Owner => credential.worth >= Worth::Owner,
+            Asks::Read => credential.worth >= Worth::Member,
+            Asks::CreateRoom => credential.worth >= Worth::RoomCreator,
+            Asks::Write => credential.worth >= Worth::Developer,
+            Asks::Admin => credential.worth >= Worth::Admin,
+        };
+        match credential.worth {
+            _ if self.asks == Asks::Open => None,
+            Worth::Nothing => Some(401),
+            Worth::Rooms => Some(403),
+            _ if is_enough => None,
+            _ => Some(403),
+        }
+    }
+}
+
+/// Everything that a request can be made with.
+struct Credentials {
+    server: Server,
+    key: String,
+    all: Vec<Credential>,
+}
+
+impl Credentials {
+    fn add(&mut self, who: &str, text: String, worth: Worth) {
+        self.all.push(Credential { who: who.to_owned(), text, worth, is_person: false });
+    }
+
+    fn person(&mut self, who: &str, text: String, worth: Worth) {
+        self.all.push(Credential { who: who.to_owned(), text, worth, is_person: true });
+    }
+
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let key = server.key_of(&server.project).await;
+        let mut credentials = Self { server, key, all: Vec::new() };
+        credentials.invalid();
+        credentials.keys().await;
+        credentials.scopes();
+        credentials.members().await;
+        credentials.ended().await;
+        credentials
+    }
+
+    /// What was never valid.
+    fn invalid(&mut self) {
+        let key = self.key.clone();
+        let (id, project, secret) = parts(&key);
+        let full = || claims(&key, Some(json!({"admin": {}})));
+        let changed = |name: &str, value: Value| {
+            let mut claims = full();
+            claims[name] = value;
+            signed(Algorithm::HS256, &claims, &key)
+        };
+        let nobody = uuid::Uuid::new_v4().to_string();
+        // Nobody but the platform says in a token who stands behind it.
+        let mut named = full();
+        named["principal"] = json!({"key": parts(&self.server.owner).0});
+        let named = signed(Algorithm::HS256, &named, &format!("{key}x"));
+        for (who, text) in [
+            ("a key with another secret", format!("{key}x")),
+            ("a key without the end", key[..key.len() - 1].to_owned()),
+            ("a key without a secret", key.replace(&secret, "")),
+            ("a key with plain ids", format!("ma-{id}-{project}-{secret}")),
+            ("a token that has ended", changed("exp", json!(1))),
+            ("a token of the future", changed("nbf", json!(u32::MAX))),
+            ("a token of no key", changed("kid", json!(nobody))),
+            ("a token of another project", changed("sub", json!(nobody))),
+            ("a token that names the owner", named),
+            ("a token of another algorithm", signed(Algorithm::HS512, &full(), &key)),
+            ("a sign-in that never was", format!("oa-{secret}")),
+            ("no word", String::new()),
+        ] {
+            self.add(who, text, Worth::Nothing);
+        }
+    }
+
+    /// Keys, and what is signed in with them, of both projects.
+    async fn keys(&mut self) {
+        let owner = self.server.owner.clone();
+        let tokens = Browser::new(&self.server.url).tokens(&owner).await;
+        let access = tokens["access_token"].as_str().expect("a token").to_owned();
+        self.person("the owner's key", owner.clone(), Worth::Owner);
+        self.person("the owner's sign-in", access, Worth::Owner);
+        self.add(
+            "a refresh token",
+            tokens["refresh_token"].as_str().expect("one").to_owned(),
+            Worth::Nothing,
+        );
+        self.add("the owner's token", token(&owner, json!({"admin": {}})), Worth::Developer);
+        self.add("a key of the project", self.key.clone(), Worth::Admin);
+        let (_, other) = self.server.other_project("other").await;
+        self.add(
+            "a token of another project",
+            token(&other, json!({"admin": {}})),
+            Worth::Elsewhere,
+        );
+        // Whoever has a key of another project names this project, and this project's key.
+        let forged =
+            signed(Algorithm::HS256, &claims(&self.key, Some(json!({"admin": {}}))), &other);
+        self.add("a token that was forged elsewhere", forged, Worth::Nothing);
+        self.add("a key of another project", other, Worth::Elsewhere);
+    }
+
+    /// Tokens that a key of the project signs, with every scope there is.
+    fn scopes(&mut self) {
+        let key = self.key.clone();
+        let room = signed(Algorithm::HS256, &claims(&key, None), &key);
+        self.add("a token for a room", room, Worth::Rooms);
+        for scope in [json!(null), json!("admin"), json!(["admin"]), json!(true)] {
+            self.add(&format!("a token with the scope {scope}"), token(&key, scope), Worth::Rooms);
+        }
+        let areas = [
+            "livekit",
+            "queues",
+            "messaging",
+            "database",
+            "memory",
+            "sync",
+            "storage",
+            "containers",
+            "developer",
+            "agents",
+            "secrets",
+            "tunnels",
+            "services",
+            "owner",
+        ];
+        let mut all: serde_json::Map<_, _> =
+            areas.iter().map(|area| ((*area).to_owned(), json!({}))).collect();
+        let mut scopes: Vec<Value> = areas.map(|area| json!({ area: {} })).into();
+        scopes.extend([json!({}), json!({"admin": null}), json!({"admin": true})]);
+        scopes.extend([json!({"Admin": {}}), json!({"admin": []}), json!(all)]);
+        for scope in scopes {
+            self.add(&format!("a token with {scope}"), token(&key, scope), Worth::Member);
+        }
+        all.insert("admin".to_owned(), json!({}));
+        for scope in [json!({"admin": {}}), json!({"admin": {"config": false}}), json!(all)] {
+            self.add(&format!("a token with {scope}"), token(&key, scope), Worth::Developer);
+        }
+        // Who stands behind a token is whoever signed it, whatever else it says.
+        let mut named = claims(&key, Some(json!({"queues": {}})));
+        named["principal"] = json!({"key": parts(&self.server.owner).0, "role": "admin"});
+        let named = signed(Algorithm::HS256, &named, &key);
+        self.add("a token that calls itself the owner's", named, Worth::Member);
+    }
+
+    /// People with each role, what they sign, sign in with, and get for a room.
+    async fn members(&mut self) {
+        let office = self.server.room("office").await;
+        for (user, flags, worth) in [
+            ("admin", json!({"is_admin": true}), Worth::Admin),
+            ("developer", json!({"is_developer": true}), Worth::Developer),
+            ("creator", json!({"can_create_rooms": true}), Worth::RoomCreator),
+            ("member", json!({}), Worth::Member),
+        ] {
+            let key = join(&self.server, user, flags).await;
+            let tokens = Browser::new(&self.server.url).tokens(&key).await;
+            let access = tokens["access_token"].as_str().expect("a token").to_owned();
+            self.person(&format!("the {user}'s sign-in"), access.clone(), worth);
+            // A token never makes its signer more, and never an admin.
+            let most = if worth > Worth::Developer { Worth::Developer } else { worth };
+            let full = token(&key, json!({"admin": {}, "queues": {}}));
+            self.add(&format!("the {user}'s token with admin"), full, most);
+            let plain = token(&key, json!({"queues": {}}));
+            self.add(&format!("the {user}'s token"), plain, Worth::Member);
+            if worth < Worth::Developer {
+                grant(&self.server, &office, user, json!({"admin": {}, "queues": {}})).await;
+            }
+            for (how, credential) in [("key", &key), ("sign-in", &access)] {
+                let given = self.server.connect(credential, "office").await;
+                self.add(&format!("what the {user}'s {how} gets for a room"), given, most);
+            }
+            self.person(&format!("the {user}'s key"), key, worth);
+        }
+        let given = self.server.connect(&self.key, "office").await;
+        let again = self.server.connect(&given, "office").await;
+        let limited = token(&self.key, json!({"admin": {}, "queues": {"send": []}}));
+        let limited = self.server.connect(&limited, "office").await;
+        self.add("what a key gets for a room", given, Worth::Developer);
+        self.add("what that gets for a room", again, Worth::Developer);
+        self.add("what a token gets for a room", limited, Worth::Developer);
+    }
+
+    /// What was valid until something behind it went.
+    async fn ended(&mut self) {
+        let room = self.server.room("hall").await;
+        let gone = self.server.key_of(&self.server.project).await;
+        let left = join(&self.server, "left", json!({"is_developer": true})).await;
+        let lost = join(&self.server, "lost", json!({"is_developer": true})).await;
+        let ungranted = join(&self.server, "ungranted", json!({})).await;
+        let narrowed = join(&self.server, "narrowed", json!({})).await;
+        let unkeyed = join(&self.server, "unkeyed", json!({"is_admin": true})).await;
+        for user in ["ungranted", "narrowed"] {
+            grant(&self.server, &room, user, json!({"queues": {}})).await;
+        }
+        let browser = Browser::new(&self.server.url);
+        let access =
+            browser.tokens(&unkeyed).await["access_token"].as_str().expect("one").to_owned();
+        let full = || json!({"admin": {}});
+        let server = &self.server;
+        let ended = [
+            ("a token of a key that is gone", token(&gone, full())),
+            ("for a room, by a key that is gone", server.connect(&gone, "hall").await),
+            ("for a room, by a token of a key that is gone", {
+                server.connect(&token(&gone, full()), "hall").await
+            }),
+            ("a token of somebody who left", token(&left, full())),
+            ("for a room, to somebody who left", server.connect(&left, "hall").await),
+            ("for a room, to one who was a developer", server.connect(&lost, "hall").await),
+            ("for a room, by a grant that is gone", server.connect(&ungranted, "hall").await),
+            ("for a room, by a grant that has changed", server.connect(&narrowed, "hall").await),
+            ("for a room, by a sign-in that ended", server.connect(&access, "hall").await),
+            ("a sign-in whose key is gone", access),
+            ("a key that is gone", gone.clone()),
+        ];
+        for (who, text) in &ended {
+            let ask = self.server.ask("GET", "/config").bearer(text).send().await;
+            assert_eq!(ask.status, 200, "{who}: {}", ask.text);
+        }
+        for key in [&gone, &unkeyed] {
+            let path = format!("/api-keys/{}", parts(key).0);
+            self.server.own("DELETE", &path).send().await.expect(204);
+        }
+        self.server.own("DELETE", "/users/left").send().await.expect(200);
+        let flags = json!({"is_admin": false, "is_developer": false, "can_create_rooms": true});
+        self.server.send("PUT", "/users/lost", flags).await.expect(200);
+        let path = format!("/room-grants/{room}/ungranted");
+        self.server.own("DELETE", &path).send().await.expect(204);
+        // The same grant again is another one.
+        grant(&self.server, &room, "ungranted", json!({"queues": {}})).await;
+        let change = json!({"room_id": room, "user_id": "narrowed", "permissions": {}});
+        self.server.send("PUT", "/room-grants/unused", change).await.expect(200);
+        for (who, text) in ended {
+            self.add(who, text, Worth::Nothing);
+        }
+        self.person("the key of somebody who left", left, Worth::Elsewhere);
+    }
+}
+
+/// Makes somebody a member of the first project, and gives a key of theirs.
+async fn join(server: &Server, user: &str, mut flags: Value) -> String {
+    flags["user_id"] = json!(user);
+    server.send("POST", "/users", flags).await.expect(201);
+    server.key_for_user(user).await
+}
+
+async fn grant(server: &Server, room: &str, user: &str, permissions: Value) {
+    let grant = json!({"room_id": room, "user_id": user, "permissions": permissions});
+    server.send("POST", "/room-grants", grant).await.expect(201);
+}
+
+#[test]
+fn the_table_has_every_route_and_no_other() {
+    let listed: Vec<String> =
+        rows().iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    let unique: BTreeSet<&String> = listed.iter().collect();
+    assert_eq!(unique.len(), listed.len(), "a route is listed twice");
+    let served: BTreeSet<String> =
+        Platform::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let served: BTreeSet<&String> = served.iter().collect();
+    let unlisted: Vec<_> = served.difference(&unique).collect();
+    assert!(unlisted.is_empty(), "say in matrix/routes.txt what these ask for: {unlisted:#?}");
+    let unserved: Vec<_> = unique.difference(&served).collect();
+    assert!(unserved.is_empty(), "these are served no more: {unserved:#?}");
+}
+
+/// Sends every combination, several at once, and tells those that were answered wrongly.
+async fn wrong<'a>(
+    server: &Server,
+    combinations: impl Iterator<Item = (&'a Row, &'a Credential, String, Option<u16>)>,
+) -> Vec<String> {
+    let asked = futures_util::stream::iter(combinations).map(
+        |(row, credential, path, refusal)| async move {
+            let ask = server.ask(&row.method, &path).bearer(&credential.text).text("{}");
+            let status = ask.send().await.status;
+            let is_right = match refusal {
+                Some(refusal) => status == refusal,
+                None => !matches!(status, 401 | 403 | 500..),
+            };
+            let wanted = refusal.map_or("admitted".to_owned(), |refusal| refusal.to_string());
+            let who = &credential.who;
+            (!is_right).then(|| format!("{} {path} with {who}: {status}, not {wanted}", row.method))
+        },
+    );
+    asked.buffer_unordered(8).filter_map(async |wrong| wrong).collect().await
+}
+
+#[tokio::test]
+async fn every_credential_reaches_as_far_as_it_should_on_every_route() {
+    let Credentials { server, all, .. } = Credentials::new().await;
+    let rows = rows();
+    let combinations = rows.iter().filter(|row| row.asks != Asks::Open).flat_map(|row| {
+        let path = row.filled(&server.project);
+        all.iter().map(move |credential| (row, credential, path.clone(), row.refusal(credential)))
+    });
+    let wrong = wrong(&server, combinations).await;
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn no_credential_reaches_into_a_project_that_is_not_its_own() {
+    let Credentials { server, all, .. } = Credentials::new().await;
+    let (third, _) = server.other_project("third").await;
+    let rows = rows();
+    let combinations = rows.iter().filter(|row| row.is_in_a_project()).flat_map(|row| {
+        let path = row.filled(&third);
+        all.iter().map(move |credential| {
+            let refusal = match credential.worth {
+                Worth::Nothing => Some(401),
+                Worth::Owner => None,
+                _ => Some(403),
+            };
+            (row, credential, path.clone(), refusal)
+        })
+    });
+    let wrong = wrong(&server, combinations).await;
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn only_those_who_were_let_in_connect_to_a_room() {
+    let Credentials { server, all, .. } = Credentials::new().await;
+    server.room("private").await;
+    let path = format!("/accounts/projects/{}/rooms/private/connect", server.project);
+    for credential in &all {
+        let refusal = match credential.worth {
+            Worth::Nothing => 401,
+            worth if worth < Worth::Developer => 403,
+            _ => 200,
+        };
+        let reply = server.ask("POST", &path).bearer(&credential.text).text("{}").send().await;
+        assert_eq!(reply.status, refusal, "{}: {}", credential.who, reply.text);
+    }
+}
