@@ -95,7 +95,8 @@ fn special(file_type: FileType) -> Option<&'static str> {
 }
 
 /// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
-fn is_open(path: &Path) -> bool {
+#[must_use]
+pub fn is_open(path: &Path) -> bool {
     ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))
         || path == Path::new("/dev/stdin")
 }

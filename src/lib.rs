@@ -16,6 +16,7 @@
 //! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
+//! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
@@ -32,6 +33,7 @@ pub mod bounded;
 pub mod commands;
 pub mod error;
 pub mod kinds;
+pub mod limited;
 pub mod manifest;
 pub mod output;
 pub mod own_folder;

@@ -2,9 +2,12 @@
 //! taken off where there is no terminal, or where `NO_COLOR` asks for it.
 //!
 //! What comes from outside is shown as [`visible`] says: every line that leaves through here
-//! has been looked at, and a message is one line whatever it tells. A write to standard
+//! has been looked at, and a message is one line whatever it tells. The program's own
+//! credentials leave in no line ([`conceal`]) but in those that are asked for
+//! ([`credential`]). A write to standard
 //! output that fails is kept and told at the end ([`check`]), so that no command forgets it.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,8 +20,10 @@ use crate::error::{Error, Problem, Result, with_causes};
 use crate::manifest::source::RENDERED;
 use crate::visible;
 
+pub use concealed::conceal;
 pub use file::{write_json, write_private};
 
+mod concealed;
 mod file;
 
 /// How data is printed.
@@ -39,7 +44,7 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 /// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
     let mut out = anstream::stdout().lock();
-    put(&mut out, visible::lines(text).as_bytes());
+    put(&mut out, concealed::concealed(visible::lines(text)).as_bytes());
 }
 
 /// Prints one value as a line.
@@ -49,7 +54,13 @@ pub fn value(text: &str) {
 
 /// Prints a text as it is: what programs read and this one has made.
 pub fn exactly(text: &str) {
+    let text = concealed::concealed(Cow::Borrowed(text));
     put(&mut std::io::stdout().lock(), text.as_bytes());
+}
+
+/// Prints lines that somebody asked for because a credential stands in them.
+pub fn credential(lines: &str) {
+    put(&mut anstream::stdout().lock(), visible::lines(lines).as_bytes());
 }
 
 fn put(out: &mut impl Write, bytes: &[u8]) {
@@ -145,7 +156,8 @@ pub fn heading(line: &str) {
 /// Prints lines for people beside the data, which hold the program's own styles.
 fn say(lines: &str) {
     // Where nobody can be told, nothing is left to do about it.
-    let _ = writeln!(anstream::stderr().lock(), "{}", visible::lines(lines));
+    let lines = concealed::concealed(visible::lines(lines));
+    let _ = writeln!(anstream::stderr().lock(), "{lines}");
 }
 
 /// Prints a warning beside the data.
@@ -156,7 +168,8 @@ pub fn warning(line: &str) {
 
 /// Asks for an answer on the same line.
 pub fn ask(question: &str) {
-    let _ = write!(anstream::stderr().lock(), "{}", visible::line(question));
+    let question = concealed::concealed(visible::line(question));
+    let _ = write!(anstream::stderr().lock(), "{question}");
 }
 
 /// Where the log is written: an event is one line, and one that cannot be written is lost.
@@ -206,6 +219,7 @@ fn annotate(problems: &[Problem]) {
     });
     for problem in problems.iter().take(MOST_PROBLEMS) {
         if let Some(command) = annotation(problem, folder.as_deref()) {
+            let command = concealed::concealed(Cow::Owned(command));
             let _ = writeln!(anstream::stderr().lock(), "{command}");
         }
     }
@@ -224,9 +238,9 @@ pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     let file = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
     let message = match &problem.hint {
         Some(hint) => {
-            format!("{}\nhint: {}", visible::line(&problem.message), visible::line(hint))
+            format!("{}\nhint: {}", shortened(&problem.message), shortened(hint))
         }
-        None => visible::line(&problem.message).into_owned(),
+        None => shortened(&problem.message).into_owned(),
     };
     Some(format!(
         "::error file={}{at},title=meshagent::{}",
@@ -246,7 +260,18 @@ fn command_property(text: &str) -> String {
 
 fn render_hint(hint: &str) -> String {
     let style = AnsiColor::Cyan.on_default().bold();
-    format!("{style}hint:{style:#} {}", visible::line(hint))
+    format!("{style}hint:{style:#} {}", shortened(hint))
+}
+
+/// The most characters of a message that are shown: it may repeat what a stranger wrote.
+const LONGEST: usize = 2_000;
+
+/// A message as it stands in a line, and no longer than a screen.
+fn shortened(message: &str) -> Cow<'_, str> {
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(visible::line(&message[..end]).into_owned() + "…"),
+        None => visible::line(message),
+    }
 }
 
 /// How many characters of a line of the source are shown.
@@ -257,7 +282,7 @@ const SHOWN: usize = 160;
 pub fn render_problem(problem: &Problem) -> String {
     let (bold, dim, red) =
         (Style::new().bold(), Style::new().dimmed(), AnsiColor::Red.on_default());
-    let message = visible::line(&problem.message);
+    let message = shortened(&problem.message);
     let mut out = match &problem.place {
         Some(place) => format!("{bold}{place}:{bold:#} {message}"),
         None => message.into_owned(),

@@ -13,6 +13,7 @@ use crate::api::key::ApiKey;
 use crate::api::project;
 use crate::api::retry::Retry;
 use crate::error::{Error, Result};
+use crate::manifest::age::KEY_VARIABLE;
 use crate::output;
 use crate::platform::{Place, Platform};
 use project_file::ProjectFile;
@@ -26,6 +27,22 @@ const DEFAULT_URL: &str = "https://api.meshagent.com";
 
 /// Where the embedded platform keeps its data when nothing says otherwise.
 pub const DEFAULT_DATA: &str = ".meshagent/embedded";
+
+/// The variables that hold a credential of the program's, to be used or to sign with.
+const CREDENTIALS: [&str; 6] = [
+    "MESHAGENT_API_KEY",
+    "MESHAGENT_TOKEN",
+    "MESHAGENT_SECRET",
+    "MESHAGENT_WEBHOOK_SECRET",
+    "MESHAGENT_OAUTH_CLIENT_SECRET",
+    KEY_VARIABLE,
+];
+
+/// Lets no credential of the environment stand in what is printed.
+pub fn conceal_credentials() {
+    let texts = CREDENTIALS.into_iter().filter_map(variable);
+    texts.for_each(|text| output::conceal(&SecretString::from(text)));
+}
 
 /// The variables that hold a credential, the first of them first.
 pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
@@ -282,6 +299,7 @@ impl PlatformArgs {
         }
         let platform = Platform::open(place(data, None)).await?;
         let bootstrap = platform.bootstrap();
+        output::conceal(&bootstrap.api_key);
         let failed = |error: std::io::Error| {
             Error::failed("failed to start the embedded platform").because(error)
         };

@@ -44,4 +44,5 @@ mod secrets;
 mod sets;
 mod shortcuts;
 mod shown;
+mod strangers;
 mod usage;

@@ -113,7 +113,7 @@ fn the_example_is_applied_changed_and_destroyed() {
 
     sandbox.edit("examples/manifests/services/crm-tools.yaml", "crm-tools:1.4", "crm-tools:1.5");
     sandbox.edit("examples/manifests/rooms.yaml", "displayName: Lobby", "displayName: Entrance");
-    sandbox.write("examples/secrets/crm-token.txt", "rotated\n");
+    sandbox.write("examples/manifests/secrets/crm-token.txt", "rotated\n");
     std::fs::remove_file(sandbox.path("examples/manifests/services/status-page.yaml")).unwrap();
     insta::assert_snapshot!(
         "changed_plan",
@@ -170,8 +170,8 @@ fn the_example_is_applied_changed_and_destroyed() {
 fn no_output_holds_a_secret() {
     let sandbox = Sandbox::with_examples();
     for (canary, change) in [("canary-old-8d1f", false), ("canary-new-8d1f", true)] {
-        sandbox.write("examples/secrets/crm-token.txt", canary);
-        sandbox.write("examples/secrets/registry-password.txt", canary);
+        sandbox.write("examples/manifests/secrets/crm-token.txt", canary);
+        sandbox.write("examples/manifests/secrets/registry-password.txt", canary);
         for command in [
             &["--log", "trace", "plan", "-o", "json", "--out", "plan.json"][..],
             &["--log", "trace", "plan", "-o", "markdown"],

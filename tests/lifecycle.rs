@@ -221,6 +221,7 @@ impl Life<'_> {
         let input = Input {
             paths: vec![self.write(wishes)],
             values: FileValues::default(),
+            allowed_folders: Vec::new(),
             project: None,
             fallback_project: Some("default".to_owned()),
         };

@@ -34,7 +34,7 @@ pub struct Decided {
 
 /// Reads the secrets of a set, as the commands do before they plan.
 pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
-    let reading = Reading { commands: true, limits: Limits::STANDARD };
+    let reading = Reading { commands: true, reach: set.reach.clone(), limits: Limits::STANDARD };
     let problems = secrets::resolve(&mut set.objects, None, reading);
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }
@@ -102,6 +102,7 @@ impl World {
         read(&Input {
             paths: paths.to_vec(),
             values,
+            allowed_folders: Vec::new(),
             project: None,
             fallback_project: Some("default".to_owned()),
         })

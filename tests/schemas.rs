@@ -28,7 +28,8 @@ fn the_example_manifests_match_the_published_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/manifests");
     let mut documents = 0;
     for entry in walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap) {
-        if entry.file_type().is_dir() {
+        // What secrets are read from lies beside the manifests.
+        if entry.file_type().is_dir() || entry.path().extension().is_some_and(|it| it == "txt") {
             continue;
         }
         let text = std::fs::read_to_string(entry.path()).unwrap();

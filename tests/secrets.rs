@@ -223,6 +223,8 @@ fn an_age_text_that_cannot_be_read_is_told_at_its_place() {
     let head = "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: keys\nlifecycle: {}\ndata:\n";
     let plan = |text: &str, key: Option<&str>| {
         sandbox.write("m.yaml", &format!("{head}{text}"));
+        let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(sandbox.path("m.yaml"), only_mine).unwrap();
         let mut command = sandbox.command(&["plan", "-f", "m.yaml", "--embedded"]);
         if let Some(key) = key {
             command.env("MESHAGENT_AGE_KEY_FILE", key);

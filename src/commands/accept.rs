@@ -78,15 +78,16 @@ async fn decide(
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
     let source::Reading { sources, problems, skipped, notes, .. } =
-        source::read(&input.paths, &input.values);
-    for note in notes.into_iter().chain(walk::summary(&skipped)) {
-        output::note(&format!("note: {note}"));
-    }
-    args.files.list_skipped(&skipped);
+        source::read(&input.paths, &input.values, &input.reach());
     let read = |sources: &[Arc<Source>], problems| {
         from_sources(sources, problems, &input).map_err(Error::manifests)
     };
     let set = read(&sources, problems)?;
+    let skipped = set.passed_over(&skipped);
+    for note in notes.into_iter().chain(walk::summary(&skipped)) {
+        output::note(&format!("note: {note}"));
+    }
+    args.files.list_skipped(&skipped);
     let documents = Documents::of(&set);
     let names: Vec<String> = set.objects.keys().map(ToString::to_string).collect();
     if let Some(unknown) = args.objects.iter().find(|name| !names.contains(name)) {
@@ -106,7 +107,10 @@ async fn decide(
         let edited: Vec<Arc<Source>> = sources
             .iter()
             .map(|source| match acceptance.texts.get(&source.name) {
-                Some(text) => Arc::new(Source { text: text.clone(), ..Source::clone(source) }),
+                Some(text) => {
+                    let Source { name, folder, .. } = &**source;
+                    Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
+                }
                 None => Arc::clone(source),
             })
             .collect();

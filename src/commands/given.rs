@@ -6,6 +6,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::manifest::values::exact_json;
+use crate::output;
 use crate::settings::variable;
 
 /// Reads an option that is JSON.
@@ -32,6 +33,13 @@ pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String
         Some(_) => Err(Error::new(class, "--annotations is not a JSON object of texts")
             .hint("for example --annotations '{\"team\": \"sales\"}'")),
     }
+}
+
+/// Tells that a secret stands on the command line, and what to do instead.
+pub fn warn_of_secret(option: &str, instead: &str) {
+    output::warning(&format!(
+        "other users of this machine can see what {option} gives while the program runs, and the shell keeps it in its history; {instead}"
+    ));
 }
 
 /// Annotations as a change of the field that holds them; none take the field away.

@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Class, Error, Result};
 use crate::output;
+use crate::settings;
 
 pub mod accept;
 pub mod address;
@@ -209,6 +210,7 @@ pub fn main() -> ExitCode {
             return ended(ExitCode::from(code));
         }
     };
+    settings::conceal_credentials();
     match init_log(&cli.log).and_then(|()| run(cli.command)) {
         Ok(code) => ended(code),
         Err(error) => {

@@ -106,6 +106,8 @@ impl PlanningArgs {
             values_files: reading.values.values_file.iter().map(text).collect(),
             values: names(&reading.values.values),
             value_json: names(&reading.value_json),
+            allow_env: reading.allow_env.iter().map(ToString::to_string).collect(),
+            allow_files: reading.allow_files.iter().map(text).collect(),
             project: self.platform.project_id.clone(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),

@@ -1,13 +1,22 @@
 //! `--policy`: reads the rule files that a plan must pass, and says what they say.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::bounded;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Problem, Result};
+use crate::limited;
+use crate::manifest::reach::Reach;
 use crate::output;
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
-use crate::plan::policy::{Source, evaluate};
+use crate::plan::policy::{Source, TIME_LIMIT, evaluate};
+
+/// How long the interpreter may take to notice that its time is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The largest rule file that is read, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// The rules that a plan must pass.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -47,7 +56,10 @@ impl RuleArgs {
         }
         let plan = serde_json::to_value(PlanDocument::of(plan))
             .context(|| "failed to write the plan for the policy".to_owned())?;
-        let verdict = evaluate(&sources, &plan).map_err(|problem| {
+        let asked = limited::run(TIME_LIMIT + GRACE, move || evaluate(&sources, &plan));
+        let asked = asked
+            .unwrap_or_else(|unfinished| Err(Problem::new(format!("the policy {unfinished}"))));
+        let verdict = asked.map_err(|problem| {
             let mut error = Error::usage("the policy cannot be evaluated, so nothing was written");
             error.problems.push(problem);
             error
@@ -70,14 +82,19 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
         return Err(Error::usage(format!("{} is not a folder", folder.display()))
             .hint("--policy takes a folder of .rego files"));
     }
+    let reach = Reach::of(&[folder.to_owned()], &[]);
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.context(|| format!("failed to read {}", folder.display()))?;
         let name = entry.path().display().to_string();
         if entry.file_type().is_dir() || !name.ends_with(".rego") || name.ends_with("_test.rego") {
             continue;
         }
-        let text = bounded::text(entry.path(), bounded::STANDARD)
-            .context(|| format!("failed to read {name}"))?;
+        if let Err(outside) = reach.check(entry.path()) {
+            return Err(Error::usage(outside.message(entry.path()))
+                .hint("put the file itself into the folder"));
+        }
+        let text =
+            bounded::text(entry.path(), MAX_BYTES).context(|| format!("failed to read {name}"))?;
         sources.push(Source { name, text });
     }
     if sources.is_empty() {

@@ -89,6 +89,19 @@ fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     }
 }
 
+/// What the user consented to is consented to again by whoever applies the plan: a plan may
+/// come from elsewhere.
+fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result<()> {
+    match planned.iter().find(|planned| !given.contains(planned)) {
+        None => Ok(()),
+        Some(missing) => Err(Error::new(
+            Class::Refused,
+            format!("the plan was made with {option} {missing}, which is not taken from a plan"),
+        )
+        .hint(format!("if you agree, give it again: {option} {missing}"))),
+    }
+}
+
 /// Projects by name and id, in one line.
 fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
     let told = projects.iter().map(|(name, id)| match id {
@@ -161,15 +174,21 @@ impl Saved {
                 "run it in the folder in which the plan was made, or give the manifests with -f",
             ));
         }
-        let ReadArgs { values, value_json, allow_env, verbose } = given.reading;
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose } = given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
+        let variables: Vec<String> = allow_env.iter().map(ToString::to_string).collect();
+        consented_again("--allow-env", &self.inputs.allow_env, &variables)?;
+        let folders: Vec<String> =
+            allow_files.iter().map(|folder| folder.display().to_string()).collect();
+        consented_again("--allow-files", &self.inputs.allow_files, &folders)?;
         let values_file = match values.values_file.is_empty() {
             true => paths(&self.inputs.values_files),
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        Ok(FileArgs { files, reading: ReadArgs { values, value_json, allow_env, verbose } })
+        let reading = ReadArgs { values, value_json, allow_env, allow_files, verbose };
+        Ok(FileArgs { files, reading })
     }
 
     /// Whether a plan that was made now is this one, and for no project but the one that is

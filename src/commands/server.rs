@@ -82,6 +82,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
         output::note(told);
     }
     let bootstrap = platform.bootstrap();
+    output::conceal(&bootstrap.api_key);
     platform.close().await;
     if args.print_env {
         print_env(&bootstrap, None).context(|| "failed to write to stdout".to_owned())?;
@@ -113,6 +114,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
     let platform = Platform::open(place).await?;
+    output::conceal(&platform.bootstrap().api_key);
     if !address.ip().is_loopback() {
         output::warning(&format!(
             "{address} can be reached by other machines, and keys travel unencrypted"

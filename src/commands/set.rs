@@ -10,11 +10,12 @@ use crate::apply::served;
 use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
-use crate::manifest::engine::is_own_variable;
+use crate::manifest::reach::Reach;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
 use crate::manifest::values::FileValues;
+use crate::manifest::variables::{Allowed, is_own_variable};
 use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
@@ -46,10 +47,15 @@ pub struct ReadArgs {
     #[arg(long, value_name = "NAME=JSON")]
     pub value_json: Vec<String>,
 
-    /// Let templates read this variable of the environment, which plans then show; may be
-    /// repeated
+    /// Let templates write out this variable of the environment, which nothing shows; with
+    /// NAME=public they may compute with it, and plans show it; may be repeated
     #[arg(long, value_name = "NAME", help_heading = "Guards")]
-    pub allow_env: Vec<String>,
+    pub allow_env: Vec<Allowed>,
+
+    /// Let manifests name files of this folder, and have links there, though it is outside of
+    /// theirs and of its repository; may be repeated
+    #[arg(long, value_name = "FOLDER", help_heading = "Guards")]
+    pub allow_files: Vec<PathBuf>,
 
     /// List the files and folders that are left out on purpose
     #[arg(long)]
@@ -181,24 +187,37 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values: ValueArgs { values_file, values }, value_json, allow_env, .. } =
-            &self.reading;
+        let ReadArgs { values, value_json, allow_env, allow_files, .. } = &self.reading;
+        let ValueArgs { values_file, values } = values;
         // A text is never false to a template, whatever it says.
         for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
             output::note(&format!(
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
         }
+        for file in values_file.iter().filter(|file| file.is_file()) {
+            let reach = Reach::of(std::slice::from_ref(file), allow_files);
+            reach.check(file).map_err(|outside| wrong_values(vec![outside.problem(file)]))?;
+        }
         let values = FileValues::read(values_file, values, value_json)
             .map_err(wrong_values)?
             .allowing(allow_env);
-        if let Some(own) = allow_env.iter().find(|name| is_own_variable(name)) {
+        if let Some(own) =
+            allow_env.iter().map(|allowed| &allowed.name).find(|name| is_own_variable(name))
+        {
             return Err(Error::usage(format!(
                 "--allow-env {own}: this variable is the program's own, and no template reads it"
             ))
             .hint("give the value with -v NAME=VALUE, or in a variable of another name"));
         }
-        Ok(Input { paths: self.files.clone(), values, project, fallback_project })
+        if let Some(folder) = allow_files.iter().find(|folder| !folder.is_dir()) {
+            return Err(Error::usage(format!(
+                "--allow-files {}: there is no such folder",
+                folder.display()
+            )));
+        }
+        let (paths, allowed_folders) = (self.files.clone(), allow_files.clone());
+        Ok(Input { paths, values, allowed_folders, project, fallback_project })
     }
 }
 
@@ -350,7 +369,9 @@ pub async fn decide(
         true => desired,
         false => {
             let selection = planner::selected(&desired, &observation.state, &policy);
-            with_secrets(desired, selection, guards.allow_commands).await?
+            let commands = guards.allow_commands;
+            let reading = Reading { commands, reach: set.reach, limits: Limits::STANDARD };
+            with_secrets(desired, selection, reading).await?
         }
     };
     let mut plan =
@@ -392,9 +413,8 @@ pub async fn decide(
 async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
-    commands: bool,
+    reading: Reading,
 ) -> Result<BTreeMap<Key, Desired>> {
-    let reading = Reading { commands, limits: Limits::STANDARD };
     let read = tokio::task::spawn_blocking(move || {
         let problems = secrets::resolve(&mut objects, selection.as_ref(), reading);
         (objects, problems)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::given::warn_of_secret;
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
 use super::show::{AllArgs, Listed};
 use crate::api::request::Request;
@@ -54,6 +55,9 @@ pub struct UpdateArgs<T: clap::Args> {
 
 /// What a secret of one type is made of.
 pub trait Content: clap::Args {
+    /// The option that holds the secret itself.
+    const SECRET: &'static str;
+
     /// Its fields, spelled as in a manifest.
     ///
     /// # Errors
@@ -113,6 +117,8 @@ pub struct GarContent {
 }
 
 impl Content for KeysContent {
+    const SECRET: &'static str = "--data";
+
     fn document(&self) -> Result<Value> {
         let mut data = serde_json::Map::new();
         for (position, pair) in self.data.split_whitespace().enumerate() {
@@ -128,6 +134,8 @@ impl Content for KeysContent {
 }
 
 impl Content for DockerContent {
+    const SECRET: &'static str = "--password";
+
     fn document(&self) -> Result<Value> {
         Ok(json!({
             "type": "docker",
@@ -140,6 +148,8 @@ impl Content for DockerContent {
 }
 
 impl Content for AcrContent {
+    const SECRET: &'static str = "--password";
+
     fn document(&self) -> Result<Value> {
         Ok(json!({
             "type": "acr",
@@ -151,6 +161,8 @@ impl Content for AcrContent {
 }
 
 impl Content for GarContent {
+    const SECRET: &'static str = "--json-key";
+
     fn document(&self) -> Result<Value> {
         Ok(json!({"type": "gar", "server": self.server, "json_key": self.json_key}))
     }
@@ -169,6 +181,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         }
     };
     let mut document = content.document()?;
+    warn_of_secret(T::SECRET, "in a manifest, a secret is read from where it is kept");
     // The kind knows what its types mean on the wire.
     document["version"] = "v1".into();
     document["kind"] = "Secret".into();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use secrecy::SecretString;
 
+use super::given::warn_of_secret;
 use crate::api::key::ApiKey;
 use crate::api::token::{Signer, Token, TokenSpec};
 use crate::bounded;
@@ -58,7 +59,10 @@ impl KeyArgs {
             Ok(ProjectFile::read()?.key_of(project).map(str::to_owned))
         };
         let key = match &self.key {
-            Some(key) => Some(key.clone()),
+            Some(key) => {
+                warn_of_secret("--key", "an activated key, or MESHAGENT_API_KEY, needs no option");
+                Some(key.clone())
+            }
             None => activated()?.or_else(|| variable("MESHAGENT_API_KEY")),
         };
         if let Some(key) = key {
@@ -110,7 +114,7 @@ pub async fn run(command: TokenCommand) -> Result<ExitCode> {
     }
     let signed = token.api(&spec.api).sign(&signer);
     match &args.output {
-        None => output::data(&format!("{signed}\n")),
+        None => output::credential(&format!("{signed}\n")),
         Some(path) => output::write_private(path, signed.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -36,7 +36,7 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
         .files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
     // Whoever checks a proposal has none of its secrets.
-    let missing = secrets::missing(&set.objects);
+    let missing = secrets::missing(&set.objects, &set.reach);
     let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
     for note in set.notes.iter().chain(&missing).chain(&hardly_meant) {
         output::note(&format!("note: {note}"));

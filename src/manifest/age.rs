@@ -3,8 +3,10 @@
 //! Recipients and identities are X25519 keys. The identities are read when something is
 //! to be decrypted, so that a machine that only plans other sets needs none.
 
+use std::fs::Metadata;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::x25519::{Identity, Recipient};
@@ -67,6 +69,7 @@ impl Identities {
                 None => return Err(none_at("the home folder is not known")),
             },
         };
+        refuse_open(&path)?;
         match bounded::text(&path, bounded::STANDARD) {
             Ok(text) => Self::parse(&SecretString::from(text), path.display().to_string()),
             Err(error) if is_default && error.kind() == std::io::ErrorKind::NotFound => {
@@ -105,6 +108,21 @@ impl Identities {
     pub fn recipients(&self) -> Vec<Recipient> {
         self.keys.iter().map(Identity::to_public).collect()
     }
+}
+
+/// Refuses a file of identities that others can read: whatever was encrypted to them is no
+/// secret any more. What is no file has no mode that says anything.
+fn refuse_open(path: &Path) -> Result<(), Failure> {
+    let Some(about) = path.metadata().ok().filter(Metadata::is_file) else { return Ok(()) };
+    let mode = about.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::new(
+        format!("the age identities in {path} can be read by others (mode {:o})", mode & 0o777),
+        format!("chmod 600 {path}, and think about whether somebody has read them"),
+    ))
 }
 
 fn none_at(why: &str) -> Failure {

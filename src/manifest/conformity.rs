@@ -10,43 +10,67 @@ use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::{Kind, KindName, schema, secret_source};
 
-/// The most problems of one document that are told: each is looked up in its text.
+/// The most problems of one document that are looked up in its text. The others are counted.
 const MOST: usize = 1_000;
 
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
-    let mut problems: Vec<Problem> = validator
-        .iter_errors(value)
-        .flat_map(|error| schema_problems(document, &error))
-        .take(MOST)
-        .collect();
+    let mut problems: Vec<Problem> = Vec::new();
+    for error in validator.iter_errors(value) {
+        match MOST.checked_sub(problems.len()).filter(|left| *left > 0) {
+            Some(left) => problems.extend(schema_problems(document, &error, left)),
+            None => problems.extend(brief(document, &error)),
+        }
+    }
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     problems.dedup();
     problems
 }
 
-fn schema_problems(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
+/// The problems of an error without a look at the text.
+fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|name| unknown_in_brief(document, name)).collect()
+        }
+        _ => {
+            let path = error.instance_path().as_str();
+            vec![document.problem_in_brief(format!("`{path}` is not what is allowed here"))]
+        }
+    }
+}
+
+fn unknown_in_brief(document: &Document, name: &str) -> Problem {
+    document.problem_in_brief(format!("unknown field `{name}`"))
+}
+
+/// The problems of an error, of which so many are looked up.
+fn schema_problems(
+    document: &Document,
+    error: &jsonschema::ValidationError<'_>,
+    most: usize,
+) -> Vec<Problem> {
     let path = pointer(error.instance_path().as_str(), &document.root());
     let here = |message: String| document.problem_at(&path, message);
     let named = |what: &str| {
         if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
     };
     match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
-            .iter()
-            .take(MOST)
-            .map(|name| {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known_fields(document.kind, &path);
+            let told = unexpected.iter().take(most).map(|name| {
                 let problem = document
                     .problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
-                let known = known_fields(document.kind, &path);
                 match nearest(name, known.iter().map(String::as_str)) {
                     Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
                     None if known.is_empty() => problem,
                     None => problem.hint(format!("known are {}", known.join(", "))),
                 }
-            })
-            .collect(),
+            });
+            let counted = unexpected.iter().skip(most).map(|it| unknown_in_brief(document, it));
+            told.chain(counted).collect()
+        }
         ValidationErrorKind::Required { property } => {
             vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
         }
@@ -189,7 +213,7 @@ fn pointer(pointer: &str, root: &Node) -> FieldPath {
     path
 }
 
-fn schema_at(kind: &dyn Kind, path: &FieldPath) -> Value {
+fn schema_at(kind: &dyn Kind, path: &FieldPath) -> &'static Value {
     let root = schema::inlined(kind);
     path.0
         .iter()
@@ -200,8 +224,7 @@ fn schema_at(kind: &dyn Kind, path: &FieldPath) -> Value {
                 .or_else(|| schema.get("additionalProperties")),
             Step::Index(_) | Step::Item { .. } => schema.get("items"),
         })
-        .cloned()
-        .unwrap_or_default()
+        .unwrap_or(&Value::Null)
 }
 
 fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {

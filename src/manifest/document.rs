@@ -2,13 +2,14 @@
 //! against the schema of their kind. All problems are collected.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
 use super::conformity::check;
 use super::plain;
 use super::quoting;
+use super::sealing::{self, SealedValues};
 use super::source::Source;
 use super::split::{Part, split};
 use super::walk::IGNORE_FILE;
@@ -32,6 +33,10 @@ pub struct Document {
     pub template: Option<TemplateText>,
     /// The bytes of the source that it takes.
     pub bytes: Range<usize>,
+    /// Its values that came from sealed variables of the environment.
+    pub(super) sealed: SealedValues,
+    /// The texts in it that are secrets by its schema, once they were asked for.
+    secrets: OnceLock<SecretTexts>,
 }
 
 /// The text of a service template, without the fields that the reconciler reads itself.
@@ -73,6 +78,8 @@ impl Document {
             lines: part.lines,
             template: None,
             bytes: part.range(),
+            sealed: SealedValues::default(),
+            secrets: OnceLock::new(),
         }
     }
 
@@ -115,26 +122,61 @@ impl Document {
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
     /// Of a secret's document no line is: under a wrong name stands what is one all the same.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
-        let mut problem = self.source.problem(mark, message);
+        let mut problem = self.source.problem(mark, self.sealed.hidden_in(message.into()));
         if self.kind.name() == KindName::Secret {
             problem.source_line = None;
-            return problem;
+        } else if problem.source_line.is_some() {
+            self.secrets.get_or_init(|| SecretTexts::of(self)).hide(&mut problem);
         }
-        let schema = schema::inlined(self.kind);
-        let mut secrets = Vec::new();
-        secret_texts(schema, &self.root(), &mut secrets);
-        let template = self.template.as_ref().and_then(|template| yaml::parse(&template.text).ok());
-        for root in template.iter().flatten() {
-            secret_texts(schema, root, &mut secrets);
-        }
-        secrets.iter().for_each(|secret| problem.hide_line_with(secret));
         problem
+    }
+
+    /// A problem of the whole document, told without a look at it: of thousands that are alike
+    /// a few are shown.
+    pub(super) fn problem_in_brief(&self, message: impl Into<String>) -> Problem {
+        // At its end, so that what is told with its place comes first.
+        let mark = Mark { line: self.source.line_at(self.bytes.end), ..START };
+        let message = self.sealed.hidden_in(message.into());
+        Problem { place: Some(self.source.place(mark)), ..Problem::new(message) }
     }
 
     /// The document's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<String> {
         Some(self.root().get("metadata")?.get("name")?.as_str()?.to_owned())
+    }
+}
+
+/// How many bytes of secrets a document may hold for its lines to be looked through for each.
+const SOUGHT: usize = 64 * 1024;
+
+/// The texts of a document that are secrets by its schema.
+enum SecretTexts {
+    These(Vec<String>),
+    /// More than are looked for, so that no line is shown.
+    TooMany,
+}
+
+impl SecretTexts {
+    fn of(document: &Document) -> Self {
+        let schema = schema::inlined(document.kind);
+        let mut found = Vec::new();
+        secret_texts(schema, &document.root(), &mut found);
+        let template = document.template.as_ref();
+        for root in template.and_then(|it| yaml::parse(&it.text).ok()).iter().flatten() {
+            secret_texts(schema, root, &mut found);
+        }
+        match found.iter().map(String::len).sum::<usize>() {
+            0..=SOUGHT => Self::These(found),
+            _ => Self::TooMany,
+        }
+    }
+
+    fn hide(&self, problem: &mut Problem) {
+        match self {
+            Self::These(secrets) => secrets.iter().for_each(|it| problem.hide_line_with(it)),
+            Self::TooMany => problem.source_line = None,
+        }
     }
 }
 
@@ -215,10 +257,15 @@ pub fn read_part(
     if source.is_json() {
         check_json(source, part)?;
     }
+    let is_sealed = sealing::is_sealed(source, &part.range());
     if is_block_template(part.text) {
-        return read_template(source, part).map(Some);
+        return match is_sealed {
+            true => Err(sealing::refused_part(source, &part.range(), "would be shown")),
+            false => read_template(source, part).map(Some),
+        };
     }
     if trees == Trees::Spared
+        && !is_sealed
         && let Some(read) = read_plain(source, part)
     {
         return Ok(Some(read));
@@ -238,8 +285,15 @@ pub fn read_part(
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
+    let sealed = match is_sealed {
+        true => sealing::values(source, &part.range(), &root)?,
+        false => SealedValues::default(),
+    };
     let (line, value) = (root.mark.line, root.to_json());
-    let mut document = Document::new(source, part, kind, Some(root));
+    let mut document = Document { sealed, ..Document::new(source, part, kind, Some(root)) };
+    if kind.name() == KindName::ServiceTemplate && is_sealed {
+        return Err(sealing::refused_part(source, &part.range(), "would be shown"));
+    }
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
         let mut spec = value.clone();
@@ -289,9 +343,7 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
             }))
         }
         Err(error) => {
-            let mark = error
-                .mark
-                .map_or(Mark { line: part.lines + 1, column: 1, ..Mark::default() }, shift);
+            let mark = error.mark.map_or_else(|| shift(START), shift);
             let problem = unread(source, part, mark, error.message);
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
             Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
@@ -304,6 +356,9 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
     }
 }
 
+/// Where a text begins.
+const START: Mark = Mark { line: 1, column: 1, start: 0, end: 0 };
+
 /// What YAML takes for a text, such as `01` and `NaN`, is no JSON, and whoever else reads the
 /// file refuses it.
 fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
@@ -311,9 +366,15 @@ fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
         return Ok(());
     }
     serde_json::from_str::<serde::de::IgnoredAny>(part.text).map(drop).map_err(|error| {
+        // The place in the part, so that the whole text need not be gone through for its line.
+        let mut lines = part.text.split_inclusive('\n');
+        let before: usize = lines.by_ref().take(error.line() - 1).map(str::len).sum();
+        let line = lines.next().unwrap_or_default();
+        let into = line.char_indices().nth(error.column().max(1) - 1);
         let mark = Mark {
             line: part.lines + error.line() as u64,
             column: error.column() as u64,
+            start: part.bytes + before + into.map_or(line.len(), |(at, _)| at),
             ..Mark::default()
         };
         let message = error.to_string();
@@ -390,10 +451,22 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     })
 }
 
+/// The longest name that is compared with what is known, in bytes.
+const LONGEST_SLIP: usize = 128;
+
+/// How many known names a name is compared with.
+const MOST_COMPARED: usize = 200;
+
 /// The known name that is nearest to what was written, if one is near.
 pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    // What is longer was no slip of a finger.
+    if written.len() > LONGEST_SLIP {
+        return None;
+    }
     let lower = written.to_lowercase();
     known
+        .filter(|name| name.len() <= LONGEST_SLIP)
+        .take(MOST_COMPARED)
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| {
             *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1)

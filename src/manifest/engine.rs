@@ -1,16 +1,21 @@
-//! The engine that renders `*.j2` files: what it may read of the environment, and how much
-//! it may make. The engine counts its steps; what one step can multiply is counted here.
+//! The engine that renders `*.j2` files, and how much it may make. The engine counts its steps;
+//! what one step can multiply is counted here, where [`super::measured`] asks for it.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
-use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::tests as predicates;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
 };
 
 use super::jinja::Budget;
+use super::template::TIME;
+use super::variables::Variables;
+use super::yaml::MAX_BYTES;
 
 /// The steps that one rendering may take.
 const FUEL: u64 = 10_000_000;
@@ -24,55 +29,187 @@ const WIDEST: usize = 1_000;
 /// What each piece of a list or map counts, beside its text, since it takes time to look at.
 const PIECE: usize = 64;
 
+/// What it counts where it is just compared.
+const COMPARED: usize = 16;
+
 /// How deep lists and maps may stand in each other.
 const DEEPEST: usize = 128;
 
+/// The deepest recursion of macros and loops.
+const RECURSION: usize = 100;
+
 /// The function that measures what an operator makes.
-const SIZED: &str = "_sized";
+pub(super) const SIZED: &str = "_sized";
 
-/// What names of variables for templates begin with.
-const FOR_TEMPLATES: &str = "MESHAGENT_VAR_";
+/// The function that measures what a comparison goes through.
+pub(super) const WEIGHED: &str = "_weighed";
 
-/// Whether a variable is one of the program's own, which hold its credentials: nothing in a
-/// manifest reads them.
-#[must_use]
-pub fn is_own_variable(name: &str) -> bool {
-    name.starts_with("MESHAGENT_") && !name.starts_with(FOR_TEMPLATES)
-}
+/// The function that looks at what a namespace keeps.
+pub(super) const KEPT: &str = "_kept";
+
+/// The function that counts a text that is written.
+pub(super) const MADE: &str = "_made";
 
 /// The syntax of `*.j2` files.
 pub(super) fn syntax() -> SyntaxConfig {
     SyntaxConfig::builder().keep_trailing_newline(true).build().unwrap_or_default()
 }
 
-/// An engine for one rendering, whose templates may read the variables of these names.
-pub(super) fn environment(allowed: &[String]) -> Environment<'static> {
+/// Renders a template that [`super::measured`] was applied to.
+///
+/// # Errors
+///
+/// The engine's; a text that is larger than one that is read.
+pub(super) fn render(
+    template: &str,
+    variables: &Arc<Variables>,
+    values: &serde_json::Map<String, serde_json::Value>,
+) -> Result<String, Error> {
+    let environment = environment(variables);
+    let mut out = Out { bytes: Vec::new(), is_full: false };
+    let template = environment.template_from_str(template)?;
+    let rendered = template.render_captured_to(minijinja::value::Serde(values), &mut out);
+    match rendered.map(drop) {
+        Err(_) if out.is_full => Err(Error::new(
+            ErrorKind::OutOfFuel,
+            format!("the template renders to more than {} MiB", MAX_BYTES / 1024 / 1024),
+        )),
+        Err(error) => Err(error),
+        Ok(()) => String::from_utf8(out.bytes)
+            .map_err(|_| Error::new(ErrorKind::InvalidOperation, "the text is not UTF-8")),
+    }
+}
+
+/// What was rendered, up to its limit.
+struct Out {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > MAX_BYTES {
+            self.is_full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What one rendering may still make, and read.
+struct Meter {
+    budget: Budget,
+    variables: Arc<Variables>,
+}
+
+/// An engine for one rendering.
+fn environment(variables: &Arc<Variables>) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
-    let allowed = allowed.to_vec();
-    environment.add_function("env", move |name: &str, default: Option<String>| {
-        env(&allowed, name, default)
-    });
-    let budget = Arc::new(Budget::new(PRODUCE));
-    let measure = Arc::clone(&budget);
+    environment.set_recursion_limit(RECURSION);
+    let read = Arc::clone(variables);
+    environment
+        .add_function("env", move |name: &str, default: Option<String>| read.env(name, default));
+    let budget = Budget::new(PRODUCE, Instant::now() + TIME);
+    let meter = Arc::new(Meter { budget, variables: Arc::clone(variables) });
+    let measure = Arc::clone(&meter);
     environment.set_formatter(move |out, state, value| {
-        charge(&measure, value)?;
+        if let Some(sign) = Variables::written(value) {
+            return Ok(out.write_str(&sign)?);
+        }
+        measure.charge(value)?;
         minijinja::escape_formatter(out, state, value)
     });
-    let measure = Arc::clone(&budget);
-    environment.add_function(SIZED, move |value: Value| charge(&measure, &value).map(|()| value));
-    bound(&mut environment, "indent", filters::indent, &budget);
-    bound(&mut environment, "format", filters::format, &budget);
-    bound(&mut environment, "replace", filters::replace, &budget);
-    bound(&mut environment, "join", filters::join, &budget);
-    bound(&mut environment, "batch", filters::batch, &budget);
-    bound(&mut environment, "slice", filters::slice, &budget);
-    bound(&mut environment, "tojson", filters::tojson, &budget);
-    bound(&mut environment, "urlencode", filters::urlencode, &budget);
+    let measure = Arc::clone(&meter);
+    environment.add_function(SIZED, move |value: Value| measure.sized(value));
+    let measure = Arc::clone(&meter);
+    environment.add_function(KEPT, move |value: Value| measure.kept(value));
+    let measure = Arc::clone(&meter);
+    environment.add_function(MADE, move |length: usize| {
+        measure.budget.charge(length).map(|()| Value::from(""))
+    });
+    let measure = Arc::clone(&meter);
+    environment.add_function(WEIGHED, move |values: Rest<ValueOrKwargs>| {
+        let value = values.into_values().into_iter().next().unwrap_or_default();
+        measure.walk(&value, 0, COMPARED).map(|()| value)
+    });
+    bound_filters(&mut environment, &meter);
+    bound_tests(&mut environment, &meter);
     environment
+}
+
+fn bound_filters(environment: &mut Environment<'_>, meter: &Arc<Meter>) {
+    bound(environment, "indent", filters::indent, meter);
+    bound(environment, "format", filters::format, meter);
+    bound(environment, "replace", filters::replace, meter);
+    bound(environment, "join", filters::join, meter);
+    bound(environment, "batch", filters::batch, meter);
+    bound(environment, "slice", filters::slice, meter);
+    bound(environment, "tojson", filters::tojson, meter);
+    bound(environment, "urlencode", filters::urlencode, meter);
+    bound(environment, "lower", filters::lower, meter);
+    bound(environment, "upper", filters::upper, meter);
+    bound(environment, "title", filters::title, meter);
+    bound(environment, "capitalize", filters::capitalize, meter);
+    bound(environment, "trim", filters::trim, meter);
+    bound(environment, "split", filters::split, meter);
+    bound(environment, "lines", filters::lines, meter);
+    bound(environment, "string", filters::string, meter);
+    bound(environment, "escape", filters::escape, meter);
+    bound(environment, "e", filters::escape, meter);
+    bound(environment, "pprint", filters::pprint, meter);
+    bound(environment, "int", filters::int, meter);
+    bound(environment, "float", filters::float, meter);
+    bound(environment, "length", filters::length, meter);
+    bound(environment, "count", filters::length, meter);
+    bound(environment, "dictsort", filters::dictsort, meter);
+    bound(environment, "items", filters::items, meter);
+    bound(environment, "reverse", filters::reverse, meter);
+    bound(environment, "list", filters::list, meter);
+    bound(environment, "min", filters::min, meter);
+    bound(environment, "max", filters::max, meter);
+    bound(environment, "sort", filters::sort, meter);
+    bound(environment, "sum", filters::sum, meter);
+    bound(environment, "select", filters::select, meter);
+    bound(environment, "reject", filters::reject, meter);
+    bound(environment, "selectattr", filters::selectattr, meter);
+    bound(environment, "rejectattr", filters::rejectattr, meter);
+    bound(environment, "map", filters::map, meter);
+    bound(environment, "groupby", filters::groupby, meter);
+    bound(environment, "unique", filters::unique, meter);
+    bound(environment, "chain", filters::chain, meter);
+    bound(environment, "zip", filters::zip, meter);
+}
+
+fn bound_tests(environment: &mut Environment<'_>, meter: &Arc<Meter>) {
+    for name in ["eq", "equalto", "=="] {
+        bound_test(environment, name, predicates::is_eq, meter);
+    }
+    for name in ["ne", "!="] {
+        bound_test(environment, name, predicates::is_ne, meter);
+    }
+    for name in ["lt", "lessthan", "<"] {
+        bound_test(environment, name, predicates::is_lt, meter);
+    }
+    for name in ["le", "<="] {
+        bound_test(environment, name, predicates::is_le, meter);
+    }
+    for name in ["gt", "greaterthan", ">"] {
+        bound_test(environment, name, predicates::is_gt, meter);
+    }
+    for name in ["ge", ">="] {
+        bound_test(environment, name, predicates::is_ge, meter);
+    }
+    bound_test(environment, "in", predicates::is_in, meter);
+    bound_test(environment, "sameas", predicates::is_sameas, meter);
 }
 
 /// Puts a filter in place whose work is measured before it is done.
@@ -80,7 +217,7 @@ fn bound<F, Rv, Args>(
     environment: &mut Environment<'_>,
     name: &'static str,
     filter: F,
-    budget: &Arc<Budget>,
+    meter: &Arc<Meter>,
 ) where
     F: minijinja::functions::Function<Rv, Args>,
     Rv: minijinja::value::FunctionResult,
@@ -88,47 +225,143 @@ fn bound<F, Rv, Args>(
 {
     let plain = format!("_plain_{name}");
     environment.add_filter(plain.clone(), filter);
-    let budget = Arc::clone(budget);
+    let meter = Arc::clone(meter);
     environment.add_filter(name, move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
         let values = values.into_values();
-        measure(name, &values, &budget)?;
+        meter.measure(name, &values)?;
         state.apply_filter(&plain, &values)
     });
 }
 
-/// Takes what a filter may make from the budget.
-fn measure(name: &str, values: &[Value], budget: &Budget) -> Result<(), Error> {
-    let too_wide = || {
-        let message = format!("`{name}` takes {WIDEST} at most");
-        Err(Error::new(ErrorKind::InvalidOperation, message))
-    };
-    let numbers = || values.iter().skip(1).flat_map(numbers_of);
-    let length = |at: usize| values.get(at).and_then(Value::as_str).map_or(0, str::len);
-    let text = values.first().and_then(Value::as_str).unwrap_or_default();
-    match name {
-        "indent" | "batch" | "slice" | "tojson" if numbers().any(|number| number > WIDEST) => {
-            return too_wide();
+/// The same for a test.
+fn bound_test<F, Rv, Args>(
+    environment: &mut Environment<'_>,
+    name: &'static str,
+    test: F,
+    meter: &Arc<Meter>,
+) where
+    F: minijinja::functions::Function<Rv, Args>,
+    Rv: minijinja::value::FunctionResult,
+    Args: for<'a> minijinja::value::FunctionArgs<'a>,
+{
+    let plain = format!("_plain_{name}");
+    environment.add_test(plain.clone(), test);
+    let meter = Arc::clone(meter);
+    environment.add_test(name, move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
+        let values = values.into_values();
+        values.iter().try_for_each(|value| meter.walk(value, 0, COMPARED))?;
+        state.perform_test(&plain, &values)
+    });
+}
+
+impl Meter {
+    /// Takes what a filter may make from the budget.
+    fn measure(&self, name: &str, values: &[Value]) -> Result<(), Error> {
+        let too_wide = || {
+            let message = format!("`{name}` takes {WIDEST} at most");
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        };
+        let numbers = || values.iter().skip(1).flat_map(numbers_of);
+        let length = |at: usize| values.get(at).and_then(Value::as_str).map_or(0, str::len);
+        let text = values.first().and_then(Value::as_str).unwrap_or_default();
+        match name {
+            "indent" | "batch" | "slice" | "tojson" if numbers().any(|number| number > WIDEST) => {
+                return too_wide();
+            }
+            "indent" => {
+                let width = numbers().max().unwrap_or(4);
+                self.budget.charge(text.len() + (text.matches('\n').count() + 1) * width)?;
+            }
+            "format" => {
+                let Some(width) = width(text) else { return too_wide() };
+                self.budget.charge(text.len() + text.matches('%').count() * width)?;
+            }
+            "replace" => {
+                let from = values.get(1).and_then(Value::as_str).unwrap_or_default();
+                let made = text.matches(from).count().saturating_mul(length(2));
+                self.budget.charge(text.len().saturating_add(made))?;
+            }
+            "join" => {
+                let items = values.first().and_then(Value::len).unwrap_or_default();
+                let between = values.iter().skip(1).filter_map(Value::as_str).map(str::len);
+                self.budget.charge(items.saturating_mul(between.max().unwrap_or_default()))?;
+            }
+            // Just its first level is looked at.
+            "length" | "count" => {
+                self.budget.charge(text.len())?;
+                return values.iter().try_for_each(|value| self.variables.check(value));
+            }
+            _ => {}
         }
-        "indent" => {
-            let width = numbers().max().unwrap_or(4);
-            budget.charge(text.len() + (text.matches('\n').count() + 1) * width)?;
-        }
-        "format" => {
-            let Some(width) = width(text) else { return too_wide() };
-            budget.charge(text.len() + text.matches('%').count() * width)?;
-        }
-        "replace" => {
-            let from = values.get(1).and_then(Value::as_str).unwrap_or_default();
-            budget.charge(text.len() + text.matches(from).count().saturating_mul(length(2)))?;
-        }
-        "join" => {
-            let items = values.first().and_then(Value::len).unwrap_or_default();
-            let between = values.iter().skip(1).filter_map(Value::as_str).map(str::len);
-            budget.charge(items.saturating_mul(between.max().unwrap_or_default()))?;
-        }
-        _ => {}
+        values.iter().try_for_each(|value| self.walk(value, 0, PIECE))
     }
-    values.iter().try_for_each(|value| charge(budget, value))
+
+    /// Takes the length of a value, written out, from the budget.
+    fn charge(&self, value: &Value) -> Result<(), Error> {
+        self.walk_with(value, 0, &|_| Ok(()), PIECE)
+    }
+
+    /// The same of what is computed with, which no sealed variable is.
+    fn walk(&self, value: &Value, depth: usize, piece: usize) -> Result<(), Error> {
+        self.walk_with(value, depth, &|value| self.variables.check(value), piece)
+    }
+
+    fn walk_with(
+        &self,
+        value: &Value,
+        depth: usize,
+        check: &dyn Fn(&Value) -> Result<(), Error>,
+        piece: usize,
+    ) -> Result<(), Error> {
+        check(value)?;
+        if let Some(text) = value.as_str() {
+            return self.budget.charge(text.len());
+        }
+        let is_map = value.kind() == ValueKind::Map;
+        if value.kind() == ValueKind::Iterable {
+            // What it yields it may yield but once.
+            return self.budget.charge(value.len().unwrap_or_default().saturating_mul(piece));
+        }
+        if !is_map && value.kind() != ValueKind::Seq {
+            return Ok(());
+        }
+        if depth > DEEPEST {
+            let message = format!("lists and maps are {DEEPEST} deep at most");
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        }
+        for item in value.try_iter()? {
+            self.budget.charge(piece)?;
+            if is_map {
+                self.walk_with(&value.get_item(&item)?, depth + 1, check, piece)?;
+            }
+            self.walk_with(&item, depth + 1, check, piece)?;
+        }
+        Ok(())
+    }
+
+    /// What an operator made, or is about to put together.
+    fn sized(&self, value: Value) -> Result<Value, Error> {
+        match Variables::written(&value) {
+            Some(sign) => Ok(Value::from(sign)),
+            None => self.charge(&value).map(|()| value),
+        }
+    }
+
+    /// What a namespace is to keep: nothing that could hold the namespace itself, and nothing
+    /// that grows deeper with each step of a loop.
+    fn kept(&self, value: Value) -> Result<Value, Error> {
+        let is_namespace = |value: &Value| {
+            let object = value.as_object();
+            match object.is_some_and(|object| object.type_name().ends_with("::Namespace")) {
+                true => Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    "a namespace cannot be kept in a namespace",
+                )),
+                false => Ok(()),
+            }
+        };
+        self.walk_with(&value, 0, &is_namespace, PIECE).map(|()| value)
+    }
 }
 
 /// The numbers that a filter is given, by position or by name.
@@ -165,164 +398,16 @@ fn width(text: &str) -> Option<usize> {
     (widest <= WIDEST).then_some(widest)
 }
 
-/// Takes the length of a value, written out, from the budget.
-fn charge(budget: &Budget, value: &Value) -> Result<(), Error> {
-    charge_below(budget, value, 0)
-}
-
-fn charge_below(budget: &Budget, value: &Value, depth: usize) -> Result<(), Error> {
-    if let Some(text) = value.as_str() {
-        return budget.charge(text.len());
-    }
-    let is_map = value.kind() == ValueKind::Map;
-    if !is_map && value.kind() != ValueKind::Seq {
-        return Ok(());
-    }
-    if depth > DEEPEST {
-        let message = format!("lists and maps are {DEEPEST} deep at most");
-        return Err(Error::new(ErrorKind::InvalidOperation, message));
-    }
-    for item in value.try_iter()? {
-        budget.charge(PIECE)?;
-        if is_map {
-            charge_below(budget, &value.get_item(&item)?, depth + 1)?;
-        }
-        charge_below(budget, &item, depth + 1)?;
-    }
-    Ok(())
-}
-
-/// A template in which what `~`, `+` and `*` make is measured, and before that what they
-/// make it of, since a short list may be long as a text. Lines stay lines.
-pub(super) fn sized(source: &str) -> String {
-    let mut insertions: Vec<(usize, &str)> = Vec::new();
-    let mut open: Vec<Term> = Vec::new();
-    let mut is_first = false;
-    // Whether the word before this one makes it a name.
-    let mut names_next = false;
-    for token in tokenize(source, false, syntax()) {
-        // The parser says what is wrong.
-        let Ok((token, span)) = token else { return source.to_owned() };
-        let (start, end) = (span.start_offset as usize, span.end_offset as usize);
-        let was_first = std::mem::take(&mut is_first);
-        let was_named = std::mem::take(&mut names_next);
-        let mut flush = |open: &mut Vec<Term>| {
-            if let Some(term) = open.last_mut() {
-                std::mem::take(term).wrap(&mut insertions);
-            }
-        };
-        match token {
-            Token::VariableStart | Token::BlockStart => {
-                open = vec![Term::default()];
-                is_first = matches!(token, Token::BlockStart);
-                continue;
-            }
-            Token::VariableEnd | Token::BlockEnd => {
-                flush(&mut open);
-                open.clear();
-                continue;
-            }
-            Token::Ident(_) if was_first => continue,
-            Token::Comma | Token::Colon | Token::Assign | Token::Eq | Token::Ne => {
-                flush(&mut open);
-                continue;
-            }
-            Token::Gt | Token::Gte | Token::Lt | Token::Lte => {
-                flush(&mut open);
-                continue;
-            }
-            Token::Ident("not") if was_named => names_next = true,
-            Token::Ident("if" | "else" | "and" | "or" | "not" | "in" | "as" | "recursive")
-                if !was_named =>
-            {
-                flush(&mut open);
-                continue;
-            }
-            Token::Dot | Token::Pipe | Token::Ident("is") => names_next = true,
-            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                flush(&mut open);
-                open.pop();
-            }
-            _ => {}
-        }
-        let Some(term) = open.last_mut() else { continue };
-        term.add(start, end, &token);
-        if matches!(token, Token::ParenOpen | Token::BracketOpen | Token::BraceOpen) {
-            open.push(Term::default());
-        }
-    }
-    insertions.sort_by_key(|(at, _)| *at);
-    let mut out = String::with_capacity(source.len() + insertions.len() * 8);
-    let mut done = 0;
-    for (at, text) in insertions {
-        out.push_str(&source[done..at]);
-        out.push_str(text);
-        done = at;
-    }
-    out + &source[done..]
-}
-
-/// A part of an expression whose operators bind tighter than what is around it.
-#[derive(Default)]
-struct Term {
-    /// Where it begins and ends.
-    range: Option<(usize, usize)>,
-    /// Whether an operator in it can make something larger.
-    grows: bool,
-    /// The parts that `~` puts together, up to the last of them.
-    parts: Vec<(usize, usize)>,
-    part: Option<(usize, usize)>,
-}
-
-impl Term {
-    fn add(&mut self, start: usize, end: usize, token: &Token<'_>) {
-        let extended =
-            |range: Option<(usize, usize)>| Some((range.map_or(start, |range| range.0), end));
-        self.range = extended(self.range);
-        self.grows |= matches!(token, Token::Tilde | Token::Plus | Token::Mul);
-        if matches!(token, Token::Tilde) {
-            self.parts.extend(self.part.take());
-        } else {
-            self.part = extended(self.part);
-        }
-    }
-
-    fn wrap(self, insertions: &mut Vec<(usize, &str)>) {
-        let Some(whole) = self.range.filter(|_| self.grows) else { return };
-        let parts = if self.parts.is_empty() { None } else { self.part };
-        for (start, end) in self.parts.into_iter().chain(parts).chain([whole]) {
-            insertions.push((start, "_sized("));
-            insertions.push((end, ")"));
-        }
-    }
-}
-
-/// Reads a variable of the environment for a template.
-fn env(allowed: &[String], name: &str, default: Option<String>) -> Result<String, Error> {
-    let refused = |what: String| Err(Error::new(ErrorKind::InvalidOperation, what));
-    if is_own_variable(name) {
-        return refused(format!(
-            "the environment variable {name} is the program's own, and no template reads it"
-        ));
-    }
-    if !name.starts_with(FOR_TEMPLATES) && !allowed.iter().any(|allowed| allowed == name) {
-        return refused(format!(
-            "the environment variable {name} was not allowed: --allow-env {name} lets templates read it, and plans show it"
-        ));
-    }
-    match std::env::var(name).ok().or(default) {
-        Some(text) => Ok(text),
-        None => refused(format!("the environment variable {name} is not set")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::measured::measured;
 
     fn rendered(text: &str) -> Result<String, String> {
-        environment(&[])
-            .render_str(&sized(text), minijinja::context! {a => "x", b => [1, 2]})
+        let variables = Variables::new(&[], text, "");
+        let values = serde_json::json!({"a": "x", "b": [1, 2]});
+        let values = values.as_object().cloned().unwrap_or_default();
+        render(&measured(text).unwrap(), &variables, &values)
             .map_err(|error| error.detail().unwrap_or_default().to_owned())
     }
 
@@ -380,22 +465,5 @@ mod tests {
         ] {
             assert_eq!(rendered(text), Err(expected.to_owned()), "{text}");
         }
-    }
-
-    #[test]
-    fn a_template_reads_only_what_it_may() {
-        let read =
-            |name: &str| env(&["PATH".to_owned(), "MESHAGENT_API_KEY".to_owned()], name, None);
-        assert!(read("PATH").is_ok());
-        for (name, told) in [
-            ("HOME", "was not allowed: --allow-env HOME"),
-            ("MESHAGENT_API_KEY", "is the program's own"),
-            ("MESHAGENT_VAR_NONE", "is not set"),
-        ] {
-            let message = read(name).unwrap_err().to_string();
-            assert!(message.contains(told), "{message}");
-        }
-        assert_eq!(env(&[], "MESHAGENT_VAR_NONE", Some("d".to_owned())).unwrap(), "d");
-        assert!(env(&[], "HOME", Some("d".to_owned())).is_err());
     }
 }

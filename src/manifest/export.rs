@@ -259,7 +259,7 @@ fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
 
 /// Whether a text declares the object, and just that.
 fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
-    let source = Source { name: String::new(), folder: PathBuf::new(), text: text.to_owned() };
+    let source = Source::new(String::new(), PathBuf::new(), text.to_owned());
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     if let Some(problem) = problems.first() {
         return Err(problem.message.clone());

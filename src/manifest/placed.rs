@@ -57,7 +57,7 @@ pub fn manifest(
 
 /// Whether a text declares this service, and just that.
 fn declares(text: &str, room: Option<&str>, service: &ServiceSpec) -> Result<bool, String> {
-    let source = Source { name: String::new(), folder: PathBuf::new(), text: text.to_owned() };
+    let source = Source::new(String::new(), PathBuf::new(), text.to_owned());
     let input = Input { project: Some("any".to_owned()), ..Input::default() };
     let set = set::from_sources(&[Arc::new(source)], Vec::new(), &input)
         .map_err(|problems| problems.first().map(|it| it.message.clone()).unwrap_or_default())?;

@@ -1,18 +1,20 @@
 //! Secret texts are read from where the manifest says: environment, file, command, or what is
 //! encrypted with age. They are read just before a plan is made, and just those that it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::age::{self, Failure, Identities};
-use super::engine::is_own_variable;
 use super::process;
+use super::reach::Reach;
 use super::set::{Desired, Origin};
+use super::variables::is_own_variable;
 use crate::error::Problem;
 use crate::kinds::document::{AgeText, SecretFrom, SecretSource};
 use crate::kinds::path::FieldPath;
@@ -34,10 +36,12 @@ impl Limits {
 }
 
 /// How sources are read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Reading {
     /// Whether the user consents to commands.
     pub commands: bool,
+    /// Which files may be read.
+    pub reach: Reach,
     /// What is waited for.
     pub limits: Limits,
 }
@@ -52,6 +56,8 @@ pub fn resolve(
 ) -> Vec<Problem> {
     let mut read = Known { reading, texts: BTreeMap::new() };
     let mut problems = Vec::new();
+    // One document may stand for several objects.
+    let mut told = HashSet::new();
     for desired in objects.values_mut() {
         let is_meant = selection.is_none_or(|selection| selection.contains(&desired.key));
         if !is_meant || !desired.fields.has_sources() {
@@ -65,10 +71,8 @@ pub fn resolve(
                 Err(Failure { message, hint }) => {
                     let path = from(&way.path(), &origin);
                     let problem = origin.document.problem_at(&path, message);
-                    // One document may stand for several objects.
-                    let problem = Problem { hint, ..problem };
-                    if !problems.contains(&problem) {
-                        problems.push(problem);
+                    if told.insert(problem.to_string()) {
+                        problems.push(Problem { hint, ..problem });
                     }
                     None
                 }
@@ -88,8 +92,8 @@ pub fn resolve(
 /// What is known to be missing without reading any secret: variables that are not set, or
 /// empty, and files that are not there.
 #[must_use]
-pub fn missing(objects: &BTreeMap<Key, Desired>) -> Vec<String> {
-    let mut notes = Vec::new();
+pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
+    let mut notes = IndexSet::new();
     for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
         let origin = &desired.origin;
         desired.fields.clone().as_ref().clone().rewrite_leaves(&mut |way, leaf| {
@@ -107,23 +111,42 @@ pub fn missing(objects: &BTreeMap<Key, Desired>) -> Vec<String> {
                 },
                 SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
                     let path = origin.document.source.folder.join(path);
-                    if path.exists() {
+                    let outside = reach.check(&path).err();
+                    if outside.is_none() && path.exists() {
                         return None;
                     }
-                    format!("{} is not there", path.display())
+                    match outside {
+                        Some(outside) => outside.message(&path),
+                        None => format!("{} is not there", path.display()),
+                    }
                 }
                 SecretSource::Command(_) | SecretSource::Age(AgeText::Armored(_)) => return None,
             };
             let mark = from(&way.path(), origin).locate(&origin.document.root()).0;
-            let note =
-                format!("{}: {what}; a plan needs the secret", origin.document.source.place(mark));
-            if !notes.contains(&note) {
-                notes.push(note);
+            let place = origin.document.source.place(mark);
+            notes.insert(format!("{place}: {what}; a plan needs the secret"));
+            None
+        });
+    }
+    notes.into_iter().collect()
+}
+
+/// The files that secrets are read from, where they really are.
+#[must_use]
+pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
+        let folder = &desired.origin.document.source.folder;
+        desired.fields.as_ref().clone().rewrite_leaves(&mut |_, leaf| {
+            if let Tree::Secret(Sealed::Source(SecretFrom { from, .. })) = leaf
+                && let SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) = from
+            {
+                files.extend(folder.join(path).canonicalize());
             }
             None
         });
     }
-    notes
+    files
 }
 
 /// A secret that is written as an empty text. A template that makes one most likely has a
@@ -182,9 +205,8 @@ impl Known {
     fn text(&mut self, source: &SecretFrom, origin: &Origin) -> Result<SecretString, Failure> {
         let folder = &origin.document.source.folder;
         let name = serde_json::to_string(source).unwrap_or_default();
-        let reading = self.reading;
         let text = self.texts.entry((folder.clone(), name));
-        text.or_insert_with(|| read(source, folder, reading)).clone()
+        text.or_insert_with(|| read(source, folder, &self.reading)).clone()
     }
 }
 
@@ -192,11 +214,12 @@ fn failure(message: impl Into<String>) -> Failure {
     Failure { message: message.into(), hint: None }
 }
 
-fn read(source: &SecretFrom, folder: &Path, reading: Reading) -> Result<SecretString, Failure> {
+fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretString, Failure> {
     let (what, text) = match &source.from {
         SecretSource::Env(name) => (format!("the environment variable {name}"), variable(name)?),
         SecretSource::File(path) => {
             let path = folder.join(path);
+            within(&path, &reading.reach)?;
             (path.display().to_string(), without_line_break(file_text(&path, reading.limits)?))
         }
         SecretSource::Command(words) => {
@@ -215,11 +238,15 @@ fn read(source: &SecretFrom, folder: &Path, reading: Reading) -> Result<SecretSt
             let text = utf8(printed, &format!("what the command {program:?} printed"))?;
             (format!("what the command {program:?} printed"), without_line_break(text))
         }
+        SecretSource::Age(AgeText::Armored(text)) if text.len() > reading.limits.bytes => {
+            return Err(failure(too_large("the encrypted text", reading.limits)));
+        }
         SecretSource::Age(AgeText::Armored(text)) => {
             ("the encrypted text".to_owned(), decrypt(text.as_bytes())?)
         }
         SecretSource::Age(AgeText::Beside { file }) => {
             let path = folder.join(file);
+            within(&path, &reading.reach)?;
             let bytes = file_bytes(&path, reading.limits)?;
             (format!("the text in {}", path.display()), decrypt(&bytes)?)
         }
@@ -234,6 +261,13 @@ fn read(source: &SecretFrom, folder: &Path, reading: Reading) -> Result<SecretSt
         });
     }
     Ok(SecretString::from(text))
+}
+
+/// Refuses a file that may not be read.
+fn within(path: &Path, reach: &Reach) -> Result<(), Failure> {
+    reach
+        .check(path)
+        .map_err(|outside| Failure { message: outside.message(path), hint: Some(outside.hint()) })
 }
 
 fn variable(name: &str) -> Result<String, Failure> {
@@ -326,8 +360,9 @@ mod tests {
     const LIMITS: Limits = Limits { time: Duration::from_millis(300), bytes: 100 };
 
     fn text_of(source: SecretSource, allow_empty: bool) -> Result<String, String> {
-        let reading = Reading { commands: true, limits: LIMITS };
-        read(&SecretFrom { from: source, allow_empty }, Path::new("/"), reading)
+        let reach = Reach::of(&[], &[PathBuf::from("/")]);
+        let reading = Reading { commands: true, reach, limits: LIMITS };
+        read(&SecretFrom { from: source, allow_empty }, Path::new("/"), &reading)
             .map(|text| text.expose_secret().to_owned())
             .map_err(|failure| failure.message)
     }

@@ -16,11 +16,12 @@ use super::document::{self, Document, Trees};
 use super::form;
 use super::lifecycle;
 use super::placement::{self, Placement, Template, Templates};
+use super::reach::Reach;
 use super::secrets::{self, Literal};
 use super::source::{self, Source};
 use super::split::{self, Part};
 use super::values::FileValues;
-use super::walk::{self, Skipped};
+use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::FieldPath;
@@ -103,12 +104,25 @@ pub struct Set {
     pub named_project: Option<String>,
     /// What was left out on purpose below the folders that were read.
     pub skipped: Vec<Skipped>,
+    /// Which files the documents may name.
+    pub reach: Reach,
 }
 
 impl Set {
     /// Adds an object; one that is declared already is a problem.
     pub fn add(&mut self, desired: Desired, problems: &mut Vec<Problem>) {
         insert(self, desired.key.clone(), desired, problems);
+    }
+
+    /// What was left out and is not read in another way: secrets are read from files.
+    #[must_use]
+    pub fn passed_over(&self, skipped: &[Skipped]) -> Vec<Skipped> {
+        let mut left = skipped.to_vec();
+        if left.iter().any(|skipped| skipped.why == Why::Suffix) {
+            let named = secrets::files(&self.objects);
+            left.retain(|it| !it.path.canonicalize().is_ok_and(|path| named.contains(&path)));
+        }
+        left
     }
 }
 
@@ -119,6 +133,8 @@ pub struct Input {
     pub paths: Vec<PathBuf>,
     /// Values for `*.j2` files.
     pub values: FileValues,
+    /// Folders of which files may be read, too.
+    pub allowed_folders: Vec<PathBuf>,
     /// The project of documents that name none; it goes before a `Project` document of
     /// the set.
     pub project: Option<String>,
@@ -127,20 +143,29 @@ pub struct Input {
     pub fallback_project: Option<String>,
 }
 
+impl Input {
+    /// Which files may be read.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach::of(&self.paths, &self.allowed_folders)
+    }
+}
+
 /// Reads a set: every file, every document, every reference between documents.
 ///
 /// # Errors
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let reading = source::read(&input.paths, &input.values);
+    let reading = source::read(&input.paths, &input.values, &input.reach());
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     set.notes.extend(reading.notes);
-    set.notes.extend(walk::summary(&reading.skipped));
+    let passed_over = set.passed_over(&reading.skipped);
+    set.notes.extend(walk::summary(&passed_over));
     set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
     let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
     set.looked_at = set.looked_at.without(skipped);
-    set.skipped = reading.skipped;
+    set.skipped = passed_over;
     Ok(set)
 }
 
@@ -174,8 +199,7 @@ pub fn from_sources(
 ) -> Result<Set, Vec<Problem>> {
     let mut digest = Sha256::new();
     for source in sources {
-        digest.update(source.text.len().to_be_bytes());
-        digest.update(source.text.as_bytes());
+        digest_of(source, &mut digest);
     }
     let (documents, found) = read_documents(sources);
     problems.extend(found);
@@ -189,6 +213,7 @@ pub fn from_sources(
         is_input_empty: sources.iter().any(|source| source.name == "-")
             && !documents.iter().any(|(document, _)| document.source.name == "-"),
         named_project: input.project.clone(),
+        reach: input.reach(),
         ..Set::default()
     };
     set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
@@ -200,6 +225,19 @@ pub fn from_sources(
     // One document may stand for several objects.
     problems.dedup();
     Err(problems)
+}
+
+/// Adds a text to the digest, without what is sealed in it: whoever reads the digest could try
+/// guesses. That it changed shows in the fields.
+fn digest_of(source: &Source, digest: &mut Sha256) {
+    let sealed: usize = source.sealed.iter().map(ExactSizeIterator::len).sum();
+    digest.update((source.text.len() - sealed).to_be_bytes());
+    let (bytes, mut from) = (source.text.as_bytes(), 0);
+    for sealed in &source.sealed {
+        digest.update(&bytes[from..sealed.start]);
+        from = sealed.end;
+    }
+    digest.update(&bytes[from..]);
 }
 
 /// A document, with what it declares where that is known before the others are read.
@@ -334,7 +372,8 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     for found in found {
         problems.extend(form::problems(&found));
         problems.extend(lifecycle::problems(&found));
-        let Found { declared, kind, origin } = found;
+        let Found { mut declared, kind, origin } = found;
+        problems.extend(seal(&mut declared, &origin));
         problems.extend(owner_problem(&declared, &origin));
         for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
             match literal {
@@ -371,6 +410,27 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     problems.extend(agreement::secret_types(set));
 }
 
+/// Hides the fields that came from sealed variables of the environment. What tells the object
+/// apart cannot be hidden.
+fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> {
+    let sealed = &origin.document.sealed;
+    if sealed.is_empty() {
+        return None;
+    }
+    let texts: Vec<&str> = sealed.texts.iter().map(String::as_str).collect();
+    declared.fields.seal_texts_with(&texts);
+    declared.fields.seal_numbers(&sealed.numbers);
+    let Declared { name, room, project, .. } = declared;
+    let mut shown = [Some(&*name), room.as_ref(), project.as_ref()].into_iter().flatten();
+    shown.any(|shown| sealed.are_in(shown)).then(|| {
+        let problem = origin.document.problem_at(
+            &FieldPath::default(),
+            "a name of the object comes from a sealed variable of the environment, and names are shown",
+        );
+        problem.hint("--allow-env NAME=public allows that plans show the variable")
+    })
+}
+
 /// Two objects of one name, in two projects, where a name is one on the whole platform.
 fn shared_names(set: &Set) -> Vec<Problem> {
     let mut first: BTreeMap<Key, &Desired> = BTreeMap::new();
@@ -379,7 +439,7 @@ fn shared_names(set: &Set) -> Vec<Problem> {
     for desired in objects.filter(|it| it.key.kind.kind().is_unique_everywhere()) {
         if let Some(first) = first.insert(desired.key.claim(), desired) {
             problems.push(
-                twice(first, desired).hint(
+                twice(first, desired, problems.len()).hint(
                     "one name is one object on the whole platform, in whatever project it is",
                 ),
             );
@@ -388,8 +448,16 @@ fn shared_names(set: &Set) -> Vec<Problem> {
     problems
 }
 
-/// A document that declares what another one declares.
-fn twice(first: &Desired, desired: &Desired) -> Problem {
+/// How many problems of a set are told with their places in the documents. Thousands that are
+/// alike are counted.
+const DETAILED: usize = 1_000;
+
+/// A document that declares what another one declares, after so many problems.
+fn twice(first: &Desired, desired: &Desired, problems: usize) -> Problem {
+    if problems >= DETAILED {
+        let message = format!("{} is declared twice", desired.key);
+        return desired.origin.document.problem_in_brief(message);
+    }
     desired.origin.document.problem_at(
         &FieldPath::of(&["metadata", "name"]),
         format!("{} is declared twice, first at {}", desired.key, first.origin.place()),
@@ -422,7 +490,7 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
             )
             .hint("give the placements different values, or turn one off with `lifecycle: {derive: false}`"),
         ),
-        _ => problems.push(twice(first, &desired)),
+        _ => problems.push(twice(first, &desired, problems.len())),
     }
 }
 
@@ -470,7 +538,7 @@ mod tests {
             .enumerate()
             .map(|(index, text)| {
                 let name = format!("{index:02}.yaml");
-                Arc::new(Source { name, folder: PathBuf::new(), text: text.clone() })
+                Arc::new(Source::new(name, PathBuf::new(), text.clone()))
             })
             .collect();
         let input = Input { project: Some("p".to_owned()), ..Input::default() };

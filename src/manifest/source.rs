@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::made_here::MadeHere;
+use super::reach::Reach;
 use super::values::{self, FileValues};
 use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
@@ -15,6 +17,9 @@ use crate::error::{Place, Problem};
 
 /// What follows a template's name where its lines are those of the text it was rendered to.
 pub const RENDERED: &str = " (rendered)";
+
+/// What stands in a message for what must not be shown.
+const SECRET: &str = "(secret)";
 
 /// The longest line that is shown below a problem, in bytes.
 const QUOTED: usize = 4 * 1024;
@@ -29,9 +34,43 @@ pub struct Source {
     /// The text, of which no line ends in a carriage return alone; of a `*.j2` file, what it
     /// was rendered to.
     pub text: String,
+    /// The bytes of the text that came from sealed variables of the environment.
+    pub sealed: Vec<Range<usize>>,
+    lines: Lines,
 }
 
+/// Where the lines of a text begin, once one was asked for.
+#[derive(Debug, Default)]
+struct Lines(OnceLock<Vec<usize>>);
+
+impl Clone for Lines {
+    fn clone(&self) -> Self {
+        // The text may become another one.
+        Self::default()
+    }
+}
+
+impl PartialEq for Lines {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Lines {}
+
 impl Source {
+    /// A text of which nothing is sealed.
+    #[must_use]
+    pub fn new(name: String, folder: PathBuf, text: String) -> Self {
+        Self { name, folder, text, sealed: Vec::new(), lines: Lines::default() }
+    }
+
+    /// The same, of which these bytes are sealed.
+    #[must_use]
+    pub(super) fn sealing(self, sealed: Vec<Range<usize>>) -> Self {
+        Self { sealed, ..self }
+    }
+
     /// Whether its text was rendered from a template, so that what a file holds is another.
     #[must_use]
     pub fn is_rendered(&self) -> bool {
@@ -52,28 +91,49 @@ impl Source {
 
     /// A problem at a mark, with the line of the text.
     pub fn problem(&self, mark: Mark, message: impl Into<String>) -> Problem {
+        let quoted = |line: &&str| line.len() <= QUOTED && !self.is_sealed(line);
         Problem {
             place: Some(self.place(mark)),
-            source_line: self.line(mark).filter(|line| line.len() <= QUOTED).map(str::to_owned),
-            ..Problem::new(message)
+            source_line: self.line(mark).filter(quoted).map(str::to_owned),
+            ..Problem::new(self.unsealed(message.into()))
         }
     }
 
-    /// The line of a mark, which is near its offset where that is known.
-    fn line(&self, mark: Mark) -> Option<&str> {
-        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
-        if let Some(before) = self.text.get(..mark.start).filter(|before| !before.is_empty()) {
-            let begin = before.rfind('\n').map_or(0, |at| at + 1);
-            let column = before[begin..].chars().take(QUOTED + 1).count() as u64 + 1;
-            if column > QUOTED as u64 {
-                return None;
-            }
-            // An offset in another text than this one is at another column.
-            if column == mark.column {
-                return self.text[begin..].lines().next();
+    /// Whether a part of the text holds something sealed.
+    fn is_sealed(&self, part: &str) -> bool {
+        // It is a part of the text, so its place is where it lies in it.
+        let from = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        let part = from..from + part.len();
+        self.sealed.iter().any(|sealed| sealed.start < part.end && part.start < sealed.end)
+    }
+
+    /// A message without what is sealed.
+    fn unsealed(&self, mut message: String) -> String {
+        for sealed in &self.sealed {
+            let text = self.text.get(sealed.clone()).unwrap_or_default();
+            if !text.trim().is_empty() {
+                message = message.replace(text, SECRET);
             }
         }
-        self.text.lines().nth(line)
+        message
+    }
+
+    /// The line of a mark.
+    fn line(&self, mark: Mark) -> Option<&str> {
+        let line = usize::try_from(mark.line.max(1) - 1).unwrap_or(usize::MAX);
+        self.text.get(*self.starts().get(line)?..)?.lines().next()
+    }
+
+    /// The number of the line in which a byte lies, from one.
+    pub(super) fn line_at(&self, byte: usize) -> u64 {
+        self.starts().partition_point(|start| *start <= byte) as u64
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.lines.0.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(ends).collect()
+        })
     }
 
     /// A problem of a file that has no lines to point at.
@@ -98,13 +158,15 @@ pub struct Reading {
     files: BTreeMap<PathBuf, String>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
+    /// Which files may be read.
+    reach: Reach,
 }
 
 /// Reads the files, the folders (recursively, through links, in the order of their names)
 /// and, for `-`, standard input. What cannot be read is reported beside what can.
 #[must_use]
-pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
-    let mut reading = Reading::default();
+pub fn read(paths: &[PathBuf], values: &FileValues, reach: &Reach) -> Reading {
+    let mut reading = Reading { reach: reach.clone(), ..Reading::default() };
     let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
     if paths.iter().filter(is_stdin).count() > 1 {
         reading.problems.push(Source::whole("-", "standard input is named twice"));
@@ -116,6 +178,10 @@ pub fn read(paths: &[PathBuf], values: &FileValues) -> Reading {
                 None => Ok(source),
             });
             reading.add(read);
+        } else if let Err(outside) = reach.check(path)
+            && (path.is_dir() || path.is_file())
+        {
+            reading.problems.push(outside.problem(path));
         } else if path.is_dir() {
             reading.read_folder(path, values);
         } else {
@@ -134,7 +200,7 @@ impl Reading {
     }
 
     fn read_folder(&mut self, folder: &Path, values: &FileValues) {
-        let walk = walk::walk(folder);
+        let walk = walk::walk(folder, &self.reach);
         let is_whole = walk.problems.is_empty();
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
@@ -166,6 +232,14 @@ impl Reading {
             );
             return true;
         }
+        let outside = match path.is_file() {
+            true => self.reach.check(path).err(),
+            false => None,
+        };
+        if let Some(outside) = outside {
+            self.problems.push(outside.problem(path));
+            return true;
+        }
         let source = match read_file(path) {
             Ok(source) => source,
             Err(problem) => {
@@ -175,7 +249,7 @@ impl Reading {
         };
         if walk::is_template(path) {
             let text = source.text.clone();
-            let rendered = super::values::render(source, values);
+            let rendered = super::values::render(source, values, &self.reach);
             // Only what could be rendered is surely short enough to be looked through.
             if rendered.is_ok() {
                 self.used_values.extend(super::values::used(&text));
@@ -209,9 +283,10 @@ enum Named {
 #[must_use]
 pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
+    let reach = Reach::of(paths, &[]);
     for path in paths {
         if path.is_dir() {
-            let walk = walk::walk(path);
+            let walk = walk::walk(path, &reach);
             let is_made_here =
                 |path: &PathBuf| read_text(path).is_ok_and(|text| MadeHere::of(&text).is_some());
             files.extend(walk.files.into_iter().filter(|path| !is_made_here(path)));
@@ -233,7 +308,7 @@ fn read_stdin() -> Result<Source, Problem> {
         ErrorKind::FileTooLarge => Source::whole("-", error.to_string()),
         _ => Source::whole("-", format!("failed to read standard input: {error}")),
     })?;
-    Ok(Source { name: "-".to_owned(), folder: PathBuf::from("."), text: decode("-", bytes)? })
+    Ok(Source::new("-".to_owned(), PathBuf::from("."), decode("-", bytes)?))
 }
 
 fn read_file(path: &Path) -> Result<Source, Problem> {
@@ -248,7 +323,7 @@ fn read_file(path: &Path) -> Result<Source, Problem> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
         .to_owned();
-    Ok(Source { name: name.to_owned(), folder, text })
+    Ok(Source::new(name.to_owned(), folder, text))
 }
 
 /// Reads the text of a file, without the mark that some editors put at its start.

@@ -1,9 +1,11 @@
 //! Rendering of service templates, offline, as the platform renders them.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::api::python_json;
 use crate::api::specs::template::ServiceTemplateSpec;
+use crate::limited;
 
 use super::jinja;
 use super::yaml::{self, Mark, Node, YamlError};
@@ -16,6 +18,9 @@ pub const SOURCE_ANNOTATION: &str = "meshagent.service.template.yaml";
 
 /// The annotation that keeps the values that a template was rendered with.
 pub const VALUES_ANNOTATION: &str = "meshagent.service.template.values";
+
+/// How long one rendering may take.
+pub(super) const TIME: Duration = Duration::from_secs(10);
 
 /// The tag of a scalar that is rendered once more after the text was parsed.
 const TEMPLATE_TAG: &str = "!template";
@@ -78,7 +83,22 @@ impl From<YamlError> for TemplateError {
 /// What Jinja2 would refuse or cannot be promised to render alike, text that is not one
 /// YAML document, other tags, and documents that are not service templates.
 pub fn render(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
-    let rendered = render_text(source, values)?;
+    with_stack(source, values, rendered)
+}
+
+/// Does the work on the thread for templates.
+fn with_stack<T: Send + 'static>(
+    source: &str,
+    values: &Values,
+    work: fn(&str, &Values) -> Result<T, TemplateError>,
+) -> Result<T, TemplateError> {
+    let (source, values) = (source.to_owned(), values.clone());
+    limited::run(TIME, move || work(&source, &values))
+        .unwrap_or_else(|unfinished| Err(TemplateError::new(format!("the template {unfinished}"))))
+}
+
+fn rendered(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
+    let rendered = jinja::render(source, values)?;
     let mut documents = yaml::parse(&rendered)?;
     if documents.len() > 1 {
         return Err(TemplateError::rendered(
@@ -159,7 +179,7 @@ fn without_markup(text: &str) -> Option<String> {
 /// What Jinja2 would refuse, what cannot be promised to render alike, and templates that
 /// take too long or produce too much.
 pub fn render_text(source: &str, values: &Values) -> Result<String, TemplateError> {
-    jinja::render(source, values)
+    with_stack(source, values, jinja::render)
 }
 
 fn values_json(values: &Values) -> String {
@@ -182,7 +202,7 @@ fn render_tagged(node: &mut Node, values: &Values) -> Result<(), TemplateError> 
                 Some(node.mark),
             ));
         };
-        let text = render_text(text, values)
+        let text = jinja::render(text, values)
             .map_err(|error| TemplateError::rendered(error.message, Some(node.mark)))?;
         node.value = yaml::Value::String(text);
     }

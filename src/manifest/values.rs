@@ -2,7 +2,7 @@
 //! a `values.yaml` beside the template, in this order of weight.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -11,11 +11,16 @@ use minijinja::machinery::parse;
 use super::engine;
 use super::exact;
 use super::jinja;
+use super::measured::measured;
 use super::quoting;
+use super::reach::Reach;
 use super::source::{self, RENDERED, Source};
+use super::template::{TIME, TemplateError};
 use super::tokens::{self, TooLong};
+use super::variables::{Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
+use crate::limited;
 
 /// Names of files whose values are used by the templates beside them.
 pub const BESIDE: [&str; 2] = ["values.yaml", "values.yml"];
@@ -27,7 +32,7 @@ pub struct FileValues {
     /// `--value-json`.
     values: Map<String, Value>,
     /// The variables of the environment that templates may read.
-    allowed: Vec<String>,
+    allowed: Vec<Allowed>,
 }
 
 impl FileValues {
@@ -74,7 +79,7 @@ impl FileValues {
 impl FileValues {
     /// The same, with variables of the environment that templates may read.
     #[must_use]
-    pub fn allowing(mut self, variables: &[String]) -> Self {
+    pub fn allowing(mut self, variables: &[Allowed]) -> Self {
         self.allowed.extend_from_slice(variables);
         self
     }
@@ -173,10 +178,10 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
     }
 }
 
-fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
+fn read_map(file: &Path) -> Result<Map<String, Value>, Problem> {
     let text = source::read_text(file)?;
     let name = file.display().to_string();
-    let source = Source { name, folder: PathBuf::from("."), text };
+    let source = Source::new(name, PathBuf::from("."), text);
     // Some of its values may be secrets, and nothing says which.
     let problem =
         |mark, message: &str| Problem { source_line: None, ..source.problem(mark, message) };
@@ -192,11 +197,16 @@ fn read_map(file: &std::path::Path) -> Result<Map<String, Value>, Problem> {
 /// Renders a `*.j2` file. A name that has no value is an error, unlike in a service
 /// template, whose rules are the platform's. `env("NAME")` reads what the user allows of the
 /// environment.
-pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
+///
+/// # Errors
+///
+/// What cannot be read, or be rendered within the limits, each at its line.
+pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Source, Problem> {
     let mut all = Map::new();
     for name in BESIDE {
         let beside = source.folder.join(name);
         if beside.is_file() {
+            reach.check(&beside).map_err(|outside| outside.problem(&beside))?;
             merge(&mut all, read_map(&beside)?);
         }
     }
@@ -204,47 +214,97 @@ pub fn render(source: Source, values: &FileValues) -> Result<Source, Problem> {
     let syntax = engine::syntax();
     tokens::check(&source.text, &syntax).map_err(|TooLong { message, offset }| {
         let line = source.text[..offset].matches('\n').count() as u64 + 1;
-        let problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
-        Problem { source_line: None, ..problem }
+        Problem { source_line: None, ..source.problem(at(line), message) }
     })?;
-    if let Err(unlike) = jinja::check_unlike(&source.text) {
-        let mark = Mark {
-            line: unlike.line.unwrap_or(1),
-            column: unlike.column.unwrap_or(1),
-            ..Mark::default()
-        };
-        return Err(source.problem(mark, unlike.message));
+    let (template, allowed) = (source.text.clone(), values.allowed.clone());
+    match limited::run(TIME, move || written(&template, &all, &allowed)) {
+        Ok(Ok(Written { text, sealed })) => {
+            let text = source::with_line_feeds(text);
+            let name = source.name + RENDERED;
+            Ok(Source::new(name, source.folder, text).sealing(sealed))
+        }
+        Ok(Err(unrendered)) => Err(unrendered.problem(&source)),
+        Err(unfinished) => Err(Problem::new(format!("{}: the template {unfinished}", source.name))),
     }
-    let sized = engine::sized(&source.text);
+}
+
+fn at(line: u64) -> Mark {
+    Mark { line, column: 1, ..Mark::default() }
+}
+
+/// Why a template was not rendered.
+enum Unrendered {
+    /// It says something else elsewhere.
+    Unlike(TemplateError),
+    /// The engine's reason.
+    Failed(minijinja::Error),
+    /// It computes with what is sealed.
+    Misused(Misused),
+    /// Something in it cannot be measured, at this byte.
+    Blank(usize),
+}
+
+/// The text that a template renders to.
+fn written(
+    template: &str,
+    values: &Map<String, Value>,
+    allowed: &[Allowed],
+) -> Result<Written, Unrendered> {
+    jinja::check_unlike(template).map_err(Unrendered::Unlike)?;
+    let others = serde_json::to_string(values).unwrap_or_default();
+    let variables = Variables::new(allowed, template, &others);
     // Only a template that can be read is changed, so that what is wrong is told of it.
-    let is_template = |text: &str| parse(text, "template", syntax.clone()).is_ok();
-    let text = if is_template(&source.text) { &sized } else { &source.text };
-    let rendered = engine::environment(&values.allowed)
-        .render_str(text, minijinja::value::Serde(&all))
-        .map_err(|error| {
-            let line = error.line().unwrap_or(1) as u64;
-            let message = match (error.detail(), error.kind()) {
-                (Some(detail), kind) => format!("{kind}: {detail}"),
-                (None, minijinja::ErrorKind::UndefinedError) => {
-                    "a name here has no value".to_owned()
-                }
-                (None, kind) => kind.to_string(),
-            };
-            let mut problem = source.problem(Mark { line, column: 1, ..Mark::default() }, message);
-            if quoting::may_hold_secret_at(&source.text, line) {
-                problem.source_line = None;
+    let is_template = parse(template, "template", engine::syntax()).is_ok();
+    let measured = match is_template {
+        true => measured(template).map_err(Unrendered::Blank)?,
+        false => template.to_owned(),
+    };
+    match engine::render(&measured, &variables, values) {
+        Ok(rendered) => variables.reveal(&rendered).map_err(Unrendered::Misused),
+        Err(error) => Err(match variables.misused() {
+            Some(misused) => Unrendered::Misused(misused),
+            None => Unrendered::Failed(error),
+        }),
+    }
+}
+
+impl Unrendered {
+    fn problem(self, source: &Source) -> Problem {
+        let error = match self {
+            Self::Failed(error) => error,
+            Self::Unlike(unlike) => {
+                let column = unlike.column.unwrap_or(1);
+                let mark = Mark { column, ..at(unlike.line.unwrap_or(1)) };
+                return source.problem(mark, unlike.message);
             }
-            match error.kind() {
-                minijinja::ErrorKind::UndefinedError => problem
-                    .hint("give it with --value NAME=VALUE or in values.yaml beside the template"),
-                _ => problem,
+            Self::Blank(byte) => {
+                let line = source.text[..byte].matches('\n').count() as u64 + 1;
+                let message = "a text of spaces and braces alone is short in a template that repeats something";
+                return source.problem(at(line), message);
             }
-        })?;
-    Ok(Source {
-        name: source.name.clone() + RENDERED,
-        text: source::with_line_feeds(rendered),
-        ..source
-    })
+            Self::Misused(misused) => {
+                let hint = misused.hint();
+                let named = source.text.lines().position(|line| line.contains(&misused.0));
+                let mark = at(named.map_or(1, |line| line as u64 + 1));
+                return source.problem(mark, misused.to_string()).hint(hint);
+            }
+        };
+        let line = error.line().unwrap_or(1) as u64;
+        let message = match (error.detail(), error.kind()) {
+            (Some(detail), kind) => format!("{kind}: {detail}"),
+            (None, minijinja::ErrorKind::UndefinedError) => "a name here has no value".to_owned(),
+            (None, kind) => kind.to_string(),
+        };
+        let mut problem = source.problem(at(line), message);
+        if quoting::may_hold_secret_at(&source.text, line) {
+            problem.source_line = None;
+        }
+        match error.kind() {
+            minijinja::ErrorKind::UndefinedError => problem
+                .hint("give it with --value NAME=VALUE or in values.yaml beside the template"),
+            _ => problem,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -255,9 +315,10 @@ mod tests {
         let pairs: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
         let values =
             FileValues::read(&[], &pairs, &[]).map_err(|problems| problems[0].to_string())?;
-        let source =
-            Source { name: "t.j2".into(), folder: "/nonexistent".into(), text: text.into() };
-        render(source, &values).map(|source| source.text).map_err(|problem| problem.to_string())
+        let source = Source::new("t.j2".into(), "/nonexistent".into(), text.into());
+        render(source, &values, &Reach::default())
+            .map(|source| source.text)
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::{DirEntry, WalkDir};
 
+use super::reach::Reach;
 use super::repository;
 use super::source::{Source, read_text_within};
 use super::values::BESIDE;
@@ -93,9 +94,10 @@ pub struct Walk {
     pub problems: Vec<Problem>,
 }
 
-/// Looks through a folder.
+/// Looks through a folder. A link that leads out of the reach is a problem, and nothing behind
+/// it is looked at.
 #[must_use]
-pub fn walk(folder: &Path) -> Walk {
+pub fn walk(folder: &Path, reach: &Reach) -> Walk {
     let mut walk = Walk::default();
     let mut rules = Rules::above(folder, &mut walk);
     let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
@@ -110,6 +112,11 @@ pub fn walk(folder: &Path) -> Walk {
                 };
                 if let Some(why) = reason {
                     walk.skip(entry.path(), why);
+                    if is_folder {
+                        entries.skip_current_dir();
+                    }
+                } else if let Some(problem) = outside(&entry, reach) {
+                    walk.problems.push(problem);
                     if is_folder {
                         entries.skip_current_dir();
                     }
@@ -145,7 +152,7 @@ impl Walk {
 
     fn file(&mut self, entry: &DirEntry) {
         let path = entry.path();
-        if !has_suffix(path, &["yaml", "yml", "json", "j2"]) {
+        if !is_manifest(path) {
             self.skip(path, Why::Suffix);
         } else if BESIDE.iter().any(|name| path.ends_with(name)) && has_template(path) {
             self.skip(path, Why::Values);
@@ -153,6 +160,11 @@ impl Walk {
             self.files.push(path.to_owned());
         }
     }
+}
+
+/// Whether a file is a manifest, by its name.
+fn is_manifest(path: &Path) -> bool {
+    has_suffix(path, &["yaml", "yml", "json", "j2"])
 }
 
 /// Whether a file is a template that is rendered before it is read.
@@ -176,6 +188,20 @@ fn has_template(path: &Path) -> bool {
         return false;
     };
     entries.flatten().any(|entry| is_template(&entry.path()) && !is_hidden(&entry.path()))
+}
+
+/// What is wrong with an entry that is a link to somewhere else. What is no file is told of
+/// where it would be read.
+fn outside(entry: &DirEntry, reach: &Reach) -> Option<Problem> {
+    let is_manifest = entry.file_type().is_file() && is_manifest(entry.path());
+    let is_read = entry.file_type().is_dir() || is_manifest;
+    let checked = (entry.path_is_symlink() && is_read).then(|| reach.check(entry.path()))?;
+    checked.err().map(|outside| {
+        let problem = outside.problem(entry.path());
+        let or = format!("name it in {IGNORE_FILE} to leave it out");
+        let hint = problem.hint.as_ref().map_or_else(|| or.clone(), |hint| format!("{hint}; {or}"));
+        problem.hint(hint)
+    })
 }
 
 fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
@@ -297,7 +323,13 @@ impl Rules {
 /// The ignore file of a folder, if it has one.
 fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
     let path = folder.join(IGNORE_FILE);
-    path.symlink_metadata().ok()?;
+    // It may lie above what was given, and says nothing of what is elsewhere.
+    let is_link = path.symlink_metadata().ok()?.is_symlink();
+    let reach = is_link.then(|| Reach::of(&[folder.to_owned()], &[]));
+    if let Some(Err(outside)) = reach.map(|reach| reach.check(&path)) {
+        problems.push(outside.problem(&path));
+        return None;
+    }
     let text = match read_text_within(&path, RULES.bytes) {
         Ok(text) => text,
         Err(problem) => {
@@ -306,7 +338,7 @@ fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
         }
     };
     let name = path.display().to_string();
-    let source = Source { name, folder: folder.to_owned(), text };
+    let source = Source::new(name, folder.to_owned(), text);
     let mut builder = GitignoreBuilder::new(folder);
     let mut wrong = |line: usize, message: String| {
         let mark = Mark { line: line as u64 + 1, column: 1, ..Mark::default() };

@@ -4,12 +4,17 @@
 //! writer sees. Duplicate keys, aliases that explode and non-finite numbers are errors.
 //! JSON is YAML, so the same parser reads it.
 
+mod library;
+
 use std::collections::HashSet;
 use std::fmt;
 
-use super::{exact, merges};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Spanned, Tagged};
+use serde_yaml::{Location, Spanned, Tagged};
+
+use self::library::{options, yaml_error};
+use super::{exact, merges};
+use crate::limited;
 
 /// The largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -128,10 +133,10 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
         let message = "duplicate key `<<`; one `<<` merges several maps, as a list".to_owned();
         return Err(YamlError { message, mark: Some(Mark::from(&second)) });
     }
-    let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options())
-        .map_err(|error| yaml_error(&error))?;
-    let settled = documents.into_iter().map(|document| document.settle(text));
-    let mut documents = settled.collect::<Result<Vec<_>, _>>()?;
+    let mut documents = match text.bytes().filter(|byte| b"[{-?:".contains(byte)).count() {
+        0..=SHALLOW => documents(text)?,
+        _ => limited::deep(|| documents(text))?,
+    };
     documents.retain(|node| !matches!(node, Node { value: Value::Null, tag: None, .. }));
     if !text.ends_with('\n')
         && let Some(last) = documents.last_mut()
@@ -141,48 +146,13 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     Ok(documents)
 }
 
-fn options() -> serde_yaml::Options {
-    serde_yaml::options! {
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Merge,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        strict_booleans: true,
-        with_snippet: false,
-        budget: serde_yaml::budget! {
-            max_depth: MAX_DEPTH,
-            max_nodes: MAX_NODES,
-            max_aliases: 10_000,
-        },
-        alias_limits: serde_yaml::alias_limits! {
-            max_total_replayed_events: 50_000,
-        },
-    }
-}
+/// How many signs that begin a list or a map a text may have for any stack to be enough.
+const SHALLOW: usize = 16;
 
-/// The library's message without its place, which is told apart, and in our own words
-/// where it speaks of options that our users do not have.
-fn yaml_error(error: &serde_yaml::Error) -> YamlError {
-    let full = error.without_snippet().to_string();
-    let message = full.split(" at line ").next().unwrap_or(&full);
-    let message = match error.without_snippet() {
-        serde_yaml::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("duplicate key `{key}`")
-        }
-        serde_yaml::Error::Budget { .. } => {
-            format!(
-                "the text expands beyond what is read ({})",
-                message.trim_start_matches("budget breached: ")
-            )
-        }
-        _ if message.starts_with("non-finite float ") => {
-            let number = message.split('`').nth(1).unwrap_or("it");
-            format!("`{number}` is not a number that can be sent")
-        }
-        serde_yaml::Error::NullIntoString { .. } => "a key must be text, not null".to_owned(),
-        _ => message.to_owned(),
-    };
-    YamlError { message, mark: error.location().map(Mark::from) }
+fn documents(text: &str) -> Result<Vec<Node>, YamlError> {
+    let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options())
+        .map_err(|error| yaml_error(&error))?;
+    documents.into_iter().map(|document| document.settle(text)).collect()
 }
 
 /// A node as the library reads it, with the place of its text: where an alias stands for it,

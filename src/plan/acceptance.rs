@@ -189,11 +189,8 @@ fn as_written(text: &str, path: &FieldPath, value: Value) -> Value {
 
 /// Whether the new text is still a document of its kind.
 fn check(document: &Document, text: &str) -> Result<(), String> {
-    let source = Source {
-        name: document.source.name.clone(),
-        folder: document.source.folder.clone(),
-        text: text.to_owned(),
-    };
+    let source = &document.source;
+    let source = Source::new(source.name.clone(), source.folder.clone(), text.to_owned());
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),

@@ -55,6 +55,12 @@ pub struct Inputs {
     /// The names of single values that are JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub value_json: Vec<String>,
+    /// The variables that templates could read, which is consented to again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_env: Vec<String>,
+    /// The folders whose files manifests could name, which is consented to again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_files: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
     /// What is deleted of what the manifests declare no more.

@@ -5,6 +5,8 @@
 //! of messages. A message is a text, or an object with `msg` and, if it is about one
 //! object, `object`. Files of other packages are libraries that rules may import.
 
+mod length;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,10 +14,11 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+use self::length::TooLong;
 use crate::error::{Place, Problem};
 
 /// How long the rules may take together before they count as running forever.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// One file of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
     });
     let mut packages: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for source in sources {
+        check_length(source)?;
         let package = engine
             .add_policy(source.name.clone(), source.text.clone())
             .map_err(|error| problem(&error.to_string()))?;
@@ -85,6 +89,13 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
     }
     Err(Problem::new("the policy has no rules that are asked for")
         .hint("a rule file starts with `package meshagent` and has `deny contains msg if { … }`"))
+}
+
+fn check_length(source: &Source) -> Result<(), Problem> {
+    length::check(&source.text).map_err(|TooLong { message, line, column }| {
+        let place = Place { file: source.name.clone(), line, column };
+        Problem { place: Some(place), ..Problem::new(message) }
+    })
 }
 
 /// The value of a rule; `None` when the package has no such rule. A set without elements

@@ -41,7 +41,7 @@ pub enum Refusal {
     /// 413: the body is too large.
     #[error("the body is larger than {} MiB", super::BODY_LIMIT / (1024 * 1024))]
     TooLarge,
-    /// 503: the store was busy for too long; nothing was written.
+    /// 503: the store, or what renders templates, was busy for too long; nothing was written.
     #[error("the platform is busy, try again")]
     Busy,
     /// 500: a fault of the platform itself.

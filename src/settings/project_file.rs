@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,10 +51,13 @@ impl ProjectFile {
                 );
             }
         };
-        serde_json::from_str(&text).map_err(|error| {
+        let file: Self = serde_json::from_str(&text).map_err(|error| {
             Error::usage(format!("{} is not what it should be: {error}", path.display()))
                 .hint("mend it, or delete it and activate a project again")
-        })
+        })?;
+        let keys = file.active_api_keys.iter().flat_map(|keys| keys.values());
+        keys.for_each(|key| output::conceal(&SecretString::from(key.as_str())));
+        Ok(file)
     }
 
     /// Writes the file.

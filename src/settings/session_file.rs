@@ -92,7 +92,7 @@ impl SessionFile {
     /// A session that has just begun.
     #[must_use]
     pub fn begun(tokens: Tokens, base: &str) -> Self {
-        Self {
+        let session = Self {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             expires_at: Some(now().saturating_add((tokens.expires_in - MARGIN).max(0))),
@@ -101,7 +101,9 @@ impl SessionFile {
             token_type: tokens.token_type,
             id_token: tokens.id_token,
             others: IndexMap::new(),
-        }
+        };
+        session.conceal();
+        session
     }
 
     /// Reads the file; `None` when nobody is signed in.
@@ -129,7 +131,7 @@ impl SessionFile {
         let Some(access_token) = form.access_token.filter(|token| !token.is_empty()) else {
             return Ok(None);
         };
-        Ok(Some(Self {
+        let session = Self {
             access_token: access_token.into(),
             refresh_token: form.refresh_token.map(SecretString::from),
             expires_at: form.expires_at,
@@ -138,7 +140,16 @@ impl SessionFile {
             token_type: form.token_type.unwrap_or_else(|| "Bearer".to_owned()),
             id_token: form.id_token.map(SecretString::from),
             others: form.others,
-        }))
+        };
+        session.conceal();
+        Ok(Some(session))
+    }
+
+    /// Lets no token stand in what is printed.
+    fn conceal(&self) {
+        output::conceal(&self.access_token);
+        let others = [&self.refresh_token, &self.id_token];
+        others.into_iter().flatten().for_each(output::conceal);
     }
 
     /// Writes the file in its turn.

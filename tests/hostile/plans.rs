@@ -73,7 +73,7 @@ async fn what_says_the_same_in_another_way_plans_to_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_secret_is_updated_also_where_secrets_are_not_shown() {
     let (platform, sandbox) = applied().await;
-    sandbox.write("examples/secrets/crm-token.txt", "rotated\n");
+    sandbox.write("examples/manifests/secrets/crm-token.txt", "rotated\n");
     for fault in [Fault::SecretsMasked, Fault::SecretsOmitted] {
         let proxy = Hostile::in_front_of(&platform).with(fault.clone()).start().await;
         let run = run(&sandbox, &platform, &proxy, &words(&["plan", "-o", "json"])).await;
@@ -88,7 +88,7 @@ async fn a_rotated_secret_is_updated_also_where_secrets_are_not_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_writes_nothing_but_the_file_it_was_told_to() {
     let (platform, sandbox) = applied().await;
-    sandbox.write("examples/secrets/crm-token.txt", "rotated\n");
+    sandbox.write("examples/manifests/secrets/crm-token.txt", "rotated\n");
     std::fs::remove_file(sandbox.path("examples/manifests/reach.yaml")).expect("a file");
     let before = snapshot(&sandbox.path("."));
     let mischief = [

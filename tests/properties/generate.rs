@@ -306,6 +306,7 @@ pub fn read(wishes: &[Wish]) -> Set {
     meshagent::manifest::set::read(&Input {
         paths: vec![file.path().to_owned()],
         values: FileValues::default(),
+        allowed_folders: Vec::new(),
         project: Some("p".to_owned()),
         fallback_project: None,
     })

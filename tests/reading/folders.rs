@@ -17,14 +17,16 @@ fn plan(sandbox: &Sandbox, code: i32) -> Run {
 #[test]
 fn links_to_folders_and_files_are_followed() {
     let sandbox = Sandbox::new();
-    write(&sandbox, "m/a.yaml", room("a"));
-    write(&sandbox, "shared/deep/b.yaml", room("b"));
-    write(&sandbox, "other/text", room("c"));
-    symlink("../shared", sandbox.path("m/common")).unwrap();
-    symlink("../other/text", sandbox.path("m/c.yml")).unwrap();
-    assert_eq!(created(&plan(&sandbox, 0)), ["Room/a", "Room/b", "Room/c"]);
+    write(&sandbox, "r/.git/HEAD", "");
+    write(&sandbox, "r/m/a.yaml", room("a"));
+    write(&sandbox, "r/shared/deep/b.yaml", room("b"));
+    write(&sandbox, "r/other/text", room("c"));
+    symlink("../shared", sandbox.path("r/m/common")).unwrap();
+    symlink("../other/text", sandbox.path("r/m/c.yml")).unwrap();
+    let planned = sandbox.embedded(0, &["plan", "-f", "r/m"]);
+    assert_eq!(created(&planned), ["Room/a", "Room/b", "Room/c"]);
     // The folder that is named may be a link itself.
-    symlink("m", sandbox.path("again")).unwrap();
+    symlink("r/m", sandbox.path("again")).unwrap();
     run(&sandbox, 0, &["validate", "-f", "again"]);
 }
 

@@ -153,8 +153,7 @@ fn texts() -> Vec<Value> {
 }
 
 fn read(text: &str) -> Result<Set, Vec<Problem>> {
-    let source =
-        Source { name: "m.yaml".to_owned(), folder: PathBuf::new(), text: text.to_owned() };
+    let source = Source::new("m.yaml".to_owned(), PathBuf::new(), text.to_owned());
     let input = Input { project: Some("p".to_owned()), ..Input::default() };
     set::from_sources(&[Arc::new(source)], Vec::new(), &input)
 }

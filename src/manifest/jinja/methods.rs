@@ -1,5 +1,7 @@
 //! Methods of Python's text, lists and dicts.
 
+use std::collections::HashSet;
+
 use minijinja::formatting::{FormatStyle, format as engine_format};
 use minijinja::{State, Value};
 
@@ -139,7 +141,7 @@ pub(super) fn call(
             "get" => {
                 let [key, default] = arguments.bind(name, ["key", "default"])?;
                 let key = key.ok_or_else(|| fail("`get` needs a key"))?;
-                if !super::value::is_hashable(&key) {
+                if !super::value::is_hashable(budget, &key)? {
                     return Err(fail("an unhashable key of a dict"));
                 }
                 Ok(match budget.position(&dict.entries, &key)? {
@@ -220,8 +222,9 @@ fn missing(budget: &Budget, text: &str, width: i128) -> Outcome<usize> {
 
 /// `str.strip`, on the sides that are named.
 pub(super) fn strip<'a>(text: &'a str, set: Option<&str>, start: bool, end: bool) -> &'a str {
-    let strips = |character: char| match set {
-        Some(set) => set.contains(character),
+    let set: Option<HashSet<char>> = set.map(|set| set.chars().collect());
+    let strips = |character: char| match &set {
+        Some(set) => set.contains(&character),
         None => is_space(character),
     };
     let text = if start { text.trim_start_matches(strips) } else { text };

@@ -6,6 +6,7 @@
 //! error. Whatever cannot be promised that way is refused by name.
 
 mod arguments;
+mod bucket;
 mod filters;
 mod format;
 mod globals;
@@ -18,11 +19,12 @@ mod value;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
 
-use super::template::{TemplateError, Values};
+use super::template::{TIME, TemplateError, Values};
 use arguments::Arguments;
 pub(super) use value::Budget;
 
@@ -33,10 +35,13 @@ const PREFIX: &str = "_py_";
 const FUEL: u64 = 1_000_000;
 
 /// The units of text and elements that one rendering may produce, about as many bytes.
-const PRODUCE: i64 = 64 * 1024 * 1024;
+const PRODUCE: i64 = 32 * 1024 * 1024;
 
 /// The longest template that is rendered, in bytes.
-const MAX_SOURCE: usize = 16 * 1024 * 1024;
+const MAX_SOURCE: usize = 1024 * 1024;
+
+/// The longest text that a template may render to, in bytes.
+const MAX_RENDERED: usize = 4 * 1024 * 1024;
 
 /// The deepest recursion of macros and loops.
 const MAX_RECURSION: usize = 100;
@@ -60,16 +65,22 @@ pub(super) fn render(source: &str, values: &Values) -> Result<String, TemplateEr
         let line = line.or_else(|| refusal.error.line().map(|line| line as u64));
         located(&refusal.error, line, column)
     })?;
-    let budget = Arc::new(Budget::new(PRODUCE));
+    let budget = Arc::new(Budget::new(PRODUCE, Instant::now() + TIME));
     let environment = environment(&budget);
     let context: Vec<_> = values
         .iter()
         .filter(|(name, _)| !name.starts_with(PREFIX))
         .map(|(name, value)| (name.clone(), Value::from(value.clone())))
         .collect();
-    environment
+    let rendered = environment
         .render_str(&translated, Value::from_pairs(context))
-        .map_err(|error| located(&error, error.line().map(|line| line as u64), None))
+        .map_err(|error| located(&error, error.line().map(|line| line as u64), None))?;
+    match rendered.len() {
+        0..=MAX_RENDERED => Ok(rendered),
+        bytes => Err(TemplateError::new(format!(
+            "the template renders to {bytes} bytes, more than the {MAX_RENDERED} that are read"
+        ))),
+    }
 }
 
 /// Refuses, in a template that the engine renders by its own rules, what it silently reads

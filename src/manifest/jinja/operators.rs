@@ -6,8 +6,8 @@ use minijinja::{State, Value};
 
 use super::arguments::Arguments;
 use super::value::{
-    Budget, Kind, Outcome, Py, Sequence, compare_numbers, equal, exact_float, fail, int, iterate,
-    refuse, text, undefined,
+    Budget, Kind, LOOK, Outcome, Py, Sequence, compare_numbers, equal, exact_float, fail, int,
+    iterate, refuse, text, undefined,
 };
 use super::{format, methods};
 
@@ -255,7 +255,7 @@ pub(super) fn compare(budget: &Budget, left: &Value, right: &Value) -> Outcome<O
     let (one, other) = (Py::of(left), Py::of(right));
     match (one, other) {
         (Py::Str(left, _), Py::Str(right, _)) => {
-            budget.charge(1 + left.len().min(right.len()) / 16)?;
+            budget.charge(LOOK + left.len().min(right.len()) / 16)?;
             Ok(Some(left.cmp(right)))
         }
         (Py::Seq(left), Py::Seq(right)) => {
@@ -350,7 +350,7 @@ pub(super) fn item(budget: &Budget, value: &Value, key: &Value) -> Outcome {
     match (container, wanted) {
         (Py::Undefined, _) => return Err(undefined("an item")),
         (Py::Opaque, _) => return Err(refuse("a subscript of a macro, a loop or a namespace")),
-        (Py::Dict(dict), _) if super::value::is_hashable(key) => {
+        (Py::Dict(dict), _) if super::value::is_hashable(budget, key)? => {
             if let Some(index) = budget.position(&dict.entries, key)? {
                 return Ok(dict.entries[index].1.clone());
             }

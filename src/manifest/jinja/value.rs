@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
@@ -35,20 +36,32 @@ pub(super) fn undefined(what: impl fmt::Display) -> Error {
 /// How much one rendering may still produce. The engine's fuel counts instructions; this
 /// counts what a single instruction can multiply: text and elements.
 #[derive(Debug)]
-pub(in crate::manifest) struct Budget(AtomicI64);
+pub(in crate::manifest) struct Budget {
+    units: AtomicI64,
+    /// When the rendering is given up: whoever asked for it waits no longer.
+    until: Instant,
+}
+
+/// After how many units the clock is looked at.
+const UNITS_A_LOOK: i64 = 64 * 1024;
 
 impl Budget {
-    pub(in crate::manifest) fn new(units: i64) -> Self {
-        Self(AtomicI64::new(units))
+    pub(in crate::manifest) fn new(units: i64, until: Instant) -> Self {
+        Self { units: AtomicI64::new(units), until }
     }
 
     /// Takes from the budget before the work is done.
     pub(in crate::manifest) fn charge(&self, units: usize) -> Outcome<()> {
         let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
-        if self.0.fetch_sub(units, Ordering::Relaxed) < units {
+        let left = self.units.fetch_sub(units, Ordering::Relaxed);
+        if left < units {
             // Kept from wrapping around, should a template go on after the error.
-            self.0.store(0, Ordering::Relaxed);
+            self.units.store(0, Ordering::Relaxed);
             return Err(Error::new(ErrorKind::OutOfFuel, "the template produces too much"));
+        }
+        let is_due = left / UNITS_A_LOOK != (left - units) / UNITS_A_LOOK;
+        if is_due && Instant::now() > self.until {
+            return Err(Error::new(ErrorKind::OutOfFuel, "the template takes too long"));
         }
         Ok(())
     }
@@ -87,7 +100,10 @@ impl Budget {
 
     pub(super) fn generator(&self, items: Vec<Value>) -> Outcome {
         self.charge(16 * items.len())?;
-        Ok(Value::from_object(Generator(Mutex::new(Some(items)))))
+        // What it holds may itself be nested; its items were made by a filter from a value
+        // that had one level more.
+        let depth = 1 + items.iter().map(depth_of).max().unwrap_or_default();
+        Ok(Value::from_object(Generator { items: Mutex::new(Some(items)), depth }))
     }
 
     /// A dict; of equal keys the first keeps its place and the last its value.
@@ -95,7 +111,7 @@ impl Budget {
         self.charge(32 * pairs.len())?;
         let mut entries: Vec<(Value, Value)> = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
-            hashable(&key)?;
+            hashable(self, &key)?;
             if matches!(Py::of(&value), Py::Opaque) {
                 return Err(refuse("a dict that holds a macro, a loop or a namespace"));
             }
@@ -133,17 +149,16 @@ fn depth_of(value: &Value) -> usize {
     match Py::of(value) {
         Py::Seq(sequence) => sequence.depth,
         Py::Dict(dict) => dict.depth,
-        // What a generator holds may itself be nested; its items were made by a filter
-        // from a value that had one level more.
-        Py::Generator(generator) => generator.peek_depth(),
+        Py::Generator(generator) => generator.depth,
         _ => 0,
     }
 }
 
-fn hashable(key: &Value) -> Outcome<()> {
+fn hashable(budget: &Budget, key: &Value) -> Outcome<()> {
+    budget.charge(LOOK)?;
     match Py::of(key) {
         Py::Seq(Sequence { kind: Kind::Tuple | Kind::Group, items, .. }) => {
-            items.iter().try_for_each(hashable)
+            items.iter().try_for_each(|item| hashable(budget, item))
         }
         Py::Seq(Sequence { kind: Kind::Range(_), .. }) | Py::Generator(_) | Py::Opaque => {
             Err(refuse("such a key of a dict"))
@@ -155,9 +170,20 @@ fn hashable(key: &Value) -> Outcome<()> {
 }
 
 /// Whether Python takes a value as a key of a dict.
-pub(super) fn is_hashable(key: &Value) -> bool {
-    hashable(key).is_ok()
+///
+/// # Errors
+///
+/// The budget is used up.
+pub(super) fn is_hashable(budget: &Budget, key: &Value) -> Outcome<bool> {
+    match hashable(budget, key) {
+        Err(error) if error.kind() == ErrorKind::OutOfFuel => Err(error),
+        checked => Ok(checked.is_ok()),
+    }
 }
+
+/// What a look at one value counts, so that the units of a rendering are used up in much less
+/// than a second.
+pub(super) const LOOK: usize = 4;
 
 /// What Python calls a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,17 +251,15 @@ impl Object for Dict {
 
 /// What a lazy filter gives: it can be walked once, is always true and has no length.
 #[derive(Debug)]
-pub(super) struct Generator(Mutex<Option<Vec<Value>>>);
+pub(super) struct Generator {
+    items: Mutex<Option<Vec<Value>>>,
+    depth: usize,
+}
 
 impl Generator {
     /// What is left; nothing from the second time on.
     pub(super) fn take(&self) -> Vec<Value> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
-    }
-
-    fn peek_depth(&self) -> usize {
-        let items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        1 + items.iter().flatten().map(depth_of).max().unwrap_or_default()
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 }
 
@@ -477,13 +501,16 @@ pub(super) fn printable(character: char) -> bool {
 
 /// `left == right`
 pub(super) fn equal(budget: &Budget, left: &Value, right: &Value) -> Outcome<bool> {
-    budget.charge(1)?;
+    budget.charge(LOOK)?;
     Ok(match (Py::of(left), Py::of(right)) {
         (Py::Opaque | Py::Generator(_), _) | (_, Py::Opaque | Py::Generator(_)) => {
             return Err(refuse("comparing a generator, a macro, a loop or a namespace"));
         }
         (Py::Undefined, Py::Undefined) | (Py::None, Py::None) => true,
-        (Py::Str(left, _), Py::Str(right, _)) => left == right,
+        (Py::Str(left, _), Py::Str(right, _)) => {
+            budget.charge(left.len().min(right.len()) / 16)?;
+            left == right
+        }
         (Py::Seq(left), Py::Seq(right)) => match (&left.kind, &right.kind) {
             (Kind::View(_), _) | (_, Kind::View(_)) => {
                 return Err(refuse("comparing views of a dict"));
@@ -554,6 +581,13 @@ pub(super) fn exact_float(number: i128) -> Outcome<f64> {
 
 /// The elements of what can be iterated over; an undefined value has none.
 pub(super) fn iterate(budget: &Budget, value: &Value) -> Outcome<Vec<Value>> {
+    let count = match Py::of(value) {
+        Py::Str(text, _) => text.len(),
+        Py::Seq(sequence) => sequence.items.len(),
+        Py::Dict(dict) => dict.entries.len(),
+        _ => 0,
+    };
+    budget.charge(LOOK.saturating_mul(count))?;
     let items = match Py::of(value) {
         Py::Undefined => Vec::new(),
         // Walking over markup gives plain characters.
@@ -564,6 +598,5 @@ pub(super) fn iterate(budget: &Budget, value: &Value) -> Outcome<Vec<Value>> {
         Py::Opaque => return Err(refuse("iterating over a macro, a loop or a namespace")),
         other => return Err(fail(format!("{} cannot be iterated over", other.type_name()))),
     };
-    budget.charge(items.len())?;
     Ok(items)
 }

@@ -2,10 +2,12 @@
 //! takes more than a few lines lives in a file of its own.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use minijinja::{State, Value};
 
 use super::arguments::{Arguments, flag, stringified, whole, words};
+use super::bucket::Bucket;
 use super::format::{self, is_alphanumeric};
 use super::json;
 use super::methods;
@@ -253,19 +255,20 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
     ("unique", |budget, _, value, rest| {
         let [case, attribute] = rest.bind("unique", ["case_sensitive", "attribute"])?;
         let parts = attribute_parts(attribute.as_ref())?;
-        let (mut seen, mut kept) = (Vec::<Value>::new(), Vec::new());
+        let (mut seen, mut kept) = (HashMap::<Bucket, Vec<Value>>::new(), Vec::new());
         'elements: for element in iterate(budget, value)? {
             let key = walk(budget, &element, &parts, None)?;
             let key = fold(budget, key, flag(case.as_ref(), false))?;
-            if !is_hashable(&key) && !key.is_undefined() {
+            if !key.is_undefined() && !is_hashable(budget, &key)? {
                 return Err(fail("`unique` of lists or dicts"));
             }
-            for known in &seen {
+            let alike = seen.entry(Bucket::of(budget, &key)?).or_default();
+            for known in &*alike {
                 if equal(budget, known, &key)? {
                     continue 'elements;
                 }
             }
-            seen.push(key);
+            alike.push(key);
             kept.push(element);
         }
         budget.generator(kept)

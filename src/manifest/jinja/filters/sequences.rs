@@ -8,7 +8,9 @@ use super::FILTERS;
 use crate::manifest::jinja::arguments::{Arguments, flag, whole};
 use crate::manifest::jinja::operators::{compare, item};
 use crate::manifest::jinja::predicates::PREDICATES;
-use crate::manifest::jinja::value::{Budget, Kind, Outcome, Py, equal, fail, int, iterate, refuse};
+use crate::manifest::jinja::value::{
+    Budget, Kind, LOOK, Outcome, Py, equal, fail, int, iterate, refuse,
+};
 
 fn rows(value: Vec<Value>, budget: &Budget) -> Outcome {
     budget.list(value)
@@ -105,6 +107,7 @@ pub(super) fn walk(
 ) -> Outcome {
     let mut at = from.clone();
     for part in parts {
+        budget.charge(LOOK)?;
         at = item(budget, &at, part)?;
         if let (true, Some(default)) = (at.is_undefined(), default) {
             at = default.clone();

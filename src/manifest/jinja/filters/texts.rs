@@ -1,5 +1,7 @@
 //! Filters of texts.
 
+use std::collections::VecDeque;
+
 use minijinja::{State, Value};
 
 use crate::manifest::jinja::arguments::{Arguments, flag, stringified, whole, words};
@@ -222,7 +224,8 @@ pub(super) fn wordwrap(
     budget.text(lines.join(wrap))
 }
 
-/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped.
+/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped. No
+/// more of it is looked at for a line than the line holds.
 fn wrap_paragraph(
     budget: &Budget,
     paragraph: &str,
@@ -231,38 +234,39 @@ fn wrap_paragraph(
 ) -> Outcome<Vec<String>> {
     let is_blank =
         |character: char| matches!(character, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ');
-    let mut chunks: Vec<String> = Vec::new();
-    for character in paragraph.chars() {
-        match chunks.last_mut() {
-            Some(chunk) if chunk.chars().next().is_some_and(is_blank) == is_blank(character) => {
-                chunk.push(character);
-            }
-            _ => chunks.push(character.to_string()),
-        }
+    let mut chunks: VecDeque<&str> = VecDeque::new();
+    let mut rest = paragraph;
+    while let Some(first) = rest.chars().next() {
+        let is_first_blank = is_blank(first);
+        let end = rest.find(|character| is_blank(character) != is_first_blank);
+        let (chunk, after) = rest.split_at(end.unwrap_or(rest.len()));
+        chunks.push_back(chunk);
+        rest = after;
     }
-    let empty = |chunk: &String| chunk.chars().all(is_space);
-    let mut chunks: std::collections::VecDeque<String> = chunks.into();
+    let empty = |chunk: &&str| chunk.chars().all(is_space);
+    // How many characters a chunk has, as far as they fit.
+    let size = |chunk: &str| chunk.chars().take(width + 1).count();
     let mut lines: Vec<String> = Vec::new();
     while !chunks.is_empty() {
-        budget.charge(width.min(paragraph.len()) + 1)?;
-        let mut line: Vec<String> = Vec::new();
+        budget.charge(4 * (width.min(paragraph.len()) + 1))?;
+        let mut line: Vec<&str> = Vec::new();
         let mut used = 0;
         if !lines.is_empty() && chunks.front().is_some_and(empty) {
             chunks.pop_front();
         }
-        while let Some(size) = chunks.front().map(|chunk| chars(chunk)) {
+        while let Some(size) = chunks.front().map(|chunk| size(chunk)) {
             if used + size > width {
                 break;
             }
             used += size;
             line.extend(chunks.pop_front());
         }
-        if let Some(chunk) = chunks.front().filter(|chunk| chars(chunk) > width) {
+        if let Some(chunk) = chunks.front_mut().filter(|chunk| size(chunk) > width) {
             if break_long {
-                let left = width - used;
-                let rest = chunk.chars().skip(left).collect();
-                line.push(chunk.chars().take(left).collect());
-                chunks[0] = rest;
+                let left = chunk.char_indices().nth(width - used).map_or(chunk.len(), |(at, _)| at);
+                let (fits, after) = chunk.split_at(left);
+                line.push(fits);
+                *chunk = after;
             } else if line.is_empty() {
                 line.extend(chunks.pop_front());
             }

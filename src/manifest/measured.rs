@@ -1,0 +1,279 @@
+//! *Pure*: a template becomes one that measures itself. The engine counts its steps; what one
+//! step can multiply is put into calls that count it: what `~`, `+` and `*` make, what a
+//! comparison goes through, what a namespace keeps, and long texts that a loop repeats. Lines
+//! stay lines.
+
+use std::borrow::Cow;
+
+use minijinja::machinery::{Token, tokenize};
+
+use super::engine::{KEPT, MADE, SIZED, WEIGHED, syntax};
+
+/// From how many bytes on a text between tags is counted each time that it is written.
+const LONG: usize = 128;
+
+/// The template with the calls in it.
+///
+/// # Errors
+///
+/// The byte at which a long text of spaces and braces alone stands in a template that repeats
+/// something: there is no place in it for a call.
+pub(super) fn measured(source: &str) -> Result<String, usize> {
+    let mut meter = Meter { source, ..Meter::default() };
+    for token in tokenize(source, false, syntax()) {
+        // The parser says what is wrong.
+        let Ok((token, span)) = token else { return Ok(source.to_owned()) };
+        meter.take(&token, span.start_offset as usize, span.end_offset as usize);
+    }
+    if let Some(at) = meter.unmeasured.filter(|_| meter.repeats) {
+        return Err(at);
+    }
+    let mut insertions = meter.insertions;
+    insertions.sort_by_key(|(at, _)| *at);
+    let mut out = String::with_capacity(source.len() + insertions.len() * 8);
+    let mut done = 0;
+    for (at, text) in insertions {
+        out.push_str(&source[done..at]);
+        out.push_str(&text);
+        done = at;
+    }
+    Ok(out + &source[done..])
+}
+
+/// What is put in, and at which byte.
+type Insertions = Vec<(usize, Cow<'static, str>)>;
+
+/// A statement whose parts have a meaning of their own.
+#[derive(Default)]
+enum Statement {
+    #[default]
+    Other,
+    /// A loop, up to its `in`.
+    For,
+    /// An assignment, up to its `=`, and whether it is to an attribute.
+    Set { is_attribute: bool },
+    /// What is assigned to an attribute begins at this byte.
+    Kept(usize),
+}
+
+#[derive(Default)]
+struct Meter<'a> {
+    source: &'a str,
+    insertions: Insertions,
+    /// The expressions in one another at the current place.
+    open: Vec<Term>,
+    is_first: bool,
+    /// Whether the word before this one makes it a name.
+    names_next: bool,
+    statement: Statement,
+    /// Where the last token ends.
+    end: usize,
+    /// Where the first long text is that nothing counts.
+    unmeasured: Option<usize>,
+    /// Whether something is repeated.
+    repeats: bool,
+}
+
+impl Meter<'_> {
+    fn take(&mut self, token: &Token<'_>, start: usize, end: usize) {
+        let was_first = std::mem::take(&mut self.is_first);
+        let was_named = std::mem::take(&mut self.names_next);
+        match token {
+            Token::TemplateData(text) => self.raw(text),
+            Token::VariableStart | Token::BlockStart => {
+                self.open = vec![Term::default()];
+                self.is_first = matches!(token, Token::BlockStart);
+                self.statement = Statement::Other;
+            }
+            Token::VariableEnd | Token::BlockEnd => {
+                self.flush(false);
+                if let Statement::Kept(from) = std::mem::take(&mut self.statement) {
+                    self.insertions.push((from, format!("{KEPT}((").into()));
+                    self.insertions.push((self.end, "))".into()));
+                }
+                self.open.clear();
+            }
+            Token::Ident(name) if was_first => {
+                self.repeats |= ["for", "macro", "call"].contains(name);
+                self.statement = match *name {
+                    "for" => Statement::For,
+                    "set" => Statement::Set { is_attribute: false },
+                    _ => Statement::Other,
+                };
+            }
+            Token::Ident("not") if was_named => {
+                self.names_next = true;
+                self.add(token, start, end);
+            }
+            Token::Comma | Token::Colon | Token::Assign => self.separator(token, end),
+            Token::Eq | Token::Ne | Token::Gt | Token::Gte | Token::Lt | Token::Lte => {
+                self.compare();
+            }
+            Token::Ident("in") if !was_named => match self.statement {
+                Statement::For if self.open.len() == 1 => {
+                    self.flush(false);
+                    self.statement = Statement::Other;
+                }
+                _ => self.compare(),
+            },
+            // What stands before it is the left side of `not in`.
+            Token::Ident("not") => self.flush(true),
+            Token::Ident("if" | "else" | "and" | "or" | "as" | "recursive") if !was_named => {
+                self.flush(false);
+            }
+            _ => self.add(token, start, end),
+        }
+        self.end = end;
+    }
+
+    fn separator(&mut self, token: &Token<'_>, end: usize) {
+        self.flush(false);
+        if let (Token::Assign, Statement::Set { is_attribute: true }, 1) =
+            (token, &self.statement, self.open.len())
+        {
+            self.statement = Statement::Kept(end);
+        }
+    }
+
+    fn add(&mut self, token: &Token<'_>, start: usize, end: usize) {
+        match token {
+            Token::Dot | Token::Pipe | Token::Ident("is") => {
+                self.names_next = true;
+                if let Statement::Set { is_attribute } = &mut self.statement {
+                    *is_attribute = true;
+                }
+            }
+            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
+                self.flush(false);
+                self.open.pop();
+            }
+            _ => {}
+        }
+        let Some(term) = self.open.last_mut() else { return };
+        term.add(start, end, token);
+        if matches!(token, Token::ParenOpen | Token::BracketOpen | Token::BraceOpen) {
+            self.open.push(Term::default());
+        }
+    }
+
+    /// Ends a side of a comparison, and begins the other one.
+    fn compare(&mut self) {
+        self.flush(true);
+        if let Some(term) = self.open.last_mut() {
+            term.is_compared = true;
+        }
+    }
+
+    fn flush(&mut self, is_compared: bool) {
+        if let Some(term) = self.open.last_mut() {
+            let mut term = std::mem::take(term);
+            term.is_compared |= is_compared;
+            term.wrap(&mut self.insertions);
+        }
+    }
+
+    /// Counts a long text each time that it is written. The call stands where it changes
+    /// nothing of what tags take off the text beside them.
+    fn raw(&mut self, text: &str) {
+        if text.len() < LONG {
+            return;
+        }
+        // It is a part of the source, so its place is where it lies in it.
+        let start = (text.as_ptr() as usize).saturating_sub(self.source.as_ptr() as usize);
+        let Some(before) = self.source.get(..start) else { return };
+        let at = match (raw_tag(before), text.find(|c: char| !c.is_whitespace() && c != '{')) {
+            (Some(at), _) => at,
+            (None, Some(at)) => start + at + text[at..].chars().next().map_or(0, char::len_utf8),
+            (None, None) => {
+                self.unmeasured.get_or_insert(start);
+                return;
+            }
+        };
+        self.insertions.push((at, format!("{{{{ {MADE}({}) }}}}", text.len()).into()));
+    }
+}
+
+/// Where a call can stand before the tag of a `raw` block, if one ends there.
+fn raw_tag(before: &str) -> Option<usize> {
+    let tag = before.trim_end().strip_suffix("%}")?;
+    let at = tag.rfind("{%")?;
+    let is_raw = tag[at + 2..].trim_matches(['+', '-']).trim() == "raw";
+    // What the tag takes off stands between the call and the tag.
+    let is_cutting = tag[at + 2..].starts_with('-');
+    is_raw.then(|| if is_cutting { before[..at].trim_end().len() } else { at })
+}
+
+/// A part of an expression whose operators bind tighter than what is around it.
+#[derive(Default)]
+struct Term {
+    /// Where it begins and ends.
+    range: Option<(usize, usize)>,
+    /// Whether an operator in it can make something larger.
+    grows: bool,
+    /// Whether it is a side of a comparison.
+    is_compared: bool,
+    /// The parts that `~` puts together, up to the last of them.
+    parts: Vec<(usize, usize)>,
+    part: Option<(usize, usize)>,
+}
+
+impl Term {
+    fn add(&mut self, start: usize, end: usize, token: &Token<'_>) {
+        let extended =
+            |range: Option<(usize, usize)>| Some((range.map_or(start, |range| range.0), end));
+        self.range = extended(self.range);
+        self.grows |= matches!(token, Token::Tilde | Token::Plus | Token::Mul);
+        if matches!(token, Token::Tilde) {
+            self.parts.extend(self.part.take());
+        } else {
+            self.part = extended(self.part);
+        }
+    }
+
+    fn wrap(self, insertions: &mut Insertions) {
+        let Some(whole) = self.range else { return };
+        let parts = if self.parts.is_empty() { None } else { self.part };
+        let sized = self.parts.into_iter().chain(parts).chain([whole]).filter(|_| self.grows);
+        let weighed = self.is_compared.then_some((WEIGHED, whole));
+        for (call, (start, end)) in sized.map(|range| (SIZED, range)).chain(weighed) {
+            insertions.push((start, format!("{call}(").into()));
+            insertions.push((end, ")".into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_called_and_the_rest_stays() {
+        for (source, expected) in [
+            ("{{ a }} {% if a %}b{% endif %}", "{{ a }} {% if a %}b{% endif %}"),
+            ("{{ a ~ b }}", "{{ _sized(_sized(a )~ _sized(b)) }}"),
+            ("{% if a == b %}", "{% if _weighed(a) == _weighed(b) %}"),
+            ("{% if a not in b %}", "{% if _weighed(a) not in _weighed(b) %}"),
+            ("{% for a in b if a in c %}", "{% for a in b if _weighed(a) in _weighed(c) %}"),
+            ("{% set n.a = b, 1 %}", "{% set n.a =_kept(( b, 1)) %}"),
+            ("{% set a = b %}", "{% set a = b %}"),
+            ("{{ a is in(b) }}", "{{ a is in(b) }}"),
+        ] {
+            let plain = |text: &str| text.replace(' ', "");
+            assert_eq!(plain(&measured(source).unwrap()), plain(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_counted_where_nothing_is_taken_off() {
+        let long = "y".repeat(LONG);
+        let call = format!("{{{{ _made({LONG}) }}}}");
+        assert_eq!(measured(&long).unwrap(), format!("y{call}{}", &long[1..]));
+        let in_raw = format!("{{%- raw %}}{long}{{% endraw %}}");
+        assert_eq!(measured(&format!("a  {in_raw}")).unwrap(), format!("a{call}  {in_raw}"));
+        let in_raw = format!("{{% raw -%}} {long}{{% endraw %}}");
+        assert_eq!(measured(&format!("a  {in_raw}")).unwrap(), format!("a  {call}{in_raw}"));
+        let blank = " ".repeat(LONG);
+        assert_eq!(measured(&blank).unwrap(), blank);
+        assert_eq!(measured(&format!("{{% for a in b %}}{blank}{{% endfor %}}")), Err(16));
+    }
+}

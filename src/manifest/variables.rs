@@ -1,0 +1,247 @@
+//! What templates read of the environment. A variable is sealed unless the user allows it as
+//! public: the template handles a sign that stands for it, and the text takes the sign's place
+//! only once the template is done. So nothing can be worked out of it, and where it stands is
+//! known to the byte.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, Value};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::output;
+
+/// What names of variables for templates begin with.
+const FOR_TEMPLATES: &str = "MESHAGENT_VAR_";
+
+/// What follows the name of a variable that plans may show.
+const PUBLIC: &str = "public";
+
+/// Whether a variable is one of the program's own, which hold its credentials: nothing in a
+/// manifest reads them.
+#[must_use]
+pub fn is_own_variable(name: &str) -> bool {
+    name.starts_with("MESHAGENT_") && !name.starts_with(FOR_TEMPLATES)
+}
+
+/// A variable that the user lets templates read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// Its name.
+    pub name: String,
+    /// Whether plans may show it, and templates compute with it.
+    pub is_public: bool,
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.name)?;
+        if self.is_public { write!(out, "={PUBLIC}") } else { Ok(()) }
+    }
+}
+
+impl FromStr for Allowed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, is_public) = match text.split_once('=') {
+            Some((name, PUBLIC)) => (name, true),
+            Some(_) => return Err(format!("write NAME, or NAME={PUBLIC}")),
+            None => (text, false),
+        };
+        if name.is_empty() {
+            return Err("the name is empty".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), is_public })
+    }
+}
+
+/// The variables that one rendering reads.
+#[derive(Debug)]
+pub(super) struct Variables {
+    allowed: Vec<Allowed>,
+    /// A character that stands in no text of the rendering, which all signs are made of.
+    mark: char,
+    read: Mutex<Read>,
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    /// The sealed variables in the order in which they were read.
+    sealed: Vec<(String, SecretString)>,
+    /// One of them that the template computed with.
+    misused: Option<String>,
+}
+
+/// A text in which sealed variables stand, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) text: String,
+    /// The bytes that came from sealed variables.
+    pub(super) sealed: Vec<Range<usize>>,
+}
+
+/// A variable that a template computed with, and that it may only write out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Misused(pub(super) String);
+
+impl fmt::Display for Misused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "the environment variable {} is sealed, so a template can write it out or join it with `~`, and nothing else",
+            self.0
+        )
+    }
+}
+
+impl Misused {
+    /// What to do about it.
+    pub(super) fn hint(&self) -> String {
+        format!("--allow-env {}={PUBLIC} lets templates compute with it, and plans show it", self.0)
+    }
+}
+
+impl Variables {
+    /// The variables that a template of this text may read, beside what `others` says.
+    pub(super) fn new(allowed: &[Allowed], text: &str, others: &str) -> Arc<Self> {
+        let is_free = |mark: &char| !text.contains(*mark) && !others.contains(*mark);
+        let mark = ('\u{10_0000}'..'\u{10_ffff}').find(is_free).unwrap_or('\u{10_ffff}');
+        Arc::new(Self { allowed: allowed.to_vec(), mark, read: Mutex::default() })
+    }
+
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `env("NAME")` gives a template.
+    pub(super) fn env(
+        self: &Arc<Self>,
+        name: &str,
+        default: Option<String>,
+    ) -> Result<Value, Error> {
+        let refused = |what: String| Err(Error::new(ErrorKind::InvalidOperation, what));
+        if is_own_variable(name) {
+            return refused(format!(
+                "the environment variable {name} is the program's own, and no template reads it"
+            ));
+        }
+        let allowed = self.allowed.iter().filter(|allowed| allowed.name == name);
+        let is_public = allowed.clone().any(|allowed| allowed.is_public);
+        if !name.starts_with(FOR_TEMPLATES) && allowed.count() == 0 {
+            return refused(format!(
+                "the environment variable {name} was not allowed: --allow-env {name} lets templates read it, sealed like a secret"
+            ));
+        }
+        match (std::env::var(name).ok(), default) {
+            (Some(text), _) if is_public => Ok(Value::from(text)),
+            (Some(text), _) => Ok(self.seal(name, SecretString::from(text))),
+            (None, Some(default)) => Ok(Value::from(default)),
+            (None, None) => refused(format!("the environment variable {name} is not set")),
+        }
+    }
+
+    fn seal(self: &Arc<Self>, name: &str, text: SecretString) -> Value {
+        output::conceal(&text);
+        let mut read = self.read();
+        let index = match read.sealed.iter().position(|(known, _)| known == name) {
+            Some(index) => index,
+            None => {
+                read.sealed.push((name.to_owned(), text));
+                read.sealed.len() - 1
+            }
+        };
+        Value::from_object(Sealed { variables: Arc::clone(self), index })
+    }
+
+    /// The sign of a variable. Whatever is done to it but to write it out leaves it broken, with
+    /// its mark in it.
+    fn sign(&self, index: usize) -> String {
+        let mark = self.mark;
+        let digits: String = index.to_string().chars().flat_map(|c| [c, mark]).collect();
+        format!("{mark}aB{mark}{digits}b{mark}")
+    }
+
+    /// Notes that a template does something to a variable.
+    fn misuse(&self, index: usize) {
+        let mut read = self.read();
+        let name = read.sealed.get(index).map(|(name, _)| name.clone());
+        read.misused = name;
+    }
+
+    /// The sign, where a value is a sealed variable that is written out.
+    pub(super) fn written(value: &Value) -> Option<String> {
+        let sealed = value.downcast_object_ref::<Sealed>()?;
+        Some(sealed.variables.sign(sealed.index))
+    }
+
+    /// Refuses a value that a template is about to compute with, if it is sealed.
+    pub(super) fn check(&self, value: &Value) -> Result<(), Error> {
+        let is_signed = value.as_str().is_some_and(|text| text.contains(self.mark));
+        let index = match value.downcast_object_ref::<Sealed>() {
+            Some(sealed) => sealed.index,
+            None if is_signed => 0,
+            None => return Ok(()),
+        };
+        self.misuse(index);
+        Err(Error::new(ErrorKind::InvalidOperation, "a sealed variable"))
+    }
+
+    /// The variable that a template computed with, if it did.
+    pub(super) fn misused(&self) -> Option<Misused> {
+        self.read().misused.clone().map(Misused)
+    }
+
+    /// Puts the texts in the places of their signs.
+    pub(super) fn reveal(&self, rendered: &str) -> Result<Written, Misused> {
+        let read = self.read();
+        if let Some(name) = &read.misused {
+            return Err(Misused(name.clone()));
+        }
+        let signs: Vec<_> = (0..read.sealed.len()).map(|index| self.sign(index)).collect();
+        let mut written = Written::default();
+        let mut rest = rendered;
+        while let Some(at) = rest.find(self.mark).filter(|_| !signs.is_empty()) {
+            let found =
+                signs.iter().zip(&read.sealed).find(|(sign, _)| rest[at..].starts_with(*sign));
+            let Some((sign, (_, text))) = found else {
+                let name = read.sealed.first().map(|(name, _)| name.clone());
+                return Err(Misused(name.unwrap_or_default()));
+            };
+            written.text.push_str(&rest[..at]);
+            let start = written.text.len();
+            written.text.push_str(text.expose_secret());
+            written.sealed.push(start..written.text.len());
+            rest = &rest[at + sign.len()..];
+        }
+        written.text.push_str(rest);
+        Ok(written)
+    }
+}
+
+/// A sealed variable in a template.
+#[derive(Debug)]
+struct Sealed {
+    variables: Arc<Variables>,
+    index: usize,
+}
+
+impl Object for Sealed {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        self.variables.misuse(self.index);
+        true
+    }
+
+    fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever wants it as a text computes with it.
+        self.variables.misuse(self.index);
+        out.write_str(&self.variables.sign(self.index))
+    }
+}
