@@ -22,9 +22,11 @@ use crate::visible;
 
 pub use concealed::conceal;
 pub use file::{write_json, write_private};
+pub use log::{Log, never_wait, panicked, settle};
 
 mod concealed;
 mod file;
+mod log;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -155,9 +157,8 @@ pub fn heading(line: &str) {
 
 /// Prints lines for people beside the data, which hold the program's own styles.
 fn say(lines: &str) {
-    // Where nobody can be told, nothing is left to do about it.
     let lines = concealed::concealed(visible::lines(lines));
-    let _ = writeln!(anstream::stderr().lock(), "{lines}");
+    log::say(format!("{lines}\n"));
 }
 
 /// Prints a warning beside the data.
@@ -168,24 +169,7 @@ pub fn warning(line: &str) {
 
 /// Asks for an answer on the same line.
 pub fn ask(question: &str) {
-    let question = concealed::concealed(visible::line(question));
-    let _ = write!(anstream::stderr().lock(), "{question}");
-}
-
-/// Where the log is written: an event is one line, and one that cannot be written is lost.
-pub struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let event = text.strip_suffix('\n').unwrap_or(&text);
-        say(&event.replace('\n', "\\n"));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    log::say(concealed::concealed(visible::line(question)).into_owned());
 }
 
 /// The most problems that are told; the others are counted.
@@ -220,7 +204,7 @@ fn annotate(problems: &[Problem]) {
     for problem in problems.iter().take(MOST_PROBLEMS) {
         if let Some(command) = annotation(problem, folder.as_deref()) {
             let command = concealed::concealed(Cow::Owned(command));
-            let _ = writeln!(anstream::stderr().lock(), "{command}");
+            log::say(format!("{command}\n"));
         }
     }
 }

@@ -3,9 +3,12 @@
 mod access;
 mod at_rest;
 mod durability;
+mod faults;
 pub(crate) mod harness;
+mod limits;
 mod matrix;
 pub(crate) mod opened;
+mod process;
 mod promises;
 mod revocation;
 pub(crate) mod sign_in;

@@ -57,9 +57,13 @@ impl Measured {
     }
 }
 
+/// Another build of the program to measure.
+const PROGRAM: &str = "MESHAGENT_BENCH_PROGRAM";
+
 /// The program under measurement, without the settings of whoever measures.
 pub fn meshagent() -> Invocation {
-    Invocation::of(env!("CARGO_BIN_EXE_meshagent"))
+    let program = std::env::var_os(PROGRAM);
+    Invocation::of(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_meshagent").into()))
 }
 
 /// A program with its arguments and environment.

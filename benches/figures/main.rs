@@ -1,7 +1,8 @@
 //! The figures that the program is held to: time, memory and requests, beside their aims.
 //!
 //! `cargo bench --bench figures [-- NAME...]` prints them as Markdown, with the machine they
-//! were taken on. Nothing here fails because something is slow: a shared machine would make
+//! were taken on; `MESHAGENT_BENCH_PROGRAM` names another build of the program to take them of.
+//! Nothing here fails because something is slow: a shared machine would make
 //! a liar of such a test. What must hold anywhere, such as the number of requests that a
 //! plan makes, is asserted.
 
@@ -10,6 +11,7 @@
 mod apply;
 mod child;
 mod corpus;
+mod load;
 mod machine;
 mod manifests;
 mod plan;
@@ -22,11 +24,12 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 4] = [
+const ALL: [Benchmark; 5] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
     ("apply-1k", apply::figures),
+    ("load", load::figures),
 ];
 
 fn main() {

@@ -211,13 +211,15 @@ pub fn main() -> ExitCode {
         }
     };
     settings::conceal_credentials();
-    match init_log(&cli.log).and_then(|()| run(cli.command)) {
+    let code = match init_log(&cli.log).and_then(|()| run(cli.command)) {
         Ok(code) => ended(code),
         Err(error) => {
             output::error(&error);
             ExitCode::from(error.class.exit_code())
         }
-    }
+    };
+    output::settle();
+    code
 }
 
 /// How the program ends that came to its end: data that could not be written is a failure.
@@ -238,7 +240,9 @@ fn init_log(level: &str) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(|| output::Log)
         .with_target(false)
+        .log_internal_errors(false)
         .try_init();
+    std::panic::set_hook(Box::new(|panic| output::panicked(&panic.to_string())));
     Ok(())
 }
 

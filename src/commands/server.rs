@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{Bootstrap, Place, Platform, Rotation};
+use crate::platform::{self, Bootstrap, Place, Platform, Rotation};
 use crate::settings;
 
 /// Serves the platform's API from one folder, without an account or a network.
@@ -31,6 +31,10 @@ pub struct ServerArgs {
     /// Print the shell commands that point a client here, once it is ready.
     #[arg(long)]
     pub print_env: bool,
+
+    /// A name that the platform is reached by on this machine, besides localhost; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
 
     /// The file with the key of what is encrypted in the folder [env:
     /// MESHAGENT_PLATFORM_KEY_FILE] [default: platform.key in the folder]
@@ -97,12 +101,14 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
 /// The data folder cannot be opened, the address cannot be listened on, or serving failed; keys
 /// cannot be replaced.
 pub async fn run(args: ServerArgs) -> Result<()> {
+    output::never_wait();
     let place = settings::place(&args.data, args.key_file.clone());
     if let Some(which) = args.rotate.which() {
         return rotate(&args, &place, which).await;
     }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let stop = stop_signal()?;
+    platform::raise_open_files();
     let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
         let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
         let error = Error::failed(format!("failed to listen on {}", args.listen)).because(cause);
@@ -113,8 +119,11 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         }
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
-    let platform = Platform::open(place).await?;
+    let platform = Platform::open(place).await?.known_as(args.allow_host);
     output::conceal(&platform.bootstrap().api_key);
+    if let Some(few) = platform::few_connections(platform.connections()) {
+        output::warning(&few);
+    }
     if !address.ip().is_loopback() {
         output::warning(&format!(
             "{address} can be reached by other machines, and keys travel unencrypted"
@@ -167,6 +176,9 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
     let listen = |kind| signal(kind).context(|| "failed to listen for signals".to_owned());
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    // From here on this signal does nothing: a file that may not grow any further is an error
+    // as a full disk is one, and no reason to end.
+    drop(listen(SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32))?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

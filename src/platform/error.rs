@@ -9,6 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::notice;
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -38,9 +40,30 @@ pub enum Refusal {
     /// 412: the object is not the one that the caller looked at.
     #[error("the object has changed: its entity tag does not meet the condition")]
     Changed,
+    /// 408: the body comes too slowly, or not at all.
+    #[error("the body did not arrive in time")]
+    TooSlow,
     /// 413: the body is too large.
     #[error("the body is larger than {} MiB", super::BODY_LIMIT / (1024 * 1024))]
     TooLarge,
+    /// 421: the request is for another name than the platform's.
+    #[error(
+        "this platform is not known as {0:?}: `meshagent server --allow-host` names what it is known as"
+    )]
+    Misdirected(String),
+    /// 507: nothing was written, because there is no room.
+    #[error("the platform's disk is full: nothing was written")]
+    DiskFull,
+    /// 500: what is written would be gone with the process.
+    #[error(
+        "the platform's {0} was removed while it was open: nothing can be kept until the platform is started again"
+    )]
+    Gone(String),
+    /// 500: the disk failed, and then failed to say what it holds.
+    #[error(
+        "the platform failed to write, and whether it did is not certain: look before you try again"
+    )]
+    Unsure,
     /// 503: the store, or what renders templates, was busy for too long; nothing was written.
     #[error("the platform is busy, try again")]
     Busy,
@@ -92,23 +115,45 @@ impl Refusal {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Gone(_) | Self::Unsure | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Refusal {
+    /// What a failure of the store means to a caller, where it means something to them.
+    pub fn of_store(error: &sqlx::Error) -> Option<Self> {
+        let code = match error {
+            sqlx::Error::PoolTimedOut => return Some(Self::Busy),
+            sqlx::Error::Database(cause) => cause.code()?.parse::<u32>().ok()?,
+            _ => return None,
+        };
+        // Extended codes carry the code in the low byte: SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL.
+        match code & 0xff {
+            5 | 6 => Some(Self::Busy),
+            13 => Some(Self::DiskFull),
+            _ => None,
         }
     }
 }
 
 impl From<sqlx::Error> for Refusal {
     fn from(error: sqlx::Error) -> Self {
-        // 5 is SQLITE_BUSY and 6 is SQLITE_LOCKED; extended codes carry them in the low byte.
-        let locked =
-            |code: &str| code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6));
-        match &error {
-            sqlx::Error::PoolTimedOut => Self::Busy,
-            sqlx::Error::Database(cause) if cause.code().is_some_and(|code| locked(&code)) => {
-                Self::Busy
-            }
+        Self::of_store(&error).unwrap_or_else(|| Self::internal(error))
+    }
+}
+
+impl From<std::io::Error> for Refusal {
+    /// The platform's own files.
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::DiskFull,
             _ => Self::internal(error),
         }
     }
@@ -123,8 +168,10 @@ impl From<serde_json::Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        if let Self::Internal(cause) = &self {
-            tracing::error!(%cause, "the platform failed");
+        match &self {
+            Self::Internal(cause) => notice::tell("the platform failed", cause),
+            Self::DiskFull | Self::Gone(_) | Self::Unsure => notice::tell("a write failed", &self),
+            _ => {}
         }
         let mut body = json!({ "error": self.to_string() });
         if let Self::Invalid { field: Some(field), .. } = &self {
@@ -153,7 +200,12 @@ mod tests {
             (Refusal::Conflict("x".into()), 409),
             (Refusal::field("a", "x"), 400),
             (Refusal::Changed, 412),
+            (Refusal::TooSlow, 408),
             (Refusal::TooLarge, 413),
+            (Refusal::Misdirected("x".into()), 421),
+            (Refusal::DiskFull, 507),
+            (Refusal::Gone("x".into()), 500),
+            (Refusal::Unsure, 500),
             (Refusal::Busy, 503),
             (Refusal::internal("x"), 500),
         ];

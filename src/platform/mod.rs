@@ -6,7 +6,9 @@
 //! | `digest` | what is kept of a secret that is only compared |
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
+//! | `notice` | what goes wrong often is logged once |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
+//! | `serving` | connections: how many, how long, and how they end |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
@@ -20,7 +22,9 @@ mod bootstrap;
 mod digest;
 mod error;
 mod exchange;
+mod notice;
 mod rest;
+mod serving;
 mod store;
 
 use std::future::Future;
@@ -29,35 +33,44 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderValue;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::serve::ListenerExt;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 pub use self::auth::Access;
 use self::auth::attempts::Attempts;
 pub use self::bootstrap::{Bootstrap, Rotation};
 use self::error::Refusal;
+use self::exchange::memory::{Kept, Memory};
+pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
+pub use self::serving::descriptors::{raise as raise_open_files, told as few_connections};
+use self::serving::host::Names;
+use self::serving::{descriptors, serve};
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
 
-/// The largest body that is read, in bytes.
-pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
-
-/// How long running requests may go on once the platform was told to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// The largest form that is read, in bytes: whoever sends one has shown nothing yet.
+const FORM_LIMIT: usize = 64 * 1024;
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How often the files of the store are looked at, whether or not anybody writes.
+const LOOKING: Duration = Duration::from_secs(2);
 
 /// An open platform. Clones share one store.
 #[derive(Debug, Clone)]
 pub struct Platform {
     store: Arc<Store>,
     bootstrap: Bootstrap,
+    names: Names,
+    connections: usize,
 }
 
 /// What handlers share.
@@ -66,6 +79,7 @@ pub(crate) struct App {
     platform: Platform,
     address: SocketAddr,
     sign_ins: Arc<Attempts>,
+    memory: Memory,
 }
 
 impl App {
@@ -76,6 +90,11 @@ impl App {
     /// Where the platform listens, for requests that do not say how they reached it.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The memory that bodies share.
+    pub(crate) const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The failed attempts to sign in.
@@ -101,13 +120,28 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// The folder cannot be created, or the store in it cannot be opened.
+    /// The folder cannot be created, or the store in it cannot be opened; this process may
+    /// have too few files open.
     pub async fn open(place: impl Into<Place>) -> crate::error::Result<Self> {
+        let connections = descriptors::connections()?;
         let store = Store::open(&place.into()).await?;
         let bootstrap = bootstrap::ensure(&store)
             .await
             .context(|| "failed to set the platform up".to_owned())?;
-        Ok(Self { store: Arc::new(store), bootstrap })
+        Ok(Self { store: Arc::new(store), bootstrap, names: Names::default(), connections })
+    }
+
+    /// The same, known under more names to who reaches it over loopback.
+    #[must_use]
+    pub fn known_as(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.names = Names::new(names);
+        self
+    }
+
+    /// How many connections it serves at once.
+    #[must_use]
+    pub const fn connections(&self) -> usize {
+        self.connections
     }
 
     /// What the owner needs to use the platform.
@@ -153,7 +187,7 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// The listener has no address, or accepting failed for good.
+    /// The listener has no address, or takes no connections any more.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -162,40 +196,70 @@ impl Platform {
         let address = listener
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
-        let store = Arc::clone(&self.store);
-        let router = router(App { platform: self, address, sign_ins: Arc::default() });
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        // Answers are small and wait for nothing, so they are sent at once.
-        let listener = listener.tap_io(|stream| {
-            if let Err(cause) = stream.set_nodelay(true) {
-                tracing::debug!(%cause, "failed to set TCP_NODELAY");
-            }
-        });
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            shutdown.await;
-            let _ = stopping.send(());
-        });
-        // A client that never finishes its request must not keep the process alive.
-        let overdue = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(GRACE).await,
-                Err(_) => std::future::pending().await,
-            }
-        };
+        let (store, names) = (Arc::clone(&self.store), self.names.clone());
+        let connections = self.connections;
+        let app =
+            App { platform: self, address, sign_ins: Arc::default(), memory: Memory::default() };
+        let served = Served { router: router(app), names };
+        let stop = CancellationToken::new();
         let outcome = tokio::select! {
-            outcome = async { serving.await } => outcome,
-            () = overdue => {
-                tracing::warn!("requests were cut off at the end of the grace period");
-                Ok(())
-            }
+            outcome = serve(listener, served, stop.clone(), connections) => outcome,
+            () = look_after(&store) => Ok(()),
+            () = async { shutdown.await; stop.cancel(); std::future::pending().await } => Ok(()),
         };
         // A request that was cut off may still hold a connection. What was acknowledged is on
         // disk, so closing is for tidiness and need not be waited for long.
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
             tracing::warn!("the store was left open");
         }
-        outcome.context(|| format!("failed to serve on {address}"))
+        outcome.context(|| format!("no connection is taken on {address} any more"))
+    }
+}
+
+/// Tells of files that were removed, without an end.
+async fn look_after(store: &Store) {
+    loop {
+        tokio::time::sleep(LOOKING).await;
+        if let Some(name) = store.missing() {
+            notice::tell("the data folder is no longer whole", Refusal::Gone(name));
+        }
+    }
+}
+
+/// What answers requests.
+pub(crate) struct Served {
+    router: Router,
+    names: Names,
+}
+
+impl Served {
+    /// Answers a request that came over loopback or not, numbers it and logs its method, path
+    /// and outcome, never its query, headers or body.
+    async fn answer(&self, mut request: Request, is_local: bool) -> Response {
+        // What the request takes of the shared memory is given back once it is answered.
+        let kept = Kept::default();
+        if !request.body().is_end_stream() {
+            request.extensions_mut().insert(kept.clone());
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let start = Instant::now();
+        let known =
+            if is_local { self.names.check(request.uri(), request.headers()) } else { Ok(()) };
+        let mut response = match known {
+            Ok(()) => match self.router.clone().call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(refusal) => refusal.into_response(),
+        };
+        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+        let status = response.status().as_u16();
+        tracing::info!(%id, %method, path, status, milliseconds, "request");
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
     }
 }
 
@@ -208,22 +272,6 @@ fn router(app: App) -> Router {
     router
         .method_not_allowed_fallback(|| async { Refusal::MethodNotAllowed })
         .fallback(|| async { Refusal::NotFound("no such path".into()) })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(note))
+        .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .with_state(app)
-}
-
-/// Numbers and logs each request: method, path and outcome, never its query, headers or body.
-async fn note(request: Request, next: Next) -> Response {
-    let id = uuid::Uuid::new_v4().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let start = Instant::now();
-    let mut response = next.run(request).await;
-    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-    let status = response.status().as_u16();
-    tracing::info!(%id, %method, path, status, milliseconds, "request");
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response
 }

@@ -4,17 +4,17 @@
 //! `If-None-Match: *`, so that two writers can compare and set; `DELETE` is an extension
 //! that the public SDK does not know.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::Route;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
-use crate::platform::exchange::{Answer, Asked, Condition, Raw};
+use crate::platform::exchange::{Answer, Asked, Condition, Download, Upload};
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -62,13 +62,15 @@ async fn upload(
     caller: Caller,
     Asked(named): Asked<Named>,
     condition: Condition,
-    Raw(content): Raw,
+    upload: Upload,
 ) -> Result<Answer> {
     let path = named.path()?;
-    let digest = format!("\"{:x}\"", Sha256::digest(&content));
+    let digest = format!("\"{}\"", upload.digest);
     let mut write = app.store().write().await?;
     let before = current(&mut write, &caller, &path).await?;
     condition.check(before.as_deref())?;
+    // Only whoever has the turn to write holds a large file in memory.
+    let content = upload.content().await?;
     sqlx::query(
         "INSERT INTO files (project_id, path, content, digest) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (project_id, path) \
@@ -76,7 +78,7 @@ async fn upload(
     )
     .bind(&caller.project)
     .bind(&path)
-    .bind(content.as_ref())
+    .bind(content)
     .bind(&digest)
     .execute(write.on())
     .await?;
@@ -91,16 +93,26 @@ async fn download(
     Asked(named): Asked<Named>,
 ) -> Result<Response> {
     let path = named.path()?;
+    let missing = || Refusal::missing("file", &path);
+    let length: i64 =
+        sqlx::query_scalar("SELECT length(content) FROM files WHERE project_id = $1 AND path = $2")
+            .bind(&caller.project)
+            .bind(&path)
+            .fetch_optional(app.store().reads())
+            .await?
+            .ok_or_else(missing)?;
+    let room = app.memory().room(usize::try_from(length).map_err(Refusal::internal)?, 0).await?;
     let (content, digest): (Vec<u8>, String) =
         sqlx::query_as("SELECT content, digest FROM files WHERE project_id = $1 AND path = $2")
             .bind(&caller.project)
             .bind(&path)
             .fetch_optional(app.store().reads())
             .await?
-            .ok_or_else(|| Refusal::missing("file", &path))?;
+            .ok_or_else(missing)?;
     let tag = HeaderValue::try_from(digest).map_err(Refusal::internal)?;
     let bytes = HeaderValue::from_static("application/octet-stream");
-    Ok(([(header::CONTENT_TYPE, bytes), (header::ETAG, tag)], content).into_response())
+    let headers = [(header::CONTENT_TYPE, bytes), (header::ETAG, tag)];
+    Ok((headers, Body::new(Download::new(content, room))).into_response())
 }
 
 async fn delete(

@@ -15,11 +15,13 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, SqliteConnection};
 
+use self::files::Files;
+use self::transaction::Transaction;
 pub use self::vault::{KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
 pub use self::writer::Write;
 use self::writer::Writer;
@@ -27,7 +29,9 @@ use super::error::Result;
 use crate::error::{self, Context};
 use crate::own_folder;
 
+mod files;
 mod modes;
+mod transaction;
 mod vault;
 mod writer;
 
@@ -76,6 +80,8 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
 /// The store: a pool to read from, a queue of writes, and what encrypts.
 #[derive(Debug)]
 pub struct Store {
+    folder: PathBuf,
+    files: Files,
     readers: SqlitePool,
     writer: Writer,
     vault: Vault,
@@ -123,31 +129,49 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .pragma("secure_delete", "ON")
-            .busy_timeout(PATIENCE);
+            .busy_timeout(PATIENCE)
+            // A disk that is slow would be told of with each statement.
+            .disable_statement_logging();
         let failed = || format!("failed to open {}", path.display());
-        let mut writer: SqliteConnection = options.connect().await.context(failed)?;
+        let mut first = options.connect().await.context(failed)?;
         let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
-            .fetch_one(&mut writer)
+            .fetch_one(&mut first)
             .await
             .context(failed)?;
         if tables == 0 {
             vault.expect_none(&format!("the database {} is empty", path.display()))?;
         }
         MIGRATIONS
-            .run(&mut writer)
+            .run(&mut first)
             .await
             .context(|| format!("failed to migrate {}", path.display()))?;
-        vault.open(&mut writer).await?;
-        // A connection to a file does not go stale, so none is tested before each use.
+        vault.open(&mut first).await?;
+        // A connection to a file does not go stale, so none is tested before each use, and
+        // one is always open: SQLite removes its log with the last.
         let readers = SqlitePoolOptions::new()
             .acquire_timeout(PATIENCE * 2)
+            .acquire_slow_threshold(PATIENCE * 2)
             .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .max_connections(READERS)
-            .connect_with(options.pragma("query_only", "ON"))
+            .connect_with(options.clone().pragma("query_only", "ON"))
             .await
             .context(failed)?;
+        let files = Files::of(&path);
+        let writer = Writer::new(Transaction::new(first, options, files.clone()));
         drop(lock);
-        Ok(Self { readers, writer: Writer::new(writer), vault, lock: lock_path })
+        Ok(Self { folder: folder.to_owned(), files, readers, writer, vault, lock: lock_path })
+    }
+
+    /// The folder of the store, for files that others must not read.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The name of the first of its files that was removed or replaced, if there is one.
+    pub fn missing(&self) -> Option<String> {
+        self.files.missing()
     }
 
     /// What encrypts and decrypts.

@@ -3,56 +3,18 @@
 //! The extractors turn every malformed request into one [`Refusal`] that names the field,
 //! so that no handler meets a rejection of the web framework.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::body::{BODY_LIMIT, Body, Download, Upload, VALUE_LIMIT};
 use super::error::{Refusal, Result};
 
-/// A body of JSON. The content type is not looked at: the public SDK sends it on everything.
-///
-/// Malformed JSON and wrong types are 400 with the path of the field; too much is 413.
-pub struct Body<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let bytes = raw(request, state).await?;
-        let mut reader = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| at(&error))?;
-        reader.end().map_err(|error| Refusal::Invalid {
-            field: None,
-            message: format!("the body is not one JSON document: {error}"),
-        })?;
-        Ok(Self(value))
-    }
-}
-
-/// A body of bytes, within the limit.
-pub struct Raw(pub Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for Raw {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        raw(request, state).await.map(Self)
-    }
-}
-
-async fn raw<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Refusal::TooLarge
-        } else {
-            Refusal::Invalid { field: None, message: "the body could not be read".into() }
-        }
-    })
-}
+mod body;
+pub mod memory;
 
 /// Reads a value that is already JSON, with the path of the field in the refusal.
 ///

@@ -1,0 +1,324 @@
+//! Which connections are open, what each is doing, and which one gives way.
+//!
+//! A connection that nobody uses costs whoever holds it nothing, so a mere limit would let
+//! anybody lock everybody out. Where all places are taken, the connection that has waited
+//! longest gives way to the new one; only where all are answering is the new one refused.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a request's headers may take.
+pub const HEADERS: Duration = Duration::from_secs(10);
+
+/// How long a connection may wait for its next request.
+pub const IDLE: Duration = Duration::from_secs(75);
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for a request after another one.
+    Idle,
+    /// Receiving the headers of a request, or expecting its first.
+    Asking,
+    /// Receiving a body, or answering.
+    Answering,
+}
+
+/// What a connection does, as seen from outside.
+#[derive(Debug)]
+pub struct Doing(Mutex<(Phase, Instant, bool)>);
+
+impl Doing {
+    fn new() -> Self {
+        Self(Mutex::new((Phase::Asking, Instant::now(), false)))
+    }
+
+    fn now(&self) -> MutexGuard<'_, (Phase, Instant, bool)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes came.
+    pub fn came(&self) {
+        let mut now = self.now();
+        if now.0 == Phase::Idle {
+            *now = (Phase::Asking, Instant::now(), now.2);
+        }
+    }
+
+    /// A request came, and is answered while this is held.
+    pub fn answers(self: &Arc<Self>) -> Answering {
+        *self.now() = (Phase::Answering, Instant::now(), false);
+        Answering(Arc::clone(self))
+    }
+
+    /// A body was not read to its end.
+    pub fn left_unread(&self) {
+        self.now().2 = true;
+    }
+
+    /// Whether bytes may come that nobody is going to read.
+    pub fn has_unread(&self) -> bool {
+        let now = self.now();
+        now.2 || now.0 == Phase::Asking
+    }
+
+    /// When it has waited for too long, unless it does something by then.
+    pub fn deadline(&self) -> Instant {
+        let (phase, since, _) = *self.now();
+        match phase {
+            Phase::Idle => since + IDLE,
+            Phase::Asking => since + HEADERS,
+            // Bodies and answers have time-outs of their own.
+            Phase::Answering => Instant::now() + HEADERS,
+        }
+    }
+
+    /// Whether a request may be on its way that was not understood yet.
+    pub fn is_asking(&self) -> bool {
+        self.now().0 == Phase::Asking
+    }
+
+    /// Whether it is busy with a request.
+    pub fn is_answering(&self) -> bool {
+        self.now().0 == Phase::Answering
+    }
+
+    /// Since when it has nothing to do; `None` while it answers.
+    fn waits_since(&self) -> Option<Instant> {
+        let (phase, since, _) = *self.now();
+        (phase != Phase::Answering).then_some(since)
+    }
+}
+
+/// The answer to a request, until all of it was taken.
+#[derive(Debug)]
+pub struct Answering(Arc<Doing>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut now = self.0.now();
+        *now = (Phase::Idle, Instant::now(), now.2);
+    }
+}
+
+/// All open connections.
+#[derive(Debug)]
+pub struct Connections {
+    most: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    all: BTreeMap<u64, Place>,
+    of: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    address: IpAddr,
+    doing: Arc<Doing>,
+    give_way: CancellationToken,
+}
+
+/// The place of an open connection, which is free once this is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    /// What the connection does.
+    pub doing: Arc<Doing>,
+    /// Tells it to end.
+    pub give_way: CancellationToken,
+    number: u64,
+    connections: Arc<Connections>,
+}
+
+/// What became of a new connection.
+#[derive(Debug)]
+pub enum Admitted {
+    /// There was room.
+    Free(Taken),
+    /// There was none, and another one gives way.
+    InPlaceOfAnother(Taken),
+    /// All others are answering.
+    Refused,
+}
+
+impl Connections {
+    /// None yet, and room for so many.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, open: Mutex::default() })
+    }
+
+    /// How many there may be at once.
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many there may be at once from one address: a quarter is for others.
+    pub const fn most_of_one(&self) -> usize {
+        self.most - self.most / 4
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a connection from an address.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Admitted {
+        let address = network(address);
+        let mut open = self.open();
+        let of_it = open.of.get(&address).copied().unwrap_or_default();
+        let other = if of_it >= self.most_of_one() {
+            open.longest_waiting(Some(address))
+        } else if open.all.len() >= self.most {
+            open.longest_waiting(None)
+        } else {
+            return Admitted::Free(self.take(&mut open, address));
+        };
+        let Some(other) = other else { return Admitted::Refused };
+        open.remove(other);
+        Admitted::InPlaceOfAnother(self.take(&mut open, address))
+    }
+
+    /// Lets the connection go that has waited longest.
+    pub fn free_one(&self) {
+        let mut open = self.open();
+        if let Some(number) = open.longest_waiting(None) {
+            open.remove(number);
+        }
+    }
+
+    fn take(self: &Arc<Self>, open: &mut Open, address: IpAddr) -> Taken {
+        let number = open.next;
+        open.next += 1;
+        let (doing, give_way) = (Arc::new(Doing::new()), CancellationToken::new());
+        let place = Place { address, doing: Arc::clone(&doing), give_way: give_way.clone() };
+        open.all.insert(number, place);
+        *open.of.entry(address).or_default() += 1;
+        Taken { doing, give_way, number, connections: Arc::clone(self) }
+    }
+}
+
+impl Open {
+    fn longest_waiting(&self, address: Option<IpAddr>) -> Option<u64> {
+        let of_it = self
+            .all
+            .iter()
+            .filter(|(_, place)| address.is_none_or(|address| address == place.address));
+        let waiting =
+            of_it.filter_map(|(number, place)| Some((place.doing.waits_since()?, *number)));
+        waiting.min().map(|(_, number)| number)
+    }
+
+    /// Frees a place, and tells its connection to end if it has not.
+    fn remove(&mut self, number: u64) {
+        let Some(place) = self.all.remove(&number) else { return };
+        place.give_way.cancel();
+        if let Some(count) = self.of.get_mut(&place.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(&place.address);
+            }
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.connections.open().remove(self.number);
+    }
+}
+
+/// What counts as one address: an IPv6 network of 64 bits is one customer's.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6((address.to_bits() >> 64 << 64).into())
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn taken(admitted: Admitted) -> Taken {
+        match admitted {
+            Admitted::Free(taken) | Admitted::InPlaceOfAnother(taken) => taken,
+            Admitted::Refused => panic!("refused"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_longest_gives_way() {
+        let connections = Connections::new(4);
+        let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
+        let mut open = Vec::new();
+        for address in [one, other, one, one] {
+            open.push(taken(connections.admit(address)));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        // The first answers, and so it stays.
+        let answering = open[0].doing.answers();
+        let fifth = connections.admit(other);
+        assert!(matches!(fifth, Admitted::InPlaceOfAnother(_)));
+        let gone: Vec<bool> = open.iter().map(|taken| taken.give_way.is_cancelled()).collect();
+        assert_eq!(gone, [false, true, false, false]);
+        drop(answering);
+        drop(fifth);
+        assert!(matches!(connections.admit(other), Admitted::Free(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_leaves_room_for_others() {
+        let connections = Connections::new(8);
+        let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
+        let busy: Vec<_> = (0..6).map(|_| taken(connections.admit(one))).collect();
+        let answering: Vec<_> = busy.iter().map(|taken| taken.doing.answers()).collect();
+        assert!(matches!(connections.admit(one), Admitted::Refused));
+        let _others = (taken(connections.admit(other)), taken(connections.admit(other)));
+        // All places are taken; the other address has one that waits, the first has not.
+        assert!(matches!(connections.admit(other), Admitted::InPlaceOfAnother(_)));
+        drop(answering);
+        drop(busy);
+        assert!(matches!(connections.admit(one), Admitted::Free(_)));
+        assert!(connections.open().of.len() <= 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_waits_for_decides_how_long() {
+        let connections = Connections::new(1);
+        let taken = taken(connections.admit(address("::1")));
+        let doing = &taken.doing;
+        let start = Instant::now();
+        assert_eq!(doing.deadline(), start + HEADERS);
+        doing.came();
+        assert_eq!(doing.deadline(), start + HEADERS, "bytes buy no time");
+        let answering = doing.answers();
+        assert!(!doing.has_unread());
+        tokio::time::advance(HEADERS * 3).await;
+        assert!(doing.deadline() > Instant::now());
+        drop(answering);
+        assert_eq!(doing.deadline(), Instant::now() + IDLE);
+        doing.came();
+        assert_eq!(doing.deadline(), Instant::now() + HEADERS);
+    }
+
+    #[test]
+    fn a_customer_has_one_address() {
+        assert_eq!(network(address("::ffff:10.0.0.1")), address("10.0.0.1"));
+        assert_eq!(network(address("2001:db8::1:2:3:4")), address("2001:db8::"));
+        assert_eq!(network(address("::1")), address("::1"));
+    }
+}

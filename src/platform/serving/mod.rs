@@ -1,0 +1,251 @@
+//! How connections are taken, held and let go.
+//!
+//! What comes from outside may be many connections, may come slowly or not at all, and may
+//! never take its answer. So everything here has an end:
+//!
+//! | what | how long |
+//! |---|---|
+//! | the headers of a request | 10 s |
+//! | nothing of a body comes | 10 s, and 8 KiB/s on the whole |
+//! | nothing of an answer is taken | 30 s, and 16 KiB/s on the whole |
+//! | a connection waits for its next request | 75 s |
+//!
+//! and there are as many connections as [`connections`] says. What is cut off is logged once
+//! a minute at most.
+
+pub mod body;
+mod connections;
+pub mod descriptors;
+pub mod host;
+mod patience;
+mod socket;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::body::{Arriving, Leaving};
+use self::connections::{Admitted, Connections, Taken};
+use self::socket::Socket;
+use crate::platform::error::Refusal;
+use crate::platform::{Served, notice};
+
+/// The most that is kept of a connection's bytes, and so the largest headers.
+const BUFFER: usize = 64 * 1024;
+
+/// How many connections may be refused at the same time.
+const REFUSALS: usize = 16;
+
+/// How long a connection may take to end that was told to, while it is waiting.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// How long running requests may go on once the platform was told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What connections share.
+struct Serving {
+    served: Served,
+    connections: Arc<Connections>,
+    refusals: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Takes connections until it is told to stop, and then finishes the requests under way, for
+/// at most half a minute.
+///
+/// # Errors
+///
+/// The listener takes no connections any more.
+pub async fn serve(
+    listener: TcpListener,
+    served: Served,
+    stop: CancellationToken,
+    most: usize,
+) -> std::io::Result<()> {
+    let serving = Arc::new(Serving {
+        served,
+        connections: Connections::new(most),
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        stop,
+    });
+    let mut running = JoinSet::new();
+    let outcome = loop {
+        tokio::select! {
+            () = serving.stop.cancelled() => break Ok(()),
+            Some(_) = running.join_next() => {}
+            taken = listener.accept() => match taken {
+                Ok((stream, peer)) => serving.take(stream, peer, &mut running),
+                Err(cause) if is_of_one(&cause) => {}
+                Err(cause) if is_short(&cause) => {
+                    notice::tell("no connection can be taken", &cause);
+                    serving.connections.free_one();
+                    sleep(Duration::from_millis(50)).await;
+                }
+                Err(cause) => break Err(cause),
+            },
+        }
+    };
+    drop(listener);
+    serving.stop.cancel();
+    let finished = async { while running.join_next().await.is_some() {} };
+    if timeout(GRACE, finished).await.is_err() {
+        tracing::warn!("requests were cut off at the end of the grace period");
+        running.shutdown().await;
+    }
+    outcome
+}
+
+/// Whether only the connection failed that was to be taken.
+fn is_of_one(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    let of_one = [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted];
+    use Errno::{EHOSTUNREACH, ENETDOWN, ENETUNREACH, EPERM, EPROTO};
+    let of_network = [EHOSTUNREACH, ENETDOWN, ENETUNREACH, EPERM, EPROTO];
+    of_one.contains(&cause.kind()) || is_any(cause, &of_network)
+}
+
+/// Whether the system has no room for another connection, which passes.
+fn is_short(cause: &std::io::Error) -> bool {
+    is_any(cause, &[Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM])
+}
+
+fn is_any(cause: &std::io::Error, of: &[Errno]) -> bool {
+    cause.raw_os_error().is_some_and(|code| of.contains(&Errno::from_raw(code)))
+}
+
+impl Serving {
+    /// Gives a new connection a place, or refuses it.
+    fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, running: &mut JoinSet<()>) {
+        let taken = match self.connections.admit(peer.ip()) {
+            Admitted::Free(taken) => taken,
+            Admitted::InPlaceOfAnother(taken) => {
+                let most = self.connections.most();
+                let of_one = self.connections.most_of_one();
+                notice::tell(
+                    "connections that wait are closed to make room for others",
+                    format_args!("there may be {most} at once, {of_one} from one address"),
+                );
+                taken
+            }
+            Admitted::Refused => {
+                notice::tell("connections are refused", "all that there may be are in use");
+                // Where even that is too much, the connection is just closed.
+                if let Ok(refusing) = Arc::clone(&self.refusals).try_acquire_owned() {
+                    running.spawn(async move {
+                        let _ = timeout(ENDING, refuse(stream)).await;
+                        drop(refusing);
+                    });
+                }
+                return;
+            }
+        };
+        // Answers are small and wait for nothing, so they are sent at once.
+        if let Err(cause) = stream.set_nodelay(true) {
+            tracing::debug!(%cause, "failed to set TCP_NODELAY");
+        }
+        running.spawn(Arc::clone(self).hold(stream, peer, taken));
+    }
+
+    /// Answers what comes over a connection, until one side has had enough.
+    async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, taken: Taken) {
+        let is_local = stream.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        let doing = Arc::clone(&taken.doing);
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let answering = doing.answers();
+            let mut request =
+                request.map(|body| Body::new(Arriving::new(body, Arc::clone(&doing))));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (answer, doing) = (self.answer(request, is_local), &doing);
+            async move {
+                let mut response = answer.await;
+                if !response.status().is_success() && doing.has_unread() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response.map(|body| Leaving::new(body, answering)))
+            }
+        });
+        let mut http = http1::Builder::new();
+        http.max_buf_size(BUFFER);
+        let socket = Socket::new(stream, Arc::clone(&taken.doing));
+        let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let mut alarm = pin!(sleep_until(taken.doing.deadline()));
+        let mut is_ending = false;
+        loop {
+            let ends = async {
+                tokio::select! {
+                    () = taken.give_way.cancelled() => taken.doing.is_asking(),
+                    () = self.stop.cancelled() => false,
+                }
+            };
+            tokio::select! {
+                // A connection that broke off concerns its client alone.
+                _ = connection.as_mut() => return,
+                at_once = ends, if !is_ending => {
+                    if at_once {
+                        return;
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    is_ending = true;
+                    alarm.as_mut().reset(Instant::now() + ENDING);
+                }
+                () = &mut alarm => {
+                    let deadline = match is_ending {
+                        true if taken.doing.is_answering() => Instant::now() + ENDING,
+                        true => return,
+                        false => taken.doing.deadline(),
+                    };
+                    if deadline <= Instant::now() {
+                        return;
+                    }
+                    alarm.as_mut().reset(deadline);
+                }
+            }
+        }
+    }
+
+    /// Answers a request, whatever happens in it.
+    async fn answer(&self, request: Request, is_local: bool) -> Response {
+        match AssertUnwindSafe(self.served.answer(request, is_local)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => Refusal::internal("a handler panicked").into_response(),
+        }
+    }
+}
+
+/// Tells a client that there is no room, and waits until it has seen it.
+async fn refuse(mut stream: TcpStream) {
+    const BODY: &str = r#"{"error":"the platform has too many connections, try again"}"#;
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        BODY.len()
+    );
+    let told = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(BODY.as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // A client that is gone need not be told.
+    let _ = told.await;
+}

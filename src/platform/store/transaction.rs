@@ -1,0 +1,222 @@
+//! The transaction that writes share, on the one connection that writes.
+//!
+//! Whoever was told that a write lasts has it on disk, and whoever was refused has nothing
+//! there, whatever fails. So:
+//!
+//! - Nobody is told before the transaction has ended, one way or the other. Then they are
+//!   told, and only then it is logged.
+//! - A step that fails does not say what was undone: the disk may have taken nothing, the
+//!   savepoint or the whole transaction with it. So all that is in the transaction is refused
+//!   and rolled back. Where that fails, the connection is closed, which does the same.
+//! - A commit that fails may stand whole in SQLite's log, and only could not be synced. The
+//!   next process that opens the file would find it. So another commit is written over it;
+//!   until one was, nobody is told that nothing was written, and nothing else is.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::sync::oneshot;
+
+use super::files::Files;
+use crate::platform::error::{Refusal, Result};
+use crate::platform::notice;
+
+/// How the outcome of a write is told to who waits for it.
+pub type Tell = oneshot::Sender<Result<()>>;
+
+/// The statements around writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Begin,
+    Savepoint,
+    RollBackTo,
+    Release,
+    Commit,
+    RollBack,
+    /// Stands in the place of a commit that failed.
+    Overwrite,
+}
+
+impl Step {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Begin => "BEGIN IMMEDIATE",
+            Self::Savepoint => "SAVEPOINT one",
+            Self::RollBackTo => "ROLLBACK TO one",
+            Self::Release => "RELEASE one",
+            Self::Commit => "COMMIT",
+            Self::RollBack => "ROLLBACK",
+            Self::Overwrite => "UPDATE revisions SET value = value + 1 WHERE id = 1",
+        }
+    }
+}
+
+/// The writes that share a transaction.
+#[derive(Debug)]
+pub struct Transaction {
+    /// The connection that everything runs on.
+    pub connection: SqliteConnection,
+    options: SqliteConnectOptions,
+    files: Files,
+    is_open: bool,
+    /// Whether a savepoint is open: of the write under way, or of one that was given up.
+    has_savepoint: bool,
+    /// Whether the connection may still be in a transaction that should have ended.
+    is_astray: bool,
+    /// Whether a commit failed that nothing was written over yet.
+    leaves_remains: bool,
+    /// Those whose writes wait for the commit.
+    waiting: Vec<Tell>,
+    /// What fails in tests.
+    #[cfg(test)]
+    pub faults: super::writer::tests::Faults,
+}
+
+impl Transaction {
+    /// None yet, on a connection and with what opens another one.
+    pub fn new(connection: SqliteConnection, options: SqliteConnectOptions, files: Files) -> Self {
+        Self {
+            connection,
+            options,
+            files,
+            is_open: false,
+            has_savepoint: false,
+            is_astray: false,
+            leaves_remains: false,
+            waiting: Vec::new(),
+            #[cfg(test)]
+            faults: Default::default(),
+        }
+    }
+
+    async fn run(&mut self, step: Step) -> Result<(), sqlx::Error> {
+        #[cfg(test)]
+        self.faults.before(step)?;
+        sqlx::query(step.sql()).execute(&mut self.connection).await?;
+        #[cfg(test)]
+        self.faults.after(step)?;
+        Ok(())
+    }
+
+    /// Starts a write, in a new transaction where none is open.
+    ///
+    /// # Errors
+    ///
+    /// What fails; then the write has not begun.
+    pub async fn start(&mut self) -> Result<()> {
+        self.undo().await;
+        if !self.is_open {
+            self.mend().await?;
+            if let Some(name) = self.files.missing() {
+                return Err(Refusal::Gone(name));
+            }
+            if let Err(cause) = self.run(Step::Begin).await {
+                // It may have begun all the same.
+                self.is_astray = true;
+                return Err(cause.into());
+            }
+            self.is_open = true;
+        }
+        if let Err(cause) = self.run(Step::Savepoint).await {
+            let refusal = refused(&cause);
+            self.give_up(&cause).await;
+            return Err(refusal);
+        }
+        self.has_savepoint = true;
+        Ok(())
+    }
+
+    /// Undoes a write that was given up.
+    async fn undo(&mut self) {
+        if std::mem::take(&mut self.has_savepoint) {
+            for step in [Step::RollBackTo, Step::Release] {
+                if let Err(cause) = self.run(step).await {
+                    self.give_up(&cause).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends a write that shall last; who waits for it is told once its transaction has ended.
+    pub async fn keep(&mut self, tell: Tell) {
+        self.waiting.push(tell);
+        self.has_savepoint = false;
+        if let Err(cause) = self.run(Step::Release).await {
+            self.give_up(&cause).await;
+        }
+    }
+
+    /// Commits what is in the transaction, but not a write that was given up.
+    pub async fn commit(&mut self) {
+        self.undo().await;
+        if !self.is_open {
+            return;
+        }
+        if let Err(cause) = self.run(Step::Commit).await {
+            // A full disk takes no more before the last part of a commit, without which the
+            // others count for nothing.
+            self.leaves_remains |= !matches!(Refusal::of_store(&cause), Some(Refusal::DiskFull));
+            return self.give_up(&cause).await;
+        }
+        self.is_open = false;
+        let gone = self.files.missing();
+        for tell in std::mem::take(&mut self.waiting) {
+            // Who does not wait any more is not told.
+            let _ = tell.send(gone.clone().map_or(Ok(()), |name| Err(Refusal::Gone(name))));
+        }
+    }
+
+    /// Ends the transaction with nothing of it on disk, tells those who wait, and logs it.
+    async fn give_up(&mut self, cause: &sqlx::Error) {
+        self.is_open = false;
+        self.has_savepoint = false;
+        // It may have ended already; closing the connection makes that certain.
+        self.is_astray = self.run(Step::RollBack).await.is_err();
+        let mended = self.mend().await;
+        let is_certain = mended.is_ok();
+        for tell in std::mem::take(&mut self.waiting) {
+            let _ = tell.send(Err(if is_certain { refused(cause) } else { Refusal::Unsure }));
+        }
+        notice::tell("a transaction was undone", cause);
+    }
+
+    /// Makes the connection one that nothing is left on of what failed.
+    async fn mend(&mut self) -> Result<()> {
+        if self.is_astray {
+            let fresh = self.options.connect().await?;
+            let astray = std::mem::replace(&mut self.connection, fresh);
+            if let Err(cause) = astray.close().await {
+                notice::tell("failed to close a connection to the store", &cause);
+            }
+            self.is_astray = false;
+        }
+        if self.leaves_remains {
+            if let Err(cause) = self.overwrite().await {
+                self.is_astray = true;
+                return Err(cause.into());
+            }
+            self.leaves_remains = false;
+        }
+        Ok(())
+    }
+
+    async fn overwrite(&mut self) -> Result<(), sqlx::Error> {
+        for step in [Step::Begin, Step::Overwrite, Step::Commit] {
+            self.run(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the connection.
+    pub async fn close(mut self) {
+        self.commit().await;
+        if let Err(cause) = self.connection.close().await {
+            notice::tell("failed to close the store", &cause);
+        }
+    }
+}
+
+/// What those are told whose writes ended with this.
+fn refused(cause: &sqlx::Error) -> Refusal {
+    Refusal::of_store(cause).unwrap_or_else(|| Refusal::internal(cause.to_string()))
+}
