@@ -71,6 +71,7 @@ fn a_proxy_stands_before_what_is_elsewhere_unless_no_proxy_names_it() {
             "2s",
             "--retries",
             "0",
+            "--insecure",
         ];
         let mut command = behind(&sandbox, &proxy, &list);
         command.env("MESHAGENT_API_KEY", "k").env("NO_PROXY", exempt);

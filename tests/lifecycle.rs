@@ -96,7 +96,7 @@ fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
 fn tell(seed: u64, counts: &Counts) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let life = tokio::time::timeout(Duration::from_secs(120), live(seed, counts));
+        let life = tokio::time::timeout(Duration::from_secs(300), live(seed, counts));
         life.await.unwrap_or_else(|_| panic!("MESHAGENT_TEST_SEED={seed} does not end"));
     });
 }

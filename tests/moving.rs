@@ -1,6 +1,8 @@
 //! Sets and objects that go elsewhere: to another project, under another name while only a
 //! part is looked at, and back again after a run that was cut off.
 
+use std::slice::from_ref;
+
 use crate::cli::{Run, Sandbox};
 
 fn document(kind: &str, name: &str, rest: &str) -> String {
@@ -42,8 +44,8 @@ fn a_part_of_a_set_leaves_alone_what_the_rest_means_under_another_name() {
     let chain = [from("b", &room("c")), from("a", &room("b"))];
     let hooks = [webhook("old"), from("old", &webhook("new"))];
     let cases: &[(&[String], &[String], &[&str])] = &[
-        (&[a.clone()], &[b.clone()], &["--exclude", "Room/b"]),
-        (&[a.clone()], &[b.clone()], &["--target", "Room/a"]),
+        (from_ref(&a), from_ref(&b), &["--exclude", "Room/b"]),
+        (from_ref(&a), from_ref(&b), &["--target", "Room/a"]),
         (&hooks[..1], &hooks[1..], &["--exclude", "Webhook/new"]),
         (&hooks[..1], &hooks[1..], &["--target", "Webhook/old"]),
         (&[a.clone(), room("b")], &chain, &["--exclude", "Room/b"]),

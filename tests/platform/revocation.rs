@@ -282,3 +282,31 @@ async fn keys_are_replaced_only_where_there_is_a_platform() {
     assert!(error.message.contains("there is no platform in"), "{error}");
     assert!(!place.data.exists());
 }
+
+#[tokio::test]
+async fn inventories_are_for_those_who_may_build() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let path =
+        |verb: &str, file: &str| format!("/projects/{}/storage/{verb}?path={file}", server.project);
+    for file in [".meshagent/sets/s.json", "/.meshagent/sets.json", "notes/.meshagent/x", "a.txt"] {
+        server.ask("POST", &path("upload", file)).bearer(&key).text("{}").send().await.expect(201);
+    }
+    let member = token(&key, json!({}));
+    let developer = token(&key, json!({"admin": {}}));
+    for (file, status) in [
+        (".meshagent/sets/s.json", 403),
+        ("/.meshagent/sets.json", 403),
+        ("//.meshagent/sets/s.json", 403),
+        (".meshagent/none", 403),
+        ("notes/.meshagent/x", 200),
+        ("a.txt", 200),
+    ] {
+        let read = server.ask("GET", &path("download", file)).bearer(&member).send().await;
+        assert_eq!(read.status, status, "{file}");
+        if !file.ends_with("none") {
+            let read = server.ask("GET", &path("download", file)).bearer(&developer).send().await;
+            assert_eq!(read.status, 200, "{file}");
+        }
+    }
+}

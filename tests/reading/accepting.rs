@@ -14,7 +14,7 @@ fn delete_service(sandbox: &Sandbox, room: &str) {
 
 /// Somebody gives the room another annotation.
 fn move_team(sandbox: &Sandbox) {
-    let annotations = "{\"team\": \"b\", \"meshagent.set\": \"default\"}";
+    let annotations = "{\"team\": \"b\"}";
     let update = ["rooms", "update", "--name", "front", "--new-name", "front"];
     sandbox.embedded(0, &[&update[..], &["--annotations", annotations]].concat());
 }

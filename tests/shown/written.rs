@@ -138,8 +138,8 @@ fn out_and_report_write_into_what_is_no_file() {
         assert!(at("out").is_symlink() && shown.contains(&format!("\"{field}\": [")), "{shown}");
         std::fs::remove_file(at("out")).unwrap();
     }
-    let refused = sandbox.embedded(1, &["plan", "-f", "room.yaml", "--out", "real"]);
-    assert!(refused.stderr.contains("failed to write real"), "{}", refused.stderr);
+    let refused = sandbox.embedded(2, &["plan", "-f", "room.yaml", "--out", "real"]);
+    assert!(refused.stderr.contains("real is a folder"), "{}", refused.stderr);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Route;
+use crate::own_folder;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
@@ -45,6 +46,12 @@ fn file_path(path: &str) -> Result<String> {
         return Err(Refusal::field("path", message));
     }
     Ok(path.to_owned())
+}
+
+/// Whether a file is one in which sets keep what they own. Fingerprints of secrets stand in
+/// it beside their key, so whoever reads it can test guesses.
+fn is_of_sets(path: &str) -> bool {
+    path.split('/').next() == Some(own_folder::NAME)
 }
 
 /// The tag of the stored file, if there is one.
@@ -93,6 +100,10 @@ async fn download(
     Asked(named): Asked<Named>,
 ) -> Result<Response> {
     let path = named.path()?;
+    if is_of_sets(&path) && !caller.role.reaches(Access::Write) {
+        let message = "what the sets of a project are is for those who may build in it";
+        return Err(Refusal::Forbidden(message.to_owned()));
+    }
     let missing = || Refusal::missing("file", &path);
     let length: i64 =
         sqlx::query_scalar("SELECT length(content) FROM files WHERE project_id = $1 AND path = $2")
