@@ -120,6 +120,9 @@ impl Failure {
         match self.status {
             Some(429) => Ending::TooFast(asked),
             Some(503) => Ending::Overloaded(asked),
+            // That something is not there, or may not be, took as much of an allowance as
+            // what is there: each look-up of a free name is one.
+            Some(400..=499) => Ending::Accepted,
             _ => Ending::Other,
         }
     }
@@ -178,5 +181,24 @@ fn text_of(text: &str) -> String {
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_to_what_was_asked_uses_up_an_allowance() {
+        let longest = Duration::from_secs(60);
+        let ending = |status| Failure { status, ..Failure::unsent(String::new()) }.ending(longest);
+        for status in [400, 401, 403, 404, 409, 412, 422] {
+            assert_eq!(ending(Some(status)), Ending::Accepted, "{status}");
+        }
+        assert_eq!(ending(Some(429)), Ending::TooFast(None));
+        assert_eq!(ending(Some(503)), Ending::Overloaded(None));
+        for status in [None, Some(500), Some(502), Some(504)] {
+            assert_eq!(ending(status), Ending::Other, "{status:?}");
+        }
     }
 }

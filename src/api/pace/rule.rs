@@ -42,7 +42,7 @@ pub enum Wait {
 /// How a request ended, as far as the pace is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The platform took it.
+    /// The platform took it, whatever it said to it.
     Accepted,
     /// It came too fast (429); the platform may have said when to come back.
     TooFast(Option<Duration>),
