@@ -60,7 +60,7 @@ pub struct PlatformArgs {
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,
 
-    /// Send the credential over plain http, also to another machine
+    /// Send the credential over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long, help_heading = "Platform")]
     pub insecure: bool,
 
@@ -197,7 +197,7 @@ impl PlatformArgs {
         match (&self.embedded, &self.api_url) {
             (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
             (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
-            (None, Some(url)) => format!(" --api-url {}", quoted(url)),
+            (None, Some(url)) => format!(" --api-url {}", quoted(&without_user(url))),
             (None, None) => String::new(),
         }
     }
@@ -209,7 +209,7 @@ impl PlatformArgs {
     /// It is plain http of another machine, and nobody said that this may be.
     pub fn safe_url(&self) -> Result<String> {
         let url = self.url();
-        if !self.insecure {
+        if !self.insecure && variable("MESHAGENT_INSECURE").is_none_or(|it| it != "1") {
             http::refuse_plain(&url)?;
         }
         Ok(url)
@@ -338,15 +338,9 @@ impl Connection {
     /// user and a password in its URL are nobody's business.
     #[must_use]
     pub fn platform_name(&self) -> String {
-        let base = self.client.base();
-        match base.split_once("://") {
-            _ if self.server.is_some() => "embedded".to_owned(),
-            Some((scheme, rest)) => {
-                let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                let host = host.rsplit('@').next().unwrap_or(host);
-                format!("{scheme}://{host}{path}")
-            }
-            None => base.to_owned(),
+        match &self.server {
+            Some(_) => "embedded".to_owned(),
+            None => without_user(self.client.base()),
         }
     }
 
@@ -392,15 +386,27 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
+/// A platform's URL as it is shown: a user and a password in it are nobody's business.
+fn without_user(base: &str) -> String {
+    let Some((scheme, rest)) = base.split_once("://") else { return base.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    format!("{scheme}://{host}{path}")
+}
+
 /// Refuses to show one platform what another one gave. Files of the reference do not say
 /// which that was; what is in them is for the platform that is meant where nothing is said.
 fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
     let base = base.trim_end_matches('/');
+    let shown = without_user(base);
     match of {
         Some(of) if of == base => Ok(()),
         None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
-        Some(of) => Err(Error::usage(format!("{what} is for {of}, and {base} is meant"))),
-        None => Err(Error::usage(format!("{what} does not say that it is for {base}"))),
+        Some(of) => {
+            let of = without_user(of);
+            Err(Error::usage(format!("{what} is for {of}, and {shown} is meant")))
+        }
+        None => Err(Error::usage(format!("{what} does not say that it is for {shown}"))),
     }
 }
 
@@ -423,6 +429,17 @@ fn project_of_key(key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_shown_nowhere() {
+        let given = "https://ada:hunter2@platform.test:8/api";
+        let platform = PlatformArgs { api_url: Some(given.to_owned()), ..PlatformArgs::default() };
+        assert_eq!(platform.flags(), " --api-url https://platform.test:8/api");
+        let told = |of| check_platform("it", of, given).expect_err("another one").to_string();
+        let others = [told(Some("https://bob:hunter2@other.test")), told(None)];
+        assert!(others.iter().all(|told| told.contains("platform.test:8")), "{others:?}");
+        assert!(!others.concat().contains("hunter2"), "{others:?}");
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

@@ -389,6 +389,14 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
     let run = list(&[&plain[..], &["--insecure"]].concat(), Some("ma-key"));
     assert_eq!(run.code, 1, "{}", run.stderr);
+    let mut command =
+        sandbox.command(&[&["rooms", "list", "--timeout", "1s"], &plain[..]].concat());
+    command.env("MESHAGENT_API_KEY", "ma-key").env("MESHAGENT_INSECURE", "1");
+    assert_eq!(command.output().unwrap().status.code(), Some(1));
+    let sign_in = ["auth", "login", "--no-browser", "--api-url", "http://platform.invalid"];
+    let refused = sandbox.run(&sign_in);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("MESHAGENT_INSECURE=1"), "{}", refused.stderr);
     std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
     let file = |platforms: &str| {
         let keys = format!(r#""active_api_keys":{{"{project}":"ma-key"}}"#);

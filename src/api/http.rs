@@ -39,7 +39,7 @@ pub fn refuse_plain(base: &str) -> Result<()> {
             Err(Error::usage(format!(
                 "the platform's URL is plain http, and whoever is between here and {host} could read the credential"
             ))
-            .hint("use https; --insecure sends it all the same"))
+            .hint("use https; --insecure, or MESHAGENT_INSECURE=1, sends it all the same"))
         }
         _ => Ok(()),
     }

@@ -6,6 +6,7 @@ mod absent;
 mod contents;
 pub mod events;
 pub mod execute;
+mod homes;
 pub mod inventory;
 pub mod journal;
 pub mod lock;

@@ -11,22 +11,22 @@ use serde_json::Value;
 use tokio::sync::SetOnce;
 
 use super::absent::{self, Absent};
+use super::homes;
 use super::inventory::{self, Stored};
 use super::owners;
-use super::projects::{Project, detailed_project, names_project, projects, resolve_projects};
+use super::projects::{Project, detailed_project, projects, resolve_projects};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
-use crate::manifest::declared_in::DeclaredIn;
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
 use crate::plan::renames::former_key;
-use crate::plan::{Entry, Incomplete, Inventory, Observed, ProjectState, ROOM_USERS, State};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -96,10 +96,10 @@ pub async fn observe(
                 unproven.push((name, project.id, lists));
             }
         }
-        if std::mem::replace(&mut is_looked_for, true) || !is_new_home(set, &observation) {
+        if std::mem::replace(&mut is_looked_for, true) || !homes::is_new(set, &observation) {
             break;
         }
-        let (came_from, others) = homes(reader, policy, set, &projects, &observation).await;
+        let (came_from, others) = homes::find(reader, policy, set, &projects, &observation).await;
         named = came_from;
         observation.state.left_behind = others;
     }
@@ -110,47 +110,6 @@ pub async fn observe(
         absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
-}
-
-/// How many projects are asked at most whether the set owns something in them.
-const MOST_ASKED: usize = 200;
-
-/// Whether documents name a project in which the set owns nothing yet: the set may have come
-/// from another one. Where the project is told from outside, one set is meant for many.
-fn is_new_home(set: &Set, observation: &Observation) -> bool {
-    let is_new = |project: &String| observation.stored.get(project).is_some_and(|it| !it.exists());
-    set.objects.values().any(|desired| is_new(&desired.key.project) && names_project(desired))
-}
-
-/// The other projects in which the set owns something: those that have it from files that
-/// were looked at, which are in scope, and how much it is in the others. What cannot be read
-/// is left out.
-async fn homes(
-    reader: &Reader,
-    policy: &Policy,
-    set: &Set,
-    projects: &[Project],
-    observation: &Observation,
-) -> (BTreeMap<String, Option<Project>>, BTreeMap<String, usize>) {
-    let looked_at = &observation.state.projects;
-    let others = projects.iter().filter(|project| !looked_at.contains_key(&project.name));
-    let found: Vec<(&Project, Inventory)> = stream::iter(others.take(MOST_ASKED))
-        .map(|project| async move {
-            let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
-            Some((project, stored.ok()?.inventory)).filter(|(_, found)| !found.entries.is_empty())
-        })
-        .buffer_unordered(CONCURRENT_LISTS)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
-    // A file of no repository may be another one at the same place.
-    let is_ours = |file: &DeclaredIn| file.is_in_repository() && set.looked_at.miss(file).is_none();
-    let (came_from, others): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|(_, it)| it.entries.values().any(|it| it.declared_in.iter().any(is_ours)));
-    let came_from = came_from.into_iter().map(|(it, _)| (it.name.clone(), Some(it.clone())));
-    let others = others.into_iter().map(|(it, found)| (it.name.clone(), found.entries.len()));
-    (came_from.collect(), others.collect())
 }
 
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {

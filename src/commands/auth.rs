@@ -18,7 +18,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::show::ShowArgs;
-use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
@@ -98,9 +97,8 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
 /// The port is taken; the person or the platform says no; Ctrl-C.
 pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
-    let base = platform.url();
     // What is signed in with there would go over the same way.
-    http::refuse_plain(&base)?;
+    let base = platform.safe_url()?;
     let parsed = url::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     if parsed.is_none() {
         return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));

@@ -238,6 +238,7 @@ impl SessionFile {
         let there = "sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY";
         match &self.api_url {
             Some(url) if url != base => {
+                let (url, base) = (super::without_user(url), super::without_user(base));
                 Err(Error::usage(format!("you are signed in to {url}, and {base} is meant")))
             }
             url => {

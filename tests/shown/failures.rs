@@ -130,24 +130,16 @@ fn a_saved_plan_for_another_project_than_expected_is_refused() {
 fn what_a_stopped_run_did_not_start_is_one_line() {
     use meshagent::apply::execute::{Outcome, Report};
     use meshagent::commands::apply::report::summary;
-    use meshagent::plan::{Action, Operation, Plan, Work};
+    use meshagent::plan::{Action, Operation, Plan};
     let names = ["a", "b", "c\n::warning::d", "e", "f"];
-    let operations = names.map(|name| Operation {
-        key: meshagent::kinds::Key {
+    let operations = names.map(|name| {
+        let key = meshagent::kinds::Key {
             kind: meshagent::kinds::KindName::Room,
             project: "p".to_owned(),
             room: None,
             name: name.to_owned(),
-        },
-        action: Action::Create,
-        replaces: false,
-        reason: String::new(),
-        changes: Vec::new(),
-        waits_for: Vec::new(),
-        place: None,
-        derived_from: None,
-        fingerprint: None,
-        work: Work::default(),
+        };
+        Operation::new(key, Action::Create, "")
     });
     let plan = Plan { operations: operations.to_vec(), ..Plan::default() };
     let told = |done: usize| {
