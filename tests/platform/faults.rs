@@ -17,10 +17,12 @@ use tokio::sync::RwLock;
 
 use self::machine::{Control, Machine};
 use self::model::{Tally, Worker};
-use super::process::{Process, Reached, server};
+use super::process::{Descriptors, Process, Reached, server};
 
 const WORKERS: usize = 6;
 const MOST_MEMORY: u64 = 200_000_000;
+/// Data and log for each of four readers and the writer, and the one index of the log.
+const MOST_OF_DATABASE: usize = 11;
 
 /// What the workers and what goes wrong share.
 struct World {
@@ -141,8 +143,8 @@ fn time() -> Duration {
     minutes.map_or(Duration::from_secs(20), |minutes| Duration::from_secs_f64(minutes * 60.0))
 }
 
-/// How many files the server has open with nobody connected, all readers of the store included.
-async fn at_rest(process: &Process) -> usize {
+/// How many files the server has open with nobody connected.
+async fn at_rest(process: &Process) -> Descriptors {
     let reads = (0..64).map(|_| {
         let reached = Reached { client: super::harness::client(), ..process.reached.clone() };
         tokio::spawn(async move { reached.own("GET", "/rooms?limit=1&offset=0").send().await })
@@ -152,7 +154,7 @@ async fn at_rest(process: &Process) -> usize {
         assert_eq!(answer.status(), 200);
     }
     // Clients that are gone are noticed soon.
-    let (mut fewest, mut since) = (usize::MAX, Instant::now());
+    let (mut fewest, mut since) = (process.descriptors(), Instant::now());
     while since.elapsed() < Duration::from_secs(2) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let now = process.descriptors();
@@ -294,13 +296,17 @@ async fn finish(mut run: Run, workers: Vec<Arc<tokio::sync::Mutex<Worker>>>) {
     let after = at_rest(&run.process).await;
     run.look();
     println!(
-        "{tally}; {} starts; {} MB of memory at most; {before} files open before, {after} after",
+        "{tally}; {} starts; {} MB of memory at most; {} files open before, {} after, and {} of the database",
         run.starts,
-        run.most_memory / 1_000_000
+        run.most_memory / 1_000_000,
+        before.others,
+        after.others,
+        after.database
     );
     assert!(tally.acknowledged > 100 && tally.verified > 100, "{tally}");
     assert!(run.most_memory < MOST_MEMORY, "{}", run.most_memory);
-    assert!(after <= before, "{before} {after}");
+    assert!(after.others <= before.others, "{before:?} {after:?}");
+    assert!(after.database <= MOST_OF_DATABASE, "{before:?} {after:?}");
 }
 
 /// Whether programs can be compiled here, and loaded before others.

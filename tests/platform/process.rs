@@ -7,6 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::harness::client;
 
+/// The files that a server has open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Descriptors {
+    /// Those that are not of its database.
+    pub others: usize,
+    /// Those of its database: data and log for each connection.
+    pub database: usize,
+}
+
 /// A server that ends with the test at the latest.
 pub struct Process {
     pub child: Child,
@@ -82,10 +91,20 @@ impl Process {
         (field("VmRSS:"), field("VmHWM:"))
     }
 
-    /// How many files it has open.
-    pub fn descriptors(&self) -> usize {
+    /// How many files it has open: those of its database, which open when they are first
+    /// needed, and all others.
+    pub fn descriptors(&self) -> Descriptors {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
-        open.map_or(0, |open| open.count())
+        let mut count = Descriptors::default();
+        for file in open.into_iter().flatten().flatten() {
+            let target = std::fs::read_link(file.path()).unwrap_or_default();
+            let name = target.file_name().unwrap_or_default().to_string_lossy();
+            match name.starts_with("platform.sqlite") {
+                true => count.database += 1,
+                false => count.others += 1,
+            }
+        }
+        count
     }
 
     /// Waits until it has ended, and says with which code.
