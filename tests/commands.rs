@@ -328,7 +328,7 @@ fn help_and_mistakes_start_no_runtime() {
         Run::of(command.env("TOKIO_WORKER_THREADS", "0").output().unwrap())
     };
     let mut names = Vec::new();
-    names_below(&meshagent::commands::tree(), &[], &mut names);
+    names_below(&meshagent::commands::whole_tree(), &[], &mut names);
     for name in &names {
         let mut words: Vec<&str> = name.iter().map(String::as_str).collect();
         words.push("--help");

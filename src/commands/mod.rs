@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::group::{Group, Lenient};
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::settings;
@@ -20,6 +21,7 @@ pub mod completion;
 pub mod explain;
 pub mod export;
 pub mod given;
+mod group;
 pub mod helper;
 pub mod mailbox;
 mod own_inputs;
@@ -90,7 +92,7 @@ enum Command {
     Destroy(apply::DestroyArgs),
     /// See which sets a project has, and move objects between them
     #[command(subcommand)]
-    Set(sets::SetCommand),
+    Set(Group<sets::SetCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write what a project holds as manifests
@@ -103,46 +105,46 @@ enum Command {
     Setup(auth::SignInArgs),
     /// Sign in, sign out, and see who is signed in
     #[command(subcommand)]
-    Auth(auth::AuthCommand),
+    Auth(Lenient<auth::AuthCommand>),
     /// Create, list and activate projects
     #[command(subcommand)]
-    Project(project::ProjectCommand),
+    Project(Lenient<project::ProjectCommand>),
     /// Create, list and activate the API keys of a project
     #[command(subcommand)]
-    ApiKey(api_key::ApiKeyCommand),
+    ApiKey(Lenient<api_key::ApiKeyCommand>),
     /// See what ran in the rooms of a project
     #[command(subcommand)]
-    Session(session::SessionCommand),
+    Session(Lenient<session::SessionCommand>),
     /// Create, list and change the rooms of a project
     #[command(subcommand)]
-    Rooms(rooms::RoomsCommand),
+    Rooms(Lenient<rooms::RoomsCommand>),
     /// Create, list and change services; check and render their templates
     #[command(subcommand)]
-    Service(service::ServiceCommand),
+    Service(Lenient<service::ServiceCommand>),
     /// Create, list and change mailboxes
     #[command(subcommand)]
-    Mailbox(address::AddressCommand<mailbox::Mailbox>),
+    Mailbox(Lenient<address::AddressCommand<mailbox::Mailbox>>),
     /// Create, list and change routes
     #[command(subcommand)]
-    Route(address::AddressCommand<route::Route>),
+    Route(Lenient<address::AddressCommand<route::Route>>),
     /// Create, list and change scheduled tasks
     #[command(subcommand)]
-    ScheduledTask(scheduled_task::TaskCommand),
+    ScheduledTask(Lenient<scheduled_task::TaskCommand>),
     /// Sign participant tokens
     #[command(subcommand)]
-    Token(token::TokenCommand),
+    Token(Lenient<token::TokenCommand>),
     /// Let agents and tools enter a room
     #[command(subcommand)]
-    Call(call::CallCommand),
+    Call(Lenient<call::CallCommand>),
     /// Create, list and delete webhooks
     #[command(subcommand)]
-    Webhook(webhook::WebhookCommand),
+    Webhook(Lenient<webhook::WebhookCommand>),
     /// Create, list and change secrets; encrypt and decrypt those of manifests
     #[command(subcommand)]
-    Secret(secret::SecretCommand),
+    Secret(Lenient<secret::SecretCommand>),
     /// Serve what rooms call while somebody develops
     #[command(subcommand, alias = "helpers")]
-    Helper(helper::HelperCommand),
+    Helper(Lenient<helper::HelperCommand>),
     /// Serve the embedded platform
     Server(server::ServerArgs),
     /// Print what makes a shell complete the lines of this program
@@ -151,50 +153,25 @@ enum Command {
     Version,
 }
 
-/// The groups whose lines people have typed for another program, which takes any word
-/// behind an option as its value.
-const LENIENT: [&str; 14] = [
-    "auth",
-    "project",
-    "api-key",
-    "session",
-    "token",
-    "call",
-    "helper",
-    "webhook",
-    "service",
-    "secret",
-    "rooms",
-    "mailbox",
-    "route",
-    "scheduled-task",
-];
-
-/// The tree of commands.
+/// The tree of commands; groups are built when a line names them.
 #[must_use]
 pub fn tree() -> clap::Command {
     // Of an option that is given twice, the last one counts.
-    let tree = Cli::command().args_override_self(true);
-    LENIENT.into_iter().fold(tree, |tree, group| tree.mut_subcommand(group, lenient))
+    Cli::command().args_override_self(true)
 }
 
-/// Lets values start with a dash, as passwords do.
-fn lenient(command: clap::Command) -> clap::Command {
-    let below: Vec<String> =
-        command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
-    let command = command.mut_args(|argument| {
-        let takes_one = argument.get_action().takes_values() && argument.get_num_args().is_none();
-        let is_option = !argument.is_positional();
-        if takes_one && is_option { argument.allow_hyphen_values(true) } else { argument }
-    });
-    let command = command.disable_help_subcommand(true);
-    below.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
+/// The tree of commands with everything in it.
+#[must_use]
+pub fn whole_tree() -> clap::Command {
+    let mut tree = tree();
+    tree.build();
+    tree
 }
 
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
     // A shell that completes a line is answered, and nothing else happens.
-    clap_complete::CompleteEnv::with_factory(|| completion::with_names(tree()))
+    clap_complete::CompleteEnv::with_factory(|| completion::with_names(whole_tree()))
         .var(completion::VARIABLE)
         .complete();
     let parsed = tree().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
@@ -202,7 +179,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(parser) => {
             let code = if parser.use_stderr() { Class::Usage.exit_code() } else { 0 };
-            if let Some(error) = usage::error(&parser, tree()) {
+            if let Some(error) = usage::error(&parser, whole_tree()) {
                 output::error(&error);
             } else if let Err(error) = parser.print() {
                 output::unwritten(error);
@@ -255,26 +232,26 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
-        Command::Set(command) => wait(sets::run(command)),
+        Command::Set(Group(command)) => wait(sets::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Setup(args) => wait(setup::run(args)),
-        Command::Auth(command) => wait(auth::run(command)),
-        Command::Project(command) => wait(project::run(command)),
-        Command::ApiKey(command) => wait(api_key::run(command)),
-        Command::Session(command) => wait(session::run(command)),
-        Command::Rooms(command) => wait(rooms::run(command)),
-        Command::Service(command) => wait(service::execute(command)),
-        Command::Mailbox(command) => wait(address::run(command)),
-        Command::Route(command) => wait(address::run(command)),
-        Command::ScheduledTask(command) => wait(scheduled_task::run(command)),
-        Command::Token(command) => wait(token::run(command)),
-        Command::Call(command) => wait(call::run(command)),
-        Command::Webhook(command) => wait(webhook::run(command)),
-        Command::Secret(command) => secret::run(command),
-        Command::Helper(command) => wait(helper::run(command)),
+        Command::Auth(Group(command)) => wait(auth::run(command)),
+        Command::Project(Group(command)) => wait(project::run(command)),
+        Command::ApiKey(Group(command)) => wait(api_key::run(command)),
+        Command::Session(Group(command)) => wait(session::run(command)),
+        Command::Rooms(Group(command)) => wait(rooms::run(command)),
+        Command::Service(Group(command)) => wait(service::execute(command)),
+        Command::Mailbox(Group(command)) => wait(address::run(command)),
+        Command::Route(Group(command)) => wait(address::run(command)),
+        Command::ScheduledTask(Group(command)) => wait(scheduled_task::run(command)),
+        Command::Token(Group(command)) => wait(token::run(command)),
+        Command::Call(Group(command)) => wait(call::run(command)),
+        Command::Webhook(Group(command)) => wait(webhook::run(command)),
+        Command::Secret(Group(command)) => secret::run(command),
+        Command::Helper(Group(command)) => wait(helper::run(command)),
         Command::Server(args) => {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn told(line: &str) -> Option<(String, Option<String>)> {
-        let tree = crate::commands::tree();
+        let tree = crate::commands::whole_tree();
         let parser = tree.clone().try_get_matches_from(line.split(' ')).unwrap_err();
         error(&parser, tree).map(|error| (error.message, error.hint))
     }

@@ -45,7 +45,7 @@ pub fn is_compared(group: &str) -> bool {
 /// The commands that are compared with the reference, without aliases.
 pub fn compared() -> Vec<String> {
     let mut paths = Vec::new();
-    leaves(&meshagent::commands::tree(), "", &mut paths);
+    leaves(&meshagent::commands::whole_tree(), "", &mut paths);
     paths.retain(|path| is_ours(path) && !WAITS.contains(&path.as_str()));
     paths
 }
@@ -159,7 +159,7 @@ fn every_option_of_the_reference_is_here() {
         return;
     };
     let told = told(&text);
-    let tree = meshagent::commands::tree();
+    let tree = meshagent::commands::whole_tree();
     let mut wrong = Vec::new();
     let mut compared = 0;
     for (path, told) in told.iter().filter(|(path, _)| is_ours(path)) {
