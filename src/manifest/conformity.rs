@@ -4,6 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::document::{Document, nearest};
+use super::sealing;
 use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
@@ -17,7 +18,7 @@ const MOST: usize = 1_000;
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
     let mut problems: Vec<Problem> = Vec::new();
-    for error in validator.iter_errors(value) {
+    for error in validator.iter_errors(value).filter(|error| !is_hidden(document, error)) {
         match MOST.checked_sub(problems.len()).filter(|left| *left > 0) {
             Some(left) => problems.extend(schema_problems(document, &error, left)),
             None => problems.extend(brief(document, &error)),
@@ -26,6 +27,34 @@ pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     problems.dedup();
     problems
+}
+
+/// Whether an error is of the form of a value that a sealed variable makes. That is the
+/// platform's to check: a word about it would tell something of the variable.
+fn is_hidden(document: &Document, error: &jsonschema::ValidationError<'_>) -> bool {
+    let Value::String(text) = &**error.instance() else { return false };
+    let is_of_form = match error.kind() {
+        ValidationErrorKind::Type { .. }
+        | ValidationErrorKind::Enum { .. }
+        | ValidationErrorKind::Constant { .. } => false,
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let path = pointer(error.instance_path().as_str(), &document.root());
+            takes_text(schema_at(document.kind, &path))
+        }
+        _ => true,
+    };
+    is_of_form && document.source.signs.are_in(text)
+}
+
+/// Whether a text may stand where a schema holds.
+fn takes_text(schema: &Value) -> bool {
+    let is_text = match &schema["type"] {
+        Value::String(name) => name == "string",
+        Value::Array(names) => names.iter().any(|name| name == "string"),
+        _ => false,
+    };
+    let ways = ["anyOf", "oneOf"].into_iter().filter_map(|name| schema[name].as_array());
+    is_text || ways.flatten().any(takes_text)
 }
 
 /// The problems of an error without a look at the text.
@@ -102,10 +131,11 @@ fn schema_problems(
             let problem =
                 here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
             let is_scalar = matches!(&**error.instance(), Value::Bool(_) | Value::Number(_));
-            vec![if wanted == "text" && is_scalar {
-                problem.hint("put it in quotes")
-            } else {
-                problem
+            let sealed = error.instance().as_str().filter(|it| document.source.signs.are_in(it));
+            vec![match sealed {
+                Some(text) => problem.hint(sealing::no_text(&document.source, text)),
+                None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
+                None => problem,
             }]
         }
         ValidationErrorKind::Enum { options } => {

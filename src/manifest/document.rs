@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::conformity::check;
 use super::plain;
 use super::quoting;
-use super::sealing::{self, SealedValues};
+use super::sealing;
 use super::source::Source;
 use super::split::{Part, split};
 use super::walk::IGNORE_FILE;
@@ -33,8 +33,6 @@ pub struct Document {
     pub template: Option<TemplateText>,
     /// The bytes of the source that it takes.
     pub bytes: Range<usize>,
-    /// Its values that came from sealed variables of the environment.
-    pub(super) sealed: SealedValues,
     /// The texts in it that are secrets by its schema, once they were asked for.
     secrets: OnceLock<SecretTexts>,
 }
@@ -78,7 +76,6 @@ impl Document {
             lines: part.lines,
             template: None,
             bytes: part.range(),
-            sealed: SealedValues::default(),
             secrets: OnceLock::new(),
         }
     }
@@ -122,7 +119,7 @@ impl Document {
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
     /// Of a secret's document no line is: under a wrong name stands what is one all the same.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
-        let mut problem = self.source.problem(mark, self.sealed.hidden_in(message.into()));
+        let mut problem = self.source.problem(mark, message);
         if self.kind.name() == KindName::Secret {
             problem.source_line = None;
         } else if problem.source_line.is_some() {
@@ -136,7 +133,7 @@ impl Document {
     pub(super) fn problem_in_brief(&self, message: impl Into<String>) -> Problem {
         // At its end, so that what is told with its place comes first.
         let mark = Mark { line: self.source.line_at(self.bytes.end), ..START };
-        let message = self.sealed.hidden_in(message.into());
+        let message = self.source.signs.hidden_in(message.into());
         Problem { place: Some(self.source.place(mark)), ..Problem::new(message) }
     }
 
@@ -257,10 +254,10 @@ pub fn read_part(
     if source.is_json() {
         check_json(source, part)?;
     }
-    let is_sealed = sealing::is_sealed(source, &part.range());
+    let is_sealed = source.signs.are_in(part.text);
     if is_block_template(part.text) {
         return match is_sealed {
-            true => Err(sealing::refused_part(source, &part.range(), "would be shown")),
+            true => Err(vec![sealing::refused_template(source, part)]),
             false => read_template(source, part).map(Some),
         };
     }
@@ -285,15 +282,14 @@ pub fn read_part(
     }
     let kind = kind_of(&root)
         .map_err(|(mark, message, hint)| vec![unread(source, part, mark, message).hint(hint)])?;
-    let sealed = match is_sealed {
-        true => sealing::values(source, &part.range(), &root)?,
-        false => SealedValues::default(),
-    };
-    let (line, value) = (root.mark.line, root.to_json());
-    let mut document = Document { sealed, ..Document::new(source, part, kind, Some(root)) };
-    if kind.name() == KindName::ServiceTemplate && is_sealed {
-        return Err(sealing::refused_part(source, &part.range(), "would be shown"));
+    if is_sealed && kind.name() == KindName::ServiceTemplate {
+        return Err(vec![sealing::refused_template(source, part)]);
     }
+    if is_sealed {
+        sealing::check(source, &root)?;
+    }
+    let (line, value) = (root.mark.line, root.to_json());
+    let mut document = Document::new(source, part, kind, Some(root));
     if kind.name() == KindName::ServiceTemplate {
         // In flow style (JSON) the text is written again without the reconciler's own fields.
         let mut spec = value.clone();

@@ -6,11 +6,19 @@ use super::set::Found;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Broken;
+use crate::kinds::tree::Tree;
 
 /// What is wrong with the form of a declared object, each at its field.
 pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let document = &found.origin.document;
     let mut broken = found.declared.broken(found.kind.kind());
+    // What a sealed variable makes of a value is the platform's to check: a word about it would
+    // tell something of the variable.
+    let signs = &document.source.signs;
+    broken.retain(|it| {
+        let value = found.declared.fields.at(&it.path).and_then(Tree::as_str);
+        value.is_none_or(|text| !signs.are_in(text))
+    });
     if broken.len() > 1 {
         // What follows from a wrong name is told with the name.
         let root = document.root();

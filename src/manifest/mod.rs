@@ -28,6 +28,7 @@ pub mod repository;
 mod sealing;
 pub mod secrets;
 pub mod set;
+pub mod signs;
 pub mod source;
 mod split;
 pub mod template;

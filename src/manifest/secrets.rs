@@ -64,10 +64,14 @@ pub fn resolve(
             continue;
         }
         let origin = desired.origin.clone();
+        let mut resolved = BTreeSet::new();
         Arc::make_mut(&mut desired.fields).rewrite_leaves(&mut |way, leaf| {
             let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
             match read.text(source, &origin) {
-                Ok(text) => Some(Tree::Secret(Sealed::Known(text))),
+                Ok(text) => {
+                    resolved.insert(way.path());
+                    Some(Tree::Secret(Sealed::Known(text)))
+                }
                 Err(Failure { message, hint }) => {
                     let path = from(&way.path(), &origin);
                     let problem = origin.document.problem_at(&path, message);
@@ -79,7 +83,8 @@ pub fn resolve(
             }
         });
         // What was read must be what may stand there, too.
-        for broken in desired.key.kind.kind().shape().broken(&desired.fields) {
+        let broken = desired.key.kind.kind().shape().broken(&desired.fields);
+        for broken in broken.into_iter().filter(|broken| resolved.contains(&broken.path)) {
             let path = from(&broken.path, &origin);
             let message = format!("`{}` {}", broken.path, broken.message);
             let problem = origin.document.problem_at(&path, message);

@@ -17,6 +17,7 @@ use super::form;
 use super::lifecycle;
 use super::placement::{self, Placement, Template, Templates};
 use super::reach::Reach;
+use super::sealing;
 use super::secrets::{self, Literal};
 use super::source::{self, Source};
 use super::split::{self, Part};
@@ -227,17 +228,11 @@ pub fn from_sources(
     Err(problems)
 }
 
-/// Adds a text to the digest, without what is sealed in it: whoever reads the digest could try
-/// guesses. That it changed shows in the fields.
+/// Adds a text to the digest. In the places of sealed variables stand signs: whoever reads the
+/// digest could try guesses. That one of them changed shows in the fields.
 fn digest_of(source: &Source, digest: &mut Sha256) {
-    let sealed: usize = source.sealed.iter().map(ExactSizeIterator::len).sum();
-    digest.update((source.text.len() - sealed).to_be_bytes());
-    let (bytes, mut from) = (source.text.as_bytes(), 0);
-    for sealed in &source.sealed {
-        digest.update(&bytes[from..sealed.start]);
-        from = sealed.end;
-    }
-    digest.update(&bytes[from..]);
+    digest.update(source.text.len().to_be_bytes());
+    digest.update(source.text.as_bytes());
 }
 
 /// A document, with what it declares where that is known before the others are read.
@@ -373,7 +368,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         problems.extend(form::problems(&found));
         problems.extend(lifecycle::problems(&found));
         let Found { mut declared, kind, origin } = found;
-        problems.extend(seal(&mut declared, &origin));
+        problems.extend(sealing::seal(&mut declared, &origin));
         problems.extend(owner_problem(&declared, &origin));
         for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
             match literal {
@@ -408,27 +403,6 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
     }
     problems.extend(shared_names(set));
     problems.extend(agreement::secret_types(set));
-}
-
-/// Hides the fields that came from sealed variables of the environment. What tells the object
-/// apart cannot be hidden.
-fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> {
-    let sealed = &origin.document.sealed;
-    if sealed.is_empty() {
-        return None;
-    }
-    let texts: Vec<&str> = sealed.texts.iter().map(String::as_str).collect();
-    declared.fields.seal_texts_with(&texts);
-    declared.fields.seal_numbers(&sealed.numbers);
-    let Declared { name, room, project, .. } = declared;
-    let mut shown = [Some(&*name), room.as_ref(), project.as_ref()].into_iter().flatten();
-    shown.any(|shown| sealed.are_in(shown)).then(|| {
-        let problem = origin.document.problem_at(
-            &FieldPath::default(),
-            "a name of the object comes from a sealed variable of the environment, and names are shown",
-        );
-        problem.hint("--allow-env NAME=public allows that plans show the variable")
-    })
 }
 
 /// Two objects of one name, in two projects, where a name is one on the whole platform.

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::made_here::MadeHere;
 use super::reach::Reach;
+use super::signs::Signs;
 use super::values::{self, FileValues};
 use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
@@ -17,9 +17,6 @@ use crate::error::{Place, Problem};
 
 /// What follows a template's name where its lines are those of the text it was rendered to.
 pub const RENDERED: &str = " (rendered)";
-
-/// What stands in a message for what must not be shown.
-const SECRET: &str = "(secret)";
 
 /// The longest line that is shown below a problem, in bytes.
 const QUOTED: usize = 4 * 1024;
@@ -34,8 +31,8 @@ pub struct Source {
     /// The text, of which no line ends in a carriage return alone; of a `*.j2` file, what it
     /// was rendered to.
     pub text: String,
-    /// The bytes of the text that came from sealed variables of the environment.
-    pub sealed: Vec<Range<usize>>,
+    /// The signs in it that stand for sealed variables of the environment.
+    pub signs: Signs,
     lines: Lines,
 }
 
@@ -59,16 +56,16 @@ impl PartialEq for Lines {
 impl Eq for Lines {}
 
 impl Source {
-    /// A text of which nothing is sealed.
+    /// A text without signs.
     #[must_use]
     pub fn new(name: String, folder: PathBuf, text: String) -> Self {
-        Self { name, folder, text, sealed: Vec::new(), lines: Lines::default() }
+        Self { name, folder, text, signs: Signs::default(), lines: Lines::default() }
     }
 
-    /// The same, of which these bytes are sealed.
+    /// The same, in which these signs stand.
     #[must_use]
-    pub(super) fn sealing(self, sealed: Vec<Range<usize>>) -> Self {
-        Self { sealed, ..self }
+    pub(super) fn with_signs(self, signs: Signs) -> Self {
+        Self { signs, ..self }
     }
 
     /// Whether its text was rendered from a template, so that what a file holds is another.
@@ -91,31 +88,12 @@ impl Source {
 
     /// A problem at a mark, with the line of the text.
     pub fn problem(&self, mark: Mark, message: impl Into<String>) -> Problem {
-        let quoted = |line: &&str| line.len() <= QUOTED && !self.is_sealed(line);
+        let quoted = |line: &&str| line.len() <= QUOTED && !self.signs.are_in(line);
         Problem {
             place: Some(self.place(mark)),
             source_line: self.line(mark).filter(quoted).map(str::to_owned),
-            ..Problem::new(self.unsealed(message.into()))
+            ..Problem::new(self.signs.hidden_in(message.into()))
         }
-    }
-
-    /// Whether a part of the text holds something sealed.
-    fn is_sealed(&self, part: &str) -> bool {
-        // It is a part of the text, so its place is where it lies in it.
-        let from = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        let part = from..from + part.len();
-        self.sealed.iter().any(|sealed| sealed.start < part.end && part.start < sealed.end)
-    }
-
-    /// A message without what is sealed.
-    fn unsealed(&self, mut message: String) -> String {
-        for sealed in &self.sealed {
-            let text = self.text.get(sealed.clone()).unwrap_or_default();
-            if !text.trim().is_empty() {
-                message = message.replace(text, SECRET);
-            }
-        }
-        message
     }
 
     /// The line of a mark.

@@ -218,10 +218,10 @@ pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Sour
     })?;
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
     match limited::run(TIME, move || written(&template, &all, &allowed)) {
-        Ok(Ok(Written { text, sealed })) => {
+        Ok(Ok(Written { text, signs })) => {
             let text = source::with_line_feeds(text);
             let name = source.name + RENDERED;
-            Ok(Source::new(name, source.folder, text).sealing(sealed))
+            Ok(Source::new(name, source.folder, text).with_signs(signs))
         }
         Ok(Err(unrendered)) => Err(unrendered.problem(&source)),
         Err(unfinished) => Err(Problem::new(format!("{}: the template {unfinished}", source.name))),
@@ -260,7 +260,7 @@ fn written(
         false => template.to_owned(),
     };
     match engine::render(&measured, &variables, values) {
-        Ok(rendered) => variables.reveal(&rendered).map_err(Unrendered::Misused),
+        Ok(rendered) => variables.written_out(rendered).map_err(Unrendered::Misused),
         Err(error) => Err(match variables.misused() {
             Some(misused) => Unrendered::Misused(misused),
             None => Unrendered::Failed(error),

@@ -1,18 +1,16 @@
 //! What templates read of the environment. A variable is sealed unless the user allows it as
-//! public: the template handles a sign that stands for it, and the text takes the sign's place
-//! only once the template is done. So nothing can be worked out of it, and where it stands is
-//! known to the byte.
+//! public: the template handles a sign that stands for it, and so does whoever reads what the
+//! template renders to (see [`super::signs`]). So nothing can be worked out of it.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, Value};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::output;
+use super::signs::{Sign, Signs};
 
 /// What names of variables for templates begin with.
 const FOR_TEMPLATES: &str = "MESHAGENT_VAR_";
@@ -76,12 +74,11 @@ struct Read {
     misused: Option<String>,
 }
 
-/// A text in which sealed variables stand, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A text, and the signs in it.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Written {
     pub(super) text: String,
-    /// The bytes that came from sealed variables.
-    pub(super) sealed: Vec<Range<usize>>,
+    pub(super) signs: Signs,
 }
 
 /// A variable that a template computed with, and that it may only write out.
@@ -145,7 +142,6 @@ impl Variables {
     }
 
     fn seal(self: &Arc<Self>, name: &str, text: SecretString) -> Value {
-        output::conceal(&text);
         let mut read = self.read();
         let index = match read.sealed.iter().position(|(known, _)| known == name) {
             Some(index) => index,
@@ -195,30 +191,27 @@ impl Variables {
         self.read().misused.clone().map(Misused)
     }
 
-    /// Puts the texts in the places of their signs.
-    pub(super) fn reveal(&self, rendered: &str) -> Result<Written, Misused> {
+    /// A rendered text with its signs, each of which is whole.
+    pub(super) fn written_out(&self, rendered: String) -> Result<Written, Misused> {
         let read = self.read();
         if let Some(name) = &read.misused {
             return Err(Misused(name.clone()));
         }
-        let signs: Vec<_> = (0..read.sealed.len()).map(|index| self.sign(index)).collect();
-        let mut written = Written::default();
-        let mut rest = rendered;
+        let signs = read.sealed.iter().enumerate().map(|(index, (name, text))| Sign {
+            sign: self.sign(index),
+            name: name.clone(),
+            text: text.clone(),
+        });
+        let signs: Vec<_> = signs.collect();
+        let mut rest = rendered.as_str();
         while let Some(at) = rest.find(self.mark).filter(|_| !signs.is_empty()) {
-            let found =
-                signs.iter().zip(&read.sealed).find(|(sign, _)| rest[at..].starts_with(*sign));
-            let Some((sign, (_, text))) = found else {
-                let name = read.sealed.first().map(|(name, _)| name.clone());
-                return Err(Misused(name.unwrap_or_default()));
+            let found = signs.iter().find(|it| rest[at..].starts_with(&it.sign));
+            let Some(found) = found else {
+                return Err(Misused(signs.first().map(|it| it.name.clone()).unwrap_or_default()));
             };
-            written.text.push_str(&rest[..at]);
-            let start = written.text.len();
-            written.text.push_str(text.expose_secret());
-            written.sealed.push(start..written.text.len());
-            rest = &rest[at + sign.len()..];
+            rest = &rest[at + found.sign.len()..];
         }
-        written.text.push_str(rest);
-        Ok(written)
+        Ok(Written { signs: Signs::new(self.mark, signs), text: rendered })
     }
 }
 
