@@ -3,12 +3,28 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 /// The stack of the thread. The system gives of it what is used.
 const STACK: usize = 64 * 1024 * 1024;
+
+/// How many threads go on that nobody waits for any more.
+static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
+
+/// How much work was given up and still goes on.
+#[must_use]
+pub fn given_up() -> usize {
+    GIVEN_UP.load(Ordering::SeqCst)
+}
+
+/// Where a thread and who waits for it stand.
+const WAITED_FOR: u8 = 0;
+const DONE: u8 = 1;
+const LATE: u8 = 2;
 
 /// Why nothing came out.
 #[derive(Debug)]
@@ -39,18 +55,38 @@ pub fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Unfinished> {
     let (send, receive) = mpsc::sync_channel(1);
+    let stage = Arc::new(AtomicU8::new(WAITED_FOR));
+    let ending = Ending(Arc::clone(&stage));
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let _ending = ending;
         // Nobody may be waiting any more.
         let _ = send.send(work());
     });
     let thread = thread.map_err(Unfinished::Unstarted)?;
     match receive.recv_timeout(time) {
         Ok(done) => Ok(done),
-        Err(RecvTimeoutError::Timeout) => Err(Unfinished::Late(time)),
+        Err(RecvTimeoutError::Timeout) => {
+            GIVEN_UP.fetch_add(1, Ordering::SeqCst);
+            if stage.swap(LATE, Ordering::SeqCst) == DONE {
+                GIVEN_UP.fetch_sub(1, Ordering::SeqCst);
+            }
+            Err(Unfinished::Late(time))
+        }
         Err(RecvTimeoutError::Disconnected) => match thread.join() {
             Err(panic) => resume_unwind(panic),
             Ok(()) => Err(Unfinished::Late(time)),
         },
+    }
+}
+
+/// Tells when a thread ends, also by a panic.
+struct Ending(Arc<AtomicU8>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.0.swap(DONE, Ordering::SeqCst) == LATE {
+            GIVEN_UP.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -81,8 +117,16 @@ mod tests {
         // More than the stack of a program, or of a test.
         assert_eq!(run(LONG, || far(40_000)).unwrap(), 64);
         assert_eq!(deep(|| far(40_000)), 64);
-        let late = run(Duration::from_millis(50), || thread::sleep(LONG)).unwrap_err();
+        let (end, ended) = mpsc::channel::<()>();
+        let late = run(Duration::from_millis(50), move || ended.recv()).unwrap_err();
         assert_eq!(late.to_string(), "takes longer than 0.05 s");
+        assert_eq!(given_up(), 1);
+        drop(end);
+        let since = std::time::Instant::now();
+        while given_up() > 0 {
+            assert!(since.elapsed() < LONG);
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! where they are values, or parts of one. A name, and whatever else tells objects apart, is
 //! shown, so there they are refused.
 
+use secrecy::ExposeSecret;
+
 use super::set::Origin;
 use super::source::Source;
 use super::split::Part;
@@ -84,9 +86,14 @@ pub(super) fn no_text(source: &Source, text: &str) -> String {
 /// object apart cannot be hidden.
 pub(super) fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> {
     let source = &origin.document.source;
-    declared.fields.rewrite_leaves(&mut |_, leaf| match leaf {
-        Tree::Text(text) => source.signs.revealed(text).map(|it| Tree::Secret(Sealed::Known(it))),
-        _ => None,
+    declared.fields.rewrite_leaves(&mut |_, leaf| {
+        let revealed = match leaf {
+            Tree::Text(text) => source.signs.revealed(text),
+            // A secret's text is one already.
+            Tree::Secret(Sealed::Known(text)) => source.signs.revealed(text.expose_secret()),
+            _ => None,
+        };
+        revealed.map(|text| Tree::Secret(Sealed::Known(text)))
     });
     let Declared { name, room, project, .. } = declared;
     let mut shown = [Some(&*name), room.as_ref(), project.as_ref()].into_iter().flatten();

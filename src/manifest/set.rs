@@ -25,7 +25,7 @@ use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{self, FieldPath};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 
@@ -54,8 +54,9 @@ impl Origin {
             return paths.map(|_| None).collect();
         }
         let root = self.document.glance();
+        let mut places = path::Places::of(&root);
         let place = |path: &FieldPath| {
-            let (mark, found) = path.locate(&root);
+            let (mark, found) = places.locate(path);
             found.then(|| self.document.source.place(mark))
         };
         paths.map(place).collect()

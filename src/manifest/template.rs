@@ -83,14 +83,31 @@ impl From<YamlError> for TemplateError {
 /// What Jinja2 would refuse or cannot be promised to render alike, text that is not one
 /// YAML document, other tags, and documents that are not service templates.
 pub fn render(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
-    with_stack(source, values, rendered)
+    render_holding(source, values, ())
+}
+
+/// The same. What the caller holds is dropped when no more work is done for it, which may be
+/// after the answer: a template that takes too long is given up before it ends.
+///
+/// # Errors
+///
+/// As [`render`].
+pub fn render_holding(
+    source: &str,
+    values: &Values,
+    held: impl Send + 'static,
+) -> Result<ServiceTemplateSpec, TemplateError> {
+    with_stack(source, values, move |source, values| {
+        let _held = held;
+        rendered(source, values)
+    })
 }
 
 /// Does the work on the thread for templates.
 fn with_stack<T: Send + 'static>(
     source: &str,
     values: &Values,
-    work: fn(&str, &Values) -> Result<T, TemplateError>,
+    work: impl FnOnce(&str, &Values) -> Result<T, TemplateError> + Send + 'static,
 ) -> Result<T, TemplateError> {
     let (source, values) = (source.to_owned(), values.clone());
     limited::run(TIME, move || work(&source, &values))

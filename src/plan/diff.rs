@@ -1,5 +1,6 @@
 //! Which fields of two trees differ, by the rules of their shape.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -240,13 +241,9 @@ impl Walk<'_> {
         };
         match identity {
             Identity::Value => {
-                let mut rest: Vec<&Tree> = old.iter().collect();
-                let all_found = new.iter().all(|item| {
-                    rest.iter()
-                        .position(|candidate| *candidate == item)
-                        .map(|index| rest.swap_remove(index))
-                        .is_some()
-                });
+                let mut rest = Rest::of(old, |item| item.scalar().unwrap_or_default());
+                let all_found =
+                    new.iter().all(|item| rest.take_equal(item.scalar().as_deref(), item));
                 if !all_found || !rest.is_empty() {
                     self.change(
                         path,
@@ -321,26 +318,63 @@ impl Walk<'_> {
         let text = |item: &Tree| {
             item.get(field).and_then(Tree::scalar).or_else(|| default.clone()).unwrap_or_default()
         };
-        let mut rest: Vec<(String, &Tree)> =
-            lists.0.iter().map(|item| (text(item), item)).collect();
+        let mut rest = Rest::of(lists.0, text);
         let mut unequal = Vec::new();
         for item in lists.1 {
             let text = text(item);
-            match rest.iter().position(|(name, candidate)| *name == text && *candidate == item) {
-                Some(index) => drop(rest.remove(index)),
-                None => unequal.push((text, item)),
+            if !rest.take_equal(Some(&text), item) {
+                unequal.push((text, item));
             }
         }
         for (text, item) in unequal {
-            let below = path.join(Step::Item { field: field.to_owned(), text: text.clone() });
-            let old =
-                rest.iter().position(|(name, _)| *name == text).map(|index| rest.remove(index).1);
+            let old = rest.take_first(&text);
+            let below = path.join(Step::Item { field: field.to_owned(), text });
             self.compare_item(&below, shape, old, Some(item));
         }
-        for (text, item) in rest {
+        for (text, item) in rest.in_order() {
             let below = path.join(Step::Item { field: field.to_owned(), text });
             self.compare_item(&below, shape, Some(item), None);
         }
+    }
+}
+
+/// The items of a list that nothing was found for yet, by the text that tells them apart, each
+/// with its position.
+struct Rest<'a>(HashMap<String, VecDeque<(usize, &'a Tree)>>);
+
+impl<'a> Rest<'a> {
+    fn of(items: &'a [Tree], text: impl Fn(&Tree) -> String) -> Self {
+        let mut rest: HashMap<_, VecDeque<_>> = HashMap::new();
+        for (position, item) in items.iter().enumerate() {
+            rest.entry(text(item)).or_default().push_back((position, item));
+        }
+        Self(rest)
+    }
+
+    /// Takes an item out that is equal to another of this text, if there is one.
+    fn take_equal(&mut self, text: Option<&str>, item: &Tree) -> bool {
+        let Some(alike) = self.0.get_mut(text.unwrap_or_default()) else { return false };
+        let found = alike.iter().position(|(_, candidate)| *candidate == item);
+        found.and_then(|index| alike.remove(index)).is_some()
+    }
+
+    /// Takes the first item of this text out.
+    fn take_first(&mut self, text: &str) -> Option<&'a Tree> {
+        Some(self.0.get_mut(text)?.pop_front()?.1)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.values().all(VecDeque::is_empty)
+    }
+
+    /// What is left, in the order of the list.
+    fn in_order(self) -> impl Iterator<Item = (String, &'a Tree)> {
+        let left = self.0.into_iter().flat_map(|(text, alike)| {
+            alike.into_iter().map(move |(position, item)| (position, text.clone(), item))
+        });
+        let mut left: Vec<_> = left.collect();
+        left.sort_by_key(|(position, ..)| *position);
+        left.into_iter().map(|(_, text, item)| (text, item))
     }
 }
 

@@ -431,13 +431,28 @@ async fn only_those_who_were_let_in_connect_to_a_room() {
     let Credentials { server, all, .. } = Credentials::new().await;
     server.room("private").await;
     let path = format!("/accounts/projects/{}/rooms/private/connect", server.project);
+    let mut of_others = 0;
     for credential in &all {
         let refusal = match credential.worth {
             Worth::Nothing => 401,
             worth if worth < Worth::Developer => 403,
+            // Whatever its scope is, a token for a room does not open another one.
+            _ if room_of(&credential.text).is_some_and(|room| room != "private") => {
+                of_others += 1;
+                403
+            }
             _ => 200,
         };
         let reply = server.ask("POST", &path).bearer(&credential.text).text("{}").send().await;
         assert_eq!(reply.status, refusal, "{}: {}", credential.who, reply.text);
     }
+    assert!(of_others > 2, "{of_others}");
+}
+
+/// The room that a token is for, when the credential is such a token.
+fn room_of(credential: &str) -> Option<String> {
+    let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(credential).ok()?;
+    let grants = claims["grants"].as_array()?;
+    let grant = grants.iter().find(|grant| grant["name"] == "room")?;
+    grant["scope"].as_str().map(str::to_owned)
 }

@@ -82,3 +82,27 @@ fn broken_documents_are_told_each_at_its_place() {
     let run = soon("broken JSON", || sandbox.run(&words));
     assert!(run.code == 2 && run.stderr.contains("m.json:100:"), "{}", run.stderr);
 }
+
+/// A place for each of its fields, and an old item for each of a list's, were looked for from the
+/// start each time.
+#[test]
+fn one_large_object_is_planned_as_soon_as_many_small_ones() {
+    let sandbox = Sandbox::new();
+    let fields = |sign: &str| -> String {
+        (0..60_000).map(|number| format!("  field_{number}: {sign}{number}\n")).collect()
+    };
+    write(&sandbox, "r.yaml", room("a", &format!("room_metadata:\n{}", fields("1"))));
+    let variables = |order: &mut dyn Iterator<Item = usize>, sign: &str| -> String {
+        let service = "version: v1\nkind: Service\nmetadata: {name: s}\ncontainer:\n  image: x\n  environment:\n";
+        let pairs =
+            order.map(|number| format!("    - {{name: N{number}, value: {sign}{number}}}\n"));
+        service.to_owned() + &pairs.collect::<String>()
+    };
+    write(&sandbox, "s.yaml", variables(&mut (0..20_000), "v"));
+    let files = ["-f", "r.yaml", "-f", "s.yaml", "--embedded"];
+    soon("creates", || sandbox.embedded(0, &[&["apply", "--yes"][..], &files[..4]].concat()));
+    write(&sandbox, "r.yaml", room("a", &format!("room_metadata:\n{}", fields("2"))));
+    write(&sandbox, "s.yaml", variables(&mut (0..20_000).rev(), "w"));
+    let plan = soon("updates", || sandbox.run(&[&["plan"][..], &files].concat()));
+    assert!(plan.code == 0 && plan.stdout.contains("Plan: 2 to update."), "{}", plan.stderr);
+}

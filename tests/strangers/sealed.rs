@@ -236,6 +236,22 @@ fn a_sealed_variable_is_a_text_whatever_it_holds() {
     let rooms: serde_json::Value = serde_json::from_str(&rooms).unwrap();
     let metadata = &rooms[0]["metadata"];
     assert_eq!(*metadata, serde_json::json!({"k": value, "l": [value]}), "{rooms}");
+    // A secret's own text, too: an inventory that knows it has nothing to change.
+    write(
+        &sandbox,
+        "r.yaml.j2",
+        "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata: {A: \"{{ env('N') }}\"}\n",
+    );
+    let run = Run::of(sandbox.command(&words).env("N", value).output().unwrap());
+    assert!(run.code == 0 && !all(&run).contains("73571"), "{}", all(&run));
+    write(&sandbox, "n.txt", value);
+    write(
+        &sandbox,
+        "s.yaml",
+        "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata: {A: {from: {file: n.txt}}}\n",
+    );
+    let same = sandbox.run(&["plan", "-f", "s.yaml", "--embedded", "--prune=none", "--exit-code"]);
+    assert_eq!(same.code, 0, "{}", all(&same));
     let port = "version: v1\nkind: Service\nmetadata: {name: s}\nports: [{num: {{ env('N') }}}]\ncontainer: {image: x, private: {{ env('N') }}}\n";
     write(&sandbox, "s.yaml.j2", port);
     let words = ["validate", "-f", "s.yaml.j2", "--allow-env", "N"];

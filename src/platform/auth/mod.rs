@@ -154,6 +154,15 @@ impl Principal {
         }
     }
 
+    /// Who is behind it, to share what is scarce: a person, or else a project.
+    pub fn behind(&self) -> &str {
+        let holder = match self {
+            Self::Holder(holder) => holder,
+            Self::Participant(participant) => &participant.holder,
+        };
+        holder.person.as_ref().map_or(&holder.project, |person| &person.id)
+    }
+
     /// What others are told when they ask who made something.
     pub fn name(&self) -> &str {
         match self {

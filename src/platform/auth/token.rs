@@ -49,6 +49,11 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// The only room that the token is for, when it names one.
+    pub fn room(&self) -> Option<&str> {
+        self.grants.iter().find(|grant| grant.name == "room").and_then(|grant| grant.scope.as_str())
+    }
+
     /// The scope of the `api` grant, when there is one.
     pub fn api(&self) -> Option<&Value> {
         self.grants.iter().find(|grant| grant.name == "api").map(|grant| &grant.scope)

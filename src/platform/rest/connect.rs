@@ -26,7 +26,7 @@ const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 /// Mints a participant token, signed with the project's own signing key.
 ///
 /// Admins and developers get every scope, a participant with the `admin` scope gets its own
-/// scope and end again, and a user who is a mere member gets what was granted in this room;
+/// scope and end again, for its own room where its token names one, and a user who is a mere member gets what was granted in this room;
 /// everybody else is 403. The token names who stands behind it and what it was given for,
 /// and ends with either.
 async fn connect(
@@ -36,6 +36,11 @@ async fn connect(
     headers: HeaderMap,
 ) -> Result<Answer> {
     let room = Room::named(app.store().reads(), &caller.project, &name).await?;
+    if let Principal::Participant(participant) = &caller.principal
+        && participant.claims.room().is_some_and(|only| only != room.name)
+    {
+        return Err(Refusal::Forbidden("the token is for another room".into()));
+    }
     let scope = Scope::of(&app, &caller, &room).await?;
     let latest = jsonwebtoken::get_current_timestamp() + TOKEN_SECONDS;
     let (participant, exp) = match &caller.principal {

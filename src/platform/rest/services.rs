@@ -18,7 +18,7 @@ use super::templates::{self, TemplateBody};
 use crate::api::specs::service::ServiceSpec;
 use crate::kinds::service;
 use crate::platform::App;
-use crate::platform::auth::{Access, Caller};
+use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
 use crate::platform::store::Write;
@@ -79,11 +79,11 @@ struct Wanted {
 
 impl Wanted {
     /// Reads either a service, or a template with values that becomes one.
-    async fn read(body: Value) -> Result<Self> {
+    async fn read(principal: &Principal, body: Value) -> Result<Self> {
         let from_template = body.get("template").is_some();
         let spec = if from_template {
             let asked: TemplateBody = exchange::decode(body)?;
-            let rendered = templates::rendered(asked).await?;
+            let rendered = templates::rendered(principal, asked).await?;
             rendered.into_service().map_err(|message| Refusal::field("template", message))?
         } else {
             exchange::decode(body)?
@@ -149,7 +149,7 @@ async fn create(
     Path(place): Path<Place>,
     Body(body): Body<Value>,
 ) -> Result<Answer> {
-    let mut wanted = Wanted::read(body).await?;
+    let mut wanted = Wanted::read(&caller.principal, body).await?;
     if wanted.spec.id.is_some() {
         return Err(Refusal::field("id", "is chosen by the platform and must be null"));
     }
@@ -233,7 +233,7 @@ async fn put(
     condition: Condition,
     Body(body): Body<Value>,
 ) -> Result<Answer> {
-    let mut wanted = Wanted::read(body).await?;
+    let mut wanted = Wanted::read(&caller.principal, body).await?;
     if wanted.spec.id.as_ref().is_some_and(|id| *id != place.service) {
         return Err(Refusal::field("id", "is not the id of the path"));
     }

@@ -1,15 +1,17 @@
 //! `POST /templates/render`, and the one place where the platform renders a template.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Route;
 use crate::api::specs::template::ServiceTemplateSpec;
 use crate::manifest::template;
-use crate::platform::auth::Access;
+use crate::platform::auth::{Access, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body};
 
@@ -18,10 +20,51 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// How many templates are rendered at once.
-static TURNS: Semaphore = Semaphore::const_new(2);
+const AT_ONCE: usize = 2;
 
 /// How long a template waits for its turn.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// Whose turn it is to render: a few at once, and one of each caller, so that nobody waits for
+/// all that another has asked for.
+#[derive(Debug)]
+struct Turns {
+    all: Arc<Semaphore>,
+    callers: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+struct Turn {
+    _own: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+static TURNS: LazyLock<Turns> = LazyLock::new(Turns::default);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(AT_ONCE)), callers: Mutex::default() }
+    }
+}
+
+impl Turns {
+    async fn next(&self, caller: &str) -> Result<Turn> {
+        let own = {
+            let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who neither renders nor waits is forgotten.
+            callers.retain(|_, own| Arc::strong_count(own) > 1);
+            let own = callers.entry(caller.to_owned());
+            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(1))))
+        };
+        let both = async {
+            let own = own.acquire_owned().await.map_err(Refusal::internal)?;
+            let of_all = Arc::clone(&self.all).acquire_owned().await.map_err(Refusal::internal)?;
+            Ok(Turn { _own: own, _of_all: of_all })
+        };
+        tokio::time::timeout(WAIT, both).await.unwrap_or(Err(Refusal::Busy))
+    }
+}
 
 /// A template and the values for it. No values are as good as an empty map.
 #[derive(Deserialize)]
@@ -32,16 +75,15 @@ pub(super) struct TemplateBody {
 
 /// Renders a template; what is wrong with it is the caller's to read.
 ///
-/// It takes a processor for a while, so no more than a few are rendered at once, beside the
-/// threads that answer. Whoever asked and went away does not make room for another.
-pub(super) async fn rendered(body: TemplateBody) -> Result<ServiceTemplateSpec> {
-    let Ok(Ok(turn)) = tokio::time::timeout(WAIT, TURNS.acquire()).await else {
-        return Err(Refusal::Busy);
-    };
+/// It takes a processor for a while, so it waits for a turn. Whoever asked and went away does
+/// not make room for another, nor does a template that was given up and goes on.
+pub(super) async fn rendered(
+    principal: &Principal,
+    body: TemplateBody,
+) -> Result<ServiceTemplateSpec> {
+    let turn = TURNS.next(principal.behind()).await?;
     let rendered = tokio::task::spawn_blocking(move || {
-        let rendered = template::render(&body.template, &body.values.unwrap_or_default());
-        drop(turn);
-        rendered
+        template::render_holding(&body.template, &body.values.unwrap_or_default(), turn)
     });
     rendered
         .await
@@ -49,6 +91,27 @@ pub(super) async fn rendered(body: TemplateBody) -> Result<ServiceTemplateSpec> 
         .map_err(|error| Refusal::field("template", error.to_string()))
 }
 
-async fn render(Body(body): Body<TemplateBody>) -> Result<Answer> {
-    Ok(Answer::text(serde_json::to_string(&rendered(body).await?)?))
+async fn render(principal: Principal, Body(body): Body<TemplateBody>) -> Result<Answer> {
+    Ok(Answer::text(serde_json::to_string(&rendered(&principal, body).await?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_all_that_another_asked_for() {
+        let turns = Turns::default();
+        let first = turns.next("a").await.expect("a turn");
+        // Of the same caller the next one waits, in vain.
+        assert!(matches!(turns.next("a").await, Err(Refusal::Busy)));
+        let other = turns.next("b").await.expect("a turn of another");
+        assert!(matches!(turns.next("c").await, Err(Refusal::Busy)));
+        drop(other);
+        turns.next("c").await.expect("a turn once there is one");
+        drop(first);
+        turns.next("a").await.expect("the next turn");
+        let known = turns.callers.lock().unwrap_or_else(PoisonError::into_inner).len();
+        assert!(known <= 2, "{known}");
+    }
 }
