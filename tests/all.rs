@@ -15,6 +15,7 @@ mod drift;
 mod edit;
 mod exit_codes;
 mod export;
+mod forms;
 mod helper;
 mod hostile;
 mod ignore;

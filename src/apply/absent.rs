@@ -31,7 +31,7 @@ use serde_json::Value;
 
 use super::observe::{self, CONCURRENT_LISTS, Unread};
 use crate::api::reader::Reader;
-use crate::error::{Class, Result, with_causes};
+use crate::error::{Class, Error, Result, with_causes};
 use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
@@ -237,6 +237,20 @@ impl Absent<'_> {
         }
         Ok(None)
     }
+}
+
+/// The refusal of a name that is one on the whole platform and that another project has;
+/// `None` where it is free, this project's, or where that cannot be known.
+pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Option<Error> {
+    let kind = key.kind.kind();
+    if !kind.is_unique_everywhere() {
+        return None;
+    }
+    let target = Target::looked_for(key, project_id, None);
+    let Err(Unread::Forbidden(_)) = observe::item(reader, key, &target).await else { return None };
+    // Who may not read this project's own is refused as well, and learns nothing by that.
+    reader.list(&kind.list(project_id, None)?).await.ok()?;
+    Some(Error::failed(key.held_by_another()))
 }
 
 /// The names that are one on the whole platform and that some project has.

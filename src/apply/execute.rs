@@ -109,6 +109,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The status with which the platform refused, where it did.
+    #[must_use]
+    pub fn refused_with(&self) -> Option<u16> {
+        match self {
+            Self::Failed { refused: true, code, .. } => *code,
+            _ => None,
+        }
+    }
+
     /// The request that failed, how it was answered, and how often it was tried.
     #[must_use]
     pub fn request_told(&self) -> Option<String> {

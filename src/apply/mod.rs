@@ -2,7 +2,7 @@
 //!
 //! Must not live here: any decision. What is to be done was decided by the planner.
 
-mod absent;
+pub mod absent;
 mod contents;
 pub mod events;
 pub mod execute;

@@ -14,7 +14,7 @@ use crate::manifest::reach::Reach;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
 use crate::manifest::template::Values;
-use crate::manifest::values::FileValues;
+use crate::manifest::values::{FileValues, lost_spelling};
 use crate::manifest::variables::{Allowed, is_own_variable};
 use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
@@ -194,6 +194,9 @@ impl FileArgs {
             output::note(&format!(
                 "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
             ));
+        }
+        for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
+            output::note(&format!("note: {note}"));
         }
         for file in values_file.iter().filter(|file| file.is_file()) {
             let reach = Reach::of(std::slice::from_ref(file), allow_files);

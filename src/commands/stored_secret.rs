@@ -188,7 +188,10 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
     document["metadata"] = json!({"name": name});
     let declared = KindName::Secret.kind().declare(&document);
     let fields = declared
-        .map_err(|fault| Error::usage(fault.message))?
+        .map_err(|faults| {
+            let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+            Error::usage(messages.join("; "))
+        })?
         .into_iter()
         .next()
         .map(|declared| declared.fields)

@@ -50,6 +50,12 @@ impl Key {
         }
     }
 
+    /// What is said where another project has the name, and names are one on the whole platform.
+    #[must_use]
+    pub fn held_by_another(&self) -> String {
+        format!("{self} is taken: another project has it")
+    }
+
     /// What no other object may hold at the same time: the key itself, but for names that
     /// are one on the whole platform.
     #[must_use]

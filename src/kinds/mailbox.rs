@@ -96,7 +96,7 @@ impl Kind for Mailbox {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let mut fields = SHAPE.read(document);
         let document: MailboxDocument = typed(document)?;
         let address = document.address.unwrap_or(document.metadata.name);

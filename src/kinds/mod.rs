@@ -126,6 +126,9 @@ impl Declared {
 #[must_use]
 pub fn broken(kind: &dyn Kind, (room, name): (Option<&str>, &str), fields: &Tree) -> Vec<Broken> {
     let mut broken = kind.shape().broken(fields);
+    let mut together = kind.broken_together(fields);
+    together.retain(|it| broken.iter().all(|other| other.path != it.path));
+    broken.extend(together);
     let of_name = kind.name_rule();
     if let Err(message) = of_name.rule.check(name) {
         broken.push(Broken { path: of_name.path(), message, hint: of_name.rule.hint(name) });
@@ -181,6 +184,18 @@ impl Fault {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Fault> for Vec<Fault> {
+    fn from(fault: Fault) -> Self {
+        vec![fault]
+    }
+}
+
+impl From<Broken> for Fault {
+    fn from(Broken { path, message, hint }: Broken) -> Self {
+        Self { path, message, hint }
     }
 }
 
@@ -292,8 +307,8 @@ pub trait Kind: Sync {
     ///
     /// # Errors
     ///
-    /// What the schema cannot say, with the field at fault.
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault>;
+    /// What the schema cannot say, each with the field at fault.
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>>;
 
     /// The document of an object, from which [`Kind::declare`] reads the same key and fields
     /// again. Secrets must be sources by then; what else is sealed is written as nothing.
@@ -304,6 +319,11 @@ pub trait Kind: Sync {
     /// What its natural key must look like.
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Name, field: None }
+    }
+
+    /// What of its fields cannot be together, though each keeps its own rule.
+    fn broken_together(&self, _fields: &Tree) -> Vec<Broken> {
+        Vec::new()
     }
 
     /// What an object refers to.

@@ -83,7 +83,7 @@ impl Kind for Project {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let document: ProjectDocument = typed(document)?;
         let mut fields = Tree::map([]);
         if let Some(given) = document.settings.filter(|given| !given.is_empty()) {

@@ -74,7 +74,7 @@ impl Kind for Room {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let fields = SHAPE.read(document);
         let document: RoomDocument = typed(document)?;
         Ok(vec![Declared {

@@ -90,11 +90,12 @@ impl Kind for Route {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let mut fields = SHAPE.read(document);
         let document: RouteDocument = typed(document)?;
         let PortNumber::Fixed(port) = document.port else {
-            return Err(Fault::new(&["port"], "a route needs the number of a port, not `*`"));
+            let message = "a route needs the number of a port, not `*`";
+            return Err(Fault::new(&["port"], message).into());
         };
         fields.set("port", Tree::text(port.to_string()));
         Ok(vec![Declared {

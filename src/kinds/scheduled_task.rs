@@ -101,7 +101,7 @@ impl Kind for ScheduledTask {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let fields = SHAPE.read(document);
         let document: ScheduledTaskDocument = typed(document)?;
         Ok(vec![Declared {

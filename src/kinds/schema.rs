@@ -4,19 +4,20 @@
 use std::sync::{LazyLock, OnceLock};
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ALL, Kind, NameRule};
-use crate::api::specs::rules::Rule;
+use crate::api::specs::rules::{NAME_LIMIT, Rule, TEXT_LIMIT};
 
 /// The published schema of a kind's documents.
 #[must_use]
 pub fn published(kind: &dyn Kind) -> Value {
     let mut schema = kind.document_schema(&mut SchemaGenerator::default()).to_value();
-    name_limits(&mut schema);
+    with_names(&mut schema, |name| name.extend(Rule::Name.keywords()));
     given_or_left_out(&mut schema);
     show_name_rule(&mut schema, kind.name_rule());
     show_rules(&mut schema);
+    bound_texts(&mut schema);
     schema
 }
 
@@ -30,6 +31,31 @@ fn show_rules(schema: &mut Value) {
             let rule = rule.as_ref().and_then(Value::as_str).and_then(Rule::named);
             for (name, value) in rule.into_iter().flat_map(Rule::keywords) {
                 keywords.entry(name).or_insert(value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Says how long texts may be that no rule bounds, and that no text stands twice in a list
+/// whose order means nothing.
+fn bound_texts(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(bound_texts),
+        Value::Object(keywords) => {
+            keywords.values_mut().for_each(bound_texts);
+            let is_text = match keywords.get("type") {
+                Some(Value::String(name)) => name == "string",
+                Some(Value::Array(names)) => names.iter().any(|name| name == "string"),
+                _ => false,
+            };
+            let is_bounded =
+                ["maxLength", "enum", "const"].iter().any(|name| keywords.contains_key(*name));
+            if is_text && !is_bounded {
+                keywords.insert("maxLength".to_owned(), TEXT_LIMIT.into());
+            }
+            if keywords.get("x-set") == Some(&Value::Bool(true)) {
+                keywords.insert("uniqueItems".to_owned(), true.into());
             }
         }
         _ => {}
@@ -88,9 +114,10 @@ pub fn combined() -> Value {
     })
 }
 
-/// Names are keys, and never empty.
-fn name_limits(schema: &mut Value) {
+/// Does something to the fields that hold the name of an object or of its project.
+fn with_names(schema: &mut Value, change: impl Fn(&mut Map<String, Value>)) {
     let pointers = [
+        "/properties/project",
         "/properties/metadata/properties/name",
         "/$defs/Metadata/properties/name",
         "/$defs/AnnotatedMetadata/properties/name",
@@ -98,8 +125,7 @@ fn name_limits(schema: &mut Value) {
     ];
     for pointer in pointers {
         if let Some(Value::Object(name)) = schema.pointer_mut(pointer) {
-            name.insert("minLength".to_owned(), 1.into());
-            name.insert("maxLength".to_owned(), 255.into());
+            change(name);
         }
     }
 }
@@ -141,9 +167,38 @@ fn checked(kind: &dyn Kind) -> Value {
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = kind.document_schema(&mut SchemaGenerator::new(settings)).to_value();
     flatten(&mut schema);
-    name_limits(&mut schema);
+    // The rule of a name that is the key is told with the object.
+    with_names(&mut schema, |name| {
+        name.insert("minLength".to_owned(), 1.into());
+        name.insert("maxLength".to_owned(), NAME_LIMIT.into());
+    });
     given_or_left_out(&mut schema);
+    bound_own_texts(&mut schema, kind.name_rule());
     schema
+}
+
+/// Bounds the fields that only the reconciler reads, which are in no shape, and gives a name
+/// its rule where another field may be the key.
+fn bound_own_texts(schema: &mut Value, NameRule { field, .. }: NameRule) {
+    let Some(Value::Object(fields)) = schema.get_mut("properties") else { return };
+    for name in ["template", "values", "lifecycle"] {
+        fields.get_mut(name).into_iter().for_each(bound_texts);
+    }
+    let described =
+        fields.get_mut("metadata").and_then(|it| it.pointer_mut("/properties/description"));
+    described.into_iter().for_each(bound_texts);
+    let metadata = fields.get_mut("metadata").filter(|_| field.is_some());
+    if let Some(Value::Object(name)) = metadata.and_then(|it| it.pointer_mut("/properties/name")) {
+        rule_of_names(name);
+    }
+    if let Some(Value::Object(project)) = fields.get_mut("project") {
+        rule_of_names(project);
+    }
+}
+
+fn rule_of_names(field: &mut Map<String, Value>) {
+    field.insert("x-rule".to_owned(), "name".into());
+    field.extend(Rule::Name.keywords());
 }
 
 fn flatten(schema: &mut Value) {

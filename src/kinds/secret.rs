@@ -123,7 +123,7 @@ pub struct Secret;
 
 impl SecretDocument {
     /// The fields as the wire knows them: `acr` and `gar` are presets of `docker`.
-    fn fields(self) -> Result<Tree, Fault> {
+    fn fields(self) -> Result<Tree, Vec<Fault>> {
         let _ = self.version;
         let given = [
             ("data", self.data.is_some()),
@@ -145,22 +145,18 @@ impl SecretDocument {
             }
             SecretType::Gar => ("gar", &["server", "json_key"], &["server", "json_key"]),
         };
-        if let Some((field, _)) =
-            given.iter().find(|(field, given)| *given && !allowed.contains(field))
-        {
-            return Err(Fault::new(
-                &[field],
-                format!("a secret of type `{name}` has no field `{field}`"),
-            )
-            .hint(format!("it has {}", allowed.join(", "))));
-        }
-        if let Some((field, _)) =
-            given.iter().find(|(field, given)| !*given && needed.contains(field))
-        {
-            return Err(Fault::new(
-                &["type"],
-                format!("a secret of type `{name}` needs `{field}`"),
-            ));
+        let foreign = given.iter().filter(|(field, given)| *given && !allowed.contains(field));
+        let foreign = foreign.map(|(field, _)| {
+            Fault::new(&[field], format!("a secret of type `{name}` has no field `{field}`"))
+                .hint(format!("it has {}", allowed.join(", ")))
+        });
+        let missing = given.iter().filter(|(field, given)| !*given && needed.contains(field));
+        let missing = missing.map(|(field, _)| {
+            Fault::new(&["type"], format!("a secret of type `{name}` needs `{field}`"))
+        });
+        let faults: Vec<Fault> = foreign.chain(missing).collect();
+        if !faults.is_empty() {
+            return Err(faults);
         }
         if self.secret_type == SecretType::Keys {
             let data = self
@@ -224,7 +220,7 @@ impl Kind for Secret {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let document: SecretDocument = typed(document)?;
         let project = document.project.clone();
         let name = document.metadata.name.clone();

@@ -14,6 +14,9 @@ const SOURCES: [(&str, &str); 4] = [
     ("age", "{age: ENCRYPTED}"),
 ];
 
+/// The longest word that is repeated, because it may be the name of a source elsewhere.
+const LONGEST_WORD: usize = 12;
+
 /// All sources, for a hint.
 fn all() -> String {
     let forms = SOURCES.map(|(_, form)| format!("`from: {form}`"));
@@ -53,7 +56,12 @@ pub fn fault(from: &Value) -> Option<Fault> {
             Some(near) => format!("did you mean `{near}`?"),
             None => all(),
         };
-        return Some(Fault::new(&[name], format!("has the unknown source `{name}`")).hint(hint));
+        // A secret may stand where its source should.
+        let is_word = name.len() <= LONGEST_WORD && name.bytes().all(|it| it.is_ascii_lowercase());
+        return Some(match is_word {
+            true => Fault::new(&[name], format!("has the unknown source `{name}`")).hint(hint),
+            false => Fault::new(&[], "has an unknown source").hint(hint),
+        });
     }
     let (name, value) = fields.iter().next()?;
     let is_text = value.is_string();
@@ -90,6 +98,7 @@ mod tests {
     fn each_wrong_source_is_told_with_what_to_write() {
         for (from, at, message, hint) in [
             (json!({"evn": "X"}), "evn", "unknown source `evn`", "did you mean `env`?"),
+            (json!({"hunter2": null}), "", "has an unknown source", "{file: PATH}"),
             (json!({"vault": "X"}), "vault", "unknown source `vault`", "{file: PATH}"),
             (json!({"command": "echo hi"}), "command", "not a list of words", "without a shell"),
             (json!({"command": ["a", 1]}), "command", "not a list of words", "[PROGRAM"),

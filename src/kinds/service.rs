@@ -1,6 +1,7 @@
 //! `kind: Service`. What runs in one room, or in every room of a project.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -44,7 +45,7 @@ pub struct ServiceDocument {
     id: Option<String>,
     /// The agents that the service brings into a room.
     #[serde(default)]
-    #[schemars(extend("x-empty" = "absent", "x-key" = "name"))]
+    #[schemars(extend("x-empty" = "absent", "x-key" = "name", "x-repeats" = true))]
     agents: Option<Vec<AgentSpec>>,
     /// The ports that the service listens on.
     #[serde(default)]
@@ -120,22 +121,29 @@ impl fmt::Debug for Template {
 pub fn placements(
     room: Option<String>,
     rooms: Option<Vec<String>>,
-) -> Result<Vec<Option<String>>, Fault> {
+) -> Result<Vec<Option<String>>, Vec<Fault>> {
     match (room, rooms) {
-        (Some(_), Some(_)) => Err(Fault::new(&["rooms"], "`room` and `rooms` exclude each other")),
+        (Some(_), Some(_)) => {
+            Err(vec![Fault::new(&["rooms"], "`room` and `rooms` exclude each other")])
+        }
         (Some(room), None) => Ok(vec![Some(room)]),
         (None, None) => Ok(vec![None]),
-        (None, Some(rooms)) if rooms.is_empty() => {
-            Err(Fault::new(&["rooms"], "`rooms` names no room")
-                .hint("leave it out to place the service in every room of the project"))
-        }
+        (None, Some(rooms)) if rooms.is_empty() => Err(vec![
+            Fault::new(&["rooms"], "`rooms` names no room")
+                .hint("leave it out to place the service in every room of the project"),
+        ]),
         (None, Some(rooms)) => {
-            if let Some(twice) =
-                rooms.iter().enumerate().find(|(index, room)| rooms[..*index].contains(room))
-            {
-                return Err(Fault::new(&["rooms"], format!("room `{}` is named twice", twice.1)));
+            let repeats = |(index, room): &(usize, &String)| rooms[..*index].contains(room);
+            let twice = rooms.iter().enumerate().filter(repeats);
+            let fault = |(index, room)| Fault {
+                path: FieldPath::of(&["rooms"]).join(Step::Index(index)),
+                message: format!("room `{room}` is named twice"),
+                hint: None,
+            };
+            match twice.map(fault).collect::<Vec<_>>() {
+                faults if faults.is_empty() => Ok(rooms.into_iter().map(Some).collect()),
+                faults => Err(faults),
             }
-            Ok(rooms.into_iter().map(Some).collect())
         }
     }
 }
@@ -175,15 +183,16 @@ fn is_reached(
 ///
 /// # Errors
 ///
-/// What a document would be refused for, with the field at fault.
-pub fn check(spec: &ServiceSpec) -> Result<(), Fault> {
-    runs_one_thing(spec.container.is_some(), spec.external.is_some())?;
-    is_reached(spec.external.as_ref(), spec.ports.as_deref())?;
+/// Everything that a document would be refused for, each with the field at fault.
+pub fn check(spec: &ServiceSpec) -> Result<(), Vec<Fault>> {
+    let whole = [
+        runs_one_thing(spec.container.is_some(), spec.external.is_some()),
+        is_reached(spec.external.as_ref(), spec.ports.as_deref()),
+    ];
+    let mut faults: Vec<Fault> = whole.into_iter().filter_map(Result::err).collect();
     let broken = super::broken(&Service, (None, &spec.metadata.name), &fields_of(spec));
-    match broken.into_iter().next() {
-        Some(Broken { path, message, hint }) => Err(Fault { path, message, hint }),
-        None => Ok(()),
-    }
+    faults.extend(broken.into_iter().map(Fault::from));
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 /// The fields of a service, as the planner compares them.
@@ -205,49 +214,44 @@ pub fn published_ports(fields: &Tree) -> impl Iterator<Item = String> {
         .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
 }
 
-/// What is said twice in a service, at its second place: of two variables, ports, secrets or
-/// mounts the platform keeps one, or refuses both.
-#[must_use]
-pub fn repeated(fields: &Tree) -> Option<Fault> {
-    let scalar = |item: &Tree| item.scalar();
-    let field = |name: &'static str| move |item: &Tree| item.get(name).and_then(Tree::scalar);
-    let folder = |item: &Tree| {
-        let path = item.get("path")?.scalar()?;
-        Some(path.trim_end_matches('/').to_owned())
-    };
-    twice(fields, "the variable", &[&["container", "environment"]], field("name"))
-        .or_else(|| twice(fields, "the secret", &[&["container", "secrets"]], scalar))
-        .or_else(|| twice(fields, "the port", &[&["ports"]], field("num")))
-        .or_else(|| {
-            let mounts = ["room", "project", "images", "files", "empty_dirs"]
-                .map(|mount| ["container", "storage", mount]);
-            twice(fields, "the path", &mounts.each_ref().map(<[_; 3]>::as_slice), folder)
-        })
-}
+/// The lists of what is mounted.
+const MOUNTS: [&str; 5] = ["room", "project", "images", "files", "empty_dirs"];
 
-/// The first item of these lists that is told from none before it.
-fn twice(
-    fields: &Tree,
-    what: &str,
-    lists: &[&[&str]],
-    name: impl Fn(&Tree) -> Option<String>,
-) -> Option<Fault> {
-    let mut seen = BTreeSet::new();
-    for list in lists {
-        let path = FieldPath::of(list);
-        let Some(Tree::List(items)) = fields.at(&path) else { continue };
+/// Mounts at a place where another one is, which may be in another list, or spell its path in
+/// another way.
+fn mounted_twice(fields: &Tree) -> Vec<Broken> {
+    let mut first: BTreeMap<String, FieldPath> = BTreeMap::new();
+    let mut found = Vec::new();
+    for list in MOUNTS {
+        let list = FieldPath::of(&["container", "storage", list]);
+        let Some(Tree::List(items)) = fields.at(&list) else { continue };
         for (index, item) in items.iter().enumerate() {
-            let Some(name) = name(item) else { continue };
-            if seen.contains(&name) {
-                let path = path.join(Step::Index(index));
-                let message = format!("{what} `{name}` stands twice in the service");
-                let hint = Some("take one of the two out".to_owned());
-                return Some(Fault { path, message, hint });
+            let Some(path) = item.get("path").and_then(Tree::as_str) else { continue };
+            let mount = list.join(Step::Index(index));
+            match first.entry(cleaned(path)) {
+                Entry::Vacant(free) => drop(free.insert(mount)),
+                Entry::Occupied(taken) => found.push(Broken::repeated(
+                    mount.field("path"),
+                    taken.key(),
+                    &format!("`{}`", taken.get()),
+                )),
             }
-            seen.insert(name);
         }
     }
-    None
+    found
+}
+
+/// A path in a container as its kernel walks it: without empty parts, `.` and `..`.
+fn cleaned(path: &str) -> String {
+    let parts = path.split('/').fold(Vec::new(), |mut parts, part| {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+        parts
+    });
+    format!("/{}", parts.join("/"))
 }
 
 /// What is sent is the service as it was planned. A template is sent as such, because the
@@ -321,14 +325,23 @@ impl Kind for Service {
         &SHAPE
     }
 
-    fn declare(&self, written: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let document: ServiceDocument = typed(written)?;
-        runs_one_thing(document.container.is_some(), document.external.is_some())?;
-        is_reached(document.external.as_ref(), document.ports.as_deref())?;
+        let whole = [
+            runs_one_thing(document.container.is_some(), document.external.is_some()),
+            is_reached(document.external.as_ref(), document.ports.as_deref()),
+        ];
+        let mut faults: Vec<Fault> = whole.into_iter().filter_map(Result::err).collect();
+        let rooms = placements(document.room, document.rooms);
+        let mut rooms = match rooms {
+            Ok(rooms) if faults.is_empty() => rooms,
+            Ok(_) => return Err(faults),
+            Err(more) => {
+                faults.extend(more);
+                return Err(faults);
+            }
+        };
         let fields = SHAPE.read(written);
-        if let Some(fault) = repeated(&fields) {
-            return Err(fault);
-        }
         let declared = Declared {
             project: document.project,
             room: None,
@@ -336,12 +349,15 @@ impl Kind for Service {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         };
-        let mut rooms = placements(document.room, document.rooms)?;
         let last = rooms.pop().flatten();
         let others = rooms.into_iter().map(|room| Declared { room, ..declared.clone() });
         let mut all: Vec<Declared> = others.collect();
         all.push(Declared { room: last, ..declared });
         Ok(all)
+    }
+
+    fn broken_together(&self, fields: &Tree) -> Vec<Broken> {
+        mounted_twice(fields)
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {

@@ -37,6 +37,7 @@ struct ServiceTemplateDocument {
     agents: Option<Vec<AgentSpec>>,
     /// What is asked for when the template is placed.
     #[serde(default)]
+    #[schemars(extend("x-unique" = ["name"]))]
     variables: Option<Vec<ServiceTemplateVariable>>,
     /// The ports that the service listens on.
     #[serde(default)]
@@ -96,7 +97,7 @@ impl Kind for ServiceTemplate {
         &SHAPE
     }
 
-    fn declare(&self, _document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, _document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         Ok(Vec::new())
     }
 

@@ -2,6 +2,8 @@
 //! have defaults, which lists are ordered, which texts are secret. Read off the JSON
 //! Schema of the fields, so there is one place where a field is described.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -28,6 +30,10 @@ pub struct Shape {
     pub number: bool,
     /// What its text must look like.
     pub rule: Option<Rule>,
+    /// Of a list whose items are told apart by a field: several may have the same.
+    pub repeats: bool,
+    /// Of a list whose order matters: the fields by which no two of its items may agree.
+    pub unique: Vec<String>,
     /// What stands in it.
     pub form: Form,
 }
@@ -41,6 +47,14 @@ pub struct Broken {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Broken {
+    /// A text that stands at another place already, and may stand at one.
+    pub(super) fn repeated(path: FieldPath, text: &str, first: &str) -> Self {
+        let message = format!("is `{text}`, which stands twice, first at {first}");
+        Self { path, message, hint: Some("take one of the two out".to_owned()) }
+    }
 }
 
 /// What stands in a field.
@@ -76,6 +90,12 @@ pub enum Identity {
     Value,
 }
 
+/// The texts of a list of them.
+fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
 impl Shape {
     /// The shape of a type, from its JSON Schema.
     #[must_use]
@@ -99,6 +119,8 @@ impl Shape {
             partial: flag("x-partial"),
             number: flag("x-number"),
             rule: keywords.get("x-rule").and_then(Value::as_str).and_then(Rule::named),
+            repeats: flag("x-repeats"),
+            unique: keywords.get("x-unique").map(texts).unwrap_or_default(),
             form: Form::Scalar,
         };
         // An optional struct is `anyOf: [struct, null]`; what stands beside `anyOf` is ours.
@@ -111,6 +133,7 @@ impl Shape {
                 shape.empty_is_absent |= inner.empty_is_absent;
                 shape.secret |= inner.secret;
                 shape.rule = shape.rule.or(inner.rule);
+                shape.unique.extend(inner.unique);
             } else if keywords.get("x-free").is_some() {
                 shape.form = Form::Free;
             }
@@ -267,11 +290,18 @@ impl Shape {
 
     /// Hardly anything is ever found, so a path is only made for what is.
     fn find_broken(&self, tree: &Tree, found: &mut Vec<Broken>) {
-        if let Some(rule) = self.rule
-            && let Err(message) = keeps(tree, rule)
-        {
-            let hint = tree.as_str().and_then(|text| rule.hint(text));
+        if let Err(message) = keeps(tree, self.rule) {
+            let hint = tree.as_str().zip(self.rule).and_then(|(text, rule)| rule.hint(text));
             found.push(Broken { path: FieldPath::default(), message, hint });
+        }
+        // All of them together have no more than one text may have.
+        if self.rule == Some(Rule::Annotations) {
+            return;
+        }
+        if let (Form::List { identity, .. }, Tree::List(items), false) =
+            (&self.form, tree, self.repeats)
+        {
+            found.extend(repeated(items, identity, &self.unique));
         }
         let mut below = |shape: &Self, tree: &Tree, step: &dyn Fn() -> Step| {
             let before = found.len();
@@ -289,6 +319,14 @@ impl Shape {
             }
             (Form::Map(shape), Tree::Map(fields)) => {
                 fields.iter().for_each(|(name, value)| below(shape, value, &|| named(name)));
+            }
+            // Of what stands in any JSON, just the length of its texts is bounded.
+            (Form::Free, Tree::Map(fields)) => {
+                fields.iter().for_each(|(name, value)| below(self, value, &|| named(name)));
+            }
+            (Form::Free, Tree::List(items)) => {
+                let items = items.iter().enumerate();
+                items.for_each(|(index, item)| below(self, item, &|| Step::Index(index)));
             }
             (Form::List { items: shape, .. }, Tree::List(items)) => {
                 let items = items.iter().enumerate();
@@ -402,18 +440,60 @@ impl Shape {
     }
 }
 
-/// Whether a field keeps its rule; what is not read yet, or masked, cannot break one.
-fn keeps(tree: &Tree, rule: Rule) -> Result<(), String> {
+/// Whether a field keeps its rule, and the bound that every text has; what is not read yet, or
+/// masked, cannot break one.
+fn keeps(tree: &Tree, rule: Option<Rule>) -> Result<(), String> {
+    if let Tree::Map(fields) = tree
+        && fields.keys().any(|name| rules::text(name).is_err())
+    {
+        return Err(format!("has a key longer than {} characters", rules::TEXT_LIMIT));
+    }
     match (rule, tree) {
-        (Rule::NotEmpty, Tree::List(items)) => rules::not_empty(items.len()),
-        (Rule::Annotations, Tree::Map(fields)) => {
+        (Some(Rule::NotEmpty), Tree::List(items)) => rules::not_empty(items.len()),
+        (Some(Rule::Annotations), Tree::Map(fields)) => {
             let text = |tree: &Tree| tree.reveal().as_str().map_or(0, str::len);
             let sizes = fields.iter().map(|(name, value)| name.len() + text(value));
             rules::annotations_size(sizes.sum())
         }
-        (_, Tree::Secret(Sealed::Known(text))) => rule.check(text.expose_secret()),
-        (_, tree) => tree.scalar().map_or(Ok(()), |text| rule.check(&text)),
+        (Some(rule), Tree::Secret(Sealed::Known(text))) => rule.check(text.expose_secret()),
+        (Some(rule), tree) => tree.scalar().map_or(Ok(()), |text| rule.check(&text)),
+        (None, Tree::Secret(Sealed::Known(text))) => rules::text(text.expose_secret()),
+        (None, Tree::Text(text)) => rules::text(text),
+        (None, _) => Ok(()),
     }
+}
+
+/// The items of a list that cannot be told from one before them.
+fn repeated(items: &[Tree], identity: &Identity, unique: &[String]) -> Vec<Broken> {
+    let name = |item: &Tree| -> Option<(Option<String>, String)> {
+        match identity {
+            Identity::Field(field) => Some((Some(field.clone()), item.get(field)?.scalar()?)),
+            Identity::Value => Some((None, item.scalar()?)),
+            Identity::Position => {
+                let first = unique.first()?;
+                Some((Some(first.clone()), item.get(first)?.scalar()?))
+            }
+        }
+    };
+    let others = |item: &Tree| -> Vec<Option<Value>> {
+        let others = unique.iter().skip(1);
+        others.map(|field| item.get(field).map(Tree::redacted)).collect()
+    };
+    let mut first = HashMap::new();
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let Some((field, text)) = name(item) else { continue };
+        let others = format!("{:?}", others(item));
+        match first.entry((text, others)) {
+            Entry::Vacant(free) => drop(free.insert(index)),
+            Entry::Occupied(taken) => {
+                let path = FieldPath::default().join(Step::Index(index));
+                let path = field.into_iter().fold(path, |path, field| path.field(&field));
+                found.push(Broken::repeated(path, &taken.key().0, &format!("[{}]", taken.get())));
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

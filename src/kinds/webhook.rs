@@ -91,7 +91,7 @@ impl Kind for Webhook {
         &SHAPE
     }
 
-    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Fault> {
+    fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let fields = read(document);
         let document: WebhookDocument = typed(document)?;
         Ok(vec![Declared {

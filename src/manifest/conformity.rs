@@ -61,7 +61,8 @@ fn takes_text(schema: &Value) -> bool {
 fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            unexpected.iter().map(|name| unknown_in_brief(document, name)).collect()
+            let path = pointer(error.instance_path().as_str(), &document.root());
+            unexpected.iter().map(|name| unknown_in_brief(document, &path, name)).collect()
         }
         _ => {
             let path = error.instance_path().as_str();
@@ -70,8 +71,24 @@ fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Pr
     }
 }
 
-fn unknown_in_brief(document: &Document, name: &str) -> Problem {
-    document.problem_in_brief(format!("unknown field `{name}`"))
+fn unknown_in_brief(document: &Document, path: &FieldPath, name: &str) -> Problem {
+    document.problem_in_brief(unknown(document, path, name))
+}
+
+/// What is said of an unknown field. Where a secret should stand, its name may be the secret.
+fn unknown(document: &Document, path: &FieldPath, name: &str) -> String {
+    match is_secret(document.kind, path) {
+        true => "unknown field".to_owned(),
+        false => format!("unknown field `{name}`"),
+    }
+}
+
+/// Whether a field is secret, or a part of one that is.
+fn is_secret(kind: &dyn Kind, path: &FieldPath) -> bool {
+    (1..=path.0.len()).any(|length| {
+        let above = schema_at(kind, &FieldPath(path.0[..length].to_vec()));
+        above.get("x-secret") == Some(&Value::Bool(true))
+    })
 }
 
 /// The problems of an error, of which so many are looked up.
@@ -89,15 +106,16 @@ fn schema_problems(
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_fields(document.kind, &path);
             let told = unexpected.iter().take(most).map(|name| {
-                let problem = document
-                    .problem_at(&path.field(name), named(&format!("unknown field `{name}`")));
+                let problem =
+                    document.problem_at(&path.field(name), named(&unknown(document, &path, name)));
                 match nearest(name, known.iter().map(String::as_str)) {
                     Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
                     None if known.is_empty() => problem,
                     None => problem.hint(format!("known are {}", known.join(", "))),
                 }
             });
-            let counted = unexpected.iter().skip(most).map(|it| unknown_in_brief(document, it));
+            let counted = unexpected.iter().skip(most);
+            let counted = counted.map(|it| unknown_in_brief(document, &path, it));
             told.chain(counted).collect()
         }
         ValidationErrorKind::Required { property } => {
@@ -145,11 +163,22 @@ fn schema_problems(
                 .instance()
                 .as_str()
                 .map_or_else(|| error.instance().to_string(), str::to_owned);
-            let problem = here(format!("`{path}` cannot be `{written}`"));
+            let problem = here(match document.may_be_quoted() {
+                true => format!("`{path}` cannot be `{written}`"),
+                false => format!("`{path}` is none of what it can be"),
+            });
             vec![match nearest(&written, options.iter().copied()) {
                 Some(name) => problem.hint(format!("did you mean `{name}`?")),
                 None => problem.hint(format!("one of {}", options.join(", "))),
             }]
+        }
+        ValidationErrorKind::Pattern { .. } => {
+            let text = error.instance().as_str().unwrap_or_default();
+            let rule = rule_at(document.kind, &path);
+            match rule.and_then(|rule| rule.check(text).err()) {
+                Some(what) => vec![here(format!("`{path}` {what}"))],
+                None => vec![here(format!("`{path}`: {}", error.masked()))],
+            }
         }
         ValidationErrorKind::MinLength { .. } => vec![here(format!("`{path}` is empty"))],
         ValidationErrorKind::MaxLength { limit } => {
@@ -163,8 +192,7 @@ fn schema_problems(
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            let rule = schema_at(document.kind, &path);
-            let rule = rule.get("x-rule").and_then(Value::as_str).and_then(Rule::named);
+            let rule = rule_at(document.kind, &path);
             if let Some(Err(what)) = rule.map(|rule| rule.check(&text)) {
                 return vec![here(format!("`{path}` {what}"))];
             }
@@ -255,6 +283,11 @@ fn schema_at(kind: &dyn Kind, path: &FieldPath) -> &'static Value {
             Step::Index(_) | Step::Item { .. } => schema.get("items"),
         })
         .unwrap_or(&Value::Null)
+}
+
+/// The rule of a field.
+fn rule_at(kind: &dyn Kind, path: &FieldPath) -> Option<Rule> {
+    schema_at(kind, path).get("x-rule").and_then(Value::as_str).and_then(Rule::named)
 }
 
 fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {

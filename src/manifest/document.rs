@@ -12,6 +12,7 @@ use super::quoting;
 use super::sealing;
 use super::source::Source;
 use super::split::{Part, split};
+use super::template;
 use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
 use crate::error::{Place, Problem};
@@ -120,12 +121,29 @@ impl Document {
     /// Of a secret's document no line is: under a wrong name stands what is one all the same.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
         let mut problem = self.source.problem(mark, message);
-        if self.kind.name() == KindName::Secret {
+        if !self.may_be_quoted() {
             problem.source_line = None;
         } else if problem.source_line.is_some() {
             self.secrets.get_or_init(|| SecretTexts::of(self)).hide(&mut problem);
         }
         problem
+    }
+
+    /// Where a template says its name, which is no part of what is read of it by itself.
+    #[must_use]
+    pub fn name_mark(&self) -> Mark {
+        let Some(template) = &self.template else {
+            return FieldPath::of(&["metadata", "name"]).locate(&self.root()).0;
+        };
+        let mark = template::name_mark(&template.text).unwrap_or(START);
+        template.mark(mark.line, mark.column)
+    }
+
+    /// Whether a message may say what stands in the document, beside the names of its fields
+    /// and of the object. Of a secret's nothing is: a secret may stand where it should not.
+    #[must_use]
+    pub fn may_be_quoted(&self) -> bool {
+        self.kind.name() != KindName::Secret
     }
 
     /// A problem of the whole document, told without a look at it: of thousands that are alike
@@ -340,7 +358,14 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
         }
         Err(error) => {
             let mark = error.mark.map_or_else(|| shift(START), shift);
-            let problem = unread(source, part, mark, error.message);
+            let message = match quoting::may_hold_secret(part.text) {
+                true if !quoting::names_a_field(part.text, &error) => {
+                    quoting::without_quotes(&error.message)
+                }
+                true => error.message,
+                false => error.message,
+            };
+            let problem = unread(source, part, mark, message);
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
             Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
                 true => {

@@ -267,7 +267,9 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
     let [(document, value)] = documents.as_slice() else {
         return Err("it reads as several documents".to_owned());
     };
-    let declared = document.kind.declare(value).map_err(|fault| fault.message)?;
+    let declared = document.kind.declare(value).map_err(|faults| {
+        faults.into_iter().next().map(|fault| fault.message).unwrap_or_default()
+    })?;
     match declared.as_slice() {
         [declared]
             if declared.name == key.name

@@ -8,6 +8,13 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Broken;
 use crate::kinds::tree::Tree;
 
+/// How many problems of one object are told with their places. Thousands that are alike are
+/// counted.
+const DETAILED: usize = 1_000;
+
+/// The longest rendered text that is shown, in bytes.
+const SHOWN: usize = 200;
+
 /// What is wrong with the form of a declared object, each at its field.
 pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let document = &found.origin.document;
@@ -26,22 +33,48 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
         let has_wrong_name = broken.iter().any(|broken| is_name(&broken.path));
         broken.retain(|it| !has_wrong_name || is_name(&it.path) || it.path.locate(&root).1);
     }
-    broken.into_iter().map(|broken| problem(found, document, broken)).collect()
+    let told = broken.into_iter().enumerate().map(|(index, broken)| match index {
+        0..DETAILED => problem(found, document, broken),
+        _ => document.problem_in_brief(format!("`{}` {}", broken.path, broken.message)),
+    });
+    told.collect()
 }
 
 fn problem(found: &Found, document: &Document, broken: Broken) -> Problem {
+    let rendered = rendered(found, document, &broken.path);
     let Broken { path, message, hint } = broken;
     let problem = match &found.origin.derived_from {
         Some(origin) => document.problem_at(
             &FieldPath::of(&["values"]),
             format!("{origin}: `{path}` of the {} {message}", found.kind),
         ),
+        None if document.template.is_some() && path == name_path() => {
+            document.problem_at_mark(document.name_mark(), format!("`{path}` {message}"))
+        }
         None => {
             let path = written(found, document, path);
             document.problem_at(&path, format!("`{path}` {message}"))
         }
     };
-    Problem { hint, ..problem }
+    let hints: Vec<String> = hint.into_iter().chain(rendered).collect();
+    Problem { hint: (!hints.is_empty()).then(|| hints.join("; ")), ..problem }
+}
+
+fn name_path() -> FieldPath {
+    FieldPath::of(&["metadata", "name"])
+}
+
+/// What a template made of a field: nobody finds that in a file.
+fn rendered(found: &Found, document: &Document, path: &FieldPath) -> Option<String> {
+    let is_rendered = document.source.is_rendered()
+        || document.template.is_some()
+        || document.root().get("template").is_some();
+    if !is_rendered || found.origin.derived_from.is_some() || !document.may_be_quoted() {
+        return None;
+    }
+    let text = found.declared.fields.at(path).and_then(Tree::scalar)?;
+    let may_be_shown = text.len() <= SHOWN && !document.source.signs.are_in(&text);
+    may_be_shown.then(|| format!("it is rendered to {path}: {text:?}"))
 }
 
 /// The field of the document that says what stands in a field of the object.
@@ -59,5 +92,5 @@ fn written(found: &Found, document: &Document, path: FieldPath) -> FieldPath {
         }
     }
     let is_name = path == found.kind.kind().name_rule().path();
-    if is_name { FieldPath::of(&["metadata", "name"]) } else { path }
+    if is_name { name_path() } else { path }
 }

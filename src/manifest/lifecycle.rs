@@ -22,7 +22,13 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let rules = lifecycle.ignore.iter().enumerate();
     problems.extend(rules.filter_map(|(index, rule)| {
         let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
-        Some(at(path, ignore_rule(found, rule).err()?))
+        let wrong = ignore_rule(found, rule).err()?;
+        Some(match document.may_be_quoted() {
+            true => at(path, wrong),
+            false => document
+                .problem_at(&path, format!("`{path}` is the path of no field"))
+                .hint(format!("see `meshagent explain {}`", found.kind)),
+        })
     }));
     problems
 }

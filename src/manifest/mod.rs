@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod set;
 pub mod signs;
 pub mod source;
+mod spelling;
 mod split;
 pub mod template;
 mod tokens;

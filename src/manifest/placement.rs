@@ -16,9 +16,9 @@ use crate::api::specs::template::{ServiceTemplateSpec, ServiceTemplateVariable, 
 use crate::error::{Place, Problem};
 use crate::kinds::document::Lifecycle;
 use crate::kinds::path::FieldPath;
-use crate::kinds::service::{fields_of, placements, repeated};
+use crate::kinds::service::{fields_of, placements};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Declared, Key, KindName};
+use crate::kinds::{Declared, Fault, Key, KindName};
 
 /// A template of the set.
 pub struct Template {
@@ -110,6 +110,13 @@ fn is_line_for_line(text: &str) -> bool {
     !text.contains("{%") && !text.contains("{#")
 }
 
+/// What is wrong with a document beyond its schema, each at its field.
+pub(super) fn problems_of(document: &Document, faults: Vec<Fault>) -> Vec<Problem> {
+    let problem =
+        |Fault { path, message, hint }| Problem { hint, ..document.problem_at(&path, message) };
+    faults.into_iter().map(problem).collect()
+}
+
 /// Renders the template, checks the values, and yields the services and what they imply.
 ///
 /// # Errors
@@ -123,8 +130,13 @@ pub(super) fn place(
     let Some(text) = &placement.template.template else { return Ok(Vec::new()) };
     let root = document.root();
     let values = values(document);
-    let spec = template::render(&text.text, &values)
-        .map_err(|error| vec![render_problem(placement.template, &error)])?;
+    let spec = template::render(&text.text, &values).map_err(|mut error| {
+        // Any of the values may be secret: which of them are is not known yet.
+        for value in values.values().filter(|value| value.len() > 3) {
+            error.message = error.message.replace(value.as_str(), "(value)");
+        }
+        vec![render_problem(placement.template, &error)]
+    })?;
     let problems = check_values(document, &spec, &values);
     if !problems.is_empty() {
         return Err(problems);
@@ -132,8 +144,8 @@ pub(super) fn place(
     let variables = spec.variables.clone().unwrap_or_default();
     let text_field = |name: &str| root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
     let rooms = root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
-    let rooms = placements(text_field("room"), rooms)
-        .map_err(|fault| vec![document.problem_at(&fault.path, fault.message)])?;
+    let rooms =
+        placements(text_field("room"), rooms).map_err(|faults| problems_of(document, faults))?;
     let lifecycle: Lifecycle = root
         .get("lifecycle")
         .and_then(|node| serde_json::from_value(node.to_json()).ok())
@@ -145,9 +157,6 @@ pub(super) fn place(
         .filter_map(|variable| values.get(&variable.name).map(String::as_str))
         .collect();
     let mut fields = fields_of(&service);
-    if let Some(fault) = repeated(&fields) {
-        return Err(vec![placement.template.problem_at(&FieldPath::default(), fault.message)]);
-    }
     // The annotations spell the template and its values in their own way, so they are
     // hidden as a whole where there is a secret in them.
     let has_literals = fields.has_secrets();
@@ -407,13 +416,13 @@ impl Installation<'_> {
         document["version"] = "v1".into();
         document["kind"] = kind.to_string().into();
         let origin = format!("{reason} of {}", self.key());
-        let declared =
-            kind.kind().declare(&document).map_err(|fault| {
-                vec![self.document.problem_at(
-                    &FieldPath::of(&["values"]),
-                    format!("{origin}: {}", fault.message),
-                )]
-            })?;
+        let declared = kind.kind().declare(&document).map_err(|faults| {
+            let at = FieldPath::of(&["values"]);
+            let problem = |fault: Fault| {
+                self.document.problem_at(&at, format!("{origin}: {}", fault.message))
+            };
+            faults.into_iter().map(problem).collect::<Vec<_>>()
+        })?;
         // What the service was called says nothing of what is made from it: an object of that
         // name is another one.
         let lifecycle = Lifecycle {

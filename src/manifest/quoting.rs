@@ -4,6 +4,7 @@
 
 use super::document::nearest;
 use super::split::split;
+use super::yaml::YamlError;
 use crate::kinds::{self, KindName, schema};
 
 /// Whether a document may hold a secret, by its text.
@@ -37,6 +38,31 @@ pub fn has_kind(document: &str) -> bool {
     values_of("kind", document).next().is_some()
 }
 
+/// Whether an error is of a field that is named twice, on a line of its own: what stands in
+/// braces may as well be a secret.
+#[must_use]
+pub fn names_a_field(document: &str, error: &YamlError) -> bool {
+    let line = error
+        .mark
+        .and_then(|mark| document.lines().nth(usize::try_from(mark.line).ok()?.checked_sub(1)?));
+    error.message.starts_with("duplicate key")
+        && line.is_some_and(|line| !line.contains(['{', '[', ',']) && line.contains(':'))
+}
+
+/// A message without the words of the text that it quotes. Signs alone are no secret.
+#[must_use]
+pub fn without_quotes(message: &str) -> String {
+    let piece = |(index, piece): (usize, &str)| match index % 2 {
+        1 if piece.contains(char::is_alphanumeric) => "…".to_owned(),
+        _ => piece.to_owned(),
+    };
+    let of = |message: &str, quote: char| {
+        let pieces: Vec<_> = message.split(quote).enumerate().map(piece).collect();
+        pieces.join(&quote.to_string())
+    };
+    of(&of(message, '`'), '"')
+}
+
 /// What stands on the line behind each key of this name.
 fn values_of<'a>(name: &'a str, text: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(name).filter_map(move |(at, _)| {
@@ -51,6 +77,18 @@ fn values_of<'a>(name: &'a str, text: &'a str) -> impl Iterator<Item = &'a str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_keeps_its_own_words_and_signs() {
+        for (message, shown) in [
+            ("duplicate key `hunter2`", "duplicate key `…`"),
+            ("duplicate key `<<`; one `<<` merges", "duplicate key `<<`; one `<<` merges"),
+            ("`12` has more digits; in quotes \"x\"", "`…` has more digits; in quotes \"…\""),
+            ("an end is missing", "an end is missing"),
+        ] {
+            assert_eq!(without_quotes(message), shown);
+        }
+    }
 
     #[test]
     fn a_line_is_shown_just_where_no_secret_can_be() {

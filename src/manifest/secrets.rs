@@ -108,11 +108,9 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
             let what = match source {
                 SecretSource::Env(name) if is_own_variable(name) => own(name),
                 SecretSource::Env(name) => match std::env::var_os(name) {
-                    Some(text) if text.is_empty() => {
-                        format!("the environment variable {name} is empty")
-                    }
+                    Some(text) if text.is_empty() => format!("{} is empty", called(name)),
                     Some(_) => return None,
-                    None => format!("the environment variable {name} is not set"),
+                    None => format!("{} is not set", called(name)),
                 },
                 SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
                     let path = origin.document.source.folder.join(path);
@@ -221,7 +219,7 @@ fn failure(message: impl Into<String>) -> Failure {
 
 fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretString, Failure> {
     let (what, text) = match &source.from {
-        SecretSource::Env(name) => (format!("the environment variable {name}"), variable(name)?),
+        SecretSource::Env(name) => (called(name), variable(name)?),
         SecretSource::File(path) => {
             let path = folder.join(path);
             within(&path, &reading.reach)?;
@@ -275,6 +273,21 @@ fn within(path: &Path, reach: &Reach) -> Result<(), Failure> {
         .map_err(|outside| Failure { message: outside.message(path), hint: Some(outside.hint()) })
 }
 
+/// A variable as messages call it. Where a name can be none, a secret may stand in its place.
+fn called(name: &str) -> String {
+    match is_variable(name) {
+        true => format!("the environment variable {name}"),
+        false => "the environment variable that is named here".to_owned(),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.len() <= 128
+        && name.bytes().all(is_inside)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
 fn variable(name: &str) -> Result<String, Failure> {
     if is_own_variable(name) {
         return Err(Failure {
@@ -284,12 +297,10 @@ fn variable(name: &str) -> Result<String, Failure> {
     }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => Failure {
-            message: format!("the environment variable {name} is not set"),
-            hint: Some(format!("export {name}=…")),
+            message: format!("{} is not set", called(name)),
+            hint: is_variable(name).then(|| format!("export {name}=…")),
         },
-        std::env::VarError::NotUnicode(_) => {
-            failure(format!("the environment variable {name} is not UTF-8"))
-        }
+        std::env::VarError::NotUnicode(_) => failure(format!("{} is not UTF-8", called(name))),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Documents become a set: the objects that they declare together.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -303,7 +304,7 @@ const BYTES_WORTH_THREADS: usize = 128 * 1024;
 const HELD_BYTES: usize = 1024 * 1024;
 
 /// What a document declares by itself, known before the others are read.
-struct Early(Result<Vec<Declared>, Fault>);
+struct Early(Result<Vec<Declared>, Vec<Fault>>);
 
 impl Early {
     /// `None` where templates have a say.
@@ -320,7 +321,12 @@ pub(super) struct Found {
     pub origin: Origin,
 }
 
+/// The place of each document among all that were read.
+type Order = HashMap<*const Document, usize>;
+
 fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mut Vec<Problem>) {
+    let order = documents.iter().map(|(document, _)| Arc::as_ptr(document));
+    let order: Order = order.enumerate().map(|(index, document)| (document, index)).collect();
     let mut templates = templates(documents.iter().map(|(document, _)| document), problems);
     let mut found = Vec::new();
     let mut placed: Vec<Arc<Document>> = Vec::new();
@@ -344,10 +350,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
                 kind: document.kind.name(),
                 origin: Origin { document: Arc::clone(&document), derived_from: None },
             })),
-            Err(fault) => {
-                let problem = document.problem_at(&fault.path, fault.message);
-                problems.push(Problem { hint: fault.hint, ..problem });
-            }
+            Err(faults) => problems.extend(placement::problems_of(&document, faults)),
         }
     }
     templates.retain(|_, template| {
@@ -402,22 +405,26 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         };
         insert(set, key, desired, problems);
     }
-    problems.extend(shared_names(set));
+    problems.extend(shared_names(set, &order));
     problems.extend(agreement::secret_types(set));
 }
 
-/// Two objects of one name, in two projects, where a name is one on the whole platform.
-fn shared_names(set: &Set) -> Vec<Problem> {
+/// Two objects of one name, in two projects, where a name is one on the whole platform. The
+/// first is the one that is read first.
+fn shared_names(set: &Set, order: &Order) -> Vec<Problem> {
+    let objects = set.objects.values().filter(|it| it.key.kind.kind().is_unique_everywhere());
+    let mut objects: Vec<&Desired> = objects.collect();
+    objects.sort_by_key(|it| order.get(&Arc::as_ptr(&it.origin.document)));
     let mut first: BTreeMap<Key, &Desired> = BTreeMap::new();
     let mut problems = Vec::new();
-    let objects = set.objects.values();
-    for desired in objects.filter(|it| it.key.kind.kind().is_unique_everywhere()) {
-        if let Some(first) = first.insert(desired.key.claim(), desired) {
-            problems.push(
-                twice(first, desired, problems.len()).hint(
+    for desired in objects {
+        match first.entry(desired.key.claim()) {
+            Entry::Vacant(free) => drop(free.insert(desired)),
+            Entry::Occupied(first) => {
+                problems.push(twice(first.get(), desired, problems.len()).hint(
                     "one name is one object on the whole platform, in whatever project it is",
-                ),
-            );
+                ))
+            }
         }
     }
     problems
@@ -469,6 +476,18 @@ fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>
     }
 }
 
+/// What is wrong with the name of a template. One that places itself is checked with the
+/// service that it becomes, and one whose name is a value once it has that.
+fn name_problem(document: &Document, name: &str) -> Option<Problem> {
+    let text = document.template.as_ref()?;
+    let is_of_value = name.is_empty() && super::template::written_name(&text.text).is_none();
+    if is_of_value || Placement::is_placed(document) {
+        return None;
+    }
+    let message = KindName::ServiceTemplate.kind().name_rule().rule.check(name).err()?;
+    Some(document.problem_at_mark(document.name_mark(), format!("`metadata.name` {message}")))
+}
+
 /// The templates of the set by name. Each is rendered with no values, as installers do, so
 /// that the mistakes of those that nothing places are found too.
 fn templates<'a>(
@@ -492,6 +511,7 @@ fn templates<'a>(
                     }
                 }
             };
+        problems.extend(name_problem(document, &name));
         if let Some(first) = templates.get(&name) {
             let message =
                 format!("ServiceTemplate/{name} is declared twice, first at {}", first.place());

@@ -232,7 +232,10 @@ impl Reading {
             if rendered.is_ok() {
                 self.used_values.extend(super::values::used(&text));
             }
-            self.add(rendered);
+            match rendered {
+                Ok(source) => self.sources.push(Arc::new(source)),
+                Err(problems) => self.problems.extend(problems),
+            }
             return true;
         }
         match (MadeHere::of(&source.text), named) {

@@ -159,6 +159,13 @@ pub fn written_name(text: &str) -> Option<String> {
     name(&plain).or_else(|| name(&metadata))
 }
 
+/// Where a template says its name, as far as its text tells that before it is rendered.
+#[must_use]
+pub fn name_mark(text: &str) -> Option<Mark> {
+    let documents = yaml::parse(&without_markup(text)?).ok()?;
+    Some(documents.first()?.get("metadata")?.get("name")?.mark)
+}
+
 /// What stands for a value: a character that means nothing.
 const VALUE: char = '\u{e000}';
 

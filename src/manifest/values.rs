@@ -15,6 +15,7 @@ use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
 use super::source::{self, RENDERED, Source};
+use super::spelling::{self, Respelled};
 use super::template::{TIME, TemplateError};
 use super::tokens::{self, TooLong};
 use super::variables::{Allowed, Misused, Variables, Written};
@@ -30,7 +31,7 @@ pub const BESIDE: [&str; 2] = ["values.yaml", "values.yml"];
 pub struct FileValues {
     /// The merged values of all `--values-file`, then of all `--value`, then of all
     /// `--value-json`.
-    values: Map<String, Value>,
+    values: Values,
     /// The variables of the environment that templates may read.
     allowed: Vec<Allowed>,
 }
@@ -47,11 +48,11 @@ impl FileValues {
         texts: &[String],
         json: &[String],
     ) -> Result<Self, Vec<Problem>> {
-        let mut values = Map::new();
+        let mut values = Values::default();
         let mut problems = Vec::new();
         for file in files {
             match read_map(file) {
-                Ok(map) => merge(&mut values, map),
+                Ok(more) => values.merge(more),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -60,7 +61,7 @@ impl FileValues {
         let json = json.iter().map(|pair| (pair, "value-json", parse_pair(pair, exact_json)));
         for (pair, option, parsed) in texts.chain(json) {
             match parsed {
-                Ok(map) => merge(&mut values, map),
+                Ok(map) => values.merge(Values { map, respelled: Vec::new() }),
                 Err(message) => {
                     // The value may be a secret, and the name is enough to find it.
                     let name = pair.split('=').next().unwrap_or_default();
@@ -88,13 +89,35 @@ impl FileValues {
     #[must_use]
     pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
-        leaves(&self.values, "", &mut paths);
-        let is_below = |path: &str, above: &str| {
-            path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        paths.retain(|path| !used.iter().any(|used| is_below(path, used) || is_below(used, path)));
+        leaves(&self.values.map, "", &mut paths);
+        paths.retain(|path| !is_used(path, used));
         paths
     }
+}
+
+/// Values, and the numbers among them that a template would write in another way than their
+/// author did.
+#[derive(Debug, Clone, Default)]
+struct Values {
+    map: Map<String, Value>,
+    respelled: Vec<Respelled>,
+}
+
+impl Values {
+    /// Adds values that go before these.
+    fn merge(&mut self, more: Self) {
+        self.respelled.retain(|it| !it.is_replaced_by(&more.map));
+        self.respelled.extend(more.respelled);
+        merge(&mut self.map, more.map);
+    }
+}
+
+/// Whether a template that uses these paths uses a value, or a part of it.
+fn is_used(path: &str, used: &BTreeSet<String>) -> bool {
+    let is_below = |path: &str, above: &str| {
+        path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    used.iter().any(|used| is_below(path, used) || is_below(used, path))
 }
 
 /// The paths of all values.
@@ -133,6 +156,13 @@ fn parse_pair(
         Value::Object(map) => Ok(map),
         _ => Err("the name is empty".to_owned()),
     }
+}
+
+/// What the user should know of a pair `name=JSON`: numbers in it that templates write in
+/// another way than they are given.
+#[must_use]
+pub fn lost_spelling(pair: &str) -> Option<String> {
+    spelling::in_argument(pair)
 }
 
 /// Reads JSON whose numbers are what was written: one that would be rounded is refused.
@@ -178,18 +208,21 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
     }
 }
 
-fn read_map(file: &Path) -> Result<Map<String, Value>, Problem> {
+fn read_map(file: &Path) -> Result<Values, Problem> {
     let text = source::read_text(file)?;
     let name = file.display().to_string();
     let source = Source::new(name, PathBuf::from("."), text);
     // Some of its values may be secrets, and nothing says which.
     let problem =
         |mark, message: &str| Problem { source_line: None, ..source.problem(mark, message) };
-    let nodes = yaml::parse(&source.text)
-        .map_err(|error| problem(error.mark.unwrap_or_default(), &error.message))?;
+    let (nodes, numbers) = yaml::parse_with_numbers(&source.text).map_err(|error| {
+        problem(error.mark.unwrap_or_default(), &quoting::without_quotes(&error.message))
+    })?;
     match nodes.first().map(yaml::Node::to_json) {
-        None => Ok(Map::new()),
-        Some(Value::Object(map)) if nodes.len() == 1 => Ok(map),
+        None => Ok(Values::default()),
+        Some(Value::Object(map)) if nodes.len() == 1 => {
+            Ok(Values { map, respelled: spelling::in_values(&source, &nodes[0], &numbers) })
+        }
         Some(_) => Err(problem(nodes[0].mark, "a values file is one map of names to values")),
     }
 }
@@ -200,21 +233,22 @@ fn read_map(file: &Path) -> Result<Map<String, Value>, Problem> {
 ///
 /// # Errors
 ///
-/// What cannot be read, or be rendered within the limits, each at its line.
-pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Source, Problem> {
-    let mut all = Map::new();
+/// What cannot be read, or be rendered within the limits, each at its line; numbers that it
+/// uses and that it would write in another way than they are spelled.
+pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Source, Vec<Problem>> {
+    let mut all = Values::default();
     for name in BESIDE {
         let beside = source.folder.join(name);
         if beside.is_file() {
-            reach.check(&beside).map_err(|outside| outside.problem(&beside))?;
-            merge(&mut all, read_map(&beside)?);
+            reach.check(&beside).map_err(|outside| vec![outside.problem(&beside)])?;
+            all.merge(read_map(&beside).map_err(|problem| vec![problem])?);
         }
     }
-    merge(&mut all, values.values.clone());
+    all.merge(values.values.clone());
     let syntax = engine::syntax();
     tokens::check(&source.text, &syntax).map_err(|TooLong { message, offset }| {
         let line = source.text[..offset].matches('\n').count() as u64 + 1;
-        Problem { source_line: None, ..source.problem(at(line), message) }
+        vec![Problem { source_line: None, ..source.problem(at(line), message) }]
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
@@ -228,8 +262,10 @@ pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Sour
             let name = source.name + RENDERED;
             Ok(Source::new(name, source.folder, text).with_signs(signs))
         }
-        Ok(Err(unrendered)) => Err(unrendered.problem(&source)),
-        Err(unfinished) => Err(Problem::new(format!("{}: the template {unfinished}", source.name))),
+        Ok(Err(unrendered)) => Err(unrendered.problems(&source)),
+        Err(unfinished) => {
+            Err(vec![Problem::new(format!("{}: the template {unfinished}", source.name))])
+        }
     }
 }
 
@@ -247,16 +283,14 @@ enum Unrendered {
     Misused(Misused),
     /// Something in it cannot be measured, at this byte.
     Blank(usize),
+    /// It uses numbers that it would write in another way than they are spelled.
+    Respelled(Vec<Respelled>),
 }
 
 /// The text that a template renders to.
-fn written(
-    template: &str,
-    values: &Map<String, Value>,
-    allowed: &[Allowed],
-) -> Result<Written, Unrendered> {
+fn written(template: &str, values: &Values, allowed: &[Allowed]) -> Result<Written, Unrendered> {
     jinja::check_unlike(template).map_err(Unrendered::Unlike)?;
-    let others = serde_json::to_string(values).unwrap_or_default();
+    let others = serde_json::to_string(&values.map).unwrap_or_default();
     let variables = Variables::new(allowed, template, &others);
     // Only a template that can be read is changed, so that what is wrong is told of it.
     let is_template = parse(template, "template", engine::syntax()).is_ok();
@@ -264,7 +298,15 @@ fn written(
         true => measured(template).map_err(Unrendered::Blank)?,
         false => template.to_owned(),
     };
-    match engine::render(&measured, &variables, values) {
+    if is_template && !values.respelled.is_empty() {
+        let used = used(template);
+        let respelled = values.respelled.iter().filter(|it| is_used(&it.path(), &used));
+        let respelled: Vec<_> = respelled.cloned().collect();
+        if !respelled.is_empty() {
+            return Err(Unrendered::Respelled(respelled));
+        }
+    }
+    match engine::render(&measured, &variables, &values.map) {
         Ok(rendered) => variables.written_out(rendered).map_err(Unrendered::Misused),
         Err(error) => Err(match variables.misused() {
             Some(misused) => Unrendered::Misused(misused),
@@ -274,41 +316,57 @@ fn written(
 }
 
 impl Unrendered {
-    fn problem(self, source: &Source) -> Problem {
-        let error = match self {
-            Self::Failed(error) => error,
+    fn problems(self, source: &Source) -> Vec<Problem> {
+        let mut problem = match self {
+            Self::Respelled(numbers) => {
+                return numbers.into_iter().map(Respelled::into_problem).collect();
+            }
+            Self::Failed(error) => failed(&error, source),
             Self::Unlike(unlike) => {
                 let column = unlike.column.unwrap_or(1);
                 let mark = Mark { column, ..at(unlike.line.unwrap_or(1)) };
-                return source.problem(mark, unlike.message);
+                source.problem(mark, unlike.message)
             }
             Self::Blank(byte) => {
                 let line = source.text[..byte].matches('\n').count() as u64 + 1;
                 let message = "a text of spaces and braces alone is short in a template that repeats something";
-                return source.problem(at(line), message);
+                source.problem(at(line), message)
             }
             Self::Misused(misused) => {
                 let hint = misused.hint();
                 let named = source.text.lines().position(|line| line.contains(&misused.0));
                 let mark = at(named.map_or(1, |line| line as u64 + 1));
-                return source.problem(mark, misused.to_string()).hint(hint);
+                source.problem(mark, misused.to_string()).hint(hint)
             }
         };
-        let line = error.line().unwrap_or(1) as u64;
-        let message = match (error.detail(), error.kind()) {
-            (Some(detail), kind) => format!("{kind}: {detail}"),
-            (None, minijinja::ErrorKind::UndefinedError) => "a name here has no value".to_owned(),
-            (None, kind) => kind.to_string(),
-        };
-        let mut problem = source.problem(at(line), message);
+        let line = problem.place.as_ref().map_or(1, |place| place.line);
         if quoting::may_hold_secret_at(&source.text, line) {
             problem.source_line = None;
         }
-        match error.kind() {
-            minijinja::ErrorKind::UndefinedError => problem
-                .hint("give it with --value NAME=VALUE or in values.yaml beside the template"),
-            _ => problem,
+        vec![problem]
+    }
+}
+
+/// What the engine says is wrong. Of a document that may hold a secret, only names are
+/// repeated.
+fn failed(error: &minijinja::Error, source: &Source) -> Problem {
+    let line = error.line().unwrap_or(1) as u64;
+    let kind = error.kind();
+    let is_undefined = kind == minijinja::ErrorKind::UndefinedError;
+    let message = match error.detail() {
+        Some(detail) if !is_undefined && quoting::may_hold_secret_at(&source.text, line) => {
+            format!("{kind}: {}", quoting::without_quotes(detail))
         }
+        Some(detail) => format!("{kind}: {detail}"),
+        None if is_undefined => "a name here has no value".to_owned(),
+        None => kind.to_string(),
+    };
+    let problem = source.problem(at(line), message);
+    match is_undefined {
+        true => {
+            problem.hint("give it with --value NAME=VALUE or in values.yaml beside the template")
+        }
+        false => problem,
     }
 }
 
@@ -323,7 +381,7 @@ mod tests {
         let source = Source::new("t.j2".into(), "/nonexistent".into(), text.into());
         render(source, &values, &Reach::default())
             .map(|source| source.text)
-            .map_err(|problem| problem.to_string())
+            .map_err(|problems| problems[0].to_string())
     }
 
     #[test]
@@ -341,7 +399,7 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_json() {
         let read = |pair: &str| FileValues::read(&[], &["a.b=x".to_owned()], &[pair.to_owned()]);
-        let values = read("a={\"n\": [1, 2.5, true, null]}").unwrap().values;
+        let values = read("a={\"n\": [1, 2.5, true, null]}").unwrap().values.map;
         let expected = serde_json::json!({"a": {"b": "x", "n": [1, 2.5, true, null]}});
         assert_eq!(Value::Object(values), expected);
         for (pair, message) in [

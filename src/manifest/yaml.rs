@@ -120,6 +120,25 @@ impl std::error::Error for YamlError {}
 /// Text that is not YAML, has duplicate keys, expands beyond the limits, or is longer
 /// than [`MAX_BYTES`].
 pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
+    parse_noting(text, false).map(|(documents, _)| documents)
+}
+
+/// The same, with all numbers in their order.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub(super) fn parse_with_numbers(text: &str) -> Result<(Vec<Node>, Numbers), YamlError> {
+    let (documents, numbers) = parse_noting(text, true)?;
+    let mut numbers = numbers.unwrap_or_default();
+    numbers.sort_by_key(|(mark, _)| mark.start);
+    Ok((documents, numbers))
+}
+
+/// Where the numbers of a text stand, and how they are written.
+pub(super) type Numbers = Vec<(Mark, String)>;
+
+fn parse_noting(text: &str, notes: bool) -> Result<(Vec<Node>, Option<Numbers>), YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError {
             message: format!(
@@ -133,9 +152,10 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
         let message = "duplicate key `<<`; one `<<` merges several maps, as a list".to_owned();
         return Err(YamlError { message, mark: Some(Mark::from(&second)) });
     }
-    let mut documents = match text.bytes().filter(|byte| b"[{-?:".contains(byte)).count() {
-        0..=SHALLOW => documents(text)?,
-        _ => limited::deep(|| documents(text))?,
+    let (mut documents, numbers) = match text.bytes().filter(|byte| b"[{-?:".contains(byte)).count()
+    {
+        0..=SHALLOW => documents(text, notes)?,
+        _ => limited::deep(|| documents(text, notes))?,
     };
     documents.retain(|node| !matches!(node, Node { value: Value::Null, tag: None, .. }));
     if !text.ends_with('\n')
@@ -143,16 +163,19 @@ pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     {
         last.end_without_line_feed(text);
     }
-    Ok(documents)
+    Ok((documents, numbers))
 }
 
 /// How many signs that begin a list or a map a text may have for any stack to be enough.
 const SHALLOW: usize = 16;
 
-fn documents(text: &str) -> Result<Vec<Node>, YamlError> {
+fn documents(text: &str, notes: bool) -> Result<(Vec<Node>, Option<Numbers>), YamlError> {
     let documents: Vec<Raw> = serde_yaml::from_multiple_with_options(text, options())
         .map_err(|error| yaml_error(&error))?;
-    documents.into_iter().map(|document| document.settle(text)).collect()
+    let mut numbers = notes.then(Numbers::new);
+    let settled = documents.into_iter().map(|document| document.settle(text, &mut numbers));
+    let settled = settled.collect::<Result<_, _>>()?;
+    Ok((settled, numbers))
 }
 
 /// A node as the library reads it, with the place of its text: where an alias stands for it,
@@ -193,7 +216,7 @@ enum RawValue {
 impl Raw {
     /// The node. What the library takes for a number, beyond YAML 1.2, is the text that the
     /// writer sees.
-    fn settle(self, text: &str) -> Result<Node, YamlError> {
+    fn settle(self, text: &str, numbers: &mut Option<Numbers>) -> Result<Node, YamlError> {
         let written = text.get(self.written.start..self.written.end).unwrap_or_default();
         let value = match self.value {
             RawValue::Scalar(Value::Number(number)) if self.tag.is_none() => {
@@ -210,7 +233,12 @@ impl Raw {
                             mark: Some(self.mark),
                         });
                     }
-                    Plain::Integer | Plain::Fraction => Value::Number(number),
+                    Plain::Integer | Plain::Fraction => {
+                        if let Some(numbers) = numbers {
+                            numbers.push((self.mark, written.to_owned()));
+                        }
+                        Value::Number(number)
+                    }
                 }
             }
             // The library leaves as text what it cannot hold.
@@ -221,14 +249,17 @@ impl Raw {
             }
             RawValue::Scalar(value) => value,
             RawValue::List(items) => Value::List(
-                items.into_iter().map(|item| item.settle(text)).collect::<Result<_, _>>()?,
+                items
+                    .into_iter()
+                    .map(|item| item.settle(text, numbers))
+                    .collect::<Result<_, _>>()?,
             ),
             RawValue::Map(entries) => {
                 one_of_each(&entries)?;
                 Value::Map(
                     entries
                         .into_iter()
-                        .map(|(key, value)| Ok((key, value.settle(text)?)))
+                        .map(|(key, value)| Ok((key, value.settle(text, numbers)?)))
                         .collect::<Result<_, _>>()?,
                 )
             }

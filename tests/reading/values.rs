@@ -5,7 +5,15 @@ use super::{Run, Sandbox, run, told, write};
 const SERVICE: &str = "version: v1\nkind: Service\nmetadata:\n  name: s\n";
 
 fn image(plan: &Run) -> &str {
-    let line = plan.stdout.lines().find_map(|line| line.trim().strip_prefix("+ container.image: "));
+    shown(plan, "+ container.image: ")
+}
+
+fn command(plan: &Run) -> &str {
+    shown(plan, "+ container.command: ")
+}
+
+fn shown<'a>(plan: &'a Run, field: &str) -> &'a str {
+    let line = plan.stdout.lines().find_map(|line| line.trim().strip_prefix(field));
     line.unwrap_or_else(|| panic!("{}", plan.stdout))
 }
 
@@ -16,7 +24,11 @@ fn plan(sandbox: &Sandbox, arguments: &[&str]) -> Run {
 #[test]
 fn a_value_of_the_command_line_is_text_unless_json_is_asked_for() {
     let sandbox = Sandbox::new();
-    write(&sandbox, "s.yaml.j2", format!("{SERVICE}container:\n  image: 'x:{{{{ tag }}}}'\n"));
+    write(
+        &sandbox,
+        "s.yaml.j2",
+        format!("{SERVICE}container:\n  image: x\n  command: 'x:{{{{ tag }}}}'\n"),
+    );
     for tag in [
         "1.10",
         "2024.10",
@@ -31,14 +43,14 @@ fn a_value_of_the_command_line_is_text_unless_json_is_asked_for() {
         "[1]",
     ] {
         let planned = plan(&sandbox, &["-v", &format!("tag={tag}")]);
-        assert_eq!(image(&planned), format!("\"x:{tag}\""));
+        assert_eq!(command(&planned), format!("\"x:{tag}\""));
     }
     for (json, shown) in [("7", "7"), ("2.50", "2.5"), ("\"1.10\"", "1.10")] {
         let planned = plan(&sandbox, &["--value-json", &format!("tag={json}")]);
-        assert_eq!(image(&planned), format!("\"x:{shown}\""));
+        assert_eq!(command(&planned), format!("\"x:{shown}\""));
     }
     let both = plan(&sandbox, &["--value-json", "tag=1", "-v", "tag=2"]);
-    assert_eq!(image(&both), "\"x:1\"");
+    assert_eq!(command(&both), "\"x:1\"");
     let refused = sandbox.embedded(2, &["plan", "-f", "s.yaml.j2", "--value-json", "tag=1.1.1"]);
     told(&refused, "--value-json \"tag\": not JSON");
     told(&refused, "hint: write --value-json NAME=JSON");
@@ -84,7 +96,7 @@ fn a_port_in_quotes_is_a_port() {
         } else {
             told(
                 &sandbox.embedded(6, &["plan", "-f", "s.yaml"]),
-                "s.yaml:6:22: the port `7070` stands twice in the service",
+                "s.yaml:6:23: `ports[1].num` is `7070`, which stands twice, first at [0]",
             );
         }
     }
@@ -94,27 +106,30 @@ fn a_port_in_quotes_is_a_port() {
 fn what_stands_twice_in_a_service_is_told_at_its_second_place() {
     let sandbox = Sandbox::new();
     for (container, message) in [
-        ("  environment:\n  - {name: A}\n  - {name: B}\n  - {name: A}\n", "10:5: the variable `A`"),
-        ("  secrets: [a, b, b]\n", "7:19: the secret `b`"),
+        (
+            "  environment:\n  - {name: A}\n  - {name: B}\n  - {name: A}\n",
+            "10:6: `container.environment[2].name` is `A`",
+        ),
+        ("  secrets: [a, b, b]\n", "7:19: `container.secrets[2]` is `b`"),
         (
             "  storage:\n    files:\n    - {path: /a, text: x}\n    - {path: /a/, text: y}\n",
-            "10:7: the path `/a`",
+            "10:8: `container.storage.files[1].path` is `/a`",
         ),
         (
             "  storage:\n    room: [{path: /a}]\n    empty_dirs: [{path: /a}]\n",
-            "9:18: the path `/a`",
+            "9:19: `container.storage.empty_dirs[0].path` is `/a`",
         ),
     ] {
         write(&sandbox, "s.yaml", format!("{SERVICE}container:\n  image: x\n{container}"));
         told(
             &run(&sandbox, 2, &["validate", "-f", "s.yaml"]),
-            &format!("s.yaml:{message} stands twice"),
+            &format!("s.yaml:{message}, which stands twice, first at "),
         );
     }
     let template = "version: v1\nkind: ServiceTemplate\nmetadata: {name: t}\nvalues: {}\ncontainer:\n  \
                     image: x\n  environment: [{name: A}, {name: A}]\n";
     write(&sandbox, "s.yaml", template);
-    told(&run(&sandbox, 2, &["validate", "-f", "s.yaml"]), "the variable `A` stands twice");
+    told(&run(&sandbox, 2, &["validate", "-f", "s.yaml"]), "is `A`, which stands twice");
 }
 
 #[test]

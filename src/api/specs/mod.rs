@@ -14,6 +14,8 @@
 //! | `x-empty: "absent"` | a list or map | `null`, `[]`, `{}` and absent are one and the same |
 //! | `x-key: NAME` | a list | items are told apart by this field; order carries no meaning |
 //! | `x-set: true` | a list of scalars | order carries no meaning |
+//! | `x-repeats: true` | a list with `x-key` | the platform takes several items of one key |
+//! | `x-unique: [NAMES]` | a list | its order matters, and no two items agree in these fields |
 //! | `x-secret: true` | any | its text is never shown |
 //! | `x-rule: NAME` | any | what it must look like; see [`rules`] |
 

@@ -15,6 +15,10 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+mod image;
+
+pub use image::image;
+
 /// The events that a webhook may ask for.
 pub const EVENTS: [&str; 6] = [
     "room.started",
@@ -31,9 +35,26 @@ pub const MASK: &str = "********";
 /// How many characters a name may have.
 pub const NAME_LIMIT: usize = 255;
 
+/// How many characters a mail address may have: 64 before the `@`, and a host name.
+pub const ADDRESS_LIMIT: usize = 64 + 1 + 253;
+
 /// How many bytes the keys and texts of an object's annotations may have together: a placed
 /// template keeps its own text there, and published ones have a hundred KiB.
 pub const ANNOTATIONS_LIMIT: usize = 1024 * 1024;
+
+/// How many characters a text of one line may have: a URL, or a path.
+pub const LINE_LIMIT: usize = 4 * 1024;
+
+/// How many characters a schedule may have. One that spells out every minute, hour, day, month
+/// and weekday has half of them.
+pub const SCHEDULE_LIMIT: usize = 1024;
+
+/// How many characters any other text may have: a description, a command, the value of a
+/// variable or of an annotation, a file, a secret.
+pub const TEXT_LIMIT: usize = 1024 * 1024;
+
+/// A name: without control characters, and with something that is no blank.
+const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
 /// The names of rooms that clients can enter: the public SDK knows this pattern, and puts
 /// names into URLs as they are.
@@ -66,7 +87,7 @@ pub enum Rule {
     Event,
     /// A list with something in it.
     NotEmpty,
-    /// The image of a container, in one word.
+    /// A reference to an image, as registries and container engines take it.
     Image,
     /// The name of an environment variable.
     Variable,
@@ -116,10 +137,7 @@ impl Rule {
             Self::RoomName => room_name(text),
             Self::Address => address(text).map(drop),
             Self::Domain => domain(text).map(drop),
-            Self::Port => match text.trim() {
-                "*" => Ok(()),
-                digits => port(digits.trim_start_matches('0')),
-            },
+            Self::Port => written_port(text),
             Self::Schedule => schedule(text),
             Self::WebUrl => web_url(text),
             Self::Event => event(text),
@@ -129,7 +147,7 @@ impl Rule {
             Self::Unmasked if text == MASK => {
                 Err("is the mask that lists show, not a secret".to_owned())
             }
-            Self::Unmasked | Self::NotEmpty | Self::Annotations => Ok(()),
+            Self::Unmasked | Self::NotEmpty | Self::Annotations => self::text(text),
         }
     }
 
@@ -155,25 +173,31 @@ impl Rule {
     #[must_use]
     pub fn keywords(self) -> Map<String, Value> {
         let keywords = match self {
-            Self::Name => json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S"}),
+            Self::Name => {
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": NAME_PATTERN})
+            }
             // In a template these may hold placeholders, so editors are told less.
-            Self::Image => json!({"minLength": 1, "pattern": "\\S"}),
-            Self::Variable => json!({}),
-            Self::AbsolutePath => json!({"minLength": 1, "pattern": "^/|\\{\\{"}),
+            Self::Image => {
+                json!({"minLength": 1, "maxLength": LINE_LIMIT, "pattern": image::PATTERN})
+            }
+            Self::Variable => json!({"maxLength": LINE_LIMIT}),
+            Self::AbsolutePath => {
+                json!({"minLength": 1, "maxLength": LINE_LIMIT, "pattern": "^/|\\{\\{"})
+            }
             Self::Segment => {
-                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": "\\S", "not": {"enum": [".", ".."]}})
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": NAME_PATTERN, "not": {"enum": [".", ".."]}})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
             Self::Address => {
-                json!({"format": "idn-email", "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"})
+                json!({"format": "idn-email", "maxLength": ADDRESS_LIMIT, "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"})
             }
             Self::Domain => {
                 json!({"format": "hostname", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"})
             }
             Self::Schedule => {
-                json!({"pattern": "^(\\s*@\\S+\\s*|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
+                json!({"maxLength": SCHEDULE_LIMIT, "pattern": "^(\\s*@\\S+\\s*|\\s*\\S+(\\s+\\S+){4}\\s*)$", "examples": ["0 9 * * 1-5", "@hourly"]})
             }
-            Self::WebUrl => json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
+            Self::WebUrl => json!({"maxLength": LINE_LIMIT, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?:"}),
             Self::Event => json!({"enum": EVENTS}),
             Self::NotEmpty => json!({"minItems": 1}),
             Self::Unmasked => json!({"not": {"const": MASK}}),
@@ -209,12 +233,10 @@ impl JsonSchema for Event {
 ///
 /// It is empty, too long, or has control characters.
 pub fn name(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
+    if text.chars().all(is_blank) {
         return Err("must not be empty".to_owned());
     }
-    if text.chars().count() > NAME_LIMIT {
-        return Err(format!("is longer than {NAME_LIMIT} characters"));
-    }
+    within(text, NAME_LIMIT)?;
     if text.chars().any(char::is_control) {
         return Err("must not contain control characters".to_owned());
     }
@@ -234,17 +256,46 @@ pub fn segment(text: &str) -> Result<(), String> {
     }
 }
 
-/// The image of a container. What more it must look like is for whoever pulls it.
+/// A text of which nothing is known but that it is one.
 ///
 /// # Errors
 ///
-/// It is empty, or has control characters.
-pub fn image(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    match text.chars().any(char::is_control) {
-        true => Err("must not contain control characters".to_owned()),
+/// It is longer than any that is kept.
+pub fn text(text: &str) -> Result<(), String> {
+    within(text, TEXT_LIMIT)
+}
+
+/// Every text of a JSON value.
+///
+/// # Errors
+///
+/// One of them is longer than any that is kept.
+pub fn texts(value: &Value) -> Result<(), String> {
+    let within = match value {
+        Value::String(text) => self::text(text),
+        Value::Array(items) => items.iter().try_for_each(texts),
+        Value::Object(fields) => texts_of(fields),
+        _ => Ok(()),
+    };
+    within.map_err(|_| format!("holds a text longer than {TEXT_LIMIT} characters"))
+}
+
+/// The same for a map.
+///
+/// # Errors
+///
+/// As [`texts`].
+pub fn texts_of(fields: &Map<String, Value>) -> Result<(), String> {
+    fields.iter().try_for_each(|(name, value)| {
+        text(name).map_err(|_| format!("has a key longer than {TEXT_LIMIT} characters"))?;
+        texts(value)
+    })
+}
+
+fn within(text: &str, limit: usize) -> Result<(), String> {
+    // Most texts are short, and counting characters takes a while.
+    match text.len() > limit && text.chars().count() > limit {
+        true => Err(format!("is longer than {limit} characters")),
         false => Ok(()),
     }
 }
@@ -255,6 +306,7 @@ pub fn image(text: &str) -> Result<(), String> {
 ///
 /// It is empty, or has blanks or control characters.
 pub fn one_word(text: &str) -> Result<(), String> {
+    within(text, LINE_LIMIT)?;
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
     }
@@ -288,6 +340,7 @@ pub fn variable(text: &str) -> Result<(), String> {
 ///
 /// It does not begin with `/`, or has control characters.
 pub fn absolute_path(text: &str) -> Result<(), String> {
+    within(text, LINE_LIMIT)?;
     if !text.starts_with('/') {
         return Err("must be an absolute path, such as /data".to_owned());
     }
@@ -379,12 +432,35 @@ pub fn port(text: &str) -> Result<(), String> {
     }
 }
 
+/// The number of a port, or `*`, in a spelling that a manifest may use.
+fn written_port(text: &str) -> Result<(), String> {
+    within(text, LINE_LIMIT)?;
+    let is_one = |text: &str| text == "*" || port(text.trim_start_matches('0')).is_ok();
+    if is_one(text) {
+        return Ok(());
+    }
+    let without_blanks = text.trim_matches(is_blank);
+    let without_quotes = text.trim_matches(|c: char| is_blank(c) || "\"'`“”‘’".contains(c));
+    let signed = without_quotes.strip_prefix(['+', '-']);
+    let (number, rest) = without_quotes.split_once(['/', ':', ',', '-']).unwrap_or_default();
+    Err(match without_quotes {
+        _ if is_one(without_blanks) => "must be a port number without blanks around it".to_owned(),
+        bare if is_one(bare) => "must be a port number without quotes in it".to_owned(),
+        _ if signed.is_some_and(is_one) => "must be a port number without a sign".to_owned(),
+        _ if is_one(number) && !rest.is_empty() => {
+            "must be one port number from 1 to 65535 and nothing else".to_owned()
+        }
+        bare => return port(bare),
+    })
+}
+
 /// A schedule: five fields of cron, or a nickname such as `@hourly`; UTC.
 ///
 /// # Errors
 ///
 /// It is none.
 pub fn schedule(text: &str) -> Result<(), String> {
+    within(text, SCHEDULE_LIMIT)?;
     cron(text).map(drop)
 }
 
@@ -416,6 +492,7 @@ pub fn never_fires(text: &str) -> bool {
 ///
 /// It is not absolute, or not of http or https.
 pub fn web_url(text: &str) -> Result<(), String> {
+    within(text, LINE_LIMIT)?;
     match Url::parse(text) {
         // Parsing would pass over them, or encode them.
         Ok(_) if text.chars().any(is_blank) => {
@@ -467,181 +544,4 @@ pub fn annotations_size(bytes: usize) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sort(rule: Rule, good: &[&str], bad: &[&str]) {
-        for text in good {
-            assert_eq!(rule.check(text), Ok(()), "{rule:?} {text:?}");
-        }
-        for text in bad {
-            let said = rule.check(text).expect_err(text);
-            assert!(said.starts_with("must ") || said.starts_with("is "), "{said}");
-        }
-    }
-
-    #[test]
-    fn each_rule_tells_good_texts_from_bad_ones() {
-        let (longest, longer) = ("x".repeat(255), "x".repeat(256));
-        sort(
-            Rule::Name,
-            &["a", "a b", "a/b", "ä?#", "日本", "..", &longest],
-            &["", " ", "a\nb", "\u{0}", &longer],
-        );
-        sort(Rule::Segment, &["...", "a/b"], &[".", "..", ""]);
-        let (room, rooms) = ("a".repeat(63), "a".repeat(64));
-        sort(
-            Rule::RoomName,
-            &["a", "0", "my-room-2", "a--b", &room],
-            &["", "-a", "a-", "A", "a b", "a_b", "a.b", "..", "ä", "a\n", &rooms],
-        );
-        sort(
-            Rule::Address,
-            &["B+c@Mail.MeshAgent.com", "a@example.com"],
-            &[
-                "x",
-                "@mail.localhost",
-                "a b@mail.localhost",
-                "a..b@mail.localhost",
-                "A <a@b.c>",
-                "a@b.c.",
-                "a@b@",
-                "a@",
-            ],
-        );
-        sort(
-            Rule::Domain,
-            &["APP2.MeshAgent.App", "localhost"],
-            &[
-                "",
-                "a..b",
-                "-a.b",
-                "a_b.c",
-                "a b",
-                "http://a",
-                "a.b:80",
-                "a/b",
-                "a.",
-                "*.a.b",
-                "bücher.example",
-            ],
-        );
-        sort(
-            Rule::Port,
-            &["1", "80", "65535", "*", " 080 "],
-            &["", "0", "+80", "65536", "http", "-1"],
-        );
-        for bad in ["080", " 80", "*", ""] {
-            assert!(port(bad).is_err(), "{bad:?}");
-        }
-        sort(
-            Rule::Schedule,
-            &["0 * * * *", "*/5 0-6 1,15 * MON", "@hourly", "@daily"],
-            &[
-                "",
-                "x",
-                "* * * *",
-                "0 0 * * * *",
-                "61 * * * *",
-                "0 0 0 1 1 * 2030",
-                "@never",
-                "@reboot",
-                "*/0 * * * *",
-            ],
-        );
-        sort(
-            Rule::WebUrl,
-            &["http://x/y", "HTTPS://x"],
-            &["u", "/y", "ftp://x/y", "mailto:a@b", "http://", "http://x/a b", "http://x ", ""],
-        );
-        sort(Rule::Event, &["*", "room.ended"], &["room.start", "", "ROOM.ENDED"]);
-        sort(
-            Rule::Image,
-            &["busybox", "a/b:{VERSION}@sha256:0", "a:b #c"],
-            &["", " ", "x\n", "a\tb"],
-        );
-        sort(Rule::Variable, &["A", "a.b-c", "Ä", ""], &[" ", "A B", "A=B", "A\n", "A "]);
-        sort(
-            Rule::AbsolutePath,
-            &["/", "/a b", "/a/../b"],
-            &["", "a", "./a", " /a", "/a\nb", "C:\\"],
-        );
-        sort(Rule::Unmasked, &["", "*******"], &[MASK]);
-        assert!(event("room.start").is_err_and(|said| said.contains("\"room.started\"")));
-        assert!(not_empty(0).is_err() && not_empty(1).is_ok());
-        assert!(annotations_size(ANNOTATIONS_LIMIT).is_ok());
-        assert!(annotations_size(ANNOTATIONS_LIMIT + 1).is_err());
-    }
-
-    #[test]
-    fn a_schedule_of_days_that_never_come_is_known() {
-        for never in ["0 0 31 2 *", "0 0 30,31 2 *", "0 12 31 4,6,9,11 *"] {
-            assert!(never_fires(never), "{never}");
-        }
-        for some in ["0 0 29 2 *", "0 0 31 2 MON", "0 0 31 1,2 *", "@yearly", "x"] {
-            assert!(!never_fires(some), "{some}");
-        }
-    }
-
-    #[test]
-    fn what_is_compared_is_in_lower_case() {
-        assert_eq!(address("B+c@Mail.MeshAgent.com"), Ok("b+c@mail.meshagent.com".to_owned()));
-        assert_eq!(domain("APP2.MeshAgent.App"), Ok("app2.meshagent.app".to_owned()));
-    }
-
-    #[test]
-    fn a_domain_is_served_or_not() {
-        assert_eq!(served("a@Mail.Example.com", &["mail.example.com"]), Ok(()));
-        let said = served("a@example.com", &["mail.example.com"]).expect_err("not served");
-        assert!(said.contains("mail.example.com"), "{said}");
-    }
-
-    /// What a schema refuses, the rule refuses too: nobody is told less than an editor shows.
-    #[test]
-    fn schemas_refuse_nothing_that_a_rule_allows() {
-        let texts = [
-            "",
-            " ",
-            "a",
-            "a b",
-            "A",
-            "..",
-            "a\nb",
-            "a@b",
-            "a@mail.localhost",
-            "A@B.C",
-            "app.example.com",
-            "APP.b",
-            "0 * * * *",
-            " 0  * * * * ",
-            "@hourly",
-            "@HOURLY",
-            " @daily ",
-            "0 0 * * *\n",
-            "* * *",
-            "http://x",
-            "HTTPS://x/y",
-            " http://x",
-            "http:x",
-            "http://x/ä",
-            "x:y",
-            "room.started",
-            "/",
-            "/a b",
-            "a=b",
-            "\u{feff}a",
-            "*",
-            MASK,
-            "ä@ä",
-            "ä@b",
-        ];
-        for (_, rule) in NAMES {
-            let schema = Value::Object(rule.keywords());
-            let validator = jsonschema::validator_for(&schema).expect("a schema");
-            for text in texts {
-                let allowed = rule.check(text).is_ok();
-                assert!(!allowed || validator.is_valid(&json!(text)), "{rule:?} {text:?}");
-            }
-        }
-    }
-}
+mod tests;

@@ -120,6 +120,7 @@ pub struct TableGrant {
 #[schemars(deny_unknown_fields)]
 pub struct DatabaseGrant {
     /// The tables that may be used; absent means any.
+    #[schemars(extend("x-unique" = ["name", "namespace"]))]
     pub tables: Option<Vec<TableGrant>>,
     /// Whether tables may be listed.
     pub list_tables: bool,
@@ -191,6 +192,7 @@ pub struct MemoryGrant {
     /// Whether memories may be listed.
     pub list: bool,
     /// The memories that may be used; absent means any.
+    #[schemars(extend("x-unique" = ["name", "namespace"]))]
     pub memories: Option<Vec<MemoryEntryGrant>>,
 }
 
@@ -217,6 +219,7 @@ pub struct PathGrant {
 #[schemars(deny_unknown_fields)]
 pub struct SyncGrant {
     /// The paths that may be used; absent means any.
+    #[schemars(extend("x-unique" = ["path"]))]
     pub paths: Option<Vec<PathGrant>>,
 }
 
@@ -226,6 +229,7 @@ pub struct SyncGrant {
 #[schemars(deny_unknown_fields)]
 pub struct StorageGrant {
     /// The path prefixes that may be used; absent means any.
+    #[schemars(extend("x-unique" = ["path"]))]
     pub paths: Option<Vec<PathGrant>>,
 }
 
@@ -334,6 +338,7 @@ pub struct OAuthTokenGrant {
 #[schemars(deny_unknown_fields)]
 pub struct SecretsGrant {
     /// The clients whose tokens may be asked for; absent means any.
+    #[schemars(extend("x-unique" = ["endpoint", "client_id"]))]
     pub request_oauth_token: Option<Vec<OAuthTokenGrant>>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::PORT_PATTERN;
+use super::rules::{LINE_LIMIT, PORT_PATTERN};
 use super::{Version, scope::ApiScope};
 
 /// Text to text.
@@ -381,7 +381,7 @@ impl JsonSchema for PortNumber {
             "x-rule": "port",
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": format!("^(\\*|{PORT_PATTERN})$")}
+                {"type": "string", "maxLength": LINE_LIMIT, "pattern": format!("^(\\*|{PORT_PATTERN})$")}
             ]
         })
     }

@@ -12,7 +12,7 @@ use crate::api::specs::template::{
 };
 use crate::bounded;
 use crate::error::{Error, Result};
-use crate::kinds::service;
+use crate::kinds::{Fault, service};
 use crate::output;
 use crate::visible;
 
@@ -69,8 +69,11 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
         Error::failed(format!("failed to read {}", args.file.display())).because(error)
     })?;
     let spec = source::service(&text, "validate-template")?;
-    service::check(&spec).map_err(|fault| {
-        Error::failed(format!("{}: `{}`: {}", args.file.display(), fault.path, fault.message))
+    service::check(&spec).map_err(|faults| {
+        let file = args.file.display();
+        let told = |it: &Fault| format!("`{}`: {}", it.path, it.message);
+        let told: Vec<_> = faults.iter().map(told).collect();
+        Error::failed(format!("{file}: {}", told.join("; ")))
     })?;
     output::note(&format!("the service {} is valid", spec.metadata.name));
     Ok(ExitCode::SUCCESS)

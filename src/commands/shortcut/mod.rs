@@ -269,9 +269,7 @@ impl Shortcut {
             }
         };
         match found {
-            Some(_) if creates && !self.work.asked.may_exist => {
-                Err(Error::failed(format!("{} exists already", self.key)))
-            }
+            Some(_) if creates && !self.work.asked.may_exist => Err(self.exists_already()),
             None if !creates => Err(Error::failed(format!("{} does not exist", self.address()))),
             found => {
                 let (name, observed) = found.unzip();
@@ -282,6 +280,10 @@ impl Shortcut {
                 Ok(())
             }
         }
+    }
+
+    fn exists_already(&self) -> Error {
+        Error::failed(format!("{} exists already", self.key))
     }
 
     /// Whether its name is the one that it is to have, and not just how it is found.

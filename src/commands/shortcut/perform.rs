@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use super::writing::WriteArgs;
-use super::{Shortcut, Written};
+use super::{Shortcut, Written, reading};
 use crate::api::failure;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::commands::apply::report::ReportDocument;
@@ -35,12 +35,28 @@ impl Shortcut {
         if let Some(path) = &args.report {
             ReportDocument::of(plan, &report).write(path)?;
         }
-        self.conclude(report)?;
+        let code = report.outcomes.first().and_then(Outcome::refused_with);
+        if let Err(error) = self.conclude(report) {
+            return Err(self.told_as_foreseen(connection, code).await.unwrap_or(error));
+        }
         let written = progress.written.into_inner().unwrap_or_default();
         if self.action != Action::Create {
             self.tell_owner(&written.answer);
         }
         Ok(written)
+    }
+
+    /// Why a name could not be taken or an object not be changed, in the words of a dry run;
+    /// `None` where that is no matter of who has the name.
+    async fn told_as_foreseen(&self, connection: &Connection, code: Option<u16>) -> Option<Error> {
+        if !matches!(code, Some(403 | 409)) || !self.has_own_name() || self.work.id.is_some() {
+            return None;
+        }
+        match reading::look_up(connection, &self.key, None).await {
+            Ok(Some(_)) if self.action == Action::Create => Some(self.exists_already()),
+            Ok(_) => None,
+            Err(error) => (error.message == self.key.held_by_another()).then_some(error),
+        }
     }
 
     fn conclude(&self, report: Report) -> Result<()> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::apply::observe;
+use crate::apply::{absent, observe};
 use crate::commands::show::ShowArgs;
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName, Lookup, Target};
@@ -29,8 +29,18 @@ pub async fn look_up(
     id: Option<&str>,
 ) -> Result<Option<(String, Observed)>> {
     let target = Target::looked_for(key, &key.project, id);
-    observe::find(&connection.client.reader(), key, &target, &BTreeMap::new()).await
+    let reader = connection.client.reader();
+    match observe::find(&reader, key, &target, &BTreeMap::new()).await {
+        Err(error) => match absent::held_elsewhere(&reader, key, &key.project).await {
+            Some(taken) => Err(taken.hint(ELSEWHERE)),
+            None => Err(error),
+        },
+        found => found,
+    }
 }
+
+/// What to do about an object of another project.
+const ELSEWHERE: &str = "one name is one object on the whole platform: take another one, or name the project that has it with --project-id";
 
 /// Reads the object of an id. Where the platform gives one only by its name, the names that it
 /// may have are tried before the whole list is read.
@@ -95,7 +105,14 @@ pub async fn show(
             let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
                 return Err(Error::failed(format!("a {kind} cannot be read by its name")));
             };
-            let mut answer = connection.client.reader().get_json(&request).await?;
+            let reader = connection.client.reader();
+            let mut answer = match reader.get_json(&request).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let taken = absent::held_elsewhere(&reader, &key, &key.project).await;
+                    return Err(taken.map_or(error.into(), |taken| taken.hint(ELSEWHERE)));
+                }
+            };
             let item = match envelope {
                 Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
                 None => answer,

@@ -243,7 +243,7 @@ impl Planner<'_> {
         let mut refused: Vec<(&Desired, Problem)> = Vec::new();
         for wanted in created.values().filter(|key| self.state.taken.contains(key)) {
             let Some(desired) = self.desired.get(wanted) else { continue };
-            let message = format!("{wanted} is taken: another project has it");
+            let message = wanted.held_by_another();
             let path = FieldPath::of(&["metadata", "name"]);
             refused.push((desired, desired.origin.document.problem_at(&path, message)));
         }

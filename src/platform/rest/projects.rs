@@ -93,6 +93,9 @@ async fn create(
     Body(new): Body<NewProject>,
 ) -> Result<Answer> {
     rules::name(&new.name).map_err(Refusal::at("name"))?;
+    if let Some(settings) = &new.settings {
+        rules::texts_of(settings).map_err(Refusal::at("settings"))?;
+    }
     let owner = principal.resolve("me")?;
     let settings = kept(new.settings.as_ref())?;
     let mut write = app.store().write().await?;
@@ -115,6 +118,7 @@ async fn put_settings(
     condition: Condition,
     Body(settings): Body<Map<String, Value>>,
 ) -> Result<Answer> {
+    rules::texts_of(&settings).map_err(Refusal::at("settings"))?;
     let mut write = app.store().write().await?;
     let current: i64 = sqlx::query_scalar("SELECT rev FROM projects WHERE id = $1")
         .bind(&caller.project)

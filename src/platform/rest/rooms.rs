@@ -131,6 +131,9 @@ async fn create(
 ) -> Result<Answer> {
     rules::room_name(&new.name).map_err(Refusal::at("name"))?;
     check_annotations(new.annotations.as_ref())?;
+    if let Some(metadata) = &new.metadata {
+        rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
+    }
     let permissions = new.permissions.unwrap_or_default();
     for (user, scope) in &permissions {
         caller.may_grant(&format!("permissions.{user}"), scope)?;
@@ -232,6 +235,9 @@ async fn put(
     Body(change): Body<RoomChange>,
 ) -> Result<Answer> {
     check_annotations(change.annotations.as_ref())?;
+    if let Some(metadata) = &change.metadata {
+        rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
+    }
     let mut write = app.store().write().await?;
     let mut room = Room::by_id(write.on(), &caller.project, &id).await?;
     condition.allows(room.rev)?;

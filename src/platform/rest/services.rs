@@ -16,7 +16,7 @@ use super::Route;
 use super::rooms::Room;
 use super::templates::{self, TemplateBody};
 use crate::api::specs::service::ServiceSpec;
-use crate::kinds::service;
+use crate::kinds::{Fault, service};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
@@ -71,6 +71,23 @@ async fn scope(
     }
 }
 
+/// How many faults of a service are told.
+const TOLD: usize = 10;
+
+/// The refusal of a service that breaks rules of form: its field is the first one at fault.
+fn refusal(faults: Vec<Fault>) -> Refusal {
+    let field = faults.first().map(|fault| fault.path.to_string()).unwrap_or_default();
+    let told = |(index, fault): (usize, &Fault)| match index {
+        0 => fault.message.clone(),
+        _ => format!("{} {}", fault.path, fault.message),
+    };
+    let mut messages: Vec<_> = faults.iter().enumerate().take(TOLD).map(told).collect();
+    if let Some(more) = faults.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        messages.push(format!("and {more} more"));
+    }
+    Refusal::field(field, messages.join("; "))
+}
+
 /// A service as it was asked for.
 struct Wanted {
     spec: ServiceSpec,
@@ -88,8 +105,7 @@ impl Wanted {
         } else {
             exchange::decode(body)?
         };
-        service::check(&spec)
-            .map_err(|fault| Refusal::field(fault.path.to_string(), fault.message))?;
+        service::check(&spec).map_err(refusal)?;
         Ok(Self { spec, from_template })
     }
 

@@ -47,6 +47,7 @@ async fn create(
     }
     rules::name(&new.queue_name).map_err(Refusal::at("queue_name"))?;
     rules::schedule(&new.schedule).map_err(Refusal::at("schedule"))?;
+    rules::texts_of(&new.payload).map_err(Refusal::at("payload"))?;
     check_annotations(new.annotations.as_ref())?;
     let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut write = app.store().write().await?;
@@ -187,6 +188,9 @@ async fn put(
     }
     if let Some(schedule) = &change.schedule {
         rules::schedule(schedule).map_err(Refusal::at("schedule"))?;
+    }
+    if let Some(payload) = &change.payload {
+        rules::texts_of(payload).map_err(Refusal::at("payload"))?;
     }
     check_annotations(change.annotations.as_ref())?;
     let payload = change.payload.as_ref().map(serde_json::to_string).transpose()?;

@@ -1,5 +1,7 @@
 //! Webhooks: where the platform's events are to be sent. They are kept, not delivered.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,9 +41,18 @@ impl WebhookBody {
         rules::name(&self.name).map_err(Refusal::at("name"))?;
         rules::web_url(&self.url).map_err(Refusal::at("url"))?;
         rules::not_empty(self.events.len()).map_err(Refusal::at("events"))?;
+        let mut seen = BTreeSet::new();
         for (index, event) in self.events.iter().enumerate() {
-            rules::event(event).map_err(Refusal::at(&format!("events[{index}]")))?;
+            let at = format!("events[{index}]");
+            rules::event(event).map_err(Refusal::at(&at))?;
+            if !seen.insert(event) {
+                return Err(Refusal::field(at, "stands twice"));
+            }
         }
+        for (field, text) in [("description", &self.description), ("action", &self.action)] {
+            rules::text(text.as_deref().unwrap_or_default()).map_err(Refusal::at(field))?;
+        }
+        rules::texts(&self.payload).map_err(Refusal::at("payload"))?;
         match &self.payload {
             Value::Null | Value::Object(_) => Ok(()),
             Value::String(text) if text.is_empty() => Ok(()),

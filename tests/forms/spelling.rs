@@ -1,0 +1,86 @@
+//! A number of a values file that a template would write in another way is refused, with its
+//! place and what to do.
+
+use super::{Sandbox, tells};
+
+const SERVICE: &str =
+    "version: v1\nkind: Service\nmetadata: {name: s}\ncontainer:\n  image: 'x:{{ tag }}'\n";
+
+#[test]
+fn a_number_that_would_change_its_spelling_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.yaml.j2", SERVICE);
+    for number in ["1.10", "0x1F", "1e3", "1234567e2", "2024.10", "1.50", "0o17", "+7"] {
+        let expected = "v.yaml:2:6: `tag` is a number, and a template writes it in another way than it stands here";
+        sandbox.write("v.yaml", &format!("# ours\ntag: {number}\n"));
+        let run = sandbox.embedded(6, &["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"]);
+        let told = run.stderr.contains("in another way than it stands here");
+        assert!(told, "{number}: {}", run.stderr);
+        tells(&run, expected);
+        tells(&run, "hint: in quotes it is a text, and stays as it is");
+        // What lies beside the template is no other.
+        std::fs::rename(sandbox.path("v.yaml"), sandbox.path("values.yaml")).unwrap();
+        let run = sandbox.run(&["validate", "-f", "s.yaml.j2"]);
+        tells(&run, &expected.replace("v.yaml", "values.yaml"));
+        std::fs::remove_file(sandbox.path("values.yaml")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_written_as_it_is_spelled_is_rendered() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.yaml.j2", SERVICE);
+    for (value, tag) in [
+        ("'1.10'", "1.10"),
+        ("\"0x1F\"", "0x1F"),
+        ("010", "010"),
+        ("1_000", "1_000"),
+        ("1.0", "1.0"),
+        ("1.5", "1.5"),
+        ("7", "7"),
+        ("123456789012345678", "123456789012345678"),
+    ] {
+        sandbox.write("v.yaml", &format!("tag: {value}\n"));
+        let run = sandbox.embedded(0, &["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"]);
+        assert!(run.stdout.contains(&format!("container.image: \"x:{tag}\"")), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn just_what_a_template_uses_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.yaml.j2", &SERVICE.replace("tag", "app.tags[0] ~ app.more.tag"));
+    let values = "app:\n  tags: [1.10]\n  more: {tag: 0x10}\n  unused: 1.20\nother: 1.30\n";
+    sandbox.write("v.yaml", values);
+    let run = sandbox.embedded(6, &["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"]);
+    tells(&run, "v.yaml:2:10: `app.tags` is a number");
+    tells(&run, "v.yaml:3:15: `app.more.tag` is a number");
+    assert!(!run.stderr.contains("`other`") && !run.stderr.contains("unused"), "{}", run.stderr);
+}
+
+#[test]
+fn what_goes_before_a_file_is_as_it_is_given() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.yaml.j2", SERVICE);
+    sandbox.write("v.yaml", "tag: 1.10\n");
+    sandbox.write("w.yaml", "tag: '1.20'\n");
+    let plan = ["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"];
+    for (more, tag) in [(["-v", "tag=1.10"], "1.10"), (["--values-file", "w.yaml"], "1.20")] {
+        let run = sandbox.embedded(0, &[&plan[..], &more].concat());
+        assert!(run.stdout.contains(&format!("container.image: \"x:{tag}\"")), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_number_that_is_asked_for_as_json_is_used_and_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.yaml.j2", SERVICE);
+    let told = "--value-json \"tag\": `tag` is a number, and a template writes it in another way";
+    for (json, tag, is_told) in [("1.10", "1.1", true), ("1e3", "1000.0", true), ("7", "7", false)]
+    {
+        let pair = format!("tag={json}");
+        let run = sandbox.embedded(0, &["plan", "-f", "s.yaml.j2", "--value-json", &pair]);
+        assert!(run.stdout.contains(&format!("container.image: \"x:{tag}\"")), "{}", run.stdout);
+        assert_eq!(run.stderr.contains(told), is_told, "{json}: {}", run.stderr);
+    }
+}
