@@ -15,6 +15,7 @@
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
+//! | [`listed`] | *pure*: names in a sentence, as many as anybody reads |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
@@ -34,6 +35,7 @@ pub mod commands;
 pub mod error;
 pub mod kinds;
 pub mod limited;
+pub mod listed;
 pub mod manifest;
 pub mod output;
 pub mod own_folder;

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Problem, Result, with_causes};
+use crate::listed::summed_up;
 use crate::manifest::source::RENDERED;
 use crate::visible;
 
@@ -155,6 +156,41 @@ pub fn heading(line: &str) {
     say(&format!("\n{}", visible::line(line)));
 }
 
+/// Whether long lists are told whole; nothing while the command knows no `--verbose`.
+static VERBOSE: OnceLock<bool> = OnceLock::new();
+
+/// Tells long lists whole, or sums them up and says that `--verbose` tells them whole.
+pub fn set_verbose(verbose: bool) {
+    // A command runs once.
+    let _ = VERBOSE.set(verbose);
+}
+
+/// Whether long lists are told whole.
+#[must_use]
+pub fn is_verbose() -> bool {
+    VERBOSE.get().copied().unwrap_or_default()
+}
+
+/// What leads from a list that was summed up to all of it, where the command has it.
+#[must_use]
+pub fn way_to_all() -> &'static str {
+    if VERBOSE.get().is_some() { "; --verbose tells them all" } else { "" }
+}
+
+/// Prints notes beside the data, of those that are alike just the first.
+pub fn notes(notes: &[String]) {
+    if is_verbose() {
+        notes.iter().for_each(|told| note(&format!("note: {told}")));
+        return;
+    }
+    for (told, more) in summed_up(notes) {
+        note(&format!("note: {told}"));
+        if more > 0 {
+            note(&format!("note: and {more} more like this one{}", way_to_all()));
+        }
+    }
+}
+
 /// Prints lines for people beside the data, which hold the program's own styles.
 fn say(lines: &str) {
     let lines = concealed::concealed(visible::lines(lines));
@@ -177,11 +213,12 @@ const MOST_PROBLEMS: usize = 100;
 
 /// Prints an error: the problems of manifests, what failed, why, and what to do about it.
 pub fn error(error: &Error) {
-    for problem in error.problems.iter().take(MOST_PROBLEMS) {
+    let most = if is_verbose() { usize::MAX } else { MOST_PROBLEMS };
+    for problem in error.problems.iter().take(most) {
         say(&render_problem(problem));
     }
-    if let Some(more) = error.problems.len().checked_sub(MOST_PROBLEMS).filter(|more| *more > 0) {
-        say(&format!("and {more} more problems"));
+    if let Some(more) = error.problems.len().checked_sub(most).filter(|more| *more > 0) {
+        say(&format!("and {more} more problems{}", way_to_all()));
     }
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         annotate(&error.problems);

@@ -67,11 +67,12 @@ fn state(documents: &[Value]) -> State {
                 claimed: None,
                 protected: false,
                 orphan: false,
-                moved_from: None,
+                moved_from: Default::default(),
                 was: None,
                 ignore: Vec::new(),
                 declared_in: Vec::new(),
                 moving_to: None,
+                revision: None,
             };
             (key.clone(), entry)
         })

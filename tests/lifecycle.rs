@@ -321,7 +321,7 @@ impl Life<'_> {
                         secrets,
                         port: None,
                         note: 9,
-                        from: None,
+                        from: Vec::new(),
                     })
                 }
             };

@@ -12,7 +12,7 @@ use meshagent::apply::execute::Outcome;
 use meshagent::manifest::set::Set;
 use meshagent::plan::document::PlanDocument;
 use meshagent::plan::planner::{Adopt, Policy, Prune};
-use meshagent::plan::renames::former_key;
+use meshagent::plan::renames::former_keys;
 use meshagent::plan::{Action, Operation, Plan};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
@@ -88,8 +88,8 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
             let is_ours = before.is_owned(key, "s");
             // A room that is renamed takes along what is in it, whoever owns that.
             let is_meant = set.objects.values().any(|it| {
-                let named = [Some(it.key.clone()), former_key(it)];
-                named.iter().flatten().any(|it| (it.kind, &it.name) == (key.kind, &key.name))
+                let named = [it.key.clone()].into_iter().chain(former_keys(it));
+                named.into_iter().any(|it| (it.kind, &it.name) == (key.kind, &key.name))
             });
             if !is_ours && (adopt == Adopt::None || !is_meant) {
                 let now = model.objects.values().find(|it| it.number == object.number);

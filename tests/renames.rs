@@ -2,6 +2,8 @@
 //! between two of them. What counts is which object has which name in the end, so objects
 //! are told apart by the platform's ids.
 
+mod between;
+mod former;
 mod owners;
 mod refusals;
 
@@ -49,6 +51,12 @@ fn mailbox(name: &str, room: &str) -> Value {
 
 /// The same document of an object that was called otherwise.
 fn from(former: &str, mut document: Value) -> Value {
+    document["lifecycle"] = json!({"moved_from": former});
+    document
+}
+
+/// The same document of an object that had several other names, in any order.
+fn from_any(former: &[&str], mut document: Value) -> Value {
     document["lifecycle"] = json!({"moved_from": former});
     document
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::request::Request;
 use crate::error::{Error, Result};
+use crate::listed::few;
 
 /// Whether a text is a project's id, and no name. Ids are UUIDs.
 #[must_use]
@@ -53,7 +54,7 @@ pub fn the_one<'a, T>(
         several => {
             let ids: Vec<&str> = several.iter().map(|project| told(project).0).collect();
             Err(Error::failed(format!("{} projects are called {wanted:?}", several.len()))
-                .hint(format!("name one by id: {}", ids.join(", "))))
+                .hint(format!("name one by id: {}", few(ids))))
         }
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! - *Everything that the set owns* and no list showed. It would be forgotten or created
 //!   again; how much that is depends on what happened on the platform, not on the set's size.
-//! - *The former name* of an object that is declared with `moved_from`.
+//! - *The former names* of an object that is declared with `moved_from`, as long as they have not
+//!   been dealt with.
 //! - *Of what was never there and is declared*, a few of each list that nothing proves to be
 //!   whole. Where a list was cut, what lies behind the cut is among the set's documents as a
 //!   rule, so that a few show it; the first apply of a thousand objects still makes no
@@ -35,7 +36,7 @@ use crate::error::{Class, Error, Result, with_causes};
 use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
-use crate::plan::renames::former_key;
+use crate::plan::renames::open_former_keys;
 use crate::plan::{Incomplete, Observed, State};
 
 /// How many objects that were never there are looked up for each list.
@@ -85,7 +86,9 @@ impl Absent<'_> {
     /// The platform is newer than this program.
     pub async fn look_up(&self, state: &mut State) -> Result<()> {
         let again = || Incomplete::AGAIN.to_owned();
-        let former: Vec<Key> = self.set.objects.values().filter_map(former_key).collect();
+        let objects = self.set.objects.values();
+        let former: Vec<Key> =
+            objects.flat_map(|desired| open_former_keys(state, desired)).collect();
         let looks: Vec<Vec<Sought<'_>>> = self.looks(state, &former);
         let looks: Vec<_> = stream::iter(looks)
             .map(|sought| async move { self.look(&sought).await })

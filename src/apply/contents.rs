@@ -5,6 +5,7 @@ use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
 use super::perform::{Write, not_sent};
 use crate::kinds::{KindName, ReferredTo, Seen};
+use crate::listed::few;
 use crate::plan::{Action, Operation, ROOM_USERS};
 
 impl Run<'_> {
@@ -44,7 +45,7 @@ impl Run<'_> {
             false => Err(Outcome::Stale {
                 message: format!(
                     "{key} has more in it than when it was looked at: {}",
-                    strangers.join(", ")
+                    few(strangers)
                 ),
             }),
         }

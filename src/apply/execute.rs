@@ -255,6 +255,8 @@ pub(super) struct Run<'a> {
     pub listeners: Listeners<'a>,
     /// The ids that are known, of projects and objects.
     pub ids: Mutex<BTreeMap<Key, String>>,
+    /// The revisions that the run's own writes made, where the platform told them.
+    pub revisions: Mutex<BTreeMap<Key, String>>,
     /// The inventories; claimed once before a project's first operation.
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
     pub claims: BTreeMap<String, OnceCell<()>>,
@@ -297,7 +299,7 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
             .collect();
-        let (ids, incomplete) = (Mutex::new(ids), Mutex::default());
-        Self { client, plan, options, listeners, ids, stored, claims, incomplete }
+        let (ids, revisions, incomplete) = (Mutex::new(ids), Mutex::default(), Mutex::default());
+        Self { client, plan, options, listeners, ids, revisions, stored, claims, incomplete }
     }
 }

@@ -11,8 +11,8 @@ use super::projects::{Project, names_project};
 use crate::api::reader::Reader;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::manifest::set::Set;
-use crate::plan::Inventory;
 use crate::plan::planner::Policy;
+use crate::plan::{Inventory, LeftBehind};
 
 /// How many projects are asked at most whether the set owns something in them.
 const MOST_ASKED: usize = 200;
@@ -24,33 +24,56 @@ pub(super) fn is_new(set: &Set, observation: &Observation) -> bool {
     set.objects.values().any(|desired| is_new(&desired.key.project) && names_project(desired))
 }
 
-/// The other projects in which the set owns something: those that have it from files that
-/// were looked at, which are in scope, and how much it is in the others. What cannot be read
-/// is left out.
+/// The other projects in which a set owns something.
+#[derive(Default)]
+pub(super) struct Homes {
+    /// Those that have it from files that were looked at, which are in scope.
+    pub came_from: BTreeMap<String, Option<Project>>,
+    /// What it owns in others.
+    pub left_behind: BTreeMap<String, LeftBehind>,
+    /// How many were not asked, or did not answer.
+    pub unknown: usize,
+}
+
+/// Finds them. The inventory of a set is a file of each project's storage, so each project is
+/// asked by itself; there is no request that asks several.
 pub(super) async fn find(
     reader: &Reader,
     policy: &Policy,
     set: &Set,
     projects: &[Project],
     observation: &Observation,
-) -> (BTreeMap<String, Option<Project>>, BTreeMap<String, usize>) {
+) -> Homes {
     let looked_at = &observation.state.projects;
     let others = projects.iter().filter(|project| !looked_at.contains_key(&project.name));
-    let found: Vec<(&Project, Inventory)> = stream::iter(others.take(MOST_ASKED))
-        .map(|project| async move {
-            let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
-            Some((project, stored.ok()?.inventory)).filter(|(_, found)| !found.entries.is_empty())
-        })
-        .buffer_unordered(CONCURRENT_LISTS)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
-    // A file of no repository may be another one at the same place.
-    let is_ours = |file: &DeclaredIn| file.is_in_repository() && set.looked_at.miss(file).is_none();
-    let (came_from, others): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|(_, it)| it.entries.values().any(|it| it.declared_in.iter().any(is_ours)));
-    let came_from = came_from.into_iter().map(|(it, _)| (it.name.clone(), Some(it.clone())));
-    let others = others.into_iter().map(|(it, found)| (it.name.clone(), found.entries.len()));
-    (came_from.collect(), others.collect())
+    let others: Vec<&Project> = others.collect();
+    let found: Vec<(&Project, Option<Inventory>)> =
+        stream::iter(others.iter().copied().take(MOST_ASKED))
+            .map(|project| async move {
+                let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
+                (project, stored.ok().map(|stored| stored.inventory))
+            })
+            .buffer_unordered(CONCURRENT_LISTS)
+            .collect()
+            .await;
+    let mut homes = Homes { unknown: others.len().saturating_sub(MOST_ASKED), ..Homes::default() };
+    for (project, inventory) in found {
+        let Some(inventory) = inventory else {
+            homes.unknown += 1;
+            continue;
+        };
+        let files = || inventory.entries.values().flat_map(|entry| &entry.declared_in);
+        let looked_at = || files().filter(|file| set.looked_at.miss(file).is_none());
+        let name = project.name.clone();
+        if looked_at().any(DeclaredIn::is_in_repository) {
+            homes.came_from.insert(name, Some(project.clone()));
+        } else if !inventory.entries.is_empty() {
+            // A file of no repository may be another one at the same place.
+            let perhaps_from = looked_at().next();
+            let perhaps_from = perhaps_from.map(|file| file.seen_from(&set.looked_at).to_owned());
+            let objects = inventory.entries.len();
+            homes.left_behind.insert(name, LeftBehind { objects, perhaps_from });
+        }
+    }
+    homes
 }

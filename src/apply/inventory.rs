@@ -14,6 +14,7 @@ use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
+use crate::kinds::document::FormerNames;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
@@ -72,8 +73,8 @@ struct Object {
     protected: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    moved_from: Option<String>,
+    #[serde(default, skip_serializing_if = "FormerNames::is_empty")]
+    moved_from: FormerNames,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +83,8 @@ struct Object {
     declared_in: Vec<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moving_to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -130,10 +133,10 @@ impl Stored {
         })
     }
 
-    /// The same with this key for its fingerprints, unless the platform has an inventory.
+    /// The same with this key for its fingerprints, unless it has some already.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
-        if !self.exists {
+        if self.inventory.entries.is_empty() {
             self.inventory.fingerprinter = Fingerprinter::new(key);
             key.clone_into(&mut self.fingerprint_key);
         }
@@ -144,6 +147,12 @@ impl Stored {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.fingerprint_key
+    }
+
+    /// Whether the set owned something once and owns nothing any more, here or elsewhere.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.exists && self.inventory.entries.is_empty() && self.projects.is_empty()
     }
 
     /// Whether the platform has it.
@@ -203,6 +212,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                     .filter_map(|file| files.get(*file).cloned())
                     .collect(),
                 moving_to: object.moving_to,
+                revision: object.revision,
             };
             (key, entry)
         })
@@ -248,8 +258,11 @@ pub async fn retire(
     project_id: &str,
     stored: &mut Stored,
 ) -> Result<()> {
-    stored.is_listed = false;
-    write(client, set, project_id, stored, BTreeMap::new()).await?;
+    if stored.is_listed || !stored.inventory.entries.is_empty() {
+        stored.is_listed = false;
+        write(client, set, project_id, stored, BTreeMap::new()).await?;
+    }
+    // A run may have been cut off between the two.
     sets::remove(client, project_id, set).await
 }
 
@@ -292,6 +305,7 @@ async fn write(
                     .filter_map(|file| positions.get(file).copied())
                     .collect(),
                 moving_to: entry.moving_to.clone(),
+                revision: entry.revision.clone(),
             })
             .collect(),
     };

@@ -22,6 +22,7 @@ use super::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
+use crate::listed::few;
 use crate::own_folder;
 use crate::plan::{Action, Operation, Plan};
 use crate::visible;
@@ -159,7 +160,7 @@ impl Finding {
 }
 
 fn list(writes: &[Sent]) -> String {
-    writes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    few(writes)
 }
 
 /// The folders that may hold the journals of a working folder, the first choice first.

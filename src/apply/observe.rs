@@ -25,7 +25,7 @@ use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
-use crate::plan::renames::former_key;
+use crate::plan::renames::former_keys;
 use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
 
 /// How many lists are read at once.
@@ -99,9 +99,10 @@ pub async fn observe(
         if std::mem::replace(&mut is_looked_for, true) || !homes::is_new(set, &observation) {
             break;
         }
-        let (came_from, others) = homes::find(reader, policy, set, &projects, &observation).await;
-        named = came_from;
-        observation.state.left_behind = others;
+        let homes = homes::find(reader, policy, set, &projects, &observation).await;
+        named = homes.came_from;
+        observation.state.left_behind = homes.left_behind;
+        observation.state.unknown_homes = homes.unknown;
     }
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
@@ -152,7 +153,7 @@ impl Wanted {
             // One that has been something else takes a name that another may have so far.
             let stays = |key: &Key| {
                 match set.objects.get(key).filter(|_| !policy.destroy) {
-                    Some(desired) => former_key(desired).is_none(),
+                    Some(desired) => former_keys(desired).is_empty(),
                     // What uses a secret is in all rooms, so they are read only for one that goes.
                     None => {
                         kind == KindName::Secret && policy.prune == Prune::None && !policy.destroy

@@ -16,7 +16,7 @@ use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
 use crate::plan::planner::Policy;
 use crate::plan::references::{Known, Resolved};
-use crate::plan::renames::former_key;
+use crate::plan::renames::former_keys;
 use crate::plan::{Entry, Observed, State, UnknownOwner};
 
 /// The sets of a project that are known: those on its list, and those that
@@ -128,8 +128,8 @@ fn renamed(
         // The name that it has, whatever the inventory says.
         let Some(id) = &entry.id else { continue };
         let Some(now) = names.get(&(key.kind, id.as_str())) else { continue };
-        let called = [Some(&key.name), entry.moved_from.as_ref(), entry.was.as_ref()];
-        for name in called.into_iter().flatten() {
+        let called = [&key.name].into_iter().chain(&entry.moved_from.0).chain(&entry.was);
+        for name in called {
             let former = Key { name: name.clone(), ..key.clone() };
             if lost.contains(&former) {
                 found.insert(former, (*now).clone());
@@ -168,8 +168,7 @@ fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTre
         set.objects.values().filter(|desired| !policy.destroy && desired.key.project == project);
     let claims = entries.into_iter().flatten().filter(|(_, entry)| entry.applied.is_none());
     desired
-        .flat_map(|desired| [Some(desired.key.clone()), former_key(desired)])
-        .flatten()
+        .flat_map(|desired| [desired.key.clone()].into_iter().chain(former_keys(desired)))
         .chain(claims.map(|(key, _)| key.clone()))
         .filter(|key| !key.kind.kind().carries_owner())
         .filter(|key| {

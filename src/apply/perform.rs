@@ -139,6 +139,9 @@ impl Run<'_> {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
+                    if let Some(revision) = answer.etag.clone() {
+                        locked(&self.revisions).insert(operation.key.clone(), revision);
+                    }
                     let created = operation.action == Action::Create;
                     let (id, answer) = match answer.json() {
                         Ok(answer) if created => {

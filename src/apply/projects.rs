@@ -10,6 +10,7 @@ use crate::api::reader::Reader;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
+use crate::listed::few;
 use crate::manifest::document::nearest;
 use crate::manifest::set::{Desired, Set};
 use crate::visible;
@@ -89,11 +90,7 @@ pub(super) fn resolve_projects(
                     problem(format!("{} projects are called `{name}`", several.len())).hint(
                         format!(
                             "name one by id: {}",
-                            several
-                                .iter()
-                                .map(|project| project.id.as_str())
-                                .collect::<Vec<_>>()
-                                .join(", ")
+                            few(several.iter().map(|project| project.id.as_str()))
                         ),
                     ),
                 );

@@ -6,8 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::execute::{Outcome, Run, locked, project_key};
 use super::inventory;
 use crate::error::Result;
-use crate::kinds::Key;
+use crate::kinds::document::FormerNames;
+use crate::kinds::{Key, KindName};
 use crate::plan::{Action, Entry, Operation};
+
+/// When an inventory is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Before the first write to the platform.
+    Claimed,
+    /// After the last one.
+    Done,
+}
 
 impl Run<'_> {
     /// Before the first write in a project, its inventory says which objects are about to
@@ -17,7 +27,7 @@ impl Run<'_> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
             let of = |_, operation: &Operation| claimed(operation);
-            self.save(project, self.entries(project, of), &self.owned(of)).await
+            self.save(project, self.entries(project, of), &self.owned(of), Stage::Claimed).await
         })
         .await
         .copied()
@@ -37,6 +47,7 @@ impl Run<'_> {
         project: &str,
         entries: BTreeMap<Key, Entry>,
         owned: &BTreeSet<&str>,
+        stage: Stage,
     ) -> Result<()> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
         let (id, seen, owned) = {
@@ -51,6 +62,10 @@ impl Run<'_> {
         // A plan need not be of all projects in which the set owns something.
         let unseen = &stored.projects - &seen;
         let projects = &owned | &unseen;
+        if stage == Stage::Done && entries.is_empty() && projects.is_empty() && stored.exists() {
+            stored.projects = projects;
+            return inventory::retire(self.client, &self.plan.set, &id, &mut stored).await;
+        }
         let is_new = !stored.exists() && !entries.is_empty();
         if !is_new
             && stored.inventory.entries == entries
@@ -85,13 +100,24 @@ impl Run<'_> {
         entries
     }
 
+    /// The revision that a secret has after an operation that was done.
+    fn revision(&self, operation: &Operation, entry: &Entry) -> Option<String> {
+        if operation.key.kind != KindName::Secret {
+            return None;
+        }
+        let made = locked(&self.revisions).get(&operation.key).cloned();
+        // Without a write nothing changed; of a write that told none, nothing is known.
+        let is_written = !matches!(operation.action, Action::Record);
+        made.or_else(|| entry.revision.clone().filter(|_| !is_written))
+    }
+
     /// Writes what was done.
     pub async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
         let of = |index: usize, operation: &Operation| {
             match (&outcomes[index], operation.action) {
                 (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
                     let id = locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
-                    Entry { id, ..entry }
+                    Entry { id, revision: self.revision(operation, &entry), ..entry }
                 }),
                 // It may have been created all the same, so the claim stays.
                 (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
@@ -103,7 +129,7 @@ impl Run<'_> {
         };
         let owned = self.owned(of);
         for project in self.stored.keys() {
-            self.save(project, self.entries(project, of), &owned).await?;
+            self.save(project, self.entries(project, of), &owned, Stage::Done).await?;
         }
         Ok(())
     }
@@ -122,12 +148,17 @@ fn claimed(operation: &Operation) -> Option<Entry> {
             let former = work.before.as_ref().filter(|_| operation.replaces);
             Some(Entry { id: former.and_then(|entry| entry.id.clone()), ..claim()? })
         }
-        Action::Rename => work.before.clone().or_else(|| {
+        Action::Rename => work.before.clone().map(unwritten).or_else(|| {
             let was = work.renamed_from.as_ref().map(|former| former.name.clone());
-            Some(Entry { was, moved_from: None, ..claim()? })
+            Some(Entry { was, moved_from: FormerNames::default(), ..claim()? })
         }),
         _ => known(operation).or_else(|| work.entry.clone()),
     }
+}
+
+/// What is known of an object that is about to be written.
+fn unwritten(entry: Entry) -> Entry {
+    Entry { revision: None, ..entry }
 }
 
 /// What is known of an object that is there, before the run has changed it: what was known, and

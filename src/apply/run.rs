@@ -26,8 +26,8 @@ pub struct Surroundings<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Performs a plan under the leases of its set. An empty plan needs none, and shows that
-/// what an earlier run left open is settled.
+/// Performs a plan under the leases of its set. An empty plan needs none, unless the set goes
+/// from the project's list, and shows that what an earlier run left open is settled.
 ///
 /// # Errors
 ///
@@ -40,7 +40,8 @@ pub async fn run(
     surroundings: Surroundings<'_>,
 ) -> Result<Report> {
     let Surroundings { folder, progress, .. } = surroundings;
-    if plan.is_empty() {
+    let is_over = stored.values().any(Stored::is_over);
+    if plan.is_empty() && !is_over {
         let listeners = Listeners { progress, journal: None };
         let report = execute(client, plan, stored, options, listeners).await?;
         journal::forget(folder, &plan.set);

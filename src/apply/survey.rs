@@ -9,10 +9,11 @@ use super::{observe, projects};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
 use crate::error::Result;
-use crate::kinds::{self, Key, KindName};
+use crate::kinds::{self, Key, KindName, ReferredTo};
 use crate::plan::naming::follow_ids;
 use crate::plan::references::name_secrets;
-use crate::plan::{Entry, Observed, State};
+use crate::plan::renames::is_stand_in;
+use crate::plan::{Entry, Inventory, Observed, State};
 
 /// What is in a project.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub struct Survey {
     pub is_known: bool,
     /// The keys that several objects share. Of each only the first was kept.
     pub shared: Vec<Key>,
+    /// The objects that a run which was cut off left under a name that is not to stay, each
+    /// with the set that knows it and the name that it is to have.
+    pub between_names: BTreeMap<Key, (String, Key)>,
 }
 
 /// Reads the project, by name or id, and what a set knows of it; with a set, only what it
@@ -63,6 +67,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         entries: BTreeMap::new(),
         is_known: stored.as_ref().is_some_and(inventory::Stored::exists),
         shared: Vec::new(),
+        between_names: BTreeMap::new(),
     };
     for (kind, room, items) in read {
         for item in items {
@@ -77,6 +82,14 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         }
     }
     name_all_secrets(&mut survey.objects);
+    if survey.objects.keys().any(|key| is_stand_in(&key.name)) {
+        let mut sets = sets::listed(reader, &project.id).await?.names;
+        sets.extend(set.map(str::to_owned));
+        for set in sets {
+            let stored = inventory::load(reader, &set, &project.name, &project.id).await?;
+            survey.tell_between_names(&set, &stored.inventory);
+        }
+    }
     if let (Some(set), Some(stored)) = (set, stored) {
         // What somebody renamed is the set's under its new name.
         let state = State {
@@ -97,12 +110,44 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
                     .seal_recorded(applied, &inventory.fingerprinter);
             }
         }
+        let objects = &survey.objects;
+        let is_needed = |now: &Key| objects.iter().any(|it| it.0 == now || needs(it, now));
+        survey.between_names.retain(|now, _| is_needed(now));
         survey.entries = inventory.entries;
         survey.is_known |= !survey.objects.is_empty();
     } else {
         survey.entries = entries_of_all(reader, (&project.name, &project.id), &survey).await?;
     }
     Ok(survey)
+}
+
+impl Survey {
+    /// Takes note of the objects of a set that are between two names.
+    fn tell_between_names(&mut self, set: &str, inventory: &Inventory) {
+        let named = self.objects.iter().filter(|(key, _)| is_stand_in(&key.name));
+        let named: Vec<(&Key, &str)> =
+            named.filter_map(|(key, observed)| Some((key, observed.id.as_deref()?))).collect();
+        for (now, id) in named {
+            let is_it = |(key, entry): &(&Key, &Entry)| {
+                let is_called_so = key.name == now.name;
+                key.kind == now.kind && entry.id.as_deref() == Some(id) && !is_called_so
+            };
+            if let Some((key, _)) = inventory.entries.iter().find(is_it) {
+                self.between_names.insert(now.clone(), (set.to_owned(), key.clone()));
+            }
+        }
+    }
+}
+
+/// Whether an object is in a room, or refers to a room or secret, of this name.
+fn needs((key, observed): (&Key, &Observed), now: &Key) -> bool {
+    let is_in = now.kind == KindName::Room && key.room.as_ref() == Some(&now.name);
+    is_in
+        || key.kind.kind().references(&observed.fields).iter().any(|it| match &it.to {
+            ReferredTo::Room(name) => now.kind == KindName::Room && *name == now.name,
+            ReferredTo::Secret(name, _) => now.kind == KindName::Secret && *name == now.name,
+            ReferredTo::Port { .. } => false,
+        })
 }
 
 /// What the sets of a project know of its objects, whichever owns each.

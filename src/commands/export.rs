@@ -10,8 +10,8 @@ use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, survey};
 use crate::commands::set::{DEFAULT_SET, unknown_set};
 use crate::error::{Class, Context, Error, Problem, Result};
-use crate::kinds::KindName;
 use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
 use crate::settings::{Connection, PlatformArgs};
@@ -66,6 +66,7 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     if let Some(set) = named.filter(|_| !survey.is_known) {
         return Err(unknown_set(set, &survey.project));
     }
+    refuse_between_names(&survey)?;
     if !args.with_project {
         leave_project_out(&mut survey);
     }
@@ -94,6 +95,21 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
             .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
     };
     survey(&connection.client.reader(), project, set).await
+}
+
+/// Refuses to write down a name that was never meant to stay: others refer to it, and to leave
+/// its object out would look as if it were gone.
+fn refuse_between_names(survey: &Survey) -> Result<()> {
+    if survey.between_names.is_empty() {
+        return Ok(());
+    }
+    let problem = |(now, (set, key)): (&Key, &(String, Key))| {
+        Problem::new(format!(
+            "{now} is between two names: an apply of the set `{set}` that renames it to {key} was cut off"
+        ))
+        .hint(format!("apply the set `{set}` again, which ends that, and export then"))
+    };
+    Err(Error::refused(survey.between_names.iter().map(problem).collect()))
 }
 
 /// Manifests without a document of their project can be applied to any other.
@@ -126,9 +142,8 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
         .collect();
     let obscure = export::with_obscure_values(&objects);
     if !obscure_values && !obscure.is_empty() {
-        let problem = |key: &crate::kinds::Key| {
-            Problem::new(format!("{key} holds values that its template calls obscure"))
-        };
+        let problem =
+            |key: &Key| Problem::new(format!("{key} holds values that its template calls obscure"));
         let problems = obscure.into_iter().map(problem).collect();
         return Err(Error::refused(problems).hint(
             "keep its template and values as the manifest, or write it in clear text with --obscure-values",

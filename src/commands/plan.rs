@@ -12,6 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
+use crate::plan::text::Detail;
 use crate::plan::{Plan, graph, markdown, text, unified};
 use crate::settings::PlatformArgs;
 
@@ -155,7 +156,10 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
     plan.notes.iter().skip(told).for_each(|note| output::note(&format!("note: {note}")));
     match args.output {
-        Format::Text if args.suggest_ignore => output::data(&text::render_suggesting(&plan)),
+        Format::Text if args.suggest_ignore => {
+            let detail = Detail { suggests: true, is_whole: output::is_verbose() };
+            output::data(&text::render_in(&plan, detail));
+        }
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
         format => print(&plan, format)?,
     }
@@ -170,7 +174,10 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
 /// A plan that cannot be written as JSON.
 pub fn print(plan: &Plan, format: Format) -> Result<()> {
     match format {
-        Format::Text => output::data(&text::render(plan)),
+        Format::Text => {
+            let detail = Detail { suggests: false, is_whole: output::is_verbose() };
+            output::data(&text::render_in(plan, detail));
+        }
         Format::Markdown => output::data(&markdown::render(plan)),
         Format::Json => output::json(&PlanDocument::of(plan))?,
     }

@@ -7,6 +7,7 @@ use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
+use crate::listed::few;
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
@@ -108,7 +109,7 @@ fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
         Some(id) => format!("{name} ({id})"),
         None => format!("{name} (which it creates)"),
     });
-    told.collect::<Vec<_>>().join(", ")
+    few(told)
 }
 
 /// What keeps a plan from being made now kept none from being made then, so it is the

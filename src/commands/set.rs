@@ -10,6 +10,7 @@ use crate::apply::served;
 use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
+use crate::listed::few;
 use crate::manifest::reach::Reach;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
@@ -57,7 +58,8 @@ pub struct ReadArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Guards")]
     pub allow_files: Vec<PathBuf>,
 
-    /// List the files and folders that are left out on purpose
+    /// List the files and folders that are left out on purpose, and tell one by one what is
+    /// summed up otherwise
     #[arg(long)]
     pub verbose: bool,
 }
@@ -187,7 +189,8 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values, value_json, allow_env, allow_files, .. } = &self.reading;
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose } = &self.reading;
+        output::set_verbose(*verbose);
         let ValueArgs { values_file, values } = values;
         // A text is never false to a template, whatever it says.
         for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
@@ -396,7 +399,7 @@ pub async fn decide(
     let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
         let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
-        return Err(unknown_set(&policy.set, &projects.join(", ")));
+        return Err(unknown_set(&policy.set, &few(projects)));
     }
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();
@@ -404,9 +407,7 @@ pub async fn decide(
     set.notes.append(&mut plan.notes);
     set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
     plan.notes = set.notes;
-    for note in &plan.notes {
-        output::note(&format!("note: {note}"));
-    }
+    output::notes(&plan.notes);
     aside((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
 }

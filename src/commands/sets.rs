@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 
 use super::apply::progress::reporter;
 use super::apply::report::summary;
-use super::apply::{ApplyFormat, confirm};
+use super::apply::{ApplyFormat, confirm, objects};
 use super::plan::print;
 use super::show::{AllArgs, Listed};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -22,11 +22,13 @@ use crate::apply::{lock, sets, survey};
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
 use crate::kinds::recorded::Recorded;
+use crate::listed::few;
 use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::naming;
 use crate::plan::planner::Policy;
+use crate::plan::transfer::Transfer;
 use crate::plan::{Entry, Plan};
 use crate::settings::{Connection, PlatformArgs};
 
@@ -171,7 +173,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         output::note(&format!(
             "note: the set `{}` also owns objects in {}, which this command leaves alone",
             args.from,
-            others.join(", ")
+            few(others)
         ));
     }
     let Some(sides) = sides.iter().find(|sides| sides.project.0 == project) else {
@@ -191,7 +193,10 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
             let in_rooms = matching(&sides.from, &format!("{pattern}@*"));
             let hint = match in_rooms.first() {
                 Some(key) => format!("did you mean `{key}`?"),
-                None => "patterns are Kind/name or Kind/name@room, with * and ?; `meshagent export --set NAME` shows what a set owns".to_owned(),
+                None => match owned_elsewhere(connection, args, sides, pattern).await? {
+                    Some(hint) => hint,
+                    None => "patterns are Kind/name or Kind/name@room, with * and ?; `meshagent export --set NAME` shows what a set owns".to_owned(),
+                },
             };
             return Err(Error::usage(format!(
                 "the set `{}` owns nothing in project {project} that matches `{pattern}`",
@@ -206,6 +211,52 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     relocate(connection, &[(sides, keys)], &args.perform).await
+}
+
+/// Which other sets own what a pattern means, and the command that moves it from there.
+async fn owned_elsewhere(
+    connection: &Connection,
+    args: &MoveArgs,
+    sides: &Sides,
+    pattern: &str,
+) -> Result<Option<String>> {
+    let reader = &connection.client.reader();
+    let (project, id) = &sides.project;
+    let mut names = sets::listed(reader, id).await?.names;
+    names.retain(|name| ![&args.from, &args.to].contains(&name));
+    let wanted = &WildMatch::new(pattern);
+    let owners: Vec<(String, Key)> = stream::iter(names)
+        .map(|name| async move {
+            let stored = inventory::load(reader, &name, project, id).await?;
+            let mut keys = stored.inventory.entries.into_keys();
+            Ok::<_, Error>(keys.find(|key| wanted.matches(&key.to_string())).map(|key| (name, key)))
+        })
+        .buffered(CONCURRENT_READS)
+        .try_filter_map(async |found| Ok(found))
+        .try_collect()
+        .await?;
+    let (to, flags) = (&args.to, &connection.flags);
+    Ok(match owners.as_slice() {
+        [] => None,
+        [(set, key)] => Some(format!(
+            "the set `{set}` owns {key}: meshagent set move {} --set {set} --to {to} --project-id {}{flags}",
+            word(pattern),
+            word(project)
+        )),
+        several => Some(format!(
+            "other sets own what matches: {}; name the one that gives with --set",
+            few(several.iter().map(|(set, key)| format!("`{set}` has {key}")))
+        )),
+    })
+}
+
+/// A text as one word of a command line.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/@._-+:,%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
@@ -310,18 +361,16 @@ async fn relocate(
         let mut plan = Plan { platform: connection.platform_name(), ..plan };
         plan.notes.extend(about_secrets(sides, &plan));
         print(&plan, args.output)?;
-        for note in &plan.notes {
-            output::note(&format!("note: {note}"));
-        }
+        output::notes(&plan.notes);
         planned.push((*sides, transfer, plan));
     }
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    for (index, (sides, transfer, plan)) in planned.iter().enumerate() {
-        if index == 0 && !args.yes && !confirm(plan)? {
-            return Err(Error::failed("nothing was done"));
-        }
+    if !args.yes && !confirm(&question(&planned))? {
+        return Err(Error::failed("nothing was done"));
+    }
+    for (sides, transfer, plan) in &planned {
         let progress = reporter(plan, ApplyFormat::Text);
         let surroundings = Surroundings {
             folder: Path::new("."),
@@ -337,6 +386,14 @@ async fn relocate(
         conclude(connection, sides, plan, report).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the user is asked about moves that were shown.
+fn question(planned: &[(&Sides, Transfer<'_>, Plan)]) -> String {
+    let count = planned.iter().map(|(_, _, plan)| plan.operations.len()).sum();
+    let targets = planned.iter().filter_map(|(_, _, plan)| plan.target());
+    let to = planned.first().map(|(sides, ..)| sides.to.set.as_str()).unwrap_or_default();
+    format!("Move {} of {} to the set `{to}`?", objects(count), few(targets))
 }
 
 /// What there is to know of secrets that move.
@@ -388,7 +445,7 @@ async fn conclude(
     let files: Vec<String> = files.into_iter().collect();
     let declared = match files.as_slice() {
         [] => String::new(),
-        files => format!(" (now in {})", files.join(", ")),
+        files => format!(" (now in {})", few(files)),
     };
     output::note(&format!(
         "note: apply their documents{declared} with --set {to} from now on, and no more with --set {from}"

@@ -40,9 +40,10 @@ pub struct Lifecycle {
     /// Fields, such as `container.image`, that are left as they are on the platform once
     /// the object exists.
     pub ignore: Vec<String>,
-    /// What the object was called before, by name. Where the platform can, it is renamed in
-    /// place; elsewhere it is created under its new name and the former one is deleted.
-    pub moved_from: Option<String>,
+    /// What the object was called before: a name, or a list of names in any order. At most one
+    /// of them may be on the platform. Where the platform can, the object is renamed in place;
+    /// elsewhere it is created under its new name and the former one is deleted.
+    pub moved_from: FormerNames,
     /// What happens when the document goes away.
     pub delete: OnDelete,
     /// Whether a placed template brings the mailboxes, routes and scheduled tasks that it
@@ -58,6 +59,64 @@ impl Lifecycle {
         Self { derive: true, ..Self::default() }
     }
 }
+
+/// The names that an object had before: one, or a list of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FormerNames(pub Vec<String>);
+
+impl FormerNames {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// How they are written: a single name needs no list.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl Serialize for FormerNames {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [name] => OneOrMore::One(name.clone()).serialize(serializer),
+            names => OneOrMore::More(names.to_vec()).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FormerNames {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(name) => vec![name],
+            OneOrMore::More(names) => names,
+        }))
+    }
+}
+
+impl JsonSchema for FormerNames {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FormerNames".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "maxItems": MOST_FORMER_NAMES,
+            "uniqueItems": true
+        })
+    }
+}
+
+/// The most former names that a document gives: each may be looked up.
+pub const MOST_FORMER_NAMES: usize = 64;
 
 /// What happens to an object when its document goes away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -181,6 +181,10 @@ fn schema_problems(
             }
         }
         ValidationErrorKind::MinLength { .. } => vec![here(format!("`{path}` is empty"))],
+        ValidationErrorKind::MaxItems { limit } => {
+            vec![here(format!("`{path}` has more than {limit} items"))]
+        }
+        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` says the same twice"))],
         ValidationErrorKind::MaxLength { limit } => {
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }

@@ -15,10 +15,15 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let at = |path: FieldPath, Wrong { message, hint }: Wrong| {
         document.problem_at(&path, message).hint(hint)
     };
-    let former = lifecycle.moved_from.as_ref().and_then(|name| former_name(found.kind, name).err());
-    let path = FieldPath::of(&["lifecycle", "moved_from"]);
-    let mut problems: Vec<Problem> =
-        former.into_iter().map(|wrong| at(path.clone(), wrong)).collect();
+    let names = &lifecycle.moved_from.0;
+    let mut problems: Vec<Problem> = names
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| {
+            let path = FieldPath::of(&["lifecycle", "moved_from"]).join(Step::Index(index));
+            Some(at(path, former_name(found.kind, name, names.len()).err()?))
+        })
+        .collect();
     let rules = lifecycle.ignore.iter().enumerate();
     problems.extend(rules.filter_map(|(index, rule)| {
         let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
@@ -44,7 +49,7 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Wrong {
 }
 
 /// A former name is a name, and no key such as `Service/bot@lobby`.
-fn former_name(kind: KindName, text: &str) -> Result<(), Wrong> {
+fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     if kind == KindName::Project {
         return Err(wrong(
             "a project cannot be renamed, so `moved_from` has no meaning here",
@@ -63,7 +68,10 @@ fn former_name(kind: KindName, text: &str) -> Result<(), Wrong> {
     if plain != text {
         return Err(wrong(
             format!("`moved_from` is the former name alone, not `{text}`"),
-            format!("write `moved_from: {plain}`"),
+            match names {
+                1 => format!("write `moved_from: {plain}`"),
+                _ => format!("write `{plain}`"),
+            },
         ));
     }
     // A room may have had a name that new ones cannot have.
@@ -113,6 +121,42 @@ struct Above<'a> {
     tree: Option<&'a Tree>,
 }
 
+/// Whether a step names an item of a list by what tells its items apart. A position, or any
+/// other field, means another item once the list changes.
+fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
+    let Some(Form::List { identity, .. }) = above.shape.map(|shape| &shape.form) else {
+        return Ok(());
+    };
+    let path = above.path;
+    let (field, text) = match (identity, step) {
+        (Identity::Position, _) => return Ok(()),
+        (Identity::Value, _) => {
+            return Err(wrong(
+                format!(
+                    "`{rule}` names an item of `{path}`, whose items have neither order nor names"
+                ),
+                format!("the whole list is written `{path}`"),
+            ));
+        }
+        (Identity::Field(field), Step::Item { field: by, .. }) if by == field => return Ok(()),
+        (Identity::Field(field), step) => {
+            let item = above.tree.and_then(|tree| tree.at(&FieldPath(vec![step.clone()])));
+            (field, item.and_then(|item| item.get(field)).and_then(Tree::scalar))
+        }
+    };
+    let item = match text {
+        Some(text) => path.join(Step::Item { field: field.clone(), text }).to_string(),
+        None => format!("{path}[{field}=…]"),
+    };
+    let message = match step {
+        Step::Index(_) => {
+            format!("`{rule}` goes by position, and another item has it once one comes before")
+        }
+        _ => format!("`{rule}` does not go by `{field}`, which tells the items of `{path}` apart"),
+    };
+    Err(wrong(message, format!("the item is written `{item}`")))
+}
+
 /// Whether a step can lead to something.
 fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
     let form = above.shape.map(|shape| &shape.form);
@@ -130,6 +174,12 @@ fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
                         if name == "*" || name.parse::<usize>().is_ok() { "…" } else { name };
                     format!("{path}[{field}={text}]")
                 }
+                Some(Form::List { identity: Identity::Value, .. }) => {
+                    return Err(wrong(
+                        format!("`{rule}` can never match, because `{path}` is a list"),
+                        format!("its items have no names; the whole list is written `{path}`"),
+                    ));
+                }
                 _ => format!("{path}[{}]", name.parse::<usize>().unwrap_or_default()),
             };
             Err(wrong(
@@ -137,6 +187,7 @@ fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
                 format!("an item is written `{item}`, the whole list `{path}`"),
             ))
         }
+        Step::Index(_) | Step::Item { .. } if is_list => by_identity(&above, step, rule),
         Step::Field(name) if name == "*" && !rule.contains("[\"*\"]") => {
             let hint = match path.0.is_empty() {
                 true => "name the field".to_owned(),

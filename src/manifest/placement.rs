@@ -14,11 +14,12 @@ use super::yaml;
 use crate::api::specs::service::{Annotations, ServiceSpec};
 use crate::api::specs::template::{ServiceTemplateSpec, ServiceTemplateVariable, VariableType};
 use crate::error::{Place, Problem};
-use crate::kinds::document::Lifecycle;
+use crate::kinds::document::{FormerNames, Lifecycle};
 use crate::kinds::path::FieldPath;
 use crate::kinds::service::{fields_of, placements};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName};
+use crate::listed::{SOME, at_most};
 
 /// A template of the set.
 pub struct Template {
@@ -290,7 +291,7 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
         problems.push(match nearest(name, known.clone()) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),
             None if variables.is_empty() => problem,
-            None => problem.hint(format!("known are {}", known.collect::<Vec<_>>().join(", "))),
+            None => problem.hint(format!("known are {}", at_most(SOME, known))),
         });
     }
     let obscure = variables.iter().filter(|variable| variable.obscure);
@@ -428,7 +429,7 @@ impl Installation<'_> {
         let lifecycle = Lifecycle {
             derive: true,
             ignore: Vec::new(),
-            moved_from: None,
+            moved_from: FormerNames::default(),
             ..self.lifecycle.clone()
         };
         declared

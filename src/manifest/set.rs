@@ -29,6 +29,7 @@ use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{self, FieldPath};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
+use crate::listed::at_most;
 
 /// Where an object comes from.
 #[derive(Debug, Clone)]
@@ -174,17 +175,11 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
 
 /// What is said of values that were given and that no template uses.
 fn unused_values(names: &[String]) -> Option<String> {
-    const SHOWN: usize = 8;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = match names.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let shown = at_most(8, names.iter().map(|name| format!("`{name}`")));
     let (of, is) = if names.len() == 1 { ("value", "is") } else { ("values", "are") };
-    let shown = shown.join(", ");
     (!names.is_empty()).then(|| {
         format!(
-            "the {of} {shown}{more} {is} given, and no template (*.j2) uses {it}",
+            "the {of} {shown} {is} given, and no template (*.j2) uses {it}",
             it = if names.len() == 1 { "it" } else { "them" }
         )
     })

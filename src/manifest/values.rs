@@ -253,7 +253,7 @@ pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Sour
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
         let message = "was not rendered, for another template was given up and still goes on";
-        return Err(Problem::new(format!("{}: the template {message}", source.name)));
+        return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
     match limited::run(TIME, move || written(&template, &all, &allowed)) {

@@ -12,6 +12,7 @@ use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
 use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::listed::few;
 
 /// A plan.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -279,7 +280,7 @@ impl PlanDocument {
 
 fn fields(changes: &[ChangeDocument]) -> String {
     let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-    if paths.is_empty() { String::new() } else { format!(" (in {})", paths.join(", ")) }
+    if paths.is_empty() { String::new() } else { format!(" (in {})", few(paths)) }
 }
 
 impl OperationDocument {
@@ -305,7 +306,7 @@ impl OperationDocument {
         let paths = if paths.is_empty() {
             "what the plan leaves alone or the platform does not show".to_owned()
         } else {
-            paths.join(", ")
+            few(paths)
         };
         Some(format!("{}: it changed since the plan was made, in {paths}", self.address))
     }

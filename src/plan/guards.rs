@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{Action, Plan, ProjectState, State};
 use crate::error::Problem;
 use crate::kinds::KindName;
+use crate::listed::few;
 
 /// The share of a kind, and of the whole set, that may be deleted or replaced without consent.
 const SHARE: f64 = 0.3;
@@ -43,11 +44,9 @@ pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> V
 
 /// Says what would be deleted where the manifests declare nothing.
 fn empty(plan: &Plan) -> Problem {
-    /// More names than these say no more than their number.
-    const NAMED: usize = 5;
     let leaving = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
     let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
-    let names = leaving[..leaving.len().min(NAMED)].join(", ");
+    let names = few(&leaving);
     let what =
         match leaving.len() {
             0 => return Problem::new(
@@ -55,13 +54,9 @@ fn empty(plan: &Plan) -> Problem {
             )
             .hint("give the manifests that are meant with -f; --allow-empty goes on without any"),
             1 => format!("1 object that was declared in them would be deleted: {names}"),
-            count if count <= NAMED => {
+            count => {
                 format!("{count} objects that were declared in them would be deleted: {names}")
             }
-            count => format!(
-                "{count} objects that were declared in them would be deleted: {names} and {} more",
-                count - NAMED
-            ),
         };
     Problem::new(format!("the manifests declare nothing, so {what}"))
         .hint("if that is meant, add --allow-empty; if not, give the manifests with -f")

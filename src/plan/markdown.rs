@@ -3,6 +3,7 @@
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
 use super::shown::{Difference, Whole, difference, whole as value};
+use super::summed::{self, Row};
 use super::{Action, Cause, Counts, FieldChange, Operation, Plan, text};
 use crate::kinds::tree::Tree;
 use crate::visible;
@@ -48,10 +49,26 @@ pub fn render(plan: &Plan) -> String {
         (Action::Record, _) => 6,
         (Action::Create, _) => 7,
     });
+    let rows = summed::rows(&operations, false);
+    let more = rows.iter().filter_map(|row| match row {
+        Row::More(like, count) => Some(format!(
+            "- **{}** … and {count} more {}s: {}\n",
+            text::verb(like),
+            like.key.kind,
+            code(&like.reason.replace('`', "'"))
+        )),
+        Row::One(_) => None,
+    });
+    let more: String = more.collect();
+    let operations = rows.into_iter().filter_map(|row| match row {
+        Row::One(operation) => Some(operation),
+        Row::More(..) => None,
+    });
+    let operations: Vec<&Operation> = operations.collect();
     let mut left_out = Vec::new();
     let shorts: Vec<String> = operations.iter().map(|operation| short(plan, operation)).collect();
     // What is kept for the operations that are still to come.
-    let mut kept: usize = shorts.iter().map(String::len).sum();
+    let mut kept: usize = more.len() + shorts.iter().map(String::len).sum::<usize>();
     for (operation, short) in operations.into_iter().zip(shorts) {
         kept -= short.len();
         let free = (LIMIT - RESERVE).saturating_sub(out.len());
@@ -63,6 +80,7 @@ pub fn render(plan: &Plan) -> String {
             None => left_out.push(operation),
         }
     }
+    out += &more;
     if !left_out.is_empty() {
         out += &format!(
             "\n… and what does not fit here: {}. `meshagent plan` shows it all.\n",

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Place;
+use crate::kinds::document::FormerNames;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
@@ -34,6 +35,7 @@ pub mod renames;
 pub mod scope;
 pub mod shown;
 pub mod suggestion;
+pub mod summed;
 pub mod text;
 pub mod transfer;
 pub mod unified;
@@ -81,9 +83,9 @@ pub struct Entry {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
-    /// The former name that its document gave and that has been dealt with, so that the
-    /// document can keep saying it.
-    pub moved_from: Option<String>,
+    /// The former names that its document gave and that have been dealt with, so that the
+    /// document can keep saying them.
+    pub moved_from: FormerNames,
     /// The name under which documents know the object, while the platform has it under
     /// another one: a rename is under way, or somebody renamed it by hand.
     pub was: Option<String>,
@@ -94,6 +96,9 @@ pub struct Entry {
     pub declared_in: Vec<DeclaredIn>,
     /// The set to which the object is on its way, so that this one leaves it alone.
     pub moving_to: Option<String>,
+    /// The platform's revision of a secret after the set's last write to it, where it tells one:
+    /// another one means that somebody else wrote it.
+    pub revision: Option<String>,
 }
 
 impl Entry {
@@ -141,9 +146,22 @@ pub struct State {
     /// The names that rooms and secrets had to which documents refer, with those that they
     /// have by now.
     pub renamed: BTreeMap<Key, Key>,
-    /// How many objects the set owns in projects that no document names, by their names, where
-    /// it is new in the one that documents do name: it may have come from there.
-    pub left_behind: BTreeMap<String, usize>,
+    /// What the set owns in projects that no document names, by their names, where it is new
+    /// in the one that documents do name: it may have come from there.
+    pub left_behind: BTreeMap<String, LeftBehind>,
+    /// How many more projects there are of which it is not known whether the set owns something
+    /// in them, where that matters.
+    pub unknown_homes: usize,
+}
+
+/// What a set owns in a project that no document names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// How many objects.
+    pub objects: usize,
+    /// A file that was looked at and declares some of them, if it is the same file: it lies in
+    /// no repository, so that another one may have its path.
+    pub perhaps_from: Option<String>,
 }
 
 /// Why it is not known who owns an object.

@@ -5,6 +5,7 @@ use petgraph::visit::EdgeRef;
 
 use super::Operation;
 use crate::error::Problem;
+use crate::listed::{SOME, at_most};
 
 /// An edge: the second operation waits for the first.
 pub type Edge = (usize, usize);
@@ -79,7 +80,7 @@ fn cycles(graph: &DiGraph<usize, ()>, operations: &[Operation]) -> Vec<Problem> 
                     }
                 })
                 .collect();
-            Problem::new(format!("these wait for each other: {}", names.join(", ")))
+            Problem::new(format!("these wait for each other: {}", at_most(SOME, names)))
         })
         .collect()
 }

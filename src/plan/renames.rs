@@ -13,14 +13,61 @@ use super::{Entry, State};
 use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::listed::few;
 use crate::manifest::set::Desired;
 
-/// The key that an object had before, when its document says so.
+/// The keys that an object had before, as its document says.
 #[must_use]
-pub fn former_key(desired: &Desired) -> Option<Key> {
-    let name = desired.lifecycle.moved_from.as_ref()?;
-    let name = desired.key.kind.kind().natural_name(name);
-    (name != desired.key.name).then(|| Key { name, ..desired.key.clone() })
+pub fn former_keys(desired: &Desired) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for name in &desired.lifecycle.moved_from.0 {
+        let name = desired.key.kind.kind().natural_name(name);
+        let key = Key { name, ..desired.key.clone() };
+        if key.name != desired.key.name && !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// Those of them that have not been dealt with: what is called so may be the object. Once the
+/// object is there under its own name and was any of them, the others are other objects.
+#[must_use]
+pub fn open_former_keys(state: &State, desired: &Desired) -> Vec<Key> {
+    let mut keys = former_keys(desired);
+    let Some(entry) = entry(state, &desired.key) else { return keys };
+    let is_settled = |key: &Key| entry.moved_from.0.contains(&key.name);
+    let is_there = entry.was.is_none() && state.objects.contains_key(&desired.key);
+    if is_there && keys.iter().any(is_settled) {
+        keys.clear();
+    }
+    keys.retain(|key| !is_settled(key));
+    keys
+}
+
+/// Refuses a document of which several former names are on the platform: nobody can tell
+/// which of the objects is meant.
+#[must_use]
+pub fn ambiguous(desired: &Desired, found: &[Key]) -> Option<Problem> {
+    let [first, .., last] = found else { return None };
+    let key = &desired.key;
+    let (message, other) = match found.len() {
+        2 => (
+            format!("{key} says that it was {first} and {last}, and both are on the platform"),
+            "the other one",
+        ),
+        _ => (
+            format!("{key} says that it was {}, and they are all on the platform", few(found)),
+            "the others",
+        ),
+    };
+    let path = FieldPath::of(&["lifecycle", "moved_from"]);
+    let problem = desired.origin.document.problem_at(&path, message);
+    Some(
+        problem.hint(format!(
+            "leave in `moved_from` the name that the object has, and take {other} out"
+        )),
+    )
 }
 
 /// What a set knows of an object.
@@ -68,8 +115,13 @@ impl Candidates {
             .values()
             .filter(|object| object.key.kind.kind().is_renamable() && is_meant(&object.key));
         for object in objects {
-            let Some((source, is_said)) = source(desired, state, &known_as, object) else {
-                continue;
+            let (source, is_said) = match source(desired, state, &known_as, object) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(sources) => {
+                    found.problems.extend(ambiguous(object, &sources));
+                    continue;
+                }
             };
             let is_taken = state.objects.contains_key(&object.key);
             if is_taken && !is_ours(state, set, &source) {
@@ -139,38 +191,61 @@ fn known_as(state: &State) -> BTreeMap<Key, Key> {
 }
 
 /// Where the object of a document is, if it has another name, and whether the document
-/// itself says so.
+/// itself says so; as an error where it may be several objects.
 fn source(
     desired: &BTreeMap<Key, Desired>,
     state: &State,
     known_as: &BTreeMap<Key, Key>,
     object: &Desired,
-) -> Option<(Key, bool)> {
+) -> Result<Option<(Key, bool)>, Vec<Key>> {
     let key = &object.key;
-    let is_settled = |former: &Key| {
-        entry(state, key).is_some_and(|entry| entry.moved_from.as_ref() == Some(&former.name))
-    };
-    if let Some(former) = former_key(object).filter(|former| !is_settled(former)) {
-        let named_so = || {
-            let is_another = entry(state, &former).is_some_and(|entry| entry.was.is_some());
-            let is_there = state.objects.contains_key(&former);
-            (is_there && !(is_another && desired.contains_key(&former))).then_some(&former)
+    let mut said = Vec::new();
+    for former in open_former_keys(state, object) {
+        let is_another = entry(state, &former).is_some_and(|entry| entry.was.is_some());
+        let is_there = state.objects.contains_key(&former);
+        let source = match known_as.get(&former) {
+            // A run that was cut off has renamed it already.
+            Some(source) if source == key => return Ok(None),
+            Some(source) => source.clone(),
+            None if is_there && !(is_another && desired.contains_key(&former)) => former,
+            None => continue,
         };
-        if let Some(source) = known_as.get(&former).or_else(named_so) {
-            return (source != key).then(|| (source.clone(), true));
+        if !said.contains(&source) {
+            said.push(source);
         }
     }
-    let source = known_as.get(key)?;
+    if said.len() > 1 {
+        said = without_successors(state, said);
+    }
+    match said.as_slice() {
+        [] => {}
+        [source] => return Ok(Some((source.clone(), true))),
+        _ => return Err(said),
+    }
+    let Some(source) = known_as.get(key) else { return Ok(None) };
     // Who has the name now is known under another one, and so is whom the document of the
     // other name means: a ring or a chain was cut off, and is taken back.
     let is_free = match state.objects.contains_key(key) {
         true => entry(state, key).is_some_and(|entry| entry.was.is_some()),
         false => true,
     };
-    let is_wanted = desired.get(source).is_some_and(|other| {
-        !known_as.contains_key(source) || former_key(other).as_ref() == Some(key)
-    });
-    (is_free && !is_wanted).then(|| (source.clone(), false))
+    let is_wanted = desired
+        .get(source)
+        .is_some_and(|other| !known_as.contains_key(source) || former_keys(other).contains(key));
+    Ok((is_free && !is_wanted).then(|| (source.clone(), false)))
+}
+
+/// Without the objects that got a former name of one of the others after it had left it: the
+/// set took note of that.
+fn without_successors(state: &State, found: Vec<Key>) -> Vec<Key> {
+    let has_left = |key: &Key, name: &String| {
+        entry(state, key).is_some_and(|entry| entry.moved_from.0.contains(name))
+    };
+    let is_successor = |key: &Key| found.iter().any(|it| it != key && has_left(it, &key.name));
+    match found.iter().filter(|key| !is_successor(key)).collect::<Vec<_>>().as_slice() {
+        [] => found,
+        rest => rest.iter().map(|key| (*key).clone()).collect(),
+    }
 }
 
 /// Two documents cannot have the same object.
@@ -290,6 +365,20 @@ impl Renames {
     }
 }
 
+/// Whether a name is one that a run gives to an object for a while.
+#[must_use]
+pub fn is_stand_in(name: &str) -> bool {
+    let is_hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    let digits = name.strip_prefix(STAND_IN).unwrap_or_default();
+    digits.len() == STAND_IN_DIGITS && digits.chars().all(is_hex)
+}
+
+/// What such a name begins with.
+const STAND_IN: &str = "moving-";
+
+/// How many hex digits follow.
+const STAND_IN_DIGITS: usize = 12;
+
 /// A name for an object that must leave its own for a while: the same in each plan, valid
 /// for every kind, and nobody else's.
 pub(super) fn stand_in(key: &Key, state: &State) -> Key {
@@ -297,8 +386,9 @@ pub(super) fn stand_in(key: &Key, state: &State) -> Key {
     (0_u32..)
         .map(|salt| {
             let digest = Sha256::digest(format!("{} {of:?} {salt}", key.kind));
-            let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-            Key { name: format!("moving-{digits}"), ..key.clone() }
+            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let name = format!("{STAND_IN}{}", &digits[..STAND_IN_DIGITS]);
+            Key { name, ..key.clone() }
         })
         .find(|key| !state.objects.contains_key(key) && entry(state, key).is_none())
         .unwrap_or_else(|| key.clone())

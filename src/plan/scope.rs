@@ -10,6 +10,7 @@ use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::listed::{SOME, at_most};
 use crate::manifest::document::nearest;
 use crate::manifest::set::Desired;
 
@@ -140,7 +141,7 @@ impl Scope {
             values.dedup();
             let hint = match values.as_slice() {
                 [] => format!("no object has the annotation `{name}`"),
-                values => format!("its values are {}", values.join(", ")),
+                values => format!("its values are {}", at_most(SOME, values)),
             };
             Problem::new(format!("nothing in the set has the annotation `{name}={value}`"))
                 .hint(hint)

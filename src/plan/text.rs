@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::shown::{Difference, Part, difference, whole};
+use super::summed::{self, Row};
 use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
@@ -44,26 +45,43 @@ pub fn verb(operation: &Operation) -> &'static str {
     }
 }
 
+/// How much a plan tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Detail {
+    /// Below each change the rule of `lifecycle.ignore` that would leave it as it is.
+    pub suggests: bool,
+    /// One by one what is summed up otherwise.
+    pub is_whole: bool,
+}
+
 /// The plan as text with styles, which the printer takes off where they do not belong.
 #[must_use]
 pub fn render(plan: &Plan) -> String {
-    render_with(plan, false)
+    render_in(plan, Detail::default())
 }
 
-/// The same, with the rule of `lifecycle.ignore` below each change that one can leave.
+/// The same in as much detail as is wanted.
 #[must_use]
-pub fn render_suggesting(plan: &Plan) -> String {
-    render_with(plan, true)
-}
-
-fn render_with(plan: &Plan, suggests: bool) -> String {
+pub fn render_in(plan: &Plan, detail: Detail) -> String {
     // Writing to a text cannot fail, here and below.
     let mut out = heading(plan);
-    for operation in &plan.operations {
-        // Of a replacement, the half that creates tells it all.
-        if operation.replaces && operation.action == Action::Delete {
-            continue;
-        }
+    // Of a replacement, the half that creates tells it all.
+    let is_told =
+        |operation: &&Operation| !operation.replaces || operation.action != Action::Delete;
+    let operations: Vec<&Operation> = plan.operations.iter().filter(is_told).collect();
+    for row in summed::rows(&operations, detail.is_whole) {
+        let operation = match row {
+            Row::One(operation) => operation,
+            Row::More(like, count) => {
+                let (sign, style) = sign(like);
+                let (kind, reason) = (like.key.kind, visible::line(&like.reason));
+                let _ = writeln!(
+                    out,
+                    "{style}{sign} … and {count} more {kind}s{style:#}  {DIM}{reason}; --verbose lists them{DIM:#}"
+                );
+                continue;
+            }
+        };
         let (sign, style) = sign(operation);
         let address = plan.address(&operation.key);
         let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
@@ -79,7 +97,9 @@ fn render_with(plan: &Plan, suggests: bool) -> String {
         out.push('\n');
         for change in &operation.changes {
             render_change(&mut out, operation, change);
-            if suggests && let Some(rule) = suggestion::rule(plan, operation, change) {
+            if detail.suggests
+                && let Some(rule) = suggestion::rule(plan, operation, change)
+            {
                 out += &format!("      {DIM}{}{DIM:#}\n", suggestion::line(&rule));
             }
         }

@@ -43,8 +43,11 @@ pub fn warnings(
     for ((_, port), publishers) in &publishers {
         notes.extend(collisions(port, publishers));
     }
+    notes.extend(variables::collisions(desired, observed));
     notes
 }
+
+mod variables;
 
 /// Services with where they are declared, if they are.
 type Publishers<'a> = Vec<(&'a Key, Option<Place>)>;

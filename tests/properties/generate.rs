@@ -14,13 +14,13 @@ use crate::reconciler::{decide, policy};
 /// One document, by what makes it differ from others.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
-    Room { name: u8, note: u8, from: Option<u8> },
-    Secret { name: u8, text: u8, from: Option<u8> },
+    Room { name: u8, note: u8, from: Vec<u8> },
+    Secret { name: u8, text: u8, from: Vec<u8> },
     Service(Service),
     Mailbox { name: u8, room: u8, public: bool, is_loud: bool },
     Route { name: u8, room: u8, port: u8 },
     Task { name: u8, room: u8, once: bool, active: bool },
-    Webhook { name: u8, text: u8, from: Option<u8> },
+    Webhook { name: u8, text: u8, from: Vec<u8> },
 }
 
 /// A service, of a room or of all.
@@ -31,7 +31,7 @@ pub struct Service {
     pub secrets: Vec<u8>,
     pub port: Option<u8>,
     pub note: u8,
-    pub from: Option<u8>,
+    pub from: Vec<u8>,
 }
 
 fn room(number: u8) -> String {
@@ -126,20 +126,25 @@ impl Wish {
                 document
             }
         };
-        if let Some(former) = self.former() {
-            document["lifecycle"] = json!({"moved_from": former});
+        match self.former().as_slice() {
+            [] => {}
+            [former] => document["lifecycle"] = json!({"moved_from": former}),
+            former => document["lifecycle"] = json!({"moved_from": former}),
         }
         document
     }
 
-    /// What it was called before, if it says so.
-    fn former(&self) -> Option<String> {
+    /// What it was called before, as far as it says so.
+    fn former(&self) -> Vec<String> {
+        fn all(names: &[u8], named: impl Fn(u8) -> String) -> Vec<String> {
+            names.iter().map(|name| named(*name)).collect()
+        }
         match self {
-            Self::Room { from, .. } => from.map(room),
-            Self::Secret { from, .. } => from.map(secret),
-            Self::Webhook { from, .. } => from.map(|name| format!("hook-{name}")),
-            Self::Service(Service { from, .. }) => from.map(|name| format!("service-{name}")),
-            _ => None,
+            Self::Room { from, .. } => all(from, room),
+            Self::Secret { from, .. } => all(from, secret),
+            Self::Webhook { from, .. } => all(from, |name| format!("hook-{name}")),
+            Self::Service(Service { from, .. }) => all(from, |name| format!("service-{name}")),
+            _ => Vec::new(),
         }
     }
 
@@ -149,7 +154,7 @@ impl Wish {
             Self::Room { from, .. }
             | Self::Secret { from, .. }
             | Self::Webhook { from, .. }
-            | Self::Service(Service { from, .. }) => *from = None,
+            | Self::Service(Service { from, .. }) => from.clear(),
             _ => {}
         }
         self
@@ -185,9 +190,19 @@ impl Wish {
     }
 }
 
+/// Mostly none, now and then one, and sometimes several.
+fn former(names: u8) -> impl Strategy<Value = Vec<u8>> {
+    let some = prop::collection::btree_set(0..names, 1..=usize::from(names.min(3)));
+    prop_oneof![
+        14 => Just(Vec::new()),
+        4 => (0..names).prop_map(|name| vec![name]),
+        2 => some.prop_map(|names| names.into_iter().rev().collect()),
+    ]
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     let name = || 0..3_u8;
-    let from = || prop::option::weighted(0.3, name());
+    let from = || former(3);
     prop_oneof![
         (name(), 0..2_u8, from()).prop_map(|(name, note, from)| Wish::Room { name, note, from }),
         (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Secret { name, text, from }),
@@ -197,7 +212,7 @@ fn wish() -> impl Strategy<Value = Wish> {
             prop::collection::btree_set(name(), 0..3),
             prop::option::of(0..2_u8),
             0..2_u8,
-            prop::option::weighted(0.3, 0..2_u8),
+            former(2),
         )
             .prop_map(|(name, room, secrets, port, note, from)| Wish::Service(Service {
                 name,
@@ -223,14 +238,18 @@ pub fn wishes() -> impl Strategy<Value = Vec<Wish>> {
     (prop::collection::vec(wish(), 0..12), 0..8_u8).prop_map(|(mut wishes, completeness)| {
         if completeness > 0 {
             let rooms: Vec<u8> = wishes.iter().filter_map(Wish::rooms).collect();
-            wishes.extend(rooms.into_iter().map(|name| Wish::Room { name, note: 0, from: None }));
+            wishes.extend(rooms.into_iter().map(|name| Wish::Room {
+                name,
+                note: 0,
+                from: Vec::new(),
+            }));
         }
         if completeness > 1 {
             let secrets: Vec<u8> = wishes.iter().flat_map(Wish::secrets).copied().collect();
             wishes.extend(secrets.into_iter().map(|name| Wish::Secret {
                 name,
                 text: 0,
-                from: None,
+                from: Vec::new(),
             }));
         }
         let mut seen = std::collections::BTreeSet::new();

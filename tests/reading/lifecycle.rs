@@ -84,7 +84,11 @@ fn a_rule_that_can_never_match_is_refused() {
             "an item is written `container.environment[name=A]`",
         ),
         (&service, "ports.80.published", "an item is written `ports[num=…]`"),
-        (&service, "container.secrets.1", "an item is written `container.secrets[1]`"),
+        (
+            &service,
+            "container.secrets.1",
+            "its items have no names; the whole list is written `container.secrets`",
+        ),
         (&service, "metadata.annotations.*", "`metadata.annotations` stands for everything in it"),
         (&service, "container[0]", "a field of it is written `container.NAME`"),
         (&meta, "room_metadata.list.0.v", "an item is written `room_metadata.list[0]`"),
@@ -98,11 +102,60 @@ fn a_rule_that_can_never_match_is_refused() {
         refused(&text, &format!("m.yaml:{line}:5: `{rule}` can never match"), hint);
     }
     let sandbox = Sandbox::new();
-    let fine = "'container.environment[name=A].value', 'ports[0]', container.image, 'metadata.annotations[\"*\"]'";
+    let fine = "'container.environment[name=A].value', 'ports[num=80]', container.image, 'metadata.annotations[\"*\"]'";
     write(&sandbox, "m.yaml", format!("{service}lifecycle: {{ignore: [{fine}]}}\n"));
     run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
     let fine = "room_metadata.m.a, 'room_metadata.list[0].v', room_metadata.later.0";
     write(&sandbox, "m.yaml", format!("{meta}lifecycle: {{ignore: [{fine}]}}\n"));
+    run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
+}
+
+#[test]
+fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
+    let service = document(
+        "Service",
+        "s",
+        "container:\n  image: x\n  environment: [{name: A, value: b}, {name: B.C, value: d}]\n  secrets: [k]\n  storage: {room: [{path: /data}]}\nports: [{num: 80, endpoints: [{path: /x}]}, {num: 443, type: tcp}]\nagents: [{name: helper}]\n",
+    );
+    let moved = "goes by position, and another item has it once one comes before";
+    for (rule, what, hint) in [
+        ("ports[0].published", moved, "the item is written `ports[num=80]`"),
+        ("ports[1]", moved, "the item is written `ports[num=443]`"),
+        ("ports[7].type", moved, "the item is written `ports[num=…]`"),
+        (
+            "container.environment[1].value",
+            moved,
+            "the item is written `container.environment[name=\"B.C\"]`",
+        ),
+        (
+            "container.storage.room[0].read_only",
+            moved,
+            "the item is written `container.storage.room[path=/data]`",
+        ),
+        (
+            "ports[num=80].endpoints[0]",
+            moved,
+            "the item is written `ports[num=80].endpoints[path=/x]`",
+        ),
+        ("agents[0].description", moved, "the item is written `agents[name=helper]`"),
+        (
+            "ports[type=tcp].num",
+            "does not go by `num`, which tells the items of `ports` apart",
+            "the item is written `ports[num=443]`",
+        ),
+        (
+            "container.secrets[0]",
+            "names an item of `container.secrets`, whose items have neither order nor names",
+            "the whole list is written `container.secrets`",
+        ),
+    ] {
+        let text = format!("{service}lifecycle:\n  ignore:\n  - '{rule}'\n");
+        let line = text.lines().count();
+        refused(&text, &format!("m.yaml:{line}:5: `{rule}` {what}"), hint);
+    }
+    let sandbox = Sandbox::new();
+    let fine = "'ports[num=80].endpoints[path=/x]', 'container.environment[name=\"B.C\"].value', container.secrets";
+    write(&sandbox, "m.yaml", format!("{service}lifecycle: {{ignore: [{fine}]}}\n"));
     run(&sandbox, 0, &["validate", "-f", "m.yaml", "--project-id", "p"]);
 }
 

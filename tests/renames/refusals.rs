@@ -9,7 +9,7 @@ use crate::cli::{Run, Sandbox};
 use crate::reconciler::{World, lines, policy};
 
 /// What a plan of these documents is refused with, and that it is refused by a guard.
-async fn refused(world: &World, documents: &[Value]) -> String {
+pub(super) async fn refused(world: &World, documents: &[Value]) -> String {
     let set = world.set_of(documents).unwrap();
     let error = world.decide(set, &policy("s")).await.err().expect("a refusal");
     assert_eq!(error.class, meshagent::error::Class::Refused, "{:?}", error.problems);

@@ -149,7 +149,7 @@ fn what_a_stopped_run_did_not_start_is_one_line() {
     };
     let mut expected = String::new();
     let c = "create Room/c\\n::warning::d";
-    let _ = writeln!(expected, "not started: create Room/a, create Room/b, {c}, and 2 more");
+    let _ = writeln!(expected, "not started: create Room/a, create Room/b, {c} and 2 more");
     assert_eq!(told(0), expected + "Applied: 5 not started.\n");
     assert_eq!(
         told(3),

@@ -14,6 +14,7 @@ use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
 use meshagent::plan::graph::Language;
+use meshagent::plan::text::Detail;
 use meshagent::plan::{
     Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, graph, markdown, text,
     unified,
@@ -165,7 +166,7 @@ fn every_form_of_a_plan_shows_what_it_is_made_of() {
         };
         for (form, shown) in [
             ("text", text::render(&plan)),
-            ("suggestions", text::render_suggesting(&plan)),
+            ("suggestions", text::render_in(&plan, Detail { suggests: true, is_whole: true })),
             ("markdown", markdown::render(&plan)),
             ("diff", unified::render(&plan)),
             ("mermaid", graph::render(&plan, Language::Mermaid)),

@@ -15,6 +15,8 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::listed;
+
 mod image;
 
 pub use image::image;
@@ -395,8 +397,8 @@ pub fn served<T: AsRef<str>>(address: &str, domains: &[T]) -> Result<(), String>
     if domains.iter().any(|served| served.as_ref().eq_ignore_ascii_case(domain)) {
         return Ok(());
     }
-    let known: Vec<&str> = domains.iter().map(AsRef::as_ref).collect();
-    Err(format!("is in the domain {domain:?}, which is not served; known are {}", known.join(", ")))
+    let known = listed::at_most(listed::SOME, domains.iter().map(AsRef::as_ref));
+    Err(format!("is in the domain {domain:?}, which is not served; known are {known}"))
 }
 
 /// A host name in lower case.

@@ -25,8 +25,8 @@ use crate::apply::run::{Surroundings, run};
 use crate::error::{Class, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
-use crate::plan::Plan;
 use crate::plan::planner::Policy;
+use crate::plan::{Action, Plan};
 use crate::settings::{Connection, PlatformArgs};
 
 /// What performing takes.
@@ -181,6 +181,7 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
 async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
     let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
+    output::set_verbose(args.reading.verbose);
     let connection = args.platform.connect().await?;
     let set = if args.files.is_empty() {
         Ok(Set::default())
@@ -319,10 +320,26 @@ impl Run<'_> {
         self.args.rules.and(rules).check(plan)?;
         // Who could not be shown the plan has not agreed to it.
         output::check()?;
-        if !plan.is_empty() && self.saved.is_none() && !self.args.yes && !confirm(plan)? {
+        if !plan.is_empty()
+            && self.saved.is_none()
+            && !self.args.yes
+            && !confirm(&self.question(plan))?
+        {
             return Err(Error::failed("nothing was done"));
         }
         Ok(())
+    }
+
+    /// What the user is asked about a plan.
+    fn question(&self, plan: &Plan) -> String {
+        let target = plan.target().unwrap_or_default();
+        let deleted = plan.operations.iter().filter(|it| it.action == Action::Delete).count();
+        match (self.policy.destroy, deleted) {
+            (false, _) => format!("Apply to {target}?"),
+            // Nothing is left but to take note of that.
+            (true, 0) => format!("Release {} of {target}?", objects(plan.operations.len())),
+            (true, count) => format!("Destroy {} of {target}?", objects(count)),
+        }
     }
 
     /// What became of the plan, and whether a signal stopped it.
@@ -355,15 +372,19 @@ impl Run<'_> {
     }
 }
 
+/// So many objects, in words.
+pub(super) fn objects(count: usize) -> String {
+    format!("{count} object{}", if count == 1 { "" } else { "s" })
+}
+
 /// Asks, where somebody can answer.
-pub(super) fn confirm(plan: &Plan) -> Result<bool> {
+pub(super) fn confirm(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(
             Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")
         );
     }
-    let target = plan.target().unwrap_or_default();
-    output::ask(&format!("Apply to {target}? [y/N] "));
+    output::ask(&format!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin()
         .lock()

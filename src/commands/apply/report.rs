@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::apply::events::Failure;
 use crate::apply::execute::{Outcome, Report};
 use crate::error::Result;
+use crate::listed::at_most;
 use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Operation, Plan, text};
@@ -55,20 +56,12 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
 
 /// What did not start, in one line.
 fn not_started(plan: &Plan, report: &Report) -> String {
-    /// More names than these say no more than their number.
-    const NAMED: usize = 3;
     let outcomes = plan.operations.iter().zip(&report.outcomes);
     let open: Vec<String> = outcomes
         .filter(|(_, outcome)| **outcome == Outcome::NotStarted)
         .map(|(operation, _)| name(plan, operation))
         .collect();
-    let more = open.len().saturating_sub(NAMED);
-    let named = open[..open.len() - more].join(", ");
-    match (open.len(), more) {
-        (0, _) => String::new(),
-        (_, 0) => format!("not started: {named}\n"),
-        (_, more) => format!("not started: {named}, and {more} more\n"),
-    }
+    if open.is_empty() { String::new() } else { format!("not started: {}\n", at_most(3, open)) }
 }
 
 /// What `--report` writes: a plan, and what became of each of its operations.

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::Planner;
-use crate::kinds::Key;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
+use crate::plan::diff::has_masked;
 use crate::plan::references::Resolved;
-use crate::plan::renames::former_key;
-use crate::plan::{Entry, Operation, State};
+use crate::plan::renames::former_keys;
+use crate::plan::{Cause, Entry, FieldChange, Observed, Operation, State};
 
 /// The objects that the set knows and the platform has under other names, though no run of this
 /// set renamed them.
@@ -27,9 +29,43 @@ pub(super) fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
 }
 
 impl Planner<'_> {
+    /// The values of a secret that may not be what the set wrote: the platform keeps them to
+    /// itself, and tells that somebody wrote the secret since.
+    pub(super) fn rewritten(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        known: &[FieldChange],
+    ) -> Vec<FieldChange> {
+        let recorded = self.entry(&desired.key).and_then(|entry| entry.revision.as_ref());
+        let is_rewritten =
+            matches!((recorded, &observed.revision), (Some(one), Some(other)) if one != other);
+        if !is_rewritten || desired.key.kind != KindName::Secret {
+            return Vec::new();
+        }
+        let mut hidden = Vec::new();
+        Tree::clone(&desired.fields).rewrite_leaves(&mut |way, leaf| {
+            let path = way.path();
+            let is_hidden = has_masked(observed.fields.at(&path));
+            let is_told = known.iter().any(|change| change.path == path);
+            if is_hidden && !is_told && matches!(leaf, Tree::Secret(_)) {
+                hidden.push((path, leaf.clone()));
+            }
+            None
+        });
+        let changes = hidden.into_iter().map(|(path, new)| FieldChange {
+            place: desired.origin.places(std::iter::once(&path)).pop().flatten(),
+            old: observed.fields.at(&path).cloned(),
+            new: Some(new.sealed()),
+            cause: Some(Cause::Drift),
+            path,
+        });
+        changes.collect()
+    }
+
     /// Whether the name that an object has was given to it by hand.
     pub(super) fn is_renamed_by_hand(&self, desired: &Desired, now: &Key) -> bool {
-        self.renamed_by_hand.contains(&desired.key) && former_key(desired).as_ref() != Some(now)
+        self.renamed_by_hand.contains(&desired.key) && !former_keys(desired).contains(now)
     }
 
     /// Leaves an object under the name that somebody gave it. What is in a room, or says its

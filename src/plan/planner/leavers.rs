@@ -7,7 +7,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
-use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Work};
+use crate::plan::{Action, Entry, FieldChange, LeftBehind, Observed, Operation, Work};
 
 /// Why an object stays that no document declares any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,17 +246,30 @@ impl Planner<'_> {
 
     /// Tells what the set owns where no document leads.
     fn tell_left_behind(&mut self) {
-        let set = &self.policy.set;
-        for (project, count) in &self.state.left_behind {
-            let (objects, they) = match count {
+        let (set, flags) = (&self.policy.set, &self.policy.flags);
+        for (project, LeftBehind { objects, perhaps_from }) in &self.state.left_behind {
+            let (objects, they) = match objects {
                 1 => ("1 object".to_owned(), "it stays"),
                 count => (format!("{count} objects"), "they stay"),
             };
-            self.plan.notes.push(format!(
-                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. `meshagent destroy --set {set} --project-id {project}{}` deletes what is there",
-                self.policy.flags
-            ));
+            let destroy = format!("`meshagent destroy --set {set} --project-id {project}{flags}`");
+            self.plan.notes.push(match perhaps_from {
+                Some(file) => format!(
+                    "the set `{set}` owns {objects} in project `{project}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
+                ),
+                None => format!(
+                    "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. {destroy} deletes what is there"
+                ),
+            });
         }
+        let (more, were) = match self.state.unknown_homes {
+            0 => return,
+            1 => ("1 more project".to_owned(), "was"),
+            count => (format!("{count} more projects"), "were"),
+        };
+        self.plan.notes.push(format!(
+            "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
+        ));
     }
 
     fn is_protected(&self, key: &Key, entry: &Entry) -> bool {

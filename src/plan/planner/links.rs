@@ -11,7 +11,7 @@ use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
 use crate::plan::references::{self, Resolved};
-use crate::plan::renames::former_key;
+use crate::plan::renames::former_keys;
 use crate::plan::{Action, Operation};
 
 impl Planner<'_> {
@@ -100,7 +100,7 @@ impl Planner<'_> {
 
     /// The object that was called so before, as a document or an inventory says.
     fn renamed_to(&self, former: &Key) -> Option<&Key> {
-        let says = |desired: &&Desired| former_key(desired).as_ref() == Some(former);
+        let says = |desired: &&Desired| former_keys(desired).contains(former);
         let declared = self.desired.values().find(says).map(|desired| &desired.key);
         declared.or_else(|| self.state.renamed.get(former))
     }

@@ -1,7 +1,8 @@
-//! The decision: what becomes of each object, why, and in which order. What is declared is
-//! decided here; what is in scope and what is renamed in `beginning`; what an unfinished create
-//! is worth in `claims`; what is not declared any more in `leavers`; what was done by hand in
-//! `drift`; what refers to what in `links`; who gives which name up in `names`.
+//! The decision: what becomes of each object, why, and in which order. What is declared and there
+//! is decided here; what is declared and not there in `absent`; what is in scope and what is
+//! renamed in `beginning`; what an unfinished create is worth in `claims`; what is not declared
+//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who
+//! gives which name up in `names`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,12 +16,15 @@ use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
 use super::{UnknownOwner, Work};
 use crate::error::Problem;
+use crate::kinds::document::FormerNames;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Fingerprinter, Tree};
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::listed::few;
 use crate::manifest::set::Desired;
 
+mod absent;
 mod asked;
 mod beginning;
 pub use beginning::selected;
@@ -75,7 +79,7 @@ pub fn plan(
         renamed_by_hand,
         left: BTreeSet::new(),
         selected: beginning.selected,
-        former: desired.values().filter_map(renames::former_key).collect(),
+        former: desired.values().flat_map(renames::former_keys).collect(),
         staying: BTreeMap::new(),
         operations: Vec::new(),
         by_key: BTreeMap::new(),
@@ -112,6 +116,7 @@ pub fn plan(
     if !planner.guards.is_empty() {
         return Err(Refusal::Guard(planner.guards));
     }
+    planner.hint_at_renames();
     let edges = planner.edges();
     for operation in &mut planner.operations {
         operation.work.before = state
@@ -249,37 +254,10 @@ impl<'a> Planner<'a> {
                 "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
             ));
         }
-        let adopts = match self.ownership(key, observed) {
-            Ownership::Ours => false,
-            Ownership::Foreign(owner) => {
-                self.guard(
-                    desired,
-                    format!("{known_as} is owned by the set `{owner}`"),
-                    &format!(
-                        "`meshagent set move {known_as} --set {owner} --to {} --project-id {}{}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                        self.policy.set, key.project, self.policy.flags
-                    ),
-                );
-                return;
-            }
-            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
-                let UnknownOwner { reason, hint } = &self.state.unknown_owners[known_as];
-                let message = format!("it is not known who owns {known_as}: {reason}");
-                self.guard(desired, message, hint);
-                return;
-            }
-            Ownership::Nobodys
-                if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
-            {
-                true
-            }
-            Ownership::Nobodys => {
-                let hint = format!("take it over with --adopt {known_as}, or give it another name");
-                self.guard(
-                    desired,
-                    format!("{known_as} exists and is not owned by the set `{}`", self.policy.set),
-                    &hint,
-                );
+        let adopts = match self.adopts(desired, observed, known_as) {
+            Ok(adopts) => adopts,
+            Err((message, hint)) => {
+                self.guard(desired, message, &hint);
                 return;
             }
         };
@@ -293,6 +271,7 @@ impl<'a> Planner<'a> {
         let mut fields = with_ignored(desired, observed)
             .map_or_else(|| Arc::clone(&intended), |fields| self.by_name(key, fields));
         let mut changes = self.changes(desired, observed, &fields);
+        changes.extend(self.rewritten(desired, observed, &changes));
         suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
             changes.retain(|change| {
@@ -324,7 +303,10 @@ impl<'a> Planner<'a> {
                     .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
             })
             .collect();
-        let entry = self.entry_for(desired, observed.id.clone(), &intended);
+        let mut entry = self.entry_for(desired, observed.id.clone(), &intended);
+        if key.kind == KindName::Secret && entry.revision.is_none() {
+            entry.revision = observed.revision.clone();
+        }
         if !adopts && changes.is_empty() {
             self.plan.unchanged += 1;
             self.plan.as_declared.insert(key.clone());
@@ -374,6 +356,40 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether the set takes an object over that nobody owns; why it cannot have it, and what
+    /// to do about that, where it cannot.
+    fn adopts(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        known_as: &Key,
+    ) -> Result<bool, (String, String)> {
+        let (key, set) = (&desired.key, &self.policy.set);
+        match self.ownership(key, observed) {
+            Ownership::Ours => Ok(false),
+            Ownership::Foreign(owner) => Err((
+                format!("{known_as} is owned by the set `{owner}`"),
+                format!(
+                    "`meshagent set move {known_as} --set {owner} --to {set} --project-id {}{}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
+                    key.project, self.policy.flags
+                ),
+            )),
+            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
+                let UnknownOwner { reason, hint } = &self.state.unknown_owners[known_as];
+                Err((format!("it is not known who owns {known_as}: {reason}"), hint.clone()))
+            }
+            Ownership::Nobodys
+                if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
+            {
+                Ok(true)
+            }
+            Ownership::Nobodys => Err((
+                format!("{known_as} exists and is not owned by the set `{set}`"),
+                format!("take it over with --adopt {known_as}, or give it another name"),
+            )),
+        }
+    }
+
     /// What keeps the set from going on with an object that it owns: another set is taking it
     /// over.
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
@@ -419,39 +435,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What becomes of an object that was not met on the platform.
-    fn decide_absent(&mut self, desired: &Desired) {
-        let key = &desired.key;
-        if let Some(doubt) = self.state.doubt(key) {
-            let message = format!("it is not known whether {key} exists: {}", doubt.reason);
-            self.guard(desired, message, &doubt.hint);
-            return;
-        }
-        if self.leaves_deleted(key) {
-            return;
-        }
-        let former = renames::former_key(desired);
-        let former_exists =
-            former.as_ref().is_some_and(|former| self.state.objects.contains_key(former));
-        let reason = match (former, self.entry(key)) {
-            (Some(former), _) if former_exists && !key.kind.kind().is_renamable() => {
-                format!("{former} cannot be renamed in place, so {key} is created in its stead")
-            }
-            (Some(former), None) if !former_exists => {
-                self.plan.notes.push(format!(
-                    "neither {key} nor {former}, which it was, is on the platform; {key} is created"
-                ));
-                "it is not on the platform".to_owned()
-            }
-            (_, Some(Entry { applied: Some(_), .. })) => {
-                "it was deleted behind the set's back".to_owned()
-            }
-            _ => "it is not on the platform".to_owned(),
-        };
-        let operation = self.create(desired, reason);
-        self.push(operation);
-    }
-
     /// A delete, then a create, because a field cannot be changed in place.
     fn replace(&mut self, desired: &Desired, update: Operation, frozen: &[&str]) {
         let key = &desired.key;
@@ -469,7 +452,7 @@ impl<'a> Planner<'a> {
         let dependents = self.dependents(key);
         let mut reason = format!("{fields} cannot be changed in place");
         if !dependents.is_empty() {
-            reason += &format!("; {} depend on it", dependents.join(", "));
+            reason += &format!("; {} depend on it", few(dependents));
         }
         self.push(Operation {
             action: Action::Delete,
@@ -549,11 +532,14 @@ impl<'a> Planner<'a> {
             claimed: None,
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
-            moved_from: renames::former_key(desired).map(|former| former.name),
+            moved_from: FormerNames(
+                renames::former_keys(desired).into_iter().map(|former| former.name).collect(),
+            ),
             was: None,
             ignore: desired.lifecycle.ignore.clone(),
             declared_in: self.declaring_files(desired),
             moving_to: None,
+            revision: self.entry(&desired.key).and_then(|entry| entry.revision.clone()),
         }
     }
 

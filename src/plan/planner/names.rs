@@ -6,9 +6,10 @@ use super::{Planner, fingerprint, name_change};
 use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
-use crate::plan::renames::{former_key, stand_in};
+use crate::plan::renames::{former_keys, open_former_keys, stand_in};
 use crate::plan::{Action, Entry, Operation, Work};
 
 impl Planner<'_> {
@@ -22,6 +23,43 @@ impl Planner<'_> {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
+    /// Says where a document names what its object was called, nothing is called so, and an
+    /// object of the kind is deleted: the former name may be a wrong one.
+    pub(super) fn hint_at_renames(&mut self) {
+        let is_whole = |operation: &&Operation| !operation.replaces;
+        let mut deleted: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
+        for operation in self.operations.iter().filter(is_whole) {
+            let key = &operation.key;
+            if operation.action == Action::Delete && !self.renames.displaces(key) {
+                deleted.entry((key.kind, &key.project, &key.room)).or_default().push(key);
+            }
+        }
+        let mut hints = Vec::new();
+        for operation in self.operations.iter().filter(is_whole) {
+            let key = &operation.key;
+            let gone = deleted.get(&(key.kind, &key.project, &key.room));
+            let (Some(gone), Some(desired)) = (gone, self.desired.get(key)) else { continue };
+            let says_so = !open_former_keys(self.state, desired).is_empty();
+            if operation.action != Action::Create || !says_so || !key.kind.kind().is_renamable() {
+                continue;
+            }
+            let path = FieldPath::of(&["lifecycle", "moved_from"]);
+            let place = desired.origin.places(std::iter::once(&path)).pop().flatten();
+            let place = place.unwrap_or_else(|| desired.origin.place());
+            hints.push(match gone.as_slice() {
+                [one] => format!(
+                    "{key} is created and {one} is deleted; if that is one object, `moved_from` must name `{}` ({place})",
+                    one.name
+                ),
+                several => format!(
+                    "{key} is created and {} are deleted; if it is one of them, `moved_from` must name that one ({place})",
+                    few(several)
+                ),
+            });
+        }
+        self.plan.notes.extend(hints);
+    }
+
     /// What is about to be deleted may be what a document means, and then it is not.
     pub(super) fn is_wanted_elsewhere(&mut self, key: &Key, entry: &Entry) -> bool {
         if self.policy.destroy || self.renames.displaces(key) || !key.kind.kind().is_renamable() {
@@ -30,7 +68,7 @@ impl Planner<'_> {
         let known_as = entry.was.as_ref().map(|was| Key { name: was.clone(), ..key.clone() });
         let by_name = known_as.and_then(|key| self.desired.get(&key));
         // One that says what it was is another object.
-        if let Some(desired) = by_name.filter(|desired| former_key(desired).is_none()) {
+        if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
             let message =
                 format!("{key} would be deleted, and it is what the set knew as {}", desired.key);
             let hint = format!(
@@ -40,8 +78,7 @@ impl Planner<'_> {
             self.guard(desired, message, &hint);
             return true;
         }
-        let by_document =
-            self.desired.values().find(|desired| former_key(desired).as_ref() == Some(key));
+        let by_document = self.desired.values().find(|desired| former_keys(desired).contains(key));
         let Some(desired) = by_document.filter(|desired| self.is_selected(&desired.key)) else {
             return false;
         };

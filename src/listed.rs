@@ -1,0 +1,90 @@
+//! *Pure*: names in a sentence, as many as anybody reads. What a message names may be
+//! thousands of objects.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// How many names a sentence has.
+pub const FEW: usize = 5;
+
+/// The most names of which one may be sought, such as those that are allowed.
+pub const SOME: usize = 20;
+
+/// The first few names, and how many more there are.
+#[must_use]
+pub fn few<T: Display>(names: impl IntoIterator<Item = T>) -> String {
+    at_most(FEW, names)
+}
+
+/// The first names, as many as are wanted, and how many more there are.
+#[must_use]
+pub fn at_most<T: Display>(most: usize, names: impl IntoIterator<Item = T>) -> String {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> = names.by_ref().take(most).map(|name| name.to_string()).collect();
+    match (names.next(), names.count()) {
+        (None, _) => {}
+        // One more is as short as the words that would count it.
+        (Some(last), 0) => shown.push(last.to_string()),
+        (Some(_), more) => return format!("{} and {} more", shown.join(", "), more + 1),
+    }
+    shown.join(", ")
+}
+
+/// The lines, each with how many like it are left out behind it: of those that say the same of
+/// one object after the other, a few are enough.
+#[must_use]
+pub fn summed_up(lines: &[String]) -> Vec<(&str, usize)> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    lines.iter().for_each(|line| *counts.entry(form(line)).or_default() += 1);
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut shown = Vec::new();
+    for line in lines {
+        let form = form(line);
+        let count = counts[&form];
+        let seen = seen.entry(form).or_default();
+        *seen += 1;
+        match *seen {
+            _ if count <= FEW + 1 => shown.push((line.as_str(), 0)),
+            FEW => shown.push((line.as_str(), count - FEW)),
+            ..FEW => shown.push((line.as_str(), 0)),
+            _ => {}
+        }
+    }
+    shown
+}
+
+/// What a line says, without the words that say of what: names, places and numbers.
+fn form(line: &str) -> String {
+    let is_name = |word: &&str| {
+        word.contains(['/', ':', '`', '"', '@']) || word.contains(|c: char| c.is_ascii_digit())
+    };
+    line.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{few, summed_up};
+
+    #[test]
+    fn lines_that_say_the_same_of_others_are_counted() {
+        let notes = |count: usize| {
+            let notes = (0..count).map(|it| format!("Room/r{it} stays as it is"));
+            notes.chain(["the set moved".to_owned()]).collect::<Vec<_>>()
+        };
+        assert_eq!(summed_up(&notes(6)).len(), 7);
+        let long = notes(900);
+        let shown = summed_up(&long);
+        assert_eq!(shown.len(), 6);
+        assert_eq!(shown[4], ("Room/r4 stays as it is", 895));
+        assert_eq!(shown[5], ("the set moved", 0));
+        assert_eq!(summed_up(&[]), []);
+    }
+
+    #[test]
+    fn a_sentence_names_a_few_and_counts_the_others() {
+        assert_eq!(few::<&str>([]), "");
+        assert_eq!(few(["a", "b"]), "a, b");
+        assert_eq!(few(1..=6), "1, 2, 3, 4, 5, 6");
+        assert_eq!(few(1..=7), "1, 2, 3, 4, 5 and 2 more");
+    }
+}
