@@ -17,6 +17,8 @@
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
+//! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
+//! | [`notice`] | what goes wrong often is logged once |
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
 //! | [`settings`] | flags, environment and files, resolved once |
@@ -37,10 +39,12 @@ pub mod kinds;
 pub mod limited;
 pub mod listed;
 pub mod manifest;
+pub mod notice;
 pub mod output;
 pub mod own_folder;
 pub mod plan;
 pub mod platform;
 pub mod room;
+pub mod serving;
 pub mod settings;
 pub mod visible;

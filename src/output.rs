@@ -3,8 +3,8 @@
 //!
 //! What comes from outside is shown as [`visible`] says: every line that leaves through here
 //! has been looked at, and a message is one line whatever it tells. The program's own
-//! credentials leave in no line ([`conceal`]) but in those that are asked for
-//! ([`credential`]). A write to standard
+//! credentials leave in no line and no file ([`conceal`]) but in those that are asked for
+//! ([`credential`], [`write_credential`]). A write to standard
 //! output that fails is kept and told at the end ([`check`]), so that no command forgets it.
 
 use std::borrow::Cow;
@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Problem, Result, with_causes};
@@ -21,8 +22,8 @@ use crate::listed::summed_up;
 use crate::manifest::source::RENDERED;
 use crate::visible;
 
-pub use concealed::conceal;
-pub use file::{write_json, write_private};
+pub use concealed::{conceal, concealed};
+pub use file::{write_credential, write_json};
 pub use log::{Log, never_wait, panicked, settle};
 
 mod concealed;
@@ -47,7 +48,7 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 /// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
     let mut out = anstream::stdout().lock();
-    put(&mut out, concealed::concealed(visible::lines(text)).as_bytes());
+    put(&mut out, concealed(visible::lines(text)).as_bytes());
 }
 
 /// Prints one value as a line.
@@ -57,7 +58,7 @@ pub fn value(text: &str) {
 
 /// Prints a text as it is: what programs read and this one has made.
 pub fn exactly(text: &str) {
-    let text = concealed::concealed(Cow::Borrowed(text));
+    let text = concealed(Cow::Borrowed(text));
     put(&mut std::io::stdout().lock(), text.as_bytes());
 }
 
@@ -103,6 +104,16 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(no_json)?;
     exactly(&visible::json(&(text + "\n")));
     Ok(())
+}
+
+/// A value as it stands in a file that was written, which has no credential in it.
+///
+/// # Errors
+///
+/// A value that cannot be written as JSON, or not be read from it.
+pub fn as_written<T: Serialize + DeserializeOwned>(value: &T) -> Result<T> {
+    let text = serde_json::to_string(value).map_err(no_json)?;
+    serde_json::from_str(&concealed(text.into())).map_err(no_json)
 }
 
 /// Prints data as JSON on one line.
@@ -193,7 +204,7 @@ pub fn notes(notes: &[String]) {
 
 /// Prints lines for people beside the data, which hold the program's own styles.
 fn say(lines: &str) {
-    let lines = concealed::concealed(visible::lines(lines));
+    let lines = concealed(visible::lines(lines));
     log::say(format!("{lines}\n"));
 }
 
@@ -205,7 +216,7 @@ pub fn warning(line: &str) {
 
 /// Asks for an answer on the same line.
 pub fn ask(question: &str) {
-    log::say(concealed::concealed(visible::line(question)).into_owned());
+    log::say(concealed(visible::line(question)).into_owned());
 }
 
 /// The most problems that are told; the others are counted.
@@ -240,7 +251,7 @@ fn annotate(problems: &[Problem]) {
     });
     for problem in problems.iter().take(MOST_PROBLEMS) {
         if let Some(command) = annotation(problem, folder.as_deref()) {
-            let command = concealed::concealed(Cow::Owned(command));
+            let command = concealed(Cow::Owned(command));
             log::say(format!("{command}\n"));
         }
     }

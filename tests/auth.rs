@@ -132,6 +132,30 @@ fn state_of(url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_reached_however_many_connect_and_say_nothing() {
+    let server = Server::start().await;
+    let sandbox = Sandbox::new();
+    let waiting = Waiting::start(sandbox.on(&server, &["auth", "login", "--no-browser"]));
+    let connect = || std::net::TcpStream::connect("127.0.0.1:8765").unwrap();
+    let silent: Vec<_> = (0..100).map(|_| connect()).collect();
+    assert_eq!(call_back("?code=x&state=guess").await.0, 400);
+    let closed = blocking(move || {
+        let mut last = silent.into_iter().next_back().unwrap();
+        last.set_read_timeout(Some(PATIENCE)).unwrap();
+        last.read(&mut [0; 1])
+    });
+    assert!(matches!(closed.await, Ok(0)));
+    let query = format!("?error=access_denied&state={}", state_of(&waiting.url));
+    assert_eq!(call_back(&query).await.0, 200);
+    let run = blocking(|| waiting.end()).await;
+    assert!(
+        run.stderr.contains("the platform did not sign you in: access_denied"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_looks_who_they_are_and_signs_out() {
     let server = Server::start().await;
     let sandbox = Sandbox::new();

@@ -4,6 +4,7 @@ mod comparison;
 mod program;
 mod room;
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -47,6 +48,44 @@ async fn what_is_wrong_with_a_webhook_is_told_by_name() {
     let (code, said) = program.end(Signal::SIGTERM);
     assert_eq!(code, Some(0));
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// Connects and sends a part of a request.
+fn begin(address: &str, start: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    stream.write_all(start.as_bytes()).unwrap();
+    stream
+}
+
+/// What still comes until the other side closes, and how long that takes.
+fn until_closed(mut stream: std::net::TcpStream) -> (String, Duration) {
+    let (start, mut text) = (Instant::now(), String::new());
+    let read = stream.read_to_string(&mut text);
+    assert!(
+        !read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+        "held: {text}"
+    );
+    (text, start.elapsed())
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_or_slowly_is_let_go() {
+    let program = Program::start().await;
+    let address = program.address.clone();
+    let head = format!("POST {STORAGE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+    let silent = begin(&address, "");
+    let unfinished = begin(&address, &head);
+    let bodiless = begin(&address, &format!("{head}content-length: 1000\r\n\r\n{{"));
+    let large = begin(&address, &format!("{head}x: {}\r\n\r\n", "y".repeat(300_000)));
+    let (told, _) = tokio::task::spawn_blocking(move || until_closed(large)).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 431 "), "{told}");
+    for stream in [silent, unfinished, bodiless] {
+        let (_, took) = tokio::task::spawn_blocking(move || until_closed(stream)).await.unwrap();
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    }
+    assert_eq!(program.request("GET", "/").send().await.unwrap().status(), 200);
+    assert_eq!(program.end(Signal::SIGTERM).0, Some(0));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use meshagent::apply::inventory;
-use meshagent::kinds::tree::Fingerprinter;
 use meshagent::kinds::{Key, KindName};
+use meshagent::plan::fingerprints::Fingerprints;
 use meshagent::plan::planner::{Policy, Prune, plan};
 use meshagent::plan::text::{self, Detail};
 use meshagent::plan::{Action, Entry, Inventory, LeftBehind, Plan, ProjectState, State, markdown};
@@ -140,12 +140,13 @@ fn unfinished(rooms: usize) -> State {
         declared_in: Vec::new(),
         moving_to: None,
         revision: None,
+        salt: None,
     };
     let key = |kind: KindName, name: String| Key { kind, project: "p".into(), room: None, name };
     let rooms = (0..rooms).map(|number| key(KindName::Room, format!("r{number:03}")));
     let hooks = (0..3).map(|number| key(KindName::Webhook, format!("h{number}")));
     let entries = rooms.chain(hooks).map(|key| (key, claim.clone())).collect();
-    let inventory = Inventory { entries, fingerprinter: Fingerprinter::new("k") };
+    let inventory = Inventory { entries, ..Inventory::new(Fingerprints::new("salt")) };
     State {
         projects: BTreeMap::from([("p".to_owned(), ProjectState { id: Some("id".to_owned()) })]),
         inventories: BTreeMap::from([("p".to_owned(), inventory)]),

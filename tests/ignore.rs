@@ -56,10 +56,12 @@ fn state(documents: &[Value]) -> State {
     });
     let objects: BTreeMap<Key, Observed> = objects.collect();
     // What carries no owner is owned by being in the inventory.
-    let fingerprinter = meshagent::kinds::tree::Fingerprinter::new("k");
+    let fingerprints = meshagent::plan::fingerprints::Fingerprints::new("k");
     let entries = objects
         .iter()
         .map(|(key, observed)| {
+            let salt = fingerprints.salt_of(key);
+            let fingerprinter = fingerprints.under(&salt);
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
             let entry = meshagent::plan::Entry {
                 id: None,
@@ -73,6 +75,7 @@ fn state(documents: &[Value]) -> State {
                 declared_in: Vec::new(),
                 moving_to: None,
                 revision: None,
+                salt: Some(salt),
             };
             (key.clone(), entry)
         })
@@ -82,7 +85,7 @@ fn state(documents: &[Value]) -> State {
         objects,
         inventories: BTreeMap::from([(
             "p".to_owned(),
-            meshagent::plan::Inventory { entries, fingerprinter },
+            meshagent::plan::Inventory { entries, fingerprints, seals: BTreeMap::new() },
         )]),
         ..State::default()
     }

@@ -215,7 +215,7 @@ fn what_a_saved_plan_says_of_its_projects_is_not_taken_for_true() {
 
 #[test]
 fn a_saved_plan_holds_no_key_and_is_bound_to_its_secrets() {
-    use meshagent::kinds::tree::Fingerprinter;
+    use meshagent::kinds::fingerprint::Fingerprinter;
     let sandbox = Sandbox::new();
     let secret = |name: &str, text: &str| {
         format!(

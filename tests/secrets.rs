@@ -154,9 +154,9 @@ fn inventories(data: &Path) -> String {
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         // The platform's own database keeps the values, for that is what it is for; the
-        // documents in it that this program wrote are told apart by their key.
+        // documents in it that this program wrote are told apart by how they begin.
         found += &text
-            .split("\"fingerprint_key\"")
+            .split("\"version\":2,\"set\"")
             .skip(1)
             .map(|after| after.split("]}").next().unwrap_or_default())
             .collect::<String>();

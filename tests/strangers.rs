@@ -4,9 +4,13 @@
 mod credentials;
 mod files;
 mod forms;
+mod fuzzed;
 mod many;
 mod rendering;
+mod rules;
 mod sealed;
+mod seals;
+mod written;
 
 use std::time::{Duration, Instant};
 

@@ -1,22 +1,6 @@
-//! What a room sends: packets, each behind its length, that are put together to messages.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use meshagent::room::content::Content;
-use meshagent::room::message::Assembler;
+#[path = "../inputs/packets.rs"]
+mod input;
 
-fuzz_target!(|bytes: &[u8]| {
-    let mut assembler = Assembler::default();
-    let mut rest = bytes;
-    while let Some((length, after)) = rest.split_first() {
-        let (packet, after) = after.split_at(usize::from(*length).min(after.len()));
-        rest = after;
-        match assembler.take(packet) {
-            Ok(Some(message)) => {
-                let _ = Content::of(&message.header, message.bytes);
-            }
-            Ok(None) => {}
-            Err(_) => return,
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| input::feed(bytes));

@@ -1,17 +1,6 @@
-//! A template, by the platform's rules and by those of `*.j2` files.
 #![no_main]
 
-use std::path::PathBuf;
+#[path = "../inputs/templates.rs"]
+mod input;
 
-use libfuzzer_sys::fuzz_target;
-use meshagent::manifest::reach::Reach;
-use meshagent::manifest::source::Source;
-use meshagent::manifest::template::{self, Values};
-use meshagent::manifest::values::{self, FileValues};
-
-fuzz_target!(|text: &str| {
-    let given: Values = [("name".to_owned(), "a".to_owned())].into_iter().collect();
-    let _ = template::render(text, &given);
-    let source = Source::new("m.j2".to_owned(), PathBuf::from("/nonexistent"), text.to_owned());
-    let _ = values::render(source, &FileValues::default(), &Reach::default());
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| input::feed(bytes));

@@ -1,22 +1,6 @@
-//! A manifest: whatever it holds, it declares something or is refused.
 #![no_main]
 
-use std::path::PathBuf;
-use std::sync::Arc;
+#[path = "../inputs/yaml.rs"]
+mod input;
 
-use libfuzzer_sys::fuzz_target;
-use meshagent::manifest::set::{Input, from_sources};
-use meshagent::manifest::source::Source;
-use meshagent::manifest::yaml;
-use meshagent::output::render_problem;
-
-fuzz_target!(|text: &str| {
-    let _ = yaml::parse(text);
-    for name in ["m.yaml", "m.json"] {
-        let source = Source::new(name.to_owned(), PathBuf::from("."), text.to_owned());
-        let input = Input { project: Some("p".to_owned()), ..Input::default() };
-        if let Err(problems) = from_sources(&[Arc::new(source)], Vec::new(), &input) {
-            problems.iter().for_each(|problem| drop(render_problem(problem)));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| input::feed(bytes));

@@ -14,11 +14,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Callee;
@@ -30,6 +29,7 @@ use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
 use crate::room::handshake;
 use crate::room::message::Message;
+use crate::serving::{self, Bounds, descriptors};
 
 /// The largest webhook, in bytes.
 const MAX_WEBHOOK: usize = 1024 * 1024;
@@ -98,19 +98,11 @@ impl Host {
     /// The system's.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
         let shared = Arc::new(Shared { host: self, rooms: Mutex::default(), stop: stop.clone() });
-        let app = Router::new().fallback(dispatch).with_state(shared.clone());
-        // What is asked over a websocket is short, and waits for its answer.
-        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-        let server =
-            axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let late = async {
-            stop.cancelled().await;
-            sleep(ANSWERING).await;
-        };
-        let served = tokio::select! {
-            served = server => served.context(|| "failed to serve".to_owned()),
-            () = late => Ok(()),
-        };
+        let app = Arc::new(Router::new().fallback(dispatch).with_state(shared.clone()));
+        descriptors::raise();
+        let bounds = Bounds { connections: descriptors::connections()?, grace: ANSWERING };
+        let served = serving::serve(listener, app, stop.clone(), bounds).await;
+        let served = served.context(|| "failed to serve".to_owned());
         stop.cancel();
         let rooms = std::mem::take(&mut *shared.rooms());
         // Rooms that do not let go are left as the connection is cut.

@@ -5,7 +5,9 @@
 //! Secrets are in it as fingerprints only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{sets, storage};
@@ -15,14 +17,21 @@ use crate::api::reader::Reader;
 use crate::api::request::Precondition;
 use crate::error::{Class, Error, Result};
 use crate::kinds::document::FormerNames;
+use crate::kinds::fingerprint::Memory;
 use crate::kinds::recorded::Recorded;
-use crate::kinds::tree::Fingerprinter;
 use crate::kinds::{Key, KindName};
 use crate::manifest::declared_in::DeclaredIn;
+use crate::plan::fingerprints::Fingerprints;
 use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The version whose fingerprints are made with a key that stands beside them.
+const KEYED: u32 = 1;
+
+/// The fingerprints that were made: an inventory is read more than once in a run.
+static MADE: LazyLock<Memory> = LazyLock::new(Memory::default);
 
 /// An inventory with what is needed to write it back.
 #[derive(Debug, Clone)]
@@ -31,7 +40,6 @@ pub struct Stored {
     pub inventory: Inventory,
     /// The ids of the projects in which the set owns something.
     pub projects: BTreeSet<String>,
-    fingerprint_key: String,
     precondition: Precondition,
     exists: bool,
     /// Whether the set is on the list of the project's sets.
@@ -43,7 +51,15 @@ struct File {
     version: u32,
     set: String,
     tool: String,
-    fingerprint_key: String,
+    /// The key of fingerprints that version 1 made, as long as there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint_key: Option<String>,
+    /// What the salts of objects are made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
+    /// What tells of many secrets at once that they are as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    seals: BTreeMap<String, String>,
     /// Whether the set is on the list of the project's sets.
     #[serde(default)]
     listed: bool,
@@ -85,6 +101,7 @@ struct Object {
     moving_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<String>,
+    salt: Option<String>,
 }
 
 /// Whether a name can be a set's: it becomes a file's name.
@@ -112,41 +129,36 @@ fn path(set: &str) -> String {
 }
 
 impl Stored {
-    /// An inventory that owns nothing yet, with a new random key for its fingerprints.
+    /// An inventory that owns nothing yet, with new random salts for its fingerprints.
     ///
     /// # Errors
     ///
     /// The machine gives no random bytes.
     pub fn empty() -> Result<Self> {
-        let fingerprint_key = random::<32>()?;
-        let inventory = Inventory {
-            entries: BTreeMap::new(),
-            fingerprinter: Fingerprinter::new(&fingerprint_key),
-        };
         Ok(Self {
-            inventory,
+            inventory: Inventory::new(Fingerprints::new(random::<16>()?).remembering(&MADE)),
             projects: BTreeSet::new(),
-            fingerprint_key,
             precondition: Precondition::Absent,
             exists: false,
             is_listed: false,
         })
     }
 
-    /// The same with this key for its fingerprints, unless it has some already.
+    /// The same with this key for fingerprints of an earlier version, unless it has some already.
     #[must_use]
-    pub fn with_key(mut self, key: &str) -> Self {
-        if self.inventory.entries.is_empty() {
-            self.inventory.fingerprinter = Fingerprinter::new(key);
-            key.clone_into(&mut self.fingerprint_key);
+    pub fn with_key(mut self, key: Option<&SecretString>) -> Self {
+        let is_empty = self.inventory.entries.is_empty();
+        let own = &mut self.inventory.fingerprints.key;
+        if is_empty || own.is_none() {
+            *own = key.cloned().or_else(|| own.take());
         }
         self
     }
 
-    /// The key of its fingerprints.
+    /// The key of its fingerprints of an earlier version.
     #[must_use]
-    pub fn key(&self) -> &str {
-        &self.fingerprint_key
+    pub fn key(&self) -> Option<&SecretString> {
+        self.inventory.fingerprints.key.as_ref()
     }
 
     /// Whether the set owned something once and owns nothing any more, here or elsewhere.
@@ -169,10 +181,25 @@ impl Stored {
 /// The platform's, and a file that this program cannot read: what it owns is not known
 /// then, so nothing may be decided.
 pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -> Result<Stored> {
+    Ok(load_if_allowed(reader, set, project, project_id).await??)
+}
+
+/// The same, with the platform's refusal apart where the credential may not read it.
+///
+/// # Errors
+///
+/// As [`load`].
+pub async fn load_if_allowed(
+    reader: &Reader,
+    set: &str,
+    project: &str,
+    project_id: &str,
+) -> Result<Result<Stored, ApiError>> {
     let request = storage::download(project_id, &path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
-        Err(ApiError { status: Some(404), .. }) => return Stored::empty(),
+        Err(ApiError { status: Some(404), .. }) => return Stored::empty().map(Ok),
+        Err(refused @ ApiError { status: Some(403), .. }) => return Ok(Err(refused)),
         Err(error) => return Err(error.into()),
     };
     let broken = |what: String| {
@@ -183,9 +210,16 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
     };
     let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
-    if file.version != VERSION {
+    if ![KEYED, VERSION].contains(&file.version) {
         return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
     }
+    let key = file.fingerprint_key;
+    let fingerprints = match (file.salt, &key) {
+        (Some(salt), key) => Fingerprints::new(salt).with_key(key.clone().map(SecretString::from)),
+        (None, Some(key)) => Fingerprints::of_key(key),
+        (None, None) => return Err(broken("it has no salt".to_owned())),
+    };
+    let fingerprints = fingerprints.remembering(&MADE);
     let files = file.files;
     let entries = file
         .objects
@@ -213,18 +247,18 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
                     .collect(),
                 moving_to: object.moving_to,
                 revision: object.revision,
+                salt: object.salt,
             };
             (key, entry)
         })
         .collect();
-    Ok(Stored {
-        inventory: Inventory { entries, fingerprinter: Fingerprinter::new(&file.fingerprint_key) },
+    Ok(Ok(Stored {
+        inventory: Inventory { entries, fingerprints, seals: file.seals },
         projects: file.projects.into_iter().collect(),
-        fingerprint_key: file.fingerprint_key,
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,
         is_listed: file.listed,
-    })
+    }))
 }
 
 /// Writes what a set owns, unless somebody else wrote it meanwhile.
@@ -281,7 +315,12 @@ async fn write(
         version: VERSION,
         set: set.to_owned(),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
-        fingerprint_key: stored.fingerprint_key.clone(),
+        fingerprint_key: stored
+            .key()
+            .filter(|_| entries.values().any(Entry::is_keyed))
+            .map(|key| key.expose_secret().to_owned()),
+        salt: Some(stored.inventory.fingerprints.salt.clone()),
+        seals: stored.inventory.seals.clone(),
         listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
         files: declared.into_iter().cloned().collect(),
@@ -306,6 +345,7 @@ async fn write(
                     .collect(),
                 moving_to: entry.moving_to.clone(),
                 revision: entry.revision.clone(),
+                salt: entry.salt.clone(),
             })
             .collect(),
     };

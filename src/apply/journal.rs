@@ -23,6 +23,7 @@ use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::listed::few;
+use crate::output;
 use crate::own_folder;
 use crate::plan::{Action, Operation, Plan};
 use crate::visible;
@@ -295,9 +296,8 @@ impl Prepared {
 
 impl Line {
     fn bytes(&self) -> serde_json::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        let text = serde_json::to_string(self)? + "\n";
+        Ok(output::concealed(text.into()).into_owned().into_bytes())
     }
 }
 

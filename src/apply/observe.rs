@@ -77,7 +77,16 @@ pub async fn observe(
     loop {
         while let Some((name, project)) = named.pop_first() {
             let stored = match &project {
-                Some(project) => inventory::load(reader, &policy.set, &name, &project.id).await?,
+                Some(project) => {
+                    let (set, id) = (&policy.set, &project.id);
+                    match inventory::load_if_allowed(reader, set, &name, id).await? {
+                        Err(_) if policy.is_only_shown => {
+                            observation.state.unread.insert(name.clone());
+                            Stored::empty()?
+                        }
+                        stored => stored?,
+                    }
+                }
                 None => Stored::empty()?,
             };
             // The set may own objects in a project of which it has no document any more.
@@ -96,7 +105,8 @@ pub async fn observe(
                 unproven.push((name, project.id, lists));
             }
         }
-        if std::mem::replace(&mut is_looked_for, true) || !homes::is_new(set, &observation) {
+        let is_known = !homes::is_new(set, &observation) || !observation.state.unread.is_empty();
+        if std::mem::replace(&mut is_looked_for, true) || is_known {
             break;
         }
         let homes = homes::find(reader, policy, set, &projects, &observation).await;
@@ -312,7 +322,9 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     settle_ambiguous(set, name, state, displaced)?;
-    owners::find(reader, policy, set, (name, &project.id), state).await;
+    if !state.unread.contains(name) {
+        owners::find(reader, policy, set, (name, &project.id), state).await;
+    }
     Ok(unproven)
 }
 
@@ -415,7 +427,7 @@ impl Intake<'_> {
             && let Some(Entry { applied: Some(applied), .. }) = inventory.entries.get(key)
         {
             let fields = Arc::make_mut(&mut observed.fields);
-            fields.seal_recorded(applied, &inventory.fingerprinter);
+            fields.seal_recorded(applied, &inventory.fingerprinter(key));
         }
         // What is as it should be is held once. A masked secret only looks like its mask.
         if let Some(desired) = self.set.objects.get(key)

@@ -14,8 +14,9 @@ use super::telling::{reason, told};
 use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::error::Error;
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::FieldPath;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
@@ -404,7 +405,7 @@ impl Run<'_> {
                     found.revision =
                         operation.work.observed.as_ref().and_then(|it| it.revision.clone());
                 }
-                if fingerprint(&found, &self.fingerprinter(&operation.key).await) == *planned {
+                if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
                     Ok(revision)
                 } else {
                     Err(Outcome::Stale { message: self.staleness(operation, &found) })
@@ -413,9 +414,11 @@ impl Run<'_> {
         }
     }
 
-    async fn fingerprinter(&self, key: &Key) -> Fingerprinter {
+    /// What made the fingerprints that were recorded of an object when it was looked at.
+    async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
+        let (key, before) = (&operation.key, operation.work.before.as_ref());
         match self.stored.get(&key.project) {
-            Some(stored) => stored.lock().await.inventory.fingerprinter.clone(),
+            Some(stored) => stored.lock().await.inventory.fingerprints.of(key, before),
             None => Fingerprinter::new(""),
         }
     }
@@ -471,7 +474,7 @@ impl Run<'_> {
         let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)
-                .seal_recorded(applied, &self.fingerprinter(&operation.key).await);
+                .seal_recorded(applied, &self.fingerprinter(operation).await);
         }
         Ok(found)
     }

@@ -40,8 +40,8 @@ impl Run<'_> {
         self.plan.projects.keys().map(String::as_str).filter(is_owned).collect()
     }
 
-    /// Writes the inventory of a project; `owned` are the projects of the plan in which the
-    /// set owns something.
+    /// Writes the inventory of a project, with new seals once it is done; `owned` are the
+    /// projects of the plan in which the set owns something.
     async fn save(
         &self,
         project: &str,
@@ -74,6 +74,9 @@ impl Run<'_> {
             return Ok(());
         }
         stored.projects = projects;
+        if stage == Stage::Done {
+            stored.inventory.seals = stored.inventory.sealed(&entries);
+        }
         inventory::save(self.client, &self.plan.set, &id, &mut stored, entries).await
     }
 

@@ -107,7 +107,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());
             if let Some(applied) = applied {
                 Arc::make_mut(&mut observed.fields)
-                    .seal_recorded(applied, &inventory.fingerprinter);
+                    .seal_recorded(applied, &inventory.fingerprinter(key));
             }
         }
         let objects = &survey.objects;

@@ -11,7 +11,7 @@ use anstyle::Style;
 use super::set::{FileArgs, SetArgs};
 use crate::apply::observe::{self, Scope};
 use crate::bounded;
-use crate::error::{Context, Error, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
 use crate::manifest::source::{self, Source};
@@ -174,6 +174,12 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     if source::with_line_feeds(text.to_owned()) != old {
         return Err(Error::failed(format!("{} changed while it was edited", path.display()))
             .hint("run the same command again"));
+    }
+    let holds = |text: &str| output::concealed(text.into()) != text;
+    if holds(new) && !holds(old) {
+        let what = format!("a credential of yours would stand in {}", path.display());
+        return Err(Error::new(Class::Refused, what)
+            .hint("the platform holds it in a field that drifted: replace the credential, and take it out there"));
     }
     // Lines go on to end as they did.
     let new = match (text.contains('\r'), text.contains('\n')) {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -22,6 +23,7 @@ use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
 use crate::output;
+use crate::serving::{self, Bounds};
 use crate::settings::project_file::ProjectFile;
 use crate::settings::session_file::{self, SessionFile};
 use crate::settings::{GIVEN, PlatformArgs, variable};
@@ -165,6 +167,10 @@ async fn listen() -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
+/// A browser needs a connection or two, and is answered before this ends; one that holds on to
+/// its connection is not waited for.
+const WAITING: Bounds = Bounds { connections: 32, grace: Duration::from_secs(1) };
+
 /// What the browser brings.
 #[derive(Deserialize)]
 struct Brought {
@@ -205,22 +211,19 @@ async fn brought(
 async fn wait_for_code(listeners: Vec<TcpListener>, state: &SecretString) -> Result<SecretString> {
     let (tell, mut told) = mpsc::channel(1);
     let waiting = Arc::new(Waiting { state: state.clone(), tell });
-    let router = Router::new().route("/callback", get(brought)).with_state(waiting);
+    let answers = Arc::new(Router::new().route("/callback", get(brought)).with_state(waiting));
     let stop = tokio_util::sync::CancellationToken::new();
     let servers: Vec<_> = listeners
         .into_iter()
         .map(|listener| {
-            let serve = axum::serve(listener, router.clone());
-            tokio::spawn(serve.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future())
+            tokio::spawn(serving::serve(listener, Arc::clone(&answers), stop.clone(), WAITING))
         })
         .collect();
-    drop(router);
+    drop(answers);
     let outcome = told.recv().await;
-    // The browser is answered before this ends; one that holds on to its connection is not
-    // waited for.
     stop.cancel();
     for server in servers {
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), server).await;
+        let _ = server.await;
     }
     outcome.unwrap_or_else(|| Err(Error::failed("the browser could not be listened to")))
 }

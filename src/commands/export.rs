@@ -176,7 +176,14 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Resul
         .hint("add --force to overwrite, or name another folder with -d"));
     }
     for (path, text) in files {
-        write_file(folder, path, text)?;
+        let written = output::concealed(text.into());
+        if written != text.as_str() {
+            output::warning(&format!(
+                "{}: a credential of yours stands in what the platform holds; it was left out",
+                folder.join(path).display()
+            ));
+        }
+        write_file(folder, path, &written)?;
     }
     Ok(())
 }

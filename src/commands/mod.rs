@@ -5,6 +5,8 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::group::{Group, Lenient};
 use crate::error::{Class, Error, Result};
@@ -18,6 +20,7 @@ pub mod apply;
 pub mod auth;
 pub mod call;
 pub mod completion;
+pub mod evaluation;
 pub mod explain;
 pub mod export;
 pub mod given;
@@ -149,6 +152,9 @@ enum Command {
     Server(server::ServerArgs),
     /// Print what makes a shell complete the lines of this program
     Completion(completion::CompletionArgs),
+    /// Evaluate the rules of a policy, for this program itself
+    #[command(hide = true)]
+    EvaluatePolicy,
     /// Print the version
     Version,
 }
@@ -170,6 +176,7 @@ pub fn whole_tree() -> clap::Command {
 
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
+    outlive_file_limits();
     // A shell that completes a line is answered, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(|| completion::with_names(whole_tree()))
         .var(completion::VARIABLE)
@@ -197,6 +204,20 @@ pub fn main() -> ExitCode {
     };
     output::settle();
     code
+}
+
+/// From here on SIGXFSZ does nothing: a file that may not grow any further is an error as a full
+/// disk is one, and no reason to end. What this program starts is not concerned.
+fn outlive_file_limits() {
+    let signal_of_files = SignalKind::from_raw(Signal::SIGXFSZ as i32);
+    let heard = tokio::runtime::Builder::new_current_thread().enable_io().build().and_then(|it| {
+        let _within = it.enter();
+        // Once it is listened for, it stays without effect.
+        signal(signal_of_files).map(drop)
+    });
+    if let Err(cause) = heard {
+        tracing::debug!(%cause, "failed to listen for SIGXFSZ");
+    }
 }
 
 /// How the program ends that came to its end: data that could not be written is a failure.
@@ -256,6 +277,7 @@ fn run(command: Command) -> Result<ExitCode> {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }
         Command::Completion(args) => completion::run(&args),
+        Command::EvaluatePolicy => evaluation::run(),
         Command::Version => {
             output::data(concat!(env!("CARGO_PKG_VERSION"), "\n"));
             Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
+use crate::plan::planner::Policy;
 use crate::plan::text::Detail;
 use crate::plan::{Plan, graph, markdown, text, unified};
 use crate::settings::PlatformArgs;
@@ -90,7 +91,7 @@ impl PlanningArgs {
             .files
             .read(connection.project.clone(), connection.fallback_project.clone())
             .map_err(Error::refusing_plan)?;
-        let policy = self.policy.policy(set_name);
+        let policy = Policy { is_only_shown: true, ..self.policy.policy(set_name) };
         let decided = decide(&connection, set, &policy, &self.policy.guards).await;
         let closed = connection.close().await;
         let planned = decided?;
@@ -142,6 +143,14 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let verdict = args.rules.check(&planned.plan);
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
+        if let Some(project) = planned.plan.unread.first() {
+            let set = &planned.plan.set;
+            let what = format!(
+                "a plan without what the set `{set}` owns in project `{project}` cannot be performed, so it is not written"
+            );
+            return Err(Error::new(Class::Refused, what)
+                .hint("plan with a credential that may build in the project, or without --out"));
+        }
         let inputs = args.planning.inputs(&planned, &args.rules)?;
         if inputs.files.iter().any(|file| file == "-") {
             output::note(

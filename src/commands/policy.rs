@@ -1,19 +1,15 @@
 //! `--policy`: reads the rule files that a plan must pass, and says what they say.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use super::evaluation;
 use crate::bounded;
-use crate::error::{Context, Error, Problem, Result};
-use crate::limited;
+use crate::error::{Context, Error, Result};
 use crate::manifest::reach::Reach;
 use crate::output;
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
-use crate::plan::policy::{Source, TIME_LIMIT, evaluate};
-
-/// How long the interpreter may take to notice that its time is over.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::plan::policy::Source;
 
 /// The largest rule file that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -56,10 +52,7 @@ impl RuleArgs {
         }
         let plan = serde_json::to_value(PlanDocument::of(plan))
             .context(|| "failed to write the plan for the policy".to_owned())?;
-        let asked = limited::run(TIME_LIMIT + GRACE, move || evaluate(&sources, &plan));
-        let asked = asked
-            .unwrap_or_else(|unfinished| Err(Problem::new(format!("the policy {unfinished}"))));
-        let verdict = asked.map_err(|problem| {
+        let verdict = evaluation::ask(sources, plan).map_err(|problem| {
             let mut error = Error::usage("the policy cannot be evaluated, so nothing was written");
             error.problems.push(problem);
             error

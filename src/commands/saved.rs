@@ -8,6 +8,7 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::listed::few;
+use crate::output;
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
@@ -204,7 +205,9 @@ impl Saved {
         if !unexpected.is_empty() {
             return Err(Error::refused(unexpected));
         }
-        let current = PlanDocument::salted(now, &self.inputs.salts);
+        // A credential of either run stands in neither.
+        let current = output::as_written(&PlanDocument::salted(now, &self.inputs.salts))?;
+        let planned = output::as_written(&self.document)?;
         let mut problems = Vec::new();
         let mut differs = |what: &str, planned: &str, found: &str| {
             if planned != found {
@@ -213,19 +216,19 @@ impl Saved {
                 )));
             }
         };
-        differs("the platform", &self.document.platform, &current.platform);
+        differs("the platform", &planned.platform, &current.platform);
         differs(
             "the projects",
-            &projects_told(&self.document.projects),
+            &projects_told(&planned.projects),
             &projects_told(&current.projects),
         );
-        if self.document.digest != current.digest {
+        if planned.digest != current.digest {
             problems.push(Problem::new(match self.is_given_files {
                 true => "the manifests given with -f are not those that the plan was made from, or they changed",
                 false => "the manifests, or the values for their templates, changed since the plan was made",
             }));
         }
-        problems.extend(self.document.staleness(&current).into_iter().map(Problem::new));
+        problems.extend(planned.staleness(&current).into_iter().map(Problem::new));
         if problems.is_empty() { Ok(()) } else { Err(stale(problems)) }
     }
 }

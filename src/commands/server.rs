@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{self, Bootstrap, Place, Platform, Rotation};
+use crate::platform::{Bootstrap, Place, Platform, Rotation};
+use crate::serving::descriptors;
 use crate::settings;
 
 /// Serves the platform's API from one folder, without an account or a network.
@@ -108,7 +109,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let stop = stop_signal()?;
-    platform::raise_open_files();
+    descriptors::raise();
     let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
         let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
         let error = Error::failed(format!("failed to listen on {}", args.listen)).because(cause);
@@ -121,7 +122,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
     let platform = Platform::open(place).await?.known_as(args.allow_host);
     output::conceal(&platform.bootstrap().api_key);
-    if let Some(few) = platform::few_connections(platform.connections()) {
+    if let Some(few) = descriptors::told(platform.connections()) {
         output::warning(&few);
     }
     if !address.ip().is_loopback() {
@@ -176,9 +177,6 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
     let listen = |kind| signal(kind).context(|| "failed to listen for signals".to_owned());
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    // From here on this signal does nothing: a file that may not grow any further is an error
-    // as a full disk is one, and no reason to end.
-    drop(listen(SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32))?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -380,6 +380,10 @@ pub async fn decide(
             with_secrets(desired, selection, reading).await?
         }
     };
+    for (project, inventory) in &observation.state.inventories {
+        let desired = desired.values().filter(|desired| desired.key.project == *project);
+        inventory.prepare(desired, policy.is_only_shown);
+    }
     let mut plan =
         planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
             Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),

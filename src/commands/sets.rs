@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
@@ -21,7 +22,6 @@ use crate::apply::transfer::{Side, Sides, perform};
 use crate::apply::{lock, sets, survey};
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
-use crate::kinds::recorded::Recorded;
 use crate::listed::few;
 use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Set;
@@ -331,8 +331,7 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
         if let Some(inventory) = state.inventories.get(name) {
             stored.inventory = inventory.clone();
         }
-        let key = stored.key().to_owned();
-        let taking = inventory::load(&reader, to, name, id).await?.with_key(&key);
+        let taking = inventory::load(&reader, to, name, id).await?.with_key(stored.key());
         let mut state = state.clone();
         state.projects.retain(|project, _| project == name);
         all.push(Sides {
@@ -398,13 +397,12 @@ fn question(planned: &[(&Sides, Transfer<'_>, Plan)]) -> String {
 
 /// What there is to know of secrets that move.
 fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
-    let has_secrets =
-        |entry: &Entry| entry.applied.as_ref().is_some_and(Recorded::may_have_secrets);
     let mut moved = plan.operations.iter().filter_map(|operation| operation.work.entry.as_ref());
-    let differ = sides.from.stored.key() != sides.to.stored.key();
-    (differ && moved.any(has_secrets)).then(|| {
+    let key = |side: &Side| side.stored.key().map(|key| key.expose_secret().to_owned());
+    let differ = key(&sides.from) != key(&sides.to);
+    (differ && moved.any(Entry::is_keyed)).then(|| {
         format!(
-            "each set has its own fingerprints of secrets, so the next apply of the set `{}` sends those that moved once more",
+            "each set has its own fingerprints of secrets of an earlier version, so the next apply of the set `{}` sends those that moved once more",
             sides.to.set
         )
     })

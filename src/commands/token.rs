@@ -115,7 +115,7 @@ pub async fn run(command: TokenCommand) -> Result<ExitCode> {
     let signed = token.api(&spec.api).sign(&signer);
     match &args.output {
         None => output::credential(&format!("{signed}\n")),
-        Some(path) => output::write_private(path, signed.as_bytes())?,
+        Some(path) => output::write_credential(path, signed.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }

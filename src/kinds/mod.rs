@@ -19,6 +19,7 @@ use shape::{Broken, Shape};
 use tree::Tree;
 
 pub mod document;
+pub mod fingerprint;
 mod key;
 pub mod mailbox;
 pub mod path;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::tree::{Fingerprinter, Sealed, Tree};
+use super::fingerprint::Fingerprinter;
+use super::tree::{Sealed, Tree};
 
 /// The field in which the fingerprint of a secret is recorded.
 pub(super) const SECRET: &str = "$secret";

@@ -4,12 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hmac::{Hmac, Mac};
 use indexmap::IndexMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use sha2::Sha256;
 
+use super::fingerprint::Fingerprinter;
 use super::path::{FieldPath, Step};
 use super::recorded::{Recorded, Recording, SECRET};
 
@@ -66,73 +65,6 @@ impl PartialEq for Sealed {
             (Self::Masked, Self::Masked) => true,
             _ => false,
         }
-    }
-}
-
-/// Turns secrets into short texts that tell two of them apart and give neither away, cut to
-/// 16 hex digits.
-#[derive(Clone)]
-pub struct Fingerprinter(Method);
-
-#[derive(Clone)]
-enum Method {
-    /// HMAC-SHA-256 under a random key that each inventory keeps.
-    Keyed(SecretString),
-    /// scrypt with a salt that everybody may know: trying out guesses takes time and memory.
-    Slow(String),
-}
-
-/// The cost of the slow method: 8 MiB, and some 25 ms of one core.
-const SLOW: (u8, u32, u32) = (13, 8, 1);
-
-impl fmt::Debug for Fingerprinter {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Fingerprinter")
-    }
-}
-
-impl Fingerprinter {
-    /// Fingerprints under a key.
-    #[must_use]
-    pub fn new(key: &str) -> Self {
-        Self(Method::Keyed(key.into()))
-    }
-
-    /// Fingerprints for a place that has no key: whoever reads them can try out guesses, so
-    /// each of these takes time. A salt serves one object.
-    #[must_use]
-    pub fn slow(salt: impl Into<String>) -> Self {
-        Self(Method::Slow(salt.into()))
-    }
-
-    /// The fingerprint of a text.
-    #[must_use]
-    pub fn of(&self, text: &str) -> String {
-        let mut bytes = [0; 8];
-        match &self.0 {
-            // HMAC takes a key of any length, so this cannot fail.
-            Method::Keyed(key) => {
-                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())
-                else {
-                    return String::new();
-                };
-                mac.update(text.as_bytes());
-                bytes.copy_from_slice(&mac.finalize().into_bytes()[..8]);
-            }
-            // Nor can this, with a cost and lengths that are allowed.
-            Method::Slow(salt) => {
-                let (log_n, r, p) = SLOW;
-                let mut long = [0; 32];
-                let made = scrypt::Params::new(log_n, r, p, long.len()).map(|params| {
-                    scrypt::scrypt(text.as_bytes(), salt.as_bytes(), &params, &mut long)
-                });
-                if !matches!(made, Ok(Ok(()))) {
-                    return String::new();
-                }
-                bytes.copy_from_slice(&long[..8]);
-            }
-        }
-        bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 }
 
@@ -388,16 +320,47 @@ impl Tree {
         let recorded = recorded.value();
         let mut secrets = Vec::new();
         recorded_secrets(&recorded, &FieldPath::default(), &mut secrets);
+        // Fingerprints take time, so only those are looked for that may stand elsewhere by now,
+        // and only where the field has the same name.
+        let astray: Vec<(FieldPath, &String)> = secrets
+            .iter()
+            .filter(|(path, _)| !self.has_in_place(&recorded, path))
+            .filter_map(|(path, fingerprint)| Some((path.clone(), (*fingerprint)?)))
+            .collect();
         self.rewrite_leaves(&mut |way, leaf| match leaf {
             Self::Text(text) => {
                 let path = way.path();
-                let is_secret = secrets.iter().any(|(recorded, fingerprint)| {
-                    *recorded == path || *fingerprint == Some(&fingerprinter.of(text))
-                });
+                let is_like = |other: &FieldPath| match (other.0.last(), path.0.last()) {
+                    (Some(Step::Field(one)), Some(Step::Field(other))) => one == other,
+                    (one, other) => one.is_some() && other.is_some(),
+                };
+                let is_secret = secrets.iter().any(|(recorded, _)| *recorded == path)
+                    || astray.iter().any(|(recorded, fingerprint)| {
+                        is_like(recorded) && **fingerprint == fingerprinter.of(text)
+                    });
                 is_secret.then(|| Self::secret(text.clone()))
             }
             _ => None,
         });
+    }
+
+    /// Whether what stands at the place of a recorded secret is still its field: what stands
+    /// beside it is as it was recorded.
+    fn has_in_place(&self, recorded: &Value, path: &FieldPath) -> bool {
+        let Some((last, around)) = path.0.split_last() else { return self.as_str().is_some() };
+        let around = FieldPath(around.to_vec());
+        let was = around.0.iter().try_fold(recorded, |value, step| match step {
+            Step::Field(name) => value.get(name),
+            Step::Index(index) => value.get(index),
+            Step::Item { .. } => None,
+        });
+        let (Step::Field(_), Some(Value::Object(was))) = (last, was) else { return false };
+        let Some(now) = self.at(&around) else { return false };
+        now.get(last_name(last)).is_some_and(|it| it.as_str().is_some())
+            && was.iter().all(|(name, value)| match value {
+                Value::String(text) => now.get(name).and_then(Self::as_str) == Some(text),
+                _ => true,
+            })
     }
 
     /// Whether a secret stands anywhere in it.
@@ -461,6 +424,13 @@ impl Way<'_> {
 }
 
 /// The secrets of a recorded tree, with their fingerprints where the text was known.
+fn last_name(step: &Step) -> &str {
+    match step {
+        Step::Field(name) => name,
+        _ => "",
+    }
+}
+
 fn recorded_secrets<'a>(
     value: &'a Value,
     path: &FieldPath,

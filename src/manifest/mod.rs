@@ -21,7 +21,7 @@ mod merges;
 pub mod placed;
 pub mod placement;
 mod plain;
-mod process;
+pub mod process;
 mod quoting;
 pub mod reach;
 pub mod repository;

@@ -1,10 +1,11 @@
-//! Runs the command of a secret source. It sees none of the program's own variables, and it is
-//! stopped with everything that it started.
+//! Runs commands, such as that of a secret source. They see none of the program's own variables,
+//! and are stopped with everything that they started.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{Error, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -30,22 +31,54 @@ pub fn output(words: &[String], folder: &Path, limits: Limits) -> Result<Vec<u8>
         return Err("the command is empty".to_owned());
     };
     let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    run(command, limits).map_err(|ended| match ended {
+        Ended::Unstarted(error) => format!("failed to run {program:?}: {error}"),
+        ended => format!("the command {program:?} {ended}"),
+    })
+}
+
+/// How a command ended that did not end well.
+#[derive(Debug)]
+pub enum Ended {
+    /// It could not be run.
+    Unstarted(Error),
+    /// It said that it failed, or was killed.
+    Failed(ExitStatus),
+    /// It went on for longer than this.
+    Late(Duration),
+    /// It printed more than so many bytes.
+    Verbose(usize),
+    /// It could not be listened to.
+    Unread(Error),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unstarted(error) => write!(out, "cannot be run: {error}"),
+            Self::Failed(status) => write!(out, "failed: {status}"),
+            Self::Late(time) => write!(out, "did not end within {} s", time.as_secs_f32()),
+            Self::Verbose(bytes) => write!(out, "printed more than {bytes} bytes"),
+            Self::Unread(error) => write!(out, "failed: {error}"),
+        }
+    }
+}
+
+/// What a command prints, which sees none of the program's own variables.
+///
+/// # Errors
+///
+/// It cannot be run, fails, takes too long or prints too much.
+pub fn run(mut command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(OWN_VARIABLES) {
             command.env_remove(name);
         }
     }
-    let child = command
-        .args(arguments)
-        .current_dir(folder)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .map_err(|error| format!("failed to run {program:?}: {error}"))?;
-    let mut group = Group { child, is_over: false };
-    group.output(limits).map_err(|what| format!("the command {program:?} {what}"))
+    let child =
+        command.process_group(0).stdout(Stdio::piped()).spawn().map_err(Ended::Unstarted)?;
+    Group { child, is_over: false }.output(limits)
 }
 
 /// A command with everything that it started; it is over when this is dropped.
@@ -72,9 +105,8 @@ impl Group {
         self.is_over = true;
     }
 
-    fn output(&mut self, limits: Limits) -> Result<Vec<u8>, String> {
-        let failed = |error: std::io::Error| format!("failed: {error}");
-        let late = || format!("did not end within {} s", limits.time.as_secs_f32());
+    fn output(&mut self, limits: Limits) -> Result<Vec<u8>, Ended> {
+        let late = || Ended::Late(limits.time);
         let end = Instant::now() + limits.time;
         let Some(stdout) = self.child.stdout.take() else { return Ok(Vec::new()) };
         let (send, receive) = mpsc::channel();
@@ -88,14 +120,14 @@ impl Group {
             drop(stdout);
         });
         let within = |bytes: Vec<u8>| match bytes.len() > limits.bytes {
-            true => Err(format!("printed more than {} bytes", limits.bytes)),
+            true => Err(Ended::Verbose(limits.bytes)),
             false => Ok(bytes),
         };
         let mut printed = None;
         let status = loop {
-            let status = self.child.try_wait().map_err(failed)?;
+            let status = self.child.try_wait().map_err(Ended::Unread)?;
             if let Ok(bytes) = receive.try_recv() {
-                printed = Some(within(bytes.map_err(failed)?)?);
+                printed = Some(within(bytes.map_err(Ended::Unread)?)?);
             }
             if let Some(status) = status {
                 break status;
@@ -106,14 +138,14 @@ impl Group {
             std::thread::sleep(PAUSE);
         };
         if !status.success() {
-            return Err(format!("failed: {status}"));
+            return Err(Ended::Failed(status));
         }
         // What still runs may hold standard output open, and says nothing more to it.
         self.kill();
         match printed {
             Some(printed) => Ok(printed),
             None => match receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(printed) => within(printed.map_err(failed)?),
+                Ok(printed) => within(printed.map_err(Ended::Unread)?),
                 Err(_) => Err(late()),
             },
         }

@@ -9,30 +9,34 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::concealed::concealed;
 use crate::error::{self, Context};
 use crate::visible;
 
 /// How many links are followed, as by Linux.
 const LINKS: usize = 40;
 
-/// Writes a file that only its owner can read, whole or not at all. A link stays one: what
-/// it leads to is written. A pipe or a device is written into.
+/// Writes a file that is there for a credential: only its owner can read it, and it is written
+/// whole or not at all. A link stays one: what it leads to is written. A pipe or a device is
+/// written into.
 ///
 /// # Errors
 ///
 /// The system's.
-pub fn write_private(path: &Path, bytes: &[u8]) -> error::Result<()> {
+pub fn write_credential(path: &Path, bytes: &[u8]) -> error::Result<()> {
     write(path, |out| out.write_all(bytes))
 }
 
-/// The same, of a value as JSON.
+/// Writes a value as JSON in the same way, without the credentials that the program knows.
 ///
 /// # Errors
 ///
 /// The system's; a value that cannot be written as JSON.
 pub fn write_json(path: &Path, value: &impl Serialize) -> error::Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .context(|| format!("failed to write {}", path.display()))?;
     write(path, |out| {
-        serde_json::to_writer_pretty(Spelled(&mut *out), value)?;
+        out.write_all(concealed(visible::json(&text)).as_bytes())?;
         out.write_all(b"\n")
     })
 }
@@ -125,23 +129,6 @@ fn own_stream(about: &Metadata) -> Result<Option<File>> {
     }
 }
 
-/// Spells out what is hidden in JSON on its way.
-struct Spelled<'a>(&'a mut dyn Write);
-
-impl Write for Spelled<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.0.write_all(visible::json(text).as_bytes())?,
-            Err(_) => self.0.write_all(bytes)?,
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.0.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -164,14 +151,14 @@ mod tests {
         symlink("real/new", at("dangling")).unwrap();
         symlink("ring", at("ring")).unwrap();
         for (name, real) in [("chain", "real/a"), ("dangling", "real/new"), ("plain", "plain")] {
-            write_private(&at(name), b"new").unwrap();
+            write_credential(&at(name), b"new").unwrap();
             assert_eq!(text(&at(real)), "new");
             let mode = at(real).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             assert_eq!(at(name).is_symlink(), name != real);
         }
         for (name, told) in [("ring", "link"), ("real", "directory"), ("nowhere/x", "No such")] {
-            let error = write_private(&at(name), b"new").unwrap_err();
+            let error = write_credential(&at(name), b"new").unwrap_err();
             let error = error::with_causes(&error);
             assert!(error.contains(told), "{name}: {error}");
         }
@@ -195,9 +182,9 @@ mod tests {
         let file = folder.path().join("file");
         let open = File::create(&file).unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&open);
-        write_private(Path::new(&format!("/proc/self/fd/{fd}")), b"x").unwrap();
+        write_credential(Path::new(&format!("/proc/self/fd/{fd}")), b"x").unwrap();
         assert_eq!((text(&file).as_str(), open.metadata().unwrap().len()), ("x", 1));
-        write_private(Path::new("/dev/null"), b"x").unwrap();
+        write_credential(Path::new("/dev/null"), b"x").unwrap();
         assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
     }
 }

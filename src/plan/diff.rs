@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Cause, FieldChange};
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Identity, Shape};
-use crate::kinds::tree::{Fields, Fingerprinter, Sealed, Tree, same_number};
+use crate::kinds::tree::{Fields, Sealed, Tree, same_number};
 
 /// What helps to tell secrets apart that the platform does not give back.
 #[derive(Clone, Copy)]
@@ -179,7 +180,8 @@ impl Walk<'_> {
     /// Whether this is what was last applied.
     fn is_recorded(&self, path: &FieldPath, new: &Tree) -> bool {
         let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
-        recorded == Some(&new.recorded(self.memory.fingerprinter))
+        // Fingerprints take time, so none is made where there is nothing to compare it with.
+        recorded.is_some_and(|recorded| *recorded == new.recorded(self.memory.fingerprinter))
     }
 
     fn compare_maps(

@@ -7,11 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
 use super::{Action, Cause, Counts, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::fingerprint::Fingerprinter;
+use crate::kinds::tree::Tree;
 use crate::listed::few;
 
 /// A plan.
@@ -176,11 +178,8 @@ impl PlanDocument {
                 .collect(),
             digest: plan.digest.clone(),
             counts: plan.counts(),
-            operations: plan
-                .operations
-                .iter()
-                .map(|operation| document_of(plan, operation, salts))
-                .collect(),
+            // Fingerprints take time.
+            operations: for_each(&plan.operations, |it| document_of(plan, it, salts)),
             notes: plan.notes.clone(),
             partial: plan.partial,
             inputs: None,
@@ -197,7 +196,9 @@ fn document_of(
     let no_key = Fingerprinter::new("");
     let salted = salts.get(project);
     let salted = salted.map(|salt| Fingerprinter::slow(format!("{salt} {}", operation.key)));
-    let fingerprinter = salted.as_ref().or(plan.fingerprinters.get(project)).unwrap_or(&no_key);
+    let kept = plan.fingerprints.get(project);
+    let kept = kept.map(|it| it.of(&operation.key, operation.work.before.as_ref()));
+    let fingerprinter = salted.as_ref().or(kept.as_ref()).unwrap_or(&no_key);
     let recorded = |tree: &Tree| tree.recorded(fingerprinter);
     OperationDocument {
         address: plan.address(&operation.key),

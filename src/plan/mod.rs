@@ -15,14 +15,17 @@ use crate::error::Place;
 use crate::kinds::document::FormerNames;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 use crate::kinds::{Asked, Key, KindName};
 use crate::manifest::declared_in::DeclaredIn;
 use crate::visible;
 
+use self::fingerprints::Fingerprints;
+
 pub mod acceptance;
 pub mod diff;
 pub mod document;
+pub mod fingerprints;
 pub mod graph;
 pub mod guards;
 pub mod markdown;
@@ -99,9 +102,19 @@ pub struct Entry {
     /// The platform's revision of a secret after the set's last write to it, where it tells one:
     /// another one means that somebody else wrote it.
     pub revision: Option<String>,
+    /// The salt of the fingerprints in it; none where there are none, or where an earlier
+    /// version of this program made them.
+    pub salt: Option<String>,
 }
 
 impl Entry {
+    /// Whether fingerprints are in it that an earlier version of this program made.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        let mut recorded = self.applied.iter().chain(&self.claimed);
+        self.salt.is_none() && recorded.any(Recorded::may_have_secrets)
+    }
+
     /// Whether it only says that the set was about to create an object: what is met under its
     /// key may be somebody else's.
     #[must_use]
@@ -116,8 +129,10 @@ impl Entry {
 pub struct Inventory {
     /// The objects.
     pub entries: BTreeMap<Key, Entry>,
-    /// Makes fingerprints of secrets.
-    pub fingerprinter: Fingerprinter,
+    /// What makes the fingerprints of its secrets.
+    pub fingerprints: Fingerprints,
+    /// What tells of many secrets at once that they are as they were, by name.
+    pub seals: BTreeMap<String, String>,
 }
 
 /// A project as the platform knows it.
@@ -140,6 +155,8 @@ pub struct State {
     pub incomplete: Vec<Incomplete>,
     /// The objects of which it is not known whether another set owns them, with the reason.
     pub unknown_owners: BTreeMap<Key, UnknownOwner>,
+    /// The projects in which the credential may not read what the set owns.
+    pub unread: BTreeSet<String>,
     /// What documents declare and another project has, of the names that are one on the whole
     /// platform.
     pub taken: BTreeSet<Key>,
@@ -382,7 +399,9 @@ pub struct Plan {
     /// Whether a scope left some of the set out.
     pub partial: bool,
     /// What makes the fingerprints of secrets, by project.
-    pub fingerprinters: BTreeMap<String, Fingerprinter>,
+    pub fingerprints: BTreeMap<String, Fingerprints>,
+    /// The projects in which it is not known what the set owns: such a plan is only shown.
+    pub unread: BTreeSet<String>,
     /// Whether it is just what changed behind the set's back.
     pub is_drift: bool,
 }

@@ -55,7 +55,8 @@ pub fn follow_ids(state: &State) -> Cow<'_, State> {
         let was = entry.was.clone().unwrap_or_else(|| key.name.clone());
         let moved = Entry { was: (was != now.name).then_some(was), ..entry.clone() };
         if let (Some(applied), Some(observed)) = (&moved.applied, followed.objects.get_mut(now)) {
-            Arc::make_mut(&mut observed.fields).seal_recorded(applied, &inventory.fingerprinter);
+            let fingerprinter = inventory.fingerprints.of(now, Some(&moved));
+            Arc::make_mut(&mut observed.fields).seal_recorded(applied, &fingerprinter);
         }
         inventory.entries.insert(now.clone(), moved);
     }

@@ -2,9 +2,10 @@
 //! difference as it is.
 
 use super::{Action, FieldChange, Operation, Plan, diff};
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 
 /// Puts what the platform has where the manifest says something else, because a rule says
 /// to leave it so. What the platform keeps to itself cannot be put anywhere.
@@ -51,16 +52,17 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         (None, _) => return None,
     };
     let no_key = Fingerprinter::new("");
+    let before = operation.work.before.as_ref();
+    let kept = plan.fingerprints.get(&operation.key.project);
+    let kept = kept.map(|it| it.of(&operation.key, before));
     let applied = operation
         .work
         .before
         .as_ref()
         .and_then(|entry| entry.applied.as_ref())
         .map(Recorded::value);
-    let memory = diff::Memory {
-        fingerprinter: plan.fingerprinters.get(&operation.key.project).unwrap_or(&no_key),
-        applied: applied.as_ref(),
-    };
+    let memory =
+        diff::Memory { fingerprinter: kept.as_ref().unwrap_or(&no_key), applied: applied.as_ref() };
     let shape = operation.key.kind.kind().shape();
     let observed = &shape.normalize(observed).unwrap_or_else(|| Tree::map([]));
     let settles = |rule: &FieldPath| {

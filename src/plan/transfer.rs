@@ -176,7 +176,7 @@ impl Transfer<'_> {
             action: Action::Adopt,
             reason: format!("it moves from the set `{}`", self.from.0),
             changes: change.into_iter().collect(),
-            fingerprint: Some(fingerprint(observed, &self.from.1.fingerprinter)),
+            fingerprint: Some(fingerprint(observed, &self.to.1.fingerprinter(key))),
             work: Work {
                 fields: Some(Arc::clone(&observed.fields)),
                 observed: Some(observed.clone()),

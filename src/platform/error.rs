@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::notice;
+use crate::notice;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

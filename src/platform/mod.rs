@@ -6,9 +6,8 @@
 //! | `digest` | what is kept of a secret that is only compared |
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
-//! | `notice` | what goes wrong often is logged once |
+//! | `host` | which names it goes by |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
-//! | `serving` | connections: how many, how long, and how they end |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
@@ -22,9 +21,8 @@ mod bootstrap;
 mod digest;
 mod error;
 mod exchange;
-mod notice;
+mod host;
 mod rest;
-mod serving;
 mod store;
 
 use std::future::Future;
@@ -46,17 +44,21 @@ pub use self::auth::Access;
 use self::auth::attempts::Attempts;
 pub use self::bootstrap::{Bootstrap, Rotation};
 use self::error::Refusal;
+use self::exchange::list::Spool;
 use self::exchange::memory::{Kept, Memory};
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
-pub use self::serving::descriptors::{raise as raise_open_files, told as few_connections};
-use self::serving::host::Names;
-use self::serving::{descriptors, serve};
+use self::host::Names;
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
+use crate::notice;
+use crate::serving::{Answer, Bounds, descriptors, serve};
 
 /// The largest form that is read, in bytes: whoever sends one has shown nothing yet.
 const FORM_LIMIT: usize = 64 * 1024;
+
+/// How long running requests may go on once the platform was told to stop.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -80,6 +82,7 @@ pub(crate) struct App {
     address: SocketAddr,
     sign_ins: Arc<Attempts>,
     memory: Memory,
+    spool: Spool,
 }
 
 impl App {
@@ -95,6 +98,11 @@ impl App {
     /// The memory that bodies share.
     pub(crate) const fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// The room on disk that lists share.
+    pub(crate) const fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     /// The failed attempts to sign in.
@@ -198,12 +206,18 @@ impl Platform {
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let connections = self.connections;
-        let app =
-            App { platform: self, address, sign_ins: Arc::default(), memory: Memory::default() };
-        let served = Served { router: router(app), names };
+        let app = App {
+            platform: self,
+            address,
+            sign_ins: Arc::default(),
+            memory: Memory::default(),
+            spool: Spool::default(),
+        };
+        let served = Arc::new(Served { router: router(app), names });
+        let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
         let outcome = tokio::select! {
-            outcome = serve(listener, served, stop.clone(), connections) => outcome,
+            outcome = serve(listener, served, stop.clone(), bounds) => outcome,
             () = look_after(&store) => Ok(()),
             () = async { shutdown.await; stop.cancel(); std::future::pending().await } => Ok(()),
         };
@@ -227,12 +241,12 @@ async fn look_after(store: &Store) {
 }
 
 /// What answers requests.
-pub(crate) struct Served {
+struct Served {
     router: Router,
     names: Names,
 }
 
-impl Served {
+impl Answer for Served {
     /// Answers a request that came over loopback or not, numbers it and logs its method, path
     /// and outcome, never its query, headers or body.
     async fn answer(&self, mut request: Request, is_local: bool) -> Response {

@@ -74,7 +74,7 @@ impl ProjectFile {
             active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
             ..self.clone()
         };
-        output::write_private(&path, &serde_json::to_vec(&written).context(failed)?)
+        output::write_credential(&path, &serde_json::to_vec(&written).context(failed)?)
     }
 
     /// The activated key of a project. Keys of an older form are not used.

@@ -179,7 +179,7 @@ impl SessionFile {
         let path = path()?;
         let bytes =
             serde_json::to_vec(&form).context(|| format!("failed to write {}", path.display()))?;
-        output::write_private(&path, &bytes)
+        output::write_credential(&path, &bytes)
     }
 
     /// Removes the file; whether there was one.

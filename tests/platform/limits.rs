@@ -440,7 +440,7 @@ fn too_few_open_files_are_told_at_the_start() {
     let ended = ended.expect("an end");
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(1), "{told}");
-    let expected = "error: only 70 files may be open at once, and the platform needs 80\nhint: raise the limit: `ulimit -n 1024`\n";
+    let expected = "error: only 70 files may be open at once, and a server needs 80\nhint: raise the limit: `ulimit -n 1024`\n";
     assert_eq!(told, expected);
 }
 

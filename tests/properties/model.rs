@@ -2,12 +2,13 @@
 //! refuses what would leave a reference behind that leads nowhere.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use meshagent::kinds::path::FieldPath;
-use meshagent::kinds::tree::{Fingerprinter, Tree};
+use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName, ReferredTo};
 use meshagent::manifest::set::{Desired, Set};
+use meshagent::plan::fingerprints::Fingerprints;
 use meshagent::plan::references::{Known, Resolved, name_secrets};
 use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
 use proptest::sample::Index;
@@ -78,13 +79,12 @@ fn turns(operation: &Operation, route: &Object) -> bool {
     }
 }
 
+/// What was made once is not made again: there are few secrets, and many plans.
+static FINGERPRINTS: LazyLock<Fingerprints> = LazyLock::new(|| Fingerprints::new("model"));
+
 impl Model {
     pub fn new() -> Self {
         Self { objects: BTreeMap::new(), inventories: BTreeMap::new(), next: 0 }
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        Fingerprinter::new("model")
     }
 
     /// What a set reads before it decides.
@@ -103,7 +103,8 @@ impl Model {
             (key.clone(), observed)
         };
         let entries = self.inventories.get(set).cloned().unwrap_or_default();
-        let inventory = Inventory { entries, fingerprinter: self.fingerprinter() };
+        let fingerprints = FINGERPRINTS.clone();
+        let inventory = Inventory { entries, fingerprints, seals: BTreeMap::new() };
         State {
             projects: BTreeMap::from([(
                 "p".to_owned(),

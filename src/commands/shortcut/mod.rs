@@ -10,9 +10,10 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 use crate::kinds::{self, Key, KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::diff::{self, Memory};

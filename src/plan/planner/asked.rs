@@ -23,6 +23,8 @@ pub struct Policy {
     pub adopt: Adopt,
     /// Whether fields that changed behind the set's back are left as they are.
     pub ignore_drift: bool,
+    /// Whether the plan is only shown, and may be made without knowing what the set owns.
+    pub is_only_shown: bool,
     /// Which part of the set is meant.
     pub scope: Scope,
     /// The options that say again which platform is meant, each after a blank, for command
@@ -41,6 +43,7 @@ impl Policy {
             destroy: false,
             adopt: Adopt::None,
             ignore_drift: false,
+            is_only_shown: false,
             scope: Scope::default(),
             flags: String::new(),
         }

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Planner;
 use crate::kinds::Key;
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::recorded::fingerprint_in;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 use crate::plan::Observed;
 use crate::plan::diff::{self, Memory};
 

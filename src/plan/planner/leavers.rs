@@ -33,7 +33,8 @@ impl Planner<'_> {
         self.tell_left_behind();
         for (key, observed) in &state.objects {
             let names_us = observed.owner.as_ref() == Some(&self.policy.set);
-            if names_us && !self.desired.contains_key(key) && self.entry(key).is_none() {
+            let is_unknown = self.entry(key).is_none() && !self.is_unread(key);
+            if names_us && !self.desired.contains_key(key) && is_unknown {
                 self.plan.notes.push(format!(
                     "{key} names the set `{}` as its owner, but the set's inventory does not know it; it is left alone",
                     self.policy.set

@@ -16,10 +16,10 @@ use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
 use super::{UnknownOwner, Work};
 use crate::error::Problem;
-use crate::kinds::document::FormerNames;
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
-use crate::kinds::tree::{Fingerprinter, Tree};
+use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::listed::few;
 use crate::manifest::set::Desired;
@@ -34,7 +34,9 @@ mod leavers;
 mod lifecycle;
 mod links;
 mod names;
+mod remembered;
 mod secret_types;
+mod unread;
 
 pub use asked::{Adopt, Policy, Prune};
 
@@ -89,6 +91,7 @@ pub fn plan(
             set: policy.set.clone(),
             projects: state.projects.clone(),
             partial: !policy.scope.is_everything(),
+            unread: state.unread.clone(),
             notes,
             ..Plan::default()
         },
@@ -102,6 +105,7 @@ pub fn plan(
         }
     }
     planner.decide_leavers();
+    planner.tell_unread();
     if !planner.left.is_empty() {
         planner.leave_what_needs_it();
     }
@@ -127,10 +131,10 @@ pub fn plan(
     }
     planner.name_displaced();
     let mut plan = planner.plan;
-    plan.fingerprinters = state
+    plan.fingerprints = state
         .inventories
         .iter()
-        .map(|(project, inventory)| (project.clone(), inventory.fingerprinter.clone()))
+        .map(|(project, inventory)| (project.clone(), inventory.fingerprints.clone()))
         .collect();
     plan.secret_ids = state
         .objects
@@ -191,13 +195,17 @@ impl<'a> Planner<'a> {
 
     fn fingerprinter(&self, key: &Key) -> Fingerprinter {
         self.inventory(key)
-            .map_or_else(|| Fingerprinter::new(""), |inventory| inventory.fingerprinter.clone())
+            .map_or_else(|| Fingerprinter::new(""), |inventory| inventory.fingerprinter(key))
     }
 
     fn ownership(&self, key: &Key, observed: &Observed) -> Ownership {
         match &observed.owner {
             Some(owner) if *owner == self.policy.set => return Ownership::Ours,
             Some(owner) => return Ownership::Foreign(owner.clone()),
+            // What cannot say so itself is taken for the set's where that may not be read.
+            None if self.is_unread(key) && !key.kind.kind().carries_owner() => {
+                return Ownership::Ours;
+            }
             None => {}
         }
         match self.entry(key) {
@@ -486,9 +494,15 @@ impl<'a> Planner<'a> {
         let fingerprinter = self.fingerprinter(&desired.key);
         let applied =
             self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()).map(Recorded::value);
+        // Where that is not known, secrets count as applied as they are declared.
+        let is_unread = self.is_unread(&desired.key);
+        let applied = applied.or_else(|| is_unread.then(|| fields.recorded(&fingerprinter)));
         let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
         let mut changes =
             diff::changes(desired.key.kind.kind().shape(), observed, Some(fields), memory);
+        if is_unread {
+            changes.iter_mut().for_each(|change| change.cause = None);
+        }
         if !changes.is_empty() {
             let places = desired.origin.places(changes.iter().map(|change| &change.path));
             changes.iter_mut().zip(places).for_each(|(change, place)| change.place = place);
@@ -519,28 +533,6 @@ impl<'a> Planner<'a> {
             place: None,
             cause: None,
         })
-    }
-
-    fn entry_for(&self, desired: &Desired, id: Option<String>, fields: &Tree) -> Entry {
-        let recorded = Recorded::of(fields, &self.fingerprinter(&desired.key));
-        // What is as it was is held once, and not again for what it will be.
-        let known = self.entry(&desired.key).and_then(|entry| entry.applied.as_ref());
-        let applied = known.filter(|known| **known == recorded).cloned().unwrap_or(recorded);
-        Entry {
-            id,
-            applied: Some(applied),
-            claimed: None,
-            protected: desired.lifecycle.prevent_destroy,
-            orphan: desired.is_orphaned(),
-            moved_from: FormerNames(
-                renames::former_keys(desired).into_iter().map(|former| former.name).collect(),
-            ),
-            was: None,
-            ignore: desired.lifecycle.ignore.clone(),
-            declared_in: self.declaring_files(desired),
-            moving_to: None,
-            revision: self.entry(&desired.key).and_then(|entry| entry.revision.clone()),
-        }
     }
 
     /// The fields with every secret referred to by its name, also where the manifest gives
@@ -615,5 +607,5 @@ pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String
     {
         state += revision;
     }
-    fingerprinter.of(&state)
+    fingerprinter.of_state(&state)
 }

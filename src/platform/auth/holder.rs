@@ -107,22 +107,116 @@ impl Holder {
 }
 
 async fn role_of_user(reads: &SqlitePool, user: &str, project: &str) -> Result<Option<Role>> {
-    let owned: Option<String> =
-        sqlx::query_scalar("SELECT id FROM projects WHERE id = $1 AND owner_user_id = $2")
-            .bind(project)
-            .bind(user)
-            .fetch_optional(reads)
-            .await?;
-    if owned.is_some() {
-        return Ok(Some(Role::Admin));
-    }
-    let flags: Option<Flags> = sqlx::query_as(
-        "SELECT is_admin, is_developer, can_create_rooms FROM members \
-         WHERE project_id = $1 AND user_id = $2",
+    let membership: Option<Membership> = sqlx::query_as(
+        "SELECT COALESCE(projects.owner_user_id = $2, FALSE) AS owns, members.seq AS joined, \
+         is_admin, is_developer, can_create_rooms \
+         FROM projects LEFT JOIN members ON members.project_id = projects.id AND user_id = $2 \
+         WHERE projects.id = $1",
     )
     .bind(project)
     .bind(user)
     .fetch_optional(reads)
     .await?;
-    Ok(flags.map(Flags::role))
+    Ok(membership.and_then(|membership| membership.role()))
+}
+
+/// What a user is in a project, as one query answers it.
+#[derive(Debug, sqlx::FromRow)]
+struct Membership {
+    /// Whether the project is the user's own.
+    owns: bool,
+    /// When the user joined it, as a place in the order of everything; nothing where it is no
+    /// member.
+    joined: Option<i64>,
+    is_admin: Option<bool>,
+    is_developer: Option<bool>,
+    can_create_rooms: Option<bool>,
+}
+
+impl Membership {
+    fn role(&self) -> Option<Role> {
+        if self.owns {
+            return Some(Role::Admin);
+        }
+        self.joined?;
+        let flags = Flags {
+            is_admin: self.is_admin.unwrap_or_default(),
+            is_developer: self.is_developer.unwrap_or_default(),
+            can_create_rooms: self.can_create_rooms.unwrap_or_default(),
+        };
+        Some(flags.role())
+    }
+}
+
+/// What a key is asked about, all of it in one query: every request of a participant asks it.
+#[derive(Debug, Default)]
+pub struct Question<'a> {
+    /// The key's id.
+    pub key: &'a str,
+    /// The project in which its holder's part is asked for; without one, the key's own.
+    pub project: Option<&'a str>,
+    /// A sign-in by the key, which must go on.
+    pub sign_in: Option<&'a str>,
+    /// The revision of a grant to the key's user, which must be there.
+    pub grant: Option<i64>,
+}
+
+/// A key, and what its holder is in a project now.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Standing {
+    /// The key.
+    #[sqlx(flatten)]
+    pub key: StoredKey,
+    /// Its secret, as it is stored.
+    pub secret: String,
+    project: Option<String>,
+    #[sqlx(flatten)]
+    membership: Membership,
+    /// Whether the sign-in that was asked about goes on; true where none was.
+    pub goes_on: bool,
+    /// Whether the grant that was asked about is there as it was; true where none was.
+    pub is_granted: bool,
+}
+
+impl Standing {
+    /// Asks about a key.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn of(reads: &SqlitePool, question: &Question<'_>) -> Result<Option<Self>> {
+        // Revisions never repeat, so a grant that is there is the grant as it was.
+        let standing = sqlx::query_as(
+            "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest, k.secret, \
+             p.id AS project, COALESCE(p.owner_user_id = k.user_id, FALSE) AS owns, \
+             m.seq AS joined, m.is_admin, m.is_developer, m.can_create_rooms, \
+             ($3 IS NULL OR EXISTS (SELECT 1 FROM sign_ins WHERE id = $3 AND key_id = k.id)) \
+             AS goes_on, \
+             ($4 IS NULL OR EXISTS (SELECT 1 FROM room_grants g JOIN rooms r ON r.id = g.room_id \
+             WHERE r.project_id = p.id AND g.user_id = k.user_id AND g.rev = $4)) AS is_granted \
+             FROM api_keys k LEFT JOIN projects p ON p.id = COALESCE($2, k.project_id) \
+             LEFT JOIN members m ON m.project_id = p.id AND m.user_id = k.user_id \
+             WHERE k.id = $1",
+        )
+        .bind(question.key)
+        .bind(question.project)
+        .bind(question.sign_in)
+        .bind(question.grant)
+        .fetch_optional(reads)
+        .await?;
+        Ok(standing)
+    }
+
+    /// When the key's user joined the project; nothing for nobody.
+    pub const fn joined(&self) -> Option<i64> {
+        self.membership.joined
+    }
+
+    /// What the holder is in the project: a person's own role, or admin of the key's project.
+    pub fn role(&self) -> Option<Role> {
+        match self.key.user_id {
+            Some(_) => self.membership.role(),
+            None => (self.project.as_ref() == Some(&self.key.project_id)).then_some(Role::Admin),
+        }
+    }
 }

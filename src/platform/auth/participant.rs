@@ -11,9 +11,9 @@ use serde_json::Value;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-use super::holder::{Holder, StoredKey};
+use super::Role;
+use super::holder::{Holder, Question, Standing};
 use super::token::{self, Claims};
-use super::{Role, sign_in};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{KEY_SECRET, Store};
 
@@ -73,42 +73,31 @@ impl Given {
         })
     }
 
-    /// Who stands behind it, if all of it still holds but the role and the grant.
-    async fn holder(&self, reads: &SqlitePool) -> Result<Option<Holder>> {
-        let Some(holder) = StoredKey::find(reads, &self.key).await?.and_then(StoredKey::holder)
-        else {
+    /// Who stands behind it in a project, and what it is there now, if all of it still holds:
+    /// the key, its user, the sign-in, the membership, and the grant as it was then or else
+    /// the role.
+    async fn holds(&self, reads: &SqlitePool, project: &str) -> Result<Option<(Holder, Role)>> {
+        let question = Question {
+            key: &self.key,
+            project: Some(project),
+            sign_in: self.sign_in.as_deref(),
+            grant: self.grant,
+        };
+        let Some(standing) = Standing::of(reads, &question).await? else { return Ok(None) };
+        let joined = standing.joined();
+        let Some(role) = standing.role() else { return Ok(None) };
+        let is_in_force = standing.goes_on && standing.is_granted && joined == self.joined;
+        let suffices = self.grant.is_some() || role >= Role::Developer;
+        let Some(holder) = standing.key.holder().filter(|_| is_in_force && suffices) else {
             return Ok(None);
         };
         if holder.person.as_ref().map(|person| &person.id) != self.user.as_ref() {
             return Ok(None);
         }
-        match &self.sign_in {
-            None => Ok(Some(holder)),
-            Some(sign_in) if sign_in::goes_on(reads, sign_in, &self.key).await? => {
-                Ok(Some(holder.signed_in(sign_in.clone())))
-            }
-            Some(_) => Ok(None),
-        }
-    }
-
-    /// Whether what it was given for still holds: the membership, and the grant as it was
-    /// then, or the role.
-    async fn holds(&self, reads: &SqlitePool, project: &str, role: Role) -> Result<bool> {
-        if joined(reads, project, self.user.as_deref()).await? != self.joined {
-            return Ok(false);
-        }
-        let Some(grant) = self.grant else { return Ok(role >= Role::Developer) };
-        // Revisions never repeat, so one that is there is the grant as it was.
-        let found: Option<String> = sqlx::query_scalar(
-            "SELECT rooms.id FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-             WHERE rooms.project_id = $1 AND room_grants.user_id = $2 AND room_grants.rev = $3",
-        )
-        .bind(project)
-        .bind(&self.user)
-        .bind(grant)
-        .fetch_optional(reads)
-        .await?;
-        Ok(found.is_some())
+        Ok(Some(match &self.sign_in {
+            Some(sign_in) => (holder.signed_in(sign_in.clone()), role),
+            None => (holder, role),
+        }))
     }
 }
 
@@ -124,13 +113,6 @@ async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result
     Ok(joined)
 }
 
-#[derive(sqlx::FromRow)]
-struct Signer {
-    #[sqlx(flatten)]
-    key: StoredKey,
-    secret: String,
-}
-
 impl Participant {
     /// Who a token stands for.
     ///
@@ -142,37 +124,28 @@ impl Participant {
         let reads = store.reads();
         let unverified = token::unverified(text).ok_or_else(refused)?;
         let id = Uuid::parse_str(&unverified.kid).map_err(|_| refused())?.to_string();
-        let signer: Option<Signer> = sqlx::query_as(
-            "SELECT id, project_id, purpose, user_id, digest, secret FROM api_keys WHERE id = $1",
-        )
-        .bind(&id)
-        .fetch_optional(reads)
-        .await?;
-        let Signer { key, secret } = signer.ok_or_else(refused)?;
-        let secret = store.vault().open_value(reads, (KEY_SECRET, &id), &secret).await?;
+        let question = Question { key: &id, ..Question::default() };
+        let signer = Standing::of(reads, &question).await?.ok_or_else(refused)?;
+        let secret = store.vault().open_value(reads, (KEY_SECRET, &id), &signer.secret).await?;
         let mut claims = token::verify(text, &secret).ok_or_else(refused)?;
-        let project = key.project_id.clone();
+        let project = signer.key.project_id.clone();
         if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()).as_ref() != Some(&project) {
             let what = "the token names another project than its key's";
             return Err(Refusal::Unauthenticated(what));
         }
         let ended = || Refusal::Unauthenticated("what the token was given for has ended");
+        let own_role = signer.role();
         // Only in what the platform signed does it say who stands behind it: others could
         // name anybody.
-        let (holder, given) = match key.holder() {
-            Some(holder) => (holder, None),
+        let (holder, role, given) = match signer.key.holder() {
+            Some(holder) => (holder, own_role.ok_or_else(ended)?, None),
             None => {
                 let given = claims.principal.take().and_then(|it| Given::deserialize(it).ok());
                 let given = given.ok_or_else(ended)?;
-                (given.holder(reads).await?.ok_or_else(ended)?, Some(given))
+                let (holder, role) = given.holds(reads, &project).await?.ok_or_else(ended)?;
+                (holder, role, Some(given))
             }
         };
-        let role = holder.role_in(reads, &project).await?.ok_or_else(ended)?;
-        if let Some(given) = &given
-            && !given.holds(reads, &project, role).await?
-        {
-            return Err(ended());
-        }
         let scope = claims.api().filter(|scope| scope.is_object());
         let scope = scope.ok_or_else(|| Refusal::Forbidden("the token has no api grant".into()))?;
         let role = role.min(role_of(scope));

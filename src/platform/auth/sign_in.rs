@@ -107,21 +107,6 @@ pub async fn holder(reads: &SqlitePool, token: &str) -> Result<Option<Holder>> {
     Ok(found.and_then(|found| Some(found.key.holder()?.signed_in(found.sign_in_id))))
 }
 
-/// Whether a sign-in has not ended.
-///
-/// # Errors
-///
-/// The store failed.
-pub async fn goes_on(reads: &SqlitePool, sign_in: &str, key: &str) -> Result<bool> {
-    let found: Option<String> =
-        sqlx::query_scalar("SELECT id FROM sign_ins WHERE id = $1 AND key_id = $2")
-            .bind(sign_in)
-            .bind(key)
-            .fetch_optional(reads)
-            .await?;
-    Ok(found.is_some())
-}
-
 /// Makes a code for whoever holds the key.
 ///
 /// # Errors

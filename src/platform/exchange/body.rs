@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use super::memory::{Kept, Room, SMALL};
 use crate::platform::App;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::serving::body::Late;
+use crate::serving::body::Late;
 
 /// The largest body that is read, in bytes.
 pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -180,7 +180,8 @@ impl Arrived {
     }
 }
 
-async fn unnamed(folder: &Path) -> Result<tokio::fs::File> {
+/// A file that has no name, in a folder.
+pub(super) async fn unnamed(folder: &Path) -> Result<tokio::fs::File> {
     let folder = folder.to_owned();
     let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await;
     Ok(tokio::fs::File::from_std(made.map_err(Refusal::internal)??))

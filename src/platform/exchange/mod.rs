@@ -3,17 +3,23 @@
 //! The extractors turn every malformed request into one [`Refusal`] that names the field,
 //! so that no handler meets a rejection of the web framework.
 
+use std::fmt::Display;
+
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::body::{BODY_LIMIT, Body, Download, Upload, VALUE_LIMIT};
+pub use self::list::Listing;
+use super::App;
 use super::error::{Refusal, Result};
 
 mod body;
+pub mod list;
 pub mod memory;
 
 /// Reads a value that is already JSON, with the path of the field in the refusal.
@@ -151,7 +157,14 @@ pub fn tag(revision: i64) -> String {
 pub struct Answer {
     status: StatusCode,
     tag: Option<String>,
-    body: Option<String>,
+    body: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Nothing,
+    Text(String),
+    List(Listing),
 }
 
 impl Answer {
@@ -162,25 +175,31 @@ impl Answer {
 
     /// 200 with JSON that is text already.
     pub fn text(body: String) -> Self {
-        Self { status: StatusCode::OK, tag: None, body: Some(body) }
+        Self { status: StatusCode::OK, tag: None, body: Content::Text(body) }
     }
 
     /// 204.
     pub fn nothing() -> Self {
-        Self { status: StatusCode::NO_CONTENT, tag: None, body: None }
+        Self { status: StatusCode::NO_CONTENT, tag: None, body: Content::Nothing }
     }
 
-    /// 200 with `{name: [items]}`, from items that are JSON text already.
-    pub fn list<'a>(name: &str, items: impl Iterator<Item = &'a str>) -> Self {
-        let mut body = format!("{{\"{name}\":[");
-        for (index, item) in items.enumerate() {
-            if index > 0 {
-                body.push(',');
-            }
-            body.push_str(item);
-        }
-        body.push_str("]}");
-        Self::text(body)
+    /// 200 with `{name: [items]}`, from what a query finds, row by row.
+    ///
+    /// # Errors
+    ///
+    /// The store's; there is no room on disk for a long list.
+    pub async fn list<R, T: Display>(
+        app: &App,
+        name: &str,
+        rows: impl Stream<Item = std::result::Result<R, sqlx::Error>>,
+        item: impl Fn(&R) -> Result<T>,
+    ) -> Result<Self> {
+        Ok(Self::listed(Listing::of(app, name, rows, item).await?))
+    }
+
+    /// 200 with a list.
+    pub fn listed(list: Listing) -> Self {
+        Self { status: StatusCode::OK, tag: None, body: Content::List(list) }
     }
 
     /// The same, as 201.
@@ -207,12 +226,15 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let mut response = match self.body {
-            Some(body) => {
-                let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-                (self.status, json, body).into_response()
+            Content::Nothing => self.status.into_response(),
+            Content::Text(body) => (self.status, json, body).into_response(),
+            Content::List(list) => {
+                let (body, length) = list.into_body();
+                let length = [(header::CONTENT_LENGTH, HeaderValue::from(length))];
+                (self.status, json, length, body).into_response()
             }
-            None => self.status.into_response(),
         };
         if let Some(tag) = self.tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
             response.headers_mut().insert(header::ETAG, tag);

@@ -74,24 +74,22 @@ struct Row {
 
 /// Keys without their secrets. The platform's own signing keys are not listed.
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT id, name, description, created_by, rev FROM api_keys \
          WHERE project_id = $1 AND purpose <> 'signing' ORDER BY seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    let item = |row: &Row| -> Value {
-        json!({
+    .fetch(app.store().reads());
+    let item = |row: &Row| -> Result<Value> {
+        Ok(json!({
             "id": row.id,
             "name": row.name,
             "description": row.description,
             "created_by": row.created_by,
             "etag": exchange::tag(row.rev),
-        })
+        }))
     };
-    let items: Vec<Value> = rows.iter().map(item).collect();
-    Ok(Answer::json(&json!({ "keys": items })))
+    Answer::list(&app, "keys", rows, item).await
 }
 
 /// Ends a key and every token signed with it. The owner's key stays, because without it

@@ -7,6 +7,8 @@
 //! whether the platform knows it.
 
 use axum::extract::{Path, State};
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{SqliteConnection, SqlitePool};
@@ -272,8 +274,13 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// The order is total, so pages do not overlap.
-    async fn find(&self, app: &App, project: &str, page: (i64, i64)) -> Result<Vec<Row>> {
-        let rows = sqlx::query_as(
+    fn find<'q>(
+        &'q self,
+        app: &'q App,
+        project: &'q str,
+        page: (i64, i64),
+    ) -> BoxStream<'q, Result<Row, sqlx::Error>> {
+        sqlx::query_as(
             "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
              room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
              FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
@@ -288,15 +295,12 @@ impl Wanted<'_> {
         .bind(self.by_user)
         .bind(page.0)
         .bind(page.1)
-        .fetch_all(app.store().reads())
-        .await?;
-        Ok(rows)
+        .fetch(app.store().reads())
     }
 
     async fn answer(&self, app: &App, project: &str, page: &Page) -> Result<Answer> {
-        let rows = self.find(app, project, page.bounds(50)?).await?;
-        let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-        Ok(Answer::json(&json!({ "room_grants": items })))
+        let rows = self.find(app, project, page.bounds(50)?);
+        Answer::list(app, "room_grants", rows, Row::item).await
     }
 }
 
@@ -307,8 +311,8 @@ async fn get(
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&user)?;
     let wanted = Wanted { room: Some(&room), user: Some(user), by_user: false };
-    let rows = wanted.find(&app, &caller.project, (1, 0)).await?;
-    let row = rows.first().ok_or_else(|| Refusal::missing("grant of user", user))?;
+    let row = wanted.find(&app, &caller.project, (1, 0)).try_next().await?;
+    let row = row.ok_or_else(|| Refusal::missing("grant of user", user))?;
     Ok(Answer::json(&row.whole()?).tagged(row.grant_rev))
 }
 
@@ -368,7 +372,7 @@ async fn count_rooms(
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
     let (limit, offset) = page.bounds(50)?;
-    let counts: Vec<RoomCount> = sqlx::query_as(
+    let counts = sqlx::query_as(
         "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
          COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
          WHERE rooms.project_id = $1 GROUP BY rooms.id ORDER BY rooms.name LIMIT $2 OFFSET $3",
@@ -376,12 +380,10 @@ async fn count_rooms(
     .bind(&caller.project)
     .bind(limit)
     .bind(offset)
-    .fetch_all(app.store().reads())
-    .await?;
+    .fetch(app.store().reads());
     let item =
         |count: &RoomCount| Ok(json!({ "room": count.room.whole()?, "count": count.grants }));
-    let items = counts.iter().map(item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "rooms": items })))
+    Answer::list(&app, "rooms", counts, item).await
 }
 
 #[derive(sqlx::FromRow)]
@@ -399,7 +401,7 @@ async fn count_users(
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
     let (limit, offset) = page.bounds(50)?;
-    let counts: Vec<UserCount> = sqlx::query_as(
+    let counts = sqlx::query_as(
         "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
          FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
          JOIN users ON users.id = room_grants.user_id WHERE rooms.project_id = $1 \
@@ -408,17 +410,15 @@ async fn count_users(
     .bind(&caller.project)
     .bind(limit)
     .bind(offset)
-    .fetch_all(app.store().reads())
-    .await?;
+    .fetch(app.store().reads());
     let item = |count: &UserCount| {
-        json!({
+        Ok(json!({
             "user_id": count.id,
             "count": count.grants,
             "first_name": count.first_name,
             "last_name": count.last_name,
             "email": count.email,
-        })
+        }))
     };
-    let items: Vec<Value> = counts.iter().map(item).collect();
-    Ok(Answer::json(&json!({ "users": items })))
+    Answer::list(&app, "users", counts, item).await
 }

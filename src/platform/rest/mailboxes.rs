@@ -103,22 +103,16 @@ impl Row {
     }
 }
 
-fn listed(rows: &[Row]) -> Result<Answer> {
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "mailboxes": items })))
-}
-
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT mailboxes.*, rooms.id AS room_id FROM mailboxes \
          LEFT JOIN rooms ON rooms.project_id = mailboxes.project_id \
          AND rooms.name = mailboxes.room_name \
          WHERE mailboxes.project_id = $1 ORDER BY mailboxes.seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    .fetch(app.store().reads());
+    Answer::list(&app, "mailboxes", rows, Row::item).await
 }
 
 async fn of_room(
@@ -127,16 +121,15 @@ async fn of_room(
     Path((_, room)): Path<(String, String)>,
 ) -> Result<Answer> {
     let room = Room::named(app.store().reads(), &caller.project, &room).await?;
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT mailboxes.*, rooms.id AS room_id FROM mailboxes \
          JOIN rooms ON rooms.project_id = mailboxes.project_id \
          AND rooms.name = mailboxes.room_name \
          WHERE rooms.id = $1 ORDER BY mailboxes.seq",
     )
     .bind(&room.id)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    .fetch(app.store().reads());
+    Answer::list(&app, "mailboxes", rows, Row::item).await
 }
 
 async fn get(

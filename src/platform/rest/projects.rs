@@ -67,17 +67,15 @@ impl Project {
 
 /// What the caller belongs to: a user's own and joined projects, otherwise the one project.
 async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
-    let projects: Vec<Project> = sqlx::query_as(
+    let projects = sqlx::query_as(
         "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects \
          WHERE id = $1 OR owner_user_id = $2 \
          OR id IN (SELECT project_id FROM members WHERE user_id = $2) ORDER BY seq",
     )
     .bind(principal.project())
     .bind(principal.user())
-    .fetch_all(app.store().reads())
-    .await?;
-    let items: Vec<Value> = projects.iter().map(Project::item).collect();
-    Ok(Answer::json(&json!({ "projects": items })))
+    .fetch(app.store().reads());
+    Answer::list(&app, "projects", projects, |project: &Project| Ok(project.item())).await
 }
 
 #[derive(Deserialize)]

@@ -199,14 +199,12 @@ async fn list(
         }
         _ => return Err(Refusal::field("order_by", "must be room_name or created_at")),
     };
-    let rooms: Vec<Room> = sqlx::query_as(sql)
+    let rows = sqlx::query_as(sql)
         .bind(&caller.project)
         .bind(limit)
         .bind(offset)
-        .fetch_all(app.store().reads())
-        .await?;
-    let items = rooms.iter().map(Room::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "rooms": items })))
+        .fetch(app.store().reads());
+    Answer::list(&app, "rooms", rows, Room::item).await
 }
 
 async fn get(

@@ -94,22 +94,16 @@ impl Row {
     }
 }
 
-fn listed(rows: &[Row]) -> Result<Answer> {
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "routes": items })))
-}
-
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT routes.*, rooms.id AS room_id FROM routes \
          LEFT JOIN rooms ON rooms.project_id = routes.project_id \
          AND rooms.name = routes.room_name \
          WHERE routes.project_id = $1 ORDER BY routes.seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    .fetch(app.store().reads());
+    Answer::list(&app, "routes", rows, Row::item).await
 }
 
 async fn of_room(
@@ -118,15 +112,14 @@ async fn of_room(
     Path((_, room)): Path<(String, String)>,
 ) -> Result<Answer> {
     let room = Room::named(app.store().reads(), &caller.project, &room).await?;
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT routes.*, rooms.id AS room_id FROM routes \
          JOIN rooms ON rooms.project_id = routes.project_id AND rooms.name = routes.room_name \
          WHERE rooms.id = $1 ORDER BY routes.seq",
     )
     .bind(&room.id)
-    .fetch_all(app.store().reads())
-    .await?;
-    listed(&rows)
+    .fetch(app.store().reads());
+    Answer::list(&app, "routes", rows, Row::item).await
 }
 
 async fn get(

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
+use futures_util::TryStreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::api::specs::rules::{self, MASK, Rule};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
-use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::exchange::{self, Answer, Body, Condition, Listing};
 use crate::platform::store::{SECRET_DATA, Store};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -139,17 +140,18 @@ impl Row {
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let mut rows = sqlx::query_as(
         "SELECT id, name, type, data, rev FROM secrets WHERE project_id = $1 ORDER BY seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    let mut items = Vec::with_capacity(rows.len());
-    for row in &rows {
-        items.push(row.item(app.store()).await?);
+    .fetch(app.store().reads());
+    let mut list = Listing::new("secrets");
+    while let Some(row) = rows.try_next().await? {
+        let row: Row = row;
+        list.push(&app, row.item(app.store()).await?).await?;
     }
-    Ok(Answer::json(&json!({ "secrets": items })))
+    list.end(&app).await?;
+    Ok(Answer::listed(list))
 }
 
 /// What is needed to judge a write to a secret that exists.

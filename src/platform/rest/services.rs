@@ -201,14 +201,13 @@ async fn create(
 /// The services of exactly this scope: a room's list does not repeat the project's.
 async fn list(State(app): State<App>, caller: Caller, Path(place): Path<Place>) -> Result<Answer> {
     let scope = scope(app.store().reads(), &caller, place.room.as_deref()).await?;
-    let documents: Vec<String> = sqlx::query_scalar(
+    let documents = sqlx::query_scalar(
         "SELECT document FROM services WHERE project_id = $1 AND scope = $2 ORDER BY seq",
     )
     .bind(&caller.project)
     .bind(&scope)
-    .fetch_all(app.store().reads())
-    .await?;
-    Ok(Answer::list("services", documents.iter().map(String::as_str)))
+    .fetch(app.store().reads());
+    Answer::list(&app, "services", documents, |document: &String| Ok(document.clone())).await
 }
 
 async fn get(

@@ -61,16 +61,14 @@ impl Row {
 }
 
 async fn sessions(app: &App, caller: &Caller, only_active: bool) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
          WHERE project_id = $1 AND ($2 = FALSE OR ended_at IS NULL) ORDER BY seq DESC",
     )
     .bind(&caller.project)
     .bind(only_active)
-    .fetch_all(app.store().reads())
-    .await?;
-    let items = rows.iter().map(Row::whole).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "sessions": items })))
+    .fetch(app.store().reads());
+    Answer::list(app, "sessions", rows, Row::whole).await
 }
 
 /// The latest first.
@@ -102,17 +100,16 @@ async fn get(
     Ok(Answer::json(&find(app.store().reads(), &caller, &id).await?.whole()?))
 }
 
-/// The records of one kind, in the order in which they were made.
-async fn records(app: &App, caller: &Caller, (id, kind): (&str, &str)) -> Result<Vec<Value>> {
+/// The records of one kind, in the order in which they were made; the list has their plural.
+async fn records(app: &App, caller: &Caller, (id, kind): (&str, &str)) -> Result<Answer> {
     let session = find(app.store().reads(), caller, id).await?;
-    let documents: Vec<String> = sqlx::query_scalar(
+    let documents = sqlx::query_scalar(
         "SELECT document FROM session_records WHERE session_id = $1 AND kind = $2 ORDER BY seq",
     )
     .bind(&session.id)
     .bind(kind)
-    .fetch_all(app.store().reads())
-    .await?;
-    documents.iter().map(|document| stored(document)).collect()
+    .fetch(app.store().reads());
+    Answer::list(app, &format!("{kind}s"), documents, |document: &String| stored(document)).await
 }
 
 async fn events(
@@ -120,7 +117,7 @@ async fn events(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
-    Ok(Answer::json(&json!({ "events": records(&app, &caller, (&id, "event")).await? })))
+    records(&app, &caller, (&id, "event")).await
 }
 
 async fn spans(
@@ -128,7 +125,7 @@ async fn spans(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
-    Ok(Answer::json(&json!({ "spans": records(&app, &caller, (&id, "span")).await? })))
+    records(&app, &caller, (&id, "span")).await
 }
 
 async fn metrics(
@@ -136,7 +133,7 @@ async fn metrics(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
-    Ok(Answer::json(&json!({ "metrics": records(&app, &caller, (&id, "metric")).await? })))
+    records(&app, &caller, (&id, "metric")).await
 }
 
 /// Ends a session; one that has ended stays as it is.

@@ -133,7 +133,7 @@ async fn list(
     Asked(filter): Asked<Filter>,
 ) -> Result<Answer> {
     let (limit, offset) = page.bounds(200)?;
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT scheduled_tasks.*, rooms.id AS room_id FROM scheduled_tasks \
          LEFT JOIN rooms ON rooms.project_id = scheduled_tasks.project_id \
          AND rooms.name = scheduled_tasks.room_name \
@@ -149,10 +149,8 @@ async fn list(
     .bind(filter.active)
     .bind(limit)
     .bind(offset)
-    .fetch_all(app.store().reads())
-    .await?;
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "tasks": items })))
+    .fetch(app.store().reads());
+    Answer::list(&app, "tasks", rows, Row::item).await
 }
 
 #[derive(Deserialize)]

@@ -139,17 +139,16 @@ struct Member {
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let members: Vec<Member> = sqlx::query_as(
+    let members = sqlx::query_as(
         "SELECT users.id, users.email, users.first_name, users.last_name, members.is_admin, \
          members.is_developer, members.can_create_rooms, members.rev \
          FROM members JOIN users ON users.id = members.user_id \
          WHERE members.project_id = $1 ORDER BY members.seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    let item = |member: &Member| -> Value {
-        json!({
+    .fetch(app.store().reads());
+    let item = |member: &Member| -> Result<Value> {
+        Ok(json!({
             "id": member.id,
             "user_id": member.id,
             "email": member.email,
@@ -159,10 +158,9 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
             "is_developer": member.flags.is_developer,
             "can_create_rooms": member.flags.can_create_rooms,
             "etag": exchange::tag(member.rev),
-        })
+        }))
     };
-    let items: Vec<Value> = members.iter().map(item).collect();
-    Ok(Answer::json(&json!({ "users": items })))
+    Answer::list(&app, "users", members, item).await
 }
 
 /// The revision of a membership; 404 when there is none, 409 for the project's owner, whose

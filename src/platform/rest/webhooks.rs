@@ -141,15 +141,13 @@ async fn create(
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT id, name, description, url, events, action, payload, rev FROM webhooks \
          WHERE project_id = $1 ORDER BY seq",
     )
     .bind(&caller.project)
-    .fetch_all(app.store().reads())
-    .await?;
-    let items = rows.iter().map(Row::item).collect::<Result<Vec<Value>>>()?;
-    Ok(Answer::json(&json!({ "webhooks": items })))
+    .fetch(app.store().reads());
+    Answer::list(&app, "webhooks", rows, Row::item).await
 }
 
 /// The revision of a webhook of the project, or 404.

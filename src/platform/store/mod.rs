@@ -38,6 +38,9 @@ mod writer;
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 const READERS: u32 = 4;
+
+/// How many rows of an answer wait in memory to be taken.
+const ROWS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to do where the folder cannot be written.
@@ -130,6 +133,8 @@ impl Store {
             .foreign_keys(true)
             .pragma("secure_delete", "ON")
             .busy_timeout(PATIENCE)
+            // Rows are handed on one by one: each may be as large as a body.
+            .row_buffer_size(ROWS)
             // A disk that is slow would be told of with each statement.
             .disable_statement_logging();
         let failed = || format!("failed to open {}", path.display());

@@ -17,8 +17,8 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
 use super::files::Files;
+use crate::notice;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::notice;
 
 /// How the outcome of a write is told to who waits for it.
 pub type Tell = oneshot::Sender<Result<()>>;

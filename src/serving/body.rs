@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::{Answering, Doing};
 use super::patience::Patience;
-use crate::platform::notice;
+use crate::notice;
 
 /// How long nothing of a body may come, and how many bytes must a second on the whole.
 const COMING: Duration = Duration::from_secs(10);

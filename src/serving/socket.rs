@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::connections::Doing;
 use super::patience::Patience;
-use crate::platform::notice;
+use crate::notice;
 
 /// How long a client may take none of its answer, and how many bytes a second on the whole.
 const TAKING: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// How many connections there may be at once, where the system allows it.
 const MOST: u64 = 1024;
 
-/// What the platform needs besides its connections: the store, the runtime, refusals.
+/// What a server needs besides its connections: a store, the runtime, refusals.
 const OWN: u64 = 64;
 
 /// The fewest connections that are worth being served.
@@ -35,8 +35,7 @@ pub fn connections() -> Result<usize> {
     let fitting = fitting(soft);
     if fitting < FEWEST {
         let needed = OWN + 2 * FEWEST;
-        let message =
-            format!("only {soft} files may be open at once, and the platform needs {needed}");
+        let message = format!("only {soft} files may be open at once, and a server needs {needed}");
         return Err(Error::failed(message).hint("raise the limit: `ulimit -n 1024`"));
     }
     Ok(usize::try_from(fitting).unwrap_or(usize::MAX))

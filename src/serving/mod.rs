@@ -1,4 +1,5 @@
-//! How connections are taken, held and let go.
+//! How connections are taken, held and let go, for everything that listens: the platform, the
+//! host of agents, and a sign-in that waits for the browser.
 //!
 //! What comes from outside may be many connections, may come slowly or not at all, and may
 //! never take its answer. So everything here has an end:
@@ -16,7 +17,6 @@
 pub mod body;
 mod connections;
 pub mod descriptors;
-pub mod host;
 mod patience;
 mod socket;
 
@@ -27,9 +27,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -43,12 +44,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use self::body::{Arriving, Leaving};
 use self::connections::{Admitted, Connections, Taken};
 use self::socket::Socket;
-use crate::platform::error::Refusal;
-use crate::platform::{Served, notice};
+use crate::notice;
 
 /// The most that is kept of a connection's bytes, and so the largest headers.
 const BUFFER: usize = 64 * 1024;
@@ -59,32 +60,53 @@ const REFUSALS: usize = 16;
 /// How long a connection may take to end that was told to, while it is waiting.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// How long running requests may go on once the platform was told to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// What answers requests.
+pub trait Answer: Send + Sync + 'static {
+    /// Answers a request, which came over loopback or not.
+    fn answer(&self, request: Request, is_local: bool) -> impl Future<Output = Response> + Send;
+}
+
+impl Answer for Router {
+    async fn answer(&self, request: Request, _: bool) -> Response {
+        match self.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// How much is served, and how it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The most connections at once.
+    pub connections: usize,
+    /// How long running requests may go on after the end was told.
+    pub grace: Duration,
+}
 
 /// What connections share.
-struct Serving {
-    served: Served,
+struct Serving<A> {
+    answers: Arc<A>,
     connections: Arc<Connections>,
     refusals: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
-/// Takes connections until it is told to stop, and then finishes the requests under way, for
-/// at most half a minute.
+/// Takes connections until it is told to stop, and then finishes the requests under way, within
+/// bounds.
 ///
 /// # Errors
 ///
 /// The listener takes no connections any more.
 pub async fn serve(
     listener: TcpListener,
-    served: Served,
+    answers: Arc<impl Answer>,
     stop: CancellationToken,
-    most: usize,
+    bounds: Bounds,
 ) -> std::io::Result<()> {
     let serving = Arc::new(Serving {
-        served,
-        connections: Connections::new(most),
+        answers,
+        connections: Connections::new(bounds.connections),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         stop,
     });
@@ -108,7 +130,7 @@ pub async fn serve(
     drop(listener);
     serving.stop.cancel();
     let finished = async { while running.join_next().await.is_some() {} };
-    if timeout(GRACE, finished).await.is_err() {
+    if timeout(bounds.grace, finished).await.is_err() {
         tracing::warn!("requests were cut off at the end of the grace period");
         running.shutdown().await;
     }
@@ -133,7 +155,7 @@ fn is_any(cause: &std::io::Error, of: &[Errno]) -> bool {
     cause.raw_os_error().is_some_and(|code| of.contains(&Errno::from_raw(code)))
 }
 
-impl Serving {
+impl<A: Answer> Serving<A> {
     /// Gives a new connection a place, or refuses it.
     fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, running: &mut JoinSet<()>) {
         let taken = match self.connections.admit(peer.ip()) {
@@ -188,7 +210,8 @@ impl Serving {
         let mut http = http1::Builder::new();
         http.max_buf_size(BUFFER);
         let socket = Socket::new(stream, Arc::clone(&taken.doing));
-        let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        let mut connection = pin!(connection);
         let mut alarm = pin!(sleep_until(taken.doing.deadline()));
         let mut is_ending = false;
         loop {
@@ -226,16 +249,21 @@ impl Serving {
 
     /// Answers a request, whatever happens in it.
     async fn answer(&self, request: Request, is_local: bool) -> Response {
-        match AssertUnwindSafe(self.served.answer(request, is_local)).catch_unwind().await {
+        match AssertUnwindSafe(self.answers.answer(request, is_local)).catch_unwind().await {
             Ok(response) => response,
-            Err(_) => Refusal::internal("a handler panicked").into_response(),
+            Err(_) => {
+                notice::tell("a request failed", "its handler panicked");
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                let body = r#"{"error":"the server failed"}"#;
+                (StatusCode::INTERNAL_SERVER_ERROR, json, body).into_response()
+            }
         }
     }
 }
 
 /// Tells a client that there is no room, and waits until it has seen it.
 async fn refuse(mut stream: TcpStream) {
-    const BODY: &str = r#"{"error":"the platform has too many connections, try again"}"#;
+    const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
         BODY.len()

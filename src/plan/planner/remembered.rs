@@ -1,0 +1,46 @@
+//! What the inventory will say of an object.
+
+use super::{Planner, renames};
+use crate::kinds::document::FormerNames;
+use crate::kinds::fingerprint::Fingerprinter;
+use crate::kinds::recorded::Recorded;
+use crate::kinds::tree::Tree;
+use crate::manifest::set::Desired;
+use crate::plan::Entry;
+
+impl Planner<'_> {
+    /// What is remembered of an object that is as it is declared.
+    pub(super) fn entry_for(&self, desired: &Desired, id: Option<String>, fields: &Tree) -> Entry {
+        let key = &desired.key;
+        let known = self.entry(key);
+        let salt = known.and_then(|known| known.salt.clone());
+        let of_new = || self.inventory(key).map(|inventory| inventory.fingerprints.salt_of(key));
+        let salt = salt.or_else(|| of_new().filter(|_| fields.has_secrets()));
+        let fingerprinter = match (&salt, self.inventory(key)) {
+            // Nobody keeps what is made for a plan that is only shown.
+            _ if self.policy.is_only_shown => Fingerprinter::new(""),
+            (Some(salt), Some(inventory)) => inventory.fingerprints.under(salt),
+            _ => self.fingerprinter(key),
+        };
+        let recorded = Recorded::of(fields, &fingerprinter);
+        // What is as it was is held once, and not again for what it will be.
+        let known = known.and_then(|entry| entry.applied.as_ref());
+        let applied = known.filter(|known| **known == recorded).cloned().unwrap_or(recorded);
+        Entry {
+            id,
+            applied: Some(applied),
+            claimed: None,
+            protected: desired.lifecycle.prevent_destroy,
+            orphan: desired.is_orphaned(),
+            moved_from: FormerNames(
+                renames::former_keys(desired).into_iter().map(|former| former.name).collect(),
+            ),
+            was: None,
+            ignore: desired.lifecycle.ignore.clone(),
+            declared_in: self.declaring_files(desired),
+            moving_to: None,
+            revision: self.entry(key).and_then(|entry| entry.revision.clone()),
+            salt,
+        }
+    }
+}
