@@ -59,11 +59,10 @@ pub struct Mailbox;
 
 fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
     let fields = target.fields;
-    let text = |name: &str| fields.get(name).and_then(Tree::as_str).unwrap_or_default();
     let public = matches!(fields.get("public"), Some(Tree::Bool(true)));
     serde_json::Map::from_iter([
-        ("room".to_owned(), text("room").into()),
-        ("queue".to_owned(), text("queue").into()),
+        ("room".to_owned(), fields.sent("room")),
+        ("queue".to_owned(), fields.sent("queue")),
         ("public".to_owned(), public.into()),
         ("annotations".to_owned(), annotations(target)),
     ])

@@ -55,10 +55,9 @@ static SHAPE: LazyLock<Shape> =
 pub struct Route;
 
 fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
-    let text = |name: &str| target.fields.get(name).and_then(Tree::as_str).unwrap_or_default();
     serde_json::Map::from_iter([
-        ("room_name".to_owned(), text("room").into()),
-        ("port".to_owned(), text("port").into()),
+        ("room_name".to_owned(), target.fields.sent("room")),
+        ("port".to_owned(), target.fields.sent("port")),
         ("annotations".to_owned(), annotations(target)),
     ])
 }

@@ -69,12 +69,11 @@ pub struct ScheduledTask;
 
 fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
     let fields = target.fields;
-    let text = |name: &str| fields.get(name).and_then(Tree::as_str).unwrap_or_default();
     serde_json::Map::from_iter([
-        ("room_name".to_owned(), text("room").into()),
-        ("queue_name".to_owned(), text("queue").into()),
+        ("room_name".to_owned(), fields.sent("room")),
+        ("queue_name".to_owned(), fields.sent("queue")),
         ("payload".to_owned(), fields.get("payload").map_or_else(|| json!({}), Tree::reveal)),
-        ("schedule".to_owned(), text("schedule").into()),
+        ("schedule".to_owned(), fields.sent("schedule")),
         ("active".to_owned(), (!matches!(fields.get("active"), Some(Tree::Bool(false)))).into()),
         ("annotations".to_owned(), annotations(target)),
     ])

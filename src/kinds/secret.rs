@@ -193,7 +193,7 @@ fn body(target: &Target<'_>) -> Value {
     let data = if kind == "keys" {
         fields.get("data").map(Tree::reveal).unwrap_or_else(|| json!({}))
     } else {
-        let of = |name: &str| fields.get(name).map(Tree::reveal);
+        let of = |name: &str| fields.sent(name);
         json!({ "server": of("server"), "username": of("username"), "password": of("password"), "email": of("email") })
     };
     json!({ "name": target.name, "type": kind, "data": data })

@@ -103,6 +103,13 @@ impl Tree {
         }
     }
 
+    /// The field of a map as a request's body has it, with what is secret in it; null where it
+    /// is absent.
+    #[must_use]
+    pub fn sent(&self, name: &str) -> Value {
+        self.get(name).map_or(Value::Null, Self::reveal)
+    }
+
     /// Sets the field of a map; does nothing to what is not one.
     pub fn set(&mut self, name: &str, value: Self) {
         if let Self::Map(fields) = self {

@@ -59,14 +59,13 @@ pub struct Webhook;
 
 fn body(target: &Target<'_>) -> Value {
     let fields = target.fields;
-    let text = |name: &str| fields.get(name).and_then(Tree::as_str);
     json!({
         "name": target.name,
-        "description": text("description").unwrap_or_default(),
-        "url": text("url"),
-        "events": fields.get("events").map(Tree::reveal),
-        "action": text("action"),
-        "payload": fields.get("payload").map(Tree::reveal),
+        "description": fields.get("description").map_or_else(|| "".into(), Tree::reveal),
+        "url": fields.sent("url"),
+        "events": fields.sent("events"),
+        "action": fields.sent("action"),
+        "payload": fields.sent("payload"),
     })
 }
 

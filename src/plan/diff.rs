@@ -218,14 +218,18 @@ impl Walk<'_> {
             {
                 continue;
             }
+            let child = shape.and_then(|shape| shape.child(&step));
+            // What is secret by its own nature. What a manifest alone hides is told.
+            let is_kept = shape.is_some_and(|it| it.secret) || child.is_some_and(|it| it.secret);
             if keeps_secrets
+                && is_kept
                 && old.is_none()
                 && let Some(new @ Tree::Secret(_)) = new
                 && self.is_recorded(&below, new)
             {
                 continue;
             }
-            self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
+            self.compare(&below, child, old, new);
         }
     }
 

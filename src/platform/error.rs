@@ -128,13 +128,11 @@ impl Refusal {
 impl Refusal {
     /// What a failure of the store means to a caller, where it means something to them.
     pub fn of_store(error: &sqlx::Error) -> Option<Self> {
-        let code = match error {
-            sqlx::Error::PoolTimedOut => return Some(Self::Busy),
-            sqlx::Error::Database(cause) => cause.code()?.parse::<u32>().ok()?,
-            _ => return None,
-        };
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Some(Self::Busy);
+        }
         // Extended codes carry the code in the low byte: SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL.
-        match code & 0xff {
+        match code(error)? & 0xff {
             5 | 6 => Some(Self::Busy),
             13 => Some(Self::DiskFull),
             _ => None,
@@ -142,8 +140,25 @@ impl Refusal {
     }
 }
 
+/// The extended code of an error of SQLite.
+fn code(error: &sqlx::Error) -> Option<u32> {
+    match error {
+        sqlx::Error::Database(cause) => cause.code()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// SQLITE_IOERR_WRITE.
+const NOT_WRITTEN: u32 = 778;
+
 impl From<sqlx::Error> for Refusal {
+    /// A statement that failed; what it did before is rolled back. (What a failed commit means
+    /// is for the writer to say.)
     fn from(error: sqlx::Error) -> Self {
+        // A large statement writes before its commit, and meets a limit of file sizes there.
+        if code(&error) == Some(NOT_WRITTEN) {
+            return Self::DiskFull;
+        }
         Self::of_store(&error).unwrap_or_else(|| Self::internal(error))
     }
 }

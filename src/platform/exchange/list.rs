@@ -2,46 +2,15 @@
 //! a small answer waits in a file that has no name until it was taken.
 
 use std::fmt::{Display, Write};
-use std::io::SeekFrom;
 use std::pin::pin;
-use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use futures_util::{Stream, TryStreamExt, stream};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use axum::body::Body;
+use futures_util::{Stream, TryStreamExt};
 
-use super::body::unnamed;
 use super::memory::SMALL;
+use super::spool::Spooled;
 use crate::platform::App;
 use crate::platform::error::{Refusal, Result};
-
-/// What counts as one in the room on disk, in bytes.
-const UNIT: usize = 64 * 1024;
-
-/// The room on disk that lists share which wait to be taken: 1 GiB.
-const UNITS: usize = 1024 * 1024 * 1024 / UNIT;
-
-/// The room on disk for lists. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Spool(Arc<Semaphore>);
-
-impl Default for Spool {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(UNITS)))
-    }
-}
-
-impl Spool {
-    fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).map_err(Refusal::internal)?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).map_err(|error| match error {
-            TryAcquireError::NoPermits => Refusal::Busy,
-            TryAcquireError::Closed => Refusal::internal(error),
-        })
-    }
-}
 
 /// A list as JSON text: all of it in memory, or what did not fit there in a file.
 #[derive(Debug)]
@@ -49,13 +18,6 @@ pub struct Listing {
     part: String,
     is_empty: bool,
     spooled: Option<Spooled>,
-}
-
-#[derive(Debug)]
-struct Spooled {
-    file: File,
-    length: u64,
-    room: OwnedSemaphorePermit,
 }
 
 impl Listing {
@@ -106,62 +68,30 @@ impl Listing {
             return Ok(());
         }
         self.spool(app).await?;
-        if let Some(spooled) = &mut self.spooled {
-            // What is still on its way to the disk may find it full.
-            spooled.file.flush().await?;
-            spooled.file.seek(SeekFrom::Start(0)).await?;
+        match &mut self.spooled {
+            Some(spooled) => spooled.end().await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn spool(&mut self, app: &App) -> Result<()> {
-        let room = app.spool().room(self.part.len())?;
         let spooled = match &mut self.spooled {
-            Some(spooled) => {
-                spooled.room.merge(room);
-                spooled
-            }
-            None => {
-                let file = unnamed(app.store().folder()).await?;
-                self.spooled.insert(Spooled { file, length: 0, room })
-            }
+            Some(spooled) => spooled,
+            None => self.spooled.insert(Spooled::new(app).await?),
         };
-        spooled.file.write_all(self.part.as_bytes()).await?;
-        spooled.length += self.part.len() as u64;
         // One large item does not leave its room behind.
-        self.part = String::new();
-        Ok(())
+        let part = std::mem::take(&mut self.part);
+        spooled.add(app, part.as_bytes()).await
     }
 
     /// What is sent, and how long it is.
     pub fn into_body(self) -> (Body, u64) {
-        let Some(spooled) = self.spooled else {
-            let length = self.part.len() as u64;
-            return (Body::from(self.part), length);
-        };
-        let length = spooled.length;
-        let parts = stream::try_unfold(spooled, |mut spooled| async move {
-            let mut part = vec![0; SMALL];
-            let read = spooled.file.read(&mut part).await?;
-            part.truncate(read);
-            Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(part), spooled)))
-        });
-        (Body::from_stream(parts), length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_room_on_disk_has_an_end_and_is_given_back() {
-        let spool = Spool::default();
-        let most = spool.room(UNIT * UNITS).expect("room");
-        assert!(matches!(spool.room(1), Err(Refusal::Busy)));
-        drop(most);
-        let mut one = spool.room(1).expect("room");
-        one.merge(spool.room(UNIT * (UNITS - 1)).expect("the rest"));
-        assert!(matches!(spool.room(1), Err(Refusal::Busy)));
+        match self.spooled {
+            Some(spooled) => spooled.into_body(),
+            None => {
+                let length = self.part.len() as u64;
+                (Body::from(self.part), length)
+            }
+        }
     }
 }

@@ -13,14 +13,16 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::body::{BODY_LIMIT, Body, Download, Upload, VALUE_LIMIT};
+pub use self::body::{BODY_LIMIT, Body, Upload, VALUE_LIMIT};
 pub use self::list::Listing;
+pub use self::spool::Spooled;
 use super::App;
 use super::error::{Refusal, Result};
 
 mod body;
 pub mod list;
 pub mod memory;
+pub mod spool;
 
 /// Reads a value that is already JSON, with the path of the field in the refusal.
 ///
