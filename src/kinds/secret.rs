@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::{Lifecycle, Metadata, SecretText};
 use super::shape::Shape;
-use super::tree::Tree;
+use super::tree::{Sealed, Tree};
 use super::{Declared, Fault, Key, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -186,6 +187,12 @@ impl SecretDocument {
     }
 }
 
+/// Whether a platform's answer only says that there is a secret: nothing, or mostly stars.
+fn is_mask(text: &str) -> bool {
+    let stars = text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count();
+    stars >= text.chars().count().div_ceil(2)
+}
+
 /// The three keys of the wire. Listing on the platform needs `data` of exactly this form.
 fn body(target: &Target<'_>) -> Value {
     let fields = target.fields;
@@ -254,17 +261,29 @@ impl Kind for Secret {
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let kind = text_of(item, "type")?;
-        let data = item.get("data").cloned().unwrap_or_else(|| json!({}));
-        let fields = if kind == "docker" {
-            let mut fields = SHAPE.read(&data);
+        let data = item.get("data").filter(|data| !data.is_null());
+        let mut fields = if kind == "docker" {
+            let mut fields = SHAPE.read(data.unwrap_or(&json!({})));
             if fields.get("email").is_none() {
                 fields.set("email", Tree::text(NO_EMAIL));
+            }
+            if fields.get("password").is_none() {
+                fields.set("password", Tree::Secret(Sealed::Masked));
             }
             fields.set("type", Tree::text(kind));
             fields
         } else {
-            Tree::map([("type", Tree::text(kind)), ("data", Tree::from(&data).sealed())])
+            // A list without the pairs keeps them to itself.
+            let pairs = data.filter(|data| data.as_object().is_none_or(|pairs| !pairs.is_empty()));
+            let data = pairs.map_or(Tree::Secret(Sealed::Masked), |data| Tree::from(data).sealed());
+            Tree::map([("type", Tree::text(kind)), ("data", data)])
         };
+        fields.rewrite_leaves(&mut |_, leaf| match leaf {
+            Tree::Secret(Sealed::Known(text)) if is_mask(text.expose_secret()) => {
+                Some(Tree::Secret(Sealed::Masked))
+            }
+            _ => None,
+        });
         Ok(Seen {
             name: text_of(item, "name")?,
             id: Some(text_of(item, "id")?),

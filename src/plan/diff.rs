@@ -1,7 +1,6 @@
 //! Which fields of two trees differ, by the rules of their shape.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -47,17 +46,7 @@ fn recorded_at<'a>(recorded: &'a Value, path: &FieldPath) -> Option<&'a Value> {
 
 /// Whether a platform's answer only says that there is a secret.
 fn is_masked(sealed: &Sealed) -> bool {
-    use secrecy::ExposeSecret;
-    match sealed {
-        Sealed::Masked | Sealed::Source(_) => true,
-        Sealed::Number(_) => false,
-        Sealed::Known(text) => {
-            let text = text.expose_secret();
-            text.is_empty()
-                || text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count()
-                    >= text.chars().count().div_ceil(2)
-        }
-    }
+    matches!(sealed, Sealed::Masked | Sealed::Source(_))
 }
 
 /// Whether something in a tree is a secret that the platform keeps to itself.
@@ -200,10 +189,6 @@ impl Walk<'_> {
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);
         }
-        let is_secret = |name: &Arc<str>| matches!(new_fields.get(name), Some(Tree::Secret(_)));
-        // An answer with none of the secrets of a map comes from a platform that keeps them
-        // to itself. Where one of them is told or masked, another that is missing is gone.
-        let keeps_secrets = !old_fields.keys().any(is_secret);
         let names = new_fields
             .keys()
             .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
@@ -218,18 +203,7 @@ impl Walk<'_> {
             {
                 continue;
             }
-            let child = shape.and_then(|shape| shape.child(&step));
-            // What is secret by its own nature. What a manifest alone hides is told.
-            let is_kept = shape.is_some_and(|it| it.secret) || child.is_some_and(|it| it.secret);
-            if keeps_secrets
-                && is_kept
-                && old.is_none()
-                && let Some(new @ Tree::Secret(_)) = new
-                && self.is_recorded(&below, new)
-            {
-                continue;
-            }
-            self.compare(&below, child, old, new);
+            self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
         }
     }
 
@@ -460,7 +434,7 @@ mod tests {
         ]);
         let observed = Tree::map([
             ("type", Tree::text("keys")),
-            ("data", Tree::map([("A", Tree::secret("********"))])),
+            ("data", Tree::map([("A", Tree::Secret(Sealed::Masked))])),
         ]);
         let applied = desired.recorded(&fingerprinter);
         let with = |applied: Option<&Value>, desired: &Tree| {
@@ -479,5 +453,43 @@ mod tests {
             ("data", Tree::map([("A", Tree::secret("w"))])),
         ]);
         assert_eq!(with(Some(&applied), &rotated), 1);
+    }
+
+    /// What a manifest alone hides is told by the platform, whatever it is and when it is gone.
+    #[test]
+    fn what_only_the_manifest_hides_is_compared_with_what_is_there() {
+        let fingerprinter = Fingerprinter::new("k");
+        let paths = |kind: KindName, wanted: &Value, hidden: &[&str], old: &Value| {
+            let shape = kind.kind().shape();
+            let mut new = shape.read(wanted);
+            new.rewrite_leaves(&mut |_, leaf| match leaf {
+                Tree::Text(text) if hidden.contains(&text.as_str()) => {
+                    Some(Tree::secret(text.clone()))
+                }
+                _ => None,
+            });
+            let applied = new.recorded(&fingerprinter);
+            let memory = Memory { fingerprinter: &fingerprinter, applied: Some(&applied) };
+            let changes = changes(shape, Some(&shape.read(old)), Some(&new), memory);
+            changes.iter().map(|change| change.path.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let service = |command: Value, value: Value| json!({"container": {"image": "x", "command": command, "environment": [{"name": "T", "value": value}]}});
+        let wanted = service(json!("x run"), json!("x"));
+        let both = "container.command container.environment[name=T].value";
+        for gone in [Value::Null, json!(""), json!("*"), json!("ab**"), json!("other")] {
+            let old = service(gone.clone(), gone.clone());
+            assert_eq!(paths(KindName::Service, &wanted, &["x run", "x"], &old), both, "{gone}");
+        }
+        assert_eq!(paths(KindName::Service, &wanted, &["x run", "x"], &wanted), "");
+        let settings = |settings: Value| json!({"settings": settings});
+        let wanted = settings(json!({"a": "one", "b": {"x": "1"}}));
+        for (old, expected) in [
+            (json!({}), "settings.a settings.b.x"),
+            (json!({"a": "", "b": {"x": "**"}}), "settings.a settings.b.x"),
+            (json!({"b": {}}), "settings.a settings.b.x"),
+        ] {
+            let seen = paths(KindName::Project, &wanted, &[], &settings(old.clone()));
+            assert_eq!(seen, expected, "{old}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use meshagent::kinds::path::FieldPath;
-use meshagent::kinds::tree::Tree;
+use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::kinds::{Key, KindName, ReferredTo};
 use meshagent::manifest::set::{Desired, Set};
 use meshagent::plan::fingerprints::Fingerprints;
@@ -46,7 +46,7 @@ fn told(key: &Key, fields: &Tree) -> Tree {
     let mut fields = fields.clone();
     if key.kind == KindName::Secret {
         fields.rewrite_leaves(&mut |_, leaf| match leaf {
-            Tree::Secret(_) => Some(Tree::secret("********")),
+            Tree::Secret(_) => Some(Tree::Secret(Sealed::Masked)),
             _ => None,
         });
     }

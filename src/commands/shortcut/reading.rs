@@ -108,6 +108,7 @@ pub async fn show(
             let reader = connection.client.reader();
             let mut answer = match reader.get_json(&request).await {
                 Ok(answer) => answer,
+                Err(error) if error.status != Some(403) => return Err(error.into()),
                 Err(error) => {
                     let taken = absent::held_elsewhere(&reader, &key, &key.project).await;
                     return Err(taken.map_or(error.into(), |taken| taken.hint(ELSEWHERE)));
