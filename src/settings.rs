@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
+use crate::api::failure;
 use crate::api::http;
 use crate::api::key::ApiKey;
 use crate::api::project;
@@ -128,11 +129,20 @@ impl ProjectArgs {
     ///
     /// As [`ProjectArgs::named`]; a name that the platform does not know.
     pub async fn project_id(&self) -> Result<String> {
+        self.id_on(PlatformArgs::default()).await
+    }
+
+    /// The same on a platform that is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProjectArgs::project_id`].
+    pub async fn id_on(&self, platform: PlatformArgs) -> Result<String> {
         let named = self.named()?;
         if project::is_id(&named) {
             return Ok(named);
         }
-        PlatformArgs { project_id: Some(named), ..PlatformArgs::default() }
+        PlatformArgs { project_id: Some(named), ..platform }
             .with(async |connection| connection.project_id().await.map(str::to_owned))
             .await
     }
@@ -242,19 +252,20 @@ impl PlatformArgs {
         let url = self.safe_url()?;
         let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
         let session = self.session().await?;
-        let mut token = GIVEN
-            .into_iter()
-            .find_map(variable)
-            .map(SecretString::from)
-            .or(session.map(|session| session.access_token));
+        let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, name.to_owned())));
+        let mut token = given
+            .map(|(token, name)| (SecretString::from(token), name))
+            .or(session.map(|it| (it.access_token, "the session of `auth login`".to_owned())));
         if let (None, Some(project)) = (&token, self.project_id.as_ref().or(chosen.as_ref())) {
-            token = file.key_for(project, &url)?.map(SecretString::from);
+            let from = || format!("the activated key of project {project}");
+            token = file.key_for(project, &url)?.map(|key| (SecretString::from(key), from()));
         }
-        let Some(token) = token else {
+        let Some((token, from)) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
+        failure::credential_from(from);
         let is_chosen = chosen.is_some();
         let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
         let client = Client::new(&url, token, self.retry())?;

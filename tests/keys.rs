@@ -156,3 +156,65 @@ fn the_folder_in_the_home_is_closed_when_another_program_has_made_it() {
     assert_eq!(made.code, 0, "{}", made.stderr);
     assert_eq!(mode(&sandbox.path(".meshagent")), 0o700);
 }
+
+#[test]
+fn keys_that_were_made_with_a_leaked_key_are_told_and_can_be_ended() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.embedded(0, &["api-key", "create", "ci"]);
+    let key = made.stdout.trim().to_owned();
+    let told = replaced(&sandbox, &["--rotate-owner-key"]);
+    assert!(told.stderr.contains("these API keys go on, and so do users, roles and grants"));
+    let line = told.stderr.lines().find(|line| line.contains("\"ci\" of project \"default\""));
+    assert!(line.is_some_and(|line| line.contains(", made by ")), "{}", told.stderr);
+    assert!(!told.stderr.contains(&key));
+    assert!(sandbox.embedded(0, &["api-key", "list"]).stdout.contains("ci"));
+    let ended = replaced(&sandbox, &["--rotate-owner-key", "--end-api-keys"]);
+    assert_eq!(ended.stderr, "the owner's key is replaced\nall API keys are ended\n");
+    assert!(!sandbox.embedded(0, &["api-key", "list", "-o", "json"]).stdout.contains("\"ci\""));
+    let alone = sandbox.run(&["server", "--end-api-keys"]);
+    assert_eq!(alone.code, 2, "{}", alone.stderr);
+}
+
+/// As the README tells it: a person is added, gets a role and a key, and acts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_added_and_acts_with_a_key_as_the_role_allows() {
+    use serde_json::json;
+    let server = crate::platform::harness::Server::start().await;
+    let sandbox = std::sync::Arc::new(Sandbox::new());
+    let folder = server.folder().display().to_string();
+    let url = server.url.clone();
+    let run = |words: Vec<String>, key: &str| {
+        let (sandbox, url, key) = (sandbox.clone(), url.clone(), key.to_owned());
+        let done = tokio::task::spawn_blocking(move || {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let mut command = sandbox.command(&words);
+            command.env("MESHAGENT_API_URL", url).env("MESHAGENT_API_KEY", key);
+            Run::of(command.output().unwrap())
+        });
+        async move { done.await.unwrap() }
+    };
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let key_for =
+        |user: &str| ["server", "--data", &folder, "--key-for", user].map(str::to_owned).to_vec();
+    let missing = run(key_for("ada@example.com"), "").await;
+    assert_eq!(missing.code, 1, "{}", missing.stderr);
+    assert!(missing.stderr.contains("ada@example.com"), "{}", missing.stderr);
+    let body = json!({"user_id": "ada@example.com", "is_developer": true});
+    server.send("POST", "/users", body).await.expect(201);
+    let made = run(key_for("ADA@example.com"), "").await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let key = made.stdout.trim().to_owned();
+    assert!(key.starts_with("ma-") && made.stdout.lines().count() == 1, "{}", made.stdout);
+    let who = run(words("auth whoami -o json"), &key).await;
+    assert_eq!(who.json()["email"], "ada@example.com", "{}", who.stderr);
+    assert_eq!(run(words("rooms create --name hall"), &key).await.code, 0);
+    let refused = run(words("api-key create x"), &key).await;
+    assert!(refused.code == 1 && refused.stderr.contains("403"), "{}", refused.stderr);
+    // The role is what counts, at each moment.
+    let reader = json!({"is_admin": false, "is_developer": false, "can_create_rooms": false});
+    server.send("PUT", "/users/ada@example.com", reader).await.expect(200);
+    let refused = run(words("rooms create --name other"), &key).await;
+    assert!(refused.code == 1 && refused.stderr.contains("403"), "{}", refused.stderr);
+    server.own("DELETE", "/users/ada@example.com").send().await.expect(200);
+    assert_eq!(run(words("rooms list"), &key).await.code, 1);
+}

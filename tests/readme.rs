@@ -83,11 +83,26 @@ async fn the_workflow_of_the_readme_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let commands = workflow_commands(&readme);
-    assert!(commands.iter().any(|command| command == "meshagent apply plan.json"), "{commands:?}");
+    assert!(
+        commands.iter().any(|command| command == "meshagent apply \"$RUNNER_TEMP/plan.json\""),
+        "{commands:?}"
+    );
     let server = crate::platform::harness::Server::start().await;
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
-    std::os::unix::fs::symlink("examples/manifests", folder.path().join("manifests")).unwrap();
+    for (checkout, rules) in [("base", true), ("proposed", false), (".", true)] {
+        let checkout = folder.path().join(checkout);
+        std::fs::create_dir_all(&checkout).unwrap();
+        std::os::unix::fs::symlink(root.join("examples/manifests"), checkout.join("manifests"))
+            .unwrap();
+        if rules {
+            std::fs::create_dir(checkout.join("policies")).unwrap();
+            let rule = "package meshagent\ndeny contains \"x\" if input.version > 1\n";
+            std::fs::write(checkout.join("policies/a.rego"), rule).unwrap();
+        }
+    }
+    let temporary = folder.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
     for command in commands {
         let mut shell = Command::new("sh");
@@ -101,6 +116,7 @@ async fn the_workflow_of_the_readme_runs() {
             .env("HOME", folder.path())
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("GITHUB_ACTIONS", "true")
+            .env("RUNNER_TEMP", &temporary)
             .env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"))
             .env("MESHAGENT_API_URL", &server.url)
             .env("MESHAGENT_API_KEY", &server.owner)
@@ -108,7 +124,7 @@ async fn the_workflow_of_the_readme_runs() {
         let output = tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap();
         assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    let comment = std::fs::read_to_string(folder.path().join("plan.md")).unwrap();
+    let comment = std::fs::read_to_string(temporary.join("plan.md")).unwrap();
     let marker = "<!-- meshagent-plan set=default project=";
     assert!(comment.starts_with(marker), "{comment}");
 }

@@ -34,8 +34,13 @@ pub struct Decided {
 
 /// Reads the secrets of a set, as the commands do before they plan.
 pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
-    let reading = Reading { commands: true, reach: set.reach.clone(), limits: Limits::STANDARD };
-    let problems = secrets::resolve(&mut set.objects, None, reading);
+    let reading = Reading {
+        commands: true,
+        reach: set.reach.clone(),
+        may_miss: false,
+        limits: Limits::STANDARD,
+    };
+    let problems = secrets::resolve(&mut set.objects, None, reading).problems;
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }
 

@@ -225,7 +225,9 @@ fn an_age_text_that_cannot_be_read_is_told_at_its_place() {
         sandbox.write("m.yaml", &format!("{head}{text}"));
         let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(sandbox.path("m.yaml"), only_mine).unwrap();
-        let mut command = sandbox.command(&["plan", "-f", "m.yaml", "--embedded"]);
+        // One that is to be performed needs every value.
+        let words = ["plan", "-f", "m.yaml", "--out", "plan.json", "--embedded"];
+        let mut command = sandbox.command(&words);
         if let Some(key) = key {
             command.env("MESHAGENT_AGE_KEY_FILE", key);
         }

@@ -1,6 +1,7 @@
 //! Manifests, templates, rules and requests of strangers: nothing gets out, nothing
 //! overflows, nothing takes for ever.
 
+mod commands;
 mod credentials;
 mod files;
 mod forms;
@@ -10,6 +11,7 @@ mod rendering;
 mod rules;
 mod sealed;
 mod seals;
+mod unknown;
 mod written;
 
 use std::time::{Duration, Instant};

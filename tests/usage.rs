@@ -5,5 +5,7 @@
 mod dry_run;
 #[path = "usage/files.rs"]
 mod files;
+#[path = "usage/hints.rs"]
+mod hints;
 #[path = "usage/nothing.rs"]
 mod nothing;

@@ -102,14 +102,7 @@ impl Client {
     /// A URL that is not http or https, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
-        let parsed = url::Url::parse(base).map_err(|error| {
-            Error::usage(format!("the platform's URL {base:?} is not one: {error}"))
-        })?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Error::usage(format!(
-                "the platform's URL {base:?} is neither http nor https"
-            )));
-        }
+        http::check(base)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let http = http::of_platform(base)

@@ -1,5 +1,6 @@
 //! Why requests fail: what one try met, and what of it is told when no other is made.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -41,17 +42,30 @@ impl From<ApiError> for Error {
     }
 }
 
+/// Where the credential comes from that this process sends, to be named when a platform does
+/// not know it.
+static CREDENTIAL: OnceLock<String> = OnceLock::new();
+
+/// Says where the credential comes from; the first one counts.
+pub fn credential_from(origin: String) {
+    let _ = CREDENTIAL.set(origin);
+}
+
 /// What to do about a request that failed with this status, or without an answer.
 #[must_use]
-pub fn hint(status: Option<u16>) -> Option<&'static str> {
-    match status {
-        Some(401) => Some(
-            "the platform does not know the credential: check MESHAGENT_API_KEY or MESHAGENT_TOKEN",
-        ),
-        Some(403) => Some("the credential does not reach this project or this call"),
-        None => Some("check the platform's URL (MESHAGENT_API_URL) and the network"),
-        _ => None,
-    }
+pub fn hint(status: Option<u16>) -> Option<String> {
+    let told = match status {
+        Some(401) => {
+            let origin = CREDENTIAL.get().map_or("the API key or token", String::as_str);
+            return Some(format!(
+                "the platform does not know the credential: check {origin}, and that it is this platform's"
+            ));
+        }
+        Some(403) => "the credential does not reach this project or this call",
+        None => "check the platform's URL (MESHAGENT_API_URL) and the network",
+        _ => return None,
+    };
+    Some(told.to_owned())
 }
 
 impl ApiError {

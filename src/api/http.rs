@@ -26,6 +26,23 @@ pub fn of_platform(base: &str) -> ClientBuilder {
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
+/// Checks that this is a platform's URL.
+///
+/// # Errors
+///
+/// [`crate::error::Class::Usage`], with what one looks like.
+pub fn check(base: &str) -> Result<()> {
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
+    if Url::parse(base).is_ok_and(|url| is_web(&url)) {
+        return Ok(());
+    }
+    let has_scheme = base.contains("://");
+    let host = if has_scheme || base.is_empty() { "127.0.0.1:8787" } else { base };
+    let example = if has_scheme { "https://api.meshagent.com" } else { &format!("http://{host}") };
+    Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https"))
+        .hint(format!("write it with its scheme, such as {example}")))
+}
+
 /// Refuses to send a credential where everybody on the way can read it: without TLS to
 /// another machine.
 ///
@@ -39,7 +56,7 @@ pub fn refuse_plain(base: &str) -> Result<()> {
             Err(Error::usage(format!(
                 "the platform's URL is plain http, and whoever is between here and {host} could read the credential"
             ))
-            .hint("use https; --insecure, or MESHAGENT_INSECURE=1, sends it all the same"))
+            .hint("use https; MESHAGENT_INSECURE=1, or --insecure where a command takes it, sends it all the same"))
         }
         _ => Ok(()),
     }

@@ -5,15 +5,21 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::given::warn_of_secret;
 use super::shortcut::DryRunArgs;
 use super::show::{AllArgs, Listed};
 use super::toggle::toggle;
+use crate::api::key::ApiKey;
 use crate::api::request::Request;
-use crate::error::{Error, Result};
+use crate::bounded;
+use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::{Connection, PlatformArgs, ProjectArgs};
 use crate::visible;
+
+/// What is told of a key that was activated.
+const SIGNS: &str = "the key signs the project's tokens from now on";
 
 /// Commands of `api-key`.
 #[derive(Debug, clap::Subcommand)]
@@ -67,11 +73,16 @@ toggle!(
 /// Arguments of `api-key activate`.
 #[derive(Debug, clap::Args)]
 pub struct ActivateArgs {
-    /// The key: ma-...
+    /// The key: ma-..., or - to read it from standard input
     #[arg(value_name = "KEY")]
     key: String,
     #[command(flatten)]
     project: ProjectArgs,
+    // The text is read in a terminal, where a link needs no brackets.
+    #[allow(rustdoc::bare_urls)]
+    /// The platform that the key is for [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
+    #[arg(long, value_name = "URL", help_heading = "Platform")]
+    api_url: Option<String>,
 }
 
 /// Arguments of `api-key delete`.
@@ -215,17 +226,37 @@ pub(super) fn keep(connection: &Connection, project: &str, key: &SecretString) -
     let mut file = ProjectFile::read()?;
     file.activate_key(project, key.expose_secret(), connection.client.base());
     file.write()?;
-    output::note("the key signs the project's tokens from now on");
+    output::note(SIGNS);
     Ok(())
 }
 
 async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
-    let project = args.project.project_id().await?;
+    let key = match args.key.as_str() {
+        "-" => {
+            let bytes = bounded::stdin(bounded::STANDARD)
+                .context(|| "failed to read standard input".to_owned())?;
+            let text = String::from_utf8(bytes);
+            let text = text.map_err(|_| Error::usage("standard input is not UTF-8"))?;
+            SecretString::from(text.trim())
+        }
+        key => {
+            let instead = "`-` reads it from standard input";
+            warn_of_secret("KEY", instead);
+            SecretString::from(key)
+        }
+    };
+    output::conceal(&key);
+    let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
+    let project = args.project.id_on(platform.clone()).await?;
     let mut file = ProjectFile::read()?;
-    file.activate_key(&project, &args.key, &PlatformArgs::default().url());
+    file.activate_key(&project, key.expose_secret(), &platform.url());
     file.write()?;
-    if !args.key.starts_with("ma-") {
-        output::warning("the key does not start with `ma-`, so nothing will be signed with it");
+    match ApiKey::parse(key.expose_secret()) {
+        Some(_) => output::note(SIGNS),
+        // The reference keeps whatever it is given.
+        None => output::warning(
+            "this is not a whole API key (ma-…), so nothing can be signed or asked with it",
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }

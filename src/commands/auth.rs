@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::show::ShowArgs;
+use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::error::{Context, Error, Result};
@@ -50,6 +51,9 @@ pub struct SignInArgs {
     /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
+    /// Sign in over plain http, also on another machine [env: MESHAGENT_INSECURE=1]
+    #[arg(long)]
+    pub insecure: bool,
     /// Only print the URL, for a browser that you open yourself on this machine
     #[arg(long)]
     pub no_browser: bool,
@@ -98,13 +102,14 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
 ///
 /// The port is taken; the person or the platform says no; Ctrl-C.
 pub async fn sign_in(args: &SignInArgs) -> Result<()> {
-    let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
+    let platform = PlatformArgs {
+        api_url: args.api_url.clone(),
+        insecure: args.insecure,
+        ..PlatformArgs::default()
+    };
     // What is signed in with there would go over the same way.
     let base = platform.safe_url()?;
-    let parsed = url::Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    if parsed.is_none() {
-        return Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https")));
-    }
+    http::check(&base)?;
     // Nobody would read the URL, and nothing could open it.
     let can_open = || !args.no_browser && has_display() && webbrowser::Browser::is_available();
     if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {

@@ -46,7 +46,7 @@ pub struct PlanArgs {
     /// Also write the plan as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file())]
     out: Option<PathBuf>,
-    /// Exit with 3 when something would change
+    /// Exit with 3 when something would change, or may change because a value was not read
     #[arg(long)]
     exit_code: bool,
     /// Show just what changed on the platform behind the set's back
@@ -65,7 +65,7 @@ pub struct PlanArgs {
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
-    /// Exit with 3 when something would change
+    /// Exit with 3 when something would change, or may change because a value was not read
     #[arg(long)]
     exit_code: bool,
 }
@@ -84,14 +84,17 @@ pub struct GraphArgs {
 }
 
 impl PlanningArgs {
-    async fn plan(&self) -> Result<Planned> {
+    /// Makes the plan. One that is for reading only is made without the secrets that are not
+    /// here.
+    async fn plan(&self, may_miss: bool) -> Result<Planned> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
-        let set = self
-            .files
+        let mut files = self.files.clone();
+        files.reading.may_miss = may_miss;
+        let set = files
             .read(connection.project.clone(), connection.fallback_project.clone())
             .map_err(Error::refusing_plan)?;
-        let policy = Policy { is_only_shown: true, ..self.policy.policy(set_name) };
+        let policy = Policy { is_only_shown: true, may_miss, ..self.policy.policy(set_name) };
         let decided = decide(&connection, set, &policy, &self.policy.guards).await;
         let closed = connection.close().await;
         let planned = decided?;
@@ -138,8 +141,9 @@ impl PlanningArgs {
 pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
+    args.rules.expect()?;
     Written { option: "--out", path: args.out.as_deref() }.keeps(&files.files, &others)?;
-    let planned = args.planning.plan().await?;
+    let planned = args.planning.plan(args.out.is_none()).await?;
     let verdict = args.rules.check(&planned.plan);
     // A plan that is denied is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
@@ -203,7 +207,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
-    let Planned { plan, .. } = args.planning.plan().await?;
+    let Planned { plan, .. } = args.planning.plan(true).await?;
     output::data(&unified::render(&plan));
     Ok(exit_code(&plan, args.exit_code))
 }
@@ -214,7 +218,7 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let Planned { plan, .. } = args.planning.plan().await?;
+    let Planned { plan, .. } = args.planning.plan(true).await?;
     output::data(&graph::render(&plan, args.language));
     Ok(ExitCode::SUCCESS)
 }

@@ -37,6 +37,15 @@ impl RuleArgs {
         Self { folders: all }
     }
 
+    /// Reads the rules before anything else is done, so that a wrong folder is told at once.
+    ///
+    /// # Errors
+    ///
+    /// Rules that cannot be read.
+    pub fn expect(&self) -> Result<()> {
+        self.folders.iter().try_for_each(|folder| read(folder).map(drop))
+    }
+
     /// Asks the rules, prints their warnings, and refuses what they deny.
     ///
     /// # Errors

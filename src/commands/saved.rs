@@ -176,7 +176,8 @@ impl Saved {
                 "run it in the folder in which the plan was made, or give the manifests with -f",
             ));
         }
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose } = given.reading;
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
+            given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
         let variables: Vec<String> = allow_env.iter().map(ToString::to_string).collect();
@@ -189,7 +190,7 @@ impl Saved {
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        let reading = ReadArgs { values, value_json, allow_env, allow_files, verbose };
+        let reading = ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss };
         Ok(FileArgs { files, reading })
     }
 

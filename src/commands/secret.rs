@@ -122,20 +122,21 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
     for path in &args.recipients_files {
         let text = bounded::text(path, bounded::STANDARD)
             .context(|| format!("failed to read {}", path.display()))?;
-        let found = age::recipients(&text).map_err(|Failure { message, hint }| Failure {
-            message: format!("{}: {message}", path.display()),
-            hint,
+        let found = age::recipients(&text).map_err(|failure| Failure {
+            message: format!("{}: {}", path.display(), failure.message),
+            ..failure
         });
         recipients.extend(found.map_err(usage)?);
     }
     if recipients.is_empty() {
         let identities = Identities::load().map_err(|failure| {
-            usage(Failure {
-                message: failure.message.replace("identity to decrypt with", "recipient"),
-                hint: Some(
-                    "give --recipient, or make an identity with `meshagent secret keygen`"
-                        .to_owned(),
+            usage(match failure.is_missing {
+                true => Failure::missing(
+                    failure.message.replace("identity to decrypt with", "recipient"),
+                    "give --recipient, or make an identity with `meshagent secret keygen`",
                 ),
+                // One that is there and cannot be used is to be mended.
+                false => failure,
             })
         })?;
         recipients = identities.recipients();

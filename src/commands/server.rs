@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{Bootstrap, Place, Platform, Rotation};
+use crate::platform::{Bootstrap, Known, Place, Platform, Rotation};
 use crate::serving::descriptors;
 use crate::settings;
 
@@ -22,7 +22,7 @@ use crate::settings;
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
     /// The address to listen on; port 0 picks a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = address)]
     pub listen: SocketAddr,
 
     /// The folder that holds the platform's data.
@@ -34,7 +34,7 @@ pub struct ServerArgs {
     pub print_env: bool,
 
     /// A name that the platform is reached by on this machine, besides localhost; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
     pub allow_host: Vec<String>,
 
     /// The file with the key of what is encrypted in the folder [env:
@@ -42,9 +42,34 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 
+    /// Make a key that acts for this member of a project, by id or address, print it, and end:
+    /// with it that person signs in
+    #[arg(long, value_name = "USER", conflicts_with = "listen")]
+    pub key_for: Option<String>,
+
     /// Which keys to replace.
     #[command(flatten)]
     pub rotate: RotateArgs,
+}
+
+/// An address with a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let host = text.parse::<IpAddr>().unwrap_or_else(|_| Ipv4Addr::LOCALHOST.into());
+        format!("write an address and a port, such as {}", SocketAddr::new(host, 8787))
+    })
+}
+
+/// The name of a host, as it stands in a request: an address is answered to without it.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("write a name alone, without a scheme, a port or `*`, such as platform.test"
+                .to_owned())
+        }
+    }
 }
 
 /// Keys to replace. With any of them the platform is not served: a server that runs from the
@@ -55,6 +80,10 @@ pub struct RotateArgs {
     /// too. --print-env prints the new key
     #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
     pub rotate_owner_key: bool,
+
+    /// End all API keys of all projects, too: whoever had the owner's key may have made some
+    #[arg(long, requires = "rotate_owner_key", help_heading = "Replacing keys")]
+    pub end_api_keys: bool,
 
     /// Replace the keys that tokens for rooms are signed with and end; those tokens end too
     #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
@@ -69,6 +98,7 @@ impl RotateArgs {
     fn which(&self) -> Option<Rotation> {
         let which = Rotation {
             owner_key: self.rotate_owner_key,
+            api_keys: self.end_api_keys,
             signing_keys: self.rotate_signing_keys,
             key_file: self.rotate_key_file,
         };
@@ -80,6 +110,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     let platform = Platform::replace_keys(place, which).await?;
     let replaced = [
         (which.owner_key, "the owner's key is replaced"),
+        (which.api_keys, "all API keys are ended"),
         (which.signing_keys, "the keys that tokens for rooms are signed with are replaced"),
         (which.key_file, "the key file is replaced, and everything encrypted anew"),
     ];
@@ -88,11 +119,30 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     }
     let bootstrap = platform.bootstrap();
     output::conceal(&bootstrap.api_key);
+    if which.owner_key && !which.api_keys {
+        tell_keys(&platform.api_keys().await?);
+    }
     platform.close().await;
     if args.print_env {
         print_env(&bootstrap, None).context(|| "failed to write to stdout".to_owned())?;
     }
     Ok(())
+}
+
+/// Tells which API keys go on: whoever had the owner's key may have made some of them.
+fn tell_keys(keys: &[Known]) {
+    if keys.is_empty() {
+        return;
+    }
+    output::note(
+        "these API keys go on, and so do users, roles and grants; --rotate-owner-key --end-api-keys ends all keys:",
+    );
+    for key in keys {
+        let Known { id, name, project, created_by, user_id } = key;
+        let by = created_by.as_ref().map(|by| format!(", made by {by}")).unwrap_or_default();
+        let of = user_id.as_ref().map(|user| format!(", for user {user}")).unwrap_or_default();
+        output::note(&format!("  {id} {name:?} of project {project:?}{by}{of}"));
+    }
 }
 
 /// Runs the server until it is told to stop.
@@ -106,6 +156,12 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let place = settings::place(&args.data, args.key_file.clone());
     if let Some(which) = args.rotate.which() {
         return rotate(&args, &place, which).await;
+    }
+    if let Some(user) = &args.key_for {
+        let key = Platform::key_for(&place, user).await?;
+        output::credential(&format!("{}\n", key.expose_secret()));
+        output::note("keep the key: it is not shown again");
+        return Ok(());
     }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let stop = stop_signal()?;

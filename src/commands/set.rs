@@ -2,7 +2,7 @@
 //! a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
@@ -23,7 +23,7 @@ use crate::output;
 use crate::plan::guards::Consent;
 use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
 use crate::plan::warnings::warnings;
-use crate::plan::{self, Plan, State};
+use crate::plan::{self, NotRead, Plan, State};
 use crate::settings::Connection;
 
 /// The files of a set.
@@ -62,6 +62,10 @@ pub struct ReadArgs {
     /// summed up otherwise
     #[arg(long)]
     pub verbose: bool,
+
+    /// Whether it is for reading only, and needs no value of the environment.
+    #[arg(skip)]
+    pub may_miss: bool,
 }
 
 /// Values for manifests that are templates.
@@ -189,7 +193,8 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose } = &self.reading;
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
+            &self.reading;
         output::set_verbose(*verbose);
         let ValueArgs { values_file, values } = values;
         // A text is never false to a template, whatever it says.
@@ -207,7 +212,8 @@ impl FileArgs {
         }
         let values = FileValues::read(values_file, values, value_json)
             .map_err(wrong_values)?
-            .allowing(allow_env);
+            .allowing(allow_env)
+            .missing(*may_miss);
         if let Some(own) =
             allow_env.iter().map(|allowed| &allowed.name).find(|name| is_own_variable(name))
         {
@@ -216,11 +222,17 @@ impl FileArgs {
             ))
             .hint("give the value with -v NAME=VALUE, or in a variable of another name"));
         }
-        if let Some(folder) = allow_files.iter().find(|folder| !folder.is_dir()) {
-            return Err(Error::usage(format!(
-                "--allow-files {}: there is no such folder",
-                folder.display()
-            )));
+        if let Some(path) = allow_files.iter().find(|folder| !folder.is_dir()) {
+            let option = format!("--allow-files {}", path.display());
+            return Err(match path.exists() {
+                true => {
+                    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+                    let above = above.unwrap_or(Path::new(".")).display();
+                    Error::usage(format!("{option}: it takes a folder, and this is a file"))
+                        .hint(format!("--allow-files {above} allows all that is in its folder"))
+                }
+                false => Error::usage(format!("{option}: there is no such folder")),
+            });
         }
         let (paths, allowed_folders) = (self.files.clone(), allow_files.clone());
         Ok(Input { paths, values, allowed_folders, project, fallback_project })
@@ -371,12 +383,13 @@ pub async fn decide(
         flags: connection.flags.clone(),
         ..policy.clone()
     };
-    let desired = match policy.destroy {
-        true => desired,
+    let (desired, not_read) = match policy.destroy {
+        true => (desired, Vec::new()),
         false => {
             let selection = planner::selected(&desired, &observation.state, &policy);
             let commands = guards.allow_commands;
-            let reading = Reading { commands, reach: set.reach, limits: Limits::STANDARD };
+            let (reach, limits, may_miss) = (set.reach, Limits::STANDARD, policy.may_miss);
+            let reading = Reading { commands, reach, may_miss, limits };
             with_secrets(desired, selection, reading).await?
         }
     };
@@ -408,6 +421,9 @@ pub async fn decide(
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
+    let not_read = [set.not_read, not_read].concat();
+    set.notes.extend(told_unread(&not_read));
+    plan.not_read = not_read.into_iter().map(NotRead::from).collect();
     set.notes.append(&mut plan.notes);
     set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
     plan.notes = set.notes;
@@ -422,18 +438,40 @@ async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
     reading: Reading,
-) -> Result<BTreeMap<Key, Desired>> {
+) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
     let read = tokio::task::spawn_blocking(move || {
-        let problems = secrets::resolve(&mut objects, selection.as_ref(), reading);
-        (objects, problems)
+        let outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        (objects, outcome)
     });
-    let (objects, problems) =
+    let (objects, outcome) =
         read.await.map_err(|error| Error::failed("failed to read secrets").because(error))?;
-    if problems.is_empty() {
-        return Ok(objects);
+    if outcome.problems.is_empty() {
+        return Ok((objects, outcome.not_read));
     }
     // A plan that was saved is not stale by that.
-    Err(Error::manifests(problems).refusing_plan().because("not every secret could be read"))
+    Err(Error::manifests(outcome.problems)
+        .refusing_plan()
+        .because("not every secret could be read"))
+}
+
+/// The most values that were not read and are told one by one; the others are counted.
+const TOLD_UNREAD: usize = 5;
+
+/// What was not read, where, and what it would need.
+fn told_unread(not_read: &[Problem]) -> Vec<String> {
+    let told = |problem: &Problem| {
+        let hint = problem.hint.as_ref().map(|hint| format!("; to apply it: {hint}"));
+        format!("{problem}, so the value is not read{}", hint.unwrap_or_default())
+    };
+    let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
+    match not_read.len().saturating_sub(TOLD_UNREAD) {
+        0 => {}
+        1 => notes.push("1 more value is not read; `plan --output json` tells it".to_owned()),
+        more => {
+            notes.push(format!("{more} more values are not read; `plan --output json` tells them"));
+        }
+    }
+    notes
 }
 
 /// A refusal, with its cause where that is a list which could not be read whole.

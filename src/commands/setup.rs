@@ -38,7 +38,8 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
             std::process::exit(i32::from(Class::Failed.exit_code()));
         }
     });
-    let platform = PlatformArgs { api_url: args.api_url, ..PlatformArgs::default() };
+    let SignInArgs { api_url, insecure, .. } = args;
+    let platform = PlatformArgs { api_url, insecure, ..PlatformArgs::default() };
     platform
         .with(async |connection| {
             let Some(id) = project::choose(connection).await? else {

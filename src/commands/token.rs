@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use secrecy::SecretString;
 
 use super::given::warn_of_secret;
+use super::own_inputs::{Written, written_file};
 use crate::api::key::ApiKey;
 use crate::api::token::{Signer, Token, TokenSpec};
 use crate::bounded;
@@ -40,7 +41,7 @@ pub struct GenerateArgs {
     #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
     /// The file that the token is written to, for its owner only
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = written_file())]
     output: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
@@ -103,6 +104,8 @@ pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
 /// As [`read`] and [`KeyArgs::signer`]; a file that cannot be written.
 pub async fn run(command: TokenCommand) -> Result<ExitCode> {
     let TokenCommand::Generate(args) = command;
+    let output = Written { option: "--output", path: args.output.as_deref() };
+    output.keeps(std::slice::from_ref(&args.input), &[])?;
     let signer = args.key.signer(&args.project.project_id().await?)?;
     let spec = read(&args.input)?;
     let mut token = Token::new(&spec.identity);

@@ -52,6 +52,9 @@ fn meant(parser: &clap::Error, usage: &str, tree: &clap::Command) -> Option<Stri
         "auto-approve" | "no-confirm" | "assume-yes" if is_option && takes("yes") => {
             return Some("--yes does not ask".to_owned());
         }
+        "allow-commands" if names == "validate" => {
+            return Some("validating reads no secret and runs no command: leave it out".to_owned());
+        }
         "dry-run" | "what-if" if is_option && names == "apply" => {
             return Some("`meshagent plan` shows what apply would do".to_owned());
         }
@@ -133,6 +136,11 @@ mod tests {
                 "meshagent apply -f m --dry-run",
                 "unexpected argument '--dry-run' found",
                 "`meshagent plan` shows what apply would do",
+            ),
+            (
+                "meshagent validate -f m --allow-commands",
+                "unexpected argument '--allow-commands' found",
+                "validating reads no secret and runs no command: leave it out",
             ),
             (
                 "meshagent plan m",

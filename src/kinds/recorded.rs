@@ -12,7 +12,7 @@ use super::fingerprint::Fingerprinter;
 use super::tree::{Sealed, Tree};
 
 /// The field in which the fingerprint of a secret is recorded.
-pub(super) const SECRET: &str = "$secret";
+pub const SECRET: &str = "$secret";
 
 /// The fingerprint in what stands for a secret in a record, `null` where its text was not
 /// known; `None` for all else.
@@ -98,7 +98,7 @@ impl Serialize for Recording<'_> {
                     Sealed::Known(text) | Sealed::Number(text) => {
                         Some(self.fingerprinter.of(text.expose_secret()))
                     }
-                    Sealed::Source(_) | Sealed::Masked => None,
+                    Sealed::Source(_) | Sealed::Masked | Sealed::Unread => None,
                 };
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry(SECRET, &fingerprint)?;

@@ -47,7 +47,15 @@ pub enum Sealed {
     Source(super::document::SecretFrom),
     /// Text that the platform keeps to itself.
     Masked,
+    /// Text that could not be read here, in a plan that is for reading only.
+    Unread,
 }
+
+/// What is shown in the place of a secret.
+const HIDDEN: &str = "(secret)";
+
+/// What is shown in the place of a secret that was not read.
+pub const NOT_READ: &str = "(not read)";
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,7 +226,7 @@ impl Tree {
             Sealed::Known(text) => Value::String(text.expose_secret().to_owned()),
             // What was a number stays one, or the platform would be told a text.
             Sealed::Number(text) => serde_json::from_str(text.expose_secret()).unwrap_or_default(),
-            Sealed::Source(_) | Sealed::Masked => Value::Null,
+            Sealed::Source(_) | Sealed::Masked | Sealed::Unread => Value::Null,
         })
     }
 
@@ -227,14 +235,17 @@ impl Tree {
     pub fn written(&self) -> Value {
         self.convert(&|sealed| match sealed {
             Sealed::Source(source) => serde_json::to_value(source).unwrap_or_default(),
-            Sealed::Known(_) | Sealed::Number(_) | Sealed::Masked => Value::Null,
+            Sealed::Known(_) | Sealed::Number(_) | Sealed::Masked | Sealed::Unread => Value::Null,
         })
     }
 
-    /// The tree as it may be shown: each secret is `(secret)`.
+    /// The tree as it may be shown: each secret is `(secret)`, or `(not read)`.
     #[must_use]
     pub fn redacted(&self) -> Value {
-        self.convert(&|_| Value::String("(secret)".to_owned()))
+        self.convert(&|sealed| {
+            let shown = if matches!(sealed, Sealed::Unread) { NOT_READ } else { HIDDEN };
+            Value::String(shown.to_owned())
+        })
     }
 
     /// The tree as it is kept in a plan or an inventory: each secret is an object with its
@@ -377,6 +388,23 @@ impl Tree {
             Self::Secret(_) => true,
             Self::List(items) => items.iter().any(Self::has_secrets),
             Self::Map(fields) => fields.values().any(Self::has_secrets),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a secret that was not read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Secret(Sealed::Unread))
+    }
+
+    /// Whether a secret that was not read stands anywhere in it.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        match self {
+            Self::Secret(sealed) => matches!(sealed, Sealed::Unread),
+            Self::List(items) => items.iter().any(Self::has_unread),
+            Self::Map(fields) => fields.values().any(Self::has_unread),
             _ => false,
         }
     }

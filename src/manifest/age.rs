@@ -21,6 +21,9 @@ pub const KEY_VARIABLE: &str = "MESHAGENT_AGE_KEY";
 /// The variable that names a file of identities.
 pub const KEY_FILE_VARIABLE: &str = "MESHAGENT_AGE_KEY_FILE";
 
+/// The most recipients that a text is encrypted to. Each takes time when it is decrypted.
+const MOST_RECIPIENTS: usize = 256;
+
 /// What failed, as one line, and what to do about it. It never holds a part of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -28,11 +31,25 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether nothing is wrong but that something is not here, which another machine or
+    /// another command line may have.
+    pub is_missing: bool,
 }
 
 impl Failure {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+    /// Something is wrong.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::unexplained(message) }
+    }
+
+    /// Something is wrong, and there is no general advice.
+    pub fn unexplained(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, is_missing: false }
+    }
+
+    /// Something is not here.
+    pub fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { is_missing: true, ..Self::new(message, hint) }
     }
 }
 
@@ -75,10 +92,13 @@ impl Identities {
             Err(error) if is_default && error.kind() == std::io::ErrorKind::NotFound => {
                 Err(none_at(&format!("{} does not exist", path.display())))
             }
-            Err(error) => Err(Failure::new(
-                format!("failed to read the age identities in {}: {error}", path.display()),
-                format!("{KEY_FILE_VARIABLE} names the file"),
-            )),
+            Err(error) => Err(Failure {
+                is_missing: error.kind() == std::io::ErrorKind::NotFound,
+                ..Failure::new(
+                    format!("failed to read the age identities in {}: {error}", path.display()),
+                    format!("{KEY_FILE_VARIABLE} names the file"),
+                )
+            }),
         }
     }
 
@@ -126,7 +146,7 @@ fn refuse_open(path: &Path) -> Result<(), Failure> {
 }
 
 fn none_at(why: &str) -> Failure {
-    Failure::new(
+    Failure::missing(
         format!("there is no age identity to decrypt with: {why}"),
         format!(
             "set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or make an identity with `meshagent secret keygen`"
@@ -182,10 +202,11 @@ pub fn generate() -> (SecretString, String) {
 ///
 /// No recipients; the encryption's own.
 pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<String, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure {
-        message: format!("failed to encrypt: {error}"),
-        hint: None,
-    };
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::unexplained(format!("failed to encrypt: {error}"));
+    if recipients.len() > MOST_RECIPIENTS {
+        return Err(too_many(recipients.len()));
+    }
     let to = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
     let encryptor = Encryptor::with_recipients(to).map_err(|error| failed(&error))?;
     let write = || -> std::io::Result<Vec<u8>> {
@@ -209,6 +230,10 @@ pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<
     if !start.starts_with(b"-----BEGIN AGE") && !start.starts_with(b"age-encryption.org/") {
         return Err(explain(&DecryptError::UnknownFormat, identities));
     }
+    let count = recipients_of(start);
+    if count > MOST_RECIPIENTS {
+        return Err(too_many(count));
+    }
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(encrypted))
         .map_err(|error| explain(&error, identities))?;
     let keys = identities.keys.iter().map(|key| key as &dyn age::Identity);
@@ -218,6 +243,23 @@ pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<
         Ok(_) => Ok(SecretSlice::from(plain)),
         Err(error) => Err(explain(&DecryptError::Io(error), identities)),
     }
+}
+
+/// To how many recipients a text is encrypted, as far as its header can be read.
+fn recipients_of(encrypted: &[u8]) -> usize {
+    let mut plain = Vec::new();
+    // What is damaged is told of when it is decrypted.
+    let _ = ArmoredReader::new(encrypted).read_to_end(&mut plain);
+    let lines = plain.split(|byte| *byte == b'\n');
+    let header = lines.take_while(|line| !line.starts_with(b"---"));
+    header.filter(|line| line.starts_with(b"-> ")).count()
+}
+
+fn too_many(count: usize) -> Failure {
+    Failure::new(
+        format!("it is encrypted to {count} recipients, and at most {MOST_RECIPIENTS} are tried"),
+        "encrypt it to those who need it",
+    )
 }
 
 /// Decrypts text, without one line break at its end, as for every other source.
@@ -232,16 +274,14 @@ pub fn decrypt_text(encrypted: &[u8], identities: &Identities) -> Result<SecretS
             let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
             Ok(SecretString::from(text))
         }
-        Err(_) => {
-            Err(Failure { message: "what was encrypted is not UTF-8".to_owned(), hint: None })
-        }
+        Err(_) => Err(Failure::unexplained("what was encrypted is not UTF-8")),
     }
 }
 
 /// The library's own messages have several lines and its own words for keys.
 fn explain(error: &DecryptError, identities: &Identities) -> Failure {
     match error {
-        DecryptError::NoMatchingKeys => Failure::new(
+        DecryptError::NoMatchingKeys => Failure::missing(
             format!("no identity of {} can decrypt it", identities.origin),
             "it is encrypted to other recipients; encrypt it to yours too, or use their identity",
         ),

@@ -115,6 +115,8 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION);
+    // It would show all that the engine holds.
+    environment.remove_global("debug");
     let read = Arc::clone(variables);
     environment
         .add_function("env", move |name: &str, default: Option<String>| read.env(name, default));

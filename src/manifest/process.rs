@@ -1,11 +1,11 @@
 //! Runs commands, such as that of a secret source. They see none of the program's own variables,
-//! and are stopped with everything that they started.
+//! and are stopped with everything that they started, also when this program is ended meanwhile.
 
 use std::fmt;
-use std::io::{Error, Read};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::secrets::Limits;
+use crate::output;
 
 /// The names of the program's own variables begin so: its credentials are among them.
 const OWN_VARIABLES: &[u8] = b"MESHAGENT_";
@@ -20,8 +21,14 @@ const OWN_VARIABLES: &[u8] = b"MESHAGENT_";
 /// How often it is looked whether a command has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What a command prints. That is a secret, so it is neither shown nor logged; its standard
-/// error goes to ours.
+/// How much of what a command says on standard error is told, in lines and in bytes a line.
+const TOLD: (usize, u64) = (100, 2_000);
+
+/// How long the last of it is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a command prints. That is a secret, so it is neither shown nor logged; what it says on
+/// standard error is told line by line, as what comes from outside.
 ///
 /// # Errors
 ///
@@ -31,7 +38,7 @@ pub fn output(words: &[String], folder: &Path, limits: Limits) -> Result<Vec<u8>
         return Err("the command is empty".to_owned());
     };
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::piped());
     run(command, limits).map_err(|ended| match ended {
         Ended::Unstarted(error) => format!("failed to run {program:?}: {error}"),
         ended => format!("the command {program:?} {ended}"),
@@ -76,35 +83,101 @@ pub fn run(mut command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
             command.env_remove(name);
         }
     }
-    let child =
-        command.process_group(0).stdout(Stdio::piped()).spawn().map_err(Ended::Unstarted)?;
-    Group { child, is_over: false }.output(limits)
+    let guard = Guard::start().map_err(Ended::Unstarted)?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.process_group(guard.group.as_raw()).stdout(Stdio::piped());
+    let child = command.spawn().map_err(Ended::Unstarted)?;
+    let mut group = Group { child, guard };
+    let told = group.child.stderr.take().map(|stderr| tell(&program, stderr));
+    let output = group.output(limits);
+    drop(group);
+    if let Some(told) = told {
+        // What left the group may hold standard error open.
+        let _ = told.recv_timeout(LAST_WORDS);
+    }
+    output
+}
+
+/// Tells what a command says on standard error, up to a bound, and reads on to its end.
+fn tell(program: &str, stderr: ChildStderr) -> mpsc::Receiver<()> {
+    let (send, receive) = mpsc::channel();
+    let program = program.to_owned();
+    std::thread::spawn(move || {
+        let mut stderr = BufReader::new(stderr);
+        for _ in 0..TOLD.0 {
+            let mut line = Vec::new();
+            match stderr.by_ref().take(TOLD.1).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {
+                    let line = String::from_utf8_lossy(&line);
+                    output::note(&format!("{program}: {}", line.trim_end()));
+                }
+            }
+        }
+        if let Ok(more @ 1..) = std::io::copy(&mut stderr, &mut std::io::sink()) {
+            output::note(&format!("{program}: … and {more} more bytes"));
+        }
+        // Nobody may be waiting any more.
+        let _ = send.send(());
+    });
+    receive
+}
+
+/// A process that leads the group of a command, and ends all of it as soon as this program is
+/// gone, however it went: nobody else would be left to do that.
+struct Guard {
+    leader: Child,
+    group: Pid,
+}
+
+impl Guard {
+    fn start() -> std::io::Result<Self> {
+        let mut leader = Command::new("/bin/sh")
+            // Its standard input ends with this program.
+            .args(["-c", "read -r _; kill -KILL 0"])
+            .env_clear()
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        match i32::try_from(leader.id()) {
+            Ok(group) => Ok(Self { leader, group: Pid::from_raw(group) }),
+            Err(_) => {
+                leader.kill()?;
+                Err(ErrorKind::Unsupported.into())
+            }
+        }
+    }
+
+    fn kill(&self) {
+        // The leader is not waited for before, so the group is still this one.
+        let _ = killpg(self.group, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.leader.wait();
+    }
 }
 
 /// A command with everything that it started; it is over when this is dropped.
 struct Group {
     child: Child,
-    is_over: bool,
+    guard: Guard,
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        self.guard.kill();
         // It was killed, so this does not wait for long.
         let _ = self.child.wait();
     }
 }
 
 impl Group {
-    fn kill(&mut self) {
-        let group = i32::try_from(self.child.id()).ok().filter(|_| !self.is_over);
-        if let Some(group) = group {
-            // Nothing is left to be killed where the command left nothing running.
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-        self.is_over = true;
-    }
-
     fn output(&mut self, limits: Limits) -> Result<Vec<u8>, Ended> {
         let late = || Ended::Late(limits.time);
         let end = Instant::now() + limits.time;
@@ -141,7 +214,7 @@ impl Group {
             return Err(Ended::Failed(status));
         }
         // What still runs may hold standard output open, and says nothing more to it.
-        self.kill();
+        self.guard.kill();
         match printed {
             Some(printed) => Ok(printed),
             None => match receive.recv_timeout(end.saturating_duration_since(Instant::now())) {

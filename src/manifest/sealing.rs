@@ -93,7 +93,7 @@ pub(super) fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> 
             Tree::Secret(Sealed::Known(text)) => source.signs.revealed(text.expose_secret()),
             _ => None,
         };
-        revealed.map(|text| Tree::Secret(Sealed::Known(text)))
+        revealed.map(Tree::Secret)
     });
     let Declared { name, room, project, .. } = declared;
     let mut shown = [Some(&*name), room.as_ref(), project.as_ref()].into_iter().flatten();

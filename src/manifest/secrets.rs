@@ -1,8 +1,9 @@
 //! Secret texts are read from where the manifest says: environment, file, command, or what is
 //! encrypted with age. They are read just before a plan is made, and just those that it needs.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::kinds::document::{AgeText, SecretFrom, SecretSource};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{Key, KindName};
+use crate::limited;
 
 /// What is waited for, and how much is read, of one source.
 #[derive(Debug, Clone, Copy)]
@@ -42,20 +44,43 @@ pub struct Reading {
     pub commands: bool,
     /// Which files may be read.
     pub reach: Reach,
+    /// Whether the plan is for reading only, and can be made without what is not here.
+    pub may_miss: bool,
     /// What is waited for.
     pub limits: Limits,
 }
 
+/// What came of reading the sources of a set.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// What is not here, where a plan is made without it.
+    pub not_read: Vec<Problem>,
+}
+
+impl Outcome {
+    fn add(&mut self, failure: Failure, problem: Problem, may_miss: bool) {
+        let list = match failure.is_missing && may_miss {
+            true => &mut self.not_read,
+            false => &mut self.problems,
+        };
+        list.push(Problem { hint: failure.hint, ..problem });
+    }
+}
+
 /// Replaces the sources of these objects by their texts; without a selection, of all. What
-/// cannot be read is a problem at its field.
+/// cannot be read is a problem at its field. Where a plan may be made without it, what is
+/// just not here becomes a text that was not read.
 #[must_use]
 pub fn resolve(
     objects: &mut BTreeMap<Key, Desired>,
     selection: Option<&BTreeSet<Key>>,
     reading: Reading,
-) -> Vec<Problem> {
+) -> Outcome {
+    let may_miss = reading.may_miss;
     let mut read = Known { reading, texts: BTreeMap::new() };
-    let mut problems = Vec::new();
+    let mut outcome = Outcome::default();
     // One document may stand for several objects.
     let mut told = HashSet::new();
     for desired in objects.values_mut() {
@@ -72,13 +97,14 @@ pub fn resolve(
                     resolved.insert(way.path());
                     Some(Tree::Secret(Sealed::Known(text)))
                 }
-                Err(Failure { message, hint }) => {
+                Err(failure) => {
                     let path = from(&way.path(), &origin);
-                    let problem = origin.document.problem_at(&path, message);
+                    let problem = origin.document.problem_at(&path, failure.message.clone());
+                    let is_unread = failure.is_missing && may_miss;
                     if told.insert(problem.to_string()) {
-                        problems.push(Problem { hint, ..problem });
+                        outcome.add(failure, problem, may_miss);
                     }
-                    None
+                    is_unread.then_some(Tree::Secret(Sealed::Unread))
                 }
             }
         });
@@ -88,46 +114,52 @@ pub fn resolve(
             let path = from(&broken.path, &origin);
             let message = format!("`{}` {}", broken.path, broken.message);
             let problem = origin.document.problem_at(&path, message);
-            problems.push(Problem { hint: broken.hint, ..problem });
+            outcome.problems.push(Problem { hint: broken.hint, ..problem });
         }
     }
-    problems
+    outcome
 }
 
 /// What is known to be missing without reading any secret: variables that are not set, or
-/// empty, and files that are not there.
+/// empty, files that are not there, and an identity for what is encrypted.
 #[must_use]
 pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
     let mut notes = IndexSet::new();
+    // Of many texts that are encrypted, each lacks the same.
+    let no_identity = OnceCell::new();
+    let no_identity = || no_identity.get_or_init(|| Identities::load().err().map(|it| it.message));
     for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
         let origin = &desired.origin;
         desired.fields.clone().as_ref().clone().rewrite_leaves(&mut |way, leaf| {
-            let Tree::Secret(Sealed::Source(SecretFrom { from: source, .. })) = leaf else {
+            let Tree::Secret(Sealed::Source(SecretFrom { from: source, allow_empty })) = leaf
+            else {
                 return None;
             };
             let what = match source {
                 SecretSource::Env(name) if is_own_variable(name) => own(name),
                 SecretSource::Env(name) => match std::env::var_os(name) {
-                    Some(text) if text.is_empty() => format!("{} is empty", called(name)),
+                    Some(text) if text.is_empty() && !allow_empty => {
+                        format!("{} is empty", called(name))
+                    }
                     Some(_) => return None,
                     None => format!("{} is not set", called(name)),
                 },
                 SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
                     let path = origin.document.source.folder.join(path);
-                    let outside = reach.check(&path).err();
-                    if outside.is_none() && path.exists() {
-                        return None;
-                    }
-                    match outside {
+                    let is_encrypted = matches!(source, SecretSource::Age(_));
+                    match reach.check(&path).err() {
                         Some(outside) => outside.message(&path),
-                        None => format!("{} is not there", path.display()),
+                        None if !path.exists() => format!("{} is not there", path.display()),
+                        None if is_encrypted => no_identity().clone()?,
+                        None => return None,
                     }
                 }
-                SecretSource::Command(_) | SecretSource::Age(AgeText::Armored(_)) => return None,
+                SecretSource::Age(AgeText::Armored(_)) => no_identity().clone()?,
+                SecretSource::Command(_) => return None,
             };
             let mark = from(&way.path(), origin).locate(&origin.document.root()).0;
             let place = origin.document.source.place(mark);
-            notes.insert(format!("{place}: {what}; a plan needs the secret"));
+            notes.insert(format!("{place}: {what}; applying needs the secret"));
             None
         });
     }
@@ -214,7 +246,7 @@ impl Known {
 }
 
 fn failure(message: impl Into<String>) -> Failure {
-    Failure { message: message.into(), hint: None }
+    Failure::unexplained(message)
 }
 
 fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretString, Failure> {
@@ -228,14 +260,12 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
         SecretSource::Command(words) => {
             let program = words.first().map(String::as_str).unwrap_or_default();
             if !reading.commands {
-                return Err(Failure {
-                    message: format!(
+                return Err(Failure::missing(
+                    format!(
                         "the secret is what the command {program:?} prints, and no command is run without consent"
                     ),
-                    hint: Some(
-                        "--allow-commands runs the commands that the manifests name".to_owned(),
-                    ),
-                });
+                    "--allow-commands runs the commands that the manifests name",
+                ));
             }
             let printed = process::output(words, folder, reading.limits).map_err(failure)?;
             let text = utf8(printed, &format!("what the command {program:?} printed"))?;
@@ -245,13 +275,13 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
             return Err(failure(too_large("the encrypted text", reading.limits)));
         }
         SecretSource::Age(AgeText::Armored(text)) => {
-            ("the encrypted text".to_owned(), decrypt(text.as_bytes())?)
+            ("the encrypted text".to_owned(), decrypt(text.clone().into_bytes(), reading.limits)?)
         }
         SecretSource::Age(AgeText::Beside { file }) => {
             let path = folder.join(file);
             within(&path, &reading.reach)?;
             let bytes = file_bytes(&path, reading.limits)?;
-            (format!("the text in {}", path.display()), decrypt(&bytes)?)
+            (format!("the text in {}", path.display()), decrypt(bytes, reading.limits)?)
         }
     };
     if text.len() > reading.limits.bytes {
@@ -259,8 +289,12 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
     }
     if text.trim().is_empty() && !source.allow_empty {
         return Err(Failure {
-            message: format!("{what} is empty"),
-            hint: Some("if it is meant to be, write `allow_empty: true` beside `from`".to_owned()),
+            // A variable that is not given to a job is often set, and empty.
+            is_missing: matches!(source.from, SecretSource::Env(_)) && text.is_empty(),
+            ..Failure::new(
+                format!("{what} is empty"),
+                "if it is meant to be, write `allow_empty: true` beside `from`",
+            )
         });
     }
     Ok(SecretString::from(text))
@@ -268,9 +302,7 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
 
 /// Refuses a file that may not be read.
 fn within(path: &Path, reach: &Reach) -> Result<(), Failure> {
-    reach
-        .check(path)
-        .map_err(|outside| Failure { message: outside.message(path), hint: Some(outside.hint()) })
+    reach.check(path).map_err(|outside| Failure::missing(outside.message(path), outside.hint()))
 }
 
 /// A variable as messages call it. Where a name can be none, a secret may stand in its place.
@@ -290,15 +322,13 @@ fn is_variable(name: &str) -> bool {
 
 fn variable(name: &str) -> Result<String, Failure> {
     if is_own_variable(name) {
-        return Err(Failure {
-            message: own(name),
-            hint: Some("give the secret in a variable of another name".to_owned()),
-        });
+        return Err(Failure::new(own(name), "give the secret in a variable of another name"));
     }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => Failure {
-            message: format!("{} is not set", called(name)),
             hint: is_variable(name).then(|| format!("export {name}=…")),
+            is_missing: true,
+            ..failure(format!("{} is not set", called(name)))
         },
         std::env::VarError::NotUnicode(_) => failure(format!("{} is not UTF-8", called(name))),
     })
@@ -319,10 +349,7 @@ fn file_text(path: &Path, limits: Limits) -> Result<String, Failure> {
 /// The text without the mark that some editors put at its start.
 fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Failure {
-            message: format!("{what} is UTF-16, not UTF-8"),
-            hint: Some("save it as UTF-8".to_owned()),
-        });
+        return Err(Failure::new(format!("{what} is UTF-16, not UTF-8"), "save it as UTF-8"));
     }
     let text = String::from_utf8(bytes).map_err(|_| failure(format!("{what} is not UTF-8")))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
@@ -346,15 +373,20 @@ fn file_bytes(path: &Path, limits: Limits) -> Result<Vec<u8>, Failure> {
     match receive.recv_timeout(limits.time) {
         Ok(Ok(bytes)) if bytes.len() > limits.bytes => Err(failure(too_large(&name, limits))),
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(failure(format!("failed to read {name}: {error}"))),
+        Ok(Err(error)) => Err(Failure {
+            is_missing: matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied),
+            ..failure(format!("failed to read {name}: {error}"))
+        }),
         Err(_) => {
             Err(failure(format!("{name} was not read within {} s", limits.time.as_secs_f32())))
         }
     }
 }
 
-fn decrypt(encrypted: &[u8]) -> Result<String, Failure> {
-    let text = age::decrypt_text(encrypted, &Identities::load()?)?;
+fn decrypt(encrypted: Vec<u8>, limits: Limits) -> Result<String, Failure> {
+    let identities = Identities::load()?;
+    let text = limited::run(limits.time, move || age::decrypt_text(&encrypted, &identities));
+    let text = text.map_err(|unfinished| failure(format!("decrypting it {unfinished}")))??;
     let text = text.expose_secret();
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
@@ -377,7 +409,7 @@ mod tests {
 
     fn text_of(source: SecretSource, allow_empty: bool) -> Result<String, String> {
         let reach = Reach::of(&[], &[PathBuf::from("/")]);
-        let reading = Reading { commands: true, reach, limits: LIMITS };
+        let reading = Reading { commands: true, reach, may_miss: false, limits: LIMITS };
         read(&SecretFrom { from: source, allow_empty }, Path::new("/"), &reading)
             .map(|text| text.expose_secret().to_owned())
             .map_err(|failure| failure.message)

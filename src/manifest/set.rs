@@ -95,6 +95,8 @@ pub struct Set {
     pub objects: BTreeMap<Key, Desired>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
+    /// The values that have no text here, where a plan is made without them.
+    pub not_read: Vec<Problem>,
     /// SHA-256 over the rendered texts, in order, as hex.
     pub digest: String,
     /// How many documents were read.
@@ -164,6 +166,7 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let reading = source::read(&input.paths, &input.values, &input.reach());
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     set.notes.extend(reading.notes);
+    set.not_read = reading.not_read;
     let passed_over = set.passed_over(&reading.skipped);
     set.notes.extend(walk::summary(&passed_over));
     set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::kinds::tree::Sealed;
+
 /// What is shown where a sign stands.
 const SHOWN: &str = "(secret)";
 
@@ -28,15 +30,16 @@ pub(super) struct Sign {
     pub(super) sign: String,
     /// The name of the variable.
     pub(super) name: String,
-    /// What the variable holds.
-    pub(super) text: SecretString,
+    /// What the variable holds; `None` where that was not read.
+    pub(super) text: Option<SecretString>,
 }
 
 impl PartialEq for Signs {
     fn eq(&self, other: &Self) -> bool {
-        let written = |signs: &Self| -> Vec<(String, String)> {
+        let written = |signs: &Self| -> Vec<(String, Option<String>)> {
             let signs = signs.0.iter().flat_map(|known| &known.signs);
-            signs.map(|it| (it.sign.clone(), it.text.expose_secret().to_owned())).collect()
+            let text = |it: &Sign| it.text.as_ref().map(|text| text.expose_secret().to_owned());
+            signs.map(|it| (it.sign.clone(), text(it))).collect()
         };
         written(self) == written(other)
     }
@@ -73,8 +76,9 @@ impl Signs {
         signs.filter(|it| text.contains(&it.sign)).map(|it| it.name.as_str()).collect()
     }
 
-    /// What a text with signs stands for; `None` where there are none in it.
-    pub(super) fn revealed(&self, text: &str) -> Option<SecretString> {
+    /// What a text with signs stands for; `None` where there are none in it. It is not read
+    /// where one of them is not.
+    pub(super) fn revealed(&self, text: &str) -> Option<Sealed> {
         let known = self.0.as_ref().filter(|known| text.contains(known.mark))?;
         // What a variable holds is put in once and not looked through for signs.
         let (mut rest, mut revealed) = (text, String::new());
@@ -84,14 +88,15 @@ impl Signs {
             let found = known.signs.iter().find(|it| rest.starts_with(&it.sign));
             match found {
                 Some(it) => {
-                    revealed.push_str(it.text.expose_secret());
+                    let Some(text) = &it.text else { return Some(Sealed::Unread) };
+                    revealed.push_str(text.expose_secret());
                     rest = &rest[it.sign.len()..];
                 }
                 None => rest = &rest[known.mark.len_utf8()..],
             }
         }
         revealed.push_str(rest);
-        Some(revealed.into())
+        Some(Sealed::Known(revealed.into()))
     }
 }
 
@@ -103,7 +108,7 @@ mod tests {
         let sign = |sign: &str, name: &str, text: &str| Sign {
             sign: sign.to_owned(),
             name: name.to_owned(),
-            text: SecretString::from(text),
+            text: Some(SecretString::from(text)),
         };
         Signs::new('§', vec![sign("§0§", "ONE", "first §1§"), sign("§1§", "TWO", "second")])
     }
@@ -119,9 +124,12 @@ mod tests {
 
     #[test]
     fn what_a_variable_holds_is_not_looked_through() {
-        let revealed = |text| signs().revealed(text).map(|it| it.expose_secret().to_owned());
+        let revealed = |text| match signs().revealed(text)? {
+            Sealed::Known(text) => Some(text.expose_secret().to_owned()),
+            other => panic!("{other:?}"),
+        };
         assert_eq!(revealed("a §0§ b §1§").as_deref(), Some("a first §1§ b second"));
         assert_eq!(revealed("a"), None);
-        assert_eq!(Signs::default().revealed("§0§").map(drop), None);
+        assert_eq!(Signs::default().revealed("§0§"), None);
     }
 }

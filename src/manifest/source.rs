@@ -136,6 +136,8 @@ pub struct Reading {
     files: BTreeMap<PathBuf, String>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
+    /// The values that have no text here, where a plan is made without them.
+    pub not_read: Vec<Problem>,
     /// Which files may be read.
     reach: Reach,
 }
@@ -233,7 +235,10 @@ impl Reading {
                 self.used_values.extend(super::values::used(&text));
             }
             match rendered {
-                Ok(source) => self.sources.push(Arc::new(source)),
+                Ok(rendered) => {
+                    self.not_read.extend(rendered.not_read);
+                    self.sources.push(Arc::new(rendered.source));
+                }
                 Err(problems) => self.problems.extend(problems),
             }
             return true;

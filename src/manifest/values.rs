@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -34,6 +35,8 @@ pub struct FileValues {
     values: Values,
     /// The variables of the environment that templates may read.
     allowed: Vec<Allowed>,
+    /// Whether a variable that has no value here stands for one that was not read.
+    may_miss: bool,
 }
 
 impl FileValues {
@@ -83,6 +86,12 @@ impl FileValues {
     pub fn allowing(mut self, variables: &[Allowed]) -> Self {
         self.allowed.extend_from_slice(variables);
         self
+    }
+
+    /// The same for a plan that is for reading only, and needs no value of the environment.
+    #[must_use]
+    pub fn missing(self, may_miss: bool) -> Self {
+        Self { may_miss, ..self }
     }
 
     /// The values that no template uses, by the paths that the templates use.
@@ -233,22 +242,28 @@ fn read_map(file: &Path) -> Result<Values, Problem> {
 ///
 /// # Errors
 ///
-/// What cannot be read, or be rendered within the limits, each at its line; numbers that it
-/// uses and that it would write in another way than they are spelled.
-pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Source, Vec<Problem>> {
+/// What cannot be read, or be rendered within the limits, each at its line; every variable
+/// that has no value, unless it may miss; numbers that it uses and that it would write in
+/// another way than they are spelled.
+pub fn render(
+    source: Source,
+    values: &FileValues,
+    reach: &Reach,
+) -> Result<Rendered, Vec<Problem>> {
+    let alone = |problem: Problem| vec![problem];
     let mut all = Values::default();
     for name in BESIDE {
         let beside = source.folder.join(name);
         if beside.is_file() {
-            reach.check(&beside).map_err(|outside| vec![outside.problem(&beside)])?;
-            all.merge(read_map(&beside).map_err(|problem| vec![problem])?);
+            reach.check(&beside).map_err(|outside| alone(outside.problem(&beside)))?;
+            all.merge(read_map(&beside).map_err(alone)?);
         }
     }
     all.merge(values.values.clone());
     let syntax = engine::syntax();
     tokens::check(&source.text, &syntax).map_err(|TooLong { message, offset }| {
         let line = source.text[..offset].matches('\n').count() as u64 + 1;
-        vec![Problem { source_line: None, ..source.problem(at(line), message) }]
+        alone(Problem { source_line: None, ..source.problem(at(line), message) })
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
@@ -257,16 +272,34 @@ pub fn render(source: Source, values: &FileValues, reach: &Reach) -> Result<Sour
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
     match limited::run(TIME, move || written(&template, &all, &allowed)) {
-        Ok(Ok(Written { text, signs })) => {
-            let text = source::with_line_feeds(text);
-            let name = source.name + RENDERED;
-            Ok(Source::new(name, source.folder, text).with_signs(signs))
+        Ok((written, lacks)) => {
+            let lacks = lacks.into_iter().flat_map(|it| Unrendered::Failed(it).problems(&source));
+            let lacks: Vec<Problem> = lacks.collect();
+            match written {
+                Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
+                    let text = source::with_line_feeds(text);
+                    let name = source.name + RENDERED;
+                    let source = Source::new(name, source.folder, text).with_signs(signs);
+                    Ok(Rendered { source, not_read: lacks })
+                }
+                // What else is wrong may come of what is lacking.
+                _ if !lacks.is_empty() => Err(lacks),
+                Err(unrendered) => Err(unrendered.problems(&source)),
+                Ok(_) => Err(lacks),
+            }
         }
-        Ok(Err(unrendered)) => Err(unrendered.problems(&source)),
         Err(unfinished) => {
-            Err(vec![Problem::new(format!("{}: the template {unfinished}", source.name))])
+            Err(alone(Problem::new(format!("{}: the template {unfinished}", source.name))))
         }
     }
+}
+
+/// What a template was rendered to.
+pub struct Rendered {
+    /// The text.
+    pub source: Source,
+    /// The variables in it that have no value here.
+    pub not_read: Vec<Problem>,
 }
 
 fn at(line: u64) -> Mark {
@@ -287,8 +320,46 @@ enum Unrendered {
     Respelled(Vec<Respelled>),
 }
 
-/// The text that a template renders to.
-fn written(template: &str, values: &Values, allowed: &[Allowed]) -> Result<Written, Unrendered> {
+/// The most variables of one template that are told to have no value.
+const MOST_LACKING: usize = 20;
+
+/// The text that a template renders to, and the variables that have no value. It is rendered
+/// once more for each of them, to find the next one.
+fn written(
+    template: &str,
+    values: &Values,
+    allowed: &[Allowed],
+) -> (Result<Written, Unrendered>, Vec<minijinja::Error>) {
+    let mut lacks = Vec::new();
+    let (template, mut variables) = match prepared(template, values, allowed) {
+        Ok(prepared) => prepared,
+        Err(unrendered) => return (Err(unrendered), lacks),
+    };
+    let mut assumed = BTreeSet::new();
+    loop {
+        let error = match engine::render(&template, &variables, &values.map) {
+            Ok(rendered) => {
+                return (variables.written_out(rendered).map_err(Unrendered::Misused), lacks);
+            }
+            Err(error) => error,
+        };
+        match (variables.misused(), variables.lacking()) {
+            (Some(misused), _) => return (Err(Unrendered::Misused(misused)), lacks),
+            (None, Some(name)) if lacks.len() < MOST_LACKING && assumed.insert(name.clone()) => {
+                lacks.push(error);
+                variables = variables.assuming(assumed.clone());
+            }
+            _ => return (Err(Unrendered::Failed(error)), lacks),
+        }
+    }
+}
+
+/// A template that can be rendered, and what it may read.
+fn prepared(
+    template: &str,
+    values: &Values,
+    allowed: &[Allowed],
+) -> Result<(String, Arc<Variables>), Unrendered> {
     jinja::check_unlike(template).map_err(Unrendered::Unlike)?;
     let others = serde_json::to_string(&values.map).unwrap_or_default();
     let variables = Variables::new(allowed, template, &others);
@@ -306,13 +377,7 @@ fn written(template: &str, values: &Values, allowed: &[Allowed]) -> Result<Writt
             return Err(Unrendered::Respelled(respelled));
         }
     }
-    match engine::render(&measured, &variables, &values.map) {
-        Ok(rendered) => variables.written_out(rendered).map_err(Unrendered::Misused),
-        Err(error) => Err(match variables.misused() {
-            Some(misused) => Unrendered::Misused(misused),
-            None => Unrendered::Failed(error),
-        }),
-    }
+    Ok((measured, variables))
 }
 
 impl Unrendered {
@@ -380,7 +445,7 @@ mod tests {
             FileValues::read(&[], &pairs, &[]).map_err(|problems| problems[0].to_string())?;
         let source = Source::new("t.j2".into(), "/nonexistent".into(), text.into());
         render(source, &values, &Reach::default())
-            .map(|source| source.text)
+            .map(|rendered| rendered.source.text)
             .map_err(|problems| problems[0].to_string())
     }
 

@@ -2,6 +2,7 @@
 //! public: the template handles a sign that stands for it, and so does whoever reads what the
 //! template renders to (see [`super::signs`]). So nothing can be worked out of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,16 @@ impl FromStr for Allowed {
         if name.is_empty() {
             return Err("the name is empty".to_owned());
         }
+        if let Some(bare) = name.strip_prefix('$') {
+            return Err(format!("write the name alone, without `$`: {bare}"));
+        }
+        if name.contains(',') || name.contains(char::is_whitespace) {
+            return Err("it is one name; repeat the option for several".to_owned());
+        }
+        let is_plain = |c: char| c.is_alphanumeric() || "_.-".contains(c);
+        if !name.chars().all(is_plain) {
+            return Err(format!("write NAME, or NAME={PUBLIC}; there are no patterns"));
+        }
         Ok(Self { name: name.to_owned(), is_public })
     }
 }
@@ -61,6 +72,8 @@ impl FromStr for Allowed {
 #[derive(Debug)]
 pub(super) struct Variables {
     allowed: Vec<Allowed>,
+    /// The names that are known to lack a value, and stand for one that was not read.
+    assumed: BTreeSet<String>,
     /// A character that stands in no text of the rendering, which all signs are made of.
     mark: char,
     read: Mutex<Read>,
@@ -68,8 +81,11 @@ pub(super) struct Variables {
 
 #[derive(Debug, Default)]
 struct Read {
-    /// The sealed variables in the order in which they were read.
-    sealed: Vec<(String, SecretString)>,
+    /// The sealed variables in the order in which they were read; without a text those that
+    /// were assumed.
+    sealed: Vec<(String, Option<SecretString>)>,
+    /// The one that ended the rendering, because it has no value here.
+    lacking: Option<String>,
     /// One of them that the template computed with.
     misused: Option<String>,
 }
@@ -107,7 +123,19 @@ impl Variables {
     pub(super) fn new(allowed: &[Allowed], text: &str, others: &str) -> Arc<Self> {
         let is_free = |mark: &char| !text.contains(*mark) && !others.contains(*mark);
         let mark = ('\u{10_0000}'..'\u{10_ffff}').find(is_free).unwrap_or('\u{10_ffff}');
-        Arc::new(Self { allowed: allowed.to_vec(), mark, read: Mutex::default() })
+        let (allowed, assumed) = (allowed.to_vec(), BTreeSet::new());
+        Arc::new(Self { allowed, assumed, mark, read: Mutex::default() })
+    }
+
+    /// The same for another rendering, in which these names stand for what was not read.
+    pub(super) fn assuming(&self, assumed: BTreeSet<String>) -> Arc<Self> {
+        let (allowed, mark) = (self.allowed.clone(), self.mark);
+        Arc::new(Self { allowed, assumed, mark, read: Mutex::default() })
+    }
+
+    /// The variable that ended the rendering, because it has no value here.
+    pub(super) fn lacking(&self) -> Option<String> {
+        self.read().lacking.clone()
     }
 
     fn read(&self) -> MutexGuard<'_, Read> {
@@ -126,22 +154,33 @@ impl Variables {
                 "the environment variable {name} is the program's own, and no template reads it"
             ));
         }
+        if self.assumed.contains(name) {
+            return Ok(self.seal(name, None));
+        }
+        let lacks = |what: String| {
+            self.read().lacking = Some(name.to_owned());
+            refused(what)
+        };
         let allowed = self.allowed.iter().filter(|allowed| allowed.name == name);
         let is_public = allowed.clone().any(|allowed| allowed.is_public);
         if !name.starts_with(FOR_TEMPLATES) && allowed.count() == 0 {
-            return refused(format!(
+            return lacks(format!(
                 "the environment variable {name} was not allowed: --allow-env {name} lets templates read it, sealed like a secret"
             ));
         }
         match (std::env::var(name).ok(), default) {
             (Some(text), _) if is_public => Ok(Value::from(text)),
-            (Some(text), _) => Ok(self.seal(name, SecretString::from(text))),
+            // Nobody would see that it is: most likely it is not set where it should be.
+            (Some(text), None) if text.is_empty() => lacks(format!(
+                "the environment variable {name} is empty; a default as second argument of env lets it be"
+            )),
+            (Some(text), _) => Ok(self.seal(name, Some(SecretString::from(text)))),
             (None, Some(default)) => Ok(Value::from(default)),
-            (None, None) => refused(format!("the environment variable {name} is not set")),
+            (None, None) => lacks(format!("the environment variable {name} is not set")),
         }
     }
 
-    fn seal(self: &Arc<Self>, name: &str, text: SecretString) -> Value {
+    fn seal(self: &Arc<Self>, name: &str, text: Option<SecretString>) -> Value {
         let mut read = self.read();
         let index = match read.sealed.iter().position(|(known, _)| known == name) {
             Some(index) => index,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Cause, FieldChange};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::recorded::SECRET;
 use crate::kinds::shape::{Form, Identity, Shape};
 use crate::kinds::tree::{Fields, Sealed, Tree, same_number};
 
@@ -46,7 +47,7 @@ fn recorded_at<'a>(recorded: &'a Value, path: &FieldPath) -> Option<&'a Value> {
 
 /// Whether a platform's answer only says that there is a secret.
 fn is_masked(sealed: &Sealed) -> bool {
-    matches!(sealed, Sealed::Masked | Sealed::Source(_))
+    matches!(sealed, Sealed::Masked | Sealed::Source(_) | Sealed::Unread)
 }
 
 /// Whether something in a tree is a secret that the platform keeps to itself.
@@ -75,6 +76,7 @@ impl Walk<'_> {
     ) {
         match (old, new) {
             (None, None) => {}
+            (_, Some(new)) if new.is_unread() => self.compare_unread(path, old),
             (Some(Tree::Secret(sealed)), Some(new)) => {
                 self.compare_secret(path, Some(sealed), old, new)
             }
@@ -140,7 +142,14 @@ impl Walk<'_> {
         new: &Tree,
     ) {
         let same = match (sealed, old, new) {
-            (Some(sealed), _, _) if is_masked(sealed) => self.is_recorded(path, new),
+            (Some(sealed), _, _) if is_masked(sealed) => {
+                let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+                let is_known = !new.has_unread();
+                if !is_known && recorded.is_some_and(|recorded| self.may_be(recorded, new)) {
+                    return self.compare_unread(path, old);
+                }
+                is_known && self.is_recorded(path, new)
+            }
             (Some(sealed), _, Tree::Secret(wanted)) => sealed == wanted,
             (Some(Sealed::Known(text)), _, Tree::Text(wanted)) => {
                 use secrecy::ExposeSecret;
@@ -166,11 +175,51 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether a value that was not read differs from what is there is not known. Who changes a
+    /// field that is told drifted from what was applied, whatever the value may be.
+    fn compare_unread(&mut self, path: &FieldPath, old: Option<&Tree>) {
+        let is_hidden = matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
+        let applied = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+        let has_drifted = applied.zip(old.filter(|_| !is_hidden)).is_some_and(|(applied, old)| {
+            *applied != old.clone().sealed().recorded(self.memory.fingerprinter)
+        });
+        self.changes.push(FieldChange {
+            path: path.clone(),
+            old: old.cloned().map(Tree::sealed),
+            new: Some(Tree::Secret(Sealed::Unread)),
+            place: None,
+            cause: has_drifted.then_some(Cause::Drift),
+        });
+    }
+
     /// Whether this is what was last applied.
     fn is_recorded(&self, path: &FieldPath, new: &Tree) -> bool {
         let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
         // Fingerprints take time, so none is made where there is nothing to compare it with.
         recorded.is_some_and(|recorded| *recorded == new.recorded(self.memory.fingerprinter))
+    }
+
+    /// Whether this is what was last applied, but for what was not read of it.
+    fn may_be(&self, recorded: &Value, new: &Tree) -> bool {
+        match (recorded, new) {
+            (Value::Object(recorded), Tree::Secret(Sealed::Unread)) => {
+                recorded.contains_key(SECRET)
+            }
+            (Value::Object(recorded), Tree::Map(fields)) => {
+                recorded.len() == fields.len()
+                    && fields.iter().all(|(name, field)| {
+                        recorded.get(&**name).is_some_and(|recorded| self.may_be(recorded, field))
+                    })
+            }
+            (Value::Array(recorded), Tree::List(items)) => {
+                recorded.len() == items.len()
+                    && recorded
+                        .iter()
+                        .zip(items)
+                        .all(|(recorded, item)| self.may_be(recorded, item))
+            }
+            (recorded, new) => *recorded == new.recorded(self.memory.fingerprinter),
+        }
     }
 
     fn compare_maps(

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
-use super::{Action, Cause, Counts, Operation, Plan};
+use super::{Action, Cause, Counts, NotRead, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
 use crate::kinds::fingerprint::Fingerprinter;
@@ -40,6 +40,9 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
+    /// The values that were not read, where there are any. Such a plan is for reading only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<NotRead>,
     /// What the plan was made from, in a plan that was saved to be applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Inputs>,
@@ -101,6 +104,9 @@ pub struct OperationDocument {
     pub action: Action,
     /// Whether it is one half of a replacement.
     pub replaces: bool,
+    /// Whether there may be nothing to do, because just values may differ that were not read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub uncertain: bool,
     /// Why.
     pub reason: String,
     /// The fields that change.
@@ -114,7 +120,7 @@ pub struct OperationDocument {
     /// The fingerprint of the object that was observed; `null` when there was none.
     pub fingerprint: Option<String>,
     /// The object's fields once it is done, without defaults and with `(secret)` for each
-    /// secret; absent when the object goes away. Policies read them.
+    /// secret, or `(not read)`; absent when the object goes away. Policies read them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Value>,
 }
@@ -136,10 +142,18 @@ pub struct ChangeDocument {
     /// Who made the difference; absent where nothing was applied before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// Whether there may be no change, because what the field is to be was not read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub uncertain: bool,
     /// The rule of `lifecycle.ignore` that would leave the field as it is, where the plan
     /// was asked for rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(truth: &bool) -> bool {
+    !*truth
 }
 
 impl PlanDocument {
@@ -182,6 +196,7 @@ impl PlanDocument {
             operations: for_each(&plan.operations, |it| document_of(plan, it, salts)),
             notes: plan.notes.clone(),
             partial: plan.partial,
+            not_read: plan.not_read.clone(),
             inputs: None,
         }
     }
@@ -205,6 +220,7 @@ fn document_of(
         key: operation.key.clone(),
         action: operation.action,
         replaces: operation.replaces,
+        uncertain: operation.is_uncertain(),
         reason: operation.reason.clone(),
         changes: operation
             .changes
@@ -215,6 +231,7 @@ fn document_of(
                 new: change.new.as_ref().map(recorded),
                 place: change.place.clone(),
                 cause: change.cause,
+                uncertain: change.is_uncertain(),
                 ignore: None,
             })
             .collect(),

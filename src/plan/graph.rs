@@ -19,6 +19,12 @@ pub fn render(plan: &Plan, language: Language) -> String {
         Language::Mermaid => "flowchart LR\n".to_owned(),
         Language::Dot => "digraph plan {\n  rankdir=LR;\n  node [shape=box];\n".to_owned(),
     };
+    if let Some(unread) = plan.unread() {
+        out += &match language {
+            Language::Mermaid => format!("  %% {unread}\n"),
+            Language::Dot => format!("  // {unread}\n"),
+        };
+    }
     for (index, operation) in plan.operations.iter().enumerate() {
         let label = label(plan, operation);
         out += &match language {

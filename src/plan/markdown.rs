@@ -24,16 +24,18 @@ pub fn render(plan: &Plan) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: {}\n\n{}{} unchanged.\n",
+            "### Plan for set {}: {}\n\n{}{}{} unchanged.\n",
             code(&plan.set),
             if plan.is_drift { "nothing drifted" } else { "nothing to change" },
             place(plan),
+            unread(plan),
             plan.unchanged
         );
         return out;
     }
     out += &format!("### Plan for set {}: {}\n\n", code(&plan.set), plan.counts().sentence());
     out += &place(plan);
+    out += &unread(plan);
     let mut operations: Vec<&Operation> = plan
         .operations
         .iter()
@@ -99,6 +101,11 @@ fn place(plan: &Plan) -> String {
         Some(target) => format!("{}\n\n", code(&target)),
         None => String::new(),
     }
+}
+
+/// That values were not read, where some were not.
+fn unread(plan: &Plan) -> String {
+    plan.unread().map(|unread| format!("**{unread}**\n\n")).unwrap_or_default()
 }
 
 /// The set's name as it can stand in a comment of HTML.
@@ -168,6 +175,7 @@ fn change_lines(change: &FieldChange, out: &mut String) {
         if lines.is_empty() { code_of(&head) } else { head }
     };
     let line = match (&change.old, &change.new) {
+        _ if change.is_uncertain() => format!("{path}: {}", text::MAY_CHANGE),
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("{path}: (secret, changed)"),
         (None, Some(new)) => format!("{path}: added {}", head(new)),
         (Some(old), None) => format!("{path}: removed {}", head(old)),

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::Place;
+use crate::error::{Place, Problem};
 use crate::kinds::document::FormerNames;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
@@ -289,6 +289,34 @@ pub struct FieldChange {
     pub cause: Option<Cause>,
 }
 
+impl FieldChange {
+    /// Whether there may be no change: what the field is to be was not read, and something that
+    /// it may be stands there.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.new.as_ref().is_some_and(Tree::is_unread)
+            && !matches!(self.old, None | Some(Tree::Map(_) | Tree::List(_)))
+    }
+}
+
+/// A value that was not read, in a plan that is for reading only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotRead {
+    /// Where the manifest says what it is read from.
+    pub place: Option<Place>,
+    /// Why it was not read.
+    pub reason: String,
+    /// What would let it be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<Problem> for NotRead {
+    fn from(problem: Problem) -> Self {
+        Self { place: problem.place, reason: problem.message, hint: problem.hint }
+    }
+}
+
 /// Who made a difference between a manifest and the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -327,6 +355,14 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether there may be nothing to do: just values that were not read may differ.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.action == Action::Update
+            && !self.changes.is_empty()
+            && self.changes.iter().all(FieldChange::is_uncertain)
+    }
+
     /// What is done to an object, and why, with nothing more known of it.
     #[must_use]
     pub fn new(key: Key, action: Action, reason: impl Into<String>) -> Self {
@@ -404,6 +440,8 @@ pub struct Plan {
     pub unread: BTreeSet<String>,
     /// Whether it is just what changed behind the set's back.
     pub is_drift: bool,
+    /// The values that were not read. A plan with any is for reading, not for applying.
+    pub not_read: Vec<NotRead>,
 }
 
 /// How many operations a plan has of each sort.
@@ -425,8 +463,16 @@ pub struct Counts {
     pub delete: usize,
     /// Objects that stay and are no longer owned.
     pub release: usize,
+    /// Objects of which just values may differ that were not read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub may_update: usize,
     /// Objects that are as they should be.
     pub unchanged: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Plan {
@@ -513,6 +559,18 @@ impl Plan {
         Self { operations, notes, is_drift: true, ..self.clone() }
     }
 
+    /// How many values were not read, and what that means, as one sentence; `None` where all
+    /// were.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        let (count, were, them) = match self.not_read.len() {
+            0 => return None,
+            1 => ("1 value".to_owned(), "was", "it"),
+            more => (format!("{more} values"), "were", "them"),
+        };
+        Some(format!("{count} {were} not read, so what apply would do about {them} is not known."))
+    }
+
     /// The kinds that the plan touches.
     #[must_use]
     pub fn kinds(&self) -> BTreeSet<KindName> {
@@ -540,6 +598,7 @@ impl Counts {
                 (Action::Create, true) => counts.replace += 1,
                 (Action::Delete, true) => {}
                 (Action::Create, false) => counts.create += 1,
+                (Action::Update, _) if operation.is_uncertain() => counts.may_update += 1,
                 (Action::Update, _) => counts.update += 1,
                 (Action::Record, _) => counts.record += 1,
                 (Action::Rename, _) => counts.rename += 1,
@@ -557,6 +616,7 @@ impl Counts {
         let parts: Vec<String> = [
             (self.create, "to create"),
             (self.update, "to update"),
+            (self.may_update, "that may change"),
             (self.record, "to record"),
             (self.rename, "to rename"),
             (self.replace, "to replace"),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use similar::{DiffOp, DiffTag, TextDiff};
 
-use crate::kinds::tree::Tree;
+use crate::kinds::tree::{NOT_READ, Sealed, Tree};
 use crate::visible;
 
 /// The longest value that is shown on one line, in characters.
@@ -74,6 +74,7 @@ pub struct Whole {
 pub fn whole(tree: &Tree) -> Whole {
     let head = |head: String| Whole { head, lines: Vec::new() };
     match tree {
+        Tree::Secret(Sealed::Unread) => head(NOT_READ.to_owned()),
         Tree::Secret(_) => head("(secret)".to_owned()),
         Tree::Text(text) if text.lines().count() > 1 => {
             let lines = text.lines().flat_map(|line| rows(&line_shown(line)));

@@ -15,11 +15,15 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
 
+/// What is shown of a field that may change.
+pub const MAY_CHANGE: &str = "(not read, may change)";
+
 /// The sign and the colour of an operation.
 #[must_use]
 pub fn sign(operation: &Operation) -> (&'static str, Style) {
     match (operation.action, operation.replaces) {
         (_, true) => ("±", YELLOW),
+        (Action::Update, _) if operation.is_uncertain() => ("?", YELLOW),
         (Action::Create, _) => ("+", GREEN),
         (Action::Update, _) => ("~", YELLOW),
         (Action::Record, _) => ("•", CYAN),
@@ -35,6 +39,7 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
 pub fn verb(operation: &Operation) -> &'static str {
     match (operation.action, operation.replaces) {
         (_, true) => "replace",
+        (Action::Update, _) if operation.is_uncertain() => "may update",
         (Action::Create, _) => "create",
         (Action::Update, _) => "update",
         (Action::Record, _) => "record",
@@ -116,16 +121,21 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         }
         false => format!("Plan: {}.\n", plan.counts().sentence()),
     };
+    if let Some(unread) = plan.unread() {
+        let _ = writeln!(out, "{YELLOW}{unread}{YELLOW:#}");
+    }
     out
 }
 
 /// Where the plan writes, before all that it writes.
 fn heading(plan: &Plan) -> String {
-    match plan.target() {
+    let unread = plan.unread().map(|unread| format!("{YELLOW}{unread}{YELLOW:#}\n\n"));
+    let target = match plan.target() {
         Some(target) if plan.writes_to().len() > 1 => format!("This plan writes to {target}.\n\n"),
         Some(target) if !plan.is_empty() => format!("Plan for {target}\n\n"),
         _ => String::new(),
-    }
+    };
+    target + &unread.unwrap_or_default()
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {
@@ -142,6 +152,9 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
         whole.head
     };
     let _ = match (&change.old, &change.new) {
+        _ if change.is_uncertain() => {
+            write!(out, "    {YELLOW}?{YELLOW:#} {path}: {MAY_CHANGE}")
+        }
         (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
             write!(out, "    {YELLOW}~{YELLOW:#} {path}: (secret, changed)")
         }

@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
+use super::text::MAY_CHANGE;
 use super::{Action, Operation, Plan};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::kinds::path::{FieldPath, Step};
@@ -13,11 +14,13 @@ use crate::visible;
 /// The differences, with styles, which the printer takes off where they do not belong.
 #[must_use]
 pub fn render(plan: &Plan) -> String {
-    plan.operations
+    let unread = plan.unread().map(|unread| format!("# {unread}\n"));
+    let operations = plan
+        .operations
         .iter()
         .filter(|operation| !(operation.replaces && operation.action == Action::Delete))
-        .map(|operation| render_operation(plan, operation))
-        .collect()
+        .map(|operation| render_operation(plan, operation));
+    unread.into_iter().chain(operations).collect()
 }
 
 fn render_operation(plan: &Plan, operation: &Operation) -> String {
@@ -89,7 +92,8 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
         let is_secret =
             matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
         if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
-            *leaf = Tree::text("(secret, changed)");
+            let is_uncertain = change.is_uncertain();
+            *leaf = Tree::text(if is_uncertain { MAY_CHANGE } else { "(secret, changed)" });
         }
         if change.path == annotation {
             place(old.as_mut(), &annotation, change.old.as_ref());

@@ -26,6 +26,8 @@ pub struct Rotation {
     /// The keys that the platform signs tokens with for those who connect to rooms; those
     /// tokens end.
     pub signing_keys: bool,
+    /// The API keys of all projects, which are ended and not replaced.
+    pub api_keys: bool,
     /// The key file, and the key with which the database's secrets are encrypted.
     pub key_file: bool,
 }
@@ -114,6 +116,9 @@ pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
         sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(&old.id).execute(write.on()).await?;
         owner_key(store, &mut write, (&old.project_id, &old.user_id)).await?;
     }
+    if which.api_keys {
+        sqlx::query("DELETE FROM api_keys WHERE purpose = 'project'").execute(write.on()).await?;
+    }
     if which.signing_keys {
         let projects: Vec<String> =
             sqlx::query_scalar("SELECT id FROM projects").fetch_all(write.on()).await?;
@@ -122,4 +127,62 @@ pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
         }
     }
     write.commit().await
+}
+
+/// An API key, as it is told to the owner.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Known {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The name of its project.
+    pub project: String,
+    /// Who made it, as an id; nothing where that was not kept.
+    pub created_by: Option<String>,
+    /// The user whom it acts for.
+    pub user_id: Option<String>,
+}
+
+/// The API keys of all projects, in the order in which they were made.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn api_keys(store: &Store) -> Result<Vec<Known>> {
+    let keys = sqlx::query_as(
+        "SELECT k.id, k.name, p.name AS project, k.created_by, k.user_id FROM api_keys k \
+         JOIN projects p ON p.id = k.project_id WHERE k.purpose = 'project' ORDER BY k.seq",
+    );
+    Ok(keys.fetch_all(store.reads()).await?)
+}
+
+/// Makes a key that acts for a user, who is a member of a project: what the user signs in with.
+/// Nobody but whoever has the platform's folder makes one.
+///
+/// # Errors
+///
+/// There is no such user, by id or address, in any project; the store failed.
+pub async fn key_for(store: &Store, user: &str) -> Result<SecretString> {
+    let mut write = store.write().await?;
+    let found: Option<(String, String)> = sqlx::query_as(
+        "SELECT u.id, m.project_id FROM users u JOIN members m ON m.user_id = u.id \
+         WHERE u.id = $1 OR lower(u.email) = lower($1) ORDER BY m.seq",
+    )
+    .bind(user)
+    .fetch_optional(write.on())
+    .await?;
+    let (id, project) = found.ok_or_else(|| Refusal::missing("member of a project", user))?;
+    let key = ApiKey::generate(uuid(&project)?).map_err(Refusal::internal)?;
+    let new = NewKey {
+        key: &key,
+        purpose: "project",
+        user: Some(&id),
+        name: user,
+        description: "acts for a person",
+        created_by: None,
+    };
+    new.insert(store.vault(), &mut write).await?;
+    write.commit().await?;
+    Ok(key.text())
 }

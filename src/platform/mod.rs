@@ -42,7 +42,7 @@ use tower::Service;
 
 pub use self::auth::Access;
 use self::auth::attempts::Attempts;
-pub use self::bootstrap::{Bootstrap, Rotation};
+pub use self::bootstrap::{Bootstrap, Known, Rotation};
 use self::error::Refusal;
 use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
@@ -165,11 +165,7 @@ impl Platform {
     ///
     /// There is no platform there; as [`Platform::open`].
     pub async fn replace_keys(place: &Place, which: Rotation) -> crate::error::Result<Self> {
-        if !place.has_database() {
-            let told = format!("there is no platform in {}", place.data.display());
-            return Err(Error::usage(told).hint("name its folder with --data"));
-        }
-        let mut platform = Self::open(place.clone()).await?;
+        let mut platform = Self::open_existing(place).await?;
         let failed = || "failed to replace keys of the platform".to_owned();
         bootstrap::replace_keys(&platform.store, which).await.context(failed)?;
         if which.key_file {
@@ -177,6 +173,36 @@ impl Platform {
         }
         platform.bootstrap = bootstrap::ensure(&platform.store).await.context(failed)?;
         Ok(platform)
+    }
+
+    /// The API keys of all its projects.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn api_keys(&self) -> crate::error::Result<Vec<Known>> {
+        let failed = || "failed to read the API keys".to_owned();
+        bootstrap::api_keys(&self.store).await.context(failed)
+    }
+
+    /// Makes a key that acts for a member of a project, in the platform of a place.
+    ///
+    /// # Errors
+    ///
+    /// There is no platform there, or no such member; as [`Platform::open`].
+    pub async fn key_for(place: &Place, user: &str) -> crate::error::Result<secrecy::SecretString> {
+        let platform = Self::open_existing(place).await?;
+        let key = bootstrap::key_for(&platform.store, user).await;
+        platform.close().await;
+        key.context(|| format!("failed to make a key for {user}"))
+    }
+
+    async fn open_existing(place: &Place) -> crate::error::Result<Self> {
+        if !place.has_database() {
+            let told = format!("there is no platform in {}", place.data.display());
+            return Err(Error::usage(told).hint("name its folder with --data"));
+        }
+        Self::open(place.clone()).await
     }
 
     /// Closes a platform that does not serve.

@@ -30,13 +30,18 @@ pub fn raise() {
 ///
 /// So few files may be open that nothing would work.
 pub fn connections() -> Result<usize> {
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|cause| Error::failed("failed to read the limit of open files").because(cause))?;
     let fitting = fitting(soft);
     if fitting < FEWEST {
         let needed = OWN + 2 * FEWEST;
         let message = format!("only {soft} files may be open at once, and a server needs {needed}");
-        return Err(Error::failed(message).hint("raise the limit: `ulimit -n 1024`"));
+        return Err(Error::failed(message).hint(match hard < needed {
+            false => "raise the limit: `ulimit -n 1024`".to_owned(),
+            true => format!(
+                "no process here may raise it beyond {hard} (`ulimit -Hn`): root can, in /etc/security/limits.conf or with LimitNOFILE= of the service"
+            ),
+        }));
     }
     Ok(usize::try_from(fitting).unwrap_or(usize::MAX))
 }

@@ -57,7 +57,7 @@ fn an_empty_text_is_told_and_refused_where_a_template_makes_it() {
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     told(&planned, "note: m/s.yaml:7:3: `data.A` is empty, so the secret will be, too");
     std::fs::remove_file(sandbox.path("m/s.yaml")).unwrap();
-    write(&sandbox, "m/s.yaml.j2", secret("s", "  A: \"{{ env('MESHAGENT_VAR_TOKEN') }}\"\n"));
+    write(&sandbox, "m/s.yaml.j2", secret("s", "  A: \"{{ env('MESHAGENT_VAR_TOKEN', '') }}\"\n"));
     let refused = with(&sandbox, &[("MESHAGENT_VAR_TOKEN", "")], &["plan"]);
     assert_eq!(refused.code, 6);
     told(&refused, "m/s.yaml.j2 (rendered):7:3: `data.A` is empty");
@@ -86,7 +86,7 @@ fn a_part_of_a_set_reads_the_secrets_of_that_part() {
     for scope in [["--target", "Secret/a"], ["--exclude", "Secret/b"], ["--target", "Service/s"]] {
         let planned = with(&sandbox, &[("A", "a")], &[&["plan"], &scope[..]].concat());
         assert_eq!(planned.code, 0, "{scope:?}: {}", planned.stderr);
-        let refused = with(&sandbox, &[("B", "b")], &[&["plan"], &scope[..]].concat());
+        let refused = with(&sandbox, &[("B", "b")], &[&["apply", "--yes"], &scope[..]].concat());
         assert_eq!(refused.code, 6, "{scope:?}");
         told(&refused, "m/a.yaml:7:7: the environment variable A is not set");
         assert!(!refused.stderr.contains("variable B"), "{}", refused.stderr);
@@ -107,7 +107,7 @@ fn validate_reads_no_secret_and_tells_what_is_missing() {
     let valid = Run::of(command.env("D", "").output().unwrap());
     assert_eq!((valid.code, valid.stdout.as_str()), (0, "valid: 1 document, 1 object\n"));
     for note in [
-        "note: m/s.yaml:7:7: the environment variable A is not set; a plan needs the secret",
+        "note: m/s.yaml:7:7: the environment variable A is not set; applying needs the secret",
         "note: m/s.yaml:8:7: m/gone.txt is not there",
         "note: m/s.yaml:10:7: the environment variable D is empty",
         "note: m/s.yaml:11:7: m/e.age is not there",
@@ -127,9 +127,14 @@ fn command() -> String {
 fn no_command_is_run_without_consent() {
     let sandbox = Sandbox::new();
     write(&sandbox, "m/s.yaml", command());
-    for words in
-        [&["plan"][..], &["diff"], &["graph"], &["apply", "--yes"], &["plan", "--out", "p.json"]]
-    {
+    // What is for reading only is made without it.
+    for words in [&["plan"][..], &["diff"], &["graph"], &["plan", "--drift-only"]] {
+        let planned = with(&sandbox, &[], words);
+        assert_eq!(planned.code, 0, "{words:?}: {}", planned.stderr);
+        told(&planned, "note: m/s.yaml:8:5: the secret is what the command \"sh\" prints");
+        told(&planned, "--allow-commands runs the commands that the manifests name");
+    }
+    for words in [&["apply", "--yes"][..], &["plan", "--out", "p.json"]] {
         let refused = with(&sandbox, &[], words);
         assert_eq!(refused.code, 6, "{words:?}: {}", refused.stderr);
         told(&refused, "m/s.yaml:8:5: the secret is what the command \"sh\" prints");

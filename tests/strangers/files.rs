@@ -69,13 +69,17 @@ fn a_secret_is_not_read_from_a_file_outside_unless_the_folder_is_allowed() {
     for path in ["../outside/credentials", "link.txt", &outside, "/proc/self/environ", "/dev/stdin"]
     {
         write(&sandbox, "m/s.yaml", secret(&format!("{{file: {path:?}}}")));
+        let apply = ["apply", "-f", "m", "--yes", "--embedded"];
+        keeps(&sandbox, &apply, 6, "m/s.yaml:6:7: ");
+        keeps(&sandbox, &apply, 6, "nothing there is read without consent");
         let plan = ["plan", "-f", "m", "--embedded"];
-        keeps(&sandbox, &plan, 6, "m/s.yaml:6:7: ");
-        keeps(&sandbox, &plan, 6, "nothing there is read without consent");
-        keeps(&sandbox, &["validate", "-f", "m"], 0, "a plan needs the secret");
+        keeps(&sandbox, &plan, 0, "note: m/s.yaml:6:7: ");
+        keeps(&sandbox, &plan, 0, "nothing there is read without consent");
+        keeps(&sandbox, &["validate", "-f", "m"], 0, "applying needs the secret");
     }
     write(&sandbox, "m/s.yaml", secret("{age: {file: ../outside/credentials}}"));
-    keeps(&sandbox, &["plan", "-f", "m", "--embedded"], 6, "nothing there is read without");
+    let apply = ["apply", "-f", "m", "--yes", "--embedded"];
+    keeps(&sandbox, &apply, 6, "nothing there is read without");
     write(&sandbox, "m/s.yaml", secret("{file: ../outside/credentials}"));
     let allowed = ["plan", "-f", "m", "--embedded", "--allow-files", "outside"];
     keeps(&sandbox, &allowed, 0, "");
@@ -103,7 +107,7 @@ fn a_repository_is_the_reach_of_its_manifests_but_for_its_credentials() {
     write(&sandbox, "r/shared/b.yaml", room("b", ""));
     write(&sandbox, "r/m/s.yaml", secret("{file: ../tokens/t}"));
     symlink("../shared", sandbox.path("r/m/shared")).unwrap();
-    let plan = ["plan", "-f", "r/m", "--embedded"];
+    let plan = ["plan", "-f", "r/m", "--out", "p.json", "--embedded"];
     let planned = sandbox.embedded(0, &plan[..3]);
     assert!(planned.stdout.contains("create Room/b"), "{}", planned.stdout);
     write(&sandbox, "r/m/s.yaml", secret("{file: ../.git/config}"));

@@ -139,6 +139,7 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
 }
 
 async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Performed> {
+    args.perform.rules.expect()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
     let mut files = FileArgs { files: args.files, reading: args.reading };
@@ -179,6 +180,7 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
 }
 
 async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
+    args.perform.rules.expect()?;
     let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     output::set_verbose(args.reading.verbose);

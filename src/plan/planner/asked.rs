@@ -30,6 +30,8 @@ pub struct Policy {
     /// The options that say again which platform is meant, each after a blank, for command
     /// lines in hints.
     pub flags: String,
+    /// Whether the plan is for reading only, and is made without the secrets that are not here.
+    pub may_miss: bool,
 }
 
 impl Policy {
@@ -46,6 +48,7 @@ impl Policy {
             is_only_shown: false,
             scope: Scope::default(),
             flags: String::new(),
+            may_miss: false,
         }
     }
 }

@@ -283,7 +283,8 @@ impl<'a> Planner<'a> {
         suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
         if self.policy.ignore_drift {
             changes.retain(|change| {
-                let drifted = change.cause == Some(Cause::Drift);
+                // What was not read may differ from what was applied, too.
+                let drifted = change.cause == Some(Cause::Drift) && !change.is_uncertain();
                 if drifted {
                     let left = observed.fields.at(&change.path).cloned();
                     Arc::make_mut(&mut fields).put(&change.path, left);
@@ -295,10 +296,14 @@ impl<'a> Planner<'a> {
         let cause = is_by_hand.then_some(Cause::Drift);
         changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
         changes.extend(self.owner_change(key, observed));
-        let sends = !changes.is_empty();
+        let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
+        let mut sends = !changes.is_empty();
+        let fields_changed = changes.len();
         if let Some(known) = self.entry(key).filter(|_| !adopts) {
             changes.extend(lifecycle::changes(desired, known));
         }
+        // That the set takes note of something is certain.
+        sends &= !is_uncertain || changes.len() == fields_changed;
         let frozen: Vec<&str> = key
             .kind
             .kind()
@@ -340,6 +345,8 @@ impl<'a> Planner<'a> {
                 "its lifecycle changes".to_owned()
             } else if shape_changes == 0 {
                 "it does not name its set".to_owned()
+            } else if is_uncertain {
+                "whether its fields differ is not known".to_owned()
             } else {
                 "its fields differ".to_owned()
             },

@@ -47,6 +47,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ELSEWHERE: &str =
     "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
 
+/// Why a database was not opened, with what helps where it is none.
+fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
+    /// SQLite's code for a file that is no database.
+    const NO_DATABASE: &str = "26";
+    let is_none =
+        error.as_database_error().and_then(|it| it.code()).is_some_and(|code| code == NO_DATABASE);
+    let failed = error::Error::failed(format!("failed to open {}", path.display())).because(error);
+    match is_none {
+        true => failed.hint(
+            "put a copy of the database back in its place, with its key file; or begin anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
+        ),
+        false => failed,
+    }
+}
+
 /// The database, in its folder.
 const DATABASE: &str = "platform.sqlite";
 
@@ -118,6 +133,11 @@ impl Store {
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
         let lock = locked(&lock_path).await?;
+        if let Some(folder) = place.key_file.as_ref().filter(|path| path.is_dir()) {
+            let (shown, named) = (folder.display(), folder.join(KEY_FILE));
+            return Err(error::Error::usage(format!("the key file {shown} is a folder"))
+                .hint(format!("name a file, such as {}", named.display())));
+        }
         let vault = Vault::new(place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE)));
         // A descriptor of the database that is closed would drop the locks that SQLite holds on
         // it elsewhere in this process, so an existing file is left alone.
@@ -138,11 +158,11 @@ impl Store {
             // A disk that is slow would be told of with each statement.
             .disable_statement_logging();
         let failed = || format!("failed to open {}", path.display());
-        let mut first = options.connect().await.context(failed)?;
+        let mut first = options.connect().await.map_err(|error| unopened(&path, error))?;
         let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
             .fetch_one(&mut first)
             .await
-            .context(failed)?;
+            .map_err(|error| unopened(&path, error))?;
         if tables == 0 {
             vault.expect_none(&format!("the database {} is empty", path.display()))?;
         }
