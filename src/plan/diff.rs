@@ -28,21 +28,9 @@ pub fn changes(
     new: Option<&Tree>,
     memory: Memory<'_>,
 ) -> Vec<FieldChange> {
-    let mut walk = Walk { memory, changes: Vec::new() };
+    let mut walk = Walk { memory, lists: HashMap::new(), changes: Vec::new() };
     walk.compare(&FieldPath::default(), Some(shape), old, new);
     walk.changes
-}
-
-/// What was recorded at a path.
-fn recorded_at<'a>(recorded: &'a Value, path: &FieldPath) -> Option<&'a Value> {
-    path.0.iter().try_fold(recorded, |value, step| match step {
-        Step::Field(name) => value.get(name),
-        Step::Index(index) => value.get(index),
-        Step::Item { field, text } => value.as_array()?.iter().find(|item| match item.get(field) {
-            Some(found) => Tree::from(found).scalar().as_deref() == Some(text),
-            None => false,
-        }),
-    })
 }
 
 /// Whether a platform's answer only says that there is a secret.
@@ -63,10 +51,22 @@ pub fn has_masked(tree: Option<&Tree>) -> bool {
 
 struct Walk<'a> {
     memory: Memory<'a>,
+    /// Of the lists on the way whose items have keys: what was recorded of each, by its key.
+    lists: HashMap<Vec<Step>, HashMap<String, &'a Value>>,
     changes: Vec<FieldChange>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// What was recorded at a path, which leads through lists that were compared.
+    fn recorded_at(&self, path: &FieldPath) -> Option<&'a Value> {
+        let steps = path.0.iter().enumerate();
+        steps.into_iter().try_fold(self.memory.applied?, |value, (at, step)| match step {
+            Step::Field(name) => value.get(name),
+            Step::Index(index) => value.get(index),
+            Step::Item { text, .. } => self.lists.get(&path.0[..at])?.get(text).copied(),
+        })
+    }
+
     fn compare(
         &mut self,
         path: &FieldPath,
@@ -118,7 +118,8 @@ impl Walk<'_> {
 
     /// Who made the difference, as far as what was last applied tells.
     fn cause(&self, path: &FieldPath, old: Option<&Tree>, new: Option<&Tree>) -> Option<Cause> {
-        let applied = recorded_at(self.memory.applied?, path);
+        self.memory.applied?;
+        let applied = self.recorded_at(path);
         let differs = |tree: Option<&Tree>| match (applied, tree) {
             (None, None) => false,
             (Some(applied), Some(tree)) => *applied != tree.recorded(self.memory.fingerprinter),
@@ -143,7 +144,7 @@ impl Walk<'_> {
     ) {
         let same = match (sealed, old, new) {
             (Some(sealed), _, _) if is_masked(sealed) => {
-                let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+                let recorded = self.recorded_at(path);
                 let is_known = !new.has_unread();
                 if !is_known && recorded.is_some_and(|recorded| self.may_be(recorded, new)) {
                     return self.compare_unread(path, old);
@@ -179,7 +180,7 @@ impl Walk<'_> {
     /// field that is told drifted from what was applied, whatever the value may be.
     fn compare_unread(&mut self, path: &FieldPath, old: Option<&Tree>) {
         let is_hidden = matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
-        let applied = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+        let applied = self.recorded_at(path);
         let has_drifted = applied.zip(old.filter(|_| !is_hidden)).is_some_and(|(applied, old)| {
             *applied != old.clone().sealed().recorded(self.memory.fingerprinter)
         });
@@ -194,7 +195,7 @@ impl Walk<'_> {
 
     /// Whether this is what was last applied.
     fn is_recorded(&self, path: &FieldPath, new: &Tree) -> bool {
-        let recorded = self.memory.applied.and_then(|applied| recorded_at(applied, path));
+        let recorded = self.recorded_at(path);
         // Fingerprints take time, so none is made where there is nothing to compare it with.
         recorded.is_some_and(|recorded| *recorded == new.recorded(self.memory.fingerprinter))
     }
@@ -246,10 +247,7 @@ impl Walk<'_> {
             let below = path.join(step.clone());
             let (old, new) = (old_fields.get(name), new_fields.get(name));
             let is_partial = shape.is_some_and(|shape| shape.partial);
-            if is_partial
-                && new.is_none()
-                && self.memory.applied.and_then(|applied| recorded_at(applied, &below)).is_none()
-            {
+            if is_partial && new.is_none() && self.recorded_at(&below).is_none() {
                 continue;
             }
             self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
@@ -347,6 +345,17 @@ impl Walk<'_> {
         let text = |item: &Tree| {
             item.get(field).and_then(Tree::scalar).or_else(|| default.clone()).unwrap_or_default()
         };
+        // In what was recorded, defaults are left out as well.
+        let recorded = self.recorded_at(path).and_then(Value::as_array);
+        if let Some(recorded) = recorded {
+            let text = |item: &Value| {
+                let own = item.get(field).map(Tree::from).and_then(|tree| tree.scalar());
+                own.or_else(|| default.clone()).unwrap_or_default()
+            };
+            // Of items that are named alike the first one counts.
+            let items = recorded.iter().rev().map(|item| (text(item), item)).collect();
+            self.lists.insert(path.0.clone(), items);
+        }
         let mut rest = Rest::of(lists.0, text);
         let mut unequal = Vec::new();
         for item in lists.1 {
@@ -502,6 +511,22 @@ mod tests {
             ("data", Tree::map([("A", Tree::secret("w"))])),
         ]);
         assert_eq!(with(Some(&applied), &rotated), 1);
+    }
+
+    #[test]
+    fn what_drifted_of_an_item_with_a_default_key_is_drift() {
+        let shape = KindName::Service.kind().shape();
+        let fingerprinter = Fingerprinter::new("k");
+        let with = |published: bool| json!({"container": {"image": "x"}, "ports": [{"type": "http", "published": published}, {"num": 80}]});
+        let new = shape.read(&with(true));
+        let applied = new.recorded(&fingerprinter);
+        let memory = Memory { fingerprinter: &fingerprinter, applied: Some(&applied) };
+        let gone = json!({"container": {"image": "x"}, "ports": [{"num": 80}]});
+        for old in [with(false), gone] {
+            let changes = changes(shape, Some(&shape.read(&old)), Some(&new), memory);
+            assert_eq!(changes.len(), 1, "{changes:?}");
+            assert_eq!(changes[0].cause, Some(Cause::Drift), "{}", changes[0].path);
+        }
     }
 
     /// What a manifest alone hides is told by the platform, whatever it is and when it is gone.
