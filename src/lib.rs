@@ -24,6 +24,7 @@
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
+//! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
 //! standard output is data; a secret's text never enters a plan, a report or a message; text

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use meshagent_jinja::{Budget, Spent};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::tests as predicates;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
@@ -12,7 +13,6 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
 };
 
-use super::jinja::Budget;
 use super::template::TIME;
 use super::variables::Variables;
 use super::yaml::MAX_BYTES;
@@ -135,9 +135,8 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
     let measure = Arc::clone(&meter);
     environment.add_function(KEPT, move |value: Value| measure.kept(value));
     let measure = Arc::clone(&meter);
-    environment.add_function(MADE, move |length: usize| {
-        measure.budget.charge(length).map(|()| Value::from(""))
-    });
+    environment
+        .add_function(MADE, move |length: usize| measure.take(length).map(|()| Value::from("")));
     let measure = Arc::clone(&meter);
     environment.add_function(WEIGHED, move |values: Rest<ValueOrKwargs>| {
         let value = values.into_values().into_iter().next().unwrap_or_default();
@@ -257,6 +256,12 @@ fn bound_test<F, Rv, Args>(
 }
 
 impl Meter {
+    /// Takes from the budget before the work is done.
+    fn take(&self, units: usize) -> Result<(), Error> {
+        let spent = |spent: Spent| Error::new(ErrorKind::OutOfFuel, spent.to_string());
+        self.budget.charge(units).map_err(spent)
+    }
+
     /// Takes what a filter may make from the budget.
     fn measure(&self, name: &str, values: &[Value]) -> Result<(), Error> {
         let too_wide = || {
@@ -272,25 +277,25 @@ impl Meter {
             }
             "indent" => {
                 let width = numbers().max().unwrap_or(4);
-                self.budget.charge(text.len() + (text.matches('\n').count() + 1) * width)?;
+                self.take(text.len() + (text.matches('\n').count() + 1) * width)?;
             }
             "format" => {
                 let Some(width) = width(text) else { return too_wide() };
-                self.budget.charge(text.len() + text.matches('%').count() * width)?;
+                self.take(text.len() + text.matches('%').count() * width)?;
             }
             "replace" => {
                 let from = values.get(1).and_then(Value::as_str).unwrap_or_default();
                 let made = text.matches(from).count().saturating_mul(length(2));
-                self.budget.charge(text.len().saturating_add(made))?;
+                self.take(text.len().saturating_add(made))?;
             }
             "join" => {
                 let items = values.first().and_then(Value::len).unwrap_or_default();
                 let between = values.iter().skip(1).filter_map(Value::as_str).map(str::len);
-                self.budget.charge(items.saturating_mul(between.max().unwrap_or_default()))?;
+                self.take(items.saturating_mul(between.max().unwrap_or_default()))?;
             }
             // Just its first level is looked at.
             "length" | "count" => {
-                self.budget.charge(text.len())?;
+                self.take(text.len())?;
                 return values.iter().try_for_each(|value| self.variables.check(value));
             }
             _ => {}
@@ -317,12 +322,12 @@ impl Meter {
     ) -> Result<(), Error> {
         check(value)?;
         if let Some(text) = value.as_str() {
-            return self.budget.charge(text.len());
+            return self.take(text.len());
         }
         let is_map = value.kind() == ValueKind::Map;
         if value.kind() == ValueKind::Iterable {
             // What it yields it may yield but once.
-            return self.budget.charge(value.len().unwrap_or_default().saturating_mul(piece));
+            return self.take(value.len().unwrap_or_default().saturating_mul(piece));
         }
         if !is_map && value.kind() != ValueKind::Seq {
             return Ok(());
@@ -332,7 +337,7 @@ impl Meter {
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
         for item in value.try_iter()? {
-            self.budget.charge(piece)?;
+            self.take(piece)?;
             if is_map {
                 self.walk_with(&value.get_item(&item)?, depth + 1, check, piece)?;
             }

@@ -1,13 +1,12 @@
 //! Rendering of service templates, offline, as the platform renders them.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::api::python_json;
 use crate::api::specs::template::ServiceTemplateSpec;
 use crate::limited;
 
-use super::jinja;
 use super::yaml::{self, Mark, Node, YamlError};
 
 /// Values of a template's variables, in the order in which they were given.
@@ -69,6 +68,13 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
+impl From<meshagent_jinja::Error> for TemplateError {
+    fn from(error: meshagent_jinja::Error) -> Self {
+        let meshagent_jinja::Error { message, line, column, .. } = error;
+        Self { message, line, column, in_rendered: false }
+    }
+}
+
 impl From<YamlError> for TemplateError {
     fn from(error: YamlError) -> Self {
         Self::rendered(error.message, error.mark)
@@ -115,7 +121,7 @@ fn with_stack<T: Send + 'static>(
 }
 
 fn rendered(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
-    let rendered = jinja::render(source, values)?;
+    let rendered = expanded(source, values)?;
     let mut documents = yaml::parse(&rendered)?;
     if documents.len() > 1 {
         return Err(TemplateError::rendered(
@@ -203,7 +209,13 @@ fn without_markup(text: &str) -> Option<String> {
 /// What Jinja2 would refuse, what cannot be promised to render alike, and templates that
 /// take too long or produce too much.
 pub fn render_text(source: &str, values: &Values) -> Result<String, TemplateError> {
-    with_stack(source, values, jinja::render)
+    with_stack(source, values, expanded)
+}
+
+/// Renders the markup of a text.
+fn expanded(source: &str, values: &Values) -> Result<String, TemplateError> {
+    let values = values.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(meshagent_jinja::render(source, values, Instant::now() + TIME)?)
 }
 
 fn values_json(values: &Values) -> String {
@@ -226,7 +238,7 @@ fn render_tagged(node: &mut Node, values: &Values) -> Result<(), TemplateError> 
                 Some(node.mark),
             ));
         };
-        let text = jinja::render(text, values)
+        let text = expanded(text, values)
             .map_err(|error| TemplateError::rendered(error.message, Some(node.mark)))?;
         node.value = yaml::Value::String(text);
     }

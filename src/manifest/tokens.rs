@@ -10,10 +10,12 @@ const MOST: usize = 500;
 /// The most `elif` of one `if`.
 const MOST_BRANCHES: usize = 500;
 
-/// What is too long, and the byte offset where it is.
+/// What the engine is not to be given, and the byte where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TooLong {
+pub(super) struct Unfit {
+    /// What is wrong.
     pub(super) message: String,
+    /// Where it begins.
     pub(super) offset: usize,
 }
 
@@ -23,14 +25,14 @@ pub(super) struct TooLong {
 /// # Errors
 ///
 /// An expression, or a chain of branches, that is too long.
-pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), TooLong> {
+pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), Unfit> {
     let mut begin = 0;
     let mut length = 0;
     let mut is_first = false;
     let mut branches: Vec<usize> = Vec::new();
     for token in tokenize(source, false, syntax.clone()) {
         let Ok((token, span)) = token else { return Ok(()) };
-        let too_long = |message: String| Err(TooLong { message, offset: begin });
+        let too_long = |message: String| Err(Unfit { message, offset: begin });
         match token {
             Token::TemplateData(_) => continue,
             Token::VariableStart | Token::BlockStart => {

@@ -11,14 +11,14 @@ use minijinja::machinery::parse;
 
 use super::engine;
 use super::exact;
-use super::jinja;
 use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
 use super::source::{self, RENDERED, Source};
 use super::spelling::{self, Respelled};
-use super::template::{TIME, TemplateError};
-use super::tokens::{self, TooLong};
+use super::template::TIME;
+use super::tokens::{self, Unfit};
+use super::unlike;
 use super::variables::{Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
@@ -261,7 +261,7 @@ pub fn render(
     }
     all.merge(values.values.clone());
     let syntax = engine::syntax();
-    tokens::check(&source.text, &syntax).map_err(|TooLong { message, offset }| {
+    tokens::check(&source.text, &syntax).map_err(|Unfit { message, offset }| {
         let line = source.text[..offset].matches('\n').count() as u64 + 1;
         alone(Problem { source_line: None, ..source.problem(at(line), message) })
     })?;
@@ -309,7 +309,7 @@ fn at(line: u64) -> Mark {
 /// Why a template was not rendered.
 enum Unrendered {
     /// It says something else elsewhere.
-    Unlike(TemplateError),
+    Unlike(Unfit),
     /// The engine's reason.
     Failed(minijinja::Error),
     /// It computes with what is sealed.
@@ -360,7 +360,7 @@ fn prepared(
     values: &Values,
     allowed: &[Allowed],
 ) -> Result<(String, Arc<Variables>), Unrendered> {
-    jinja::check_unlike(template).map_err(Unrendered::Unlike)?;
+    unlike::check(template).map_err(Unrendered::Unlike)?;
     let others = serde_json::to_string(&values.map).unwrap_or_default();
     let variables = Variables::new(allowed, template, &others);
     // Only a template that can be read is changed, so that what is wrong is told of it.
@@ -388,8 +388,10 @@ impl Unrendered {
             }
             Self::Failed(error) => failed(&error, source),
             Self::Unlike(unlike) => {
-                let column = unlike.column.unwrap_or(1);
-                let mark = Mark { column, ..at(unlike.line.unwrap_or(1)) };
+                let before = &source.text[..unlike.offset];
+                let line = before.matches('\n').count() as u64 + 1;
+                let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
+                let mark = Mark { column: column as u64 + 1, ..at(line) };
                 source.problem(mark, unlike.message)
             }
             Self::Blank(byte) => {

@@ -8,13 +8,6 @@ import json
 import sys
 
 
-def render(case):
-    from jinja2 import Template
-
-    template, values = case
-    return {"text": Template(template).render(**values)}
-
-
 def template_spec(case):
     from meshagent.api.specs.service import ServiceTemplateSpec
 
@@ -40,7 +33,6 @@ def dumps(value):
 
 
 ANSWERS = {
-    "render": render,
     "template": template_spec,
     "service": service_spec,
     "dumps": dumps,
