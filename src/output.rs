@@ -22,7 +22,7 @@ use crate::listed::summed_up;
 use crate::manifest::source::RENDERED;
 use crate::visible;
 
-pub use concealed::{conceal, concealed};
+pub use concealed::{SECRET, answer, conceal, conceal_in_answers, concealed};
 pub use file::{write_credential, write_json};
 pub use log::{Log, never_wait, panicked, settle};
 
@@ -65,6 +65,11 @@ pub fn exactly(text: &str) {
 /// Prints lines that somebody asked for because a credential stands in them.
 pub fn credential(lines: &str) {
     put(&mut anstream::stdout().lock(), visible::lines(lines).as_bytes());
+}
+
+/// Prints bytes as they are: a secret that somebody asked for, or what the program tells itself.
+pub fn raw(bytes: &[u8]) {
+    put(&mut std::io::stdout().lock(), bytes);
 }
 
 fn put(out: &mut impl Write, bytes: &[u8]) {
@@ -148,7 +153,9 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
     if !titles.is_empty() {
         table.set_header(titles);
     }
-    let cells = |row: Vec<String>| row.into_iter().map(|cell| visible::line(&cell).into_owned());
+    // Before a column that is too narrow breaks it in two.
+    let cells =
+        |row: Vec<String>| row.into_iter().map(|cell| concealed(visible::line(&cell)).into_owned());
     table.add_rows(rows.into_iter().map(|row| cells(row).collect::<Vec<_>>()));
     // Columns stand two apart, and no line begins or ends with a space.
     for column in table.column_iter_mut() {
@@ -159,12 +166,12 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
 
 /// Prints a line for people beside the data.
 pub fn note(line: &str) {
-    say(&visible::line(line));
+    say(&shortened(line));
 }
 
 /// Prints a line for people beside the data that begins something new.
 pub fn heading(line: &str) {
-    say(&format!("\n{}", visible::line(line)));
+    say(&format!("\n{}", shortened(line)));
 }
 
 /// Whether long lists are told whole; nothing while the command knows no `--verbose`.
@@ -211,7 +218,7 @@ fn say(lines: &str) {
 /// Prints a warning beside the data.
 pub fn warning(line: &str) {
     let style = AnsiColor::Yellow.on_default().bold();
-    say(&format!("{style}warning:{style:#} {}", visible::line(line)));
+    say(&format!("{style}warning:{style:#} {}", shortened(line)));
 }
 
 /// Asks for an answer on the same line.
@@ -235,7 +242,7 @@ pub fn error(error: &Error) {
         annotate(&error.problems);
     }
     let style = AnsiColor::Red.on_default().bold();
-    say(&format!("{style}error:{style:#} {}", visible::line(&with_causes(error))));
+    say(&format!("{style}error:{style:#} {}", shortened(&with_causes(error))));
     if let Some(hint) = &error.hint {
         say(&render_hint(hint));
     }
@@ -296,13 +303,17 @@ fn render_hint(hint: &str) -> String {
 }
 
 /// The most characters of a message that are shown: it may repeat what a stranger wrote.
-const LONGEST: usize = 2_000;
+const LONGEST: usize = 4_000;
 
-/// A message as it stands in a line, and no longer than a screen.
+/// A message as it stands in a line, and no longer than a screen or two. What is cut off is no
+/// credential any more.
 fn shortened(message: &str) -> Cow<'_, str> {
+    // What is far longer is cut before it is looked through.
+    let end = message.char_indices().nth(4 * LONGEST).map_or(message.len(), |(end, _)| end);
+    let message = concealed(Cow::Borrowed(&message[..end]));
     match message.char_indices().nth(LONGEST) {
         Some((end, _)) => Cow::Owned(visible::line(&message[..end]).into_owned() + "…"),
-        None => visible::line(message),
+        None => Cow::Owned(visible::line(&message).into_owned()),
     }
 }
 
@@ -321,6 +332,7 @@ pub fn render_problem(problem: &Problem) -> String {
     };
     if let (Some(place), Some(line)) = (&problem.place, &problem.source_line) {
         let number = place.line.to_string();
+        let line = &concealed(Cow::Borrowed(line));
         let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
         // Tabs stay tabs, so that the mark stands below its column.
         let spelled =

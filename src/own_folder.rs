@@ -2,8 +2,11 @@
 //! out of Git by themselves, because keys and secrets are in them.
 
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{ErrorKind, Result, Write};
+use std::io::{Error, ErrorKind, Result, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::bounded;
 
 /// The folder for the program's own files, in a working folder and in the user's home.
 pub const NAME: &str = ".meshagent";
@@ -15,6 +18,7 @@ pub const NAME: &str = ".meshagent";
 ///
 /// A folder or file that cannot be made.
 pub fn create(folder: &Path) -> Result<()> {
+    refuse_links(folder)?;
     let is_new = !folder.exists();
     make(folder)?;
     if std::env::home_dir().is_some_and(|home| home.join(NAME) == folder) {
@@ -28,6 +32,33 @@ pub fn create(folder: &Path) -> Result<()> {
     }
 }
 
+/// Refuses a folder of the program's own to which a link leads, at `.meshagent` or below it: a
+/// checkout may bring one along, and what is written would land wherever it leads. The user's
+/// own folder is the user's own to link.
+///
+/// # Errors
+///
+/// The link, and what to do about it.
+pub fn refuse_links(path: &Path) -> Result<()> {
+    let is_own = |path: &&Path| path.file_name().is_some_and(|name| name == NAME);
+    let Some(own) = path.ancestors().filter(is_own).last() else { return Ok(()) };
+    let absolute = std::path::absolute(own)?;
+    if std::env::home_dir().is_some_and(|home| home.join(NAME) == absolute) {
+        return Ok(());
+    }
+    let below = path.ancestors().take_while(|above| *above != own).chain([own]);
+    match below.filter(|path| path.is_symlink()).last() {
+        None => Ok(()),
+        Some(link) => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "{0} is a link, and nothing is written where it leads; take it away (`rm {0}`), or name a folder elsewhere",
+                link.display()
+            ),
+        )),
+    }
+}
+
 /// Makes the folder in the user's home, where the reference keeps the same files. Only its
 /// owner can enter it, whatever the umask is, and whoever made it before.
 ///
@@ -37,6 +68,48 @@ pub fn create(folder: &Path) -> Result<()> {
 pub fn create_private(folder: &Path) -> Result<()> {
     make(folder)?;
     make_private(folder)
+}
+
+/// Refuses a file that holds credentials, or decides what is done with them, where others than
+/// its owner may have written it: it can be written by anybody, or by a group that is not the
+/// user's own, or stands in a folder in which anybody may put another one in its place. What
+/// this process was given open is whoever's who gave it.
+///
+/// # Errors
+///
+/// Such a file, with what to do about it; one that cannot be looked at.
+pub fn refuse_shared(path: &Path) -> Result<()> {
+    let about = path.metadata()?;
+    if bounded::is_open(path) || !about.is_file() {
+        return Ok(());
+    }
+    let mode = about.mode();
+    let is_own_group = about.gid() == nix::unistd::getegid().as_raw();
+    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_own_group) {
+        let who = if mode & 0o002 != 0 { "anybody may" } else { "others may" };
+        return Err(shared(&format!("{who} write it (mode {:o})", mode & 0o7777), "go-w", path));
+    }
+    let folder = path.canonicalize()?.parent().map(Path::to_owned).unwrap_or_default();
+    match may_be_replaced_in(&folder) {
+        true => Err(shared(
+            &format!("anybody may put another file in its place in {}", folder.display()),
+            "o-w",
+            &folder,
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whether anybody may rename and replace what stands in a folder.
+#[must_use]
+pub fn may_be_replaced_in(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|about| about.mode() & 0o1002 == 0o002)
+}
+
+fn shared(why: &str, change: &str, path: &Path) -> Error {
+    let path = path.display();
+    let told = format!("{why}; look at what is in it, then `chmod {change} {path}`");
+    Error::new(ErrorKind::PermissionDenied, told)
 }
 
 /// Closes a folder to everybody but its owner.

@@ -17,9 +17,11 @@ use crate::error::{Error, Result};
 use crate::manifest::age::KEY_VARIABLE;
 use crate::output;
 use crate::platform::{Place, Platform};
+use crate::visible;
 use project_file::ProjectFile;
 use session_file::SessionFile;
 
+mod home_file;
 pub mod project_file;
 pub mod session_file;
 
@@ -207,7 +209,7 @@ impl PlatformArgs {
         match (&self.embedded, &self.api_url) {
             (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
             (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
-            (None, Some(url)) => format!(" --api-url {}", quoted(&without_user(url))),
+            (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),
             (None, None) => String::new(),
         }
     }
@@ -219,7 +221,8 @@ impl PlatformArgs {
     /// It is plain http of another machine, and nobody said that this may be.
     pub fn safe_url(&self) -> Result<String> {
         let url = self.url();
-        if !self.insecure && variable("MESHAGENT_INSECURE").is_none_or(|it| it != "1") {
+        http::check_platform(&url)?;
+        if !self.insecure && !is_insecure() {
             http::refuse_plain(&url)?;
         }
         Ok(url)
@@ -258,7 +261,7 @@ impl PlatformArgs {
             .or(session.map(|it| (it.access_token, "the session of `auth login`".to_owned())));
         if let (None, Some(project)) = (&token, self.project_id.as_ref().or(chosen.as_ref())) {
             let from = || format!("the activated key of project {project}");
-            token = file.key_for(project, &url)?.map(|key| (SecretString::from(key), from()));
+            token = file.key_for(project, &url)?.map(|key| (key.clone(), from()));
         }
         let Some((token, from)) = token else {
             return Err(Error::usage("there are no credentials for the platform").hint(
@@ -351,7 +354,7 @@ impl Connection {
     pub fn platform_name(&self) -> String {
         match &self.server {
             Some(_) => "embedded".to_owned(),
-            None => without_user(self.client.base()),
+            None => visible::url(self.client.base()),
         }
     }
 
@@ -397,28 +400,26 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
-/// A platform's URL as it is shown: a user and a password in it are nobody's business.
-fn without_user(base: &str) -> String {
-    let Some((scheme, rest)) = base.split_once("://") else { return base.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit('@').next().unwrap_or(host);
-    format!("{scheme}://{host}{path}")
-}
-
 /// Refuses to show one platform what another one gave. Files of the reference do not say
 /// which that was; what is in them is for the platform that is meant where nothing is said.
 fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
     let base = base.trim_end_matches('/');
-    let shown = without_user(base);
+    let shown = visible::url(base);
     match of {
         Some(of) if of == base => Ok(()),
         None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
         Some(of) => {
-            let of = without_user(of);
+            let of = visible::url(of);
             Err(Error::usage(format!("{what} is for {of}, and {shown} is meant")))
         }
         None => Err(Error::usage(format!("{what} does not say that it is for {shown}"))),
     }
+}
+
+/// Whether the environment says that a credential may be sent without TLS.
+#[must_use]
+pub fn is_insecure() -> bool {
+    variable("MESHAGENT_INSECURE").is_some_and(|it| it == "1")
 }
 
 /// An environment variable that is set and not empty.

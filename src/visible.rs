@@ -4,15 +4,17 @@
 //! runner. They are spelled out: a line break as `\n`, a right-to-left mark as `\u{200f}`.
 //!
 //! One rule for every way out: [`line()`] for a text that stands in a line, [`json`] for a
-//! text of JSON, [`yaml`] for a value as YAML; the printer does the rest with [`lines`].
+//! text of JSON, [`yaml`] for a value as YAML, [`url()`] for a URL; the printer does the rest with [`lines`].
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+pub use self::url::url;
 pub use self::yaml::{with as yaml_with, yaml};
 
+mod url;
 mod yaml;
 
 /// Knows which letters can be written in two ways.
@@ -214,8 +216,9 @@ fn styled(line: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The bytes of the style that a text begins with: `ESC [ … m`.
-fn style_length(text: &str) -> usize {
+/// The bytes of the style that a text begins with: `ESC [ … m`; none where it begins otherwise.
+#[must_use]
+pub fn style_length(text: &str) -> usize {
     let Some(inner) = text.strip_prefix("\u{1b}[") else { return 0 };
     let end = inner.find(|c: char| !c.is_ascii_digit() && c != ';');
     match end {

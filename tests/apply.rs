@@ -48,10 +48,11 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
     let sandbox = Sandbox::new();
     // A request has a limit, which only the platform knows: 16 MiB. In one, each of these
     // characters takes six bytes.
-    sandbox.write("most", &"\u{1}".repeat(1024 * 1024));
-    sandbox.write("rest", &"\u{1}".repeat(699_060));
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    sandbox.write("m/most", &"\u{1}".repeat(1024 * 1024));
+    sandbox.write("m/rest", &"\u{1}".repeat(699_060));
     sandbox.write(
-        "set.yaml",
+        "m/set.yaml",
         "version: v1\nkind: Room\nmetadata: {name: fine}\n---\n\
          version: v1\nkind: Secret\nmetadata: {name: refused}\ntype: keys\n\
          data: {A: {from: {file: most}}, B: {from: {file: most}}, C: {from: {file: rest}}}\n---\n\
@@ -59,7 +60,7 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
          container: {image: x, secrets: [refused]}\nports: [{num: 80, published: true}]\n---\n\
          version: v1\nkind: Route\nmetadata: {name: a.meshagent.app}\nroom: fine\nport: 80\n",
     );
-    let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
+    let run = sandbox.embedded(4, &["apply", "-f", "m/set.yaml", "--yes"]);
     let told: Vec<&str> = run
         .stderr
         .lines()
@@ -78,7 +79,7 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
     assert!(
         run.stderr.contains("error: not everything was done: 3 of 4 operations are open\nhint: ")
     );
-    let again = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
+    let again = sandbox.embedded(1, &["apply", "-f", "m/set.yaml", "--yes", "-o", "json"]).events();
     let outcomes: Vec<&str> = again
         .iter()
         .filter(|event| event["event"] == "finished")

@@ -319,7 +319,11 @@ fn the_settings_of_the_reference_are_honoured() {
     sandbox.write(".meshagent/project.json", "{");
     let run = sandbox.run(&["plan", "-f", "room.yaml"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("project.json is not what it should be"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("project.json:1:1: this is not what it should be"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

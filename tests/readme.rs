@@ -1,5 +1,6 @@
 //! Every command of the README runs as written.
 
+use crate::cli::Sandbox;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,8 +27,8 @@ fn every_command_of_the_readme_runs() {
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let commands = commands(&readme);
     assert!(commands.len() > 8, "the README lost its commands");
-    let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+    let sandbox = Sandbox::with_examples();
+    let folder = sandbox.path("");
     let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
     let path = std::env::join_paths(
         std::iter::once(program.parent().unwrap().to_owned())
@@ -37,9 +38,9 @@ fn every_command_of_the_readme_runs() {
     for command in commands {
         let output = Command::new("sh")
             .args(["-c", command])
-            .current_dir(folder.path())
+            .current_dir(&folder)
             .env_clear()
-            .env("HOME", folder.path())
+            .env("HOME", &folder)
             .env("PATH", &path)
             .output()
             .unwrap();
@@ -88,12 +89,12 @@ async fn the_workflow_of_the_readme_runs() {
         "{commands:?}"
     );
     let server = crate::platform::harness::Server::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+    let sandbox = Sandbox::with_examples();
+    let folder = sandbox.path("");
     for (checkout, rules) in [("base", true), ("proposed", false), (".", true)] {
-        let checkout = folder.path().join(checkout);
+        let checkout = folder.join(checkout);
         std::fs::create_dir_all(&checkout).unwrap();
-        std::os::unix::fs::symlink(root.join("examples/manifests"), checkout.join("manifests"))
+        std::os::unix::fs::symlink(folder.join("examples/manifests"), checkout.join("manifests"))
             .unwrap();
         if rules {
             std::fs::create_dir(checkout.join("policies")).unwrap();
@@ -101,7 +102,7 @@ async fn the_workflow_of_the_readme_runs() {
             std::fs::write(checkout.join("policies/a.rego"), rule).unwrap();
         }
     }
-    let temporary = folder.path().join("temporary");
+    let temporary = folder.join("temporary");
     std::fs::create_dir(&temporary).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
     for command in commands {
@@ -111,13 +112,13 @@ async fn the_workflow_of_the_readme_runs() {
                 "-c",
                 &format!("PATH=\"{}:$PATH\"; {command}", program.parent().unwrap().display()),
             ])
-            .current_dir(folder.path())
+            .current_dir(&folder)
             .env_clear()
-            .env("HOME", folder.path())
+            .env("HOME", &folder)
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("GITHUB_ACTIONS", "true")
             .env("RUNNER_TEMP", &temporary)
-            .env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"))
+            .env("GITHUB_STEP_SUMMARY", folder.join("summary.md"))
             .env("MESHAGENT_API_URL", &server.url)
             .env("MESHAGENT_API_KEY", &server.owner)
             .env("MESHAGENT_PROJECT_ID", &server.project);

@@ -1,5 +1,7 @@
 //! Plans that are saved, guards that refuse, and a lease that somebody else holds.
 
+use std::collections::BTreeSet;
+
 use crate::cli::Sandbox;
 
 fn rooms(names: &[&str]) -> String {
@@ -215,11 +217,11 @@ fn what_a_saved_plan_says_of_its_projects_is_not_taken_for_true() {
 
 #[test]
 fn a_saved_plan_holds_no_key_and_is_bound_to_its_secrets() {
-    use meshagent::kinds::fingerprint::Fingerprinter;
+    use meshagent::kinds::fingerprint::{Fingerprinter, digest};
     let sandbox = Sandbox::new();
     let secret = |name: &str, text: &str| {
         format!(
-            "---\nversion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ntype: keys\ndata: {{A: {text}}}\n"
+            "---\nversion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ntype: keys\ndata: {{A: {text}, B: {text}}}\n"
         )
     };
     sandbox.write("set.yaml", &(secret("one", "hunter22") + &secret("two", "hunter22")));
@@ -237,11 +239,13 @@ fn a_saved_plan_holds_no_key_and_is_bound_to_its_secrets() {
         .flat_map(|operation| operation["changes"].as_array().unwrap())
         .filter_map(|change| change["new"]["$secret"].as_str())
         .collect();
-    // One secret in two objects shows as two.
-    let expected = ["one", "two"]
-        .map(|name| Fingerprinter::slow(format!("{salt} Secret/{name}")).of("hunter22"));
+    // One secret in two objects, and in two fields of one, shows as so many.
+    let expected = [("one", "A"), ("one", "B"), ("two", "A"), ("two", "B")].map(|(name, field)| {
+        let fingerprint = Fingerprinter::slow(format!("{salt} Secret/{name}")).of("hunter22");
+        digest(&format!("data.{field} {fingerprint}"))
+    });
     assert_eq!(fingerprints, expected);
-    assert_ne!(fingerprints[0], fingerprints[1]);
+    assert_eq!(BTreeSet::from(expected).len(), 4);
     let fast = Fingerprinter::new(salt).of("hunter22");
     assert!(!text.contains(&fast) && !text.contains("hunter22"), "{text}");
     // The digest of the manifests knows no secret, and the plan is bound to it all the same.

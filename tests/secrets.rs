@@ -28,7 +28,7 @@ const NEW: [&str; 6] = [
 const MARKS: [&str; 2] = ["wqkxzo", "wqkxzn"];
 
 /// Runs a command with standard input.
-fn with_input(command: &mut Command, input: &str) -> Run {
+pub fn with_input(command: &mut Command, input: &str) -> Run {
     use std::io::Write;
     let mut child = command
         .stdin(Stdio::piped())
@@ -71,7 +71,8 @@ fn write_manifest(sandbox: &Sandbox, values: [&str; 6]) {
 
 fn run(sandbox: &Sandbox, values: [&str; 6], arguments: &[&str]) -> Run {
     let plans = ["plan", "diff", "graph", "apply"].contains(&arguments[0]);
-    let consent: &[&str] = if plans { &["--allow-commands"] } else { &[] };
+    // The home folder is no folder of manifests by itself.
+    let consent: &[&str] = if plans { &["--allow-commands", "--allow-files", "."] } else { &[] };
     Run::of(
         sandbox
             .command(&[&["--log", "trace"], arguments, consent, &["--embedded"]].concat())
@@ -226,7 +227,8 @@ fn an_age_text_that_cannot_be_read_is_told_at_its_place() {
         let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(sandbox.path("m.yaml"), only_mine).unwrap();
         // One that is to be performed needs every value.
-        let words = ["plan", "-f", "m.yaml", "--out", "plan.json", "--embedded"];
+        let words =
+            ["plan", "-f", "m.yaml", "--out", "plan.json", "--embedded", "--allow-files", "."];
         let mut command = sandbox.command(&words);
         if let Some(key) = key {
             command.env("MESHAGENT_AGE_KEY_FILE", key);
@@ -301,7 +303,7 @@ async fn neither_a_journal_nor_a_refusal_that_repeats_a_secret_shows_it() {
     write_manifest(&sandbox, OLD);
     let start = |url: &str, arguments: &[&str]| {
         let apply = ["--log", "trace", "apply", "-f", "m.yaml", "--yes", "--api-url", url];
-        let apply = [&apply[..], &["--allow-commands"]].concat();
+        let apply = [&apply[..], &["--allow-commands", "--allow-files", "."]].concat();
         let mut command = sandbox.command(&[&apply[..], arguments].concat());
         command.env("CANARY", OLD[0]).env("MESHAGENT_API_KEY", &platform.owner);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

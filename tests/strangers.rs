@@ -1,6 +1,7 @@
 //! Manifests, templates, rules and requests of strangers: nothing gets out, nothing
 //! overflows, nothing takes for ever.
 
+mod checkouts;
 mod commands;
 mod credentials;
 mod files;
@@ -11,6 +12,8 @@ mod rendering;
 mod rules;
 mod sealed;
 mod seals;
+mod servers;
+mod source;
 mod unknown;
 mod written;
 

@@ -33,7 +33,7 @@ fn served() -> &'static Served {
             tokio::spawn(platform.serve(listener, std::future::pending()));
             (url, bootstrap.api_key.expose_secret().to_owned(), bootstrap.project_id)
         });
-        let client = http::of_anything(&url, Duration::from_secs(10)).expect("a client");
+        let client = http::of_anything(&url).expect("a client");
         let routes = Platform::routes();
         Served { runtime, client, url, key, project, routes, _data: data }
     })
@@ -52,6 +52,7 @@ pub fn feed(bytes: &[u8]) {
         .client
         .request(route.method.clone(), format!("{}{path}?a={query}", served.url))
         .bearer_auth(&served.key)
+        .timeout(Duration::from_secs(10))
         .body(body);
     let status = served.runtime.block_on(async { request.send().await.map(|it| it.status()) });
     if let Ok(status) = status {

@@ -30,6 +30,7 @@ use crate::room::content::Refused;
 use crate::room::handshake;
 use crate::room::message::Message;
 use crate::serving::{self, Bounds, descriptors};
+use crate::settings;
 
 /// The largest webhook, in bytes.
 const MAX_WEBHOOK: usize = 1024 * 1024;
@@ -227,8 +228,11 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
     };
     let RoomCall { room, url, token } = call;
     let Some((accepted, upgrade)) = upgrade else {
-        let entering =
-            async move { Room::enter(&url, &token).await.map_err(|error| with_causes(&error)) };
+        let entering = async move {
+            Room::enter(&url, &token, settings::is_insecure())
+                .await
+                .map_err(|error| with_causes(&error))
+        };
         return shared.attend(endpoint, room, entering, ok);
     };
     let accepted = match accepted {

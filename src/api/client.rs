@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::failure::{ApiError, Failure, explanation, unusable};
+use super::failure::{ApiError, Failure, REQUEST_ID, explanation, said, unusable};
 use super::http;
 use super::pace::{Ending, Pace};
 use super::reader::Reader;
@@ -69,20 +69,6 @@ enum Expected {
     Json,
 }
 
-/// The body of an answer, which has an end.
-async fn body(mut answer: reqwest::Response) -> std::result::Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    let failed = |error: reqwest::Error| Failure { sent: true, ..Failure::of(&error) };
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            let what = format!("was answered with more than {} MiB", MAX_ANSWER / 1024 / 1024);
-            return Err(Failure { sent: true, ..Failure::unsent(what) });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 impl Answer {
     /// The body as JSON; `null` when it is empty.
     ///
@@ -99,10 +85,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A URL that is not http or https, a credential that no header can carry.
+    /// A URL that is none of a platform, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
-        http::check(base)?;
+        http::check_platform(base)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let http = http::of_platform(base)
@@ -251,7 +237,7 @@ impl Client {
                 builder.header(CONTENT_TYPE, "application/octet-stream").body(bytes.clone())
             }
         };
-        let answer = builder.send().await.map_err(|error| Failure::of(&error))?;
+        let answer = http::send(builder).await.map_err(|error| Failure::of(&error))?;
         let status = answer.status().as_u16();
         let header = |name: &str| {
             answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -263,11 +249,11 @@ impl Client {
             self.ahead.store(i64::try_from(ahead).unwrap_or_default(), Ordering::Relaxed);
         }
         let etag = header(ETAG.as_str());
-        let request_id = header("x-request-id");
+        let request_id = header("x-request-id").map(|id| said(&id, REQUEST_ID));
         let asked = header(RETRY_AFTER.as_str())
             .and_then(|text| retry_after(&text, jiff::Timestamp::now()));
         tracing::debug!(method = %request.method, path = request.path, status, "answered");
-        let body = body(answer).await;
+        let body = http::body(answer, MAX_ANSWER).await.map_err(Failure::unread);
         if status >= 300 {
             // A refusal is one even when its explanation was lost.
             let explained = body.map(|body| explanation(&body)).unwrap_or_default();

@@ -5,12 +5,23 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::http::Unread;
 use super::pace::Ending;
 use super::request::{Method, Request};
 use crate::error::{Class, Error, causes};
+use crate::output;
 
-/// The largest text of an error that is shown.
+/// How many characters are shown of a text that is no explanation in the platform's form.
 const SHOWN: usize = 500;
+
+/// How many characters are shown of an explanation.
+const EXPLANATION: usize = 2_000;
+
+/// How many characters are shown of the name of a field.
+const FIELD: usize = 200;
+
+/// How many characters are shown of the platform's word for a request.
+pub(super) const REQUEST_ID: usize = 200;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +134,20 @@ impl Failure {
         }
     }
 
+    /// Half an answer, or too much of one.
+    pub fn unread(unread: Unread) -> Self {
+        let failure = match unread {
+            Unread::Failed(error) => Self::of(&error),
+            Unread::TooLarge(limit) => {
+                Self::unsent(format!("was answered with more than {} MiB", limit / 1024 / 1024))
+            }
+            Unread::Late => {
+                Self { is_transient: true, ..Self::unsent("had no answer in time".to_owned()) }
+            }
+        };
+        Self { sent: true, ..failure }
+    }
+
     /// Whether another try may help and cannot do harm.
     pub fn may_retry(&self, method: Method) -> bool {
         self.is_transient && (method.is_read() || !self.sent || self.status == Some(429))
@@ -175,13 +200,11 @@ pub(super) fn explanation(body: &[u8]) -> String {
     let message = match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(fields)) => {
             let field = |name: &str| fields.get(name).and_then(Value::as_str);
-            let message =
-                field("error").or(field("message")).or(field("detail")).map(str::to_owned);
-            match (message, field("field")) {
+            match (field("error").or(field("message")).or(field("detail")), field("field")) {
                 (Some(message), Some(field)) if !message.contains(field) => {
-                    format!("{field}: {message}")
+                    format!("{}: {}", said(field, FIELD), said(message, EXPLANATION))
                 }
-                (Some(message), _) => message,
+                (Some(message), _) => said(message, EXPLANATION),
                 (None, _) => text_of(&text),
             }
         }
@@ -191,10 +214,21 @@ pub(super) fn explanation(body: &[u8]) -> String {
 }
 
 fn text_of(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
+    // However long the text is, no more of it is looked at than may be shown.
+    let begin = cut(text.trim_start(), 4 * SHOWN);
+    said(&begin.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)
+}
+
+/// A text of the platform's with so many characters at most, in which no secret stands that
+/// this program knows. What is cut off may be the end of one.
+pub(super) fn said(text: &str, most: usize) -> String {
+    cut(&output::answer(&cut(text, 4 * most)), most)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -1,12 +1,17 @@
-//! How HTTP clients are made: all of them here, so that they agree on TLS.
+//! How HTTP clients are made, and how what they ask is sent: all of it here, so that they agree
+//! on TLS, on what is read of an answer, and on when it is given up.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
+use crate::visible;
 
 /// A client of whatever is not the platform, by the URL that is asked first: it sends no
 /// credential, and goes where it is redirected to.
@@ -14,47 +19,159 @@ use crate::error::{Error, Result};
 /// # Errors
 ///
 /// The system's.
-pub fn of_anything(url: &str, timeout: Duration) -> Result<reqwest::Client> {
-    build(builder(url).timeout(timeout))
+pub fn of_anything(url: &str) -> Result<reqwest::Client> {
+    build(builder(url))
 }
 
-/// What a client of one platform is made of, by the platform's URL. It follows no redirect:
-/// its credential is for that platform only.
+/// What a client is made of that sends a credential, by the URL of whom it is for: the
+/// platform, a room, or what is called into one. It follows no redirect.
 pub fn of_platform(base: &str) -> ClientBuilder {
     let builder = builder(base).redirect(Policy::none());
     // To read the certificates of the system takes longer than most commands do otherwise.
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
-/// Checks that this is a platform's URL.
+/// The most that is read of an answer for which nothing else is said, in bytes.
+pub const STANDARD: usize = 1024 * 1024;
+
+/// Why an answer, or the rest of it, did not come.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// The connection's reason; the URL may hold a credential, so it is not in it.
+    #[error(transparent)]
+    Failed(reqwest::Error),
+    /// There is more than is read.
+    #[error("there is more of the answer than {0} bytes")]
+    TooLarge(usize),
+    /// It took too long.
+    #[error("there was no answer in time")]
+    Late,
+}
+
+impl From<reqwest::Error> for Unread {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Failed(error.without_url())
+    }
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub struct Told {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Sends a request whose answer is waited for so long, and has so many bytes at most.
 ///
 /// # Errors
 ///
-/// [`crate::error::Class::Usage`], with what one looks like.
-pub fn check(base: &str) -> Result<()> {
-    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
-    if Url::parse(base).is_ok_and(|url| is_web(&url)) {
-        return Ok(());
-    }
-    let has_scheme = base.contains("://");
-    let host = if has_scheme || base.is_empty() { "127.0.0.1:8787" } else { base };
-    let example = if has_scheme { "https://api.meshagent.com" } else { &format!("http://{host}") };
-    Err(Error::usage(format!("the platform's URL {base:?} is neither http nor https"))
-        .hint(format!("write it with its scheme, such as {example}")))
+/// No answer, not all of it, or too much of it.
+pub async fn ask(request: RequestBuilder, time: Duration, limit: usize) -> Result<Told, Unread> {
+    let asked = async {
+        let answer = send(request).await?;
+        Ok(Told { status: answer.status(), body: body(answer, limit).await? })
+    };
+    tokio::time::timeout(time, asked).await.unwrap_or(Err(Unread::Late))
 }
 
-/// Refuses to send a credential where everybody on the way can read it: without TLS to
-/// another machine.
+/// Sends a request. Its connection is worked on by threads of their own: a server can keep a
+/// thread busy for as long as it likes, and whoever waits here goes on seeing time-outs and
+/// signals.
+///
+/// # Errors
+///
+/// No answer.
+pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
+    let Some(connections) = connections() else { return request.send().await };
+    // Whoever waits no longer ends it.
+    let mut sent = JoinSet::new();
+    sent.spawn_on(request.send(), connections.handle());
+    match sent.join_next().await {
+        Some(Ok(answer)) => answer,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // There is one task, and nobody else ends it.
+        _ => std::future::pending().await,
+    }
+}
+
+/// The body of an answer, which has an end.
+///
+/// # Errors
+///
+/// It does not come to its end, or has more bytes than the limit.
+pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(Unread::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What works on connections; `None` where the system has no more threads. It ends with the
+/// program.
+fn connections() -> Option<&'static Runtime> {
+    static CONNECTIONS: OnceLock<Option<Runtime>> = OnceLock::new();
+    let start = || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).thread_name("connections").enable_all().build().ok()
+    };
+    CONNECTIONS.get_or_init(start).as_ref()
+}
+
+/// Whether a URL is one of a platform: http or https, without a user and a password, which
+/// would take the place of the credential.
+///
+/// # Errors
+///
+/// [`crate::error::Class::Usage`], with what is wrong.
+pub fn check_platform(base: &str) -> Result<()> {
+    let shown = visible::url(base);
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
+    let Some(url) = Url::parse(base).ok().filter(is_web) else {
+        let has_scheme = base.contains("://");
+        let example = match has_scheme || base.is_empty() || base.contains('@') {
+            true => "https://api.meshagent.com".to_owned(),
+            false => format!("http://{shown}"),
+        };
+        return Err(Error::usage(format!(
+            "the platform's URL {shown:?} is neither http nor https"
+        ))
+        .hint(format!("write it with its scheme, such as {example}")));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::usage(format!(
+            "the platform's URL has a user or a password before {shown:?}"
+        ))
+        .hint("leave them out: the credential is MESHAGENT_API_KEY or MESHAGENT_TOKEN, or comes from `meshagent auth login`"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Error::usage(format!(
+            "the platform's URL {shown:?} has a query or a fragment"
+        ))
+        .hint("a platform is told by its host, and a path where it has one"));
+    }
+    Ok(())
+}
+
+/// Refuses to send a credential where everybody on the way can read it: over http or a
+/// websocket without TLS to another machine.
 ///
 /// # Errors
 ///
 /// [`crate::error::Class::Usage`], with the option that allows it.
 pub fn refuse_plain(base: &str) -> Result<()> {
     match Url::parse(base) {
-        Ok(url) if url.scheme() == "http" && !is_of_this_machine(&url) => {
+        Ok(url) if matches!(url.scheme(), "http" | "ws") && !is_of_this_machine(&url) => {
             let host = url.host_str().unwrap_or_default();
+            let scheme = url.scheme();
             Err(Error::usage(format!(
-                "the platform's URL is plain http, and whoever is between here and {host} could read the credential"
+                "{} is plain {scheme}, and whoever is between here and {host} could read the credential",
+                visible::url(base)
             ))
             .hint("use https; MESHAGENT_INSECURE=1, or --insecure where a command takes it, sends it all the same"))
         }
@@ -112,7 +229,14 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_alone() {
-        for url in ["https://a.test", "http://127.0.0.1:1", "http://[::1]", "http://x.localhost/"] {
+        for url in [
+            "https://a.test",
+            "wss://a.test",
+            "http://127.0.0.1:1",
+            "ws://127.0.0.1:1",
+            "http://[::1]",
+            "http://x.localhost/",
+        ] {
             assert!(refuse_plain(url).is_ok(), "{url}");
         }
         for url in [
@@ -120,6 +244,8 @@ mod tests {
             "HTTP://10.0.0.1:8",
             "http://localhost.a.test",
             "http://[2001:db8::1]",
+            "ws://10.0.0.1/rooms/a",
+            "WS://a.test:1",
         ] {
             assert!(refuse_plain(url).is_err(), "{url}");
         }

@@ -11,7 +11,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::Serializer;
 
-use super::http;
+use super::failure::said;
+use super::http::{self, Told};
 use crate::error::{Context, Error, Result};
 
 /// The public id of the command line.
@@ -151,19 +152,17 @@ impl Program {
             form.append_pair("client_secret", secret.expose_secret());
         }
         let failed = || "POST /oauth/token had no answer".to_owned();
-        let http = http::of_platform(&self.base).timeout(self.timeout);
-        let http = http::build(http).map_err(again)?;
-        let answer = http
+        let http = http::build(http::of_platform(&self.base)).map_err(again)?;
+        let request = http
             .post(format!("{}/oauth/token", self.base))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
-            .body(form.finish())
-            .send()
-            .await
-            .context(failed)
-            .map_err(again)?;
-        let status = answer.status();
-        let text = SecretString::from(answer.text().await.context(failed).map_err(again)?);
+            .body(form.finish());
+        let told = http::ask(request, self.timeout, http::STANDARD);
+        let Told { status, body } = told.await.context(failed).map_err(again)?;
+        let text = String::from_utf8(body)
+            .context(|| "POST /oauth/token was not answered with text".to_owned());
+        let text = SecretString::from(text.map_err(again)?);
         if !status.is_success() {
             let what = refusal(text.expose_secret());
             let error =
@@ -185,7 +184,7 @@ fn refusal(text: &str) -> String {
         }
     });
     let told = told.unwrap_or_else(|| text.to_owned());
-    told.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    said(&told, SHOWN).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[derive(Deserialize)]

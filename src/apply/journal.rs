@@ -6,10 +6,10 @@
 //! working folder takes no files, it is in the state folder of the user's system, below a
 //! name that is made of the working folder's path, so that the next run there finds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, Take, Write};
+use std::io::{BufRead, BufReader, Read, Take, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -31,6 +31,12 @@ use crate::visible;
 /// The most that is read of a journal, in bytes; one of a hundred thousand writes has less.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// The longest line of one, in bytes: a write has the names of an object and its project.
+const MAX_LINE: usize = 64 * 1024;
+
+/// How many writes are under way at once at most.
+const MOST_OPEN: usize = 10_000;
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 enum Line {
@@ -43,7 +49,7 @@ enum Line {
 }
 
 /// A write, by its object and what becomes of that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sent {
     /// Empty in what earlier versions wrote.
     #[serde(default)]
@@ -77,7 +83,7 @@ pub struct Journal {
 }
 
 /// What a run that did not end by itself left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftover {
     /// When it began.
     pub began: Option<Timestamp>,
@@ -176,6 +182,11 @@ fn places(folder: &Path, state: Option<PathBuf>) -> Vec<PathBuf> {
     [Some(here), elsewhere].into_iter().flatten().collect()
 }
 
+/// Those of the places to which no link leads that a checkout may have brought along.
+fn own(places: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    places.iter().filter(|place| own_folder::refuse_links(place).is_ok())
+}
+
 /// The name of the journal's file, for what can be the name of a set.
 fn file_name(set: &str) -> Option<String> {
     is_set_name(set).then(|| format!("{set}.jsonl"))
@@ -187,7 +198,7 @@ fn file_name(set: &str) -> Option<String> {
 pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
     let name = file_name(set)?;
     let places = places(folder, own_folder::of_state());
-    let left = places.iter().filter_map(|place| read(&place.join(&name)));
+    let left = own(&places).filter_map(|place| read(&place.join(&name)));
     // Where a folder can be written only at times, the last run may have used either place.
     left.max_by_key(|leftover| leftover.began)
 }
@@ -205,30 +216,50 @@ fn open_left(path: &Path) -> Option<Take<File>> {
 
 fn read(path: &Path) -> Option<Leftover> {
     let file = open_left(path)?;
-    let mut leftover =
-        Leftover { began: None, platform: String::new(), answered: 0, open: Vec::new() };
-    // The last line may be cut; what cannot be read was not finished.
-    for line in BufReader::new(file).lines().map_while(std::result::Result::ok) {
-        match serde_json::from_str(&line) {
-            Ok(Line::Began { at, platform, .. }) => {
-                leftover.began = Some(at);
-                leftover.platform = platform;
+    let mut leftover = Leftover::default();
+    let mut open = HashMap::new();
+    for (index, line) in Lines(BufReader::new(file)).enumerate() {
+        match line {
+            Line::Began { at, platform, .. } if index == 0 => {
+                (leftover.began, leftover.platform) = (Some(at), platform);
             }
-            Ok(Line::Sending(sent)) => leftover.open.push(sent),
-            Ok(Line::Answered(sent)) => {
-                leftover.open.retain(|open| *open != sent);
+            Line::Began { .. } => break,
+            Line::Sending(_) if open.len() >= MOST_OPEN => break,
+            Line::Sending(sent) => drop(open.insert(sent, index)),
+            Line::Answered(sent) => {
+                open.remove(&sent);
                 leftover.answered += 1;
             }
-            Err(_) => {}
         }
     }
+    let mut open: Vec<_> = open.into_iter().collect();
+    open.sort_unstable_by_key(|(_, index)| *index);
+    leftover.open = open.into_iter().map(|(sent, _)| sent).collect();
     Some(leftover)
+}
+
+/// The lines of a journal up to the first that this program did not write whole: the last one
+/// may be cut, and a checkout may have brought along anything.
+struct Lines<R>(R);
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        let mut line = Vec::new();
+        let most = MAX_LINE as u64 + 1;
+        self.0.by_ref().take(most).read_until(b'\n', &mut line).ok()?;
+        if line.len() > MAX_LINE {
+            return None;
+        }
+        serde_json::from_slice(&line).ok()
+    }
 }
 
 /// Takes away what a run left behind, once the platform was seen to be as declared.
 pub fn forget(folder: &Path, set: &str) {
     let Some(name) = file_name(set) else { return };
-    for place in places(folder, own_folder::of_state()) {
+    for place in own(&places(folder, own_folder::of_state())) {
         let path = place.join(&name);
         if open_left(&path).is_some() {
             let _ = std::fs::remove_file(path);
@@ -258,6 +289,8 @@ impl Prepared {
             .ok_or_else(|| Error::usage(format!("{set:?} cannot be the name of a set")))?;
         let mut reasons = Vec::new();
         for place in places {
+            own_folder::refuse_links(place)
+                .context(|| format!("failed to begin the journal in {}", place.display()))?;
             let made = own_folder::create(place).and_then(|()| NamedTempFile::new_in(place));
             match made {
                 Ok(file) => return Ok(Self { file, path: place.join(&name) }),

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::api::failure::ApiError;
 use crate::kinds::tree::{Sealed, Tree};
+use crate::output;
 
 /// Why a request failed, as the platform says it where it does.
 pub(super) fn reason(error: &ApiError) -> String {
@@ -34,6 +35,8 @@ const ENCODINGS: usize = 3;
 /// where it stands as a word.
 pub(super) fn told(reason: String, sent: &Tree) -> String {
     let said = Said::new(&reason);
+    // A text that was read for any object of the set is taken out of all answers.
+    let has_one = reason.contains(output::SECRET);
     let mut repeats = false;
     let mut told = reason;
     sent.clone().rewrite_leaves(&mut |_, leaf| {
@@ -42,7 +45,7 @@ pub(super) fn told(reason: String, sent: &Tree) -> String {
             match text.chars().count() {
                 count if count < TELLING.0 => {}
                 count if count < TELLING.1 => told = without_word(&told, text),
-                _ => repeats |= said.repeats(text),
+                _ => repeats |= has_one || said.repeats(text),
             }
         }
         None

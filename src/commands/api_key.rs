@@ -75,7 +75,7 @@ toggle!(
 pub struct ActivateArgs {
     /// The key: ma-..., or - to read it from standard input
     #[arg(value_name = "KEY")]
-    key: String,
+    key: SecretString,
     #[command(flatten)]
     project: ProjectArgs,
     // The text is read in a terminal, where a link needs no brackets.
@@ -224,14 +224,14 @@ pub(super) async fn make(
 /// A file that cannot be written.
 pub(super) fn keep(connection: &Connection, project: &str, key: &SecretString) -> Result<()> {
     let mut file = ProjectFile::read()?;
-    file.activate_key(project, key.expose_secret(), connection.client.base());
+    file.activate_key(project, key, connection.client.base());
     file.write()?;
     output::note(SIGNS);
     Ok(())
 }
 
 async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
-    let key = match args.key.as_str() {
+    let key = match args.key.expose_secret() {
         "-" => {
             let bytes = bounded::stdin(bounded::STANDARD)
                 .context(|| "failed to read standard input".to_owned())?;
@@ -249,7 +249,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
     let project = args.project.id_on(platform.clone()).await?;
     let mut file = ProjectFile::read()?;
-    file.activate_key(&project, key.expose_secret(), &platform.url());
+    file.activate_key(&project, &key, &platform.url());
     file.write()?;
     match ApiKey::parse(key.expose_secret()) {
         Some(_) => output::note(SIGNS),

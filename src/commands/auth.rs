@@ -109,7 +109,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     };
     // What is signed in with there would go over the same way.
     let base = platform.safe_url()?;
-    http::check(&base)?;
+    http::check_platform(&base)?;
     // Nobody would read the URL, and nothing could open it.
     let can_open = || !args.no_browser && has_display() && webbrowser::Browser::is_available();
     if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {
@@ -202,6 +202,7 @@ async fn brought(
         (Some(code), None) => (Ok(code.into()), "You are signed in. Close this tab.\n"),
         (_, Some(error)) => {
             let told = brought.error_description.unwrap_or(error);
+            let told = output::answer(&told);
             let told: String = told.chars().filter(|c| !c.is_control()).take(300).collect();
             let error = Error::failed(format!("the platform did not sign you in: {told}"));
             (Err(error), "You are not signed in. Close this tab.\n")

@@ -12,13 +12,15 @@ use sha2::{Digest, Sha256};
 use super::given::named_room;
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
+use crate::api::http::{self, Unread};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
-use crate::api::{http, python_json, request, token as signing};
+use crate::api::{python_json, request, token as signing};
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::room::client::Room;
-use crate::settings::{PlatformArgs, ProjectArgs, variable};
+use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
+use crate::visible;
 
 /// How long the answer to a webhook is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -34,7 +36,7 @@ pub enum CallCommand {
 /// Arguments of `call`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions the token in\nMESHAGENT_TOKEN is sent as it is, where there is one. Only URLs of this machine and of private\nnetworks can be called."
+    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions the token in\nMESHAGENT_TOKEN is sent as it is, where there is one. Only URLs of this machine and of private\nnetworks can be called. A token goes to another machine over https, unless --insecure is given."
 )]
 pub struct CallArgs {
     /// The room to enter [env: MESHAGENT_ROOM]
@@ -57,10 +59,23 @@ pub struct CallArgs {
     /// A document that says what the callee may do, instead of what agents may
     #[arg(short, long, value_name = "FILE")]
     permissions: Option<PathBuf>,
+    /// Send the token over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
+    #[arg(long)]
+    insecure: bool,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
     project: ProjectArgs,
+}
+
+/// What lets a callee enter a room.
+pub struct Invitation<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// The token of the callee.
+    pub token: &'a str,
+    /// What the callee is told.
+    pub arguments: &'a Value,
 }
 
 toggle!(
@@ -136,12 +151,18 @@ fn room_url(room: &str) -> String {
     format!("{}/rooms/{segment}", base.trim_end_matches('/'))
 }
 
-/// Posts the webhook that lets a callee enter a room.
+/// Posts the webhook that lets a callee enter a room. The token in it goes to that URL and to
+/// no other, and without `insecure` to no other machine without TLS.
 ///
 /// # Errors
 ///
-/// No answer, or one that says no.
-pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Result<()> {
+/// No answer, or one that does not say yes; a URL that the token may not go to.
+pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Result<()> {
+    if !insecure {
+        http::refuse_plain(url)?;
+    }
+    let Invitation { room, token, arguments } = invitation;
+    let shown = visible::url(url);
     let body = json!({
         "event": "room.call",
         "data": {
@@ -153,19 +174,26 @@ pub async fn post(url: &str, room: &str, token: &str, arguments: &Value) -> Resu
     });
     // Receivers hash what they read as Python writes it, so that is what is sent.
     let body = python_json::dumps(&body);
-    let mut request =
-        http::of_anything(url, PATIENCE)?.post(url).header("Content-Type", "application/json");
+    let client = http::build(http::of_platform(url))?;
+    let mut request = client.post(url).header("Content-Type", "application/json");
     if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
         let digest = Sha256::digest(body.as_bytes());
         let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let signature = signing::sign(&json!({ "sha256": digest }), &SecretString::from(secret));
         request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
     }
-    let answer = request.body(body).send().await.map_err(|error| {
-        Error::failed(format!("failed to call {url}")).because(error.without_url())
-    })?;
-    match answer.status().as_u16() {
-        400.. => Err(Error::failed(format!("{url} answered with {}", answer.status()))),
+    let failed = || Error::failed(format!("failed to call {shown}"));
+    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
+        .await
+        .map_err(|_| failed().because(Unread::Late))?
+        .map_err(|error| failed().because(error.without_url()))?;
+    let status = answer.status();
+    let refused = || Error::failed(format!("{shown} answered with {status}"));
+    match status.as_u16() {
+        400.. => Err(refused()),
+        300.. => Err(refused().hint(
+            "the token goes to the URL that is given and no further: give the one that answers",
+        )),
         _ => Ok(()),
     }
 }
@@ -205,18 +233,20 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
         Some(given) => given,
         None => is_local(&args.url).await,
     };
+    let insecure = args.insecure || is_insecure();
     if is_local {
-        post(&args.url, &room, &token, &arguments).await?;
+        let invitation = Invitation { room: &room, token: &token, arguments: &arguments };
+        post(&args.url, &invitation, insecure).await?;
         return Ok(ExitCode::SUCCESS);
     }
     output::note(&format!("entering the room {room}"));
-    let (entered, _) = Room::enter(&room_url(&room), &SecretString::from(token)).await?;
+    let (entered, _) = Room::enter(&room_url(&room), &SecretString::from(token), insecure).await?;
     // What the callee may do is said by its token, which the room makes.
     let call = json!({"url": args.url, "arguments": arguments, "name": name, "api": null});
     let answer = entered.ask("room.call", call).await;
     entered.leave().await;
     answer?;
-    output::note(&format!("the room was asked to call {}", args.url));
+    output::note(&format!("the room was asked to call {}", visible::url(&args.url)));
     Ok(ExitCode::SUCCESS)
 }
 

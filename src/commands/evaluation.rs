@@ -15,6 +15,7 @@ use crate::error::{Context, Error, Place, Problem, Result};
 use crate::limited;
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
+use crate::output;
 use crate::plan::policy::{Source, TIME_LIMIT, Verdict, evaluate};
 
 /// The name of the command that the process runs.
@@ -129,7 +130,7 @@ pub fn run() -> Result<ExitCode> {
     let failed = || "failed to write the answer".to_owned();
     let text = serde_json::to_vec(&answer).context(failed)?;
     // It is read by the program that asked, and shown by that.
-    let mut out = std::io::stdout().lock();
-    out.write_all(&text).and_then(|()| out.flush()).context(failed)?;
+    output::raw(&text);
+    output::check()?;
     Ok(ExitCode::SUCCESS)
 }

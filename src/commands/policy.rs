@@ -91,12 +91,10 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
         if entry.file_type().is_dir() || !name.ends_with(".rego") || name.ends_with("_test.rego") {
             continue;
         }
-        if let Err(outside) = reach.check(entry.path()) {
-            return Err(Error::usage(outside.message(entry.path()))
-                .hint("put the file itself into the folder"));
-        }
-        let text =
-            bounded::text(entry.path(), MAX_BYTES).context(|| format!("failed to read {name}"))?;
+        let real = reach.resolve(entry.path()).map_err(|outside| {
+            Error::usage(outside.message(entry.path())).hint("put the file itself into the folder")
+        })?;
+        let text = bounded::text(&real, MAX_BYTES).context(|| format!("failed to read {name}"))?;
         sources.push(Source { name, text });
     }
     if sources.is_empty() {

@@ -8,7 +8,9 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::listed::few;
+use crate::manifest::reach::Reach;
 use crate::output;
+use crate::own_folder;
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
@@ -39,6 +41,7 @@ pub fn read(path: &Path) -> Result<Saved> {
     if path.is_dir() {
         return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
     }
+    own_folder::refuse_shared(path).context(|| format!("failed to read the plan {name}"))?;
     let is_json = path.extension().is_none_or(|suffix| suffix.eq_ignore_ascii_case("json"));
     let text =
         bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
@@ -158,6 +161,13 @@ impl Saved {
     pub fn files(&self, given: FileArgs) -> Result<FileArgs> {
         let paths = |texts: &[String]| texts.iter().map(PathBuf::from).collect::<Vec<_>>();
         let files = if given.files.is_empty() { paths(&self.inputs.files) } else { given.files };
+        if !self.is_given_files {
+            self.stays_here("-f", &self.inputs.files, &given.reading.allow_files)?;
+        }
+        if given.reading.values.values_file.is_empty() {
+            let named = &self.inputs.values_files;
+            self.stays_here("--values-file", named, &given.reading.allow_files)?;
+        }
         if files.iter().any(|file| file.as_os_str() == "-")
             && self.inputs.files.iter().any(|file| file == "-")
         {
@@ -192,6 +202,24 @@ impl Saved {
         let values = ValueArgs { values_file, values: values.values };
         let reading = ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss };
         Ok(FileArgs { files, reading })
+    }
+
+    /// Refuses files that the plan names, and nobody else does, outside of the working folder
+    /// and its repository: a plan may come from elsewhere. They are not looked at.
+    fn stays_here(&self, option: &str, named: &[String], allowed: &[PathBuf]) -> Result<()> {
+        let reach = Reach::of(&[PathBuf::from(".")], allowed);
+        let is_outside = |name: &&String| *name != "-" && reach.check(Path::new(name)).is_err();
+        match named.iter().find(is_outside) {
+            None => Ok(()),
+            Some(outside) => {
+                let outside = visible::line(outside);
+                Err(Error::new(
+                    Class::Refused,
+                    format!("the plan was made from {outside}, which is outside of this folder and its repository, and is not read because a plan says so"),
+                )
+                .hint(format!("if you agree, give it again: {option} {outside}")))
+            }
+        }
     }
 
     /// Whether a plan that was made now is this one, and for no project but the one that is

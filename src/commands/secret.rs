@@ -168,10 +168,8 @@ fn decrypt(args: &DecryptArgs) -> Result<()> {
     let identities = Identities::load().map_err(usage)?;
     let encrypted = read(&args.file)?;
     let plain = age::decrypt(encrypted.expose_secret(), &identities).map_err(usage)?;
-    let mut out = std::io::stdout().lock();
-    out.write_all(plain.expose_secret())
-        .and_then(|()| out.flush())
-        .context(|| "failed to write the value".to_owned())
+    output::raw(plain.expose_secret());
+    output::check()
 }
 
 /// Writes an identity that only its owner can read, and never over another one: what was

@@ -1,6 +1,5 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -124,7 +123,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     }
     platform.close().await;
     if args.print_env {
-        print_env(&bootstrap, None).context(|| "failed to write to stdout".to_owned())?;
+        print_env(&bootstrap, None)?;
     }
     Ok(())
 }
@@ -191,26 +190,26 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         args.data.display()
     ));
     if args.print_env {
-        print_env(&platform.bootstrap(), Some(address))
-            .context(|| "failed to write to stdout".to_owned())?;
+        print_env(&platform.bootstrap(), Some(address))?;
     }
     platform.serve(listener, stop).await
 }
 
 /// Prints the environment of a client, and nothing else; without an address where nothing is
 /// served.
-fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> std::io::Result<()> {
+fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> Result<()> {
     let url = address.map(|address| format!("http://{}", reachable(address)));
-    let mut out = std::io::stdout().lock();
+    let mut lines = String::new();
     for (name, value) in [
         ("MESHAGENT_API_URL", url.as_deref()),
         ("MESHAGENT_API_KEY", Some(bootstrap.api_key.expose_secret())),
         ("MESHAGENT_PROJECT_ID", Some(bootstrap.project_id.as_str())),
     ] {
         let Some(value) = value else { continue };
-        writeln!(out, "export {name}={}", quoted(value))?;
+        lines += &format!("export {name}={}\n", quoted(value));
     }
-    out.flush()
+    output::credential(&lines);
+    output::check()
 }
 
 /// An address that a client on this machine can connect to.

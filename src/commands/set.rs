@@ -206,9 +206,20 @@ impl FileArgs {
         for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
             output::note(&format!("note: {note}"));
         }
-        for file in values_file.iter().filter(|file| file.is_file()) {
-            let reach = Reach::of(std::slice::from_ref(file), allow_files);
-            reach.check(file).map_err(|outside| wrong_values(vec![outside.problem(file)]))?;
+        for file in values_file {
+            // What a link that was given leads to is not what was given.
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let given = match file.is_symlink() && !bounded::is_open(file) {
+                true => folder.unwrap_or(Path::new(".")),
+                false => file,
+            };
+            let reach = Reach::of(&[given.to_owned()], allow_files);
+            // What was given and is not there is told of where it is read.
+            if let Err(outside) = reach.check(file)
+                && (outside.is_link || file.is_file())
+            {
+                return Err(wrong_values(vec![outside.problem(file)]));
+            }
         }
         let values = FileValues::read(values_file, values, value_json)
             .map_err(wrong_values)?

@@ -48,7 +48,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
             };
             project::activate(connection, &id).await?;
             output::heading("3. Have a key that signs the project's tokens");
-            if ProjectFile::read()?.key_of(&id).is_some() {
+            if ProjectFile::read()?.has_key(&id) {
                 output::note("there is one");
             } else {
                 let name = project::ask("A name for a new API key (empty for none): ")?;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::given::warn_of_secret;
@@ -71,7 +72,7 @@ pub trait Content: clap::Args {
 pub struct KeysContent {
     /// Pairs with spaces between them: NAME=VALUE OTHER=VALUE
     #[arg(long, value_name = "PAIRS")]
-    data: String,
+    data: SecretString,
 }
 
 /// A user and password that images are pulled with.
@@ -85,7 +86,7 @@ pub struct DockerContent {
     username: String,
     /// The password
     #[arg(long, value_name = "PASSWORD")]
-    password: String,
+    password: SecretString,
     /// The user's mail address
     #[arg(long, value_name = "ADDRESS", default_value = "none@example.com")]
     email: String,
@@ -102,7 +103,7 @@ pub struct AcrContent {
     username: String,
     /// The secret of the service principal
     #[arg(long, value_name = "PASSWORD")]
-    password: String,
+    password: SecretString,
 }
 
 /// The same for Google Artifact Registry.
@@ -113,7 +114,7 @@ pub struct GarContent {
     server: String,
     /// The JSON key of a service account
     #[arg(long, value_name = "JSON")]
-    json_key: String,
+    json_key: SecretString,
 }
 
 impl Content for KeysContent {
@@ -121,7 +122,7 @@ impl Content for KeysContent {
 
     fn document(&self) -> Result<Value> {
         let mut data = serde_json::Map::new();
-        for (position, pair) in self.data.split_whitespace().enumerate() {
+        for (position, pair) in self.data.expose_secret().split_whitespace().enumerate() {
             // The text itself may be a secret, so it is not repeated.
             let (name, value) = pair.split_once('=').ok_or_else(|| {
                 Error::usage(format!("pair {} of --data has no `=`", position + 1))
@@ -141,7 +142,7 @@ impl Content for DockerContent {
             "type": "docker",
             "server": self.server,
             "username": self.username,
-            "password": self.password,
+            "password": self.password.expose_secret(),
             "email": self.email,
         }))
     }
@@ -155,7 +156,7 @@ impl Content for AcrContent {
             "type": "acr",
             "server": self.server,
             "username": self.username,
-            "password": self.password,
+            "password": self.password.expose_secret(),
         }))
     }
 }
@@ -164,7 +165,11 @@ impl Content for GarContent {
     const SECRET: &'static str = "--json-key";
 
     fn document(&self) -> Result<Value> {
-        Ok(json!({"type": "gar", "server": self.server, "json_key": self.json_key}))
+        Ok(json!({
+            "type": "gar",
+            "server": self.server,
+            "json_key": self.json_key.expose_secret(),
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::given::warn_of_secret;
 use super::own_inputs::{Written, written_file};
@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::manifest::yaml;
 use crate::output;
 use crate::settings::project_file::ProjectFile;
-use crate::settings::{ProjectArgs, variable};
+use crate::settings::{PlatformArgs, ProjectArgs, variable};
 
 /// Commands of `token`.
 #[derive(Debug, clap::Subcommand)]
@@ -28,7 +28,7 @@ pub enum TokenCommand {
 pub struct KeyArgs {
     /// The API key that signs [default: the activated key of the project, else MESHAGENT_API_KEY]
     #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
+    pub key: Option<SecretString>,
 }
 
 /// Arguments of `token generate`.
@@ -50,24 +50,32 @@ pub struct GenerateArgs {
 }
 
 impl KeyArgs {
-    /// What signs the tokens of a project.
+    /// What signs the tokens of a project of the platform that the environment means.
     ///
     /// # Errors
     ///
-    /// There is nothing to sign with; what there is, is no API key.
+    /// There is nothing to sign with; what there is, is no API key, or another platform's.
     pub fn signer(&self, project: &str) -> Result<Signer> {
-        let activated = || -> Result<Option<String>> {
-            Ok(ProjectFile::read()?.key_of(project).map(str::to_owned))
+        let activated = || -> Result<Option<SecretString>> {
+            let file = ProjectFile::read()?;
+            Ok(file.key_for(project, &PlatformArgs::default().url())?.cloned())
         };
         let key = match &self.key {
             Some(key) => {
                 warn_of_secret("--key", "an activated key, or MESHAGENT_API_KEY, needs no option");
                 Some(key.clone())
             }
-            None => activated()?.or_else(|| variable("MESHAGENT_API_KEY")),
+            None => {
+                let named = variable("MESHAGENT_API_KEY").map(SecretString::from);
+                match (activated(), named) {
+                    (Ok(None), named) => named,
+                    (Err(_), Some(named)) => Some(named),
+                    (activated, _) => activated?,
+                }
+            }
         };
         if let Some(key) = key {
-            return ApiKey::parse(&key)
+            return ApiKey::parse(key.expose_secret())
                 .map(Signer::Key)
                 .ok_or_else(|| Error::failed("what is to sign is not an API key: ma-..."));
         }

@@ -21,6 +21,12 @@ pub fn fingerprint_in(value: &Value) -> Option<&Value> {
     value.as_object().filter(|fields| fields.len() == 1)?.get(SECRET)
 }
 
+/// What stands for a secret with this fingerprint in a record.
+#[must_use]
+pub fn recorded_as(fingerprint: &str) -> Value {
+    Value::Object([(SECRET.to_owned(), fingerprint.into())].into_iter().collect())
+}
+
 /// The fields of an object as JSON; each secret is an object with its fingerprint, or with
 /// `null` where the text is not known.
 #[derive(Debug, Clone)]

@@ -2,34 +2,51 @@
 //! proposes a manifest decides what it names, and whoever runs the program reads it; so
 //! nothing is read but what lies beside the manifests, or where the user says.
 
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use super::repository;
+use super::values::BESIDE;
 use crate::error::Problem;
 
 /// Folders in which credentials lie, also below a folder whose files may be read.
 const CLOSED: [&str; 2] = [".git", ".meshagent"];
 
-/// The folders whose files may be read.
+/// How many links are followed, as by Linux.
+const LINKS: usize = 40;
+
+/// What of the file system may be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
     /// What a shell gave this process open, which may be anywhere.
     given: Vec<PathBuf>,
 }
 
-/// A file that may not be read.
+/// A folder with what is below it, or a file; where it really is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Root {
+    path: PathBuf,
+    /// Whether so much lies below it that what is hidden there is no part of it.
+    is_wide: bool,
+}
+
+/// A file that may not be read. Where a link leads, and whether anything is there, is not
+/// told: whoever wrote the link would learn it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outside {
-    /// Where it really is, as far as that may be told.
-    real: PathBuf,
     /// Whether a link leads there.
-    is_link: bool,
+    pub is_link: bool,
+    /// The folder that was written, where none does.
+    folder: PathBuf,
 }
 
 impl Reach {
     /// The reach of manifests that are given by these paths: of each the Git repository in
-    /// which it lies, else its folder; and the folders that the user allows.
+    /// which it lies, else its folder; and the folders that the user allows. In the home
+    /// folder, and above it, a file reaches itself and its values alone, and a folder nothing
+    /// that is hidden.
     #[must_use]
     pub fn of(paths: &[PathBuf], allowed: &[PathBuf]) -> Self {
         let mut reach = Self::default();
@@ -39,63 +56,117 @@ impl Reach {
                 reach.given.push(path.to_owned());
                 continue;
             }
-            let Ok(path) = std::path::absolute(path) else { continue };
+            let Some(path) = without_dots(path) else { continue };
             let folder = if path.is_dir() { &path } else { path.parent().unwrap_or(&path) };
             let Ok(real) = folder.canonicalize() else { continue };
             let repository = repository::around(folder).or_else(|| repository::around(&real));
             match repository.and_then(narrow) {
                 // The folder counts by itself, too: a closed one may be meant.
-                Some(root) if real.starts_with(&root) => reach.roots.extend([root, real]),
-                Some(root) => reach.roots.push(root),
-                None => reach.roots.push(real),
+                Some(root) if real.starts_with(&root) => reach.add([root, real]),
+                Some(root) => reach.add([root]),
+                None if !is_wide(&real) => reach.add([real]),
+                None if folder == path => reach.roots.push(Root { path: real, is_wide: true }),
+                None => {
+                    let values = BESIDE.map(|name| real.join(name));
+                    reach.add(path.file_name().map(|name| real.join(name)));
+                    reach.add(values);
+                }
             }
         }
-        reach.roots.extend(allowed.iter().filter_map(|folder| folder.canonicalize().ok()));
+        reach.add(allowed.iter().filter_map(|folder| folder.canonicalize().ok()));
         reach.roots.sort();
         reach.roots.dedup();
         reach
+    }
+
+    fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.roots.extend(paths.into_iter().map(|path| Root { path, is_wide: false }));
+    }
+
+    /// Where the file that a path leads to really is, if it may be read; what is read is read
+    /// there. Nothing is looked at but links, so it makes no difference what is there.
+    ///
+    /// # Errors
+    ///
+    /// It may not be read.
+    pub fn resolve(&self, path: &Path) -> Result<PathBuf, Outside> {
+        if self.given.iter().any(|given| given == path) {
+            return Ok(path.to_owned());
+        }
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut parts: VecDeque<OsString> = names(&absolute).collect();
+        let mut real = PathBuf::from("/");
+        let (mut links, mut is_link) = (0, false);
+        while let Some(part) = parts.pop_front() {
+            if part == ".." {
+                real.pop();
+                continue;
+            }
+            let next = real.join(&part);
+            match next.read_link() {
+                Ok(target) if links < LINKS => {
+                    links += 1;
+                    is_link |= self.holds(&next);
+                    if target.is_absolute() {
+                        real = PathBuf::from("/");
+                    }
+                    for name in names(&target).collect::<Vec<_>>().into_iter().rev() {
+                        parts.push_front(name);
+                    }
+                }
+                _ => real = next,
+            }
+        }
+        if self.holds(&real) {
+            return Ok(real);
+        }
+        let written = lexical(&absolute);
+        Err(Outside { is_link, folder: written.parent().unwrap_or(&written).to_owned() })
     }
 
     /// Whether the file that a path leads to may be read.
     ///
     /// # Errors
     ///
-    /// Where it lies instead.
+    /// As [`Reach::resolve`].
     pub fn check(&self, path: &Path) -> Result<(), Outside> {
-        let real = real(path);
-        let is_open = |root: &PathBuf| {
-            real.strip_prefix(root).is_ok_and(|below| {
+        self.resolve(path).map(drop)
+    }
+
+    /// Whether what really is at a path may be read.
+    fn holds(&self, real: &Path) -> bool {
+        self.roots.iter().any(|root| {
+            real.strip_prefix(&root.path).is_ok_and(|below| {
                 let mut names = below.components().map(Component::as_os_str);
-                !names.any(|name| CLOSED.iter().any(|closed| name == *closed))
+                let is_closed = |name: &OsStr| {
+                    CLOSED.iter().any(|closed| name == *closed)
+                        || root.is_wide && name.as_encoded_bytes().starts_with(b".")
+                };
+                !names.any(is_closed)
             })
-        };
-        if self.roots.iter().any(is_open) || self.given.iter().any(|given| given == path) {
-            return Ok(());
-        }
-        let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
-        Err(Outside { real, is_link })
+        })
     }
 }
 
 impl Outside {
-    /// The folder that would have to be allowed.
-    fn folder(&self) -> &Path {
-        if self.real.is_dir() { &self.real } else { self.real.parent().unwrap_or(&self.real) }
-    }
-
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> String {
-        format!("--allow-files {} lets manifests read what is there", self.folder().display())
+        match self.is_link {
+            true => "put the file itself there; or --allow-files FOLDER, with the folder that the link leads to, lets manifests read what is in that".to_owned(),
+            false => {
+                format!("--allow-files {} lets manifests read what is there", self.folder.display())
+            }
+        }
     }
 
     /// What is wrong with the file of this path.
     #[must_use]
     pub fn message(&self, path: &Path) -> String {
-        let (path, real) = (path.display(), self.real.display());
+        let path = path.display();
         let outside = "outside of the manifests' folder and repository, and nothing there is read without consent";
         match self.is_link {
-            true => format!("{path}: the link leads to {real}, which is {outside}"),
+            true => format!("{path}: the link leads {outside}"),
             false => format!("{path} is {outside}"),
         }
     }
@@ -107,43 +178,50 @@ impl Outside {
     }
 }
 
-/// The root of a repository, unless so much else lies below it that it says nothing: the home
-/// folder, or one above it.
+/// The root of a repository, unless so much else lies below it that it says nothing.
 fn narrow(root: &Path) -> Option<PathBuf> {
-    let root = root.canonicalize().ok()?;
+    root.canonicalize().ok().filter(|root| !is_wide(root))
+}
+
+/// Whether a folder is the home folder, or one above it.
+fn is_wide(real: &Path) -> bool {
     let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-    let is_wide = root.parent().is_none() || home.is_some_and(|home| home.starts_with(&root));
-    (!is_wide).then_some(root)
+    real.parent().is_none() || home.is_some_and(|home| home.starts_with(real))
 }
 
-/// Where a path really leads. Of what is not there, the part that is: whether a file outside
-/// exists is not told either.
-fn real(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut above = absolute.as_path();
-    loop {
-        if let Ok(real) = above.canonicalize() {
-            let rest = absolute.strip_prefix(above).unwrap_or(Path::new(""));
-            return lexical(&real, rest);
-        }
-        match above.parent() {
-            Some(parent) => above = parent,
-            None => return absolute,
-        }
-    }
+/// The names of a path, and its `..`.
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),
+        _ => None,
+    })
 }
 
-/// A path below a folder, with its `..` taken.
-fn lexical(folder: &Path, rest: &Path) -> PathBuf {
-    let mut path = folder.to_owned();
-    for part in rest.components() {
-        match part {
-            Component::ParentDir => drop(path.pop()),
-            Component::Normal(name) => path.push(name),
-            _ => {}
+/// An absolute path with its `..` taken as it is written.
+fn lexical(absolute: &Path) -> PathBuf {
+    names(absolute).fold(PathBuf::from("/"), |mut path, name| {
+        if name == ".." {
+            path.pop();
+        } else {
+            path.push(name);
+        }
+        path
+    })
+}
+
+/// A path that the user gave, with its `..` taken as the system does.
+fn without_dots(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let mut plain = PathBuf::from("/");
+    for name in names(&absolute) {
+        if name == ".." {
+            plain = plain.canonicalize().ok()?;
+            plain.pop();
+        } else {
+            plain.push(name);
         }
     }
-    path
+    Some(plain)
 }
 
 #[cfg(test)]
@@ -212,12 +290,66 @@ mod tests {
 
     #[test]
     fn what_is_told_does_not_tell_whether_a_file_exists() {
-        let tree = Tree::new(&["m/a.yaml", "secret"]);
+        let tree = Tree::new(&["m/a.yaml", "secret", "d1r/x", "closed/x"]);
         let reach = Reach::of(&[tree.path("m")], &[]);
         let told = |file: &str| {
             let path = tree.path(file);
-            reach.check(&path).unwrap_err().message(&path).replace(file, "FILE")
+            let outside = reach.check(&path).unwrap_err();
+            format!("{} {}", outside.message(&path), outside.hint()).replace(file, "FILE")
         };
         assert_eq!(told("secret"), told("none"));
+        assert_eq!(told("secret"), told("d1r"));
+        let through = |target: &str| {
+            let link = tree.path("m/link");
+            let _ = std::fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            assert!(!told("m/link").contains(target.trim_start_matches("../")));
+            told("m/link")
+        };
+        let first = through("../secret");
+        assert!(first.contains("the link leads outside"), "{first}");
+        for target in
+            ["../none", "../d1r", "../d1r/none/x", "/proc/self/exe", "/root/.ssh/id", "../closed"]
+        {
+            assert_eq!(through(target), first, "{target}");
+        }
+        // A way out and back in depends on nothing that is there.
+        for (target, inside) in [("../none/../m/a.yaml", true), ("../d1r/../m/a.yaml", true)] {
+            symlink(target, tree.path("m/back")).unwrap();
+            let real = reach.resolve(&tree.path("m/back"));
+            assert_eq!(real.is_ok(), inside, "{target}");
+            assert!(real.unwrap().ends_with("m/a.yaml"));
+            std::fs::remove_file(tree.path("m/back")).unwrap();
+        }
+        symlink("ring", tree.path("m/ring")).unwrap();
+        assert!(reach.resolve(&tree.path("m/ring")).is_ok(), "the system tells of it");
+    }
+
+    #[test]
+    fn what_is_given_by_a_path_with_dots_lies_where_it_leads() {
+        let tree = Tree::new(&["r/.git/config", "r/in/a.yaml", "infra/a.yaml", "infra/t", "t"]);
+        symlink("../infra", tree.path("r/linked")).unwrap();
+        assert!(tree.may_read("r/../infra", &[], "infra/t"));
+        assert!(tree.may_read("r/in/../../infra/a.yaml", &[], "infra/t"));
+        assert!(!tree.may_read("r/../infra", &[], "t"));
+        assert!(!tree.may_read("r/../infra", &[], "r/in/a.yaml"));
+        assert!(tree.may_read("infra/../r/in", &[], "r/in/a.yaml"));
+        // As the system takes it, `..` is above what a link leads to.
+        assert!(tree.may_read("r/linked/../infra", &[], "infra/t"));
+    }
+
+    #[test]
+    fn in_a_wide_folder_a_file_reaches_itself_and_a_folder_what_is_not_hidden() {
+        let root = Path::new("/");
+        let file = Reach::of(&[PathBuf::from("/a.yaml")], &[]);
+        assert_eq!(file.roots.len(), 3);
+        assert!(file.check(Path::new("/a.yaml")).is_ok());
+        assert!(file.check(Path::new("/values.yaml")).is_ok());
+        assert!(file.check(Path::new("/b.yaml")).is_err());
+        let folder = Reach::of(&[root.to_owned()], &[]);
+        assert!(folder.check(Path::new("/x/b.yaml")).is_ok());
+        for hidden in ["/.x", "/x/.aws/credentials", "/.git/config"] {
+            assert!(folder.check(Path::new(hidden)).is_err(), "{hidden}");
+        }
     }
 }

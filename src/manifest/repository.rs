@@ -47,18 +47,25 @@ fn url(config: &str) -> Option<&str> {
         .map(|(_, url)| url.trim())
 }
 
-/// `host/path` of a URL, or of what ssh takes for one.
+/// `host/path` of a URL, or of what ssh takes for one. `None` where it is not plain what of it
+/// is host and path: what else stands there may be a password.
 fn normalized(url: &str) -> Option<String> {
-    let (rest, separator) = match url.split_once("://") {
+    let (authority, path) = match url.split_once("://") {
         Some(("file", _)) => return None,
-        Some((_, rest)) => (rest, '/'),
-        None => (url, ':'),
+        Some((_, rest)) => rest.split_once('/')?,
+        None => url.split_once(':')?,
     };
-    let (host, path) = rest.split_once(separator)?;
     // A user, and with it perhaps a password, stands before the host, a port behind it.
-    let host = host.rsplit('@').next()?.split(':').next()?;
+    let host = authority.rsplit('@').next()?;
+    let (host, port) = host.split_once(':').unwrap_or((host, ""));
     let path = path.trim_matches('/').trim_end_matches(".git");
-    let is_plain = !host.is_empty() && !host.contains(['/', '\\']) && !path.is_empty();
+    let is_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    let is_plain = !host.is_empty()
+        && host.chars().all(is_name)
+        && port.chars().all(|c| c.is_ascii_digit())
+        && !authority.contains(['/', '\\', '?', '#'])
+        && !path.is_empty()
+        && path.chars().all(|c| is_name(c) || "/~+ ".contains(c));
     is_plain.then(|| format!("{}/{path}", host.to_ascii_lowercase()))
 }
 
@@ -80,6 +87,17 @@ mod tests {
                 "ssh://git@git.example.com:2222/acme/support.git",
                 Some("git.example.com/acme/support"),
             ),
+            ("https://git.example.com:8443/a/b c/~d+e_f.g", Some("git.example.com/a/b c/~d+e_f.g")),
+            ("https://oauth2:s3/cr3t@github.com/acme/support", None),
+            ("https://oauth2:12/s3cr3t@github.com/acme/support", None),
+            ("https://oauth2:s3?cr3t@github.com/acme/support", None),
+            ("https://oauth2:s3#cr3t@github.com/acme/support", None),
+            ("https://github.com/acme/support?private_token=s3cr3t", None),
+            ("https://github.com/acme/support#s3cr3t", None),
+            ("git:s3cr3t@github.com:acme/support", None),
+            ("git:s3/cr3t@github.com:acme/support", None),
+            ("git@github.com:s3cr3t:acme/support", None),
+            ("https://s3cr3t\\@github.com/acme/support", None),
             ("file:///srv/git/support.git", None),
             ("/srv/git/support.git", None),
             ("../support", None),

@@ -22,6 +22,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{Key, KindName};
 use crate::limited;
+use crate::output;
 
 /// What is waited for, and how much is read, of one source.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +95,7 @@ pub fn resolve(
             let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
             match read.text(source, &origin) {
                 Ok(text) => {
+                    output::conceal_in_answers(&text);
                     resolved.insert(way.path());
                     Some(Tree::Secret(Sealed::Known(text)))
                 }
@@ -147,11 +149,11 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
                 SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
                     let path = origin.document.source.folder.join(path);
                     let is_encrypted = matches!(source, SecretSource::Age(_));
-                    match reach.check(&path).err() {
-                        Some(outside) => outside.message(&path),
-                        None if !path.exists() => format!("{} is not there", path.display()),
-                        None if is_encrypted => no_identity().clone()?,
-                        None => return None,
+                    match reach.resolve(&path) {
+                        Err(outside) => outside.message(&path),
+                        Ok(real) if !real.exists() => format!("{} is not there", path.display()),
+                        Ok(_) if is_encrypted => no_identity().clone()?,
+                        Ok(_) => return None,
                     }
                 }
                 SecretSource::Age(AgeText::Armored(_)) => no_identity().clone()?,
@@ -254,8 +256,10 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
         SecretSource::Env(name) => (called(name), variable(name)?),
         SecretSource::File(path) => {
             let path = folder.join(path);
-            within(&path, &reading.reach)?;
-            (path.display().to_string(), without_line_break(file_text(&path, reading.limits)?))
+            let bytes = file_bytes(&path, reading)?;
+            let name = path.display().to_string();
+            let text = utf8(bytes, &name)?;
+            (name, without_line_break(text))
         }
         SecretSource::Command(words) => {
             let program = words.first().map(String::as_str).unwrap_or_default();
@@ -279,8 +283,7 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
         }
         SecretSource::Age(AgeText::Beside { file }) => {
             let path = folder.join(file);
-            within(&path, &reading.reach)?;
-            let bytes = file_bytes(&path, reading.limits)?;
+            let bytes = file_bytes(&path, reading)?;
             (format!("the text in {}", path.display()), decrypt(bytes, reading.limits)?)
         }
     };
@@ -298,11 +301,6 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
         });
     }
     Ok(SecretString::from(text))
-}
-
-/// Refuses a file that may not be read.
-fn within(path: &Path, reach: &Reach) -> Result<(), Failure> {
-    reach.check(path).map_err(|outside| Failure::missing(outside.message(path), outside.hint()))
 }
 
 /// A variable as messages call it. Where a name can be none, a secret may stand in its place.
@@ -342,10 +340,6 @@ fn too_large(what: &str, limits: Limits) -> String {
     format!("{what} is larger than a secret may be, {} bytes", limits.bytes)
 }
 
-fn file_text(path: &Path, limits: Limits) -> Result<String, Failure> {
-    utf8(file_bytes(path, limits)?, &path.display().to_string())
-}
-
 /// The text without the mark that some editors put at its start.
 fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -355,12 +349,14 @@ fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// The bytes of a file. It may be a pipe that nobody writes to, so it is read aside, and not
-/// waited for longer than the limit.
-fn file_bytes(path: &Path, limits: Limits) -> Result<Vec<u8>, Failure> {
+/// The bytes of a file that may be read, from where it really is. It may be a pipe that nobody
+/// writes to, so it is read aside, and not waited for longer than the limit.
+fn file_bytes(path: &Path, reading: &Reading) -> Result<Vec<u8>, Failure> {
+    let file = reading.reach.resolve(path);
+    let file = file.map_err(|outside| Failure::missing(outside.message(path), outside.hint()))?;
+    let limits = reading.limits;
     let name = path.display().to_string();
     let (send, receive) = mpsc::channel();
-    let file = path.to_owned();
     std::thread::spawn(move || {
         let read = std::fs::File::open(file).and_then(|file| {
             let mut bytes = Vec::new();

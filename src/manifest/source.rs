@@ -159,7 +159,7 @@ pub fn read(paths: &[PathBuf], values: &FileValues, reach: &Reach) -> Reading {
             });
             reading.add(read);
         } else if let Err(outside) = reach.check(path)
-            && (path.is_dir() || path.is_file())
+            && (outside.is_link || path.is_dir() || path.is_file())
         {
             reading.problems.push(outside.problem(path));
         } else if path.is_dir() {
@@ -212,11 +212,10 @@ impl Reading {
             );
             return true;
         }
-        let outside = match path.is_file() {
-            true => self.reach.check(path).err(),
-            false => None,
-        };
-        if let Some(outside) = outside {
+        // What was given and is not there is told of where it is read.
+        if let Err(outside) = self.reach.check(path)
+            && (outside.is_link || path.is_file())
+        {
             self.problems.push(outside.problem(path));
             return true;
         }

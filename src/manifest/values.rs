@@ -254,8 +254,15 @@ pub fn render(
     let mut all = Values::default();
     for name in BESIDE {
         let beside = source.folder.join(name);
-        if beside.is_file() {
-            reach.check(&beside).map_err(|outside| alone(outside.problem(&beside)))?;
+        // A link that leads outside is told of whatever is there.
+        let real = match reach.resolve(&beside) {
+            Ok(real) => real,
+            Err(outside) if outside.is_link || beside.is_file() => {
+                return Err(alone(outside.problem(&beside)));
+            }
+            Err(_) => continue,
+        };
+        if real.is_file() {
             all.merge(read_map(&beside).map_err(alone)?);
         }
     }

@@ -115,8 +115,8 @@ pub fn walk(folder: &Path, reach: &Reach) -> Walk {
                     if is_folder {
                         entries.skip_current_dir();
                     }
-                } else if let Some(problem) = outside(&entry, reach) {
-                    walk.problems.push(problem);
+                } else if let Some(found) = outside(entry.path(), entry.path_is_symlink(), reach) {
+                    walk.leave_out(entry.path(), found);
                     if is_folder {
                         entries.skip_current_dir();
                     }
@@ -133,7 +133,13 @@ pub fn walk(folder: &Path, reach: &Reach) -> Walk {
                 let reasons = [true, false].map(|is_folder| rules.reason(path, is_folder));
                 match reasons.into_iter().flatten().next().filter(|_| error.depth() > 0) {
                     Some(why) => walk.skip(path, why),
-                    None => walk.problems.push(unreadable(path, &error)),
+                    None => {
+                        let found = outside(path, path.is_symlink(), reach);
+                        walk.leave_out(
+                            path,
+                            found.unwrap_or_else(|| Err(unreadable(path, &error))),
+                        );
+                    }
                 }
             }
         }
@@ -147,6 +153,13 @@ impl Walk {
             self.rules.push(path.to_owned());
         } else if !path.ends_with(OWN_FOLDER) {
             self.skipped.push(Skipped { path: path.to_owned(), why });
+        }
+    }
+
+    fn leave_out(&mut self, path: &Path, found: Result<Why, Problem>) {
+        match found {
+            Ok(why) => self.skip(path, why),
+            Err(problem) => self.problems.push(problem),
         }
     }
 
@@ -190,18 +203,17 @@ fn has_template(path: &Path) -> bool {
     entries.flatten().any(|entry| is_template(&entry.path()) && !is_hidden(&entry.path()))
 }
 
-/// What is wrong with an entry that is a link to somewhere else. What is no file is told of
-/// where it would be read.
-fn outside(entry: &DirEntry, reach: &Reach) -> Option<Problem> {
-    let is_manifest = entry.file_type().is_file() && is_manifest(entry.path());
-    let is_read = entry.file_type().is_dir() || is_manifest;
-    let checked = (entry.path_is_symlink() && is_read).then(|| reach.check(entry.path()))?;
-    checked.err().map(|outside| {
-        let problem = outside.problem(entry.path());
-        let or = format!("name it in {IGNORE_FILE} to leave it out");
-        let hint = problem.hint.as_ref().map_or_else(|| or.clone(), |hint| format!("{hint}; {or}"));
-        problem.hint(hint)
-    })
+/// What becomes of a link that leads to somewhere else, whatever is there: one whose name says
+/// that it is no manifest is left out, and any other may be meant to lead to some.
+fn outside(path: &Path, is_link: bool, reach: &Reach) -> Option<Result<Why, Problem>> {
+    let outside = is_link.then(|| reach.check(path).err())??;
+    if path.extension().is_some() && !is_manifest(path) {
+        return Some(Ok(Why::Suffix));
+    }
+    let problem = outside.problem(path);
+    let or = format!("name it in {IGNORE_FILE} to leave it out");
+    let hint = problem.hint.as_ref().map_or_else(|| or.clone(), |hint| format!("{hint}; {or}"));
+    Some(Err(problem.hint(hint)))
 }
 
 fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {

@@ -64,8 +64,10 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> R
     content(&mut out)?;
     out.flush()?;
     drop(out);
+    file.as_file().sync_all()?;
     file.persist(path)?;
-    Ok(())
+    // The name is on disk only once the folder is.
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// What a path leads to.

@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
-use super::{Action, Cause, Counts, NotRead, Operation, Plan};
+use super::{Action, Cause, Counts, FieldChange, NotRead, Operation, Plan};
 use crate::error::Place;
 use crate::kinds::Key;
-use crate::kinds::fingerprint::Fingerprinter;
+use crate::kinds::fingerprint::{Fingerprinter, digest};
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::recorded::{fingerprint_in, recorded_as};
 use crate::kinds::tree::Tree;
 use crate::listed::few;
 
@@ -214,7 +216,9 @@ fn document_of(
     let kept = plan.fingerprints.get(project);
     let kept = kept.map(|it| it.of(&operation.key, operation.work.before.as_ref()));
     let fingerprinter = salted.as_ref().or(kept.as_ref()).unwrap_or(&no_key);
-    let recorded = |tree: &Tree| tree.recorded(fingerprinter);
+    let recorded = |change: &FieldChange, tree: &Option<Tree>| {
+        tree.as_ref().map(|tree| apart(tree.recorded(fingerprinter), &change.path))
+    };
     OperationDocument {
         address: plan.address(&operation.key),
         key: operation.key.clone(),
@@ -227,8 +231,8 @@ fn document_of(
             .iter()
             .map(|change| ChangeDocument {
                 path: change.path.to_string(),
-                old: change.old.as_ref().map(recorded),
-                new: change.new.as_ref().map(recorded),
+                old: recorded(change, &change.old),
+                new: recorded(change, &change.new),
                 place: change.place.clone(),
                 cause: change.cause,
                 uncertain: change.is_uncertain(),
@@ -245,6 +249,28 @@ fn document_of(
             _ => operation.fingerprint.clone(),
         },
         fields: operation.work.fields.as_deref().map(Tree::redacted),
+    }
+}
+
+/// What is recorded of a field, with the fingerprints made the field's own: whoever writes a
+/// guess into one field learns nothing of what is in another.
+fn apart(value: Value, path: &FieldPath) -> Value {
+    if let Some(Value::String(fingerprint)) = fingerprint_in(&value) {
+        return recorded_as(&digest(&format!("{path} {fingerprint}")));
+    }
+    match value {
+        Value::Array(items) => {
+            let item = |(index, item)| apart(item, &path.join(Step::Index(index)));
+            items.into_iter().enumerate().map(item).collect()
+        }
+        Value::Object(fields) => {
+            let field = |(name, value): (String, Value)| {
+                let value = apart(value, &path.field(&name));
+                (name, value)
+            };
+            Value::Object(fields.into_iter().map(field).collect())
+        }
+        value => value,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Values as people read them, and what differs between two: both as a whole where they are
 //! short, else just the parts or lines that differ, with a little around them.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::Value;
 use similar::{DiffOp, DiffTag, TextDiff};
 
 use crate::kinds::tree::{NOT_READ, Sealed, Tree};
+use crate::output;
 use crate::visible;
 
 /// The longest value that is shown on one line, in characters.
@@ -72,6 +74,7 @@ pub struct Whole {
 /// A value as a whole, with what is beyond a high bound counted.
 #[must_use]
 pub fn whole(tree: &Tree) -> Whole {
+    let tree = &*concealed(tree);
     let head = |head: String| Whole { head, lines: Vec::new() };
     match tree {
         Tree::Secret(Sealed::Unread) => head(NOT_READ.to_owned()),
@@ -95,6 +98,44 @@ pub fn whole(tree: &Tree) -> Whole {
                 lines: bounded(rows(&long)),
             },
         },
+    }
+}
+
+/// A value without the program's credentials, before it is cut or laid out in rows: the half of
+/// one would be found nowhere.
+pub(super) fn concealed(tree: &Tree) -> Cow<'_, Tree> {
+    let without = |text: &str| match output::concealed(Cow::Borrowed(text)) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text),
+    };
+    match tree {
+        Tree::Text(text) => {
+            without(text).map_or(Cow::Borrowed(tree), |it| Cow::Owned(Tree::text(it)))
+        }
+        Tree::List(items) => {
+            let new: Vec<_> = items.iter().map(concealed).collect();
+            match new.iter().all(|it| matches!(it, Cow::Borrowed(_))) {
+                true => Cow::Borrowed(tree),
+                false => Cow::Owned(Tree::List(new.into_iter().map(Cow::into_owned).collect())),
+            }
+        }
+        Tree::Map(fields) => {
+            let new: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| (name, without(name), concealed(value)))
+                .collect();
+            match new.iter().all(|(_, name, it)| name.is_none() && matches!(it, Cow::Borrowed(_))) {
+                true => Cow::Borrowed(tree),
+                false => Cow::Owned(
+                    new.into_iter()
+                        .map(|(name, new, it)| {
+                            (new.unwrap_or_else(|| name.to_string()), it.into_owned())
+                        })
+                        .collect(),
+                ),
+            }
+        }
+        _ => Cow::Borrowed(tree),
     }
 }
 
@@ -141,6 +182,7 @@ fn flown(tree: &Tree) -> String {
 /// What differs between two values of a field.
 #[must_use]
 pub fn difference(old: &Tree, new: &Tree) -> Difference {
+    let (old, new) = (&*concealed(old), &*concealed(new));
     let difference = match (old, new) {
         (Tree::Text(old), Tree::Text(new)) if old.contains('\n') || new.contains('\n') => {
             lines(old, new)

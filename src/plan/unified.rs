@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
+use super::shown::concealed;
 use super::text::MAY_CHANGE;
 use super::{Action, Operation, Plan};
 use crate::kinds::OWNER_ANNOTATION;
@@ -117,7 +118,8 @@ fn place(tree: Option<&mut Tree>, path: &FieldPath, value: Option<&Tree>) {
 
 fn yaml(tree: &Option<Tree>) -> String {
     let Some(tree) = tree else { return String::new() };
-    match tree.redacted() {
+    // A long text may be laid out in several lines.
+    match concealed(tree).redacted() {
         Value::Object(fields) if fields.is_empty() => "{}\n".to_owned(),
         // Its lines are looked at one by one: a text that hides something keeps them.
         value => serde_yaml::to_string(&value).unwrap_or_else(|_| value.to_string()),

@@ -22,6 +22,7 @@ use super::handshake;
 use super::message::{Assembler, Message};
 use crate::error::{Error, Result};
 use crate::settings::variable;
+use crate::visible;
 
 /// How long a room has to let a participant in.
 const READY: Duration = Duration::from_secs(30);
@@ -103,15 +104,19 @@ impl Incoming {
 
 impl Room {
     /// Enters the room at this websocket URL with a participant's token, and waits until the
-    /// room is ready.
+    /// room is ready. Without `insecure` the token goes to no other machine without TLS.
     ///
     /// # Errors
     ///
     /// A URL that is none; a room that cannot be reached or does not let the participant in.
-    pub async fn enter(url: &str, token: &SecretString) -> Result<(Self, Incoming)> {
-        let shown = handshake::shown(url);
+    pub async fn enter(
+        url: &str,
+        token: &SecretString,
+        insecure: bool,
+    ) -> Result<(Self, Incoming)> {
+        let shown = visible::url(url);
         let failed = || format!("failed to enter the room at {shown}");
-        let socket = timeout(READY, handshake::connect(url, token))
+        let socket = timeout(READY, handshake::connect(url, token, insecure))
             .await
             .map_err(|_| Error::failed(failed()).because(told_late(READY)))?
             .map_err(|what| Error::failed(failed()).because(what))?;

@@ -13,19 +13,24 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::api::http;
 use crate::api::token::VERSION;
-use crate::error::with_causes;
+use crate::error::{Error, with_causes};
 
 /// The handshake, over the same HTTP client as everything else, so that proxies and
-/// certificates are the same.
+/// certificates are the same. The token goes to another machine over TLS, unless it is said
+/// that it need not be.
 pub(super) async fn connect(
     url: &str,
     token: &SecretString,
+    insecure: bool,
 ) -> Result<WebSocketStream<reqwest::Upgraded>, String> {
     let mut address = match url.strip_prefix("ws") {
         Some(rest) => url::Url::parse(&format!("http{rest}")),
         None => url::Url::parse(url),
     }
     .map_err(|error| error.to_string())?;
+    if !insecure {
+        http::refuse_plain(address.as_str()).map_err(|error| with_hint(&error))?;
+    }
     let others: Vec<(String, String)> = address
         .query_pairs()
         .filter(|(name, _)| name != "token" && name != "v")
@@ -42,13 +47,13 @@ pub(super) async fn connect(
     let key = STANDARD.encode(key);
     let client = http::build(http::of_platform(address.as_str()).http1_only())
         .map_err(|error| error.to_string())?;
-    let answer = client
+    let request = client
         .get(address)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key)
-        .send()
+        .header(SEC_WEBSOCKET_KEY, &key);
+    let answer = http::send(request)
         .await
         // The URL holds the token.
         .map_err(|error| with_causes(&error.without_url()))?;
@@ -61,6 +66,12 @@ pub(super) async fn connect(
     }
     let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
     Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
+}
+
+/// An error as a phrase, with what to do about it.
+fn with_hint(error: &Error) -> String {
+    let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{error}{hint}")
 }
 
 /// What is answered to a caller that asks for a websocket: the value of
@@ -89,14 +100,4 @@ pub async fn answer(
     socket: hyper::upgrade::Upgraded,
 ) -> WebSocketStream<TokioIo<hyper::upgrade::Upgraded>> {
     WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, None).await
-}
-
-/// A URL without what may be a secret: who signs in with it, and what stands behind the path.
-pub(super) fn shown(url: &str) -> String {
-    let Ok(mut shown) = url::Url::parse(url) else { return "an address that is no URL".to_owned() };
-    // URLs that can hold no user hold none.
-    let _ = (shown.set_username(""), shown.set_password(None));
-    shown.set_query(None);
-    shown.set_fragment(None);
-    shown.into()
 }

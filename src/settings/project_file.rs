@@ -4,32 +4,40 @@
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::bounded;
+use super::home_file::{self, Others};
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
 
 /// What is activated.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default)]
 pub struct ProjectFile {
     /// The id of the activated project.
     pub active_project: Option<String>,
-    active_api_keys: Option<IndexMap<String, String>>,
+    keys: IndexMap<String, SecretString>,
     /// The platforms that the keys are of, by project, where it is not the usual one.
+    platforms: IndexMap<String, String>,
+    others: Others,
+}
+
+/// The file's form. It holds secrets as text, so it never leaves this file.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Form {
+    active_project: Option<String>,
+    active_api_keys: Option<IndexMap<String, String>>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     api_key_platforms: IndexMap<String, String>,
     /// What another version of the program wrote stays.
     #[serde(flatten)]
-    others: IndexMap<String, Value>,
+    others: Others,
 }
 
 fn path() -> Option<PathBuf> {
-    Some(std::env::home_dir()?.join(".meshagent/project.json"))
+    Some(std::env::home_dir()?.join(own_folder::NAME).join("project.json"))
 }
 
 impl ProjectFile {
@@ -37,27 +45,22 @@ impl ProjectFile {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read.
+    /// A file that cannot be read, or that others may have written.
     pub fn read() -> Result<Self> {
         let Some(path) = path() else { return Ok(Self::default()) };
-        let text = match bounded::text(&path, bounded::STANDARD) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => {
-                return Err(
-                    Error::failed(format!("failed to read {}", path.display())).because(error)
-                );
-            }
-        };
-        let file: Self = serde_json::from_str(&text).map_err(|error| {
-            Error::usage(format!("{} is not what it should be: {error}", path.display()))
-                .hint("mend it, or delete it and activate a project again")
-        })?;
-        let keys = file.active_api_keys.iter().flat_map(|keys| keys.values());
-        keys.for_each(|key| output::conceal(&SecretString::from(key.as_str())));
-        Ok(file)
+        let hint = "mend it, or delete it and activate a project again";
+        let form: Option<Form> = home_file::read(&path, "this is not what it should be", hint)?;
+        let form = form.unwrap_or_default();
+        let keys = form.active_api_keys.unwrap_or_default();
+        let keys: IndexMap<_, _> =
+            keys.into_iter().map(|(project, key)| (project, SecretString::from(key))).collect();
+        keys.values().for_each(output::conceal);
+        Ok(Self {
+            active_project: form.active_project,
+            keys,
+            platforms: form.api_key_platforms,
+            others: form.others,
+        })
     }
 
     /// Writes the file.
@@ -70,28 +73,36 @@ impl ProjectFile {
         let failed = || format!("failed to write {}", path.display());
         let folder = path.parent().ok_or_else(|| Error::failed(failed()))?;
         own_folder::create_private(folder).context(failed)?;
-        let written = Self {
-            active_api_keys: Some(self.active_api_keys.clone().unwrap_or_default()),
-            ..self.clone()
+        let text = |key: &SecretString| key.expose_secret().to_owned();
+        let form = Form {
+            active_project: self.active_project.clone(),
+            active_api_keys: Some(
+                self.keys.iter().map(|(project, key)| (project.clone(), text(key))).collect(),
+            ),
+            api_key_platforms: self.platforms.clone(),
+            others: self.others.clone(),
         };
-        output::write_credential(&path, &serde_json::to_vec(&written).context(failed)?)
+        output::write_credential(&path, &serde_json::to_vec(&form).context(failed)?)
     }
 
-    /// The activated key of a project. Keys of an older form are not used.
+    /// Whether a key of a project is activated. Keys of an older form are not used.
     #[must_use]
-    pub fn key_of(&self, project: &str) -> Option<&str> {
-        let key = self.active_api_keys.as_ref()?.get(project)?;
-        key.starts_with("ma-").then_some(key.as_str())
+    pub fn has_key(&self, project: &str) -> bool {
+        self.key_of(project).is_some()
     }
 
-    /// The activated key of a project, to be sent to a platform.
+    fn key_of(&self, project: &str) -> Option<&SecretString> {
+        self.keys.get(project).filter(|key| key.expose_secret().starts_with("ma-"))
+    }
+
+    /// The activated key of a project, to be sent to a platform, or to sign what is for it.
     ///
     /// # Errors
     ///
     /// It is another platform's.
-    pub fn key_for(&self, project: &str, base: &str) -> Result<Option<&str>> {
+    pub fn key_for(&self, project: &str, base: &str) -> Result<Option<&SecretString>> {
         let Some(key) = self.key_of(project) else { return Ok(None) };
-        let of = self.api_key_platforms.get(project).map(String::as_str);
+        let of = self.platforms.get(project).map(String::as_str);
         let what = format!("the activated key of project {project}");
         super::check_platform(&what, of, base).map_err(|error| {
             error.hint("activate one of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
@@ -100,12 +111,12 @@ impl ProjectFile {
     }
 
     /// Activates a key of a project on the platform at `base`.
-    pub fn activate_key(&mut self, project: &str, key: &str, base: &str) {
-        self.active_api_keys.get_or_insert_default().insert(project.to_owned(), key.to_owned());
+    pub fn activate_key(&mut self, project: &str, key: &SecretString, base: &str) {
+        self.keys.insert(project.to_owned(), key.clone());
         let base = base.trim_end_matches('/');
-        self.api_key_platforms.shift_remove(project);
+        self.platforms.shift_remove(project);
         if base != super::DEFAULT_URL {
-            self.api_key_platforms.insert(project.to_owned(), base.to_owned());
+            self.platforms.insert(project.to_owned(), base.to_owned());
         }
     }
 }

@@ -8,17 +8,16 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::home_file::{self, Others};
 use super::variable;
 use crate::api::oauth::{CLIENT_ID, Program, Tokens};
-use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
+use crate::visible;
 
 /// How long before its end a session is refreshed, in seconds.
 const EARLY: i64 = 300;
@@ -41,7 +40,7 @@ pub struct SessionFile {
     pub api_url: Option<String>,
     token_type: String,
     id_token: Option<SecretString>,
-    others: IndexMap<String, Value>,
+    others: Others,
 }
 
 /// The file's form. It holds secrets as text, so it never leaves this file.
@@ -61,7 +60,7 @@ struct Form {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     api_url: Option<String>,
     #[serde(flatten)]
-    others: IndexMap<String, Value>,
+    others: Others,
 }
 
 fn now() -> i64 {
@@ -100,7 +99,7 @@ impl SessionFile {
             api_url: Some(base.trim_end_matches('/').to_owned()),
             token_type: tokens.token_type,
             id_token: tokens.id_token,
-            others: IndexMap::new(),
+            others: Others::default(),
         };
         session.conceal();
         session
@@ -110,24 +109,13 @@ impl SessionFile {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read.
+    /// A file that cannot be read, or that others may have written.
     pub fn read() -> Result<Option<Self>> {
         let Ok(path) = path() else { return Ok(None) };
-        let text = match bounded::text(&path, bounded::STANDARD) {
-            Ok(text) => SecretString::from(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(
-                    Error::failed(format!("failed to read {}", path.display())).because(error)
-                );
-            }
+        let hint = "sign in again: `meshagent auth login`";
+        let Some(form) = home_file::read::<Form>(&path, "this is no session", hint)? else {
+            return Ok(None);
         };
-        // The cause would quote what it stumbles over, which may be a token.
-        let form: Form = serde_json::from_str(text.expose_secret()).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Error::usage(format!("{}:{line}:{column}: this is no session", path.display()))
-                .hint("sign in again: `meshagent auth login`")
-        })?;
         let Some(access_token) = form.access_token.filter(|token| !token.is_empty()) else {
             return Ok(None);
         };
@@ -238,7 +226,7 @@ impl SessionFile {
         let there = "sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY";
         match &self.api_url {
             Some(url) if url != base => {
-                let (url, base) = (super::without_user(url), super::without_user(base));
+                let (url, base) = (visible::url(url), visible::url(base));
                 Err(Error::usage(format!("you are signed in to {url}, and {base} is meant")))
             }
             url => {

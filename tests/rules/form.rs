@@ -371,7 +371,7 @@ fn a_secret_that_is_the_mask_of_one_is_refused_wherever_it_is_read_from() {
     let sandbox = Sandbox::new();
     sandbox.write("mask", "********\n");
     sandbox.write("s.yaml", "version: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata:\n  A: {from: {file: mask}}\n");
-    let run = sandbox.embedded(6, &["plan", "-f", "s.yaml"]);
+    let run = sandbox.embedded(6, &["plan", "-f", "s.yaml", "--allow-files", "."]);
     assert!(run.stderr.contains("s.yaml:6:"), "{}", run.stderr);
     assert!(run.stderr.contains("is the mask that lists show"), "{}", run.stderr);
 }

@@ -37,7 +37,8 @@ fn a_refusal_is_told_once_with_its_place_and_its_request() {
     let set = room("fine", "") + REFUSED;
     sandbox.write("set.yaml", &set);
     let line = 1 + set.lines().position(|line| line.contains("name: refused")).unwrap();
-    let run = sandbox.embedded(4, &["apply", "-f", "set.yaml", "--yes"]);
+    let apply = ["apply", "-f", "set.yaml", "--yes", "--allow-files", "."];
+    let run = sandbox.embedded(4, &apply);
     let shown = all(&run);
     let is_told = |line: &&str| line.contains("Secret/refused") && line.starts_with("failed");
     let told: Vec<&str> = shown.lines().filter(is_told).collect();
@@ -53,7 +54,7 @@ fn a_refusal_is_told_once_with_its_place_and_its_request() {
     assert!(run.stderr.contains("hint: mend what the platform refused; then "), "{}", run.stderr);
     assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 2 skipped.\n"), "{}", run.stdout);
 
-    let events = sandbox.embedded(1, &["apply", "-f", "set.yaml", "--yes", "-o", "json"]).events();
+    let events = sandbox.embedded(1, &[&apply[..], &["-o", "json"]].concat()).events();
     let failed = events.iter().find(|event| event["status"] == "failed").unwrap();
     assert_eq!((&failed["code"], &failed["message"]), (&413.into(), &why.into()));
     assert!(failed["request"].as_str().unwrap().starts_with("POST /"), "{failed}");

@@ -32,7 +32,7 @@ fn a_link_that_leads_outside_is_refused_and_no_line_is_quoted() {
     ] {
         let sandbox = sandbox();
         symlink(target, sandbox.path(link)).unwrap();
-        let told = format!("{link}: the link leads to ");
+        let told = format!("{link}: the link leads outside ");
         for command in ["validate", "plan", "diff", "graph", "accept", "destroy"] {
             let embedded: &[&str] = if command == "validate" { &[] } else { &["--embedded"] };
             let words = [&[command, "-f", "m"][..], embedded].concat();
@@ -55,10 +55,10 @@ fn values_behind_a_link_are_not_read() {
     let template = room("b", "room_metadata: {k: \"{{ aws_secret_access_key }}\"}\n");
     write(&sandbox, "m/b.yaml.j2", template);
     let plan = ["plan", "-f", "m", "--embedded"];
-    keeps(&sandbox, &plan, 6, "m/values.yaml: the link leads to ");
+    keeps(&sandbox, &plan, 6, "m/values.yaml: the link leads outside ");
     std::fs::rename(sandbox.path("m/values.yaml"), sandbox.path("m/v.yml")).unwrap();
     let plan = ["plan", "-f", "m/b.yaml.j2", "--values-file", "m/v.yml", "--embedded"];
-    keeps(&sandbox, &plan, 2, "m/v.yml: the link leads to ");
+    keeps(&sandbox, &plan, 2, "m/v.yml: the link leads outside ");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_repository_is_the_reach_of_its_manifests_but_for_its_credentials() {
     write(&sandbox, "r/m/s.yaml", secret("{file: ../.git/config}"));
     keeps(&sandbox, &plan, 6, "nothing there is read without consent");
     symlink("../.git/config", sandbox.path("r/m/c.yaml")).unwrap();
-    keeps(&sandbox, &["validate", "-f", "r/m"], 2, "r/m/c.yaml: the link leads to ");
+    keeps(&sandbox, &["validate", "-f", "r/m"], 2, "r/m/c.yaml: the link leads outside ");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn rules_behind_a_link_are_not_read() {
     std::fs::create_dir(sandbox.path("rules")).unwrap();
     symlink("../outside/credentials", sandbox.path("rules/a.rego")).unwrap();
     let plan = ["plan", "-f", "m", "--embedded", "--policy", "rules"];
-    keeps(&sandbox, &plan, 2, "rules/a.rego: the link leads to ");
+    keeps(&sandbox, &plan, 2, "rules/a.rego: the link leads outside ");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use self::text::Search;
 use super::toolkit::{Hosted, Offer, Toolkit};
-use crate::api::{http, python_json};
+use crate::api::http::{self, Told, Unread};
+use crate::api::python_json;
 use crate::error::with_causes;
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
@@ -178,23 +179,15 @@ async fn fetch(url: &str) -> Result<Vec<u8>, Refused> {
             .decode(data)
             .map_err(|error| Refused::new(format!("the data URL holds no base64: {error}")));
     }
-    let failed = |error: reqwest::Error| {
-        Refused::new(format!("the download failed: {}", with_causes(&error)))
-    };
-    let client =
-        http::of_anything(url, PATIENCE).map_err(|error| Refused::new(error.to_string()))?;
-    let mut answer = client.get(url).send().await.map_err(failed)?;
-    if !answer.status().is_success() {
-        return Err(Refused::new(format!("the download was answered with {}", answer.status())));
+    let failed =
+        |error: Unread| Refused::new(format!("the download failed: {}", with_causes(&error)));
+    let client = http::of_anything(url).map_err(|error| Refused::new(error.to_string()))?;
+    let told = http::ask(client.get(url), PATIENCE, MAX_BYTES);
+    let Told { status, body } = told.await.map_err(failed)?;
+    match status.is_success() {
+        true => Ok(body),
+        false => Err(Refused::new(format!("the download was answered with {status}"))),
     }
-    let mut bytes = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(failed)? {
-        bytes.extend(part);
-        if bytes.len() > MAX_BYTES {
-            return Err(Refused::new(format!("there are more than {MAX_BYTES} bytes at {url}")));
-        }
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

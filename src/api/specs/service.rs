@@ -1,6 +1,7 @@
 //! `kind: Service`: what runs in a room or in every room of a project.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -501,6 +502,17 @@ pub struct AllowedMcpToolFilter {
     pub read_only: Option<bool>,
 }
 
+/// A text that leaves in requests and cannot be printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secret)")
+    }
+}
+
 /// An OAuth client of an MCP server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -508,8 +520,8 @@ pub struct OAuthClientConfig {
     /// The client's id.
     pub client_id: Option<String>,
     /// The client's secret.
-    #[schemars(extend("x-secret" = true))]
-    pub client_secret: Option<String>,
+    #[schemars(with = "Option<String>", extend("x-secret" = true))]
+    pub client_secret: Option<SecretText>,
     /// Where a person gives consent.
     pub authorization_endpoint: Option<String>,
     /// Where a code becomes a token.

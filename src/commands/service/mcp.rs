@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::source::SERVICE_ID;
-use crate::api::http;
+use crate::api::http::{self, Told};
 use crate::api::specs::service::ServiceSpec;
 use crate::error::{Error, Result};
+use crate::visible;
 
 /// How long one question to the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,20 +21,21 @@ fn normalized(text: &str) -> Result<Url> {
     if text.is_empty() {
         return Err(Error::usage("--mcp is empty"));
     }
+    let shown = visible::url(text);
     let with_scheme =
         if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = Url::parse(&with_scheme)
-        .map_err(|error| Error::usage(format!("{text:?} is not a URL")).because(error))?;
+        .map_err(|error| Error::usage(format!("{shown:?} is not a URL")).because(error))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(Error::usage(format!("{text:?} is neither http nor https")));
+        return Err(Error::usage(format!("{shown:?} is neither http nor https")));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(Error::usage(format!("{text:?} names no host")));
+        return Err(Error::usage(format!("{shown:?} names no host")));
     }
     if url.query().is_some_and(|query| !query.is_empty())
         || url.fragment().is_some_and(|fragment| !fragment.is_empty())
     {
-        return Err(Error::usage(format!("{text:?} has a query or a fragment"))
+        return Err(Error::usage(format!("{shown:?} has a query or a fragment"))
             .hint("an MCP server is told by its host and path"));
     }
     Ok(url)
@@ -70,14 +72,15 @@ fn places(url: &Url) -> Vec<String> {
 
 /// What the server tells of its OAuth; what cannot be read is passed over.
 async fn discover(url: &Url) -> Result<Option<Value>> {
-    let client = http::of_anything(url.as_str(), PATIENCE)?;
+    let client = http::of_anything(url.as_str())?;
     for place in places(url) {
         let request = client.get(&place).header("Accept", "application/json");
-        let Ok(answer) = request.send().await else { continue };
-        if !answer.status().is_success() {
+        let Ok(Told { status, body }) = http::ask(request, PATIENCE, http::STANDARD).await else {
+            continue;
+        };
+        if !status.is_success() {
             continue;
         }
-        let Ok(body) = answer.bytes().await else { continue };
         let Ok(told) = serde_json::from_slice::<Value>(&body) else { continue };
         let is_told = |field: &str| {
             told.get(field).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty())
@@ -157,7 +160,8 @@ pub async fn service(text: &str) -> Result<ServiceSpec> {
             let registers = told.get("registration_endpoint").and_then(Value::as_str);
             if registers.is_none_or(|endpoint| endpoint.trim().is_empty()) {
                 return Err(Error::usage(format!(
-                    "{text:?} has OAuth, and registers no clients: it tells no registration_endpoint"
+                    "{:?} has OAuth, and registers no clients: it tells no registration_endpoint",
+                    visible::url(text)
                 )));
             }
             Some(no_pkce(&told))

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api::http;
+use crate::api::http::{self, Told};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
-use crate::commands::call;
+use crate::commands::call::{self, Invitation};
 use crate::commands::given::named_room;
 use crate::commands::token::KeyArgs;
 use crate::error::{Class, Context, Error, Result};
@@ -24,6 +24,9 @@ const TRIES: u32 = 11;
 
 /// How long is waited after the first time; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// How long it may take to say so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a command may take to end once it is told to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -106,12 +109,12 @@ fn free_port() -> Result<u16> {
 /// What the command says it serves.
 async fn descriptor(port: u16) -> Result<Value> {
     let url = format!("http://localhost:{port}/.well-known/meshagent-service.json");
-    let client = http::of_anything(&url, Duration::from_secs(10))?;
+    let client = http::of_anything(&url)?;
     let mut wait = FIRST_WAIT;
     for attempt in 1..=TRIES {
-        if let Ok(answer) = client.get(&url).send().await
-            && answer.status().is_success()
-            && let Ok(body) = answer.bytes().await
+        if let Ok(Told { status, body }) =
+            http::ask(client.get(&url), PATIENCE, http::STANDARD).await
+            && status.is_success()
             && let Ok(told) = serde_json::from_slice(&body)
         {
             return Ok(told);
@@ -155,8 +158,8 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
                     .grant("tunnel_ports", "9000")
                     .sign(&args.key.signer(project)?),
             };
-            call::post(&format!("http://localhost:{number}{path}"), room, &token, &json!({}))
-                .await?;
+            let invitation = Invitation { room, token: &token, arguments: &json!({}) };
+            call::post(&format!("http://localhost:{number}{path}"), &invitation, false).await?;
             output::note(&format!("{identity} is called into the room {room}"));
         }
     }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::mcp;
+use crate::api::http::{self, Told};
 use crate::api::request::Request;
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
@@ -17,9 +18,13 @@ use crate::error::{Error, Result};
 use crate::manifest::template::Values;
 use crate::manifest::yaml;
 use crate::settings::Connection;
+use crate::visible;
 
 /// The annotation that says which service two documents both mean.
 pub const SERVICE_ID: &str = "meshagent.service.id";
+
+/// How long the answer from a URL is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file or a URL.
 #[derive(Debug, clap::Args)]
@@ -144,15 +149,18 @@ pub async fn text(source: &SourceArgs) -> Result<String> {
         });
     }
     let url = source.url.as_deref().unwrap_or_default();
+    let shown = visible::url(url);
     if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(Error::usage(format!("{url:?} is neither http nor https")));
+        return Err(Error::usage(format!("{shown:?} is neither http nor https")));
     }
-    let failed = |error: reqwest::Error| {
-        Error::usage(format!("failed to read {url}")).because(error.without_url())
-    };
-    let client = crate::api::http::of_anything(url, Duration::from_secs(60))?;
-    let answer = client.get(url).send().await.map_err(failed)?;
-    answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
+    let failed = || Error::usage(format!("failed to read {shown}"));
+    let request = http::of_anything(url)?.get(url);
+    let told = http::ask(request, PATIENCE, bounded::STANDARD);
+    let Told { status, body } = told.await.map_err(|error| failed().because(error))?;
+    if !status.is_success() {
+        return Err(failed().because(format!("it was answered with {status}")));
+    }
+    String::from_utf8(body).map_err(|_| failed().because("it is not UTF-8"))
 }
 
 /// Reads YAML into a type, with the path of the field at fault.

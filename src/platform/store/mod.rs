@@ -129,6 +129,13 @@ impl Store {
         for it in [folder.clone(), path.clone(), beside("-wal"), beside("-shm")] {
             modes::look_at(&it)?;
         }
+        for it in [path.clone(), beside("-wal"), beside("-shm"), folder.join(KEY_FILE)] {
+            own_folder::refuse_links(&it)
+                .context(|| format!("failed to open the data folder {shown}"))?;
+        }
+        let key_file = place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE));
+        modes::look_above(folder);
+        modes::look_above(&key_file);
         // SQLite has no lock around a migration, so two processes that open a new folder at
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
@@ -138,7 +145,7 @@ impl Store {
             return Err(error::Error::usage(format!("the key file {shown} is a folder"))
                 .hint(format!("name a file, such as {}", named.display())));
         }
-        let vault = Vault::new(place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE)));
+        let vault = Vault::new(key_file);
         // A descriptor of the database that is closed would drop the locks that SQLite holds on
         // it elsewhere in this process, so an existing file is left alone.
         if !path.exists() {

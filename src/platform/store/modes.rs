@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::error::{Class, Error, Result};
 use crate::output;
+use crate::own_folder;
 
 /// What anybody may do to it.
 const ANYBODY_WRITES: u32 = 0o002;
@@ -71,4 +72,21 @@ pub fn look_at(path: &Path) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Tells of a folder above what holds the platform's keys in which anybody may put something
+/// else in its place.
+pub fn look_above(path: &Path) {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Some(folder) = absolute.parent() else { return };
+    // What is not there yet will be, below what is.
+    let real = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    let Some(real) = real else { return };
+    let is_open = |above: &&Path| own_folder::may_be_replaced_in(above);
+    if let Some(above) = real.ancestors().find(is_open) {
+        let (shown, above) = (path.display(), above.display());
+        output::warning(&format!(
+            "anybody on this machine may put another folder in the place of {shown}, since {above} is open to all; `chmod o-w {above}` ends that"
+        ));
+    }
 }
