@@ -61,6 +61,16 @@ fn form(line: &str) -> String {
     line.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
+/// A text as one word of a command line.
+#[must_use]
+pub fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/@._-+:,%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{few, summed_up};

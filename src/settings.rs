@@ -306,7 +306,8 @@ impl PlatformArgs {
     }
 
     async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
-        if self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some() {
+        let is_overridden = self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some();
+        if is_overridden {
             output::note(
                 "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
             );
@@ -327,7 +328,8 @@ impl PlatformArgs {
             project: self.project_id.clone(),
             // What the environment names is a project of another platform.
             fallback_project: Some(bootstrap.project_id),
-            is_chosen: false,
+            // Who names one project means one, and was told that it is this.
+            is_chosen: is_overridden,
             flags: self.flags(),
             project_id: OnceCell::new(),
             server: Some(Server { stop, task }),

@@ -138,7 +138,9 @@ fn unfinished(rooms: usize) -> State {
         was: None,
         ignore: Vec::new(),
         declared_in: Vec::new(),
+        brought: None,
         moving_to: None,
+        arrived: false,
         revision: None,
         salt: None,
     };

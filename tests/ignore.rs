@@ -73,7 +73,9 @@ fn state(documents: &[Value]) -> State {
                 was: None,
                 ignore: Vec::new(),
                 declared_in: Vec::new(),
+                brought: None,
                 moving_to: None,
+                arrived: false,
                 revision: None,
                 salt: Some(salt),
             };

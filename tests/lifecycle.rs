@@ -25,7 +25,7 @@ use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName, Target};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
-use meshagent::plan::guards::{self, Consent};
+use meshagent::plan::guards::{self, Consent, Origin};
 use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Action, Observed, Plan};
 
@@ -278,7 +278,8 @@ impl Life<'_> {
             destroy: policy.destroy,
             project: None,
         };
-        let refused = guards::check(&plan, &seen.state, set.objects.len(), &consent);
+        let origin = Origin { objects: set.objects.len(), is_input_empty: false };
+        let refused = guards::check(&plan, &seen.state, origin, &consent);
         match refused.is_empty() {
             true => Ok((plan, seen.stored)),
             false => Err(Error::refused(refused)),

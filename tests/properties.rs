@@ -133,6 +133,12 @@ proptest! {
         let json = |plan: Option<Plan>| {
             let mut value = serde_json::to_value(PlanDocument::of(&plan?)).unwrap();
             without_places(&mut value);
+            // The files have other names each time, and places in them.
+            for note in value["notes"].as_array_mut().into_iter().flatten() {
+                let words = note.as_str().unwrap_or_default().split(' ');
+                let told: Vec<_> = words.filter(|word| !word.contains(".yaml:")).collect();
+                *note = told.join(" ").into();
+            }
             Some(value.to_string())
         };
         prop_assert_eq!(json(one), json(other));

@@ -8,14 +8,14 @@ use crate::hostile::plans;
 use crate::hostile::proxy::{Hostile, Running};
 use crate::platform::harness::Server;
 
-struct Written {
-    platform: Server,
-    proxy: Running,
-    sandbox: Sandbox,
+pub struct Written {
+    pub platform: Server,
+    pub proxy: Running,
+    pub sandbox: Sandbox,
 }
 
 impl Written {
-    async fn start(documents: &str) -> Self {
+    pub async fn start(documents: &str) -> Self {
         let platform = Server::start().await;
         let proxy = Hostile::in_front_of(&platform).start().await;
         let written = Self { platform, proxy, sandbox: Sandbox::new() };
@@ -24,20 +24,20 @@ impl Written {
         written
     }
 
-    async fn run(&self, code: i32, arguments: &[&str]) -> Run {
+    pub async fn run(&self, code: i32, arguments: &[&str]) -> Run {
         let arguments = [arguments, &["-f", "set.yaml"]].concat();
         let run = plans::run(&self.sandbox, &self.platform, &self.proxy, &arguments).await;
         assert_eq!(run.code, code, "{arguments:?}: {}{}", run.stdout, run.stderr);
         run
     }
 
-    async fn secrets(&self) -> Vec<Value> {
+    pub async fn secrets(&self) -> Vec<Value> {
         let listed = self.platform.read("/secrets").await.expect(200).json();
         listed["secrets"].as_array().unwrap().clone()
     }
 
     /// Writes a secret behind the set's back.
-    async fn write(&self, name: &str, data: Value) {
+    pub async fn write(&self, name: &str, data: Value) {
         let secrets = self.secrets().await;
         let secret = secrets.iter().find(|secret| secret["name"] == name).unwrap();
         let path = format!("/secrets/{}", secret["id"].as_str().unwrap());
@@ -45,15 +45,15 @@ impl Written {
         self.platform.send("PUT", &path, body).await.expect(200);
     }
 
-    async fn settled(&self) {
+    pub async fn settled(&self) {
         let planned = self.run(0, &["plan", "--exit-code"]).await;
         assert!(planned.stdout.starts_with("Nothing to change"), "{}", planned.stdout);
     }
 }
 
-const KEYS: &str =
+pub const KEYS: &str =
     "---\nversion: v1\nkind: Secret\nmetadata: {name: keys}\ntype: keys\ndata: {A: one, B: two}\n";
-const PULL: &str = "---\nversion: v1\nkind: Secret\nmetadata: {name: pull}\ntype: docker\nserver: r.example\nusername: u\npassword: planted\n";
+pub const PULL: &str = "---\nversion: v1\nkind: Secret\nmetadata: {name: pull}\ntype: docker\nserver: r.example\nusername: u\npassword: planted\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_somebody_wrote_is_drift() {

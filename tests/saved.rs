@@ -27,7 +27,7 @@ fn a_saved_plan_is_performed_as_it_is_or_not_at_all() {
     // The same plan again would create what is there.
     let stale = sandbox.embedded(5, &["apply", "plan.json"]);
     assert!(
-        stale.stderr.contains("Room/a: the plan says Create, and now nothing is needed"),
+        stale.stderr.contains("Room/a: the plan says create, and now nothing is needed"),
         "{}",
         stale.stderr
     );

@@ -4,6 +4,7 @@
 mod checkouts;
 mod commands;
 mod credentials;
+mod every_field;
 mod files;
 mod forms;
 mod fuzzed;

@@ -5,7 +5,11 @@
 mod dry_run;
 #[path = "usage/files.rs"]
 mod files;
+#[path = "usage/habits.rs"]
+mod habits;
 #[path = "usage/hints.rs"]
 mod hints;
+#[path = "usage/judged.rs"]
+mod judged;
 #[path = "usage/nothing.rs"]
 mod nothing;

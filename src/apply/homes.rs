@@ -44,19 +44,9 @@ pub(super) async fn find(
     projects: &[Project],
     observation: &Observation,
 ) -> Homes {
-    let looked_at = &observation.state.projects;
-    let others = projects.iter().filter(|project| !looked_at.contains_key(&project.name));
-    let others: Vec<&Project> = others.collect();
-    let found: Vec<(&Project, Option<Inventory>)> =
-        stream::iter(others.iter().copied().take(MOST_ASKED))
-            .map(|project| async move {
-                let stored = inventory::load(reader, &policy.set, &project.name, &project.id).await;
-                (project, stored.ok().map(|stored| stored.inventory))
-            })
-            .buffer_unordered(CONCURRENT_LISTS)
-            .collect()
-            .await;
+    let others = others(projects, observation);
     let mut homes = Homes { unknown: others.len().saturating_sub(MOST_ASKED), ..Homes::default() };
+    let found = inventories(reader, &policy.set, others).await;
     for (project, inventory) in found {
         let Some(inventory) = inventory else {
             homes.unknown += 1;
@@ -76,4 +66,41 @@ pub(super) async fn find(
         }
     }
     homes
+}
+
+/// How many objects the set owns in each project that was not looked at.
+pub(super) async fn elsewhere(
+    reader: &Reader,
+    policy: &Policy,
+    projects: &[Project],
+    observation: &Observation,
+) -> BTreeMap<String, usize> {
+    let found = inventories(reader, &policy.set, others(projects, observation)).await;
+    let counts = found.into_iter().filter_map(|(project, inventory)| {
+        let count = inventory?.entries.len();
+        (count > 0).then(|| (project.name.clone(), count))
+    });
+    counts.collect()
+}
+
+/// The projects that were not looked at.
+fn others<'a>(projects: &'a [Project], observation: &Observation) -> Vec<&'a Project> {
+    let looked_at = &observation.state.projects;
+    projects.iter().filter(|project| !looked_at.contains_key(&project.name)).collect()
+}
+
+/// What a set owns in projects, each that was asked; `None` where one did not answer.
+pub(super) async fn inventories<'a>(
+    reader: &Reader,
+    set: &str,
+    projects: Vec<&'a Project>,
+) -> Vec<(&'a Project, Option<Inventory>)> {
+    stream::iter(projects.into_iter().take(MOST_ASKED))
+        .map(|project| async move {
+            let stored = inventory::load(reader, set, &project.name, &project.id).await;
+            (project, stored.ok().map(|stored| stored.inventory))
+        })
+        .buffer_unordered(CONCURRENT_LISTS)
+        .collect()
+        .await
 }

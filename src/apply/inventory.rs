@@ -20,6 +20,7 @@ use crate::kinds::document::FormerNames;
 use crate::kinds::fingerprint::Memory;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::{Key, KindName};
+use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::fingerprints::Fingerprints;
 use crate::plan::{Entry, Inventory};
@@ -98,9 +99,14 @@ struct Object {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     declared_in: Vec<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    brought: Option<Brought>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    arrived: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     moving_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     salt: Option<String>,
 }
 
@@ -245,6 +251,8 @@ pub async fn load_if_allowed(
                     .iter()
                     .filter_map(|file| files.get(*file).cloned())
                     .collect(),
+                brought: object.brought,
+                arrived: object.arrived,
                 moving_to: object.moving_to,
                 revision: object.revision,
                 salt: object.salt,
@@ -343,6 +351,8 @@ async fn write(
                     .iter()
                     .filter_map(|file| positions.get(file).copied())
                     .collect(),
+                brought: entry.brought.clone(),
+                arrived: entry.arrived,
                 moving_to: entry.moving_to.clone(),
                 revision: entry.revision.clone(),
                 salt: entry.salt.clone(),

@@ -70,8 +70,7 @@ impl Sent {
 
 impl fmt::Display for Sent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = format!("{:?}", self.action).to_lowercase();
-        write!(out, "{action} {}", visible::line(&self.object))
+        write!(out, "{} {}", self.action, visible::line(&self.object))
     }
 }
 

@@ -14,7 +14,7 @@ use super::absent::{self, Absent};
 use super::homes;
 use super::inventory::{self, Stored};
 use super::owners;
-use super::projects::{Project, detailed_project, projects, resolve_projects};
+use super::projects::{Project, detailed_project, only_project, projects, resolve_projects};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
+use crate::plan::derived;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::name_secrets;
@@ -38,6 +39,8 @@ pub enum Scope<'a> {
     Documents,
     /// Those of the documents, and this one.
     Project(&'a str),
+    /// This one, whatever the documents name and wherever else the set owns something.
+    Only(&'a str),
     /// All that the credential reaches.
     Everywhere,
 }
@@ -67,6 +70,7 @@ pub async fn observe(
     let mut named = match scope {
         Scope::Documents | Scope::Everywhere => resolve_projects(set, None, &projects)?,
         Scope::Project(project) => resolve_projects(set, Some(project), &projects)?,
+        Scope::Only(project) => only_project(set, project, &projects)?,
     };
     if scope == Scope::Everywhere {
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
@@ -90,7 +94,10 @@ pub async fn observe(
                 None => Stored::empty()?,
             };
             // The set may own objects in a project of which it has no document any more.
-            for project in projects.iter().filter(|project| stored.projects.contains(&project.id)) {
+            let is_followed = |project: &&Project| {
+                !matches!(scope, Scope::Only(_)) && stored.projects.contains(&project.id)
+            };
+            for project in projects.iter().filter(is_followed) {
                 if project.name != name && !observation.state.projects.contains_key(&project.name) {
                     named.entry(project.name.clone()).or_insert_with(|| Some(project.clone()));
                 }
@@ -113,6 +120,11 @@ pub async fn observe(
         named = homes.came_from;
         observation.state.left_behind = homes.left_behind;
         observation.state.unknown_homes = homes.unknown;
+    }
+    derived::keep_names(&mut set.objects, &observation.state);
+    if matches!(scope, Scope::Only(_)) {
+        observation.state.elsewhere =
+            homes::elsewhere(reader, policy, &projects, &observation).await;
     }
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
@@ -158,13 +170,16 @@ impl Wanted {
         }
         let mut rooms_with_services: BTreeSet<String> =
             keys.iter().filter_map(|key| key.room.clone()).collect();
-        // What refers to an object that may be deleted must be known, whoever owns it.
+        // Before a room or secret is deleted, everything that refers to it must be known, whoever
+        // owns that. So these are the names of the rooms or secrets that may be deleted.
         let leaving = |kind: KindName| {
-            // One that has been something else takes a name that another may have so far.
+            // A document that gives former names may take the name that another object has now,
+            // and that object is then deleted.
             let stays = |key: &Key| {
                 match set.objects.get(key).filter(|_| !policy.destroy) {
                     Some(desired) => former_keys(desired).is_empty(),
-                    // What uses a secret is in all rooms, so they are read only for one that goes.
+                    // To find what uses a secret, the services of every room are read. That is
+                    // not worth it where nothing is pruned.
                     None => {
                         kind == KindName::Secret && policy.prune == Prune::None && !policy.destroy
                     }

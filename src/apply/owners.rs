@@ -40,7 +40,7 @@ pub(super) async fn find(
     project: (&str, &str),
     state: &mut State,
 ) {
-    let mut open = in_question(set, policy, project.0, state);
+    let mut open = in_question(set, project.0, state);
     let mut lost = lost_names(set, policy, project.0, state);
     if let Some(own) = state.inventories.get(project.0) {
         let found = renamed(&own.entries, &lost, state);
@@ -161,11 +161,10 @@ pub(super) async fn is_free(
 
 /// The objects that cannot say whose they are, and that this set only meant to create, or does
 /// not know while documents mean them.
-fn in_question(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
+fn in_question(set: &Set, project: &str, state: &State) -> BTreeSet<Key> {
     let followed = follow_ids(state);
     let entries = followed.inventories.get(project).map(|inventory| &inventory.entries);
-    let desired =
-        set.objects.values().filter(|desired| !policy.destroy && desired.key.project == project);
+    let desired = set.objects.values().filter(|desired| desired.key.project == project);
     let claims = entries.into_iter().flatten().filter(|(_, entry)| entry.applied.is_none());
     desired
         .flat_map(|desired| [desired.key.clone()].into_iter().chain(former_keys(desired)))

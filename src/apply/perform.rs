@@ -526,6 +526,18 @@ impl Run<'_> {
             removed: &removed,
             asked: &operation.work.asked,
         };
+        let is_sent = match operation.action {
+            Action::Delete | Action::Record => false,
+            Action::Adopt | Action::Release => !operation.changes.is_empty(),
+            Action::Create | Action::Update | Action::Rename => true,
+        };
+        // Nothing plans this; what a mask stands for would be lost for good.
+        if is_sent
+            && key.kind == KindName::Secret
+            && let Some(path) = diff::mask_in(&fields)
+        {
+            return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
+        }
         let mut request = match operation.action {
             Action::Create => kind.create(&target),
             Action::Update | Action::Rename => kind.update(&target),

@@ -115,6 +115,19 @@ pub(super) fn resolve_projects(
     if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
 }
 
+/// The one project that is meant. What documents declare in others is not looked at.
+pub(super) fn only_project(
+    set: &mut Set,
+    project: &str,
+    projects: &[Project],
+) -> Result<BTreeMap<String, Option<Project>>> {
+    let mut nothing = Set::default();
+    let found = resolve_projects(&mut nothing, Some(project), projects)?;
+    resolve_projects(set, None, projects)?;
+    set.objects.retain(|key, _| found.contains_key(&key.project));
+    Ok(found)
+}
+
 /// Whether the document of an object says itself which project it is of.
 pub(super) fn names_project(desired: &Desired) -> bool {
     desired.key.kind == KindName::Project || desired.origin.document.root().get("project").is_some()

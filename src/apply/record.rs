@@ -62,7 +62,7 @@ impl Run<'_> {
         // A plan need not be of all projects in which the set owns something.
         let unseen = &stored.projects - &seen;
         let projects = &owned | &unseen;
-        if stage == Stage::Done && entries.is_empty() && projects.is_empty() && stored.exists() {
+        if stage == Stage::Done && entries.is_empty() && stored.exists() {
             stored.projects = projects;
             return inventory::retire(self.client, &self.plan.set, &id, &mut stored).await;
         }

@@ -59,6 +59,13 @@ pub async fn unserved(reader: &Reader, address: &str) -> Option<String> {
     rules::served(address, &mail_domains(reader).await.ok()??).err()
 }
 
+/// Whether the platform says that it refuses by the same rules of form as this program. Where
+/// that cannot be read, it is not known.
+pub async fn holds_rules_of_form(reader: &Reader) -> bool {
+    let config = reader.get_json(&Request::get(&["config"])).await;
+    config.is_ok_and(|config| config.get("rules_of_form") == Some(&Value::Bool(true)))
+}
+
 /// The mail domains that the platform serves, where it tells them.
 async fn mail_domains(reader: &Reader) -> Result<Option<Vec<String>>> {
     let config = match reader.get_json(&Request::get(&["config"])).await {

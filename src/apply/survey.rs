@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::{homes, observe, projects};
 use super::{inventory, sets};
-use super::{observe, projects};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
 use crate::error::Result;
@@ -176,6 +176,22 @@ pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, Stri
     let all = projects::projects(reader).await?;
     let project = the_one(&all, wanted, |project| (&project.id, &project.name))?;
     Ok((project.name.clone(), project.id.clone()))
+}
+
+/// The names of the projects in which a set owns something, as far as they answer.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn homes_of(reader: &Reader, set: &str) -> Result<Vec<String>> {
+    let all = projects::projects(reader).await?;
+    let found = homes::inventories(reader, set, all.iter().collect()).await;
+    let owning = found.into_iter().filter(|(_, inventory)| {
+        inventory.as_ref().is_some_and(|inventory| !inventory.entries.is_empty())
+    });
+    let mut names: Vec<String> = owning.map(|(project, _)| project.name.clone()).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// Whether the caller sees a project of this name.

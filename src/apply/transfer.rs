@@ -36,6 +36,8 @@ pub struct Sides {
     pub to: Side,
     /// The project's name and id.
     pub project: (String, String),
+    /// The objects to which somebody gave another name, by the one that the set knows.
+    pub renamed_by_hand: BTreeSet<Key>,
     /// What was read of the platform.
     pub state: State,
 }

@@ -19,6 +19,7 @@ use crate::manifest::walk;
 use crate::output;
 use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
+use crate::plan::scope::{matches, meant};
 use crate::plan::{Plan, unified};
 use crate::settings::{Connection, PlatformArgs};
 use crate::visible;
@@ -29,7 +30,7 @@ use crate::visible;
     after_help = "Examples:\n  meshagent accept -f manifests --dry-run\n  meshagent accept -f manifests Service/support@lobby Room/lobby"
 )]
 pub struct AcceptArgs {
-    /// Just these objects; without them, all that drifted
+    /// Just these objects, with * and ?; without them, all that drifted
     #[arg(value_name = "KIND/NAME")]
     objects: Vec<String>,
     #[command(flatten)]
@@ -89,12 +90,15 @@ async fn decide(
     }
     args.files.list_skipped(&skipped);
     let documents = Documents::of(&set);
-    let names: Vec<String> = set.objects.keys().map(ToString::to_string).collect();
-    if let Some(unknown) = args.objects.iter().find(|name| !names.contains(name)) {
-        return Err(Error::usage(format!("the manifests declare no {unknown}"))
-            .hint("name objects as `plan` does, such as Room/lobby or Service/support@lobby"));
+    let keys: Vec<&Key> = set.objects.keys().collect();
+    let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));
+    if let Some(unknown) = args.objects.iter().find(|name| !is_declared(name)) {
+        return Err(
+            Error::usage(format!("the manifests declare no {unknown}")).hint(meant(unknown, &keys))
+        );
     }
-    let wanted = |key: &Key| args.objects.is_empty() || args.objects.contains(&key.to_string());
+    let wanted =
+        |key: &Key| args.objects.is_empty() || args.objects.iter().any(|name| matches(name, key));
     let plan = plan(connection, set_name, set).await?;
     let mut refused = Vec::new();
     loop {

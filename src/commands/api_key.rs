@@ -6,11 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::given::warn_of_secret;
-use super::shortcut::DryRunArgs;
+use super::shortcut::{DryRunArgs, foresee_form};
 use super::show::{AllArgs, Listed};
 use super::toggle::toggle;
 use crate::api::key::ApiKey;
 use crate::api::request::Request;
+use crate::api::specs::rules;
 use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::output;
@@ -182,6 +183,8 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let project = connection.project_id().await?;
             if args.dry.dry_run {
+                let broken = rules::name(&args.name).err().map(|it| format!("`name` {it}"));
+                foresee_form(connection, "the API key", broken.into_iter().collect()).await?;
                 return Ok(preview_create(&args.name, &args.description));
             }
             let key = make(connection, project, &args.name, &args.description).await?;

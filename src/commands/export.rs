@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
-use crate::apply::survey::{Survey, survey};
-use crate::commands::set::{DEFAULT_SET, unknown_set};
+use crate::apply::survey::{Survey, homes_of, survey};
+use crate::commands::set::unknown_set;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
+use crate::listed::{few, word};
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
 use crate::settings::{Connection, PlatformArgs};
@@ -62,10 +63,6 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let mut survey = read?;
     closed?;
-    let named = args.set.as_deref().filter(|set| *set != DEFAULT_SET);
-    if let Some(set) = named.filter(|_| !survey.is_known) {
-        return Err(unknown_set(set, &survey.project));
-    }
     refuse_between_names(&survey)?;
     if !args.with_project {
         leave_project_out(&mut survey);
@@ -94,7 +91,30 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
         return Err(Error::usage("it is not said which project is meant")
             .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
     };
-    survey(&connection.client.reader(), project, set).await
+    let reader = connection.client.reader();
+    let survey = survey(&reader, project, set).await?;
+    match set {
+        Some(set) if survey.objects.is_empty() => {
+            let homes = homes_of(&reader, set).await?;
+            refuse_absent(set, &survey, &homes, &connection.flags)?;
+        }
+        _ => {}
+    }
+    Ok(survey)
+}
+
+/// Refuses to export nothing of a set that is somewhere else, or nowhere.
+fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> Result<()> {
+    let unknown = unknown_set(set, &survey.project);
+    match homes.first() {
+        Some(home) => Err(unknown.hint(format!(
+            "it is in {}: meshagent export --set {set} --project-id {}{flags}",
+            few(homes.iter().map(|name| format!("`{name}`"))),
+            word(home)
+        ))),
+        None if !survey.is_known => Err(unknown),
+        None => Ok(()),
+    }
 }
 
 /// Refuses to write down a name that was never meant to stay: others refer to it, and to leave
@@ -228,9 +248,13 @@ fn tell(export: &Export, folder: &Path) {
         .count();
     if others > 0 {
         output::note(&format!(
-            "note: {} of {} not of this export and left as they are",
+            "note: {} in {} {}",
             plural(others, "file"),
             folder.display(),
+            match others {
+                1 => "is not of this export, and is left as it is",
+                _ => "are not of this export, and are left as they are",
+            }
         ));
     }
     if export.variables.is_empty() {

@@ -185,8 +185,10 @@ pub fn main() -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(parser) => {
+            let words = std::env::args_os().map(|it| it.to_string_lossy().into_owned());
+            let words: Vec<String> = words.collect();
             let code = if parser.use_stderr() { Class::Usage.exit_code() } else { 0 };
-            if let Some(error) = usage::error(&parser, whole_tree()) {
+            if let Some(error) = usage::error(&parser, whole_tree(), &words) {
                 output::error(&error);
             } else if let Err(error) = parser.print() {
                 output::unwritten(error);
@@ -232,6 +234,13 @@ fn ended(code: ExitCode) -> ExitCode {
 }
 
 fn init_log(level: &str) -> Result<()> {
+    // The filter would take any other word for the name of a part of the program.
+    let is_level =
+        |word: &str| word.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    if let Some(word) = level.split(',').find(|word| !word.contains('=') && !is_level(word)) {
+        return Err(Error::usage(format!("--log {word:?} is not a level"))
+            .hint("error, warn, info, debug or trace"));
+    }
     let filter = tracing_subscriber::EnvFilter::try_new(level)
         .map_err(|error| Error::usage(format!("--log {level:?} is not a level")).because(error))?;
     let _ = tracing_subscriber::fmt()

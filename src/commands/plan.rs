@@ -143,10 +143,16 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
     args.rules.expect()?;
     Written { option: "--out", path: args.out.as_deref() }.keeps(&files.files, &others)?;
-    let planned = args.planning.plan(args.out.is_none()).await?;
+    let mut planned = args.planning.plan(args.out.is_none()).await?;
     let verdict = args.rules.check(&planned.plan);
-    // A plan that is denied is shown, to be mended, but not written, to be performed.
-    if let Some(path) = args.out.as_ref().filter(|_| verdict.is_ok()) {
+    if let Err(denied) = &verdict
+        && denied.class == Class::Refused
+    {
+        planned.plan.refused.extend_from_slice(&denied.problems);
+    }
+    let is_performable = verdict.is_ok() && planned.plan.refused.is_empty();
+    // A plan that is refused is shown, to be mended, but not written, to be performed.
+    if let Some(path) = args.out.as_ref().filter(|_| is_performable) {
         if let Some(project) = planned.plan.unread.first() {
             let set = &planned.plan.set;
             let what = format!(
@@ -176,8 +182,21 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
         format => print(&plan, format)?,
     }
+    refuse(&plan)?;
     verdict?;
     Ok(exit_code(&plan, args.exit_code))
+}
+
+/// Refuses a plan that was shown, where guards or rules do.
+///
+/// # Errors
+///
+/// What they refuse.
+pub fn refuse(plan: &Plan) -> Result<()> {
+    match plan.refused.as_slice() {
+        [] => Ok(()),
+        refused => Err(Error::refused(refused.to_vec())),
+    }
 }
 
 /// Prints a plan.
@@ -187,6 +206,8 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
 /// A plan that cannot be written as JSON.
 pub fn print(plan: &Plan, format: Format) -> Result<()> {
     match format {
+        // There is nothing to judge, and the refusal says so.
+        Format::Text if plan.is_empty() && !plan.refused.is_empty() => {}
         Format::Text => {
             let detail = Detail { suggests: false, is_whole: output::is_verbose() };
             output::data(&text::render_in(plan, detail));
@@ -198,7 +219,7 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
 }
 
 fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
-    ExitCode::from(if wanted && !plan.is_empty() { Class::Pending.exit_code() } else { 0 })
+    ExitCode::from(if wanted && plan.is_pending() { Class::Pending.exit_code() } else { 0 })
 }
 
 /// Runs `diff`.
@@ -209,6 +230,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
     let Planned { plan, .. } = args.planning.plan(true).await?;
     output::data(&unified::render(&plan));
+    refuse(&plan)?;
     Ok(exit_code(&plan, args.exit_code))
 }
 
@@ -220,5 +242,6 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
     let Planned { plan, .. } = args.planning.plan(true).await?;
     output::data(&graph::render(&plan, args.language));
+    refuse(&plan)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use crate::apply::served;
 use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
-use crate::listed::few;
+use crate::listed::{few, word};
 use crate::manifest::reach::Reach;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Input, Set, read};
@@ -20,7 +20,7 @@ use crate::manifest::variables::{Allowed, is_own_variable};
 use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
-use crate::plan::guards::Consent;
+use crate::plan::guards::{Consent, Origin};
 use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
 use crate::plan::warnings::warnings;
 use crate::plan::{self, NotRead, Plan, State};
@@ -91,6 +91,22 @@ pub fn unknown_set(set: &str, projects: &str) -> Error {
         .hint("`meshagent set list` shows the sets of a project")
 }
 
+/// A set that is to be destroyed and owns nothing in the projects that are meant.
+fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
+    let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+    let unknown = unknown_set(&policy.set, &few(projects));
+    match state.elsewhere.iter().next() {
+        Some((project, _)) => unknown.hint(format!(
+            "it is in {}: meshagent destroy --set {} --project-id {}{}",
+            few(state.elsewhere.keys().map(|name| format!("`{name}`"))),
+            policy.set,
+            word(project),
+            policy.flags
+        )),
+        None => unknown,
+    }
+}
+
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
@@ -102,7 +118,7 @@ pub struct SetArgs {
 /// What is taken over, what is deleted, and which part of the set is meant.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
-    /// Take over objects that exist and that no set owns: all, or those given
+    /// Take over objects that exist and that no set owns: all, or those given, with * and ?
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
     pub adopt: Vec<String>,
 
@@ -348,7 +364,8 @@ pub struct Planned {
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform and decides.
+/// Reads the platform and decides. What guards refuse of the plan as a whole is in the plan:
+/// whoever is to judge it has to see it.
 ///
 /// # Errors
 ///
@@ -363,9 +380,11 @@ pub async fn decide(
     // Without documents there is one project; what is to be destroyed may be anywhere where
     // nothing names one.
     let scope = match (&connection.project, &connection.fallback_project) {
+        (Some(project), _) if policy.destroy => Scope::Only(project),
         _ if !set.objects.is_empty() => Scope::Documents,
         (Some(project), _) => Scope::Project(project),
         (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
+        (None, Some(project)) if policy.destroy => Scope::Only(project),
         (None, Some(project)) => Scope::Project(project),
         (None, None) if guards.allow_empty => {
             return Err(Error::usage(
@@ -377,14 +396,6 @@ pub async fn decide(
     };
     let observation =
         observe::observe(&reader, policy, &mut set, scope).await.map_err(Error::refusing_plan)?;
-    if set.is_input_empty && !guards.allow_empty && !policy.destroy {
-        let problem = Problem::new(
-            "standard input declares nothing, so what was declared there would be deleted",
-        );
-        return Err(Error::refused(vec![
-            problem.hint("did the command before the pipe fail? if it is meant, add --allow-empty"),
-        ]));
-    }
     let declared = set.objects.len();
     let desired = set.objects;
     let entries = observation.state.inventories.values().flat_map(|it| it.entries.values());
@@ -418,17 +429,23 @@ pub async fn decide(
         deletes: guards.allow_deletes,
         empty: guards.allow_empty,
         destroy: policy.destroy,
-        project: guards.expect_project.clone(),
+        project: guards
+            .expect_project
+            .clone()
+            .filter(|_| scope != Scope::Everywhere || !plan.is_empty()),
     };
-    let refused = plan::guards::check(&plan, &observation.state, declared, &consent);
-    if !refused.is_empty() {
-        return Err(Error::refused(refused));
-    }
     let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
-        let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
-        return Err(unknown_set(&policy.set, &few(projects)));
+        return Err(unknown_here(&policy, &plan, &observation.state));
     }
+    // The set is destroyed where it owns something, and the other projects were only asked.
+    let owning = observation.state.inventories.iter().filter(|(_, it)| !it.entries.is_empty());
+    let owning: BTreeSet<&String> = owning.map(|(project, _)| project).collect();
+    if scope == Scope::Everywhere && !owning.is_empty() {
+        plan.projects.retain(|name, _| owning.contains(name));
+    }
+    let made_from = Origin { objects: declared, is_input_empty: set.is_input_empty };
+    plan.refused = plan::guards::check(&plan, &observation.state, made_from, &consent);
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform = connection.platform_name();
     plan.digest = set.digest;
@@ -451,7 +468,8 @@ async fn with_secrets(
     reading: Reading,
 ) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
     let read = tokio::task::spawn_blocking(move || {
-        let outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
         (objects, outcome)
     });
     let (objects, outcome) =

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use wildmatch::WildMatch;
 
 use super::apply::progress::reporter;
 use super::apply::report::summary;
@@ -22,12 +21,14 @@ use crate::apply::transfer::{Side, Sides, perform};
 use crate::apply::{lock, sets, survey};
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
-use crate::listed::few;
+use crate::listed::{few, word};
 use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
+use crate::plan::derived::brought_by;
 use crate::plan::naming;
-use crate::plan::planner::Policy;
+use crate::plan::planner::{Policy, renamed_by_hand};
+use crate::plan::scope::{matches, meant};
 use crate::plan::transfer::Transfer;
 use crate::plan::{Entry, Plan};
 use crate::settings::{Connection, PlatformArgs};
@@ -137,7 +138,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         output::warning(&format!("{doubt}; it is passed over"));
     }
     let here = &LookedAt::new(&[PathBuf::from(".")]);
-    let items: Vec<Value> = stream::iter(sets.names)
+    let items: Vec<Option<Value>> = stream::iter(sets.names)
         .map(|name| {
             let reader = &reader;
             async move {
@@ -145,10 +146,14 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
                 let entries = &stored.inventory.entries;
                 let files = entries.values().flat_map(|entry| &entry.declared_in);
                 let folders: BTreeSet<String> = files.map(|file| file.folder(here)).collect();
-                Ok::<_, Error>(json!({
-                    "name": name,
-                    "objects": entries.len(),
-                    "declared_in": folders.into_iter().collect::<Vec<_>>(),
+                // A set that went to other projects may be on the list still.
+                let has_left = entries.is_empty() && !stored.projects.is_empty();
+                Ok::<_, Error>((!has_left).then(|| {
+                    json!({
+                        "name": name,
+                        "objects": entries.len(),
+                        "declared_in": folders.into_iter().collect::<Vec<_>>(),
+                    })
                 }))
             }
         })
@@ -161,7 +166,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         name: "name",
         none: "There are no sets.",
     };
-    args.show.print(listed, items)
+    args.show.print(listed, items.into_iter().flatten().collect())
 }
 
 async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCode> {
@@ -180,9 +185,8 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         return Err(Error::failed(format!("failed to read the set `{}`", args.from)));
     };
     let matching = |side: &Side, pattern: &str| -> BTreeSet<Key> {
-        let wanted = WildMatch::new(pattern);
         let keys = side.stored.inventory.entries.keys();
-        keys.filter(|key| wanted.matches(&key.to_string())).cloned().collect()
+        keys.filter(|key| matches(pattern, key)).cloned().collect()
     };
     sides.refuse_open_renames(&args.from)?;
     let mut keys = BTreeSet::new();
@@ -190,13 +194,16 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         let found = matching(&sides.from, pattern);
         // What an earlier try has moved is where it is to be.
         if found.is_empty() && matching(&sides.to, pattern).is_empty() {
-            let in_rooms = matching(&sides.from, &format!("{pattern}@*"));
-            let hint = match in_rooms.first() {
-                Some(key) => format!("did you mean `{key}`?"),
-                None => match owned_elsewhere(connection, args, sides, pattern).await? {
-                    Some(hint) => hint,
-                    None => "patterns are Kind/name or Kind/name@room, with * and ?; `meshagent export --set NAME` shows what a set owns".to_owned(),
-                },
+            let hint = match owned_elsewhere(connection, args, sides, pattern).await? {
+                Some(hint) => hint,
+                None => {
+                    let owned: Vec<&Key> = sides.from.stored.inventory.entries.keys().collect();
+                    let meant = meant(pattern, &owned);
+                    format!(
+                        "{meant}; `meshagent export --set {}` shows what the set owns",
+                        args.from
+                    )
+                }
             };
             return Err(Error::usage(format!(
                 "the set `{}` owns nothing in project {project} that matches `{pattern}`",
@@ -206,6 +213,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         }
         keys.extend(found);
     }
+    keys.extend(brought_by(&sides.from.stored.inventory.entries, &keys).into_keys());
     if keys.is_empty() {
         output::note(&format!("nothing to move: the set `{}` owns them already", args.to));
         return Ok(ExitCode::SUCCESS);
@@ -224,12 +232,11 @@ async fn owned_elsewhere(
     let (project, id) = &sides.project;
     let mut names = sets::listed(reader, id).await?.names;
     names.retain(|name| ![&args.from, &args.to].contains(&name));
-    let wanted = &WildMatch::new(pattern);
     let owners: Vec<(String, Key)> = stream::iter(names)
         .map(|name| async move {
             let stored = inventory::load(reader, &name, project, id).await?;
             let mut keys = stored.inventory.entries.into_keys();
-            Ok::<_, Error>(keys.find(|key| wanted.matches(&key.to_string())).map(|key| (name, key)))
+            Ok::<_, Error>(keys.find(|key| matches(pattern, key)).map(|key| (name, key)))
         })
         .buffered(CONCURRENT_READS)
         .try_filter_map(async |found| Ok(found))
@@ -248,15 +255,6 @@ async fn owned_elsewhere(
             few(several.iter().map(|(set, key)| format!("`{set}` has {key}")))
         )),
     })
-}
-
-/// A text as one word of a command line.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/@._-+:,%".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
@@ -294,9 +292,19 @@ impl Sides {
     /// names: who has which in the end, only the whole set knows.
     fn refuse_open_renames(&self, set: &str) -> Result<()> {
         let entries = &self.from.stored.inventory.entries;
-        let Some((key, _)) = entries.iter().find(|(_, entry)| entry.was.is_some()) else {
-            return Ok(());
-        };
+        let found = entries.iter().find_map(|(key, entry)| Some((key, entry.was.as_ref()?)));
+        let Some((key, was)) = found else { return Ok(()) };
+        let known = Key { name: was.clone(), ..key.clone() };
+        if self.renamed_by_hand.contains(&known) {
+            return Err(Error::new(
+                Class::Refused,
+                format!("{known} was renamed to {key} behind the back of the set `{set}`"),
+            )
+            .hint(format!(
+                "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
+                key.name
+            )));
+        }
         Err(Error::new(
             Class::Refused,
             format!("{key} is between two names since a run of the set `{set}` was cut off"),
@@ -322,6 +330,7 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
     let scope = Scope::Project(&id);
     let mut observation = observe::observe(&reader, &policy, &mut nothing, scope).await?;
     // An object that somebody renamed is still the same one.
+    let renamed_by_hand = renamed_by_hand(&observation.state);
     let state = naming::follow_ids(&observation.state).into_owned();
     let mut all = Vec::new();
     for (name, project) in &state.projects {
@@ -338,6 +347,7 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
             from: Side { set: from.to_owned(), stored },
             to: Side { set: to.to_owned(), stored: taking },
             project: (name.clone(), id.clone()),
+            renamed_by_hand: renamed_by_hand.clone(),
             state,
         });
     }

@@ -6,9 +6,10 @@ use clap::error::{ContextKind, ErrorKind};
 use crate::error::Error;
 use crate::visible;
 
-/// What is wrong with the line, or nothing where the parser only shows help or a version.
+/// What is wrong with the line of these words, or nothing where the parser only shows help or a
+/// version.
 #[must_use]
-pub fn error(parser: &clap::Error, tree: clap::Command) -> Option<Error> {
+pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Option<Error> {
     if !parser.use_stderr() || parser.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
         return None;
@@ -20,8 +21,11 @@ pub fn error(parser: &clap::Error, tree: clap::Command) -> Option<Error> {
     let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
-    let hint = match meant(parser, &usage, &tree) {
-        Some(meant) => meant,
+    let (names, command) = command(&usage, &tree);
+    let guessed = habit(parser, &names, words).map(str::to_owned);
+    let guessed = guessed.or_else(|| beside(parser, words));
+    let hint = match guessed.or_else(|| meant(parser, &names, command)) {
+        Some(guessed) => guessed,
         None if tips.is_empty() => way_on(parser.kind(), &usage, tree),
         None => tips.join("; "),
     };
@@ -36,14 +40,67 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     (names.join(" "), found)
 }
 
-/// What was most likely meant by an argument that the command does not take: an option that
-/// other programs have, a name that is given without an option, manifests without `-f`.
-fn meant(parser: &clap::Error, usage: &str, tree: &clap::Command) -> Option<String> {
+/// What programs of this sort do by other names.
+fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
+    let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
+    match parser.kind() {
+        ErrorKind::InvalidSubcommand if names.is_empty() => {
+            match told(ContextKind::InvalidSubcommand).as_str() {
+                "delete" | "remove" | "rm" | "down" => Some(
+                    "`meshagent destroy` deletes what a set owns, with -f what these manifests declare; `apply` deletes what left the manifests",
+                ),
+                "get" | "list" | "ls" | "describe" => Some(
+                    "`meshagent export` writes what a project holds; `meshagent rooms list` and the like show one kind",
+                ),
+                "import" => Some(
+                    "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+                ),
+                _ => None,
+            }
+        }
+        ErrorKind::UnknownArgument
+            if names == "destroy" && told(ContextKind::InvalidArg) == "--all" =>
+        {
+            Some("without -f it deletes all that the set owns")
+        }
+        ErrorKind::InvalidValue
+            if told(ContextKind::InvalidArg).starts_with("--output ")
+                && words.get(1).is_some_and(|word| word == "plan") =>
+        {
+            Some(
+                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+            )
+        }
+        _ => None,
+    }
+}
+
+/// What was meant by a word that belongs to the option before it.
+fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
     if parser.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let argument = parser.get(ContextKind::InvalidArg)?.to_string();
-    let (names, command) = command(usage, tree);
+    let shown = visible::line(&argument);
+    let at = words.iter().position(|word| *word == argument)?;
+    let word = |back: usize| words.get(at.checked_sub(back)?).map(String::as_str);
+    match (word(2), word(1)?) {
+        _ if argument.starts_with('-') => None,
+        (_, "--embedded") => Some(format!("its folder is given as `--embedded={shown}`")),
+        (Some(option @ ("-v" | "--value" | "--value-json")), name) if !name.contains('=') => {
+            Some(format!("a name and its value are one word: `{option} {}=…`", visible::line(name)))
+        }
+        _ => None,
+    }
+}
+
+/// What was most likely meant by an argument that the command does not take: an option that
+/// other programs have, a name that is given without an option, manifests without `-f`.
+fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> Option<String> {
+    if parser.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let argument = parser.get(ContextKind::InvalidArg)?.to_string();
     let command = command?;
     let word = argument.trim_start_matches('-');
     let is_option = argument.starts_with("--");
@@ -106,7 +163,8 @@ mod tests {
     fn told(line: &str) -> Option<(String, Option<String>)> {
         let tree = crate::commands::whole_tree();
         let parser = tree.clone().try_get_matches_from(line.split(' ')).unwrap_err();
-        error(&parser, tree).map(|error| (error.message, error.hint))
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        error(&parser, tree, &words).map(|error| (error.message, error.hint))
     }
 
     #[test]
@@ -151,6 +209,46 @@ mod tests {
                 "meshagent validate m/a.yaml",
                 "unexpected argument 'm/a.yaml' found",
                 "manifests are given with -f: `meshagent validate -f m/a.yaml`",
+            ),
+            (
+                "meshagent plan -f m --embedded /tmp/x",
+                "unexpected argument '/tmp/x' found",
+                "its folder is given as `--embedded=/tmp/x`",
+            ),
+            (
+                "meshagent plan -f m -v tag 1.10",
+                "unexpected argument '1.10' found",
+                "a name and its value are one word: `-v tag=…`",
+            ),
+            (
+                "meshagent plan -f m -o plan.json",
+                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown]",
+                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+            ),
+            (
+                "meshagent plan -f m -out plan.json",
+                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown]",
+                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+            ),
+            (
+                "meshagent delete -f m",
+                "unrecognized subcommand 'delete'",
+                "`meshagent destroy` deletes what a set owns, with -f what these manifests declare; `apply` deletes what left the manifests",
+            ),
+            (
+                "meshagent get rooms",
+                "unrecognized subcommand 'get'",
+                "`meshagent export` writes what a project holds; `meshagent rooms list` and the like show one kind",
+            ),
+            (
+                "meshagent import x",
+                "unrecognized subcommand 'import'",
+                "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+            ),
+            (
+                "meshagent destroy --all",
+                "unexpected argument '--all' found",
+                "without -f it deletes all that the set owns",
             ),
             (
                 "meshagent token tests",

@@ -315,19 +315,6 @@ impl Tree {
         });
     }
 
-    /// Hides these numbers, as they are written in JSON.
-    pub fn seal_numbers(&mut self, numbers: &[String]) {
-        if numbers.is_empty() {
-            return;
-        }
-        self.rewrite_leaves(&mut |_, leaf| match leaf {
-            Self::Number(number) if numbers.contains(&number.to_string()) => {
-                Some(Self::Secret(Sealed::Number(number.to_string().into())))
-            }
-            _ => None,
-        });
-    }
-
     /// Hides the texts that were secret when they were recorded, by where they stand and by
     /// their fingerprints: a platform answers with the text of what only its set knows to
     /// be a secret.

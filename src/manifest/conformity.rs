@@ -99,78 +99,24 @@ fn schema_problems(
 ) -> Vec<Problem> {
     let path = pointer(error.instance_path().as_str(), &document.root());
     let here = |message: String| document.problem_at(&path, message);
-    let named = |what: &str| {
-        if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
-    };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let known = known_fields(document.kind, &path);
-            let told = unexpected.iter().take(most).map(|name| {
-                let problem =
-                    document.problem_at(&path.field(name), named(&unknown(document, &path, name)));
-                match nearest(name, known.iter().map(String::as_str)) {
-                    Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
-                    None if known.is_empty() => problem,
-                    None => problem.hint(format!("known are {}", known.join(", "))),
-                }
-            });
-            let counted = unexpected.iter().skip(most);
-            let counted = counted.map(|it| unknown_in_brief(document, &path, it));
-            told.chain(counted).collect()
+            unknown_fields(document, &path, unexpected, most)
         }
         ValidationErrorKind::Required { property } => {
-            vec![here(named(&format!("missing field `{}`", property.as_str().unwrap_or_default())))]
+            vec![here(inside(
+                &path,
+                &format!("missing field `{}`", property.as_str().unwrap_or_default()),
+            ))]
         }
         ValidationErrorKind::Type { .. } if error.instance().is_null() && is_never_null(&path) => {
-            let hint = match (path.0.as_slice(), document.kind.name()) {
-                ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
-                    if name.starts_with("room") =>
-                {
-                    "name a room, or leave the field out for every room"
-                }
-                ([Step::Field(name)], _) if name == "room" => "name a room",
-                _ => "leave the field out",
-            };
-            vec![here(format!("`{path}` is left empty")).hint(hint)]
+            vec![left_empty(document, &path)]
         }
         ValidationErrorKind::Type { kind } => {
-            let wanted = match kind {
-                TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
-                TypeKind::Multiple(kinds) => {
-                    let names: Vec<_> = kinds
-                        .iter()
-                        .map(|kind| kind.to_string())
-                        .filter(|name| name != "null")
-                        .map(|name| type_name(&name).to_owned())
-                        .collect();
-                    names.join(" or ")
-                }
-            };
-            let problem =
-                here(format!("`{path}` is {}, not {wanted}", described(error.instance())));
-            let is_scalar = matches!(&**error.instance(), Value::Bool(_) | Value::Number(_));
-            let sealed = error.instance().as_str().filter(|it| document.source.signs.are_in(it));
-            vec![match sealed {
-                Some(text) => problem.hint(sealing::no_text(&document.source, text)),
-                None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
-                None => problem,
-            }]
+            vec![of_another_type(document, &path, kind, error.instance())]
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<_> =
-                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let written = error
-                .instance()
-                .as_str()
-                .map_or_else(|| error.instance().to_string(), str::to_owned);
-            let problem = here(match document.may_be_quoted() {
-                true => format!("`{path}` cannot be `{written}`"),
-                false => format!("`{path}` is none of what it can be"),
-            });
-            vec![match nearest(&written, options.iter().copied()) {
-                Some(name) => problem.hint(format!("did you mean `{name}`?")),
-                None => problem.hint(format!("one of {}", options.join(", "))),
-            }]
+            vec![none_of(document, &path, options, error.instance())]
         }
         ValidationErrorKind::Pattern { .. } => {
             let text = error.instance().as_str().unwrap_or_default();
@@ -205,6 +151,99 @@ fn schema_problems(
             vec![here(format!("`{path}` is not {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
+    }
+}
+
+/// A sentence with the map that it is about, where that is not the whole document.
+fn inside(path: &FieldPath, what: &str) -> String {
+    if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
+}
+
+/// Fields that there are not, of which so many are looked up.
+fn unknown_fields(
+    document: &Document,
+    path: &FieldPath,
+    unexpected: &[String],
+    most: usize,
+) -> Vec<Problem> {
+    let known = known_fields(document.kind, path);
+    let told = unexpected.iter().take(most).map(|name| {
+        let problem =
+            document.problem_at(&path.field(name), inside(path, &unknown(document, path, name)));
+        let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
+            && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
+        match nearest(name, known.iter().map(String::as_str)) {
+            _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
+            Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+            None if known.is_empty() => problem,
+            None => problem.hint(format!("known are {}", known.join(", "))),
+        }
+    });
+    let counted = unexpected.iter().skip(most);
+    let counted = counted.map(|it| unknown_in_brief(document, path, it));
+    told.chain(counted).collect()
+}
+
+/// A field that is given or left out, and stands there without a value.
+fn left_empty(document: &Document, path: &FieldPath) -> Problem {
+    let hint = match (path.0.as_slice(), document.kind.name()) {
+        ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
+            if name.starts_with("room") =>
+        {
+            "name a room, or leave the field out for every room"
+        }
+        ([Step::Field(name)], _) if name == "room" => "name a room",
+        _ => "leave the field out",
+    };
+    document.problem_at(path, format!("`{path}` is left empty")).hint(hint)
+}
+
+/// A value of another type than the field's.
+fn of_another_type(
+    document: &Document,
+    path: &FieldPath,
+    kind: &TypeKind,
+    instance: &Value,
+) -> Problem {
+    let wanted = match kind {
+        TypeKind::Single(kind) => type_name(&kind.to_string()).to_owned(),
+        TypeKind::Multiple(kinds) => {
+            let names: Vec<_> = kinds
+                .iter()
+                .map(|kind| kind.to_string())
+                .filter(|name| name != "null")
+                .map(|name| type_name(&name).to_owned())
+                .collect();
+            names.join(" or ")
+        }
+    };
+    let problem =
+        document.problem_at(path, format!("`{path}` is {}, not {wanted}", described(instance)));
+    let is_scalar = matches!(instance, Value::Bool(_) | Value::Number(_));
+    let sealed = instance.as_str().filter(|it| document.source.signs.are_in(it));
+    match sealed {
+        Some(text) => problem.hint(sealing::no_text(&document.source, text)),
+        None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
+        None => problem,
+    }
+}
+
+/// A value that is none of those that the field may have.
+fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Value) -> Problem {
+    let options: Vec<_> =
+        options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let written = instance.as_str().map_or_else(|| instance.to_string(), str::to_owned);
+    let problem = document.problem_at(
+        path,
+        match document.may_be_quoted() {
+            true => format!("`{path}` cannot be `{written}`"),
+            false => format!("`{path}` must be one of {}", options.join(", ")),
+        },
+    );
+    match nearest(&written, options.iter().copied()) {
+        Some(name) => problem.hint(format!("did you mean `{name}`?")),
+        None if !document.may_be_quoted() => problem,
+        None => problem.hint(format!("one of {}", options.join(", "))),
     }
 }
 

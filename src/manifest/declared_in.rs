@@ -5,6 +5,7 @@
 //! it comes from; any other file by its full path on this machine. So a file of the same name
 //! elsewhere is never taken for it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -19,19 +20,53 @@ use super::source::RENDERED;
 const STANDARD_INPUT: &str = "-";
 
 /// The file that declares an object, or `-` for standard input. Parts are separated by `/`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeclaredIn {
     file: Arc<str>,
     /// Where the file's Git repository comes from, such as `github.com/acme/support`, or the
     /// repository's folder where it does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<Arc<str>>,
+    /// The checkout of the repository in which it was last read, so that it is known when the
+    /// repository gets another origin. Which one it was makes no other file of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkout: Option<Arc<str>>,
+}
+
+impl PartialEq for DeclaredIn {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.file, &self.repository) == (&other.file, &other.repository)
+    }
+}
+
+impl Eq for DeclaredIn {}
+
+impl PartialOrd for DeclaredIn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DeclaredIn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.file, &self.repository).cmp(&(&other.file, &other.repository))
+    }
 }
 
 impl DeclaredIn {
     /// Standard input.
     fn standard_input() -> Self {
-        Self { file: STANDARD_INPUT.into(), repository: None }
+        Self { file: STANDARD_INPUT.into(), repository: None, checkout: None }
+    }
+
+    /// Its path, where its name says where it lies: without a repository, and in one that has
+    /// no origin.
+    fn path(&self) -> Option<PathBuf> {
+        let path = match &self.repository {
+            None => PathBuf::from(&*self.file),
+            Some(repository) => Path::new(&**repository).join(&*self.file),
+        };
+        path.is_absolute().then_some(path)
     }
 
     /// Whether it lies in a repository, which tells it from another file of its name.
@@ -42,9 +77,11 @@ impl DeclaredIn {
 
     /// Whether it is this file, or lies in this folder.
     fn is_within(&self, other: &Self) -> bool {
-        if self.repository != other.repository {
-            return false;
-        }
+        self.repository == other.repository && self.is_below(other)
+    }
+
+    /// The same of two names in one repository.
+    fn is_below(&self, other: &Self) -> bool {
         let folder = other.file.trim_end_matches('/');
         let below = || self.file.strip_prefix(folder)?.strip_prefix('/');
         self.file == other.file
@@ -93,8 +130,17 @@ impl fmt::Display for DeclaredIn {
 /// Works out where files belong, each folder once.
 #[derive(Debug, Default)]
 pub struct Places {
-    /// The repository of each folder, with the folder that names of its files start from.
-    folders: BTreeMap<PathBuf, (PathBuf, Option<Arc<str>>)>,
+    /// The repository of each folder.
+    folders: BTreeMap<PathBuf, Around>,
+}
+
+/// The repository around a folder, if there is one.
+#[derive(Debug, Clone, Default)]
+struct Around {
+    /// The folder that names of its files start from.
+    base: PathBuf,
+    repository: Option<Arc<str>>,
+    checkout: Option<Arc<str>>,
 }
 
 impl Places {
@@ -115,21 +161,27 @@ impl Places {
             true => absolute.clone(),
             false => absolute.parent().unwrap_or(&absolute).to_owned(),
         };
-        let (base, repository) = self.folders.entry(folder).or_insert_with_key(|folder| {
-            match repository::around(folder) {
-                Some(root) => {
-                    let origin = repository::origin(root);
-                    let named = origin.unwrap_or_else(|| root.to_string_lossy().into_owned());
-                    (root.to_owned(), Some(named.into()))
+        let Around { base, repository, checkout } =
+            self.folders.entry(folder).or_insert_with_key(|folder| {
+                match repository::around(folder) {
+                    Some(root) => {
+                        let origin = repository::origin(root);
+                        let named = origin.unwrap_or_else(|| root.to_string_lossy().into_owned());
+                        Around {
+                            base: root.to_owned(),
+                            repository: Some(named.into()),
+                            checkout: repository::checkout(root).map(Arc::from),
+                        }
+                    }
+                    None => Around::default(),
                 }
-                None => (PathBuf::new(), None),
-            }
-        });
+            });
         let file = absolute.strip_prefix(&*base).unwrap_or(&absolute);
         Root {
             place: DeclaredIn {
                 file: file.to_string_lossy().into(),
                 repository: repository.clone(),
+                checkout: checkout.clone(),
             },
             base: base.clone(),
         }
@@ -143,12 +195,24 @@ struct Root {
     base: PathBuf,
 }
 
+impl Root {
+    /// Whether a file is this one or lies in this folder, also under the name that it had
+    /// before its folder became a repository, or the repository got another origin.
+    fn holds(&self, file: &DeclaredIn) -> bool {
+        let place = &self.place;
+        let is_same_checkout = place.checkout.is_some() && place.checkout == file.checkout;
+        file.is_within(place)
+            || is_same_checkout && file.is_below(place)
+            || file.path().is_some_and(|path| path.starts_with(self.base.join(&*place.file)))
+    }
+}
+
 /// What a command looked at: the files and folders that it was given, without what it
 /// skipped in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LookedAt {
     roots: Vec<Root>,
-    skipped: Vec<DeclaredIn>,
+    skipped: Vec<Root>,
     /// Files that were not given and are not there any more.
     gone: BTreeSet<DeclaredIn>,
     /// The working folder.
@@ -175,7 +239,7 @@ impl LookedAt {
     #[must_use]
     pub fn without<'a>(mut self, skipped: impl Iterator<Item = &'a Path>) -> Self {
         let mut places = Places::default();
-        self.skipped.extend(skipped.map(|path| places.of_path(path).place));
+        self.skipped.extend(skipped.map(|path| places.of_path(path)));
         self
     }
 
@@ -193,7 +257,7 @@ impl LookedAt {
             let path = Path::new(&*file.file);
             match root {
                 Some(root) => !root.base.join(path).exists(),
-                None => file.repository.is_none() && path.is_absolute() && !path.exists(),
+                None => file.path().is_some_and(|path| !path.exists()),
             }
         };
         self.gone = missed.into_iter().filter(is_gone).cloned().collect();
@@ -209,10 +273,10 @@ impl LookedAt {
     /// Why a file was not looked at; `None` when it was, also where it is gone by now.
     #[must_use]
     pub fn miss(&self, file: &DeclaredIn) -> Option<Miss> {
-        if self.skipped.iter().any(|skipped| file.is_within(skipped)) {
+        if self.skipped.iter().any(|skipped| skipped.holds(file)) {
             return Some(Miss::Skipped);
         }
-        let is_read = self.roots.iter().any(|root| file.is_within(&root.place));
+        let is_read = self.roots.iter().any(|root| root.holds(file));
         (!is_read).then_some(Miss::NotGiven)
     }
 
@@ -254,14 +318,14 @@ mod tests {
     fn declared_in(path: &str) -> DeclaredIn {
         let is_of_none = path.starts_with('/') || path == STANDARD_INPUT;
         let repository = (!is_of_none).then(|| "example.com/a".into());
-        DeclaredIn { file: path.into(), repository }
+        DeclaredIn { file: path.into(), repository, checkout: None }
     }
 
     fn looked_at(roots: &[&str], skipped: &[&str]) -> LookedAt {
         let root = |path: &&str| Root { place: declared_in(path), base: PathBuf::from("/base") };
         LookedAt {
             roots: roots.iter().map(root).collect(),
-            skipped: skipped.iter().map(|path| declared_in(path)).collect(),
+            skipped: skipped.iter().map(root).collect(),
             here: PathBuf::from("/here"),
             ..LookedAt::default()
         }
@@ -353,6 +417,7 @@ mod tests {
         let other = DeclaredIn {
             file: "manifests/a.yaml".into(),
             repository: Some("github.com/acme/sales".into()),
+            checkout: None,
         };
         assert_eq!(other.folder(&looked), "manifests/ of github.com/acme/sales");
     }

@@ -362,10 +362,16 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
                 true if !quoting::names_a_field(part.text, &error) => {
                     quoting::without_quotes(&error.message)
                 }
-                true => error.message,
-                false => error.message,
+                _ => error.message.clone(),
             };
-            let problem = unread(source, part, mark, message);
+            // A second document says again what it is.
+            let repeated = ["version", "kind"].map(|key| format!("duplicate key `{key}`"));
+            let is_second = mark.column == 1 && repeated.contains(&error.message);
+            let mut problem = unread(source, part, mark, message);
+            if is_second {
+                let hint = "where another document is to begin, put a line `---` before it";
+                problem = problem.hint(hint);
+            }
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
             Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
                 true => {

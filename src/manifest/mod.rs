@@ -5,6 +5,7 @@
 
 pub mod age;
 mod agreement;
+pub mod brought;
 mod conformity;
 pub mod declared_in;
 pub mod document;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::brought::Brought;
 use super::document::{Document, nearest};
 use super::set::{Found, Origin};
 use super::template::{self, TemplateError, Values};
@@ -192,7 +193,7 @@ pub(super) fn place(
                 lifecycle: lifecycle.clone(),
             },
             kind: KindName::Service,
-            origin: Origin { document: Arc::clone(document), derived_from: None },
+            origin: Origin { document: Arc::clone(document), derived_from: None, brought: None },
         });
     }
     Ok(found)
@@ -359,7 +360,7 @@ impl Installation<'_> {
             found.push(self.found(
                 KindName::Mailbox,
                 document,
-                &format!("variable `{}`", variable.name),
+                (&format!("variable `{}`", variable.name), None),
             )?);
         }
         for (variable, domain) in routes {
@@ -375,11 +376,11 @@ impl Installation<'_> {
             found.push(self.found(
                 KindName::Route,
                 document,
-                &format!("variable `{}`", variable.name),
+                (&format!("variable `{}`", variable.name), None),
             )?);
         }
-        for (task, reason) in tasks {
-            found.push(self.found(KindName::ScheduledTask, task, &reason)?);
+        for Task { document, reason, part } in tasks {
+            found.push(self.found(KindName::ScheduledTask, document, (&reason, Some(part)))?);
         }
         Ok(found)
     }
@@ -412,7 +413,14 @@ impl Installation<'_> {
         }
     }
 
-    fn found(&self, kind: KindName, document: Value, reason: &str) -> Result<Found, Vec<Problem>> {
+    /// An object that comes with the service, why it does, and which one it is where its name
+    /// is made up.
+    fn found(
+        &self,
+        kind: KindName,
+        document: Value,
+        (reason, part): (&str, Option<String>),
+    ) -> Result<Found, Vec<Problem>> {
         let mut document = document;
         document["version"] = "v1".into();
         document["kind"] = kind.to_string().into();
@@ -441,15 +449,20 @@ impl Installation<'_> {
                 origin: Origin {
                     document: Arc::clone(self.document),
                     derived_from: Some(origin.clone()),
+                    brought: self.room.map(|room| Brought {
+                        service: self.service.metadata.name.clone(),
+                        room: room.to_owned(),
+                        part,
+                    }),
                 },
             })
             .ok_or_else(|| vec![Problem::new(format!("{origin} declares nothing"))])
     }
 
     /// The scheduled tasks that agents ask for in `meshagent.agent.schedule`.
-    fn tasks(&self, notes: &mut Vec<String>) -> Result<Vec<(Value, String)>, Vec<Problem>> {
+    fn tasks(&self, notes: &mut Vec<String>) -> Result<Vec<Task>, Vec<Problem>> {
         const ANNOTATION: &str = "meshagent.agent.schedule";
-        let mut tasks: Vec<(Value, String)> = Vec::new();
+        let mut tasks: Vec<(String, Task)> = Vec::new();
         for agent in self.service.agents.as_deref().unwrap_or_default() {
             let Some(text) = agent.annotations.as_ref().and_then(|map| map.get(ANNOTATION)) else {
                 continue;
@@ -490,25 +503,33 @@ impl Installation<'_> {
                 }
                 let base =
                     slug(&[self.room.unwrap_or_default(), &self.service.metadata.name, name]);
-                let taken = tasks.iter().filter(|(task, _)| task["base"] == base.as_str()).count();
-                let id = if taken == 0 { base.clone() } else { format!("{base}-{}", taken + 1) };
-                let mut metadata = self.metadata(&id);
+                let taken = tasks.iter().filter(|(other, _)| *other == base).count();
+                let numbered = |name: &str| match taken {
+                    0 => name.to_owned(),
+                    taken => format!("{name}-{}", taken + 1),
+                };
+                let mut metadata = self.metadata(&numbered(&base));
                 metadata["annotations"]["meshagent.agent.name"] = agent.name.clone().into();
                 metadata["annotations"]["meshagent.agent.task.name"] = name.into();
-                let task = json!({
-                    "base": base, "metadata": metadata, "room": self.room.unwrap_or_default(), "queue": queue,
+                let document = json!({
+                    "metadata": metadata, "room": self.room.unwrap_or_default(), "queue": queue,
                     "schedule": schedule, "payload": payload,
                 });
-                tasks.push((task, reason.clone()));
+                let part = numbered(&slug(&[name]));
+                tasks.push((base, Task { document, reason: reason.clone(), part }));
             }
         }
-        for (task, _) in &mut tasks {
-            if let Value::Object(fields) = task {
-                fields.shift_remove("base");
-            }
-        }
-        Ok(tasks)
+        Ok(tasks.into_iter().map(|(_, task)| task).collect())
     }
+}
+
+/// A scheduled task that an agent asks for.
+struct Task {
+    document: Value,
+    /// Why it is there.
+    reason: String,
+    /// Which of the service's tasks it is, whatever the service and its room are called.
+    part: String,
 }
 
 /// Words joined into an id: lower-case letters, digits and single dashes.

@@ -1,11 +1,17 @@
 //! The Git repository in which a file lies, as far as it tells two of them apart.
 
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
 
 use crate::bounded;
 
 /// The largest configuration that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
+
+/// How much of a digest tells checkouts apart.
+const CHECKOUT_BYTES: usize = 12;
 
 /// The root of the repository in which a path lies.
 #[must_use]
@@ -20,6 +26,20 @@ pub fn origin(root: &Path) -> Option<String> {
     let config = configuration(&root.join(".git"))?;
     let text = bounded::text(&config, MAX_BYTES).ok()?;
     normalized(url(&text)?)
+}
+
+/// What tells this checkout of a repository from others, also those that lay at the same path
+/// once: a digest, which tells nothing else. `None` where the machine does not know.
+#[must_use]
+pub fn checkout(root: &Path) -> Option<String> {
+    let git = std::fs::metadata(root.join(".git")).ok()?;
+    let born = git.created().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+    // Some file systems tell a time that is none.
+    if born == 0 {
+        return None;
+    }
+    let digest = Sha256::digest(format!("{} {born}", root.display()));
+    Some(digest.iter().take(CHECKOUT_BYTES).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The configuration of a repository, also where this is but one of its work trees.

@@ -4,13 +4,16 @@
 
 use secrecy::ExposeSecret;
 
+use super::document::Document;
 use super::set::Origin;
 use super::source::Source;
 use super::split::Part;
 use super::yaml::{Key, Mark, Node, Value};
+use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::Declared;
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::shape::Shape;
 use crate::kinds::tree::{Sealed, Tree};
 
 /// Fields at the top of a document that say what it is, where it belongs and how it is treated.
@@ -19,6 +22,9 @@ const SHOWN: [&str; 8] =
 
 /// Fields of `metadata` that may be hidden.
 const HIDDEN_METADATA: [&str; 4] = ["description", "annotations", "repo", "icon"];
+
+/// Fields of a service that name secrets.
+const REFERENCES: [&str; 2] = ["secrets", "pull_secret"];
 
 /// Refuses what is sealed where it is no value, or a value that is shown.
 pub(super) fn check(source: &Source, root: &Node) -> Result<(), Vec<Problem>> {
@@ -43,6 +49,7 @@ fn walk<'a>(source: &Source, node: &'a Node, path: &mut Vec<&'a str>, found: &mu
         Value::String(text) if source.signs.are_in(text) => {
             let is_shown = match path.as_slice() {
                 ["metadata", name, ..] => !HIDDEN_METADATA.contains(name),
+                ["container", name, ..] => REFERENCES.contains(name),
                 [name, ..] => *name == "metadata" || SHOWN.contains(name),
                 [] => true,
             };
@@ -75,6 +82,34 @@ pub(super) fn refused_template(source: &Source, part: &Part<'_>) -> Problem {
     let mark = Mark { line: part.lines + at as u64 + 1, column: 1, ..Mark::default() };
     let line = part.text.lines().nth(at).unwrap_or_default();
     refused(source, mark, line, "a part of a service template")
+}
+
+/// The ports of a document that sealed variables would be. What they hold is a text that is not
+/// looked into, and a port is a number.
+pub(super) fn sealed_ports(document: &Document) -> Vec<Problem> {
+    let mut found = Vec::new();
+    ports_below(&document.source, &document.root(), document.kind.shape(), &mut found);
+    found
+}
+
+fn ports_below(source: &Source, node: &Node, shape: &Shape, found: &mut Vec<Problem>) {
+    match &node.value {
+        Value::List(items) => {
+            let Some(shape) = shape.child(&Step::Index(0)) else { return };
+            items.iter().for_each(|item| ports_below(source, item, shape, found));
+        }
+        Value::Map(entries) => {
+            for (key, below) in entries {
+                if let Some(shape) = shape.child(&Step::Field(key.text.clone())) {
+                    ports_below(source, below, shape, found);
+                }
+            }
+        }
+        Value::String(text) if shape.rule == Some(Rule::Port) && source.signs.are_in(text) => {
+            found.push(refused(source, node.mark, text, "a port"));
+        }
+        _ => {}
+    }
 }
 
 /// The hint for a sealed variable that stands where something else than a text does.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::agreement;
+use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, Places};
 use super::document::{self, Document, Trees};
 use super::form;
@@ -38,6 +39,8 @@ pub struct Origin {
     pub document: Arc<Document>,
     /// What a placed template made it from, such as ``variable `email` of Service/mail@lobby``.
     pub derived_from: Option<String>,
+    /// The service that the template became, where it brought this object with it.
+    pub brought: Option<Brought>,
 }
 
 impl Origin {
@@ -346,9 +349,19 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,
                 kind: document.kind.name(),
-                origin: Origin { document: Arc::clone(&document), derived_from: None },
+                origin: Origin {
+                    document: Arc::clone(&document),
+                    derived_from: None,
+                    brought: None,
+                },
             })),
-            Err(faults) => problems.extend(placement::problems_of(&document, faults)),
+            Err(faults) => {
+                let sealed = sealing::sealed_ports(&document);
+                problems.extend(match sealed.is_empty() {
+                    true => placement::problems_of(&document, faults),
+                    false => sealed,
+                });
+            }
         }
     }
     templates.retain(|_, template| {

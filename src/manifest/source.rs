@@ -201,6 +201,11 @@ impl Reading {
     fn read_file(&mut self, path: &Path, values: &FileValues, named: Named) -> bool {
         let name = path.display().to_string();
         let real = path.canonicalize().ok().filter(|real| real.is_file());
+        let are_values = real.as_ref().is_some_and(|real| values.are_from(real));
+        if named == Named::WithFolder && are_values {
+            self.skipped.push(Skipped { path: path.to_owned(), why: Why::Values });
+            return false;
+        }
         if let Some(first) = real.and_then(|real| self.files.insert(real, name.clone())) {
             let message = match first == name {
                 true => "the file is given twice".to_owned(),
@@ -333,6 +338,10 @@ pub fn read_text_within(path: &Path, limit: usize) -> Result<String, Problem> {
 
 /// Why a file could not be read.
 fn unread(name: &str, error: &std::io::Error) -> Problem {
+    if ["http://", "https://"].iter().any(|scheme| name.starts_with(scheme)) {
+        return Source::whole(name, "manifests are files, and this is a URL")
+            .hint("what another program fetches is read with `-f -`");
+    }
     match error.kind() {
         ErrorKind::Unsupported => {
             Source::whole(name, error.to_string()).hint("what a program writes is read with `-f -`")

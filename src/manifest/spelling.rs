@@ -1,6 +1,8 @@
 //! *Pure*: numbers of values that a template would write in another way than their author did.
 //! `tag: 1.10` is the number 1.1, and an image of that tag is another one.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Number, Value};
 
 use super::source::Source;
@@ -74,6 +76,46 @@ pub(super) fn in_argument(pair: &str) -> Option<String> {
     Some(format!(
         "--value-json {name:?}: `{path}` is a number, and a template writes it in another way than it is given; --value gives a text as it is"
     ))
+}
+
+/// The numbers that a template wrote out of texts, and that would be sent in another spelling:
+/// `tag: {{ tag }}` with the text `1.10`. What stands in the template itself is its author's,
+/// and the numbers that templates compute are spelled as they are sent.
+pub(super) fn in_rendered(rendered: &Source, template: &str) -> Vec<Problem> {
+    let ends = |c: char| c.is_ascii_whitespace() || ",:[]{}".contains(c);
+    // What a comment says is in no value.
+    let lines = template.lines().map(|line| match line.trim_start().starts_with('#') {
+        true => "",
+        false => line.split(" #").next().unwrap_or_default(),
+    });
+    let own: HashSet<&str> = lines.flat_map(|line| line.split(ends)).collect();
+    let is_made = |written: &str| !own.contains(written);
+    let may_be_number = |word: &str| {
+        let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
+        let bare = unsigned.strip_prefix('.').unwrap_or(unsigned);
+        let is_plain = word.bytes().all(|byte| byte.is_ascii_digit()) && !word.starts_with('0');
+        bare.starts_with(|first: char| first.is_ascii_digit()) && !is_plain && is_made(word)
+    };
+    // Hardly any template writes one, and a text is not read twice for nothing.
+    if !rendered.text.split(ends).any(may_be_number) {
+        return Vec::new();
+    }
+    // What is wrong with it otherwise is told elsewhere.
+    let Ok((documents, numbers)) = yaml::parse_with_numbers(&rendered.text) else {
+        return Vec::new();
+    };
+    let made: Vec<_> = numbers.into_iter().filter(|(_, written)| is_made(written)).collect();
+    let lost = documents.iter().flat_map(|document| lost(document, &made));
+    lost.map(|(path, mark)| {
+        let message = format!(
+            "`{}` is written by the template as a number that would be sent in another spelling",
+            path.join(".")
+        );
+        Problem { source_line: None, ..rendered.problem(mark, message) }.hint(
+            "in quotes in the template, as in \"{{ name }}\", it is a text, and stays as it is",
+        )
+    })
+    .collect()
 }
 
 /// The numbers that would get lost, by the names that lead to them.

@@ -35,6 +35,8 @@ pub struct FileValues {
     values: Values,
     /// The variables of the environment that templates may read.
     allowed: Vec<Allowed>,
+    /// The files that were read, by where they really are.
+    files: Vec<PathBuf>,
     /// Whether a variable that has no value here stands for one that was not read.
     may_miss: bool,
 }
@@ -69,18 +71,30 @@ impl FileValues {
                     // The value may be a secret, and the name is enough to find it.
                     let name = pair.split('=').next().unwrap_or_default();
                     let form = if option == "value" { "TEXT" } else { "JSON" };
-                    problems.push(
-                        Problem::new(format!("--{option} {name:?}: {message}"))
-                            .hint(format!("write --{option} NAME={form}")),
-                    );
+                    let hint = match message.strip_prefix(INEXACT) {
+                        Some(_) => format!("-v {name}=TEXT gives a text as it is written"),
+                        None => format!("write --{option} NAME={form}"),
+                    };
+                    problems
+                        .push(Problem::new(format!("--{option} {name:?}: {message}")).hint(hint));
                 }
             }
         }
-        if problems.is_empty() { Ok(Self { values, ..Self::default() }) } else { Err(problems) }
+        let files = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+        match problems.is_empty() {
+            true => Ok(Self { values, files, ..Self::default() }),
+            false => Err(problems),
+        }
     }
 }
 
 impl FileValues {
+    /// Whether a file, by where it really is, is one of those that the values were read from.
+    #[must_use]
+    pub fn are_from(&self, real: &Path) -> bool {
+        self.files.iter().any(|file| file == real)
+    }
+
     /// The same, with variables of the environment that templates may read.
     #[must_use]
     pub fn allowing(mut self, variables: &[Allowed]) -> Self {
@@ -174,6 +188,9 @@ pub fn lost_spelling(pair: &str) -> Option<String> {
     spelling::in_argument(pair)
 }
 
+/// What is said first of a number that cannot be held.
+const INEXACT: &str = "not exact";
+
 /// Reads JSON whose numbers are what was written: one that would be rounded is refused.
 ///
 /// # Errors
@@ -200,7 +217,7 @@ pub fn exact_json(text: &str) -> Result<Value, String> {
     };
     match words.find_map(|word| Some((word, inexact(word)?))) {
         Some((number, why)) => {
-            Err(format!("not exact: `{number}` has {why}; in quotes it is a text"))
+            Err(format!("{INEXACT}: `{number}` has {why}; in quotes it is a text"))
         }
         None => Ok(value),
     }
@@ -286,8 +303,13 @@ pub fn render(
                 Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
                     let text = source::with_line_feeds(text);
                     let name = source.name + RENDERED;
-                    let source = Source::new(name, source.folder, text).with_signs(signs);
-                    Ok(Rendered { source, not_read: lacks })
+                    let rendered = Source::new(name, source.folder, text).with_signs(signs);
+                    match spelling::in_rendered(&rendered, &source.text) {
+                        respelled if respelled.is_empty() => {
+                            Ok(Rendered { source: rendered, not_read: lacks })
+                        }
+                        respelled => Err(respelled),
+                    }
                 }
                 // What else is wrong may come of what is lacking.
                 _ if !lacks.is_empty() => Err(lacks),
@@ -435,13 +457,34 @@ fn failed(error: &minijinja::Error, source: &Source) -> Problem {
         None if is_undefined => "a name here has no value".to_owned(),
         None => kind.to_string(),
     };
-    let problem = source.problem(at(line), message);
+    let column = match is_undefined {
+        true => error.detail().and_then(|detail| column_of_undefined(detail, source, line)),
+        false => None,
+    };
+    let mark = Mark { column: column.unwrap_or(1), ..at(line) };
+    let problem = source.problem(mark, message);
     match is_undefined {
         true => {
             problem.hint("give it with --value NAME=VALUE or in values.yaml beside the template")
         }
         false => problem,
     }
+}
+
+/// The column of the name that is said to be undefined, where it stands in its line as the one
+/// word of its kind.
+fn column_of_undefined(detail: &str, source: &Source, line: u64) -> Option<u64> {
+    let name = detail.split('`').nth(1)?;
+    let text = source.text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let begins = |at: usize| ["{{", "{%"].iter().filter_map(|sign| text[..at].rfind(sign)).max();
+    let is_inside = |at: usize| begins(at).is_some_and(|begin| !text[begin..at].contains("}}"));
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let mut found = text.match_indices(name).map(|(at, _)| at).filter(|at| {
+        let after = &text[at + name.len()..];
+        !text[..*at].ends_with(is_word) && !after.starts_with(is_word) && is_inside(*at)
+    });
+    let at = found.next()?;
+    Some(text[..at].chars().count() as u64 + 1)
 }
 
 #[cfg(test)]
@@ -466,7 +509,8 @@ mod tests {
     #[test]
     fn a_value_is_the_text_that_was_given() {
         for text in ["1.10", "1234567e2", "0x1F", "true", "~", "", "{a: b}", "a #b", " x ", "'y'"] {
-            assert_eq!(rendered("{{ v }}", &[&format!("v={text}")]).unwrap(), text);
+            let written = rendered("\"{{ v }}\"", &[&format!("v={text}")]).unwrap();
+            assert_eq!(written, format!("\"{text}\""));
         }
     }
 
@@ -493,7 +537,7 @@ mod tests {
     fn a_missing_value_is_an_error_at_its_line() {
         assert_eq!(
             rendered("a\n{{ b }}", &[]).unwrap_err(),
-            "t.j2:2:1: undefined value: `b` is undefined"
+            "t.j2:2:4: undefined value: `b` is undefined"
         );
         assert!(rendered("x", &["novalue"]).unwrap_err().contains("there is no `=`"));
     }

@@ -43,7 +43,7 @@ pub enum Why {
     Ignored,
     /// A manifest ends otherwise.
     Suffix,
-    /// It holds the values of the templates beside it.
+    /// It holds values for templates: for those beside it, or by `--values-file`.
     Values,
     /// This program wrote it: a plan, or a report of a run.
     MadeHere,
@@ -55,7 +55,7 @@ impl fmt::Display for Skipped {
             Why::Hidden => "its name begins with a dot",
             Why::Ignored => "an ignore file names it",
             Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
-            Why::Values => "it holds the values of the templates beside it",
+            Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
         };
         write!(out, "{}: {why}", self.path.display())

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::Value;
 
 use super::{Cause, FieldChange};
+use crate::api::specs::rules::MASK;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::SECRET;
@@ -47,6 +48,36 @@ pub fn has_masked(tree: Option<&Tree>) -> bool {
         Some(Tree::Map(fields)) => fields.values().any(|value| has_masked(Some(value))),
         _ => false,
     }
+}
+
+/// Whether the platform keeps to itself what stands at a path, or what that is a part of.
+#[must_use]
+pub fn is_untold(observed: &Tree, path: &FieldPath) -> bool {
+    let above = |length: usize| observed.at(&FieldPath(path.0[..length].to_vec()));
+    let is_part = (0..path.0.len())
+        .any(|length| matches!(above(length), Some(Tree::Secret(it)) if is_masked(it)));
+    is_part || has_masked(observed.at(path))
+}
+
+/// The first field of what is to be sent that nobody knows more of than the mask that the
+/// platform shows in its place.
+#[must_use]
+pub fn mask_in(sent: &Tree) -> Option<FieldPath> {
+    use secrecy::ExposeSecret;
+    let mut found = None;
+    // Leaves are just looked at.
+    sent.clone().rewrite_leaves(&mut |way, leaf| {
+        let is_mask = match leaf {
+            Tree::Secret(Sealed::Known(text)) => text.expose_secret() == MASK,
+            Tree::Secret(sealed) => is_masked(sealed),
+            _ => false,
+        };
+        if is_mask && found.is_none() {
+            found = Some(way.path());
+        }
+        None
+    });
+    found
 }
 
 struct Walk<'a> {
@@ -125,8 +156,10 @@ impl<'a> Walk<'a> {
             (Some(applied), Some(tree)) => *applied != tree.recorded(self.memory.fingerprinter),
             _ => true,
         };
-        // Whether a secret that the platform keeps to itself drifted cannot be known.
-        let is_hidden = matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
+        // Whether a secret that the platform keeps to itself drifted cannot be known, but for
+        // one that the set never wrote.
+        let is_hidden =
+            applied.is_some() && matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
         match (differs(new), !is_hidden && differs(old)) {
             (true, true) => Some(Cause::Both),
             (false, true) => Some(Cause::Drift),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
 use super::{Action, Cause, Counts, FieldChange, NotRead, Operation, Plan};
-use crate::error::Place;
+use crate::error::{Place, Problem};
 use crate::kinds::Key;
 use crate::kinds::fingerprint::{Fingerprinter, digest};
 use crate::kinds::path::{FieldPath, Step};
@@ -42,12 +42,39 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
+    /// Why the plan is not to be performed: what guards and rules refuse. Such a plan is only
+    /// shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusalDocument>,
     /// The values that were not read, where there are any. Such a plan is for reading only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<NotRead>,
     /// What the plan was made from, in a plan that was saved to be applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Inputs>,
+}
+
+/// Why a plan is not to be performed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusalDocument {
+    /// What is refused.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Where, when a place is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+impl From<&Problem> for RefusalDocument {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+            place: problem.place.clone(),
+        }
+    }
 }
 
 /// What a saved plan was made from. The manifests are read again when it is applied, so it
@@ -198,6 +225,7 @@ impl PlanDocument {
             operations: for_each(&plan.operations, |it| document_of(plan, it, salts)),
             notes: plan.notes.clone(),
             partial: plan.partial,
+            refused: plan.refused.iter().map(RefusalDocument::from).collect(),
             not_read: plan.not_read.clone(),
             inputs: None,
         }
@@ -295,14 +323,14 @@ impl PlanDocument {
                 Some(same) => stale.extend(planned.difference(&same)),
                 None => stale.push(match other(now, &planned.key) {
                     Some(needed) => format!(
-                        "{}: the plan says {:?}, and now {:?} is needed{}",
+                        "{}: the plan says {}, and now {} is needed{}",
                         planned.address,
                         planned.action,
                         needed.action,
                         fields(&needed.changes)
                     ),
                     None => format!(
-                        "{}: the plan says {:?}, and now nothing is needed",
+                        "{}: the plan says {}, and now nothing is needed",
                         planned.address, planned.action
                     ),
                 }),
@@ -311,7 +339,7 @@ impl PlanDocument {
         for needed in &now.operations {
             if other(self, &needed.key).is_none() {
                 stale.push(format!(
-                    "{}: the plan does not touch it, and now {:?} is needed{}",
+                    "{}: the plan does not touch it, and now {} is needed{}",
                     needed.address,
                     needed.action,
                     fields(&needed.changes)

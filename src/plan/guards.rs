@@ -28,11 +28,28 @@ pub struct Consent {
     pub project: Option<String>,
 }
 
+/// What a plan was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// How many objects the manifests declare.
+    pub objects: usize,
+    /// Whether standard input was read and declares nothing.
+    pub is_input_empty: bool,
+}
+
 /// What the guards refuse.
 #[must_use]
-pub fn check(plan: &Plan, state: &State, objects: usize, consent: &Consent) -> Vec<Problem> {
+pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> Vec<Problem> {
     let mut refused = Vec::new();
-    if objects == 0 && !consent.empty && !consent.destroy {
+    let may_be_empty = consent.empty || consent.destroy;
+    if origin.is_input_empty && !may_be_empty {
+        let problem = Problem::new(
+            "standard input declares nothing, so what was declared there would be deleted",
+        );
+        refused.push(
+            problem.hint("did the command before the pipe fail? if it is meant, add --allow-empty"),
+        );
+    } else if origin.objects == 0 && !may_be_empty {
         refused.push(empty(plan));
     }
     if let Some(expected) = &consent.project {

@@ -25,16 +25,22 @@ pub fn render(plan: &Plan) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: {}\n\n{}{}{} unchanged.\n",
+            "### Plan for set {}: {}\n\n{}{}{} unchanged{}.\n",
             code(&plan.set),
             if plan.is_drift { "nothing drifted" } else { "nothing to change" },
-            place(plan),
+            refusals(plan) + &place(plan),
             unread(plan),
-            plan.unchanged
+            plan.unchanged,
+            plan.waits()
         );
         return out;
     }
-    out += &format!("### Plan for set {}: {}\n\n", code(&plan.set), plan.counts().sentence());
+    out += &format!(
+        "### Plan for set {}: {}\n\n",
+        code(&plan.set),
+        plan.counts().sentence() + &plan.waits()
+    );
+    out += &refusals(plan);
     out += &place(plan);
     out += &unread(plan);
     let mut operations: Vec<&Operation> = plan
@@ -91,6 +97,28 @@ pub fn render(plan: &Plan) -> String {
         );
     }
     out
+}
+
+/// The most refusals that are told; the others are counted.
+const REFUSALS: usize = 10;
+
+/// Why the plan is not to be performed, before anything else.
+fn refusals(plan: &Plan) -> String {
+    if plan.refused.is_empty() {
+        return String::new();
+    }
+    let mut out = "**Refused**, so nothing is to be written:\n\n".to_owned();
+    for problem in plan.refused.iter().take(REFUSALS) {
+        out += &format!("- {}", code(&problem.to_string().replace('`', "'")));
+        if let Some(hint) = &problem.hint {
+            out += &format!(" ({})", code(&hint.replace('`', "'")));
+        }
+        out += "\n";
+    }
+    if let Some(more) = plan.refused.len().checked_sub(REFUSALS).filter(|more| *more > 0) {
+        out += &format!("- … and {more} more\n");
+    }
+    out + "\n"
 }
 
 /// Where the plan writes; more than one project is not to be missed.

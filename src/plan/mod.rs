@@ -17,17 +17,20 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Asked, Key, KindName};
+use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::visible;
 
 use self::fingerprints::Fingerprints;
 
 pub mod acceptance;
+pub mod derived;
 pub mod diff;
 pub mod document;
 pub mod fingerprints;
 pub mod graph;
 pub mod guards;
+pub mod ignored;
 pub mod markdown;
 pub mod naming;
 pub mod order;
@@ -97,6 +100,10 @@ pub struct Entry {
     /// The files that declare the object, as far as they were looked at; none where that was
     /// not kept.
     pub declared_in: Vec<DeclaredIn>,
+    /// The service that brought the object along, where a placed template did.
+    pub brought: Option<Brought>,
+    /// Whether it came from another set, and no document of this one has declared it since.
+    pub arrived: bool,
     /// The set to which the object is on its way, so that this one leaves it alone.
     pub moving_to: Option<String>,
     /// The platform's revision of a secret after the set's last write to it, where it tells one:
@@ -166,6 +173,8 @@ pub struct State {
     /// What the set owns in projects that no document names, by their names, where it is new
     /// in the one that documents do name: it may have come from there.
     pub left_behind: BTreeMap<String, LeftBehind>,
+    /// How many objects the set owns in projects that are left alone, since just one is meant.
+    pub elsewhere: BTreeMap<String, usize>,
     /// How many more projects there are of which it is not known whether the set owns something
     /// in them, where that matters.
     pub unknown_homes: usize,
@@ -272,6 +281,20 @@ pub enum Action {
     Delete,
     /// It stays on the platform, and the set no longer owns it.
     Release,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Record => "record",
+            Self::Rename => "rename",
+            Self::Adopt => "adopt",
+            Self::Delete => "delete",
+            Self::Release => "release",
+        })
+    }
 }
 
 /// One field that changes.
@@ -440,6 +463,11 @@ pub struct Plan {
     pub unread: BTreeSet<String>,
     /// Whether it is just what changed behind the set's back.
     pub is_drift: bool,
+    /// The objects that the manifests change and that stay as they are for now, because of what
+    /// is left alone on the platform.
+    pub waiting: BTreeSet<Key>,
+    /// Why it is not to be performed: it is shown, so that somebody can judge it.
+    pub refused: Vec<Problem>,
     /// The values that were not read. A plan with any is for reading, not for applying.
     pub not_read: Vec<NotRead>,
 }
@@ -480,6 +508,22 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// Whether something is to be done, by this plan or by a later one.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        !self.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// What is said of the objects that wait, behind all that is counted; nothing without any.
+    #[must_use]
+    pub fn waits(&self) -> String {
+        match self.waiting.len() {
+            0 => String::new(),
+            1 => "; 1 waits".to_owned(),
+            count => format!("; {count} wait"),
+        }
     }
 
     /// The projects that it writes to.

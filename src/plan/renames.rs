@@ -167,7 +167,8 @@ impl Candidates {
             );
             let problem = object.origin.document.problem_at(&path, message);
             self.problems.push(problem.hint(format!(
-                "take `moved_from` away if both stay what they are; for {source} to become {key}, take the document of {source} away and apply first"
+                "take `moved_from` away if both stay what they are; to keep both while {source} becomes {key}, call the document of {source} by a new name and give it `moved_from: {0}`; for {source} to become {key} and the {key} of now to be deleted, take the document of {source} away, and keep `moved_from`",
+                key.name
             )));
         }
     }
@@ -300,7 +301,7 @@ impl Renames {
         self
     }
 
-    /// These but for those.
+    /// These renames without those that `those` holds.
     #[must_use]
     pub fn without(&self, those: &Self) -> Self {
         let is_left = |key: &&Key| !those.now.contains_key(*key);

@@ -15,7 +15,8 @@ use crate::manifest::document::nearest;
 use crate::manifest::set::Desired;
 
 /// Whether a pattern is of an object, in whatever spelling of its name.
-fn matches(pattern: &str, key: &Key) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, key: &Key) -> bool {
     WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
 }
 

@@ -1,36 +1,11 @@
-//! What a rule of `lifecycle.ignore` leaves as it is, and which rule would leave a
-//! difference as it is.
+//! Which rule of `lifecycle.ignore` would leave a difference as it is.
 
+use super::ignored::{self, Ignored};
 use super::{Action, FieldChange, Operation, Plan, diff};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
-
-/// Puts what the platform has where the manifest says something else, because a rule says
-/// to leave it so. What the platform keeps to itself cannot be put anywhere.
-pub fn leave(fields: &mut Tree, observed: &Tree, rule: &FieldPath) {
-    let found = observed.at(rule);
-    if !diff::has_masked(found) {
-        fields.put(rule, found.cloned());
-    }
-}
-
-/// Takes away the changes of secrets that a rule leaves alone. The platform does not give
-/// them back, so a write for another reason sends them all the same, and then they stay in
-/// the plan.
-pub fn leave_secrets(changes: &mut Vec<FieldChange>, rules: &[FieldPath]) {
-    let is_left = |change: &FieldChange| {
-        is_masked(change) && rules.iter().any(|rule| change.path.0.starts_with(&rule.0))
-    };
-    if changes.iter().all(is_left) {
-        changes.clear();
-    }
-}
-
-fn is_masked(change: &FieldChange) -> bool {
-    diff::has_masked(change.old.as_ref())
-}
 
 /// The narrowest rule that makes a change disappear, if one does. The rule is tried before
 /// it is told. Positions shift when items come and go, so a list whose items have no name
@@ -66,14 +41,15 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
     let shape = operation.key.kind.kind().shape();
     let observed = &shape.normalize(observed).unwrap_or_else(|| Tree::map([]));
     let settles = |rule: &FieldPath| {
-        let mut left = Tree::clone(fields);
-        leave(&mut left, observed, rule);
-        let left = shape.normalize(left).unwrap_or_else(|| Tree::map([]));
-        let mut open = diff::changes(shape, Some(observed), Some(&left), memory);
-        leave_secrets(&mut open, std::slice::from_ref(rule));
-        !open.iter().any(|open| {
-            open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)
-        })
+        let rules = std::slice::from_ref(rule);
+        let left = Ignored { shape, applied: applied.as_ref(), rules }.leave(fields, observed);
+        let mut open = diff::changes(shape, Some(observed), Some(&left.fields), memory);
+        ignored::retain_told(&mut open, &left.untold);
+        // With a rule for what the platform does not tell, nothing else of it can be written.
+        (left.untold.is_empty() || open.is_empty())
+            && !open.iter().any(|open| {
+                open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)
+            })
     };
     let is_position = |step: &Step| matches!(step, Step::Index(_));
     let most = change.path.0.iter().position(is_position).unwrap_or(change.path.0.len());

@@ -36,17 +36,11 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
 
 /// What is done, as one word.
 #[must_use]
-pub fn verb(operation: &Operation) -> &'static str {
+pub fn verb(operation: &Operation) -> String {
     match (operation.action, operation.replaces) {
-        (_, true) => "replace",
-        (Action::Update, _) if operation.is_uncertain() => "may update",
-        (Action::Create, _) => "create",
-        (Action::Update, _) => "update",
-        (Action::Record, _) => "record",
-        (Action::Rename, _) => "rename",
-        (Action::Adopt, _) => "adopt",
-        (Action::Delete, _) => "delete",
-        (Action::Release, _) => "release",
+        (_, true) => "replace".to_owned(),
+        (Action::Update, _) if operation.is_uncertain() => "may update".to_owned(),
+        (action, _) => action.to_string(),
     }
 }
 
@@ -117,9 +111,9 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
             let place = plan.target().map(|target| format!(" in {target}")).unwrap_or_default();
             let unchanged = count(plan.unchanged, "object is", "objects are");
             let what = if plan.is_drift { "Nothing drifted" } else { "Nothing to change" };
-            format!("{what}{place}: {unchanged}.\n")
+            format!("{what}{place}: {unchanged}{}.\n", plan.waits())
         }
-        false => format!("Plan: {}.\n", plan.counts().sentence()),
+        false => format!("Plan: {}{}.\n", plan.counts().sentence(), plan.waits()),
     };
     if let Some(unread) = plan.unread() {
         let _ = writeln!(out, "{YELLOW}{unread}{YELLOW:#}");

@@ -48,7 +48,7 @@ impl Transfer<'_> {
         let nothing = BTreeMap::new();
         let known = Known::new(&nothing, self.state);
         for (key, entry) in self.entries() {
-            let entry = &settled(entry);
+            let entry = &Entry { arrived: true, ..settled(entry) };
             if let Some(doubt) = self.state.doubt(key) {
                 problems.push(
                     Problem::new(format!("it is not known whether {key} exists: {}", doubt.reason))
@@ -174,7 +174,15 @@ impl Transfer<'_> {
         };
         Operation {
             action: Action::Adopt,
-            reason: format!("it moves from the set `{}`", self.from.0),
+            reason: match entry.brought.as_ref().map(|brought| brought.by(&key.project)) {
+                Some(service) if self.keys.contains(&service) => {
+                    format!(
+                        "it moves from the set `{}` with {service}, which brought it",
+                        self.from.0
+                    )
+                }
+                _ => format!("it moves from the set `{}`", self.from.0),
+            },
             changes: change.into_iter().collect(),
             fingerprint: Some(fingerprint(observed, &self.to.1.fingerprinter(key))),
             work: Work {

@@ -140,6 +140,17 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The same for a write of which nothing is left on disk. What met a limit of file sizes
+    /// had no room, too.
+    pub fn of_write(error: &sqlx::Error) -> Option<Self> {
+        match code(error) {
+            Some(NOT_WRITTEN) => Some(Self::DiskFull),
+            _ => Self::of_store(error),
+        }
+    }
+}
+
 /// The extended code of an error of SQLite.
 fn code(error: &sqlx::Error) -> Option<u32> {
     match error {
@@ -155,11 +166,7 @@ impl From<sqlx::Error> for Refusal {
     /// A statement that failed; what it did before is rolled back. (What a failed commit means
     /// is for the writer to say.)
     fn from(error: sqlx::Error) -> Self {
-        // A large statement writes before its commit, and meets a limit of file sizes there.
-        if code(&error) == Some(NOT_WRITTEN) {
-            return Self::DiskFull;
-        }
-        Self::of_store(&error).unwrap_or_else(|| Self::internal(error))
+        Self::of_write(&error).unwrap_or_else(|| Self::internal(error))
     }
 }
 

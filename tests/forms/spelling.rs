@@ -84,3 +84,43 @@ fn a_number_that_is_asked_for_as_json_is_used_and_told() {
         assert_eq!(run.stderr.contains(told), is_told, "{json}: {}", run.stderr);
     }
 }
+
+const FREE: &str = "version: v1\nkind: Room\nmetadata: {name: r}\nroom_metadata:\n  of: {tag: @}\n";
+
+#[test]
+fn a_text_that_would_become_another_number_is_refused_where_it_stands() {
+    let sandbox = Sandbox::new();
+    sandbox.write("r.yaml.j2", &FREE.replace('@', "{{ tag }}"));
+    for text in ["1.10", "1234567e2", "0x1F", "+5", "1e3", "2024.10", ".5"] {
+        let pair = format!("tag={text}");
+        let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", &pair]);
+        tells(&run, "r.yaml.j2 (rendered):5:13: `room_metadata.of.tag` is written by the template");
+        tells(&run, "hint: in quotes in the template");
+        assert!(!run.stderr.contains(text), "{}", run.stderr);
+    }
+    // A text in quotes of a values file is none the less a text of the same spelling.
+    sandbox.write("values.yaml", "tag: '1.10'\n");
+    let run = sandbox.run(&["validate", "-f", "r.yaml.j2"]);
+    tells(&run, "`room_metadata.of.tag` is written by the template");
+    // What is put together of texts is no other.
+    sandbox.write("r.yaml.j2", &FREE.replace('@', "{{ tag }}.{{ minor }}"));
+    let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", "tag=1", "-v", "minor=20"]);
+    tells(&run, "`room_metadata.of.tag` is written by the template");
+}
+
+#[test]
+fn a_text_in_quotes_and_a_number_of_the_same_spelling_are_sent() {
+    let sandbox = Sandbox::new();
+    for (template, value, shown) in [
+        ("'{{ tag }}'", "tag=1.10", "\"1.10\""),
+        ("\"{{ tag }}\"", "tag=0x1F", "\"0x1F\""),
+        ("{{ tag }}", "tag=7", "7"),
+        ("{{ tag }}", "tag=1.5", "1.5"),
+        ("{{ tag }}", "tag=1.2.3", "\"1.2.3\""),
+        ("0x1F", "tag=x", "31"),
+    ] {
+        sandbox.write("r.yaml.j2", &FREE.replace('@', template));
+        let run = sandbox.embedded(0, &["plan", "-f", "r.yaml.j2", "-v", value]);
+        assert!(run.stdout.contains(&format!("tag: {shown}")), "{template}: {}", run.stdout);
+    }
+}

@@ -260,3 +260,10 @@ pub fn signed(algorithm: Algorithm, claims: &Value, key: &str) -> String {
 pub fn token(key: &str, api: Value) -> String {
     signed(Algorithm::HS256, &claims(key, Some(api)), key)
 }
+
+/// The same for another room.
+pub fn token_for(key: &str, room: &str, api: Value) -> String {
+    let mut claims = claims(key, Some(api));
+    claims["grants"][0]["scope"] = json!(room);
+    signed(Algorithm::HS256, &claims, key)
+}

@@ -277,14 +277,6 @@ async fn held_uploads_and_downloads_take_no_memory() {
     assert!(most < 200 * MEGABYTE, "{most}");
     // Small things are answered meanwhile, and who hangs up makes room for the next.
     assert_eq!(reached.create_room("meanwhile").await, Some(201));
-    // Nor do large things wait for those who take nothing.
-    let start = Instant::now();
-    let other = reached.own("GET", "/storage/download?path=large").send().await;
-    let other = other.expect("an answer").bytes().await.expect("a body");
-    assert_eq!(other.len(), BODY_LIMIT);
-    let other = reached.own("POST", "/storage/upload?path=other").body(vec![7; 1_000_000]);
-    assert_eq!(other.send().await.expect("an answer").status(), 201);
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     drop(taking);
     let large = reached.own("GET", "/storage/download?path=large").send().await;
     let large = large.expect("an answer").bytes().await.expect("a body");
@@ -448,7 +440,7 @@ fn too_few_open_files_are_told_at_the_start() {
     let ended = ended.expect("an end");
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(1), "{told}");
-    let expected = "error: only 70 files may be open at once, and a server needs 80\nhint: raise the limit: `ulimit -n 1024`\n";
+    let expected = "error: only 70 files may be open at once, and a server needs 80\nhint: no process here may raise it beyond 70 (`ulimit -Hn`): root can, in /etc/security/limits.conf or with LimitNOFILE= of the service\n";
     assert_eq!(told, expected);
 }
 

@@ -14,7 +14,7 @@ use jsonwebtoken::Algorithm;
 use meshagent::platform::Platform;
 use serde_json::{Value, json};
 
-use super::harness::{Server, claims, parts, signed, token};
+use super::harness::{Server, claims, parts, signed, token, token_for};
 use super::sign_in::Browser;
 
 /// A line of the table.
@@ -283,7 +283,7 @@ impl Credentials {
         }
         let given = self.server.connect(&self.key, "office").await;
         let again = self.server.connect(&given, "office").await;
-        let limited = token(&self.key, json!({"admin": {}, "queues": {"send": []}}));
+        let limited = token_for(&self.key, "office", json!({"admin": {}, "queues": {"send": []}}));
         let limited = self.server.connect(&limited, "office").await;
         self.add("what a key gets for a room", given, Worth::Developer);
         self.add("what that gets for a room", again, Worth::Developer);
@@ -311,7 +311,7 @@ impl Credentials {
             ("a token of a key that is gone", token(&gone, full())),
             ("for a room, by a key that is gone", server.connect(&gone, "hall").await),
             ("for a room, by a token of a key that is gone", {
-                server.connect(&token(&gone, full()), "hall").await
+                server.connect(&token_for(&gone, "hall", full()), "hall").await
             }),
             ("a token of somebody who left", token(&left, full())),
             ("for a room, to somebody who left", server.connect(&left, "hall").await),

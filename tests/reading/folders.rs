@@ -70,7 +70,7 @@ fn pipes_sockets_and_devices_are_refused_and_not_waited_for() {
     let refused = plan(&sandbox, 6);
     told(&refused, "m/pipe.yaml: this is a pipe, not a file");
     told(&refused, "m/socket.json: this is a socket, not a file");
-    told(&refused, "m/zero.yml: this is a device, not a file");
+    told(&refused, "m/zero.yml: the link leads outside of");
     for path in ["m/pipe.txt", "m/pipe.yaml"] {
         told(&run(&sandbox, 2, &["validate", "-f", path]), "this is a pipe, not a file");
     }
@@ -138,10 +138,7 @@ fn values_beside_a_template_are_known_to_be_left_out() {
     write(&sandbox, "m/values.yaml", "name: a\n");
     write(&sandbox, "m/a.yaml.j2", room("{{ name }}"));
     let listed = run(&sandbox, 0, &["validate", "-f", "m", "--verbose"]);
-    assert_eq!(
-        listed.stderr,
-        "not read: m/values.yaml: it holds the values of the templates beside it\n"
-    );
+    assert_eq!(listed.stderr, "not read: m/values.yaml: it holds values for templates\n");
     std::fs::remove_file(sandbox.path("m/a.yaml.j2")).unwrap();
     told(
         &run(&sandbox, 2, &["validate", "-f", "m"]),

@@ -224,7 +224,7 @@ fn a_dry_run_tells_what_a_platform_may_refuse() {
         (&["rooms", "create", "--name", "My Room"][..], "`metadata.name` must be 1 to 63"),
         (&["webhook", "create", "--name", "w", "--url", "ftp://x", "-e", "*"], "`url` must be"),
     ] {
-        let shown = sandbox.embedded(0, &[words, &["--dry-run"]].concat());
+        let shown = sandbox.embedded(1, &[words, &["--dry-run"]].concat());
         assert!(shown.stderr.contains(wanted), "{}", shown.stderr);
         let manifest = sandbox.embedded(1, &[words, &["--as-manifest"]].concat());
         assert!(manifest.stderr.contains(wanted), "{}", manifest.stderr);

@@ -1,6 +1,7 @@
 """Services of projects and rooms, plain and from templates."""
 
 import json
+import re
 
 import pytest
 from documents import TEMPLATE, external_service, full_service, minimal_service
@@ -220,7 +221,8 @@ async def test_published_documents_survive_the_round_trip(platform, corpus):
         keys, pull = await secrets(client, project)
         services = Room(client, project)
         for path in corpus:
-            source = path.read_text()
+            # One has signs in the place of what its reader fills in.
+            source = re.sub(r"<([A-Z]+)>", lambda sign: sign[1].lower(), path.read_text())
             if "kind: ServiceTemplate" in source:
                 placed = await services.place(template=source, values={})
                 expected = ServiceTemplateSpec.from_yaml(source, {}).to_service_spec()

@@ -270,8 +270,8 @@ fn a_url_lets_nobody_in_and_is_shown_without_what_would() {
         ("https://platform.test/?token=hunter2", "has a query"),
         ("https://platform.test/#hunter2", "has a query or a fragment"),
         ("ftp://ada:hunter2@platform.test", "is neither http nor https"),
-        ("https://ada:hun/ter2@platform.test", "is not one"),
-        ("https://ada:hunter2@", "is not one"),
+        ("https://ada:hun/ter2@platform.test", "is neither http nor https"),
+        ("https://ada:hunter2@", "is neither http nor https"),
     ] {
         for words in [
             &["rooms", "list"][..],

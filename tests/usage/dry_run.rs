@@ -77,6 +77,42 @@ fn what_the_run_is_refused_the_dry_run_is_refused() {
     let named = ["rooms", "create", "--name", "x", "--dry-run", "--project-id", "second"];
     let named = sandbox.embedded(0, &named);
     assert!(named.stdout.starts_with("Plan for second on "), "{}", named.stdout);
+    let projects = sandbox.embedded(0, &["project", "list", "-o", "json"]).json();
+    let list = projects.get("projects").and_then(|it| it.as_array()).unwrap();
+    let second = list.iter().find(|it| it["name"] == "second").unwrap();
+    let by_id = ["--dry-run", "--project-id", second["id"].as_str().unwrap()];
+    let by_id = sandbox.embedded(0, &[&["rooms", "create", "--name", "x"], &by_id[..]].concat());
+    assert_eq!(by_id.stdout, named.stdout);
+}
+
+#[test]
+fn what_breaks_a_rule_of_form_is_refused_in_the_same_words() {
+    let sandbox = applied();
+    let webhook = ["webhook", "create", "--name", "w", "--url"];
+    let lines: [(&[&str], &str); 9] = [
+        (&["rooms", "create", "--name", "Bad Name"], "must be"),
+        (&["rooms", "create", "--name", ""], "must"),
+        (&["rooms", "update", "--name", "empty", "--new-name", "Bad Name"], "must be"),
+        (&["route", "create", "-d", "a.example.com", "-p", "99999", "--room", "lobby"], "65535"),
+        (&["project", "create", ""], "must not be empty"),
+        (&["api-key", "create", ""], "must not be empty"),
+        (&[&webhook[..], &["nowhere", "--event", "room.started"]].concat(), "http or https URL"),
+        (&[&webhook[..], &["https://a.org", "--event", "room.x"]].concat(), "unknown event"),
+        (&["secret", "key", "create", "--name", "", "--data", "A=b"], "must not be empty"),
+    ];
+    for (line, words) in lines {
+        let dry = sandbox.embedded(1, &[line, &["--dry-run"]].concat());
+        let run = sandbox.embedded(1, line);
+        tells(&dry, words);
+        tells(&run, words);
+        assert!(dry.stdout.is_empty(), "{}", dry.stdout);
+    }
+    let renamed = ["rooms", "update", "--name", "empty", "--new-name", "Bad Name"];
+    for more in [&[][..], &["--dry-run"]] {
+        let run = sandbox.embedded(1, &[&renamed[..], more].concat());
+        tells(&run, "Room/empty");
+        assert!(!run.stderr.contains("Room/Bad Name"), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -354,6 +354,9 @@ impl<'de> Deserialize<'de> for PortNumber {
                     .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
                     .and_then(|number| self.visit_u64(number))
             }
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<PortNumber, E> {
+                Err(E::custom("a port is a whole number without a fraction, such as 80"))
+            }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PortNumber, E> {
                 match text.trim() {
                     "*" => Ok(PortNumber::Any),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::progress::reporter;
 use self::report::{ReportDocument, summary};
 use super::own_inputs::{Written, written_file};
-use super::plan::print;
+use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
@@ -289,6 +289,7 @@ impl Run<'_> {
         let planned = match self.saved {
             Some(saved) => {
                 let planned = planned.map_err(saved::staleness)?;
+                refuse(&planned.plan).map_err(saved::staleness)?;
                 saved.check(&planned.plan, self.expected)?;
                 planned
             }
@@ -315,8 +316,9 @@ impl Run<'_> {
         Ok(Performed { plan: planned.plan, report, end, refused: None })
     }
 
-    /// Asks the rules and the user about a plan that was shown.
+    /// Asks the guards, the rules and the user about a plan that was shown.
     fn agree(&self, plan: &Plan) -> Result<()> {
+        refuse(plan)?;
         // A saved plan has passed the rules that it names; they are asked again as they are.
         let rules = self.saved.map(|saved| saved.inputs.policies.as_slice()).unwrap_or_default();
         self.args.rules.and(rules).check(plan)?;

@@ -39,7 +39,8 @@ pub fn line(plan: &Plan, operation: &Operation, outcome: &Outcome) -> String {
 /// what. What failed or was skipped has been told when it happened.
 #[must_use]
 pub fn summary(plan: &Plan, report: &Report) -> String {
-    let count = |wanted: fn(&Outcome) -> bool| report.count(wanted);
+    let outcomes = || told(plan, report).map(|(_, outcome)| outcome);
+    let count = |wanted: fn(&Outcome) -> bool| outcomes().filter(|it| wanted(it)).count();
     let parts: Vec<String> = [
         (count(|outcome| *outcome == Outcome::Done), "done"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
@@ -54,10 +55,21 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     not_started(plan, report) + &format!("Applied: {}.\n", parts.join(", "))
 }
 
+/// The operations with what became of them, as a plan counts them: of a replacement whose first
+/// half did not fail, the half that creates tells it all.
+fn told<'a>(
+    plan: &'a Plan,
+    report: &'a Report,
+) -> impl Iterator<Item = (&'a Operation, &'a Outcome)> {
+    plan.operations.iter().zip(&report.outcomes).filter(|(operation, outcome)| {
+        let is_half = operation.replaces && operation.action == Action::Delete;
+        !is_half || !matches!(outcome, Outcome::Done | Outcome::NotStarted)
+    })
+}
+
 /// What did not start, in one line.
 fn not_started(plan: &Plan, report: &Report) -> String {
-    let outcomes = plan.operations.iter().zip(&report.outcomes);
-    let open: Vec<String> = outcomes
+    let open: Vec<String> = told(plan, report)
         .filter(|(_, outcome)| **outcome == Outcome::NotStarted)
         .map(|(operation, _)| name(plan, operation))
         .collect();

@@ -13,18 +13,52 @@ use crate::output;
 use crate::plan::{Action, Plan};
 use crate::settings::Connection;
 
+/// Refuses a dry run of what breaks rules of form, where the platform says that it holds them.
+/// Where it does not say so, it may take what they forbid, so a warning has to do.
+///
+/// # Errors
+///
+/// What would be refused.
+pub async fn foresee_form(
+    connection: &Connection,
+    address: &str,
+    broken: Vec<String>,
+) -> Result<()> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    if served::holds_rules_of_form(&connection.client.reader()).await {
+        return Err(would_refuse(address, broken));
+    }
+    for message in broken {
+        output::warning(&format!("{message}: the platform may refuse it"));
+    }
+    Ok(())
+}
+
+fn would_refuse(address: &str, why: Vec<String>) -> Error {
+    let mut error = Error::failed(format!("the platform would refuse this write of {address}"));
+    error.problems = why.into_iter().map(Problem::new).collect();
+    error
+}
+
 impl Shortcut {
-    /// Refuses a dry run of what the platform would refuse, as far as reading tells.
+    /// Refuses a dry run of what the platform would refuse, as far as reading tells. Gives the
+    /// project's name, where it was read.
     ///
     /// # Errors
     ///
     /// What would be refused.
-    pub(super) async fn foresee(&self, connection: &Connection, plan: &Plan) -> Result<()> {
+    pub(super) async fn foresee(
+        &self,
+        connection: &Connection,
+        plan: &Plan,
+    ) -> Result<Option<String>> {
         let reader = connection.client.reader();
         let project = &self.key.project;
         let found = match self.key.kind {
             // A project that is yet to be has nothing in it.
-            KindName::Project => return self.foresee_project(connection).await,
+            KindName::Project => return self.foresee_project(connection).await.map(|()| None),
             _ => survey(&reader, project, None).await,
         };
         let survey = match found {
@@ -34,7 +68,7 @@ impl Shortcut {
                     "the project cannot be read whole, so the platform may refuse more than this shows: {}",
                     error::with_causes(&error)
                 ));
-                return Ok(());
+                return Ok(None);
             }
         };
         let fields = plan.operations.first().and_then(|operation| operation.work.fields.clone());
@@ -45,13 +79,10 @@ impl Shortcut {
         {
             refused.push(format!("the address of {} {why}", self.key));
         }
-        if refused.is_empty() {
-            return Ok(());
+        match refused.is_empty() {
+            true => Ok(Some(survey.project)),
+            false => Err(would_refuse(&self.address(), refused)),
         }
-        let mut error =
-            Error::failed(format!("the platform would refuse this write of {}", self.address()));
-        error.problems = refused.into_iter().map(Problem::new).collect();
-        Err(error)
     }
 
     /// A project's name is looked for among those that there are.

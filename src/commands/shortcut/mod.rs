@@ -21,6 +21,7 @@ use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, 
 use crate::settings::{Connection, PlatformArgs};
 use writing::Mode;
 
+pub use foreseen::foresee_form;
 pub use reading::{find, show};
 pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
 
@@ -190,8 +191,14 @@ impl Shortcut {
             }
         }
         let plan = self.plan(connection);
-        if mode != Mode::Write {
-            self.check_form(&plan, mode)?;
+        match mode {
+            Mode::Write => {}
+            Mode::DryRun => foresee_form(connection, &self.address(), self.broken(&plan)).await?,
+            Mode::Manifest => {
+                if let Some(message) = self.broken(&plan).into_iter().next() {
+                    return Err(Error::failed(message));
+                }
+            }
         }
         // The run asks no more than it must; who wants to know beforehand asks for a dry run.
         if mode == Mode::DryRun {
@@ -200,9 +207,9 @@ impl Shortcut {
         match mode {
             Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
             Mode::DryRun => {
-                self.foresee(connection, &plan).await?;
+                let project = self.foresee(connection, &plan).await?;
                 self.tell_owner(&Value::Null);
-                output::data(&text::render(&as_given(connection, plan)));
+                output::data(&text::render(&by_name(connection, plan, project)));
                 Ok(None)
             }
             Mode::Manifest => {
@@ -234,24 +241,33 @@ impl Shortcut {
         }
     }
 
-    /// Tells of what a manifest would be refused for. Whether a platform takes it anyway is
-    /// seen when it is done.
-    fn check_form(&self, plan: &Plan, mode: Mode) -> Result<()> {
+    /// What a manifest would be refused for. What an object has already is not written anew.
+    fn broken(&self, plan: &Plan) -> Vec<String> {
         let kind = self.key.kind.kind();
-        for fields in plan.operations.iter().filter_map(|operation| operation.work.fields.as_ref())
-        {
-            let named = (self.key.room.as_deref(), self.key.name.as_str());
-            let broken = kinds::broken(kind, named, fields).into_iter();
-            let is_unnamed = self.key.name.is_empty();
-            for it in broken.filter(|it| !is_unnamed || it.path != kind.name_rule().path()) {
-                let message = format!("`{}` {}", it.path, it.message);
-                match mode {
-                    Mode::Manifest => return Err(Error::failed(message)),
-                    _ => output::warning(&format!("{message}: the platform may refuse it")),
-                }
-            }
+        let former = self.work.renamed_from.as_ref().unwrap_or(&self.key);
+        let broken = |key: &Key, fields: &Tree| -> Vec<String> {
+            // A task without an id gets one, and what is known by its id keeps its name.
+            let keeps_name = self.action != Action::Create || key.kind == KindName::ScheduledTask;
+            let is_unnamed = key.name.is_empty() && keeps_name;
+            kinds::broken(kind, (key.room.as_deref(), &key.name), fields)
+                .into_iter()
+                .filter(|it| !is_unnamed || it.path != kind.name_rule().path())
+                .map(|it| format!("`{}` {}", it.path, it.message))
+                .collect()
+        };
+        let written = plan.operations.iter().filter_map(|it| it.work.fields.as_ref());
+        let mut found: Vec<String> = written.flat_map(|fields| broken(&self.key, fields)).collect();
+        if let Some(observed) = &self.work.observed {
+            let before = broken(former, &observed.fields);
+            found.retain(|it| self.gets_new_name_of(it) || !before.contains(it));
         }
-        Ok(())
+        found
+    }
+
+    /// Whether a sentence is about the name that the object is to get.
+    fn gets_new_name_of(&self, sentence: &str) -> bool {
+        let path = format!("`{}` ", self.key.kind.kind().name_rule().path());
+        self.action == Action::Rename && sentence.starts_with(&path)
     }
 
     /// Reads the object, to show what becomes of it.
@@ -318,11 +334,12 @@ impl Shortcut {
             )
     }
 
-    /// The object as it is told of: by its name, else by its id.
+    /// The object as it is told of: by the name that it has so far, else by its id.
     fn address(&self) -> String {
+        let key = self.work.renamed_from.as_ref().unwrap_or(&self.key);
         match &self.work.id {
-            Some(id) if self.key.name.is_empty() => format!("{}/{id}", self.key.kind),
-            _ => self.key.to_string(),
+            Some(id) if key.name.is_empty() => format!("{}/{id}", key.kind),
+            _ => key.to_string(),
         }
     }
 
@@ -378,15 +395,17 @@ impl Shortcut {
     }
 }
 
-/// The plan, for the project as the user named it.
-fn as_given(connection: &Connection, mut plan: Plan) -> Plan {
+/// The plan, for the project by its name, or as the user named it where that was not read.
+fn by_name(connection: &Connection, mut plan: Plan, read: Option<String>) -> Plan {
     let given = connection.project.as_ref().or(connection.fallback_project.as_ref());
-    let Some(given) = given.filter(|_| plan.projects.len() == 1) else { return plan };
+    let Some(name) = read.as_ref().or(given).filter(|_| plan.projects.len() == 1) else {
+        return plan;
+    };
     let operations = plan.operations.iter_mut();
     for operation in operations.filter(|operation| operation.key.kind != KindName::Project) {
-        operation.key.project.clone_from(given);
+        operation.key.project.clone_from(name);
     }
-    let projects = plan.projects.into_values().map(|state| (given.clone(), state)).collect();
+    let projects = plan.projects.into_values().map(|state| (name.clone(), state)).collect();
     Plan { projects, ..plan }
 }
 

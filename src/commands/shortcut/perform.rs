@@ -61,7 +61,7 @@ impl Shortcut {
 
     fn conclude(&self, report: Report) -> Result<()> {
         let failed = || {
-            let verb = format!("{:?}", self.action).to_lowercase();
+            let verb = self.action;
             Error::failed(format!("failed to {verb} {}", self.address()))
         };
         let outcome = report.outcomes.into_iter().next();

@@ -43,7 +43,8 @@ impl Planner<'_> {
             }
             _ => "it is not on the platform".to_owned(),
         };
-        let operation = self.create(desired, reason);
+        let former = there.first().filter(|_| !is_renamable);
+        let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
     }
 }

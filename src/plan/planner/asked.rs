@@ -6,7 +6,8 @@ use crate::error::Problem;
 use crate::kinds::Key;
 use crate::manifest::declared_in::LookedAt;
 use crate::manifest::set::Desired;
-use crate::plan::scope::{Scope, meant};
+use crate::plan::renames::former_keys;
+use crate::plan::scope::{Scope, matches, meant};
 
 /// What the user decided.
 #[derive(Debug, Clone)]
@@ -85,7 +86,7 @@ pub enum Adopt {
     None,
     /// All that the set declares.
     All,
-    /// These, as `Kind/name`.
+    /// These, as `Kind/name` with `*` and `?`.
     These(BTreeSet<String>),
 }
 
@@ -93,9 +94,10 @@ impl Adopt {
     /// What is to be taken over and is not declared.
     pub(super) fn unmatched(&self, desired: &BTreeMap<Key, Desired>) -> Vec<Problem> {
         let Self::These(names) = self else { return Vec::new() };
-        let keys: Vec<&Key> = desired.keys().collect();
-        let is_declared =
-            |name: &&String| keys.iter().any(|key| key.spelled(name) == key.to_string());
+        // What is to be renamed is taken over under the name that it has.
+        let former: Vec<Key> = desired.values().flat_map(former_keys).collect();
+        let keys: Vec<&Key> = desired.keys().chain(&former).collect();
+        let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));
         let unknown = names.iter().filter(|name| !is_declared(name));
         unknown
             .map(|name| {
@@ -109,7 +111,7 @@ impl Adopt {
         match self {
             Self::None => false,
             Self::All => true,
-            Self::These(names) => names.iter().any(|name| key.spelled(name) == key.to_string()),
+            Self::These(names) => names.iter().any(|name| matches(name, key)),
         }
     }
 }

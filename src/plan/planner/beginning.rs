@@ -17,7 +17,8 @@ pub(super) struct Beginning {
     pub selected: Option<BTreeSet<Key>>,
     /// The objects that get another name.
     pub renames: Renames,
-    /// What documents that are out of scope mean under its new name, by the name it has.
+    /// Objects that documents out of scope would rename: by the key that the object has now,
+    /// the key that its document gives it.
     pub meant: BTreeMap<Key, Key>,
     /// Those of them that others are in or name.
     holders: Renames,

@@ -14,7 +14,8 @@ use crate::plan::{Cause, Entry, FieldChange, Observed, Operation, State};
 
 /// The objects that the set knows and the platform has under other names, though no run of this
 /// set renamed them.
-pub(super) fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
+#[must_use]
+pub fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
     let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
     entries
         .filter(|(key, entry)| {
@@ -70,10 +71,16 @@ impl Planner<'_> {
 
     /// Leaves an object under the name that somebody gave it. What is in a room, or says its
     /// name, cannot be written while the room is called otherwise.
-    pub(super) fn leave_renamed(&mut self, key: &Key, now: &Key) {
+    /// What its document changes of it waits until it has its name again.
+    pub(super) fn leave_renamed(&mut self, key: &Key, now: &Key, waits: bool) {
+        let rest =
+            if waits { "; what its document changes waits until it has its name" } else { "" };
         self.plan.notes.push(format!(
-            "{key} was renamed to {now} behind the set's back, and --ignore-drift leaves it so"
+            "{key} was renamed to {now} behind the set's back, and --ignore-drift leaves it so{rest}"
         ));
+        if waits {
+            self.plan.waiting.insert(key.clone());
+        }
         self.keep_recorded(key);
         if key.kind.kind().is_named_by_others() {
             self.left.insert(key.clone());
@@ -114,6 +121,7 @@ impl Planner<'_> {
                     let now = operation.work.renamed_from.clone().unwrap_or_else(|| key.clone());
                     self.plan.kept.insert(now, Entry { was: None, ..entry });
                 }
+                self.plan.waiting.insert(operation.key.clone());
                 // What would have been created is not there for others either.
                 if operation.work.observed.is_none() {
                     self.left.insert(operation.key);

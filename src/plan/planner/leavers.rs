@@ -5,8 +5,10 @@ use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::listed::word;
 use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
+use crate::plan::renames::former_keys;
 use crate::plan::{Action, Entry, FieldChange, LeftBehind, Observed, Operation, Work};
 
 /// Why an object stays that no document declares any more.
@@ -106,10 +108,9 @@ impl Planner<'_> {
                 } else {
                     "deleted, because no document declares it any more"
                 };
+                let hint = self.way_to_unprotect(key, entry);
                 self.guards.push(
-                    Problem::new(format!("{name} would be {verb}, and it is protected")).hint(
-                        "declare it with `lifecycle: {prevent_destroy: false}` and apply first",
-                    ),
+                    Problem::new(format!("{name} would be {verb}, and it is protected")).hint(hint),
                 );
                 return;
             }
@@ -123,6 +124,9 @@ impl Planner<'_> {
             Ownership::Ours if self.is_wanted_elsewhere(key, entry) => return,
             Ownership::Ours if self.policy.destroy => {
                 (Action::Delete, "the set is destroyed".to_owned())
+            }
+            Ownership::Ours if let Some(becomes) = self.replacement(key) => {
+                (Action::Delete, format!("{becomes}, which was it, is created in its stead"))
             }
             Ownership::Ours => (Action::Delete, "no document declares it any more".to_owned()),
         };
@@ -172,12 +176,13 @@ impl Planner<'_> {
         self.push(Operation::new(key.clone(), Action::Release, reason));
     }
 
-    /// Why an object stays although no document declares it any more: what was not looked
-    /// at is not gone.
+    /// Why an object stays although no document declares it any more; `None` where it goes. It
+    /// stays where a file that declared it was not looked at, since that file may declare it
+    /// still.
     fn stays(&self, key: &Key, entry: &Entry) -> Option<Stays> {
         let Policy { destroy, looked_at, .. } = self.policy;
         match self.policy.prune {
-            // What is to be destroyed may be told by files, and is everything otherwise.
+            // Without files everything is destroyed; with files, what they declare.
             _ if *destroy && (looked_at.is_empty() || self.declared.contains_key(key)) => {
                 return None;
             }
@@ -211,7 +216,8 @@ impl Planner<'_> {
     /// The files that declared an object, were not looked at, and may declare it still.
     pub(super) fn other_files(&self, desired: &Desired) -> impl Iterator<Item = &'_ DeclaredIn> {
         let looked_at = &self.policy.looked_at;
-        let known = self.entry(&desired.key).filter(|_| !looked_at.is_empty());
+        // Where the set from which it came declared it counts until a document of this one does.
+        let known = self.entry(&desired.key).filter(|it| !looked_at.is_empty() && !it.arrived);
         let files = known.into_iter().flat_map(|entry| &entry.declared_in);
         let own = desired.declared_in.clone();
         files.filter(move |file| **file != own && looked_at.may_declare(file))
@@ -248,6 +254,16 @@ impl Planner<'_> {
     /// Tells what the set owns where no document leads.
     fn tell_left_behind(&mut self) {
         let (set, flags) = (&self.policy.set, &self.policy.flags);
+        for (project, count) in &self.state.elsewhere {
+            let (objects, stay, them) = match count {
+                1 => ("1 object".to_owned(), "stays", "it"),
+                count => (format!("{count} objects"), "stay", "them"),
+            };
+            self.plan.notes.push(format!(
+                "the set `{set}` also owns {objects} in project `{project}`, which {stay}; `meshagent destroy --set {set} --project-id {}{flags}` deletes {them}",
+                word(project)
+            ));
+        }
         for (project, LeftBehind { objects, perhaps_from }) in &self.state.left_behind {
             let (objects, they) = match objects {
                 1 => ("1 object".to_owned(), "it stays"),
@@ -274,12 +290,49 @@ impl Planner<'_> {
     }
 
     fn is_protected(&self, key: &Key, entry: &Entry) -> bool {
+        // What a service brought is as protected as the service.
+        if let Some(service) = self.bringer(key, entry) {
+            return service.lifecycle.prevent_destroy;
+        }
         let declared = self.declared.get(key);
         entry.protected || declared.is_some_and(|declared| declared.lifecycle.prevent_destroy)
     }
 
+    /// The declared service that brought an object, which no document declares by itself.
+    fn bringer(&self, key: &Key, entry: &Entry) -> Option<&Desired> {
+        let service = entry.brought.as_ref()?.by(&key.project);
+        self.declared.get(&service).filter(|_| !self.declared.contains_key(key))
+    }
+
+    /// How the protection of an object is taken off.
+    fn way_to_unprotect(&self, key: &Key, entry: &Entry) -> String {
+        const OFF: &str = "`lifecycle: {prevent_destroy: false}`";
+        let Some(brought) = &entry.brought else {
+            return format!("declare it with {OFF} and apply first");
+        };
+        let service = brought.by(&key.project);
+        match self.bringer(key, entry) {
+            Some(declared) => format!(
+                "{service} brought it and protects it: write {OFF} into the document of {service} ({})",
+                declared.origin.place()
+            ),
+            None => format!(
+                "{service} brought it and protects it: declare {service} with {OFF} and apply first"
+            ),
+        }
+    }
+
     fn is_orphan(&self, key: &Key, entry: &Entry) -> bool {
         entry.orphan || self.declared.get(key).is_some_and(Desired::is_orphaned)
+    }
+
+    /// The object that a document declares in the stead of one that cannot be renamed in place.
+    fn replacement(&self, key: &Key) -> Option<&Key> {
+        if key.kind.kind().is_renamable() || !self.former.contains(key) {
+            return None;
+        }
+        let mut declared = self.desired.values();
+        declared.find(|it| former_keys(it).contains(key)).map(|it| &it.key)
     }
 
     /// An object that is released must not go on naming the set as its owner.

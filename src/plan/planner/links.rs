@@ -1,13 +1,14 @@
 //! What refers to what: references that must hold when the plan is done, and the order that
 //! follows from them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
+use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
 use crate::plan::references::{self, Resolved};
@@ -36,6 +37,43 @@ impl Planner<'_> {
             .filter(|operation| operation.action == Action::Delete && !operation.replaces)
             .map(|operation| &operation.key)
             .collect()
+    }
+
+    /// Tells what other sets have in a room that is renamed, or refer to by its name: their
+    /// documents say the former one.
+    pub(super) fn tell_others_of_renames(&mut self) {
+        let is_told = |operation: &&Operation| {
+            let is_named = operation.key.kind.kind().is_named_by_others();
+            operation.action == Action::Rename
+                && is_named
+                && operation.work.entry.is_some()
+                && !self.renames.displaces(&operation.key)
+        };
+        let mut notes = Vec::new();
+        for key in self.operations.iter().filter(is_told).map(|operation| &operation.key) {
+            let refers = |other: &Key, fields: &Tree| {
+                let mut to = self.known.references(other, fields).into_iter();
+                to.any(|(_, resolved)| matches!(resolved, Resolved::Object(found) if found == *key))
+            };
+            let mut owners: BTreeMap<String, Vec<&Key>> = BTreeMap::new();
+            for (other, observed) in &self.state.objects {
+                if let Ownership::Foreign(owner) = self.ownership(other, observed)
+                    && refers(other, &observed.fields)
+                {
+                    owners.entry(owner).or_default().push(other);
+                }
+            }
+            let former = self.named_now(key);
+            notes.extend(owners.into_iter().map(|(owner, others)| {
+                format!(
+                    "{former} becomes {key}, and the set `{owner}` has {} there: its documents must say `{}` instead of `{}` from then on",
+                    few(others),
+                    key.name,
+                    former.name
+                )
+            }));
+        }
+        self.plan.notes.extend(notes);
     }
 
     /// A document that still says the name that an object had means what is gone from there.
@@ -95,7 +133,50 @@ impl Planner<'_> {
         }
         self.faults.extend(faults);
         self.guards.extend(guards);
+        self.check_what_stays();
         self.check_projects();
+    }
+
+    /// What a document says and what the platform keeps are two things where fields are left to
+    /// others, drift is left alone, or an object is out of scope.
+    fn check_what_stays(&mut self) {
+        let deleted = self.deleted();
+        let mut guards = Vec::new();
+        for desired in self.desired.values().filter(|_| !deleted.is_empty()) {
+            let key = &desired.key;
+            let operations = self.by_key.get(key).into_iter().flatten();
+            let mut sent = operations.filter_map(|it| self.operations[*it].work.fields.as_deref());
+            let observed = || self.state.objects.get(key).map(|observed| &*observed.fields);
+            let Some(fields) = sent.next_back().or_else(observed) else { continue };
+            for (path, resolved) in self.known.references(key, fields) {
+                let Resolved::Object(to) = resolved else { continue };
+                if !deleted.contains(&to) {
+                    continue;
+                }
+                let path = path.unwrap_or_else(|| room_field(desired));
+                let is_ignored = desired.lifecycle.ignore.iter().any(|rule| {
+                    FieldPath::parse(rule).is_ok_and(|rule| path.0.starts_with(&rule.0))
+                });
+                let to = self.named_now(&to);
+                let why = match is_ignored {
+                    true => "which `lifecycle.ignore` leaves as it is",
+                    false => "which this plan leaves as it is",
+                };
+                let message = format!(
+                    "{to} would be deleted, and on the platform `{path}` of {key} refers to it, {why}"
+                );
+                let hint = match is_ignored {
+                    true => format!(
+                        "take `{path}` out of `lifecycle.ignore`, turn it to something else on the platform, or keep the document of {to}"
+                    ),
+                    false => format!(
+                        "plan without what leaves {key} alone, turn it to something else on the platform, or keep the document of {to}"
+                    ),
+                };
+                guards.push(desired.origin.document.problem_at(&path, message).hint(hint));
+            }
+        }
+        self.guards.extend(guards);
     }
 
     /// The object that was called so before, as a document or an inventory says.

@@ -2,19 +2,19 @@
 //! is decided here; what is declared and not there in `absent`; what is in scope and what is
 //! renamed in `beginning`; what an unfinished create is worth in `claims`; what is not declared
 //! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who
-//! gives which name up in `names`.
+//! gives which name up in `names`; what other sets own in `owned`; what is left to others, and
+//! what cannot be written for that, in `kept_back`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Work;
 use super::diff::{self, Memory};
 use super::naming;
 use super::order;
 use super::references::{Known, Resolved};
 use super::renames::{self, Renames};
-use super::suggestion;
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
-use super::{UnknownOwner, Work};
 use crate::error::Problem;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
@@ -30,15 +30,20 @@ mod beginning;
 pub use beginning::selected;
 mod claims;
 mod drift;
+mod kept_back;
 mod leavers;
 mod lifecycle;
 mod links;
 mod names;
+mod owned;
 mod remembered;
 mod secret_types;
 mod unread;
 
+use kept_back::Wanted;
+
 pub use asked::{Adopt, Policy, Prune};
+pub use drift::renamed_by_hand;
 
 /// Why there is no plan.
 #[derive(Debug, Clone)]
@@ -64,7 +69,7 @@ pub fn plan(
 ) -> Result<Plan, Refusal> {
     let nothing = BTreeMap::new();
     let desired = if policy.destroy { &nothing } else { declared };
-    let renamed_by_hand = drift::renamed_by_hand(state);
+    let renamed_by_hand = renamed_by_hand(state);
     let state = naming::follow_ids(state);
     let mut beginning = beginning::begin(desired, &state, policy)?;
     let moved = (!beginning.renames.is_empty()).then(|| beginning.state(&state));
@@ -85,6 +90,7 @@ pub fn plan(
         staying: BTreeMap::new(),
         operations: Vec::new(),
         by_key: BTreeMap::new(),
+        foreign: Vec::new(),
         guards: Vec::new(),
         faults: Vec::new(),
         plan: Plan {
@@ -104,6 +110,8 @@ pub fn plan(
             planner.keep(&desired.key);
         }
     }
+    planner.refuse_foreign();
+    planner.refuse_destroying_others();
     planner.decide_leavers();
     planner.tell_unread();
     if !planner.left.is_empty() {
@@ -121,6 +129,7 @@ pub fn plan(
         return Err(Refusal::Guard(planner.guards));
     }
     planner.hint_at_renames();
+    planner.tell_others_of_renames();
     let edges = planner.edges();
     for operation in &mut planner.operations {
         operation.work.before = state
@@ -157,7 +166,8 @@ struct Planner<'a> {
     known: Known<'a>,
     /// The objects that get another name. All keys are those that objects get.
     renames: Renames,
-    /// What documents that are out of scope mean under its new name, by the name it has.
+    /// Objects that documents out of scope would rename: by the key that the object has now,
+    /// the key that its document gives it.
     meant: BTreeMap<Key, Key>,
     /// The objects to which somebody gave another name, by the one that the set knows.
     renamed_by_hand: BTreeSet<Key>,
@@ -172,6 +182,8 @@ struct Planner<'a> {
     operations: Vec<Operation>,
     /// The operations of each object; of a replacement both, the delete first.
     by_key: BTreeMap<Key, Vec<usize>>,
+    /// What is declared and other sets own.
+    foreign: Vec<owned::Foreign<'a>>,
     guards: Vec<Problem>,
     faults: Vec<Problem>,
     plan: Plan,
@@ -242,7 +254,7 @@ impl<'a> Planner<'a> {
         self.operations.push(operation);
     }
 
-    fn decide(&mut self, desired: &Desired) {
+    fn decide(&mut self, desired: &'a Desired) {
         let key = &desired.key;
         let former = self.renames.now(key).cloned();
         // The key under which the platform knows it.
@@ -253,6 +265,9 @@ impl<'a> Planner<'a> {
         };
         if let Some((message, hint)) = self.claims_of_others(desired, known_as) {
             self.guard(desired, message, &hint);
+            return;
+        }
+        if self.is_foreign(desired, known_as) {
             return;
         }
         let other = self.other_files(desired).next().filter(|_| key != known_as);
@@ -271,26 +286,12 @@ impl<'a> Planner<'a> {
         };
         let is_by_hand =
             former.as_ref().is_some_and(|former| self.is_renamed_by_hand(desired, former));
-        if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
-            self.leave_renamed(key, former);
-            return;
-        }
         let intended = self.by_name(key, Arc::clone(&desired.fields));
-        let mut fields = with_ignored(desired, observed)
-            .map_or_else(|| Arc::clone(&intended), |fields| self.by_name(key, fields));
-        let mut changes = self.changes(desired, observed, &fields);
-        changes.extend(self.rewritten(desired, observed, &changes));
-        suggestion::leave_secrets(&mut changes, &ignored(desired).collect::<Vec<_>>());
-        if self.policy.ignore_drift {
-            changes.retain(|change| {
-                // What was not read may differ from what was applied, too.
-                let drifted = change.cause == Some(Cause::Drift) && !change.is_uncertain();
-                if drifted {
-                    let left = observed.fields.at(&change.path).cloned();
-                    Arc::make_mut(&mut fields).put(&change.path, left);
-                }
-                !drifted
-            });
+        let Wanted { fields, mut changes, ignored, drifted } =
+            self.wanted(desired, observed, &intended);
+        if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
+            self.leave_renamed(key, former, !changes.is_empty());
+            return;
         }
         let shape_changes = changes.len();
         let cause = is_by_hand.then_some(Cause::Drift);
@@ -298,6 +299,14 @@ impl<'a> Planner<'a> {
         changes.extend(self.owner_change(key, observed));
         let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
         let mut sends = !changes.is_empty();
+        if let Some(path) = ignored.first().filter(|_| sends && !is_uncertain) {
+            self.refuse_untold(desired, known_as, (path, &changes));
+            return;
+        }
+        if let Some(path) = drifted.first().filter(|_| sends && !is_uncertain) {
+            self.wait(key, known_as, path);
+            return;
+        }
         let fields_changed = changes.len();
         if let Some(known) = self.entry(key).filter(|_| !adopts) {
             changes.extend(lifecycle::changes(desired, known));
@@ -317,6 +326,7 @@ impl<'a> Planner<'a> {
             })
             .collect();
         let mut entry = self.entry_for(desired, observed.id.clone(), &intended);
+        self.keep_untold(key, &mut entry, &ignored);
         if key.kind == KindName::Secret && entry.revision.is_none() {
             entry.revision = observed.revision.clone();
         }
@@ -371,40 +381,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the set takes an object over that nobody owns; why it cannot have it, and what
-    /// to do about that, where it cannot.
-    fn adopts(
-        &self,
-        desired: &Desired,
-        observed: &Observed,
-        known_as: &Key,
-    ) -> Result<bool, (String, String)> {
-        let (key, set) = (&desired.key, &self.policy.set);
-        match self.ownership(key, observed) {
-            Ownership::Ours => Ok(false),
-            Ownership::Foreign(owner) => Err((
-                format!("{known_as} is owned by the set `{owner}`"),
-                format!(
-                    "`meshagent set move {known_as} --set {owner} --to {set} --project-id {}{}` moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                    key.project, self.policy.flags
-                ),
-            )),
-            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
-                let UnknownOwner { reason, hint } = &self.state.unknown_owners[known_as];
-                Err((format!("it is not known who owns {known_as}: {reason}"), hint.clone()))
-            }
-            Ownership::Nobodys
-                if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
-            {
-                Ok(true)
-            }
-            Ownership::Nobodys => Err((
-                format!("{known_as} exists and is not owned by the set `{set}`"),
-                format!("take it over with --adopt {known_as}, or give it another name"),
-            )),
-        }
-    }
-
     /// What keeps the set from going on with an object that it owns: another set is taking it
     /// over.
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
@@ -421,9 +397,10 @@ impl<'a> Planner<'a> {
         None
     }
 
-    fn create(&self, desired: &Desired, reason: String) -> Operation {
+    fn create(&self, desired: &Desired, reason: String, fields: Arc<Tree>) -> Operation {
         let key = &desired.key;
-        let fields = self.by_name(key, Arc::clone(&desired.fields));
+        let intended = self.by_name(key, Arc::clone(&desired.fields));
+        let fields = self.by_name(key, fields);
         let mut changes = self.field_changes(desired, None, &fields);
         // Before it exists nothing has a default either.
         changes.retain_mut(|change| {
@@ -442,7 +419,7 @@ impl<'a> Planner<'a> {
             fingerprint: None,
             work: Work {
                 observed: None,
-                entry: Some(self.entry_for(desired, None, &fields)),
+                entry: Some(self.entry_for(desired, None, &intended)),
                 secrets: self.secrets(key, &fields),
                 fields: Some(fields),
                 ..Work::default()
@@ -573,25 +550,6 @@ impl<'a> Planner<'a> {
             desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
         self.guards.push(problem.hint(hint));
     }
-}
-
-/// The fields to send: what the manifest says, but what the platform has where
-/// `lifecycle.ignore` says to leave a field as it is.
-fn with_ignored(desired: &Desired, observed: &Observed) -> Option<Arc<Tree>> {
-    if desired.lifecycle.ignore.is_empty() {
-        return None;
-    }
-    let mut fields = Tree::clone(&desired.fields);
-    for rule in ignored(desired) {
-        suggestion::leave(&mut fields, &observed.fields, &rule);
-    }
-    // A map that lost its last field this way is as absent as one that never had any.
-    let fields = desired.key.kind.kind().shape().normalize(fields);
-    Some(Arc::new(fields.unwrap_or_else(|| Tree::map([]))))
-}
-
-fn ignored(desired: &Desired) -> impl Iterator<Item = FieldPath> + '_ {
-    desired.lifecycle.ignore.iter().filter_map(|rule| FieldPath::parse(rule).ok())
 }
 
 fn name_change(key: &Key, former: &Key, cause: Option<Cause>) -> FieldChange {

@@ -134,12 +134,11 @@ impl Planner<'_> {
         let Some(desired) = self.desired.get(name) else { return };
         let former = self.named_now(name);
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
-        let message =
-            format!("{former} cannot become {name}: there is a {name} already, and it stays");
+        let displaced = self.renames.becomes(name).unwrap_or(name);
+        let (stays, hint) = self.stays_because((displaced, name), &former);
+        let message = format!("{former} cannot become {name}: {stays}");
         let problem = desired.origin.document.problem_at(&path, message);
-        self.guards.push(
-            problem.hint(format!("delete {name} or give it another name first: without `moved_from`, {former} would be deleted instead")),
-        );
+        self.guards.push(problem.hint(hint));
     }
 
     /// What is in a room or names it goes along, so the room that is to be deleted gets

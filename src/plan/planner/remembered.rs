@@ -38,6 +38,8 @@ impl Planner<'_> {
             was: None,
             ignore: desired.lifecycle.ignore.clone(),
             declared_in: self.declaring_files(desired),
+            brought: desired.origin.brought.clone(),
+            arrived: false,
             moving_to: None,
             revision: self.entry(key).and_then(|entry| entry.revision.clone()),
             salt,

@@ -1,17 +1,21 @@
 //! How bodies are taken in: small ones in memory, large ones in a file that has no name.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use axum::body::HttpBody;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use futures_util::StreamExt;
+use hyper::body::{Frame, SizeHint};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use super::memory::{Kept, SMALL};
+use super::memory::{Kept, Room, SMALL};
 use crate::platform::App;
 use crate::platform::error::{Refusal, Result};
 use crate::serving::body::Late;
@@ -189,6 +193,42 @@ fn broken(error: axum::Error) -> Refusal {
         return Refusal::TooSlow;
     }
     Refusal::Invalid { field: None, message: "the body could not be read".into() }
+}
+
+/// Bytes on their way out, and the room that they take until then.
+pub struct Download {
+    bytes: Bytes,
+    _room: Option<Room>,
+}
+
+impl Download {
+    /// Bytes for which there is room.
+    pub fn new(bytes: Vec<u8>, room: Option<Room>) -> Self {
+        Self { bytes: bytes.into(), _room: room }
+    }
+}
+
+impl HttpBody for Download {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        // Copies of parts: what waits to be sent does not hold on to the whole.
+        let length = self.bytes.len().min(SMALL);
+        let part = Bytes::copy_from_slice(&self.bytes.split_to(length));
+        Poll::Ready((!part.is_empty()).then(|| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
 }
 
 #[cfg(test)]

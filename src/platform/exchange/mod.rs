@@ -13,9 +13,8 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::body::{BODY_LIMIT, Body, Upload, VALUE_LIMIT};
+pub use self::body::{BODY_LIMIT, Body, Download, Upload, VALUE_LIMIT};
 pub use self::list::Listing;
-pub use self::spool::Spooled;
 use super::App;
 use super::error::{Refusal, Result};
 

@@ -14,7 +14,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/config", Access::Signed, config)]
 }
 
-/// `api_version` is the release of the public SDK that the platform is held to.
+/// `api_version` is the release of the public SDK that the platform is held to, and
+/// `rules_of_form` says that it refuses what breaks [`crate::api::specs::rules`].
 async fn config() -> Answer {
     Answer::json(&json!({
         "name": "meshagent",
@@ -22,5 +23,6 @@ async fn config() -> Answer {
         "api_version": token::VERSION,
         "embedded": true,
         "mail_domains": MAIL_DOMAINS,
+        "rules_of_form": true,
     }))
 }

@@ -15,7 +15,7 @@ use crate::own_folder;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
-use crate::platform::exchange::{Answer, Asked, Condition, Spooled, Upload};
+use crate::platform::exchange::{Answer, Asked, Condition, Download, Upload};
 use crate::platform::store::Write;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -122,21 +122,8 @@ async fn download(
             .ok_or_else(missing)?;
     let tag = HeaderValue::try_from(digest).map_err(Refusal::internal)?;
     let bytes = HeaderValue::from_static("application/octet-stream");
-    let (body, length) = match room {
-        None => (Body::from(content), length as u64),
-        // Who takes it slowly holds no memory: that is for the next.
-        Some(room) => {
-            let mut spooled = Spooled::new(&app).await?;
-            spooled.add(&app, &content).await?;
-            spooled.end().await?;
-            drop((content, room));
-            spooled.into_body()
-        }
-    };
-    let length = HeaderValue::from(length);
-    let headers =
-        [(header::CONTENT_TYPE, bytes), (header::ETAG, tag), (header::CONTENT_LENGTH, length)];
-    Ok((headers, body).into_response())
+    let headers = [(header::CONTENT_TYPE, bytes), (header::ETAG, tag)];
+    Ok((headers, Body::new(Download::new(content, room))).into_response())
 }
 
 async fn delete(

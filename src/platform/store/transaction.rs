@@ -218,5 +218,5 @@ impl Transaction {
 
 /// What those are told whose writes ended with this.
 fn refused(cause: &sqlx::Error) -> Refusal {
-    Refusal::of_store(cause).unwrap_or_else(|| Refusal::internal(cause.to_string()))
+    Refusal::of_write(cause).unwrap_or_else(|| Refusal::internal(cause.to_string()))
 }

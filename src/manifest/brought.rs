@@ -1,0 +1,31 @@
+//! What tells an object that a placed template brought from one that has a document of its own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::{Key, KindName};
+
+/// Which service brought an object along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brought {
+    /// The service's name.
+    pub service: String,
+    /// Its room.
+    pub room: String,
+    /// Which of the service's objects it is, where its name is made up from those of the room
+    /// and the service. It keeps that name when they get others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+}
+
+impl Brought {
+    /// The service, in a project.
+    #[must_use]
+    pub fn by(&self, project: &str) -> Key {
+        Key {
+            kind: KindName::Service,
+            project: project.to_owned(),
+            room: Some(self.room.clone()),
+            name: self.service.clone(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is left to others of an object that the set writes, by `lifecycle.ignore` or because
+//! drift is left alone; and what cannot be written for it, because the platform takes a secret as
+//! a whole and does not give its values back.
+
+use std::sync::Arc;
+
+use super::{Ownership, Planner};
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+use crate::kinds::recorded::Recorded;
+use crate::kinds::tree::Tree;
+use crate::listed::few;
+use crate::manifest::set::Desired;
+use crate::plan::diff::has_masked;
+use crate::plan::ignored::{self, Ignored, Left};
+use crate::plan::{Cause, Entry, FieldChange, Observed};
+
+/// What is wanted of an object that is there.
+pub(super) struct Wanted {
+    /// The fields to send.
+    pub fields: Arc<Tree>,
+    /// In what they differ from what is there.
+    pub changes: Vec<FieldChange>,
+    /// What is ignored and not known: the fields must not be sent where there is any.
+    pub ignored: Vec<FieldPath>,
+    /// The same for what drifted and is left alone.
+    pub drifted: Vec<FieldPath>,
+}
+
+impl Planner<'_> {
+    /// What the manifest wants of an object, without what is left to others.
+    pub(super) fn wanted(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        intended: &Arc<Tree>,
+    ) -> Wanted {
+        let (mut fields, ignored) = match self.left(desired, &observed.fields) {
+            Some(Left { fields, untold }) => (self.by_name(&desired.key, fields.into()), untold),
+            None => (Arc::clone(intended), Vec::new()),
+        };
+        let mut changes = self.changes(desired, observed, &fields);
+        // That somebody wrote the secret may mean just what is ignored.
+        if ignored.is_empty() {
+            changes.extend(self.rewritten(desired, observed, &changes));
+        }
+        ignored::retain_told(&mut changes, &ignored);
+        let mut drifted = Vec::new();
+        if self.policy.ignore_drift {
+            changes.retain(|change| {
+                // What was not read may differ from what was applied, too.
+                if change.cause != Some(Cause::Drift) || change.is_uncertain() {
+                    return true;
+                }
+                let left = observed.fields.at(&change.path).cloned();
+                if has_masked(left.as_ref()) {
+                    drifted.push(change.path.clone());
+                }
+                Arc::make_mut(&mut fields).put(&change.path, left);
+                false
+            });
+        }
+        Wanted { fields, changes, ignored, drifted }
+    }
+
+    /// The fields of an object where its document leaves some of what is there to others.
+    fn left(&self, desired: &Desired, observed: &Tree) -> Option<Left> {
+        let rules = desired.lifecycle.ignore.iter();
+        let rules: Vec<_> = rules.filter_map(|rule| FieldPath::parse(rule).ok()).collect();
+        if rules.is_empty() {
+            return None;
+        }
+        let applied = self.entry(&desired.key).and_then(|entry| entry.applied.as_ref());
+        let applied = applied.map(Recorded::value);
+        let shape = desired.key.kind.kind().shape();
+        let rules = Ignored { shape, applied: applied.as_ref(), rules: &rules };
+        Some(rules.leave(&desired.fields, observed))
+    }
+
+    /// What is recorded of ignored values that were not sent stays as it was: once they are not
+    /// ignored any more, what the document says then is sent.
+    pub(super) fn keep_untold(&self, key: &Key, entry: &mut Entry, untold: &[FieldPath]) {
+        let Some(applied) = entry.applied.as_ref().filter(|_| !untold.is_empty()) else { return };
+        let before = self.entry(key).and_then(|entry| entry.applied.as_ref());
+        let before = before.map(|before| Tree::from(&before.value()));
+        let mut recorded = Tree::from(&applied.value());
+        for path in untold {
+            recorded.put(path, before.as_ref().and_then(|before| before.at(path)).cloned());
+        }
+        entry.applied = Some((&recorded.recorded(&self.fingerprinter(key))).into());
+    }
+
+    /// The fields of an object that is made anew in the stead of another one of the set: what
+    /// is left to others goes along.
+    pub(super) fn heir(&self, desired: &Desired, former: Option<&Key>) -> Arc<Tree> {
+        let former = former.and_then(|key| Some((key, self.state.objects.get(key)?)));
+        let former = former
+            .filter(|(key, observed)| matches!(self.ownership(key, observed), Ownership::Ours));
+        let left = former.and_then(|(_, observed)| self.left(desired, &observed.fields));
+        left.map_or_else(|| Arc::clone(&desired.fields), |left| left.fields.into())
+    }
+
+    /// Refuses to write what would have to be sent with a value that is left to others and that
+    /// nobody knows.
+    pub(super) fn refuse_untold(
+        &mut self,
+        desired: &Desired,
+        known_as: &Key,
+        (path, changes): (&FieldPath, &[FieldChange]),
+    ) {
+        let changed = few(changes.iter().map(|change| format!("`{}`", change.path)));
+        let mut hint = format!(
+            "declare what `{path}` is to hold and take it out of `lifecycle.ignore`; or leave {changed} as it is on the platform"
+        );
+        if changes.iter().all(|change| change.cause == Some(Cause::Drift)) {
+            hint += ", as --ignore-drift does";
+        }
+        let message = format!(
+            "{known_as} cannot be changed in {changed}: it is sent as a whole, and what `{path}` holds, which `lifecycle.ignore` leaves to others, the platform does not tell"
+        );
+        self.guard(desired, message, &hint);
+    }
+
+    /// Leaves an object as it is that could only be written with a value that drifted and that
+    /// nobody knows.
+    pub(super) fn wait(&mut self, key: &Key, known_as: &Key, path: &FieldPath) {
+        self.plan.notes.push(format!(
+            "{known_as} stays as it is, and what its document changes waits: it is sent as a whole, and what `{path}` holds, which --ignore-drift leaves alone, the platform does not tell"
+        ));
+        if let Some(entry) = self.entry(key).cloned() {
+            self.plan.kept.insert(known_as.clone(), Entry { was: None, ..entry });
+        }
+        self.plan.waiting.insert(key.clone());
+    }
+}

@@ -1,0 +1,200 @@
+//! Whether the set may have what it declares: what it takes over, and what others own.
+
+use std::collections::BTreeMap;
+
+use super::{Ownership, Planner};
+use crate::error::Problem;
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+use crate::listed::{few, word};
+use crate::manifest::set::Desired;
+use crate::plan::{Observed, UnknownOwner};
+
+/// What is declared here and another set owns.
+pub(super) struct Foreign<'a> {
+    /// What is declared.
+    desired: &'a Desired,
+    /// The key under which the platform knows it.
+    known_as: Key,
+    /// The set that owns it.
+    owner: String,
+}
+
+impl<'a> Planner<'a> {
+    /// Whether the set takes an object over that nobody owns; why it cannot have it, and what
+    /// to do about that, where it cannot.
+    pub(super) fn adopts(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        known_as: &Key,
+    ) -> Result<bool, (String, String)> {
+        let (key, set) = (&desired.key, &self.policy.set);
+        match self.ownership(key, observed) {
+            Ownership::Ours => Ok(false),
+            Ownership::Foreign(owner) => {
+                let keys = std::slice::from_ref(known_as);
+                Err((
+                    format!("{known_as} is owned by the set `{owner}`"),
+                    format!(
+                        "{} moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
+                        self.move_here(&owner, keys)
+                    ),
+                ))
+            }
+            Ownership::Nobodys if self.state.unknown_owners.contains_key(known_as) => {
+                let UnknownOwner { reason, hint } = &self.state.unknown_owners[known_as];
+                Err((format!("it is not known who owns {known_as}: {reason}"), hint.clone()))
+            }
+            Ownership::Nobodys
+                if self.policy.adopt.covers(key) || self.policy.adopt.covers(known_as) =>
+            {
+                Ok(true)
+            }
+            Ownership::Nobodys => Err((
+                format!("{known_as} exists and is not owned by the set `{set}`"),
+                format!("take it over with --adopt {known_as}, or give it another name"),
+            )),
+        }
+    }
+
+    /// The set that owns an object, where it is another one.
+    fn foreign_owner(&self, key: &Key) -> Option<String> {
+        match self.ownership(key, self.state.objects.get(key)?) {
+            Ownership::Foreign(owner) => Some(owner),
+            _ => None,
+        }
+    }
+
+    /// Keeps an object in mind that another set owns: what is alike of several is told once.
+    pub(super) fn is_foreign(&mut self, desired: &'a Desired, known_as: &Key) -> bool {
+        let Some(owner) = self.foreign_owner(&desired.key) else { return false };
+        self.foreign.push(Foreign { desired, known_as: known_as.clone(), owner });
+        true
+    }
+
+    /// Refuses what other sets own, in one sentence for each of them.
+    pub(super) fn refuse_foreign(&mut self) {
+        let foreign = std::mem::take(&mut self.foreign);
+        let mut by_owner: BTreeMap<(&str, &str), Vec<&Foreign<'_>>> = BTreeMap::new();
+        for it in &foreign {
+            let owner = (it.owner.as_str(), it.desired.key.project.as_str());
+            by_owner.entry(owner).or_default().push(it);
+        }
+        let mut guards = Vec::new();
+        for ((owner, _), theirs) in by_owner {
+            let Some(first) = theirs.first().map(|it| it.desired) else { continue };
+            let keys: Vec<Key> = theirs.iter().map(|it| it.known_as.clone()).collect();
+            // Nothing of it is this set's, so the set's name is likely a slip.
+            let is_all = foreign.len() == theirs.len() && !self.owns_what_is_declared();
+            let (message, hint) = match keys.as_slice() {
+                [one] => {
+                    match self.state.objects.get(&first.key).map(|it| self.adopts(first, it, one)) {
+                        Some(Err(told)) => told,
+                        _ => continue,
+                    }
+                }
+                several => (
+                    format!("each of {} is owned by the set `{owner}`", few(several)),
+                    format!("{} moves them", self.move_here(owner, several)),
+                ),
+            };
+            let hint = match is_all {
+                true if keys.len() > 1 => format!("did you mean --set {owner}?"),
+                true => format!("did you mean --set {owner}? otherwise {hint}"),
+                false => hint,
+            };
+            let path = FieldPath::of(&["metadata", "name"]);
+            guards.push(first.origin.document.problem_at(&path, message).hint(hint));
+        }
+        self.guards.extend(guards);
+    }
+
+    /// Whether the set owns anything that the documents declare.
+    fn owns_what_is_declared(&self) -> bool {
+        self.declared.keys().any(|key| {
+            let observed = self.state.objects.get(key);
+            self.entry(key).is_some()
+                && observed.is_none_or(|it| matches!(self.ownership(key, it), Ownership::Ours))
+        })
+    }
+
+    /// The command by which another set gives objects to this one.
+    fn move_here(&self, owner: &str, keys: &[Key]) -> String {
+        let names: Vec<String> = keys.iter().map(|key| word(&key.to_string())).collect();
+        let project = keys.first().map_or("", |key| key.project.as_str());
+        format!(
+            "`meshagent set move {} --set {owner} --to {} --project-id {}{}`",
+            names.join(" "),
+            self.policy.set,
+            word(project),
+            self.policy.flags
+        )
+    }
+
+    /// What is to be destroyed may be another set's, which keeps it.
+    pub(super) fn refuse_destroying_others(&mut self) {
+        if !self.policy.destroy || self.declared.is_empty() {
+            return;
+        }
+        let mut theirs: BTreeMap<String, Vec<&Key>> = BTreeMap::new();
+        for key in self.declared.keys() {
+            if let Some(owner) = self.foreign_owner(key) {
+                theirs.entry(owner).or_default().push(key);
+            }
+        }
+        let set = &self.policy.set;
+        let owns_some = self.owns_what_is_declared();
+        for (owner, keys) in theirs {
+            let what = few(&keys);
+            match owns_some {
+                true => self.plan.notes.push(format!(
+                    "the set `{owner}` owns {what}, which this leaves alone; `--set {owner}` destroys that set's"
+                )),
+                false => self.guards.push(
+                    Problem::new(format!(
+                        "the set `{set}` owns nothing that these documents declare; the set `{owner}` owns {what}"
+                    ))
+                    .hint(format!("did you mean --set {owner}?")),
+                ),
+            }
+        }
+    }
+
+    /// Why an object whose name another one wants stays, and what to do about that. What
+    /// another set owns is not this one's to delete.
+    pub(super) fn stays_because(
+        &self,
+        (key, name): (&Key, &Key),
+        former: &Key,
+    ) -> (String, String) {
+        let rename = format!("give {former} another name than {}", name.name);
+        if let Some(owner) = self.foreign_owner(key) {
+            return (
+                format!("there is a {name} already, which the set `{owner}` owns"),
+                format!(
+                    "{rename}; or let the set `{owner}` rename its {name} first; without `moved_from`, {former} would be deleted"
+                ),
+            );
+        }
+        if let Some(unknown) = self.state.unknown_owners.get(name) {
+            return (
+                format!(
+                    "there is a {name} already, and it is not known who owns it: {}",
+                    unknown.reason
+                ),
+                unknown.hint.clone(),
+            );
+        }
+        let owner = match self.entry(key) {
+            Some(_) => "this set owns",
+            None => "no set owns",
+        };
+        (
+            format!("there is a {name} already, which {owner}, and it stays"),
+            format!(
+                "{rename}; or delete {name}, or give that another name, first; without `moved_from`, {former} would be deleted instead"
+            ),
+        )
+    }
+}

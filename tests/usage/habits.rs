@@ -1,0 +1,128 @@
+//! Lines and manifests that are nearly right lead to what is meant.
+
+use crate::cli::{Run, Sandbox};
+
+#[track_caller]
+fn tells(run: &Run, expected: &str) {
+    assert!(run.stderr.contains(expected), "{expected:?} is not in\n{}", run.stderr);
+}
+
+const ROOM: &str = "version: v1\nkind: Room\nmetadata: {name: a}\n";
+
+#[test]
+fn a_file_that_is_named_as_values_is_no_manifest() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    sandbox.write("m/room.yaml.j2", &ROOM.replace("name: a", "name: '{{ room }}'"));
+    sandbox.write("m/values-prod.yaml", "room: hall\n");
+    let plan = ["plan", "-f", "m", "--values-file", "m/values-prod.yaml", "--verbose"];
+    let run = sandbox.embedded(0, &plan);
+    assert!(run.stdout.contains("create Room/hall"), "{}", run.stdout);
+    tells(&run, "not read: m/values-prod.yaml: it holds values for templates");
+}
+
+#[test]
+fn a_second_document_without_its_line_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", &[ROOM, &ROOM.replace("name: a", "name: b")].concat());
+    let run = sandbox.run(&["validate", "-f", "m.yaml"]);
+    tells(&run, "m.yaml:4:1: duplicate key `version`");
+    tells(&run, "hint: where another document is to begin, put a line `---` before it");
+    sandbox.write("m.yaml", "kind: Room\nmetadata: {name: a}\nkind: Room\nversion: v1\n");
+    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "put a line `---` before it");
+    // What is twice in one map is something else.
+    sandbox.write("m.yaml", &[ROOM, "room_metadata: {x: {version: 1, version: 2}}\n"].concat());
+    let run = sandbox.run(&["validate", "-f", "m.yaml"]);
+    assert!(!run.stderr.contains("---"), "{}", run.stderr);
+}
+
+#[test]
+fn a_field_of_the_lifecycle_in_another_place_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", &[ROOM, "moved_from: b\n"].concat());
+    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: it is `lifecycle.moved_from`");
+    sandbox.write("m.yaml", &ROOM.replace("name: a", "name: a, prevent_destroy: true"));
+    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: it is `lifecycle.prevent_destroy`");
+}
+
+#[test]
+fn a_type_that_is_none_is_told_with_those_that_are() {
+    let sandbox = Sandbox::new();
+    let secret = "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: zzzzzzzz\n";
+    sandbox.write("m.yaml", secret);
+    let run = sandbox.run(&["validate", "-f", "m.yaml"]);
+    tells(&run, "`type` must be one of keys, docker, acr, gar");
+    assert!(!run.stderr.contains("zzzz"), "{}", run.stderr);
+}
+
+#[test]
+fn a_level_that_is_none_and_a_url_are_refused() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["version", "--log", "nope"]);
+    tells(&run, "--log \"nope\" is not a level");
+    tells(&run, "hint: error, warn, info, debug or trace");
+    assert!(sandbox.run(&["version", "--log", "debug"]).stderr.is_empty());
+    let run = sandbox.run(&["validate", "-f", "https://example.com/m.yaml"]);
+    tells(&run, "manifests are files, and this is a URL");
+    tells(&run, "hint: what another program fetches is read with `-f -`");
+}
+
+#[test]
+fn a_number_that_cannot_be_held_leads_to_a_text() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml.j2", ROOM);
+    let pair = "n=99999999999999999999";
+    let run = sandbox.run(&["validate", "-f", "m.yaml.j2", "--value-json", pair]);
+    tells(&run, "hint: -v n=TEXT gives a text as it is written");
+    assert!(!run.stderr.contains("write --value-json"), "{}", run.stderr);
+}
+
+#[test]
+fn an_undefined_name_is_told_at_its_column() {
+    let sandbox = Sandbox::new();
+    let text = "version: v1\nkind: Room\nmetadata:\n  name: 'hall-{{ hall }}'\n";
+    sandbox.write("m.yaml.j2", text);
+    tells(&sandbox.run(&["validate", "-f", "m.yaml.j2"]), "m.yaml.j2:4:18: undefined value");
+}
+
+#[test]
+fn a_schedule_is_refused_without_being_repeated() {
+    let sandbox = Sandbox::new();
+    for (schedule, told) in [
+        ("99 * * * *", "the minute is none; it goes from 0 to 59"),
+        ("0 25 * * *", "the hour is none; it goes from 0 to 23"),
+        ("0 0 * * SEKRET", "the weekday is none; it goes from 0 to 7"),
+        ("0 0 * *", "there are 4 fields"),
+        ("@sometimes", "a nickname such as `@hourly` is known, and this one is not"),
+    ] {
+        let task = "version: v1\nkind: ScheduledTask\nmetadata: {name: t}\nroom: a\nqueue: q\npayload: {}\n";
+        sandbox.write("m.yaml", &format!("{task}schedule: '{schedule}'\n"));
+        let run = sandbox.run(&["validate", "-f", "m.yaml"]);
+        tells(&run, told);
+        let message = run.stderr.lines().next().unwrap_or_default();
+        assert!(!message.contains(schedule) && !message.contains("omponent"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_port_with_a_fraction_is_told_in_plain_words() {
+    let sandbox = Sandbox::new();
+    let route = "version: v1\nkind: Route\nmetadata: {name: a.example.com}\nroom: a\nport: @\n";
+    for port in ["80.0", "8e1", "80.5"] {
+        sandbox.write("m.yaml", &route.replace('@', port));
+        let run = sandbox.run(&["validate", "-f", "m.yaml"]);
+        tells(&run, "m.yaml:5:");
+        assert!(!run.stderr.contains("floating point"), "{port}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn sources_of_secrets_are_told_in_the_order_of_their_lines() {
+    let sandbox = Sandbox::new();
+    let secret = "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata:\n  Z: {from: {env: O_NOT_SET_Z}}\n  A: {from: {file: none.txt}}\n  M: {from: {env: O_NOT_SET_M}}\n";
+    sandbox.write("m.yaml", secret);
+    let run = sandbox.embedded(6, &["apply", "-f", "m.yaml", "--yes"]);
+    let lines: Vec<usize> =
+        (6..9).filter_map(|line| run.stderr.find(&format!("m.yaml:{line}:"))).collect();
+    assert!(lines.len() == 3 && lines.is_sorted(), "{}", run.stderr);
+}
