@@ -45,8 +45,8 @@ pub struct Outside {
 impl Reach {
     /// The reach of manifests that are given by these paths: of each the Git repository in
     /// which it lies, else its folder; and the folders that the user allows. In the home
-    /// folder, and above it, a file reaches itself and its values alone, and a folder nothing
-    /// that is hidden.
+    /// folder a file reaches itself and its values alone. A folder that is the home folder, or
+    /// one above it, reaches nothing that is hidden.
     #[must_use]
     pub fn of(paths: &[PathBuf], allowed: &[PathBuf]) -> Self {
         let mut reach = Self::default();
@@ -65,7 +65,9 @@ impl Reach {
                 Some(root) if real.starts_with(&root) => reach.add([root, real]),
                 Some(root) => reach.add([root]),
                 None if !is_wide(&real) => reach.add([real]),
-                None if folder == path => reach.roots.push(Root { path: real, is_wide: true }),
+                None if folder == path || !is_home(&real) => {
+                    reach.roots.push(Root { path: real, is_wide: true });
+                }
                 None => {
                     let values = BESIDE.map(|name| real.join(name));
                     reach.add(path.file_name().map(|name| real.join(name)));
@@ -183,10 +185,18 @@ fn narrow(root: &Path) -> Option<PathBuf> {
     root.canonicalize().ok().filter(|root| !is_wide(root))
 }
 
+fn home() -> Option<PathBuf> {
+    std::env::home_dir().and_then(|home| home.canonicalize().ok())
+}
+
+/// Whether a folder is the home folder, or the root of all.
+fn is_home(real: &Path) -> bool {
+    real.parent().is_none() || home().is_some_and(|home| home == real)
+}
+
 /// Whether a folder is the home folder, or one above it.
 fn is_wide(real: &Path) -> bool {
-    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-    real.parent().is_none() || home.is_some_and(|home| home.starts_with(real))
+    real.parent().is_none() || home().is_some_and(|home| home.starts_with(real))
 }
 
 /// The names of a path, and its `..`.
