@@ -11,7 +11,7 @@
 //! | nothing of an answer is taken | 30 s, and 16 KiB/s on the whole |
 //! | a connection waits for its next request | 75 s |
 //!
-//! and there are as many connections as [`connections`] says. What is cut off is logged once
+//! and there are as many connections as `connections` says. What is cut off is logged once
 //! a minute at most.
 
 pub mod body;
