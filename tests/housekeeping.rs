@@ -128,22 +128,7 @@ fn the_question_says_what_happens() {
 
 /// A set that was about to create so many rooms and webhooks, of which nothing is there.
 fn unfinished(rooms: usize) -> State {
-    let claim = Entry {
-        id: None,
-        applied: None,
-        claimed: None,
-        protected: false,
-        orphan: false,
-        moved_from: Default::default(),
-        was: None,
-        ignore: Vec::new(),
-        declared_in: Vec::new(),
-        brought: None,
-        moving_to: None,
-        arrived: false,
-        revision: None,
-        salt: None,
-    };
+    let claim = Entry::default();
     let key = |kind: KindName, name: String| Key { kind, project: "p".into(), room: None, name };
     let rooms = (0..rooms).map(|number| key(KindName::Room, format!("r{number:03}")));
     let hooks = (0..3).map(|number| key(KindName::Webhook, format!("h{number}")));

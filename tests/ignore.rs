@@ -9,7 +9,7 @@ use meshagent::kinds::recorded::Recorded;
 use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::plan::planner::{Policy, plan};
-use meshagent::plan::{Action, Observed, Plan, ProjectState, State, suggestion};
+use meshagent::plan::{Action, Entry, Observed, Plan, ProjectState, State, suggestion};
 use serde_json::{Value, json};
 
 fn document(kind: &str, name: &str, fields: Value) -> Value {
@@ -63,22 +63,7 @@ fn state(documents: &[Value]) -> State {
             let salt = fingerprints.salt_of(key);
             let fingerprinter = fingerprints.under(&salt);
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
-            let entry = meshagent::plan::Entry {
-                id: None,
-                applied,
-                claimed: None,
-                protected: false,
-                orphan: false,
-                moved_from: Default::default(),
-                was: None,
-                ignore: Vec::new(),
-                declared_in: Vec::new(),
-                brought: None,
-                moving_to: None,
-                arrived: false,
-                revision: None,
-                salt: Some(salt),
-            };
+            let entry = Entry { applied, salt: Some(salt), ..Entry::default() };
             (key.clone(), entry)
         })
         .collect();

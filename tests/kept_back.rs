@@ -247,3 +247,35 @@ async fn what_is_made_anew_under_another_name_takes_along_what_is_ignored() {
     assert_eq!(tasks["tasks"][0]["active"], false, "{tasks}");
     written.settled().await;
 }
+
+/// An empty map may mean more than none: an empty scope grants all that it could name.
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_that_is_left_alone_leaves_no_empty_map_behind() {
+    let head = "version: v1\nkind: Room\nmetadata: {name: r}\n---\nversion: v1\nkind: Service\nmetadata: {name: s}\nroom: r\n";
+    let token = "container: {image: 'x:1', environment: [{name: T, token: {identity: i, api: {admin: {config: false}, queues: {list: false}}}}]}\n";
+    for (rest, by_hand) in [
+        (token, json!({"/container/environment/0/token/api/admin": null})),
+        (
+            "external: {url: 'https://x.example.com'}\n",
+            json!({"/external": null, "/container": {"image": "x:1"}}),
+        ),
+        (
+            "container: {image: 'x:1', api_key: {role: admin, name: key}}\n",
+            json!({"/container/api_key": null}),
+        ),
+    ] {
+        let written = Written::start(&format!("{head}{rest}")).await;
+        let mut service = services(&written, "r").await.remove(0);
+        for (place, value) in by_hand.as_object().unwrap() {
+            *service.pointer_mut(place).unwrap() = value.clone();
+        }
+        let path = format!("/rooms/r/services/{}", service["id"].as_str().unwrap());
+        written.platform.send("PUT", &path, service).await.expect(200);
+        let mut service = services(&written, "r").await.remove(0);
+        let described = head.replace("{name: s}", "{name: s, description: new}");
+        written.sandbox.write("set.yaml", &format!("{described}{rest}"));
+        written.run(0, &["apply", "--yes", "--ignore-drift"]).await;
+        service["metadata"]["description"] = json!("new");
+        assert_eq!(services(&written, "r").await, [service], "{rest}");
+    }
+}

@@ -114,6 +114,7 @@ struct SecretDocument {
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
     super::own_fields::<SecretDocument>(&["metadata", "json_key", "metadata.description"])
+        .withholding("data")
 });
 
 /// What the reference sends, and its reader assumes, where no address is given.
@@ -261,9 +262,10 @@ impl Kind for Secret {
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let kind = text_of(item, "type")?;
-        let data = item.get("data").filter(|data| !data.is_null());
+        let data = item.get("data").filter(|data| !data.is_null()).cloned();
+        let data = data.unwrap_or_else(|| json!({}));
         let mut fields = if kind == "docker" {
-            let mut fields = SHAPE.read(data.unwrap_or(&json!({})));
+            let mut fields = SHAPE.read(&data);
             if fields.get("email").is_none() {
                 fields.set("email", Tree::text(NO_EMAIL));
             }
@@ -273,10 +275,7 @@ impl Kind for Secret {
             fields.set("type", Tree::text(kind));
             fields
         } else {
-            // A list without the pairs keeps them to itself.
-            let pairs = data.filter(|data| data.as_object().is_none_or(|pairs| !pairs.is_empty()));
-            let data = pairs.map_or(Tree::Secret(Sealed::Masked), |data| Tree::from(data).sealed());
-            Tree::map([("type", Tree::text(kind)), ("data", data)])
+            Tree::map([("type", Tree::text(kind)), ("data", Tree::from(&data).sealed())])
         };
         fields.rewrite_leaves(&mut |_, leaf| match leaf {
             Tree::Secret(Sealed::Known(text)) if is_mask(text.expose_secret()) => {

@@ -24,6 +24,8 @@ pub struct Shape {
     pub empty_is_absent: bool,
     /// Its texts are never shown.
     pub secret: bool,
+    /// An empty answer may be one that the platform keeps to itself.
+    pub withheld: bool,
     /// Keys that neither the manifest nor the set's last apply named are left alone.
     pub partial: bool,
     /// A text of digits is the number: the platform takes both and answers with the number.
@@ -106,6 +108,17 @@ impl Shape {
         Self::from_schema(schema.as_value())
     }
 
+    /// The same, where an empty answer for a field may be one that the platform keeps to itself.
+    #[must_use]
+    pub fn withholding(mut self, field: &str) -> Self {
+        if let Form::Object(fields) = &mut self.form
+            && let Some(shape) = fields.get_mut(field)
+        {
+            shape.withheld = true;
+        }
+        self
+    }
+
     fn from_schema(schema: &Value) -> Self {
         let keywords = match schema {
             Value::Object(keywords) => keywords,
@@ -116,6 +129,7 @@ impl Shape {
             default: keywords.get("default").cloned(),
             empty_is_absent: keywords.get("x-empty").is_some(),
             secret: flag("x-secret"),
+            withheld: false,
             partial: flag("x-partial"),
             number: flag("x-number"),
             rule: keywords.get("x-rule").and_then(Value::as_str).and_then(Rule::named),

@@ -272,6 +272,9 @@ impl<'a> Walk<'a> {
         if old.is_none() && new_fields.is_empty() || new.is_none() && old_fields.is_empty() {
             return self.change(path, None, old, new);
         }
+        if shape.is_some_and(|shape| shape.withheld) && old_fields.is_empty() {
+            return self.compare_withheld(path, shape, new_fields);
+        }
         let names = new_fields
             .keys()
             .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
@@ -284,6 +287,24 @@ impl<'a> Walk<'a> {
                 continue;
             }
             self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
+        }
+    }
+
+    /// Secrets that a platform may have and keeps to itself: as many as were applied are there,
+    /// as far as anybody knows.
+    fn compare_withheld(&mut self, path: &FieldPath, shape: Option<&Shape>, new: &Fields) {
+        let hidden = Tree::Secret(Sealed::Masked);
+        let recorded = self.recorded_at(path).and_then(Value::as_object);
+        let is_recorded = |name: &str| recorded.is_some_and(|recorded| recorded.contains_key(name));
+        for (name, field) in new {
+            let step = Step::Field(name.to_string());
+            let old = is_recorded(name).then_some(&hidden);
+            let shape = shape.and_then(|shape| shape.child(&step));
+            self.compare(&path.join(step), shape, old, Some(field));
+        }
+        let gone = recorded.into_iter().flat_map(|recorded| recorded.keys());
+        for name in gone.filter(|name| !new.contains_key(name.as_str())) {
+            self.change(&path.field(name), None, Some(&hidden), None);
         }
     }
 
@@ -562,6 +583,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_mask_is_found_in_what_is_to_be_sent() {
+        let with = |secret: Tree| Tree::map([("a", Tree::text("x")), ("b", secret)]);
+        let found = |tree: &Tree| mask_in(tree).map(|path| path.to_string());
+        for secret in [Tree::Secret(Sealed::Masked), Tree::secret(MASK)] {
+            assert_eq!(found(&with(secret)).as_deref(), Some("b"));
+        }
+        assert_eq!(found(&with(Tree::secret("**x**"))), None);
+    }
+
     /// What a manifest alone hides is told by the platform, whatever it is and when it is gone.
     #[test]
     fn what_only_the_manifest_hides_is_compared_with_what_is_there() {
@@ -588,6 +619,23 @@ mod tests {
             assert_eq!(paths(KindName::Service, &wanted, &["x run", "x"], &old), both, "{gone}");
         }
         assert_eq!(paths(KindName::Service, &wanted, &["x run", "x"], &wanted), "");
+        // What only the platform knows is what was applied.
+        let secret = |data: Value| json!({"type": "keys", "data": data});
+        for (data, expected) in [
+            (json!({"A": "one", "B": "two"}), ""),
+            (json!({"A": "one", "B": "other"}), "data.B"),
+            (json!({"A": "one"}), "data.B"),
+            (json!({"A": "one", "B": "two", "C": "three"}), "data.C"),
+        ] {
+            let shape = KindName::Secret.kind().shape();
+            let applied = shape.read(&secret(json!({"A": "one", "B": "two"})));
+            let applied = applied.recorded(&fingerprinter);
+            let memory = Memory { fingerprinter: &fingerprinter, applied: Some(&applied) };
+            let (old, new) = (shape.read(&secret(json!({}))), shape.read(&secret(data)));
+            let changes = changes(shape, Some(&old), Some(&new), memory);
+            let paths: Vec<_> = changes.iter().map(|change| change.path.to_string()).collect();
+            assert_eq!(paths.join(" "), expected);
+        }
         let settings = |settings: Value| json!({"settings": settings});
         let wanted = settings(json!({"a": "one", "b": {"x": "1"}}));
         for (old, expected) in [

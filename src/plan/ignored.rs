@@ -64,6 +64,20 @@ impl Ignored<'_> {
     }
 }
 
+/// Puts what the platform has at a path. A map that loses its last field by that goes with it
+/// where the platform has none: an empty one may mean more than none.
+pub fn leave_drift(fields: &mut Tree, observed: &Tree, path: &FieldPath) {
+    fields.put(path, observed.at(path).cloned());
+    for length in (1..path.0.len()).rev() {
+        let above = FieldPath(path.0[..length].to_vec());
+        let is_empty = fields.at(&above).and_then(Tree::fields).is_some_and(|it| it.is_empty());
+        if !is_empty || observed.at(&above).is_some() {
+            return;
+        }
+        fields.put(&above, None);
+    }
+}
+
 /// Takes away the changes of what the platform keeps to itself and rules leave to others.
 pub fn retain_told(changes: &mut Vec<FieldChange>, untold: &[FieldPath]) {
     changes.retain(|change| !untold.iter().any(|rule| change.path.0.starts_with(&rule.0)));

@@ -76,7 +76,7 @@ impl fmt::Debug for Observed {
 }
 
 /// What a set knows of one object that it owns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
     /// The platform's id, when it was known.
     pub id: Option<String>,

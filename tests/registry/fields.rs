@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use meshagent::kinds::path::{FieldPath, Step};
-use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self, Kind, KindName, schema};
 use meshagent::plan::{Action, FieldChange};
 use serde_json::Value;
@@ -77,13 +76,6 @@ impl Walk<'_> {
         // What the platform has is what the documents say, no less and no more.
         for (key, desired) in desired {
             let seen = &self.seen.state.objects[&key];
-            // Whether a secret has no pairs, or has some that are kept back, is not told.
-            let is_empty = |fields: &Tree| {
-                fields.get("data").and_then(Tree::fields).is_some_and(|pairs| pairs.is_empty())
-            };
-            if kind == KindName::Secret && is_empty(&desired.fields) {
-                continue;
-            }
             assert_eq!(seen.fields.redacted(), desired.fields.redacted(), "{label}: {key}");
         }
         self.current = document;
@@ -105,15 +97,12 @@ impl Walk<'_> {
         let told = told(self.variant, field);
         let changes = plan.operations.iter().flat_map(|operation| &operation.changes);
         let changes = changes.filter(|change| !is_text(change));
-        let changes: Vec<_> = changes.collect();
-        assert!(!changes.is_empty(), "{label}: nothing is told: {}", describe(plan));
-        for FieldChange { path, old, .. } in changes {
+        let paths: Vec<_> = changes.map(|change| &change.path).collect();
+        assert!(!paths.is_empty(), "{label}: nothing is told: {}", describe(plan));
+        for path in paths {
             let names = names(path);
-            // What is kept back as a whole is told as a whole.
-            let is_hidden = matches!(old, Some(Tree::Secret(_)));
             assert!(
-                (is_hidden || names.len() >= told.len())
-                    && names.iter().zip(&told).all(|(a, b)| a == b),
+                names.len() >= told.len() && names.iter().zip(&told).all(|(a, b)| a == b),
                 "{label}: it is told as {path}: {}",
                 describe(plan)
             );

@@ -145,6 +145,19 @@ fn a_manifest_in_the_home_folder_reaches_itself() {
 }
 
 #[test]
+fn a_manifest_above_the_home_folder_reaches_what_is_not_hidden() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "t", "value-value");
+    write(&sandbox, "home/.aws/credentials", "c4n4ry");
+    for (path, code) in [("t", 0), ("home/.aws/credentials", 6)] {
+        write(&sandbox, "s.yaml", secret(&format!("{{file: {path}}}")));
+        let mut command = sandbox.command(&["apply", "-f", "s.yaml", "--embedded", "--yes"]);
+        let run = Run::of(command.env("HOME", sandbox.path("home")).output().unwrap());
+        assert_eq!(run.code, code, "{path}: {}", all(&run));
+    }
+}
+
+#[test]
 fn a_folder_beside_a_repository_is_its_own() {
     let sandbox = Sandbox::new();
     write(&sandbox, "r/.git/config", "");

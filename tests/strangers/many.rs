@@ -89,7 +89,7 @@ fn broken_documents_are_told_each_at_its_place() {
 fn one_large_object_is_planned_as_soon_as_many_small_ones() {
     let sandbox = Sandbox::new();
     let fields = |sign: &str| -> String {
-        (0..30_000).map(|number| format!("  field_{number}: {sign}{number}\n")).collect()
+        (0..60_000).map(|number| format!("  field_{number}: {sign}{number}\n")).collect()
     };
     write(&sandbox, "r.yaml", room("a", &format!("room_metadata:\n{}", fields("1"))));
     let variables = |order: &mut dyn Iterator<Item = usize>, sign: &str| -> String {
@@ -98,11 +98,11 @@ fn one_large_object_is_planned_as_soon_as_many_small_ones() {
             order.map(|number| format!("    - {{name: N{number}, value: {sign}{number}}}\n"));
         service.to_owned() + &pairs.collect::<String>()
     };
-    write(&sandbox, "s.yaml", variables(&mut (0..10_000), "v"));
+    write(&sandbox, "s.yaml", variables(&mut (0..20_000), "v"));
     let files = ["-f", "r.yaml", "-f", "s.yaml", "--embedded"];
     soon("creates", || sandbox.embedded(0, &[&["apply", "--yes"][..], &files[..4]].concat()));
     write(&sandbox, "r.yaml", room("a", &format!("room_metadata:\n{}", fields("2"))));
-    write(&sandbox, "s.yaml", variables(&mut (0..10_000).rev(), "w"));
+    write(&sandbox, "s.yaml", variables(&mut (0..20_000).rev(), "w"));
     let plan = soon("updates", || sandbox.run(&[&["plan"][..], &files].concat()));
     assert!(plan.code == 0 && plan.stdout.contains("Plan: 2 to update."), "{}", plan.stderr);
 }

@@ -45,20 +45,9 @@ fn remembered(desired: &BTreeMap<Key, Desired>) -> Inventory {
         let text = desired.fields.reveal()["data"]["A"].as_str().unwrap().to_owned();
         with.learn(&text, &format!("made-up-{number}"));
         let entry = Entry {
-            id: None,
             applied: Some(Recorded::of(&desired.fields, &with)),
-            claimed: None,
-            protected: false,
-            orphan: false,
-            moved_from: Default::default(),
-            was: None,
-            ignore: Vec::new(),
-            declared_in: Vec::new(),
-            brought: None,
-            moving_to: None,
-            arrived: false,
-            revision: None,
             salt: Some(salt),
+            ..Entry::default()
         };
         inventory.entries.insert(key.clone(), entry);
     }

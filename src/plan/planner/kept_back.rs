@@ -52,11 +52,10 @@ impl Planner<'_> {
                 if change.cause != Some(Cause::Drift) || change.is_uncertain() {
                     return true;
                 }
-                let left = observed.fields.at(&change.path).cloned();
-                if has_masked(left.as_ref()) {
+                if has_masked(observed.fields.at(&change.path)) {
                     drifted.push(change.path.clone());
                 }
-                Arc::make_mut(&mut fields).put(&change.path, left);
+                ignored::leave_drift(Arc::make_mut(&mut fields), &observed.fields, &change.path);
                 false
             });
         }
