@@ -5,8 +5,10 @@
 //! What is looked up is what the plan hangs on, so a plan in which nothing is missing asks
 //! nothing more:
 //!
-//! - *Everything that the set owns* and no list showed. It would be forgotten or created
-//!   again; how much that is depends on what happened on the platform, not on the set's size.
+//! - *Everything that the set owns* and no list showed, or showed with another id: it was made
+//!   anew, or the list is an old one, and what is deleted by an old id stays. It would be
+//!   forgotten or created again; how much that is depends on what happened on the platform, not
+//!   on the set's size.
 //! - *The former names* of an object that is declared with `moved_from`, as long as they have not
 //!   been dealt with.
 //! - *Of what was never there and is declared*, a few of each list that nothing proves to be
@@ -127,11 +129,11 @@ impl Absent<'_> {
             former.iter().map(|key| (key, None)).collect();
         let owned = entries.into_iter().flatten().map(|(key, entry)| (key, entry.id.as_deref()));
         wanted.extend(owned);
-        wanted.retain(|key, _| self.is_absent(state, elsewhere, key));
+        wanted.retain(|key, id| self.is_absent(state, elsewhere, (key, *id)));
         let mut never: BTreeMap<ListOf, Vec<&Key>> = BTreeMap::new();
         for key in self.set.objects.keys() {
             if wanted.contains_key(key)
-                || !self.is_absent(state, elsewhere, key)
+                || !self.is_absent(state, elsewhere, (key, None))
                 || !self.is_given_alone((key, None))
             {
                 continue;
@@ -161,7 +163,7 @@ impl Absent<'_> {
     }
 
     /// Whether no list showed an object that one could have shown.
-    fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, key: &Key) -> bool {
+    fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, (key, id): Sought<'_>) -> bool {
         let room = key.room.as_ref().map(|room| Key {
             kind: KindName::Room,
             project: key.project.clone(),
@@ -170,7 +172,7 @@ impl Absent<'_> {
         });
         key.project == self.project
             && key.kind != KindName::Project
-            && !state.objects.contains_key(key)
+            && !state.objects.get(key).is_some_and(|observed| may_be(observed, id))
             && !elsewhere.contains(&key.claim())
             && state.doubt(key).is_none()
             // In a room that does not exist there is nothing.
@@ -276,5 +278,11 @@ fn is_shown(state: &State, Hidden { key, name, id }: &Hidden) -> bool {
     let is_it = |(other, observed): (&Key, &Observed)| {
         other.kind == key.kind && id.is_some() && observed.id == *id
     };
-    state.objects.contains_key(&by_name) || state.objects.iter().any(is_it)
+    state.objects.get(&by_name).is_some_and(|observed| may_be(observed, id.as_deref()))
+        || state.objects.iter().any(is_it)
+}
+
+/// Whether an object that a list showed under a name may be the one with this id.
+fn may_be(observed: &Observed, id: Option<&str>) -> bool {
+    id.is_none() || observed.id.is_none() || observed.id.as_deref() == id
 }

@@ -138,7 +138,9 @@ fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> 
                 format!("the whole list is written `{path}`"),
             ));
         }
-        (Identity::Field(field), Step::Item { field: by, .. }) if by == field => return Ok(()),
+        (Identity::Field(field), Step::Item { field: by, text }) if by == field => {
+            return as_items_say_it(above, (field, text), rule);
+        }
         (Identity::Field(field), step) => {
             let item = above.tree.and_then(|tree| tree.at(&FieldPath(vec![step.clone()])));
             (field, item.and_then(|item| item.get(field)).and_then(Tree::scalar))
@@ -155,6 +157,40 @@ fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> 
         _ => format!("`{rule}` does not go by `{field}`, which tells the items of `{path}` apart"),
     };
     Err(wrong(message, format!("the item is written `{item}`")))
+}
+
+/// Whether the text by which a rule names an item is one that an item can have, as items have it:
+/// the port `080` is `80`.
+fn as_items_say_it(
+    above: &Above<'_>,
+    (field, text): (&str, &str),
+    rule: &str,
+) -> Result<(), Wrong> {
+    let path = above.path;
+    let item = |text: String| {
+        let (field, path) = (field.to_owned(), FieldPath(path.0.clone()));
+        path.join(Step::Item { field, text })
+    };
+    let step = item(text.to_owned()).0;
+    let shape = above.shape.zip(step.last()).and_then(|(shape, step)| shape.child(step));
+    let Some(shape) = shape.and_then(|shape| shape.child(&Step::Field(field.to_owned()))) else {
+        return Ok(());
+    };
+    let never = format!("`{rule}` can never match, because");
+    if let Err(what) = shape.rule.map_or(Ok(()), |rule| rule.check(text)) {
+        return Err(wrong(
+            format!("{never} `{field}` {what}"),
+            format!("an item is written `{path}[{field}=…]`"),
+        ));
+    }
+    let said = shape.normalize(Tree::Text(text.into())).and_then(|said| said.scalar());
+    match said.filter(|said| said != text) {
+        Some(said) => Err(wrong(
+            format!("{never} that item's `{field}` is `{said}`"),
+            format!("write `{}`", item(said)),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether a step can lead to something.

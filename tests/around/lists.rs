@@ -305,6 +305,57 @@ async fn a_delete_of_what_is_there_and_is_said_not_to_be_is_not_done() {
     assert_eq!(world.mailboxes().await, 1);
 }
 
+/// Gives every object of a list an id that none has.
+fn with_old_ids(body: &mut Value) {
+    for item in items(body).into_iter().flatten() {
+        item["id"] = json!("00000000-0000-4000-8000-000000000000");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_old_list_shows_with_another_id_is_not_forgotten() {
+    let world = World { platform: Server::start().await, sandbox: Sandbox::new() };
+    let service =
+        "version: v1\nkind: Service\nmetadata: {name: s}\nroom: lobby\ncontainer: {image: x}\n";
+    let room = "version: v1\nkind: Room\nmetadata: {name: lobby}\n";
+    let hook = "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: https://a.example/\nevents: [room.started]\n";
+    world.sandbox.write("set.yaml", &[room, service, hook].join("---\n"));
+    assert_eq!(world.apply(None).await.0.code, 0);
+    world.sandbox.write("set.yaml", room);
+    for _ in 0..2 {
+        let apply = ["apply", "-f", "set.yaml", "--yes", "--allow-deletes", "9"];
+        // Webhooks are only given in their list, which is read once more.
+        let old =
+            vec![edit(with_old_ids).at("/services"), edit(with_old_ids).at("/webhooks").times(1)];
+        let (run, writes) = world.run_with(old, &apply).await;
+        assert_eq!(writes, Vec::<String>::new(), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("lacks ") || run.stdout.contains("lacks "), "{}", run.stderr);
+    }
+    // Once the lists are new, the set still knows that they are its own.
+    let (run, writes) = world.apply(None).await;
+    assert_eq!((run.code, writes.len()), (0, 2), "{}{}", run.stdout, run.stderr);
+    // What was made anew under its name is no old list's.
+    world.sandbox.write("set.yaml", &[room, hook].join("---\n"));
+    assert_eq!(world.apply(None).await.0.code, 0);
+    let list = world.run(None, &["webhook", "list", "-o", "json"]).await.0.json();
+    let id = list["webhooks"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.run(None, &["webhook", "delete", &id]).await.0.code, 0);
+    let create = [
+        "webhook",
+        "create",
+        "--name",
+        "w",
+        "--url",
+        "https://a.example/",
+        "--event",
+        "room.started",
+    ];
+    let (run, _) = world.run(None, &create).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let (run, _) = world.run(None, &["plan", "-f", "set.yaml"]).await;
+    assert!(!run.stderr.contains("lacks ") && !run.stdout.contains("lacks "), "{}", run.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_looked_up_but_new_names_that_are_one_on_the_whole_platform() {
     let count = |requests: &std::collections::BTreeMap<String, u64>| {

@@ -144,6 +144,16 @@ fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
             "the item is written `ports[num=443]`",
         ),
         (
+            "ports[num=080].endpoints",
+            "can never match, because that item's `num` is `80`",
+            "write `ports[num=80]`",
+        ),
+        (
+            "ports[num=http]",
+            "can never match, because `num` must be a port number",
+            "an item is written `ports[num=…]`",
+        ),
+        (
             "container.secrets[0]",
             "names an item of `container.secrets`, whose items have neither order nor names",
             "the whole list is written `container.secrets`",
