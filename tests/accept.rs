@@ -195,6 +195,25 @@ async fn what_cannot_be_accepted_is_told_and_left() {
     assert_eq!(run.stdout, "");
 }
 
+/// A document that another part of its platform's object would make wrong keeps nobody else's
+/// drift from being accepted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_make_a_document_wrong_is_left_and_the_rest_is_accepted() {
+    let setting = Setting::start(MANIFEST).await;
+    setting
+        .change_service(|service| {
+            service.as_object_mut().unwrap().remove("container");
+            service["external"] = json!({"url": "https://a.example/"});
+        })
+        .await;
+    let mailbox = "/mailboxes/help@mail.meshagent.com";
+    setting.change(mailbox, mailbox, "mailbox", |mailbox| mailbox["public"] = true.into()).await;
+    let run = setting.run(1, &["accept", "-f", "set.yaml"]).await;
+    assert!(run.stderr.contains("not accepted: Service/support@lobby"), "{}", run.stderr);
+    assert!(run.stderr.contains("accepted: 1 field in 1 file"), "{}", run.stderr);
+    assert_eq!(setting.manifest(), MANIFEST.replace("public: false", "public: true"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ignored_field_is_neither_planned_nor_sent() {
     let manifest = MANIFEST.replace(

@@ -108,23 +108,70 @@ async fn decide(
         }
         // Whether the manifests say it now is what the planner says, before anything is
         // written.
-        let edited: Vec<Arc<Source>> = sources
-            .iter()
-            .map(|source| match acceptance.texts.get(&source.name) {
-                Some(text) => {
-                    let Source { name, folder, .. } = &**source;
-                    Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
+        let after = match read(&edited(&sources, &acceptance), Vec::new()) {
+            Ok(set) => self::plan(connection, set_name, set).await?,
+            Err(error) => {
+                let fits = |keys: &[&Key]| {
+                    let part = accept(&plan, &documents, &|key| keys.contains(&key), &refused);
+                    read(&edited(&sources, &part), Vec::new()).map(drop)
+                };
+                let unreadable = unreadable(&acceptance, &fits);
+                if unreadable.is_empty() {
+                    return Err(error);
                 }
-                None => Arc::clone(source),
-            })
-            .collect();
-        let after = self::plan(connection, set_name, read(&edited, Vec::new())?).await?;
+                refused.extend(unreadable);
+                continue;
+            }
+        };
         let open: Vec<Left> = still_open(&after, &acceptance);
         if open.is_empty() {
             return Ok((sources, acceptance));
         }
         refused.extend(open);
     }
+}
+
+/// The sources as they are once the changes are written.
+fn edited(sources: &[Arc<Source>], acceptance: &Acceptance) -> Vec<Arc<Source>> {
+    let sources = sources.iter().map(|source| match acceptance.texts.get(&source.name) {
+        Some(text) => {
+            let Source { name, folder, .. } = &**source;
+            Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
+        }
+        None => Arc::clone(source),
+    });
+    sources.collect()
+}
+
+/// What was accepted of objects whose documents cannot be read once it is written, with what is
+/// wrong then. `fits` tells that of some objects together.
+fn unreadable(acceptance: &Acceptance, fits: &dyn Fn(&[&Key]) -> Result<()>) -> Vec<Left> {
+    let mut keys: Vec<&Key> = acceptance.accepted.iter().map(|(key, _)| key).collect();
+    keys.dedup();
+    let blamed = blamed(&keys, fits);
+    let left = acceptance.accepted.iter().filter_map(|(key, path)| {
+        let reason = format!("its document would be wrong: {}", blamed.get(key)?);
+        Some(Left { key: key.clone(), path: path.clone(), reason })
+    });
+    left.collect()
+}
+
+/// Those of the objects that do not fit, each with why: the objects are halved until one is
+/// left, or some that fit apart and not together.
+fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMap<&'a Key, String> {
+    let Err(error) = fits(keys) else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    if keys.len() > 1 {
+        let (first, second) = keys.split_at(keys.len() / 2);
+        found.extend(blamed(first, fits));
+        found.extend(blamed(second, fits));
+    }
+    if found.is_empty() {
+        let first = error.problems.first().map(|problem| &problem.message);
+        let reason = first.unwrap_or(&error.message);
+        found.extend(keys.iter().map(|key| (*key, reason.clone())));
+    }
+    found
 }
 
 async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<Plan> {
