@@ -41,8 +41,8 @@ pub struct ExportArgs {
     /// Also write the document of the project itself; manifests with it are only for this project
     #[arg(long)]
     with_project: bool,
-    /// Also write services whose templates were given obscure values, which stand in them as
-    /// clear text
+    /// Also write services that hold secrets (obscure values of templates, headers and clients of
+    /// MCP servers), which stand in them as clear text
     #[arg(long)]
     obscure_values: bool,
     #[command(flatten)]
@@ -160,13 +160,11 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
             }
         })
         .collect();
-    let obscure = export::with_obscure_values(&objects);
-    if !obscure_values && !obscure.is_empty() {
-        let problem =
-            |key: &Key| Problem::new(format!("{key} holds values that its template calls obscure"));
-        let problems = obscure.into_iter().map(problem).collect();
-        return Err(Error::refused(problems).hint(
-            "keep its template and values as the manifest, or write it in clear text with --obscure-values",
+    let secrets = export::with_secrets(&objects);
+    if !obscure_values && !secrets.is_empty() {
+        let problem = |(key, what): (&Key, &str)| Problem::new(format!("{key} holds {what}"));
+        return Err(Error::refused(secrets.into_iter().map(problem).collect()).hint(
+            "keep the document that it came from, or write it in clear text with --obscure-values",
         ));
     }
     let mut export = export::export(objects, layout);

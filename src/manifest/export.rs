@@ -4,7 +4,7 @@
 //! Every text is read again before it is given out. What would not come back as it was is
 //! left out and told, so that planning an export finds nothing to change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -59,28 +59,33 @@ pub struct Export {
     pub notes: Vec<String>,
 }
 
-/// The services among the objects that hold values which their templates call obscure. A
-/// manifest has no place for such a value but the text itself.
-#[must_use]
-pub fn with_obscure_values(objects: &[Object]) -> Vec<&Key> {
-    objects
-        .iter()
-        .filter(|object| object.key.kind == KindName::Service && has_obscure_values(&object.fields))
-        .map(|object| &object.key)
-        .collect()
+/// What a service holds that was made of a template with secret values.
+const OBSCURE: &str = "values that its template calls obscure";
+
+fn annotation(name: &str) -> FieldPath {
+    FieldPath::of(&["metadata", "annotations", name])
 }
 
-/// Whether anything is sealed, or the annotations of the template tell of obscure values.
+/// The services among the objects that hold a secret, and which. A manifest has no place for
+/// it but the text itself.
+#[must_use]
+pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
+    let services = objects.iter().filter(|object| object.key.kind == KindName::Service);
+    let held = services.filter_map(|Object { key, fields, .. }| {
+        let is_rendered = fields.at(&annotation(SOURCE_ANNOTATION)).is_some();
+        match (fields.has_secrets(), is_rendered) {
+            (true, false) => Some((key, "secrets of an MCP server: headers or a client's")),
+            (true, true) => Some((key, OBSCURE)),
+            (false, _) => has_obscure_values(fields).then_some((key, OBSCURE)),
+        }
+    });
+    held.collect()
+}
+
+/// Whether the annotations of the template tell of obscure values.
 fn has_obscure_values(fields: &Tree) -> bool {
-    if fields.has_secrets() {
-        return true;
-    }
-    let annotation = |name: &str| {
-        fields.at(&FieldPath::of(&["metadata", "annotations", name])).and_then(Tree::as_str)
-    };
-    let (Some(source), Some(values)) =
-        (annotation(SOURCE_ANNOTATION), annotation(VALUES_ANNOTATION))
-    else {
+    let text = |name: &str| fields.at(&annotation(name)).and_then(Tree::as_str);
+    let (Some(source), Some(values)) = (text(SOURCE_ANNOTATION), text(VALUES_ANNOTATION)) else {
         return false;
     };
     let values: Values = serde_json::from_str(values).unwrap_or_default();
@@ -98,9 +103,17 @@ fn has_obscure_values(fields: &Tree) -> bool {
 pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
     objects.sort_by(|one, other| one.key.cmp(&other.key));
     let mut export = Export::default();
-    for object in objects {
+    let sealed: Vec<_> = objects
+        .into_iter()
+        .map(|object| {
+            let fields = writable(&object, &mut export.notes);
+            (object, fields)
+        })
+        .collect();
+    let shared = shared_names(&sealed);
+    for (object, mut fields) in sealed {
         let key = object.key.clone();
-        let fields = references(&object, &mut export);
+        refer(&key, &mut fields, &shared, &mut export.variables);
         let document = manifest(&object, &fields);
         let text = match text(&document, &key, &fields) {
             Ok(text) => text,
@@ -135,12 +148,12 @@ pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
     export
 }
 
-/// The fields with every secret read from an environment variable of its own.
-fn references(object: &Object, export: &mut Export) -> Tree {
+/// The fields that a document can have, with what is secret still sealed.
+fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
     let key = &object.key;
     let mut fields = object.fields.clone();
     match key.kind {
-        KindName::Project => unwritable_settings(key, &mut fields, &mut export.notes),
+        KindName::Project => unwritable_settings(key, &mut fields, notes),
         KindName::Secret => {
             let is_docker = fields.get("type").and_then(Tree::as_str) != Some("keys");
             if is_docker && fields.get("password").is_none() {
@@ -156,14 +169,42 @@ fn references(object: &Object, export: &mut Export) -> Tree {
             _ => None,
         }),
     }
+    fields
+}
+
+/// The names of variables that several secrets would get.
+fn shared_names(objects: &[(Object, Tree)]) -> BTreeSet<String> {
+    let (mut names, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for (object, fields) in objects {
+        fields.clone().rewrite_leaves(&mut |way, leaf| {
+            let Tree::Secret(_) = leaf else { return None };
+            if let Some(twice) = names.replace(variable(&object.key, &way.path())) {
+                shared.insert(twice);
+            }
+            None
+        });
+    }
+    shared
+}
+
+/// Has every secret read from an environment variable of its own.
+fn refer(
+    key: &Key,
+    fields: &mut Tree,
+    shared: &BTreeSet<String>,
+    variables: &mut BTreeMap<String, String>,
+) {
     fields.rewrite_leaves(&mut |way, leaf| {
         let Tree::Secret(_) = leaf else { return None };
         let path = way.path();
-        let variable = variable(key, &path, &export.variables);
-        export.variables.insert(variable.clone(), format!("{key} {path}"));
-        Some(Tree::Secret(Sealed::Source(SecretSource::Env(variable).into())))
+        let mut name = variable(key, &path);
+        // None of them has the plain name, or it would mean another secret once one more comes.
+        if shared.contains(&name) {
+            name = format!("{name}_{}", digest(&json!([key.name, path])).to_ascii_uppercase());
+        }
+        variables.insert(name.clone(), format!("{key} {path}"));
+        Some(Tree::Secret(Sealed::Source(SecretSource::Env(name).into())))
     });
-    fields
 }
 
 /// A setting that is not text cannot be read from anywhere, and none of them may be shown.
@@ -191,9 +232,9 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
     }
 }
 
-/// A name for the variable of a secret that depends on nothing else, unless another secret
-/// has taken it. The prefix keeps it apart from variables that mean something already.
-fn variable(key: &Key, path: &FieldPath, taken: &BTreeMap<String, String>) -> String {
+/// A name for the variable of a secret that depends on nothing else. The prefix keeps it apart
+/// from variables that mean something already.
+fn variable(key: &Key, path: &FieldPath) -> String {
     let shown = path.to_string();
     let (prefix, name, field) = match key.kind {
         KindName::Project => ("SETTING", "", shown.trim_start_matches("settings")),
@@ -207,14 +248,7 @@ fn variable(key: &Key, path: &FieldPath, taken: &BTreeMap<String, String>) -> St
                 .map(str::to_ascii_uppercase),
         );
     }
-    let plain = words.join("_");
-    let mut variable = plain.clone();
-    let mut number = 2;
-    while taken.contains_key(&variable) {
-        variable = format!("{plain}_{number}");
-        number += 1;
-    }
-    variable
+    words.join("_")
 }
 
 fn manifest(object: &Object, fields: &Tree) -> Value {
@@ -313,9 +347,14 @@ fn path(key: &Key, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
     if name_is_whole && room_is_whole && !taken.contains_key(&plain) {
         return plain;
     }
-    let digest = Sha256::digest(json!([key.name, key.room]).to_string());
-    let digest = digest[..4].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let digest = digest(&json!([key.name, key.room]));
     PathBuf::from(folder).join(format!("{name}{room}-{digest}.yaml"))
+}
+
+/// Eight letters that tell a value from others.
+fn digest(value: &Value) -> String {
+    let digest = Sha256::digest(value.to_string());
+    digest[..4].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// The letters of a name that a file's name may have, and whether these are all.
@@ -396,9 +435,12 @@ mod tests {
         let export = export(objects, Layout::Kind);
         assert_eq!(export.notes, Vec::<String>::new());
         let variables: BTreeSet<&str> = export.variables.keys().map(String::as_str).collect();
-        assert_eq!(variables, BTreeSet::from(["SECRET_A_B_C", "SECRET_A_B_C_2", "SECRET_X_DATA"]));
+        assert_eq!(
+            variables,
+            BTreeSet::from(["SECRET_A_B_C_F75B4E09", "SECRET_A_B_C_662F917E", "SECRET_X_DATA"])
+        );
         let text = &export.files[&PathBuf::from("secret.yaml")];
-        assert!(!text.contains("canary") && text.contains("env: SECRET_A_B_C\n"), "{text}");
+        assert!(!text.contains("canary") && text.contains("env: SECRET_A_B_C_"), "{text}");
     }
 
     #[test]
@@ -422,8 +464,13 @@ mod tests {
             let fields = Tree::from(&json!({"metadata": {"annotations": annotations}}));
             object(key(KindName::Service, "s", None), fields)
         };
-        assert_eq!(with_obscure_values(&[service(json!({"token": "t"}))]).len(), 1);
-        assert_eq!(with_obscure_values(&[service(json!({"token": ""}))]).len(), 0);
-        assert_eq!(with_obscure_values(&[service(json!({}))]).len(), 0);
+        let obscure = [service(json!({"token": "t"}))];
+        assert!(matches!(with_secrets(&obscure)[..], [(_, OBSCURE)]));
+        assert_eq!(with_secrets(&[service(json!({"token": ""}))]).len(), 0);
+        assert_eq!(with_secrets(&[service(json!({}))]).len(), 0);
+        let headers = Tree::map([("headers", Tree::map([("X", Tree::secret("s"))]))]);
+        let fields = Tree::map([("ports", Tree::List(vec![headers]))]);
+        let plain = [object(key(KindName::Service, "s", None), fields)];
+        assert!(with_secrets(&plain)[0].1.contains("headers"));
     }
 }
