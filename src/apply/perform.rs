@@ -532,10 +532,7 @@ impl Run<'_> {
             Action::Create | Action::Update | Action::Rename => true,
         };
         // Nothing plans this; what a mask stands for would be lost for good.
-        if is_sent
-            && key.kind == KindName::Secret
-            && let Some(path) = diff::mask_in(&fields)
-        {
+        if is_sent && let Some(path) = diff::mask_in(&fields) {
             return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
         }
         let mut request = match operation.action {

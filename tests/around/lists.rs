@@ -389,3 +389,36 @@ async fn what_is_forgotten_is_shown_first() {
     let again = world.run(None, &["plan", "-f", "set.yaml", "--exit-code"]).await.0;
     assert_eq!(again.code, 0, "{}", again.stdout);
 }
+
+/// The settings of a project are sent as a whole, with those that no document names.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
+    let world = World { platform: Server::start().await, sandbox: Sandbox::new() };
+    let name = world.platform.read("").await.expect(200).json()["name"].clone();
+    let document = |setting: &str| {
+        format!(
+            "version: v1\nkind: Project\nmetadata: {{name: {name}}}\nsettings: {{ours: {setting}}}\n"
+        )
+    };
+    world.sandbox.write("set.yaml", &document("one"));
+    let apply = ["apply", "-f", "set.yaml", "--yes", "--adopt"];
+    let (run, _) = world.run(None, &apply).await;
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let settings = json!({"ours": "one", "theirs": "two"});
+    world.platform.send("PUT", "/settings", settings.clone()).await.expect(200);
+    world.sandbox.write("set.yaml", &document("three"));
+    let untold: Edit = |body| {
+        for project in items(body).into_iter().flatten() {
+            project.as_object_mut().map(|project| project.remove("settings"));
+        }
+        body.as_object_mut().map(|project| project.remove("settings"));
+    };
+    let (run, writes) = world.run(Some(edit(untold).into()), &apply).await;
+    assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+    assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    let (run, _) = world.run(None, &apply).await;
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let settings = json!({"ours": "three", "theirs": "two"});
+    assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+}

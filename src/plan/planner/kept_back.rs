@@ -120,6 +120,23 @@ impl Planner<'_> {
         self.guard(desired, message, &hint);
     }
 
+    /// A changed field whose other parts are left to others and must be sent along, and of
+    /// which the platform tells nothing.
+    pub(super) fn unread_whole(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        changes: &[FieldChange],
+    ) -> Option<FieldPath> {
+        let shape = desired.key.kind.kind().shape();
+        changes.iter().find_map(|change| {
+            let top = FieldPath(change.path.0.first().cloned().into_iter().collect());
+            let is_partial = shape.child(top.0.first()?).is_some_and(|field| field.partial);
+            let is_unread = matches!(observed.fields.at(&top), Some(Tree::Secret(_)));
+            (is_partial && is_unread).then_some(top)
+        })
+    }
+
     /// Leaves an object as it is that could only be written with a value that drifted and that
     /// nobody knows.
     pub(super) fn wait(&mut self, key: &Key, known_as: &Key, path: &FieldPath) {
