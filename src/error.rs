@@ -40,6 +40,9 @@ impl Class {
     }
 }
 
+/// What follows a template's name where its lines are those of the text it was rendered to.
+pub const RENDERED: &str = " (rendered)";
+
 /// A place in a manifest. Lines and columns count from one.
 #[derive(
     Debug,

@@ -71,6 +71,31 @@ pub fn word(text: &str) -> String {
     }
 }
 
+/// The longest name that is compared with what is known, in bytes.
+const LONGEST_SLIP: usize = 128;
+
+/// How many known names a name is compared with.
+const MOST_COMPARED: usize = 200;
+
+/// The known name that is nearest to what was written, if one is near.
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    // What is longer was no slip of a finger.
+    if written.len() > LONGEST_SLIP {
+        return None;
+    }
+    let lower = written.to_lowercase();
+    known
+        .filter(|name| name.len() <= LONGEST_SLIP)
+        .take(MOST_COMPARED)
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| {
+            *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1)
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{few, summed_up};

@@ -17,16 +17,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::conceal;
+use crate::error::RENDERED;
 use crate::error::{Error, Problem, Result, with_causes};
 use crate::listed::summed_up;
-use crate::manifest::source::RENDERED;
 use crate::visible;
 
-pub use concealed::{SECRET, answer, conceal, conceal_in_answers, concealed};
 pub use file::{write_credential, write_json};
 pub use log::{Log, never_wait, panicked, settle};
 
-mod concealed;
 mod file;
 mod log;
 
@@ -48,7 +47,7 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 /// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
     let mut out = anstream::stdout().lock();
-    put(&mut out, concealed(visible::lines(text)).as_bytes());
+    put(&mut out, conceal::within(visible::lines(text)).as_bytes());
 }
 
 /// Prints one value as a line.
@@ -58,7 +57,7 @@ pub fn value(text: &str) {
 
 /// Prints a text as it is: what programs read and this one has made.
 pub fn exactly(text: &str) {
-    let text = concealed(Cow::Borrowed(text));
+    let text = conceal::within(Cow::Borrowed(text));
     put(&mut std::io::stdout().lock(), text.as_bytes());
 }
 
@@ -118,7 +117,7 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 /// A value that cannot be written as JSON, or not be read from it.
 pub fn as_written<T: Serialize + DeserializeOwned>(value: &T) -> Result<T> {
     let text = serde_json::to_string(value).map_err(no_json)?;
-    serde_json::from_str(&concealed(text.into())).map_err(no_json)
+    serde_json::from_str(&conceal::within(text.into())).map_err(no_json)
 }
 
 /// Prints data as JSON on one line.
@@ -154,8 +153,9 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
         table.set_header(titles);
     }
     // Before a column that is too narrow breaks it in two.
-    let cells =
-        |row: Vec<String>| row.into_iter().map(|cell| concealed(visible::line(&cell)).into_owned());
+    let cells = |row: Vec<String>| {
+        row.into_iter().map(|cell| conceal::within(visible::line(&cell)).into_owned())
+    };
     table.add_rows(rows.into_iter().map(|row| cells(row).collect::<Vec<_>>()));
     // Columns stand two apart, and no line begins or ends with a space.
     for column in table.column_iter_mut() {
@@ -211,7 +211,7 @@ pub fn notes(notes: &[String]) {
 
 /// Prints lines for people beside the data, which hold the program's own styles.
 fn say(lines: &str) {
-    let lines = concealed(visible::lines(lines));
+    let lines = conceal::within(visible::lines(lines));
     log::say(format!("{lines}\n"));
 }
 
@@ -223,7 +223,7 @@ pub fn warning(line: &str) {
 
 /// Asks for an answer on the same line.
 pub fn ask(question: &str) {
-    log::say(concealed(visible::line(question)).into_owned());
+    log::say(conceal::within(visible::line(question)).into_owned());
 }
 
 /// The most problems that are told; the others are counted.
@@ -258,7 +258,7 @@ fn annotate(problems: &[Problem]) {
     });
     for problem in problems.iter().take(MOST_PROBLEMS) {
         if let Some(command) = annotation(problem, folder.as_deref()) {
-            let command = concealed(Cow::Owned(command));
+            let command = conceal::within(Cow::Owned(command));
             log::say(format!("{command}\n"));
         }
     }
@@ -310,7 +310,7 @@ const LONGEST: usize = 4_000;
 fn shortened(message: &str) -> Cow<'_, str> {
     // What is far longer is cut before it is looked through.
     let end = message.char_indices().nth(4 * LONGEST).map_or(message.len(), |(end, _)| end);
-    let message = concealed(Cow::Borrowed(&message[..end]));
+    let message = conceal::within(Cow::Borrowed(&message[..end]));
     match message.char_indices().nth(LONGEST) {
         Some((end, _)) => Cow::Owned(visible::line(&message[..end]).into_owned() + "…"),
         None => Cow::Owned(visible::line(&message).into_owned()),
@@ -332,7 +332,7 @@ pub fn render_problem(problem: &Problem) -> String {
     };
     if let (Some(place), Some(line)) = (&problem.place, &problem.source_line) {
         let number = place.line.to_string();
-        let line = &concealed(Cow::Borrowed(line));
+        let line = &conceal::within(Cow::Borrowed(line));
         let column = usize::try_from(place.column.max(1) - 1).unwrap_or(0);
         // Tabs stay tabs, so that the mark stands below its column.
         let spelled =

@@ -4,19 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OnceCell;
+use secrecy::SecretString;
 
-use crate::api::client::Client;
-use crate::api::failure;
 use crate::api::http;
 use crate::api::key::ApiKey;
-use crate::api::project;
 use crate::api::retry::Retry;
+use crate::conceal;
 use crate::error::{Error, Result};
 use crate::manifest::age::KEY_VARIABLE;
-use crate::output;
-use crate::platform::{Place, Platform};
 use crate::visible;
 use project_file::ProjectFile;
 use session_file::SessionFile;
@@ -44,7 +39,7 @@ const CREDENTIALS: [&str; 6] = [
 /// Lets no credential of the environment stand in what is printed.
 pub fn conceal_credentials() {
     let texts = CREDENTIALS.into_iter().filter_map(variable);
-    texts.for_each(|text| output::conceal(&SecretString::from(text)));
+    texts.for_each(|text| conceal::credential(&SecretString::from(text)));
 }
 
 /// The variables that hold a credential, the first of them first.
@@ -124,52 +119,6 @@ impl ProjectArgs {
         };
         named.filter(|project| !project.is_empty()).ok_or_else(no_project)
     }
-
-    /// The id of the project that is meant.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectArgs::named`]; a name that the platform does not know.
-    pub async fn project_id(&self) -> Result<String> {
-        self.id_on(PlatformArgs::default()).await
-    }
-
-    /// The same on a platform that is named.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectArgs::project_id`].
-    pub async fn id_on(&self, platform: PlatformArgs) -> Result<String> {
-        let named = self.named()?;
-        if project::is_id(&named) {
-            return Ok(named);
-        }
-        PlatformArgs { project_id: Some(named), ..platform }
-            .with(async |connection| connection.project_id().await.map(str::to_owned))
-            .await
-    }
-}
-
-/// A platform to talk to. An embedded one runs until this is dropped.
-pub struct Connection {
-    /// The client.
-    pub client: Client,
-    /// The project that `--project-id` names.
-    pub project: Option<String>,
-    /// The project that the environment, a file or the credential names.
-    pub fallback_project: Option<String>,
-    /// Whether somebody chose that project, and it is not just the credential's.
-    pub is_chosen: bool,
-    /// The options that say again which platform is meant, each after a blank.
-    pub flags: String,
-    /// The id of the project that is meant, once it is known.
-    project_id: OnceCell<String>,
-    server: Option<Server>,
-}
-
-struct Server {
-    stop: tokio_util::sync::CancellationToken,
-    task: tokio::task::JoinHandle<Result<()>>,
 }
 
 impl Default for PlatformArgs {
@@ -198,7 +147,7 @@ impl PlatformArgs {
     }
 
     /// The options that say again which platform is meant, for a command line that is told.
-    fn flags(&self) -> String {
+    pub(crate) fn flags(&self) -> String {
         let quoted = |text: &str| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:._-~".contains(c);
             match text.chars().all(is_plain) {
@@ -242,154 +191,15 @@ impl PlatformArgs {
         SessionFile::current(&self.safe_url()?, self.timeout).await
     }
 
-    /// Connects, starting the embedded platform when it is asked for.
-    ///
-    /// # Errors
-    ///
-    /// No credential; a platform that cannot be started.
-    pub async fn connect(&self) -> Result<Connection> {
-        if let Some(data) = &self.embedded {
-            return self.connect_embedded(data).await;
-        }
-        let file = ProjectFile::read()?;
-        let url = self.safe_url()?;
-        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
-        let session = self.session().await?;
-        let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, name.to_owned())));
-        let mut token = given
-            .map(|(token, name)| (SecretString::from(token), name))
-            .or(session.map(|it| (it.access_token, "the session of `auth login`".to_owned())));
-        if let (None, Some(project)) = (&token, self.project_id.as_ref().or(chosen.as_ref())) {
-            let from = || format!("the activated key of project {project}");
-            token = file.key_for(project, &url)?.map(|key| (key.clone(), from()));
-        }
-        let Some((token, from)) = token else {
-            return Err(Error::usage("there are no credentials for the platform").hint(
-                "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
-            ));
-        };
-        failure::credential_from(from);
-        let is_chosen = chosen.is_some();
-        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
-        let client = Client::new(&url, token, self.retry())?;
-        let is_named = self.project_id.is_some() || is_chosen;
-        if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
-            output::note(
-                "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
-            );
-        }
-        Ok(Connection {
-            client,
-            project: self.project_id.clone(),
-            fallback_project,
-            is_chosen,
-            flags: self.flags(),
-            project_id: OnceCell::new(),
-            server: None,
-        })
-    }
-
-    /// Connects, does the work, and ends an embedded platform.
-    ///
-    /// # Errors
-    ///
-    /// As [`PlatformArgs::connect`]; the work's.
-    pub async fn with<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let connection = self.connect().await?;
-        let done = work(&connection).await;
-        let closed = connection.close().await;
-        done.and_then(|done| closed.map(|()| done))
-    }
-
-    fn retry(&self) -> Retry {
+    pub(crate) fn retry(&self) -> Retry {
         Retry { retries: self.retries, timeout: self.timeout }
     }
-
-    async fn connect_embedded(&self, data: &Path) -> Result<Connection> {
-        let is_overridden = self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some();
-        if is_overridden {
-            output::note(
-                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
-            );
-        }
-        let platform = Platform::open(place(data, None)).await?;
-        let bootstrap = platform.bootstrap();
-        output::conceal(&bootstrap.api_key);
-        let failed = |error: std::io::Error| {
-            Error::failed("failed to start the embedded platform").because(error)
-        };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let stop = tokio_util::sync::CancellationToken::new();
-        let task = tokio::spawn(platform.serve(listener, stop.clone().cancelled_owned()));
-        let client = Client::new(&format!("http://{address}"), bootstrap.api_key, self.retry())?;
-        Ok(Connection {
-            client,
-            project: self.project_id.clone(),
-            // What the environment names is a project of another platform.
-            fallback_project: Some(bootstrap.project_id),
-            // Who names one project means one, and was told that it is this.
-            is_chosen: is_overridden,
-            flags: self.flags(),
-            project_id: OnceCell::new(),
-            server: Some(Server { stop, task }),
-        })
-    }
 }
 
-impl Connection {
-    /// The id of the project that is meant, which is looked up where it is told by name.
-    ///
-    /// # Errors
-    ///
-    /// Nothing names one; there is no such project, or there are several.
-    pub async fn project_id(&self) -> Result<&str> {
-        let project = self.project.as_ref().or(self.fallback_project.as_ref());
-        let project = project.filter(|project| !project.is_empty()).ok_or_else(no_project)?;
-        let find = async || project::id_of(&self.client.reader(), project).await;
-        self.project_id.get_or_try_init(find).await.map(String::as_str)
-    }
-
-    /// What a plan says of the platform; the embedded one has another port each time. A
-    /// user and a password in its URL are nobody's business.
-    #[must_use]
-    pub fn platform_name(&self) -> String {
-        match &self.server {
-            Some(_) => "embedded".to_owned(),
-            None => visible::url(self.client.base()),
-        }
-    }
-
-    /// Ends an embedded platform, after it has answered what it was asked.
-    ///
-    /// # Errors
-    ///
-    /// The platform's.
-    pub async fn close(mut self) -> Result<()> {
-        drop(self.client);
-        if let Some(server) = self.server.take() {
-            server.stop.cancel();
-            server
-                .task
-                .await
-                .map_err(|error| Error::failed("the embedded platform failed").because(error))??;
-        }
-        Ok(())
-    }
-}
-
-fn no_project() -> Error {
+pub(crate) fn no_project() -> Error {
     Error::usage("it is not said which project is meant").hint(
         "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
     )
-}
-
-/// Where an embedded platform keeps its data: in a folder, and the key of what is encrypted
-/// there in a file that is given, or named by the environment, or in the folder.
-#[must_use]
-pub fn place(data: &Path, key_file: Option<PathBuf>) -> Place {
-    let named = || variable("MESHAGENT_PLATFORM_KEY_FILE").map(PathBuf::from);
-    Place { data: data.to_owned(), key_file: key_file.or_else(named) }
 }
 
 /// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.
@@ -430,13 +240,8 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether a key is neither an API key nor a token, which has three parts.
-fn is_malformed(key: &str) -> bool {
-    ApiKey::parse(key).is_none() && key.split('.').count() != 3
-}
-
 /// The project that an API key belongs to.
-fn project_of_key(key: &str) -> Option<String> {
+pub(crate) fn project_of_key(key: &str) -> Option<String> {
     ApiKey::parse(key).map(|key| key.project.to_string())
 }
 

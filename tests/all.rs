@@ -24,6 +24,7 @@ mod ignore;
 mod jinja;
 mod kept_back;
 mod keys;
+mod layers;
 mod lease;
 mod lifecycle;
 mod markdown;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::http::Unread;
 use super::pace::Ending;
 use super::request::{Method, Request};
+use crate::conceal;
 use crate::error::{Class, Error, causes};
-use crate::output;
 
 /// How many characters are shown of a text that is no explanation in the platform's form.
 const SHOWN: usize = 500;
@@ -222,7 +222,7 @@ fn text_of(text: &str) -> String {
 /// A text of the platform's with so many characters at most, in which no secret stands that
 /// this program knows. What is cut off may be the end of one.
 pub(super) fn said(text: &str, most: usize) -> String {
-    cut(&output::answer(&cut(text, 4 * most)), most)
+    cut(&conceal::within_answer(&cut(text, 4 * most)), most)
 }
 
 fn cut(text: &str, most: usize) -> String {

@@ -13,7 +13,6 @@ use sha2::Sha256;
 use super::key::ApiKey;
 use super::specs::Version;
 use super::specs::scope::ApiScope;
-use crate::kinds::shape::Shape;
 
 /// The release whose tokens these are; receivers read it from the claim `version`.
 pub const VERSION: &str = "0.31.4";
@@ -88,12 +87,10 @@ impl Token {
         self
     }
 
-    /// The same, with what the participant may do in the room; what is not said, and what
-    /// is as it would be anyway, is left out.
+    /// The same, with what the participant may do in the room: an [`ApiScope`], in which what
+    /// is not said, and what is as it would be anyway, is left out.
     #[must_use]
-    pub fn api(mut self, scope: &ApiScope) -> Self {
-        let scope = serde_json::to_value(scope).unwrap_or_default();
-        let scope = Shape::of::<ApiScope>().read(&scope).redacted();
+    pub fn api(mut self, scope: Value) -> Self {
         self.grants.push(json!({ "name": "api", "scope": scope }));
         self
     }
@@ -151,7 +148,7 @@ mod tests {
     #[test]
     fn claims_are_ascii_and_in_order() {
         let secret = SecretString::from("secret".to_owned());
-        let token = Token::new("ü😀").grant("room", "demo").api(&ApiScope::default());
+        let token = Token::new("ü😀").grant("room", "demo").api(json!({}));
         let signed = token.sign(&Signer::Secret(secret));
         let claims = signed.split('.').nth(1).unwrap();
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();

@@ -20,10 +20,10 @@ use tempfile::NamedTempFile;
 
 use super::inventory::is_set_name;
 use crate::bounded;
+use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::kinds::Key;
 use crate::listed::few;
-use crate::output;
 use crate::own_folder;
 use crate::plan::{Action, Operation, Plan};
 use crate::visible;
@@ -329,7 +329,7 @@ impl Prepared {
 impl Line {
     fn bytes(&self) -> serde_json::Result<Vec<u8>> {
         let text = serde_json::to_string(self)? + "\n";
-        Ok(output::concealed(text.into()).into_owned().into_bytes())
+        Ok(conceal::within(text.into()).into_owned().into_bytes())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::few;
-use crate::manifest::document::nearest;
+use crate::listed::nearest;
 use crate::manifest::set::{Desired, Set};
 use crate::visible;
 

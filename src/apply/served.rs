@@ -11,6 +11,7 @@ use crate::api::specs::rules;
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, KindName};
+use crate::manifest::located::locate;
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
 
@@ -43,7 +44,7 @@ pub async fn refuse_unserved(
             Some(_) => FieldPath::of(&["values"]),
             None => FieldPath::of(&["address"]),
         };
-        let path = match field.locate(&document.root()).1 {
+        let path = match locate(&field, &document.root()).1 {
             true => field,
             false => FieldPath::of(&["metadata", "name"]),
         };

@@ -10,8 +10,8 @@ use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret;
 
 use crate::api::failure::ApiError;
+use crate::conceal;
 use crate::kinds::tree::{Sealed, Tree};
-use crate::output;
 
 /// Why a request failed, as the platform says it where it does.
 pub(super) fn reason(error: &ApiError) -> String {
@@ -36,7 +36,7 @@ const ENCODINGS: usize = 3;
 pub(super) fn told(reason: String, sent: &Tree) -> String {
     let said = Said::new(&reason);
     // A text that was read for any object of the set is taken out of all answers.
-    let has_one = reason.contains(output::SECRET);
+    let has_one = reason.contains(conceal::SECRET);
     let mut repeats = false;
     let mut told = reason;
     sent.clone().rewrite_leaves(&mut |_, leaf| {

@@ -11,6 +11,8 @@ use anstyle::Style;
 use super::set::{FileArgs, SetArgs};
 use crate::apply::observe::{self, Scope};
 use crate::bounded;
+use crate::conceal;
+use crate::connection::Connection;
 use crate::error::{Class, Context, Error, Result};
 use crate::kinds::Key;
 use crate::manifest::set::{Set, from_sources};
@@ -21,7 +23,7 @@ use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
 use crate::plan::{Plan, unified};
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 use crate::visible;
 
 /// Arguments of `accept`.
@@ -226,7 +228,7 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
         return Err(Error::failed(format!("{} changed while it was edited", path.display()))
             .hint("run the same command again"));
     }
-    let holds = |text: &str| output::concealed(text.into()) != text;
+    let holds = |text: &str| conceal::within(text.into()) != text;
     if holds(new) && !holds(old) {
         let what = format!("a credential of yours would stand in {}", path.display());
         return Err(Error::new(Class::Refused, what)

@@ -13,10 +13,12 @@ use crate::api::key::ApiKey;
 use crate::api::request::Request;
 use crate::api::specs::rules;
 use crate::bounded;
+use crate::conceal;
+use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
-use crate::settings::{Connection, PlatformArgs, ProjectArgs};
+use crate::settings::{PlatformArgs, ProjectArgs};
 use crate::visible;
 
 /// What is told of a key that was activated.
@@ -248,7 +250,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
             SecretString::from(key)
         }
     };
-    output::conceal(&key);
+    conceal::credential(&key);
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
     let project = args.project.id_on(platform.clone()).await?;
     let mut file = ProjectFile::read()?;

@@ -22,6 +22,7 @@ use super::show::ShowArgs;
 use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
+use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::serving::{self, Bounds};
@@ -202,7 +203,7 @@ async fn brought(
         (Some(code), None) => (Ok(code.into()), "You are signed in. Close this tab.\n"),
         (_, Some(error)) => {
             let told = brought.error_description.unwrap_or(error);
-            let told = output::answer(&told);
+            let told = conceal::within_answer(&told);
             let told: String = told.chars().filter(|c| !c.is_control()).take(300).collect();
             let error = Error::failed(format!("the platform did not sign you in: {told}"));
             (Err(error), "You are not signed in. Close this tab.\n")

@@ -17,6 +17,7 @@ use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::api::{python_json, request, token as signing};
 use crate::error::{Class, Error, Result};
+use crate::kinds::shape::Shape;
 use crate::output;
 use crate::room::client::Room;
 use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
@@ -218,12 +219,12 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
             Token::new(&spec.identity)
                 .grant("role", &args.role)
                 .grant("room", &room)
-                .api(&spec.api)
+                .api(Shape::said(&spec.api))
                 .sign(&args.key.signer(&args.project.project_id().await?)?)
         }
         (None, Some(token)) => token,
         (None, None) => Token::new(name)
-            .api(&agent_default())
+            .api(Shape::said(&agent_default()))
             .grant("role", &args.role)
             .grant("room", &room)
             .grant("tunnel_ports", "9000")

@@ -11,9 +11,10 @@ use clap_complete::env::Shells;
 use serde_json::Value;
 
 use crate::api::request::Request;
+use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::settings::{Connection, PlatformArgs, variable};
+use crate::settings::{PlatformArgs, variable};
 use crate::visible;
 
 /// The variable by which a shell asks for candidates.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::schema::unknown_kind;
 use crate::error::{Error, Result};
 use crate::kinds::{self, schema};
-use crate::manifest::document::nearest;
+use crate::listed::nearest;
 use crate::output;
 use crate::visible;
 

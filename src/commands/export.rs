@@ -9,13 +9,15 @@ use std::sync::Arc;
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, homes_of, survey};
 use crate::commands::set::unknown_set;
+use crate::conceal;
+use crate::connection::Connection;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::listed::{few, word};
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 use crate::visible;
 
 /// Arguments of `export`.
@@ -194,7 +196,7 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Resul
         .hint("add --force to overwrite, or name another folder with -d"));
     }
     for (path, text) in files {
-        let written = output::concealed(text.into());
+        let written = conceal::within(text.into());
         if written != text.as_str() {
             output::warning(&format!(
                 "{}: a credential of yours stands in what the platform holds; it was left out",

@@ -8,11 +8,12 @@ use super::shortcut::{DeclareArgs, Shortcut};
 use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::project::the_one;
 use crate::api::request::Request;
+use crate::connection::Connection;
 use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
 use crate::output;
+use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
-use crate::settings::{Connection, PlatformArgs};
 
 /// Commands of `project`.
 #[derive(Debug, clap::Subcommand)]

@@ -9,11 +9,12 @@ use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
+use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::output;
 use crate::plan::Observed;
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 
 /// Commands of `rooms`.
 #[derive(Debug, clap::Subcommand)]

@@ -9,7 +9,7 @@ use crate::apply::events::Event;
 use crate::commands::apply::report::ReportDocument;
 use crate::error::{Context, Error, Result};
 use crate::kinds::{self, schema};
-use crate::manifest::document::nearest;
+use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
 

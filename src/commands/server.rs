@@ -7,11 +7,12 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::conceal;
+use crate::connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::platform::{Bootstrap, Known, Place, Platform, Rotation};
 use crate::serving::descriptors;
-use crate::settings;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
@@ -117,7 +118,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
         output::note(told);
     }
     let bootstrap = platform.bootstrap();
-    output::conceal(&bootstrap.api_key);
+    conceal::credential(&bootstrap.api_key);
     if which.owner_key && !which.api_keys {
         tell_keys(&platform.api_keys().await?);
     }
@@ -152,7 +153,7 @@ fn tell_keys(keys: &[Known]) {
 /// cannot be replaced.
 pub async fn run(args: ServerArgs) -> Result<()> {
     output::never_wait();
-    let place = settings::place(&args.data, args.key_file.clone());
+    let place = connection::place(&args.data, args.key_file.clone());
     if let Some(which) = args.rotate.which() {
         return rotate(&args, &place, which).await;
     }
@@ -176,7 +177,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
     let platform = Platform::open(place).await?.known_as(args.allow_host);
-    output::conceal(&platform.bootstrap().api_key);
+    conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {
         output::warning(&few);
     }

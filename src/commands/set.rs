@@ -8,6 +8,7 @@ use crate::apply::inventory::{Stored, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::served;
 use crate::bounded;
+use crate::connection::Connection;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
 use crate::listed::{few, word};
@@ -24,7 +25,6 @@ use crate::plan::guards::{Consent, Origin};
 use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
 use crate::plan::warnings::warnings;
 use crate::plan::{self, NotRead, Plan, State};
-use crate::settings::Connection;
 
 /// The files of a set.
 #[derive(Debug, Clone, clap::Args)]

@@ -19,6 +19,7 @@ use crate::apply::observe::{self, Scope};
 use crate::apply::run::Surroundings;
 use crate::apply::transfer::{Side, Sides, perform};
 use crate::apply::{lock, sets, survey};
+use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
 use crate::listed::{few, word};
@@ -31,7 +32,7 @@ use crate::plan::planner::{Policy, renamed_by_hand};
 use crate::plan::scope::{matches, meant};
 use crate::plan::transfer::Transfer;
 use crate::plan::{Entry, Plan};
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 
 /// How many inventories are read at once.
 const CONCURRENT_READS: usize = 8;

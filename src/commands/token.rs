@@ -11,6 +11,7 @@ use crate::api::key::ApiKey;
 use crate::api::token::{Signer, Token, TokenSpec};
 use crate::bounded;
 use crate::error::{Context, Error, Result};
+use crate::kinds::shape::Shape;
 use crate::manifest::yaml;
 use crate::output;
 use crate::settings::project_file::ProjectFile;
@@ -123,7 +124,7 @@ pub async fn run(command: TokenCommand) -> Result<ExitCode> {
     if let Some(room) = &spec.room {
         token = token.grant("room", room);
     }
-    let signed = token.api(&spec.api).sign(&signer);
+    let signed = token.api(Shape::said(&spec.api)).sign(&signer);
     match &args.output {
         None => output::credential(&format!("{signed}\n")),
         Some(path) => output::write_credential(path, signed.as_bytes())?,

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Fault;
-use crate::manifest::document::nearest;
+use crate::listed::nearest;
 
 /// Each source with the form in which it is written.
 const SOURCES: [(&str, &str); 4] = [

@@ -119,6 +119,12 @@ impl Shape {
         self
     }
 
+    /// What a value says, as JSON: what is null or at its default is left out.
+    #[must_use]
+    pub fn said<T: JsonSchema + serde::Serialize>(value: &T) -> Value {
+        Self::of::<T>().read(&serde_json::to_value(value).unwrap_or_default()).redacted()
+    }
+
     fn from_schema(schema: &Value) -> Self {
         let keywords = match schema {
             Value::Object(keywords) => keywords,

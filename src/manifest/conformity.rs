@@ -3,13 +3,14 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
-use super::document::{Document, nearest};
+use super::document::Document;
 use super::sealing;
 use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::{Kind, KindName, schema, secret_source};
+use crate::listed::nearest;
 
 /// The most problems of one document that are looked up in its text. The others are counted.
 const MOST: usize = 1_000;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::repository;
-use super::source::RENDERED;
+use crate::error::RENDERED;
 
 /// The name of standard input, as it is given and as it is kept.
 const STANDARD_INPUT: &str = "-";

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::Value;
 
 use super::conformity::check;
+use super::located::locate;
 use super::plain;
 use super::quoting;
 use super::sealing;
@@ -19,6 +20,7 @@ use crate::error::{Place, Problem};
 use crate::kinds::path::FieldPath;
 use crate::kinds::service_template::OWN_FIELDS;
 use crate::kinds::{self, Kind, KindName, schema};
+use crate::listed::nearest;
 
 /// One document of a manifest.
 pub struct Document {
@@ -114,7 +116,7 @@ impl Document {
 
     /// A problem at a field, or at the nearest thing above it.
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        self.problem_at_mark(path.locate(&self.root()).0, message)
+        self.problem_at_mark(locate(path, &self.root()).0, message)
     }
 
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
@@ -133,7 +135,7 @@ impl Document {
     #[must_use]
     pub fn name_mark(&self) -> Mark {
         let Some(template) = &self.template else {
-            return FieldPath::of(&["metadata", "name"]).locate(&self.root()).0;
+            return locate(&FieldPath::of(&["metadata", "name"]), &self.root()).0;
         };
         let mark = template::name_mark(&template.text).unwrap_or(START);
         template.mark(mark.line, mark.column)
@@ -476,30 +478,6 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
         };
         (kind.mark, format!("unknown kind `{text}`"), hint)
     })
-}
-
-/// The longest name that is compared with what is known, in bytes.
-const LONGEST_SLIP: usize = 128;
-
-/// How many known names a name is compared with.
-const MOST_COMPARED: usize = 200;
-
-/// The known name that is nearest to what was written, if one is near.
-pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    // What is longer was no slip of a finger.
-    if written.len() > LONGEST_SLIP {
-        return None;
-    }
-    let lower = written.to_lowercase();
-    known
-        .filter(|name| name.len() <= LONGEST_SLIP)
-        .take(MOST_COMPARED)
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| {
-            *distance <= (name.chars().count().max(written.chars().count()) / 3).max(1)
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name.to_owned())
 }
 
 /// Whether a part is a service template in block style. It is recognized without being

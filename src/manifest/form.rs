@@ -2,6 +2,7 @@
 //! be: written in a document, made from a template, or implied by one.
 
 use super::document::Document;
+use super::located::locate;
 use super::set::Found;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -31,7 +32,7 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
         let root = document.root();
         let is_name = |path: &FieldPath| *path == found.kind.kind().name_rule().path();
         let has_wrong_name = broken.iter().any(|broken| is_name(&broken.path));
-        broken.retain(|it| !has_wrong_name || is_name(&it.path) || it.path.locate(&root).1);
+        broken.retain(|it| !has_wrong_name || is_name(&it.path) || locate(&it.path, &root).1);
     }
     let told = broken.into_iter().enumerate().map(|(index, broken)| match index {
         0..DETAILED => problem(found, document, broken),
@@ -80,7 +81,7 @@ fn rendered(found: &Found, document: &Document, path: &FieldPath) -> Option<Stri
 /// The field of the document that says what stands in a field of the object.
 fn written(found: &Found, document: &Document, path: FieldPath) -> FieldPath {
     let root = document.root();
-    if path.locate(&root).1 {
+    if locate(&path, &root).1 {
         return path;
     }
     if path == FieldPath::of(&["room"]) {

@@ -15,6 +15,7 @@ mod exact;
 pub mod export;
 mod form;
 mod lifecycle;
+pub mod located;
 mod made_here;
 mod measured;
 mod merges;

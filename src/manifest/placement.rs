@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::brought::Brought;
-use super::document::{Document, nearest};
+use super::document::Document;
 use super::set::{Found, Origin};
 use super::template::{self, TemplateError, Values};
 use super::yaml;
@@ -20,6 +20,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::service::{fields_of, placements};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName};
+use crate::listed::nearest;
 use crate::listed::{SOME, at_most};
 
 /// A template of the set.

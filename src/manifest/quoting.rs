@@ -2,10 +2,10 @@
 //! document could not be read, its text has to tell: a line is shown just where the kind is
 //! known, is not that of secrets, and no field is named that holds one.
 
-use super::document::nearest;
 use super::split::split;
 use super::yaml::YamlError;
 use crate::kinds::{self, KindName, schema};
+use crate::listed::nearest;
 
 /// Whether a document may hold a secret, by its text.
 #[must_use]

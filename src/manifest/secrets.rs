@@ -12,17 +12,18 @@ use indexmap::IndexSet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::age::{self, Failure, Identities};
+use super::located::locate;
 use super::process;
 use super::reach::Reach;
 use super::set::{Desired, Origin};
 use super::variables::is_own_variable;
+use crate::conceal;
 use crate::error::Problem;
 use crate::kinds::document::{AgeText, SecretFrom, SecretSource};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{Key, KindName};
 use crate::limited;
-use crate::output;
 
 /// What is waited for, and how much is read, of one source.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +96,7 @@ pub fn resolve(
             let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
             match read.text(source, &origin) {
                 Ok(text) => {
-                    output::conceal_in_answers(&text);
+                    conceal::secret(&text);
                     resolved.insert(way.path());
                     Some(Tree::Secret(Sealed::Known(text)))
                 }
@@ -159,7 +160,7 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
                 SecretSource::Age(AgeText::Armored(_)) => no_identity().clone()?,
                 SecretSource::Command(_) => return None,
             };
-            let mark = from(&way.path(), origin).locate(&origin.document.root()).0;
+            let mark = locate(&from(&way.path(), origin), &origin.document.root()).0;
             let place = origin.document.source.place(mark);
             notes.insert(format!("{place}: {what}; applying needs the secret"));
             None
@@ -223,7 +224,7 @@ pub enum Literal {
 
 /// Where a secret is written: a `gar` secret spells its password `json_key`.
 fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
-    let (_, found) = path.locate(&origin.document.root());
+    let (_, found) = locate(path, &origin.document.root());
     if found { path.clone() } else { FieldPath::of(&["json_key"]) }
 }
 

@@ -17,6 +17,7 @@ use super::declared_in::{DeclaredIn, LookedAt, Places};
 use super::document::{self, Document, Trees};
 use super::form;
 use super::lifecycle;
+use super::located;
 use super::placement::{self, Placement, Template, Templates};
 use super::reach::Reach;
 use super::sealing;
@@ -27,7 +28,7 @@ use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::{self, FieldPath};
+use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Declared, Fault, Key, KindName, OWNER_ANNOTATION};
 use crate::listed::at_most;
@@ -59,7 +60,7 @@ impl Origin {
             return paths.map(|_| None).collect();
         }
         let root = self.document.glance();
-        let mut places = path::Places::of(&root);
+        let mut places = located::Places::of(&root);
         let place = |path: &FieldPath| {
             let (mark, found) = places.locate(path);
             found.then(|| self.document.source.place(mark))

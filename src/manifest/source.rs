@@ -13,10 +13,8 @@ use super::values::{self, FileValues};
 use super::walk::{self, Skipped, Why};
 use super::yaml::{MAX_BYTES, Mark};
 use crate::bounded;
+use crate::error::RENDERED;
 use crate::error::{Place, Problem};
-
-/// What follows a template's name where its lines are those of the text it was rendered to.
-pub const RENDERED: &str = " (rendered)";
 
 /// The longest line that is shown below a problem, in bytes.
 const QUOTED: usize = 4 * 1024;

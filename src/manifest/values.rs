@@ -14,7 +14,7 @@ use super::exact;
 use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
-use super::source::{self, RENDERED, Source};
+use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
 use super::tokens::{self, Unfit};
@@ -22,6 +22,7 @@ use super::unlike;
 use super::variables::{Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
+use crate::error::RENDERED;
 use crate::limited;
 
 /// Names of files whose values are used by the templates beside them.

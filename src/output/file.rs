@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::concealed::concealed;
+use crate::conceal;
 use crate::error::{self, Context};
 use crate::visible;
 
@@ -36,7 +36,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> error::Result<()> {
     let text = serde_json::to_string_pretty(value)
         .context(|| format!("failed to write {}", path.display()))?;
     write(path, |out| {
-        out.write_all(concealed(visible::json(&text)).as_bytes())?;
+        out.write_all(conceal::within(visible::json(&text)).as_bytes())?;
         out.write_all(b"\n")
     })
 }

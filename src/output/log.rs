@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::concealed::concealed;
+use crate::conceal;
 use crate::visible;
 
 /// How many texts may wait to be written.
@@ -50,7 +50,7 @@ impl Write for Log {
 
 fn one_line(text: &str) -> String {
     let event = text.strip_suffix('\n').unwrap_or(text).replace('\n', "\\n");
-    format!("{}\n", concealed(visible::lines(&event)))
+    format!("{}\n", conceal::within(visible::lines(&event)))
 }
 
 /// Tells of what should not happen, whatever is logged otherwise.

@@ -8,13 +8,14 @@ use serde_json::{Number, Value};
 
 use super::{Action, Cause, FieldChange, Operation, Plan};
 use crate::error::Place;
+use crate::error::RENDERED;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
-use crate::manifest::source::{RENDERED, Source};
+use crate::manifest::source::Source;
 use crate::visible;
 
 /// The documents of a set, with how many objects each declares.

@@ -5,8 +5,8 @@
 use super::shown::{Difference, Whole, difference, whole as value};
 use super::summed::{self, Row};
 use super::{Action, Cause, Counts, FieldChange, Operation, Plan, text};
+use crate::conceal;
 use crate::kinds::tree::Tree;
-use crate::output;
 use crate::visible;
 
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
@@ -247,7 +247,7 @@ fn cut(text: &str) -> String {
 
 /// The beginning of a text as code on one line.
 fn code(text: &str) -> String {
-    code_of(&cut(&visible::line(&cut(&output::concealed(text.into())))))
+    code_of(&cut(&visible::line(&cut(&conceal::within(text.into())))))
 }
 
 /// Text as code on one line, between more back-quotes than stand in it side by side.

@@ -10,8 +10,8 @@ use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::listed::nearest;
 use crate::listed::{SOME, at_most};
-use crate::manifest::document::nearest;
 use crate::manifest::set::Desired;
 
 /// Whether a pattern is of an object, in whatever spelling of its name.

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use serde_json::Value;
 use similar::{DiffOp, DiffTag, TextDiff};
 
+use crate::conceal;
 use crate::kinds::tree::{NOT_READ, Sealed, Tree};
-use crate::output;
 use crate::visible;
 
 /// The longest value that is shown on one line, in characters.
@@ -104,7 +104,7 @@ pub fn whole(tree: &Tree) -> Whole {
 /// A value without the program's credentials, before it is cut or laid out in rows: the half of
 /// one would be found nowhere.
 pub(super) fn concealed(tree: &Tree) -> Cow<'_, Tree> {
-    let without = |text: &str| match output::concealed(Cow::Borrowed(text)) {
+    let without = |text: &str| match conceal::within(Cow::Borrowed(text)) {
         Cow::Borrowed(_) => None,
         Cow::Owned(text) => Some(text),
     };

@@ -21,7 +21,6 @@ use super::content::{Content, Refused};
 use super::handshake;
 use super::message::{Assembler, Message};
 use crate::error::{Error, Result};
-use crate::settings::variable;
 use crate::visible;
 
 /// How long a room has to let a participant in.
@@ -436,7 +435,8 @@ where
 /// How often a room is asked whether it is still there.
 fn heartbeat() -> Result<Duration, String> {
     const NAME: &str = "MESHAGENT_WEBSOCKET_HEARTBEAT";
-    let Some(text) = variable(NAME) else { return Ok(Duration::from_secs(60)) };
+    let given = std::env::var(NAME).ok().filter(|text| !text.is_empty());
+    let Some(text) = given else { return Ok(Duration::from_secs(60)) };
     seconds(&text).ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
 }
 

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::home_file::{self, Others};
+use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
@@ -54,7 +55,7 @@ impl ProjectFile {
         let keys = form.active_api_keys.unwrap_or_default();
         let keys: IndexMap<_, _> =
             keys.into_iter().map(|(project, key)| (project, SecretString::from(key))).collect();
-        keys.values().for_each(output::conceal);
+        keys.values().for_each(conceal::credential);
         Ok(Self {
             active_project: form.active_project,
             keys,

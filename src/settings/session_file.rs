@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::home_file::{self, Others};
 use super::variable;
 use crate::api::oauth::{CLIENT_ID, Program, Tokens};
+use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
@@ -135,9 +136,9 @@ impl SessionFile {
 
     /// Lets no token stand in what is printed.
     fn conceal(&self) {
-        output::conceal(&self.access_token);
+        conceal::credential(&self.access_token);
         let others = [&self.refresh_token, &self.id_token];
-        others.into_iter().flatten().for_each(output::conceal);
+        others.into_iter().flatten().for_each(conceal::credential);
     }
 
     /// Writes the file in its turn.

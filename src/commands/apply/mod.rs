@@ -22,12 +22,13 @@ use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
 use crate::apply::lock;
 use crate::apply::run::{Surroundings, run};
+use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 
 /// What performing takes.
 #[derive(Debug, Clone, clap::Args)]

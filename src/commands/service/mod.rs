@@ -9,10 +9,11 @@ use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
 use crate::api::request::Request;
+use crate::connection::Connection;
 use crate::error::Result;
 use crate::kinds::KindName;
 use crate::output;
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 use source::{DocumentArgs, Origin, TemplateArgs};
 
 mod mcp;

@@ -16,6 +16,7 @@ use crate::commands::call::{self, Invitation};
 use crate::commands::given::named_room;
 use crate::commands::token::KeyArgs;
 use crate::error::{Class, Context, Error, Result};
+use crate::kinds::shape::Shape;
 use crate::output;
 use crate::settings::{ProjectArgs, variable};
 
@@ -152,7 +153,7 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
             let token = match variable("MESHAGENT_TOKEN") {
                 Some(token) => token,
                 None => Token::new(identity)
-                    .api(&scope)
+                    .api(Shape::said(&scope))
                     .grant("role", "agent")
                     .grant("room", room)
                     .grant("tunnel_ports", "9000")

@@ -14,10 +14,10 @@ use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
 use crate::bounded;
 use crate::commands::set::ValueArgs;
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::manifest::template::Values;
 use crate::manifest::yaml;
-use crate::settings::Connection;
 use crate::visible;
 
 /// The annotation that says which service two documents both mean.

@@ -12,12 +12,12 @@ use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
 use crate::commands::own_inputs::Written;
 use crate::commands::shortcut::{self, Shortcut, Writing};
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
 use crate::manifest::placed;
 use crate::output;
-use crate::settings::Connection;
 
 impl PlaceArgs {
     /// Refuses a place that cannot be, and a report that would overwrite the document.

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Shortcut;
 use crate::apply::survey::{Survey, has_project, survey};
 use crate::apply::{inventory, served};
+use crate::connection::Connection;
 use crate::error::{self, Error, Problem, Result};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo};
 use crate::output;
 use crate::plan::{Action, Plan};
-use crate::settings::Connection;
 
 /// Refuses a dry run of what breaks rules of form, where the platform says that it holds them.
 /// Where it does not say so, it may take what they forbid, so a warning has to do.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
@@ -18,7 +19,7 @@ use crate::kinds::{self, Key, KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 use writing::Mode;
 
 pub use foreseen::foresee_form;

@@ -10,11 +10,11 @@ use super::{Shortcut, Written, reading};
 use crate::api::failure;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::commands::apply::report::ReportDocument;
+use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::output;
 use crate::plan::{Action, Operation, Plan};
-use crate::settings::Connection;
 
 impl Shortcut {
     /// Performs the plan of this one operation.

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::apply::{absent, observe};
 use crate::commands::show::ShowArgs;
+use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::plan::Observed;
-use crate::settings::{Connection, PlatformArgs};
+use crate::settings::PlatformArgs;
 
 async fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
     let project = connection.project_id().await?.to_owned();

@@ -45,7 +45,7 @@ static CREDENTIALS: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 static SECRETS: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 
 /// Lets a credential stand in nothing that is printed from now on.
-pub fn conceal(secret: &SecretString) {
+pub fn credential(secret: &SecretString) {
     add(&CREDENTIALS, secret);
     let text = secret.expose_secret().trim();
     // The last part of an API key is what must not be known; it may stand without the others.
@@ -55,7 +55,7 @@ pub fn conceal(secret: &SecretString) {
 }
 
 /// Lets a secret of a manifest stand in nothing that a platform is told to have said.
-pub fn conceal_in_answers(secret: &SecretString) {
+pub fn secret(secret: &SecretString) {
     let text = secret.expose_secret();
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last();
     let is_long = text.len() > LONGEST;
@@ -67,15 +67,15 @@ pub fn conceal_in_answers(secret: &SecretString) {
 
 /// A text without the program's credentials.
 #[must_use]
-pub fn concealed(text: Cow<'_, str>) -> Cow<'_, str> {
+pub fn within(text: Cow<'_, str>) -> Cow<'_, str> {
     CREDENTIALS.read().unwrap_or_else(PoisonError::into_inner).taken_out(text)
 }
 
 /// What a platform says, without the program's credentials and the secrets that were read.
 #[must_use]
-pub fn answer(text: &str) -> Cow<'_, str> {
+pub fn within_answer(text: &str) -> Cow<'_, str> {
     let text = SECRETS.read().unwrap_or_else(PoisonError::into_inner).taken_out(text.into());
-    concealed(text)
+    within(text)
 }
 
 fn add(to: &RwLock<Known>, secret: &SecretString) {
@@ -399,30 +399,30 @@ mod tests {
 
     #[test]
     fn what_is_short_stands_in_other_words() {
-        conceal(&SecretString::from("room"));
-        conceal_in_answers(&SecretString::from("room"));
-        assert_eq!(answer("a room"), "a room");
+        credential(&SecretString::from("room"));
+        secret(&SecretString::from("room"));
+        assert_eq!(within_answer("a room"), "a room");
     }
 
     #[test]
     fn a_key_is_known_by_its_last_part_too() {
-        conceal(&SecretString::from("ma-AAAA-BBBB-k3yk3yk3y-last"));
-        assert_eq!(concealed("x k3yk3yk3y-last".into()), "x (secret)");
+        credential(&SecretString::from("ma-AAAA-BBBB-k3yk3yk3y-last"));
+        assert_eq!(within("x k3yk3yk3y-last".into()), "x (secret)");
     }
 
     #[test]
     fn a_long_secret_is_known_by_its_beginning() {
         let long: String = (0..20_000).map(|number| format!("{number:x}-")).collect();
-        conceal_in_answers(&SecretString::from(long.as_str()));
+        secret(&SecretString::from(long.as_str()));
         let said = format!("bad: {}…", &long[..3_000]);
-        assert_eq!(answer(&said), "bad: (secret)…");
-        assert_eq!(answer(&long[..60]), &long[..60]);
+        assert_eq!(within_answer(&said), "bad: (secret)…");
+        assert_eq!(within_answer(&long[..60]), &long[..60]);
     }
 
     #[test]
     fn secrets_of_manifests_are_taken_out_of_answers_alone() {
-        conceal_in_answers(&SecretString::from("pr0duct10n-pw"));
-        assert_eq!(answer("bad value pr0duct10n-pw"), "bad value (secret)");
-        assert_eq!(concealed("pr0duct10n-pw".into()), "pr0duct10n-pw");
+        secret(&SecretString::from("pr0duct10n-pw"));
+        assert_eq!(within_answer("bad value pr0duct10n-pw"), "bad value (secret)");
+        assert_eq!(within("pr0duct10n-pw".into()), "pr0duct10n-pw");
     }
 }

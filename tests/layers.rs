@@ -1,0 +1,109 @@
+//! The map in `src/lib.rs` is true: what stands above imports what stands below, never the other
+//! way round, and what is called pure does no input or output.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// One line of the map.
+struct Module {
+    name: String,
+    is_pure: bool,
+}
+
+fn source(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The map, from above to below.
+fn map() -> Vec<Module> {
+    let text = source("src/lib.rs");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | [`"));
+    rows.map(|row| {
+        let (name, about) = row.split_once("`] | ").expect("a row");
+        Module { name: name.to_owned(), is_pure: about.starts_with("*pure*") }
+    })
+    .collect()
+}
+
+/// The files of a module with their texts, without their tests and comments.
+fn files(module: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let of_module = |path: &Path| {
+        let first = path.strip_prefix(&root).ok().and_then(|path| path.iter().next());
+        let first = first.and_then(|first| first.to_str()).unwrap_or_default();
+        first == module || first.strip_suffix(".rs") == Some(module)
+    };
+    let files = walkdir::WalkDir::new(&root).into_iter().flatten().map(|entry| entry.into_path());
+    let files = files.filter(|path| path.extension().is_some_and(|it| it == "rs"));
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        (path.display().to_string(), code.collect::<Vec<_>>().join("\n"))
+    };
+    files.filter(|path| of_module(path)).map(read).collect()
+}
+
+/// The modules of the crate that a text imports.
+fn imported(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    let imported = text.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
+        Some(list) => {
+            let list = list.split('}').next().unwrap_or_default();
+            list.split(',').map(|name| word(name.trim())).collect::<Vec<_>>()
+        }
+        None => vec![word(rest)],
+    });
+    imported.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn what_is_below_imports_nothing_above_it() {
+    let map = map();
+    let place = |name: &str| map.iter().position(|module| module.name == name);
+    let (mut upward, mut imports) = (Vec::new(), 0);
+    for (at, module) in map.iter().enumerate() {
+        for (file, text) in files(&module.name) {
+            for other in imported(&text) {
+                let Some(of_other) = place(&other) else { continue };
+                imports += 1;
+                if of_other < at {
+                    upward.push(format!(
+                        "{file}: {} imports {other}, which is above it",
+                        module.name
+                    ));
+                }
+            }
+        }
+    }
+    assert!(imports > 500, "{imports} imports were seen");
+    assert_eq!(upward, Vec::<String>::new());
+}
+
+#[test]
+fn every_module_is_on_the_map() {
+    let declared: BTreeSet<String> = source("src/lib.rs")
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned()))
+        .collect();
+    let mapped: BTreeSet<String> = map().into_iter().map(|module| module.name).collect();
+    let crates = BTreeSet::from(["meshagent_jinja".to_owned()]);
+    assert_eq!(declared.union(&crates).cloned().collect::<BTreeSet<_>>(), mapped);
+}
+
+#[test]
+fn what_is_pure_does_no_input_or_output() {
+    const IMPURE: [&str; 7] =
+        ["std::fs", "std::env", "std::net", "std::process", "tokio::", "async fn", "crate::output"];
+    let mut found = Vec::new();
+    let pure: Vec<Module> = map().into_iter().filter(|module| module.is_pure).collect();
+    assert!(pure.len() >= 4);
+    for (file, text) in pure.iter().flat_map(|module| files(&module.name)) {
+        let impure = IMPURE.into_iter().filter(|what| text.contains(what));
+        found.extend(impure.map(|what| format!("{file}: {what}")));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
