@@ -9,6 +9,7 @@ mod files;
 mod forms;
 mod fuzzed;
 mod many;
+mod reading;
 mod rendering;
 mod rules;
 mod sealed;

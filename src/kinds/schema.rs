@@ -1,6 +1,7 @@
 //! JSON Schemas of the kinds: the ones that are published for people and editors, and the
 //! same in the form that gives the best messages when a document is checked.
 
+use std::collections::BTreeSet;
 use std::sync::{LazyLock, OnceLock};
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -280,6 +281,28 @@ pub fn secret_fields() -> &'static [String] {
     }
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let mut names = Vec::new();
+        ALL.iter().for_each(|kind| collect(inlined(*kind), &mut names));
+        names
+    });
+    &NAMES
+}
+
+/// The names of all fields of all kinds.
+#[must_use]
+pub fn field_names() -> &'static BTreeSet<String> {
+    fn collect(schema: &Value, names: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(parts) => {
+                let fields = schema["properties"].as_object();
+                names.extend(fields.into_iter().flatten().map(|(name, _)| name.clone()));
+                parts.values().for_each(|part| collect(part, names));
+            }
+            Value::Array(parts) => parts.iter().for_each(|part| collect(part, names)),
+            _ => {}
+        }
+    }
+    static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let mut names = BTreeSet::new();
         ALL.iter().for_each(|kind| collect(inlined(*kind), &mut names));
         names
     });

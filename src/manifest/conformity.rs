@@ -4,6 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::document::Document;
+use super::quoting;
 use super::sealing;
 use super::yaml::{self, Node};
 use crate::api::specs::rules::Rule;
@@ -169,8 +170,11 @@ fn unknown_fields(
 ) -> Vec<Problem> {
     let known = known_fields(document.kind, path);
     let told = unexpected.iter().take(most).map(|name| {
-        let problem =
+        let mut problem =
             document.problem_at(&path.field(name), inside(path, &unknown(document, path, name)));
+        if quoting::is_of_secret(name) {
+            problem.source_line = None;
+        }
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
         match nearest(name, known.iter().map(String::as_str)) {

@@ -38,6 +38,10 @@ pub struct Document {
     pub bytes: Range<usize>,
     /// The texts in it that are secrets by its schema, once they were asked for.
     secrets: OnceLock<SecretTexts>,
+    /// Set once the template is known that it gives values to, and none of them is a secret.
+    has_plain_values: OnceLock<()>,
+    /// Whether it gives values to a template, once that was asked for.
+    gives_values: OnceLock<bool>,
 }
 
 /// The text of a service template, without the fields that the reconciler reads itself.
@@ -80,6 +84,8 @@ impl Document {
             template: None,
             bytes: part.range(),
             secrets: OnceLock::new(),
+            has_plain_values: OnceLock::new(),
+            gives_values: OnceLock::new(),
         }
     }
 
@@ -120,10 +126,11 @@ impl Document {
     }
 
     /// A problem at a place of the document; its line is shown unless a secret stands in it.
-    /// Of a secret's document no line is: under a wrong name stands what is one all the same.
+    /// Of a document that is there for secrets no line is: under a wrong name stands what is
+    /// one all the same.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
         let mut problem = self.source.problem(mark, message);
-        if !self.may_be_quoted() {
+        if self.is_for_secrets() {
             problem.source_line = None;
         } else if problem.source_line.is_some() {
             self.secrets.get_or_init(|| SecretTexts::of(self)).hide(&mut problem);
@@ -146,6 +153,37 @@ impl Document {
     #[must_use]
     pub fn may_be_quoted(&self) -> bool {
         self.kind.name() != KindName::Secret
+    }
+
+    /// Whether the document is there for secrets, so that none of its lines is shown: that of a
+    /// secret, that of a project, which has settings, and one that gives values to a template,
+    /// unless it is known that none of them is a secret.
+    fn is_for_secrets(&self) -> bool {
+        match self.kind.name() {
+            KindName::Secret | KindName::Project => true,
+            KindName::Service | KindName::ServiceTemplate => {
+                self.has_plain_values.get().is_none() && self.may_give_values()
+            }
+            _ => false,
+        }
+    }
+
+    fn may_give_values(&self) -> bool {
+        *self.gives_values.get_or_init(|| {
+            let root = self.root();
+            let yaml::Value::Map(entries) = &root.value else { return false };
+            let mut keys = entries.iter().map(|(key, _)| key.text.as_str());
+            // A field of a wrong name is a part of the text of a template.
+            let text = self.template.as_ref().map_or("", |template| &template.text);
+            let mut written = text.lines().filter_map(|line| Some(line.split_once(':')?.0));
+            keys.any(quoting::gives_values)
+                || written.any(|name| quoting::gives_values(name.trim_matches(['"', '\''])))
+        })
+    }
+
+    /// Says that no value that the document gives to a template is a secret.
+    pub(super) fn set_plain_values(&self) {
+        let _ = self.has_plain_values.set(());
     }
 
     /// A problem of the whole document, told without a look at it: of thousands that are alike

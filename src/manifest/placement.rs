@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::brought::Brought;
 use super::document::Document;
+use super::quoting;
 use super::set::{Found, Origin};
 use super::template::{self, TemplateError, Values};
 use super::yaml;
@@ -135,16 +136,17 @@ pub(super) fn place(
     let values = values(document);
     let spec = template::render(&text.text, &values).map_err(|mut error| {
         // Any of the values may be secret: which of them are is not known yet.
-        for value in values.values().filter(|value| value.len() > 3) {
-            error.message = error.message.replace(value.as_str(), "(value)");
-        }
+        error.message = quoting::without_values(&error.message, &text.text, values.values());
         vec![render_problem(placement.template, &error)]
     })?;
+    let variables = spec.variables.clone().unwrap_or_default();
+    if !variables.iter().any(|variable| variable.obscure) {
+        document.set_plain_values();
+    }
     let problems = check_values(document, &spec, &values);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let variables = spec.variables.clone().unwrap_or_default();
     let text_field = |name: &str| root.get(name).and_then(yaml::Node::as_str).map(str::to_owned);
     let rooms = root.get("rooms").and_then(|node| serde_json::from_value(node.to_json()).ok());
     let rooms =
@@ -183,7 +185,15 @@ pub(super) fn place(
             lifecycle: &lifecycle,
         };
         if lifecycle.derive {
-            found.extend(installation.derive(&variables, &values, notes)?);
+            let secrets = variables.iter().filter(|variable| variable.obscure);
+            let secrets = secrets.filter_map(|variable| values.get(&variable.name));
+            let derived = installation.derive(&variables, &values, notes);
+            found.extend(derived.map_err(|mut problems| {
+                for problem in &mut problems {
+                    problem.message = quoting::without_parts(&problem.message, secrets.clone());
+                }
+                problems
+            })?);
         }
         found.push(Found {
             declared: Declared {
@@ -295,10 +305,6 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
             None if variables.is_empty() => problem,
             None => problem.hint(format!("known are {}", at_most(SOME, known))),
         });
-    }
-    let obscure = variables.iter().filter(|variable| variable.obscure);
-    for value in obscure.filter_map(|variable| values.get(&variable.name)) {
-        problems.iter_mut().for_each(|problem| problem.hide_line_with(value));
     }
     problems
 }
