@@ -225,8 +225,10 @@ pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<String, Failure
 ///
 /// What is not age, what is damaged, and what is for somebody else.
 pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<u8>, Failure> {
-    // Armor may follow spaces; what is neither armor nor a header cannot be damaged age.
+    // Editors put marks and empty lines before the first line. What is neither armor nor a
+    // header then cannot be damaged age.
     let start = encrypted.trim_ascii_start();
+    let start = start.strip_prefix("\u{feff}".as_bytes()).map_or(start, <[u8]>::trim_ascii_start);
     if !start.starts_with(b"-----BEGIN AGE") && !start.starts_with(b"age-encryption.org/") {
         return Err(explain(&DecryptError::UnknownFormat, identities));
     }
@@ -234,7 +236,7 @@ pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<
     if count > MOST_RECIPIENTS {
         return Err(too_many(count));
     }
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(encrypted))
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(start))
         .map_err(|error| explain(&error, identities))?;
     let keys = identities.keys.iter().map(|key| key as &dyn age::Identity);
     let mut reader = decryptor.decrypt(keys).map_err(|error| explain(&error, identities))?;
@@ -321,6 +323,25 @@ mod tests {
         let failure = decrypt_text(armored.as_bytes(), &stranger).unwrap_err();
         assert_eq!(failure.message, "no identity of here can decrypt it");
         assert!(encrypt(b"x", &[]).is_err());
+    }
+
+    #[test]
+    fn what_editors_put_before_the_first_line_is_passed_over() {
+        let identities = identities();
+        let armored = encrypt(b"s3cret", &identities.recipients()).unwrap();
+        let mut binary = Vec::new();
+        ArmoredReader::new(armored.as_bytes()).read_to_end(&mut binary).unwrap();
+        for before in ["\n", "\r\n\r\n", "  \t\n", "\u{feff}", "\u{feff}\n\n", "\n\u{feff}"] {
+            for encrypted in [armored.as_bytes(), &binary] {
+                let encrypted = [before.as_bytes(), encrypted].concat();
+                let text = decrypt_text(&encrypted, &identities);
+                assert_eq!(text.unwrap().expose_secret(), "s3cret", "{before:?}");
+            }
+        }
+        for before in ["x\n", "\u{feff}\u{feff}", "\u{200b}"] {
+            let encrypted = before.to_owned() + &armored;
+            assert!(decrypt(encrypted.as_bytes(), &identities).is_err(), "{before:?}");
+        }
     }
 
     #[test]
