@@ -80,7 +80,7 @@ fn special_files_in_the_places_that_a_stranger_fills_are_not_waited_for() {
     pipe(".git");
     sandbox.embedded(0, &["plan", "-f", "a.yaml"]);
     std::fs::remove_file(sandbox.path(".git")).unwrap();
-    std::fs::create_dir(sandbox.path(".git")).unwrap();
+    sandbox.repository("");
     symlink("/dev/zero", sandbox.path(".git/config")).unwrap();
     std::fs::create_dir_all(sandbox.path(".meshagent/journal")).unwrap();
     symlink("/dev/zero", sandbox.path(".meshagent/journal/default.jsonl")).unwrap();

@@ -38,6 +38,13 @@ impl Sandbox {
         self.folder.path().join(name)
     }
 
+    /// Makes a folder the root of a repository.
+    pub fn repository(&self, folder: &str) {
+        let git = self.path(folder).join(".git");
+        std::fs::create_dir_all(&git).unwrap();
+        std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    }
+
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }

@@ -197,7 +197,7 @@ impl Life<'_> {
         let _ = std::fs::remove_dir_all(&folder);
         // Runs in this process have another working folder than those of the program; in a
         // repository a file has one name for both.
-        std::fs::create_dir_all(self.sandbox.path(".git")).unwrap();
+        self.sandbox.repository("");
         std::fs::create_dir_all(folder.join("deep")).unwrap();
         let mut texts = FILES.map(|_| String::new());
         for (index, wish) in wishes.iter().enumerate() {

@@ -105,7 +105,7 @@ fn what_is_saved_is_what_was_shown() {
 /// A repository with a set in the project `default`, which then moves to `p1`.
 fn moved_set(documents: &[String]) -> Sandbox {
     let sandbox = Sandbox::new();
-    std::fs::create_dir(sandbox.path(".git")).unwrap();
+    sandbox.repository("");
     sandbox.embedded(0, &["project", "create", "p1"]);
     sandbox.write("set.yaml", &documents.concat());
     sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
@@ -150,7 +150,7 @@ fn one_set_for_many_projects_that_are_told_from_outside_stays_in_each() {
     assert!(!there.stderr.contains("note:"), "{}", there.stderr);
     // Another repository with files of the same names is another one's.
     let theirs = "---\nversion: v1\nproject: p1\nkind: Room\nmetadata: {name: a}\n";
-    std::fs::create_dir_all(sandbox.path("theirs/.git")).unwrap();
+    sandbox.repository("theirs");
     sandbox.write("theirs/set.yaml", theirs);
     let there = sandbox.embedded(0, &["plan", "-f", "theirs/set.yaml"]);
     assert!(there.stdout.contains("Plan: 1 to create."), "{}", there.stdout);

@@ -196,7 +196,7 @@ fn folders_of_one_name_that_lie_elsewhere_are_others() {
         sandbox.write(&format!("{folder}/manifests/rooms.yaml"), &room(name));
         // A repository without an origin is told from others by its folder.
         if folder == "third" {
-            std::fs::create_dir_all(sandbox.path("third/.git")).unwrap();
+            sandbox.repository("third");
         }
         apply(folder, if folder == "sales" { "." } else { "manifests" });
     }
@@ -441,7 +441,7 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
 fn a_file_of_the_same_name_in_another_repository_is_another_one() {
     let sandbox = Sandbox::new();
     for (folder, name) in [("support", "a"), ("sales", "b")] {
-        std::fs::create_dir_all(sandbox.path(&format!("{folder}/.git"))).unwrap();
+        sandbox.repository(folder);
         std::fs::create_dir_all(sandbox.path(&format!("{folder}/manifests"))).unwrap();
         let origin = format!("[remote \"origin\"]\n\turl = git@example.com:acme/{folder}.git\n");
         sandbox.write(&format!("{folder}/.git/config"), &origin);

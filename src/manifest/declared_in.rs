@@ -369,7 +369,7 @@ mod tests {
     fn files_of_a_repository_are_named_from_its_root_wherever_it_lies() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("checkout");
-        std::fs::create_dir_all(root.join(".git")).expect("a repository");
+        std::fs::create_dir_all(root.join(".git/HEAD")).expect("a repository");
         let of = |path: &Path| Places::default().of_path(path).place;
         let name = |path: &str| of(&root.join(path)).to_string();
         assert_eq!(name("deploy/rooms.yaml"), "deploy/rooms.yaml");
@@ -388,7 +388,7 @@ mod tests {
     fn a_file_that_is_not_there_any_more_declares_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
-        std::fs::create_dir_all(root.join(".git")).expect("a repository");
+        std::fs::create_dir_all(root.join(".git/HEAD")).expect("a repository");
         for file in ["a.yaml", "b.yaml"] {
             std::fs::write(root.join(file), "").expect("a file");
         }

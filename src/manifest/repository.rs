@@ -1,5 +1,6 @@
 //! The Git repository in which a file lies, as far as it tells two of them apart.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -13,10 +14,38 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// How much of a digest tells checkouts apart.
 const CHECKOUT_BYTES: usize = 12;
 
-/// The root of the repository in which a path lies.
+/// The root of the repository in which a path lies. As with Git, it counts only where nobody
+/// but the user, or the administrator, can have put it there.
 #[must_use]
 pub fn around(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|folder| folder.join(".git").exists())
+    path.ancestors().find(|folder| is_repository(&folder.join(".git")))
+}
+
+/// Whether a `.git` is what Git makes: a folder with a `HEAD`, or a file that leads to one.
+fn is_repository(git: &Path) -> bool {
+    let is_ours = |path: &Path| path.metadata().is_ok_and(|about| is_trusted(about.uid()));
+    let is_folder = |path: &Path| is_ours(path) && path.join("HEAD").symlink_metadata().is_ok();
+    match git.metadata() {
+        Ok(about) if about.is_dir() => is_folder(git),
+        Ok(about) if about.is_file() => {
+            is_ours(git) && led_to(git).is_some_and(|folder| is_folder(&folder))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the user's own files, or the administrator's, are of this owner.
+fn is_trusted(owner: u32) -> bool {
+    let user = nix::unistd::geteuid();
+    // Who became the administrator by sudo goes on in the own folders.
+    let before = || std::env::var("SUDO_UID").ok()?.parse().ok();
+    owner == 0 || owner == user.as_raw() || user.is_root() && before() == Some(owner)
+}
+
+/// The folder that a `.git` leads to that is a file.
+fn led_to(git: &Path) -> Option<PathBuf> {
+    let text = bounded::text(git, MAX_BYTES).ok()?;
+    Some(git.parent()?.join(text.strip_prefix("gitdir:")?.trim()))
 }
 
 /// Where a repository comes from: the host and the path of its remote `origin`, without
@@ -47,11 +76,9 @@ fn configuration(git: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git.join("config"));
     }
-    let beside = |folder: &Path, named: &str| folder.join(named.trim());
-    let text = bounded::text(git, MAX_BYTES).ok()?;
-    let folder = beside(git.parent()?, text.strip_prefix("gitdir:")?);
+    let folder = led_to(git)?;
     Some(match bounded::text(&folder.join("commondir"), MAX_BYTES) {
-        Ok(common) => beside(&folder, &common).join("config"),
+        Ok(common) => folder.join(common.trim()).join("config"),
         Err(_) => folder.join("config"),
     })
 }
@@ -125,6 +152,53 @@ mod tests {
         ] {
             assert_eq!(normalized(url).as_deref(), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn only_what_git_makes_for_the_user_is_a_repository() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("a path");
+        let write = |path: &str, text: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        };
+        for (path, text) in [
+            ("folder/.git/HEAD", "ref: refs/heads/main"),
+            ("tree/.git", "gitdir: ../folder/.git\n"),
+            ("empty/.git/x/y", ""),
+            ("file/.git", ""),
+            ("nowhere/.git", "gitdir: ../none\n"),
+            ("hollow/.git", "gitdir: ../empty/.git\n"),
+            ("other/.git", "ref: ../folder/.git\n"),
+        ] {
+            write(path, text);
+        }
+        std::fs::write(root.join("folder/file"), "").expect("a file");
+        for (path, is_one) in [
+            ("folder", true),
+            ("folder/file", true),
+            ("tree", true),
+            ("empty", false),
+            ("file", false),
+            ("nowhere", false),
+            ("hollow", false),
+            ("other", false),
+        ] {
+            let found = around(&root.join(path)).filter(|found| found.starts_with(&root));
+            assert_eq!(found.is_some(), is_one, "{path}: {found:?}");
+        }
+        // Only the administrator can give files away.
+        if nix::unistd::geteuid().is_root() {
+            for path in ["folder/.git", "tree/.git"] {
+                std::os::unix::fs::lchown(root.join(path), Some(65_534), None).expect("an owner");
+            }
+            for path in ["folder", "tree"] {
+                let found = around(&root.join(path)).filter(|found| found.starts_with(&root));
+                assert_eq!(found, None, "{path}");
+            }
+        }
+        assert!(is_trusted(nix::unistd::geteuid().as_raw()) && is_trusted(0));
     }
 
     #[test]

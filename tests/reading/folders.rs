@@ -195,7 +195,7 @@ fn ignore_files_above_the_given_folder_hold_as_far_as_the_repository_or_the_work
             write(&sandbox, "sub/deep/x/drop.yaml", broken);
             write(&sandbox, "sub/deep/gone/b.yaml", broken);
             if is_repository {
-                std::fs::create_dir(sandbox.path(".git")).unwrap();
+                sandbox.repository("");
             }
             let mut command = sandbox.command(&["validate", "-f", given, "--verbose"]);
             let run = Run::of(command.current_dir(sandbox.path(working)).output().unwrap());

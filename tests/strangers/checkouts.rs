@@ -160,7 +160,7 @@ fn a_manifest_above_the_home_folder_reaches_what_is_not_hidden() {
 #[test]
 fn a_folder_beside_a_repository_is_its_own() {
     let sandbox = Sandbox::new();
-    write(&sandbox, "r/.git/config", "");
+    sandbox.repository("r");
     write(&sandbox, "infra/t", "value-value");
     write(&sandbox, "infra/s.yaml", secret("{file: t}"));
     for path in ["../infra", "../infra/s.yaml", "./../infra"] {

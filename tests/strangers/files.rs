@@ -102,6 +102,7 @@ fn whether_a_file_outside_exists_is_not_told() {
 #[test]
 fn a_repository_is_the_reach_of_its_manifests_but_for_its_credentials() {
     let sandbox = sandbox();
+    sandbox.repository("r");
     write(&sandbox, "r/.git/config", "[http]\n\textraheader = AUTHORIZATION: c4n4ry\n");
     write(&sandbox, "r/tokens/t", "hunter2\n");
     write(&sandbox, "r/shared/b.yaml", room("b", ""));
