@@ -39,6 +39,7 @@ pub struct Lifecycle {
     pub prevent_destroy: bool,
     /// Fields, such as `container.image`, that are left as they are on the platform once
     /// the object exists.
+    #[schemars(extend("maxItems" = MOST_RULES))]
     pub ignore: Vec<String>,
     /// What the object was called before: a name, or a list of names in any order. At most one
     /// of them may be on the platform. Where the platform can, the object is renamed in place;
@@ -114,6 +115,9 @@ impl JsonSchema for FormerNames {
         })
     }
 }
+
+/// The most fields that a document leaves as they are on the platform: each is looked for.
+pub const MOST_RULES: usize = 500;
 
 /// The most former names that a document gives: each may be looked up.
 pub const MOST_FORMER_NAMES: usize = 64;

@@ -1,7 +1,7 @@
 //! `kind: Service`. What runs in one room, or in every room of a project.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -27,6 +27,9 @@ use crate::api::specs::service::{
 };
 
 kind_tag!(ServiceTag, Service);
+
+/// The most rooms that a document names for its service: each has an object of its own.
+pub const MOST_ROOMS: usize = 10_000;
 
 /// A service: what runs in one room, or in every room of a project.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +70,7 @@ pub struct ServiceDocument {
     room: Option<String>,
     /// The rooms it is placed in.
     #[serde(default)]
+    #[schemars(extend("maxItems" = MOST_ROOMS))]
     rooms: Option<Vec<String>>,
     /// A `ServiceTemplate` of the set, by name, that the service is made from.
     #[serde(default)]
@@ -133,8 +137,8 @@ pub fn placements(
                 .hint("leave it out to place the service in every room of the project"),
         ]),
         (None, Some(rooms)) => {
-            let repeats = |(index, room): &(usize, &String)| rooms[..*index].contains(room);
-            let twice = rooms.iter().enumerate().filter(repeats);
+            let mut named = HashSet::new();
+            let twice = rooms.iter().enumerate().filter(|(_, room)| !named.insert(*room));
             let fault = |(index, room)| Fault {
                 path: FieldPath::of(&["rooms"]).join(Step::Index(index)),
                 message: format!("room `{room}` is named twice"),

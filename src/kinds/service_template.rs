@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::Lifecycle;
+use super::service::MOST_ROOMS;
 use super::shape::Shape;
 use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag};
 use crate::api::request::{Listing, Request};
@@ -57,6 +58,7 @@ struct ServiceTemplateDocument {
     room: Option<String>,
     /// The rooms it is placed in.
     #[serde(default)]
+    #[schemars(extend("maxItems" = MOST_ROOMS))]
     rooms: Option<Vec<String>>,
     /// The values of its variables; they place the template.
     #[serde(default)]

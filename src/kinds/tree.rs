@@ -131,9 +131,9 @@ impl Tree {
         path.0.iter().try_fold(self, |tree, step| match (step, tree) {
             (Step::Field(name), _) => tree.get(name),
             (Step::Index(index), Self::List(items)) => items.get(*index),
-            (Step::Item { field, text }, Self::List(items)) => items
-                .iter()
-                .find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text)),
+            (Step::Item { field, text }, Self::List(items)) => {
+                items.iter().find(|item| item.get(field).is_some_and(|it| it.is_scalar(text)))
+            }
             _ => None,
         })
     }
@@ -143,9 +143,9 @@ impl Tree {
         path.0.iter().try_fold(self, |tree, step| match (step, tree) {
             (Step::Field(name), Self::Map(fields)) => fields.get_mut(name.as_str()),
             (Step::Index(index), Self::List(items)) => items.get_mut(*index),
-            (Step::Item { field, text }, Self::List(items)) => items
-                .iter_mut()
-                .find(|item| item.get(field).and_then(Self::scalar).as_deref() == Some(text)),
+            (Step::Item { field, text }, Self::List(items)) => {
+                items.iter_mut().find(|item| item.get(field).is_some_and(|it| it.is_scalar(text)))
+            }
             _ => None,
         })
     }
@@ -216,6 +216,14 @@ impl Tree {
             Self::Number(number) => Some(number.to_string()),
             Self::Bool(value) => Some(value.to_string()),
             _ => None,
+        }
+    }
+
+    /// Whether it is a scalar with this text.
+    fn is_scalar(&self, text: &str) -> bool {
+        match self {
+            Self::Text(own) => **own == *text,
+            _ => self.scalar().as_deref() == Some(text),
         }
     }
 

@@ -4,6 +4,7 @@
 use super::document::Document;
 use super::located::locate;
 use super::set::Found;
+use super::yaml::{Node, Value};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Broken;
@@ -85,10 +86,10 @@ fn written(found: &Found, document: &Document, path: FieldPath) -> FieldPath {
         return path;
     }
     if path == FieldPath::of(&["room"]) {
-        let rooms = root.get("rooms").map(|rooms| rooms.to_json());
-        let rooms = rooms.as_ref().and_then(serde_json::Value::as_array);
-        let wanted = |room: &serde_json::Value| room.as_str() == found.declared.room.as_deref();
-        if let Some(index) = rooms.and_then(|rooms| rooms.iter().position(wanted)) {
+        let wanted = |room: &Node| room.as_str() == found.declared.room.as_deref();
+        if let Some(Value::List(rooms)) = root.get("rooms").map(|rooms| &rooms.value)
+            && let Some(index) = rooms.iter().position(wanted)
+        {
             return FieldPath::of(&["rooms"]).join(Step::Index(index));
         }
     }
