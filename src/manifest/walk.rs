@@ -1,11 +1,14 @@
-//! Which files below a folder are manifests. Links are followed. What is left out on purpose
+//! Which files below a folder are manifests. Links are followed, and what several names lead to
+//! is looked at once, by the first of them. What is left out on purpose
 //! is kept with the reason, so that nothing below a folder is passed over in silence.
 //!
 //! As with Git, the ignore files of the folders above count, too: up to the root of the
 //! repository, or where there is none, up to the working folder. A folder that is given
 //! itself is read even where they name it.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -47,6 +50,8 @@ pub enum Why {
     Values,
     /// This program wrote it: a plan, or a report of a run.
     MadeHere,
+    /// It is read by another name, and a link leads from one to the other.
+    Again,
 }
 
 impl fmt::Display for Skipped {
@@ -57,6 +62,7 @@ impl fmt::Display for Skipped {
             Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
+            Why::Again => "links lead to it, and it is read by another name",
         };
         write!(out, "{}: {why}", self.path.display())
     }
@@ -72,6 +78,7 @@ pub fn summary(skipped: &[Skipped]) -> Option<String> {
         (count(Why::Ignored), "named in an ignore file"),
         (count(Why::Suffix), "with another suffix"),
         (count(Why::MadeHere), "written by this program"),
+        (count(Why::Again), "read by another name"),
     ];
     let told: Vec<String> = reasons
         .into_iter()
@@ -94,17 +101,32 @@ pub struct Walk {
     pub problems: Vec<Problem>,
 }
 
+/// How many files and folders are looked at below a folder.
+const MOST_ENTRIES: usize = 1_000_000;
+
 /// Looks through a folder. A link that leads out of the reach is a problem, and nothing behind
 /// it is looked at.
 #[must_use]
 pub fn walk(folder: &Path, reach: &Reach) -> Walk {
+    walk_within(folder, reach, MOST_ENTRIES)
+}
+
+/// The same, with so many entries at most.
+fn walk_within(folder: &Path, reach: &Reach, most: usize) -> Walk {
     let mut walk = Walk::default();
     let mut rules = Rules::above(folder, &mut walk);
+    let mut seen = Seen::default();
     let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
+        seen.entries += 1;
+        if seen.entries > most {
+            walk.problems.push(too_many(folder, most));
+            break;
+        }
         match entry {
             Ok(entry) => {
                 rules.enter(entry.depth());
+                seen.has_links |= entry.path_is_symlink();
                 let is_folder = entry.file_type().is_dir();
                 let reason = match entry.depth() {
                     0 => None,
@@ -120,6 +142,9 @@ pub fn walk(folder: &Path, reach: &Reach) -> Walk {
                     if is_folder {
                         entries.skip_current_dir();
                     }
+                } else if is_folder && !seen.is_first(&entry) {
+                    walk.skip(entry.path(), Why::Again);
+                    entries.skip_current_dir();
                 } else if is_folder {
                     rules.enter_folder(&entry, &mut walk.problems);
                 } else {
@@ -144,10 +169,49 @@ pub fn walk(folder: &Path, reach: &Reach) -> Walk {
             }
         }
     }
+    if seen.has_links {
+        walk.leave_out_again();
+    }
     walk
 }
 
+/// What was come by below a folder.
+#[derive(Default)]
+struct Seen {
+    entries: usize,
+    has_links: bool,
+    /// The folders, by what the system knows them by.
+    folders: HashSet<(u64, u64)>,
+}
+
+impl Seen {
+    /// Whether a folder was not there before, by any name.
+    fn is_first(&mut self, folder: &DirEntry) -> bool {
+        // What cannot be looked at is told of where it is gone into.
+        folder.metadata().map_or(true, |about| self.folders.insert((about.dev(), about.ino())))
+    }
+}
+
+fn too_many(folder: &Path, most: usize) -> Problem {
+    let message = format!("{}: more than {most} files and folders lie below", folder.display());
+    let hint = format!("give the folders with manifests, or name others in {IGNORE_FILE}");
+    Problem::new(message).hint(hint)
+}
+
 impl Walk {
+    /// Leaves out each file that is among the manifests by an earlier name.
+    fn leave_out_again(&mut self) {
+        let mut real = HashSet::new();
+        let files = std::mem::take(&mut self.files);
+        for path in files {
+            // What cannot be looked at is told of where it is read.
+            match path.canonicalize().map_or(true, |path| real.insert(path)) {
+                true => self.files.push(path),
+                false => self.skip(&path, Why::Again),
+            }
+        }
+    }
+
     fn skip(&mut self, path: &Path, why: Why) {
         if path.ends_with(IGNORE_FILE) {
             self.rules.push(path.to_owned());
@@ -167,7 +231,7 @@ impl Walk {
         let path = entry.path();
         if !is_manifest(path) {
             self.skip(path, Why::Suffix);
-        } else if BESIDE.iter().any(|name| path.ends_with(name)) && has_template(path) {
+        } else if is_of_values(path) && has_template(path) {
             self.skip(path, Why::Values);
         } else {
             self.files.push(path.to_owned());
@@ -184,6 +248,12 @@ fn is_manifest(path: &Path) -> bool {
 #[must_use]
 pub fn is_template(path: &Path) -> bool {
     has_suffix(path, &["j2"])
+}
+
+/// Whether a file holds values for the templates beside it, by its name.
+#[must_use]
+pub fn is_of_values(path: &Path) -> bool {
+    BESIDE.iter().any(|name| path.ends_with(name))
 }
 
 /// Upper and lower case are one: not every file system tells them apart.
@@ -377,5 +447,24 @@ fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
             wrong(0, format!("the ignore file cannot be used: {error}"));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_entries_are_looked_at_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..5 {
+            std::fs::write(folder.path().join(format!("{index}.yaml")), "").unwrap();
+        }
+        let reach = Reach::of(&[folder.path().to_owned()], &[]);
+        assert!(walk_within(folder.path(), &reach, 6).problems.is_empty());
+        let walk = walk_within(folder.path(), &reach, 5);
+        let [problem] = walk.problems.as_slice() else { panic!("{:?}", walk.problems) };
+        assert!(problem.message.contains("more than 5 files and folders"), "{}", problem.message);
+        assert!(problem.hint.is_some());
     }
 }
