@@ -188,6 +188,9 @@ impl FileArgs {
     /// Every problem of every file.
     pub fn read(&self, project: Option<String>, fallback_project: Option<String>) -> Result<Set> {
         let set = read(&self.input(project, fallback_project)?).map_err(Error::manifests)?;
+        if !set.unread_values.is_empty() {
+            return Err(wrong_values(set.unread_values));
+        }
         self.list_skipped(&set.skipped);
         Ok(set)
     }

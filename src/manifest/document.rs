@@ -17,7 +17,7 @@ use super::template;
 use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
 use crate::error::{Place, Problem};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service_template::OWN_FIELDS;
 use crate::kinds::{self, Kind, KindName, schema};
 use crate::listed::nearest;
@@ -54,6 +54,16 @@ pub struct TemplateText {
 }
 
 impl TemplateText {
+    /// Adds a line of the source. It ends in a line feed, whatever the file has: what the
+    /// platform keeps must not depend on how a checkout was made.
+    fn push(&mut self, number: u64, line: &str) {
+        match line.strip_suffix("\r\n") {
+            Some(bare) => self.text.extend([bare, "\n"]),
+            None => self.text.push_str(line),
+        }
+        self.lines.push(number);
+    }
+
     /// The mark of a line of the text in its source.
     #[must_use]
     pub fn mark(&self, line: u64, column: u64) -> Mark {
@@ -145,6 +155,17 @@ impl Document {
             return locate(&FieldPath::of(&["metadata", "name"]), &self.root()).0;
         };
         let mark = template::name_mark(&template.text).unwrap_or(START);
+        template.mark(mark.line, mark.column)
+    }
+
+    /// Where a template says what a variable is, or the template.
+    #[must_use]
+    pub(super) fn variable_mark(&self, name: &str) -> Mark {
+        let root = self.root();
+        let variable = Step::Item { field: "name".to_owned(), text: name.to_owned() };
+        let (mark, is_there) = locate(&FieldPath::of(&["variables"]).join(variable), &root);
+        let Some(template) = self.template.as_ref().filter(|_| !is_there) else { return mark };
+        let mark = template::variable_mark(&template.text, name).unwrap_or(START);
         template.mark(mark.line, mark.column)
     }
 
@@ -557,15 +578,13 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<(Document, Val
             }
         } else {
             for (number, line) in pending.drain(..).chain([(number, line)]) {
-                template.text.push_str(line);
-                template.lines.push(number);
+                template.push(number, line);
             }
         }
         own.push('\n');
     }
     for (number, line) in pending {
-        template.text.push_str(line);
-        template.lines.push(number);
+        template.push(number, line);
     }
     let own_part = Part { text: &own, lines: part.lines, bytes: part.bytes };
     let root = parse(source, &own_part)?.unwrap_or(Node {

@@ -13,7 +13,7 @@ use super::quoting;
 use super::set::{Found, Origin};
 use super::template::{self, TemplateError, Values};
 use super::yaml;
-use crate::api::specs::service::{Annotations, ServiceSpec};
+use crate::api::specs::service::{Annotations, PortNumber, ServiceSpec};
 use crate::api::specs::template::{ServiceTemplateSpec, ServiceTemplateVariable, VariableType};
 use crate::error::{Place, Problem};
 use crate::kinds::document::{FormerNames, Lifecycle};
@@ -179,6 +179,7 @@ pub(super) fn place(
     for room in rooms {
         let installation = Installation {
             document,
+            template: placement.template,
             service: &service,
             room: room.as_deref(),
             project: text_field("project"),
@@ -312,6 +313,7 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
 /// One service in one room, as an installer sees it.
 struct Installation<'a> {
     document: &'a Arc<Document>,
+    template: &'a Arc<Document>,
     service: &'a ServiceSpec,
     room: Option<&'a str>,
     project: Option<String>,
@@ -357,10 +359,9 @@ impl Installation<'_> {
                 Some("public") => true,
                 None | Some("private") => false,
                 Some(other) => {
-                    return Err(vec![self.problem(
-                        &variable.name,
-                        format!("the variable's annotation `meshagent.email.privacy` is `{other}`, not `public` or `private`"),
-                    )]);
+                    let what = format!("has the annotation `meshagent.email.privacy: {other}`");
+                    let hint = "write `public` or `private`".to_owned();
+                    return Err(vec![self.problem(&variable.name, &what).hint(hint)]);
                 }
             };
             let document = json!({"room": room, "queue": address, "public": public, "metadata": self.metadata(address)});
@@ -374,10 +375,8 @@ impl Installation<'_> {
             let port =
                 variable.annotations.as_ref().and_then(|map| map.get("meshagent.route.port"));
             let Some(port) = port else {
-                return Err(vec![self.problem(
-                    &variable.name,
-                    "the variable lacks the annotation `meshagent.route.port`".to_owned(),
-                )]);
+                let what = "is a route and lacks the annotation `meshagent.route.port`";
+                return Err(vec![self.problem(&variable.name, what).hint(self.port_hint())]);
             };
             let document = json!({"room": room, "port": port, "metadata": self.metadata(domain)});
             found.push(self.found(
@@ -401,8 +400,23 @@ impl Installation<'_> {
         }
     }
 
-    fn problem(&self, variable: &str, message: String) -> Problem {
-        self.document.problem_at(&FieldPath::of(&["values", variable]), message)
+    /// What is wrong with a variable, where the template says what it is.
+    fn problem(&self, variable: &str, what: &str) -> Problem {
+        let mark = self.template.variable_mark(variable);
+        self.template.problem_at_mark(mark, format!("the variable `{variable}` {what}"))
+    }
+
+    /// How a variable says to which port its route leads.
+    fn port_hint(&self) -> String {
+        let ports = self.service.ports.iter().flatten();
+        let fixed = ports.filter_map(|port| match port.num {
+            PortNumber::Fixed(number) => Some(number.to_string()),
+            PortNumber::Any => None,
+        });
+        let port = { fixed }.next().unwrap_or_else(|| "8080".to_owned());
+        format!(
+            "add `annotations: {{meshagent.route.port: \"{port}\"}}` to the variable, with the port of the service that the route leads to"
+        )
     }
 
     /// What derived objects are called, with the service's logical id, by which installers

@@ -101,6 +101,8 @@ pub struct Set {
     pub notes: Vec<String>,
     /// The values that have no text here, where a plan is made without them.
     pub not_read: Vec<Problem>,
+    /// The values that were named one by one and that no template uses.
+    pub unread_values: Vec<Problem>,
     /// SHA-256 over the rendered texts, in order, as hex.
     pub digest: String,
     /// How many documents were read.
@@ -174,7 +176,9 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let passed_over = set.passed_over(&reading.skipped);
     set.notes.extend(walk::summary(&passed_over));
     set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
-    let skipped = reading.skipped.iter().map(|skipped| skipped.path.as_path());
+    set.unread_values = input.values.unread(&reading.used_values);
+    let skipped = reading.skipped.iter().filter(|skipped| skipped.why != Why::Again);
+    let skipped = skipped.map(|skipped| skipped.path.as_path());
     set.looked_at = set.looked_at.without(skipped);
     set.skipped = passed_over;
     Ok(set)
@@ -374,15 +378,21 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         [only] => Some(only.declared.name.clone()),
         _ => None,
     };
+    let are_several = projects.len() > 1;
     let default_project =
         input.project.clone().or(only_project).or_else(|| input.fallback_project.clone());
     // Explicit documents go before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     let mut places = Places::default();
     let mut files: HashMap<String, DeclaredIn> = HashMap::new();
+    let mut last = std::ptr::null();
     for found in found {
         problems.extend(form::problems(&found));
-        problems.extend(lifecycle::problems(&found));
+        // In each room of a service it is the same.
+        let document = Arc::as_ptr(&found.origin.document);
+        if std::mem::replace(&mut last, document) != document {
+            problems.extend(lifecycle::problems(&found));
+        }
         let Found { mut declared, kind, origin } = found;
         problems.extend(sealing::seal(&mut declared, &origin));
         problems.extend(owner_problem(&declared, &origin));
@@ -392,6 +402,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
                 Literal::Written(note) => set.notes.push(note),
             }
         }
+        let is_of_none = declared.project.is_none() && kind != KindName::Project;
         let project = match (kind, declared.project.or_else(|| default_project.clone())) {
             (KindName::Project, _) => declared.name.clone(),
             (_, Some(project)) => project,
@@ -415,7 +426,13 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
             origin,
             declared_in,
         };
+        let told = problems.len();
+        let project =
+            format!("`project: NAME` says of which one it is, else it is `{}`", key.project);
         insert(set, key, desired, problems);
+        if let Some(twice) = problems.get_mut(told).filter(|_| is_of_none && are_several) {
+            twice.hint.get_or_insert(format!("the set has several projects; {project}"));
+        }
     }
     problems.extend(shared_names(set, &order));
     problems.extend(agreement::secret_types(set));
@@ -452,10 +469,8 @@ fn twice(first: &Desired, desired: &Desired, problems: usize) -> Problem {
         let message = format!("{} is declared twice", desired.key);
         return desired.origin.document.problem_in_brief(message);
     }
-    desired.origin.document.problem_at(
-        &FieldPath::of(&["metadata", "name"]),
-        format!("{} is declared twice, first at {}", desired.key, first.origin.place()),
-    )
+    let message = format!("{} is declared twice, first at {}", desired.key, first.origin.place());
+    desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message)
 }
 
 /// The mark of who owns an object is not the manifest's to set.

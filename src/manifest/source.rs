@@ -11,10 +11,11 @@ use super::reach::Reach;
 use super::signs::Signs;
 use super::values::{self, FileValues};
 use super::walk::{self, Skipped, Why};
-use super::yaml::{MAX_BYTES, Mark};
+use super::yaml::{self, MAX_BYTES, Mark, Node};
 use crate::bounded;
 use crate::error::RENDERED;
 use crate::error::{Place, Problem};
+use crate::listed::word;
 
 /// The longest line that is shown below a problem, in bytes.
 const QUOTED: usize = 4 * 1024;
@@ -183,8 +184,8 @@ impl Reading {
         self.problems.extend(walk.problems);
         self.skipped.extend(walk.skipped);
         let mut found = 0;
-        for path in walk.files {
-            found += usize::from(self.read_file(&path, values, Named::WithFolder));
+        for path in &walk.files {
+            found += usize::from(self.read_file(path, values, Named::With(&walk.files)));
         }
         if found == 0 && is_whole {
             self.notes.push(format!(
@@ -196,11 +197,11 @@ impl Reading {
 
     /// Reads a file; whether it is one of the manifests, right or wrong. A file that is given
     /// twice, by itself and with its folder, declares nothing twice.
-    fn read_file(&mut self, path: &Path, values: &FileValues, named: Named) -> bool {
+    fn read_file(&mut self, path: &Path, values: &FileValues, named: Named<'_>) -> bool {
         let name = path.display().to_string();
         let real = path.canonicalize().ok().filter(|real| real.is_file());
         let are_values = real.as_ref().is_some_and(|real| values.are_from(real));
-        if named == Named::WithFolder && are_values {
+        if named != Named::Alone && are_values {
             self.skipped.push(Skipped { path: path.to_owned(), why: Why::Values });
             return false;
         }
@@ -246,24 +247,56 @@ impl Reading {
             return true;
         }
         match (MadeHere::of(&source.text), named) {
+            (None, Named::With(files)) if is_stray(path, &source) => {
+                return self.leave_values(&source, files);
+            }
             (None, _) => self.add(Ok(source)),
             (Some(made), Named::Alone) => self.problems.push(made.problem(&source)),
-            (Some(_), Named::WithFolder) => {
+            (Some(_), Named::With(_)) => {
                 self.skipped.push(Skipped { path: path.to_owned(), why: Why::MadeHere });
                 return false;
             }
         }
         true
     }
+
+    /// Leaves out values that no template is beside. Where one is in a folder below, they may
+    /// be meant for it, so it is refused; whether it is.
+    fn leave_values(&mut self, source: &Source, files: &[PathBuf]) -> bool {
+        let is_below = |file: &PathBuf| walk::is_template(file) && file.starts_with(&source.folder);
+        let name = &source.name;
+        if let Some(template) = files.iter().find(|file| is_below(file)) {
+            let message = "values are those of the templates beside them, and here is none";
+            self.problems.push(Source::whole(name, message).hint(format!(
+                "for {} give --values-file {}, or put the values beside it; what no template uses may go",
+                template.display(),
+                word(name)
+            )));
+            return true;
+        }
+        self.notes.push(format!("not read: {name}: it holds values, and no template is beside it"));
+        self.skipped.push(Skipped { path: PathBuf::from(name), why: Why::Values });
+        false
+    }
+}
+
+/// Whether a file holds values, by its name and its text, and no document of ours.
+fn is_stray(path: &Path, source: &Source) -> bool {
+    let is_ours = |node: &Node| ["kind", "metadata"].iter().any(|name| node.get(name).is_some());
+    let is_map = |node: &Node| matches!(node.value, yaml::Value::Map(_));
+    walk::is_of_values(path)
+        && yaml::parse(&source.text).is_ok_and(
+            |documents| matches!(&documents[..], [only] if is_map(only) && !is_ours(only)),
+        )
 }
 
 /// How a file was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
+enum Named<'a> {
     /// By its own name.
     Alone,
-    /// With the folder that it is in.
-    WithFolder,
+    /// With the folder that it is in, which has these files.
+    With(&'a [PathBuf]),
 }
 
 /// The files that [`read`] would read as manifests, or for the templates among them, with

@@ -172,6 +172,18 @@ pub fn name_mark(text: &str) -> Option<Mark> {
     Some(documents.first()?.get("metadata")?.get("name")?.mark)
 }
 
+/// Where a template says what a variable is, as far as its text tells that before it is
+/// rendered.
+#[must_use]
+pub fn variable_mark(text: &str, name: &str) -> Option<Mark> {
+    let documents = yaml::parse(&without_markup(text)?).ok()?;
+    let yaml::Value::List(variables) = &documents.first()?.get("variables")?.value else {
+        return None;
+    };
+    let is_meant = |it: &&Node| it.get("name").and_then(Node::as_str) == Some(name);
+    variables.iter().find(is_meant).map(|variable| variable.mark)
+}
+
 /// What stands for a value: a character that means nothing.
 const VALUE: char = '\u{e000}';
 

@@ -24,6 +24,7 @@ use super::yaml::{self, Mark};
 use crate::error::Problem;
 use crate::error::RENDERED;
 use crate::limited;
+use crate::listed::{SOME, at_most, nearest};
 
 /// Names of files whose values are used by the templates beside them.
 pub const BESIDE: [&str; 2] = ["values.yaml", "values.yml"];
@@ -36,6 +37,8 @@ pub struct FileValues {
     values: Values,
     /// The variables of the environment that templates may read.
     allowed: Vec<Allowed>,
+    /// The names that `--value` and `--value-json` gave, each behind its option.
+    named: Vec<(&'static str, String)>,
     /// The files that were read, by where they really are.
     files: Vec<PathBuf>,
     /// Whether a variable that has no value here stands for one that was not read.
@@ -65,9 +68,13 @@ impl FileValues {
         let text = |text: &str| Ok(Value::String(text.to_owned()));
         let texts = texts.iter().map(|pair| (pair, "value", parse_pair(pair, text)));
         let json = json.iter().map(|pair| (pair, "value-json", parse_pair(pair, exact_json)));
+        let mut named = Vec::new();
         for (pair, option, parsed) in texts.chain(json) {
             match parsed {
-                Ok(map) => values.merge(Values { map, respelled: Vec::new() }),
+                Ok(map) => {
+                    named.extend(pair.split_once('=').map(|(name, _)| (option, name.to_owned())));
+                    values.merge(Values { map, respelled: Vec::new() });
+                }
                 Err(message) => {
                     // The value may be a secret, and the name is enough to find it.
                     let name = pair.split('=').next().unwrap_or_default();
@@ -83,7 +90,7 @@ impl FileValues {
         }
         let files = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
         match problems.is_empty() {
-            true => Ok(Self { values, files, ..Self::default() }),
+            true => Ok(Self { values, named, files, ..Self::default() }),
             false => Err(problems),
         }
     }
@@ -109,13 +116,32 @@ impl FileValues {
         Self { may_miss, ..self }
     }
 
-    /// The values that no template uses, by the paths that the templates use.
+    /// The values that no template uses, by the paths that the templates use. Those that were
+    /// named one by one are told by [`FileValues::unread`].
     #[must_use]
     pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
         leaves(&self.values.map, "", &mut paths);
-        paths.retain(|path| !is_used(path, used));
+        let named: BTreeSet<String> = self.named.iter().map(|(_, name)| name.clone()).collect();
+        paths.retain(|path| !is_used(path, used) && !is_used(path, &named));
         paths
+    }
+
+    /// What is wrong with `--value` and `--value-json` whose names no template uses. Whoever
+    /// gives a value by its name means it to be used.
+    #[must_use]
+    pub fn unread(&self, used: &BTreeSet<String>) -> Vec<Problem> {
+        let unread = self.named.iter().filter(|(_, name)| !is_used(name, used));
+        let problem = |(option, name): &(&str, String)| {
+            let message = format!("--{option} {name}: no template (*.j2) uses `{name}`");
+            let names = used.iter().map(String::as_str);
+            Problem::new(message).hint(match nearest(name, names.clone()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if used.is_empty() => "only a file whose name ends in .j2 is a template; a ServiceTemplate takes the `values` of the document that places it".to_owned(),
+                None => format!("the templates use {}", at_most(SOME, names)),
+            })
+        };
+        unread.map(problem).collect()
     }
 }
 
@@ -466,7 +492,7 @@ fn failed(error: &minijinja::Error, source: &Source) -> Problem {
     let problem = source.problem(mark, message);
     match is_undefined {
         true => {
-            problem.hint("give it with --value NAME=VALUE or in values.yaml beside the template")
+            problem.hint("give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template")
         }
         false => problem,
     }

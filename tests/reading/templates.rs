@@ -69,22 +69,71 @@ fn values_that_no_template_uses_are_told() {
         "p",
         "--values-file",
         "values",
-        "-v",
-        "image.tga=b",
         "--value-json",
         "items=[{\"name\": 1}]",
         "--value-json",
         "whole={\"a\": 1}",
     ];
     let said = run(&sandbox, 0, &given);
-    told(
-        &said,
-        "note: the values `image.tga`, `other` are given, and no template (*.j2) uses them",
-    );
+    told(&said, "note: the value `other` is given, and no template (*.j2) uses it");
     assert!(!said.stderr.contains("items") && !said.stderr.contains("whole"), "{}", said.stderr);
+}
+
+#[test]
+fn a_value_that_is_named_and_that_no_template_uses_is_refused() {
+    let sandbox = Sandbox::new();
+    let text = room("a") + "  description: \"{{ image.tag }}{{ size | default(1) }}\"\n";
+    write(&sandbox, "m/t.yaml.j2", text);
+    write(&sandbox, "values", "image: {tag: a}\n");
     write(&sandbox, "a.yaml", room("b"));
-    let said =
-        run(&sandbox, 0, &["validate", "-f", "a.yaml", "--project-id", "p", "-v", "tag=secret-1"]);
-    told(&said, "note: the value `tag` is given, and no template (*.j2) uses it");
-    assert!(!said.stderr.contains("secret-1"), "{}", said.stderr);
+    for (path, option, value, message, hint) in [
+        (
+            "m",
+            "-v",
+            "image.tga=secret-1",
+            "--value image.tga: no template (*.j2) uses `image.tga`",
+            "did you mean `image.tag`?",
+        ),
+        (
+            "m",
+            "--value",
+            "sise=secret-1",
+            "--value sise: no template (*.j2) uses `sise`",
+            "did you mean `size`?",
+        ),
+        (
+            "m",
+            "--value-json",
+            "region={\"a\": \"secret-1\"}",
+            "--value-json region: no template (*.j2) uses `region`",
+            "the templates use image.tag, size",
+        ),
+        (
+            "a.yaml",
+            "-v",
+            "tag=secret-1",
+            "--value tag: no template (*.j2) uses `tag`",
+            "only a file whose name ends in .j2 is a template",
+        ),
+    ] {
+        for command in [&["validate", "--project-id", "p"][..], &["plan", "--embedded"]] {
+            let given = ["-f", path, "--values-file", "values", option, value];
+            let said = run(&sandbox, 2, &[command, &given].concat());
+            told(&said, message);
+            told(&said, hint);
+            assert!(!said.stderr.contains("secret-1"), "{}", said.stderr);
+        }
+    }
+    let given = [
+        "validate",
+        "-f",
+        "m",
+        "--project-id",
+        "p",
+        "-v",
+        "image.tag=b",
+        "--value-json",
+        "image={}",
+    ];
+    run(&sandbox, 0, &given);
 }
