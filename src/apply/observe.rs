@@ -464,6 +464,7 @@ pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<Stri
         fields: Arc::new(seen.fields),
         answered: kind.kept(item),
         revision,
+        called: None,
     }
 }
 
@@ -494,13 +495,35 @@ pub async fn find(
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
-    let item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    // Under its name there may be nothing by now, or another object.
+    if let Some(id) = target.id.filter(|_| goes_by_name(key, target)) {
+        let is_it = |item: &Value| kind.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
+        if !item.as_ref().is_some_and(|(item, _)| is_it(item)) {
+            item = match kind.list(target.project, target.room) {
+                Some(listing) => reader.list(&listing).await?.into_iter().find(is_it),
+                None => None,
+            }
+            .map(|item| (item, None));
+        }
+    }
     let Some((item, revision)) = item else { return Ok(None) };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
     let name = seen.name.clone();
     let mut observed = observed(kind, seen, &item, revision);
+    observed.called = Some(name.clone());
     name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
     Ok(Some((name, observed)))
+}
+
+/// Whether an object that has an id is looked up by its name all the same.
+fn goes_by_name(key: &Key, target: &Target<'_>) -> bool {
+    let request = |target: &Target<'_>| match key.kind.kind().lookup(target) {
+        Some(Lookup::One(request, _)) => Some(request),
+        _ => None,
+    };
+    let by_name = request(&Target { id: None, ..*target });
+    by_name.is_some() && by_name == request(target)
 }
 
 /// Why one object could not be read.

@@ -413,10 +413,18 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
         }
         body.as_object_mut().map(|project| project.remove("settings"));
     };
-    let (run, writes) = world.run(Some(edit(untold).into()), &apply).await;
-    assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
-    assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    let alone: &'static str = format!("/accounts/projects/{}", world.platform.project).leak();
+    let faults: [Mischief; 3] = [
+        edit(untold).into(),
+        Fault::Status(403).at(alone).on("GET"),
+        Fault::Status(404).at(alone).on("GET"),
+    ];
+    for fault in faults {
+        let (run, writes) = world.run(Some(fault), &apply).await;
+        assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+        assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    }
     let (run, _) = world.run(None, &apply).await;
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let settings = json!({"ours": "three", "theirs": "two"});
