@@ -20,7 +20,7 @@ use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
+use crate::kinds::{ALL, Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -151,11 +151,8 @@ struct Wanted {
 
 impl Wanted {
     fn new(policy: &Policy, set: &Set, state: &State, project: &str) -> Self {
-        let owned = state
-            .inventories
-            .get(project)
-            .into_iter()
-            .flat_map(|inventory| inventory.entries.keys());
+        let inventory = state.inventories.get(project);
+        let owned = inventory.into_iter().flat_map(|inventory| inventory.entries.keys());
         let keys: Vec<&Key> =
             set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
@@ -193,13 +190,20 @@ impl Wanted {
             kinds.extend(ROOM_USERS);
         }
         rooms_with_services.extend(rooms);
+        // Whether there is anything in a project is asked before it is taken over.
+        let is_project = |key: &Key| key.kind == KindName::Project;
+        let owns_project = inventory.is_some_and(|it| it.entries.keys().any(is_project));
+        let is_new = !owns_project && keys.iter().any(|key| is_project(key));
+        if is_new {
+            kinds.extend(ALL.iter().map(|kind| kind.name()));
+        }
         let all_rooms = !leaving(KindName::Secret).is_empty();
         if all_rooms {
             kinds.insert(KindName::Room);
         }
         let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: all_rooms || keys.iter().any(is_service_of_all),
+            project_services: all_rooms || is_new || keys.iter().any(is_service_of_all),
             all_rooms,
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
