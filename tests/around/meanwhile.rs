@@ -118,6 +118,36 @@ async fn a_service_that_went_is_no_update_that_was_done() {
     assert!(run.stderr.contains("Service/s@lobby is gone"), "{}", run.stderr);
 }
 
+/// What this run would not write shows nothing of that, so the inventory is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_of_somebody_else_that_ended_meanwhile_is_not_written_over() {
+    let task = |queue: &str| {
+        format!(
+            "version: v1\nkind: ScheduledTask\nmetadata: {{name: t}}\nroom: lobby\nqueue: {queue}\nschedule: '@daily'\n"
+        )
+    };
+    let service = |image: &str| service(&format!("image: {image}"), "");
+    let before = [ROOM.to_owned(), task("a"), service("a")].join("---\n");
+    let meanwhile = Meanwhile::applied(&[&before]).await;
+    // The other one changes nothing that this run changes.
+    let theirs = [ROOM.to_owned(), task("b"), service("a")].join("---\n");
+    let ours = [ROOM.to_owned(), task("a"), service("b")].join("---\n");
+    let others = Sandbox::new();
+    others.write("set.yaml", &theirs);
+    let apply = async || {
+        let quiet = Hostile::in_front_of(&meanwhile.platform).start().await;
+        let words =
+            ["apply", "-f", "set.yaml", "--yes", "--project-id", &meanwhile.platform.project];
+        let run = run(&others, &meanwhile.platform, &quiet, &words).await;
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    };
+    let run = meanwhile.apply(&[&ours], vec![], apply).await;
+    assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("somebody else applied the set `default`"), "{}", run.stderr);
+    assert!(!run.stdout.contains("done:"), "{}", run.stdout);
+    assert_eq!(meanwhile.services().await[0]["container"]["image"], "a");
+}
+
 fn without_revisions(body: &mut Value) {
     let items =
         body.as_object_mut().and_then(|body| body.values_mut().find_map(Value::as_array_mut));
