@@ -227,6 +227,10 @@ async fn a_collection_that_cannot_be_read_is_not_empty() {
             assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
         }
     }
+    // What is alike of many objects is told once.
+    let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
+    let (run, _) = world.run(Some(Fault::Status(500).at("/mailboxes")), &plan).await;
+    assert!(run.stderr.matches("it is not known whether").count() <= 1, "{}", run.stderr);
     // The services of rooms that exist, when their documents are gone.
     let manifests = world.sandbox.path("examples/manifests/services");
     std::fs::remove_dir_all(manifests).expect("a folder");
