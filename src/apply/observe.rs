@@ -14,7 +14,9 @@ use super::absent::{self, Absent};
 use super::homes;
 use super::inventory::{self, Stored};
 use super::owners;
-use super::projects::{Project, detailed_project, only_project, projects, resolve_projects};
+use super::projects::{
+    Project, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
+};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
@@ -73,6 +75,7 @@ pub async fn observe(
         Scope::Only(project) => only_project(set, project, &projects)?,
     };
     if scope == Scope::Everywhere {
+        refuse_one_name(&projects)?;
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
     let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
@@ -123,8 +126,9 @@ pub async fn observe(
     }
     derived::keep_names(&mut set.objects, &observation.state);
     if matches!(scope, Scope::Only(_)) {
-        observation.state.elsewhere =
-            homes::elsewhere(reader, policy, &projects, &observation).await;
+        let (elsewhere, unknown) = homes::elsewhere(reader, policy, &projects, &observation).await;
+        observation.state.elsewhere = elsewhere;
+        observation.state.unknown_homes += unknown;
     }
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {

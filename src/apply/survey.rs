@@ -189,15 +189,17 @@ pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, Stri
 /// # Errors
 ///
 /// The platform's.
-pub async fn homes_of(reader: &Reader, set: &str) -> Result<Vec<String>> {
+pub async fn homes_of(reader: &Reader, set: &str) -> Result<(Vec<String>, usize)> {
     let all = projects::projects(reader).await?;
-    let found = homes::inventories(reader, set, all.iter().collect()).await;
-    let owning = found.into_iter().filter(|(_, inventory)| {
-        inventory.as_ref().is_some_and(|inventory| !inventory.entries.is_empty())
-    });
-    let mut names: Vec<String> = owning.map(|(project, _)| project.name.clone()).collect();
+    let (mut names, mut answered) = (Vec::new(), 0);
+    for (project, inventory) in homes::inventories(reader, set, all.iter().collect()).await {
+        answered += usize::from(inventory.is_some());
+        if inventory.is_some_and(|inventory| !inventory.entries.is_empty()) {
+            names.push(homes::told(project, &all));
+        }
+    }
     names.sort();
-    Ok(names)
+    Ok((names, all.len() - answered))
 }
 
 /// Whether the caller sees a project of this name.

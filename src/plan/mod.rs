@@ -221,6 +221,12 @@ impl Incomplete {
     pub const AGAIN: &str = "run the same command again";
 }
 
+/// Why a command of its own does something.
+pub const ASKED_FOR: &str = "asked for";
+
+/// Why most objects are created.
+pub const NOT_THERE: &str = "it is not on the platform";
+
 /// The kinds beside services whose objects name a room.
 pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
 

@@ -434,3 +434,48 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
     let settings = json!({"ours": "three", "theirs": "two"});
     assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
 }
+
+/// What a set owns elsewhere is not known where that could not be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn inventories_of_other_projects_that_cannot_be_read_are_counted() {
+    let world = World::with_mailboxes(&["a"]).await;
+    let (project, _) = world.platform.other_project("second").await;
+    let set = ["--set", "two", "--project-id"];
+    world.sandbox.write("two.yaml", "version: v1\nkind: Room\nmetadata: {name: twoa}\n");
+    for project in [&world.platform.project, &project] {
+        let apply = [&["apply", "-f", "two.yaml", "--yes"][..], &set, &[project]].concat();
+        let proxy = Hostile::in_front_of(&world.platform).start().await;
+        let done = run(&world.sandbox, &world.platform, &proxy, &apply).await;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    let unread = || {
+        let path = format!("/projects/{project}/storage/download").leak();
+        Fault::Status(500).at(path).on("GET")
+    };
+    let destroy = ["destroy", "--set", "two", "--yes", "--retries", "0"];
+    let (run, _) = world.run(Some(unread()), &destroy).await;
+    assert!(run.stderr.contains("1 more project was not asked"), "{}{}", run.stdout, run.stderr);
+    let export = ["export", "--set", "two", "-d", "out", "--retries", "0"];
+    let (run, _) = world.run(Some(unread()), &export).await;
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("it is not known where the set `two` is"), "{}", run.stderr);
+}
+
+/// Two projects of one name are not one, wherever all of them are meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_of_one_name_are_told_apart() {
+    let world = World::with_mailboxes(&["a"]).await;
+    world.platform.other_project("second").await;
+    let alike: Edit = |body| {
+        for project in items(body).into_iter().flatten() {
+            project["name"] = json!("default");
+        }
+    };
+    let proxy =
+        Hostile::in_front_of(&world.platform).with(edit(alike).at("/projects")).start().await;
+    let destroy = ["destroy", "--set", "default", "--yes"];
+    let refused = run(&world.sandbox, &world.platform, &proxy, &destroy).await;
+    assert_eq!(refused.code, 6, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("2 projects are called `default`"), "{}", refused.stderr);
+    assert_eq!(world.mailboxes().await, 1);
+}

@@ -4,8 +4,8 @@ use super::Planner;
 use crate::kinds::Key;
 use crate::listed::few;
 use crate::manifest::set::Desired;
-use crate::plan::Entry;
 use crate::plan::renames;
+use crate::plan::{Entry, NOT_THERE};
 
 impl<'a> Planner<'a> {
     /// Refuses to plan what may exist or not, in one sentence for each kind of a project.
@@ -49,12 +49,12 @@ impl<'a> Planner<'a> {
                     "neither {key} nor {}, which it was, is on the platform; {key} is created",
                     few(&former)
                 ));
-                "it is not on the platform".to_owned()
+                NOT_THERE.to_owned()
             }
             (_, Some(Entry { applied: Some(_), .. })) => {
                 "it was deleted behind the set's back".to_owned()
             }
-            _ => "it is not on the platform".to_owned(),
+            _ => NOT_THERE.to_owned(),
         };
         let former = there.first().filter(|_| !is_renamable);
         let operation = self.create(desired, reason, self.heir(desired, former));

@@ -21,7 +21,7 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
-use crate::listed::few;
+use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 
 mod absent;
@@ -406,7 +406,10 @@ impl<'a> Planner<'a> {
             return Some((
                 format!("{known_as} is on its way to the set `{to}`"),
                 format!(
-                    "`meshagent set move {known_as} --set {set} --to {to} --project-id {project}{flags}` ends that; then take its document out of this set"
+                    "`meshagent set move {} --set {set} --to {} --project-id {}{flags}` ends that; then take its document out of this set",
+                    known_as.as_word(),
+                    word(to),
+                    word(project)
                 ),
             ));
         }
