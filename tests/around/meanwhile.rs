@@ -148,6 +148,34 @@ async fn an_apply_of_somebody_else_that_ended_meanwhile_is_not_written_over() {
     assert_eq!(meanwhile.services().await[0]["container"]["image"], "a");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once_and_says_what_is_left() {
+    let meanwhile = Meanwhile::applied(&[ROOM]).await;
+    meanwhile.sandbox.write("set.yaml", &[ROOM, &ROOM.replace("lobby", "den")].join("---\n"));
+    // The lease, the claim, the room.
+    let proxy = Hostile::in_front_of(&meanwhile.platform).pausing(3, Moment::Before).start().await;
+    let project = meanwhile.platform.project.as_str();
+    let words = ["apply", "-f", "set.yaml", "--yes", "--project-id", project];
+    let mut command = meanwhile.sandbox.command(&words);
+    command.args(["--api-url", &proxy.url]).env("MESHAGENT_API_KEY", &meanwhile.platform.owner);
+    command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let child = command.spawn().expect("a run");
+    let id = child.id().to_string();
+    proxy.paused().await;
+    let signal = || {
+        let sent = std::process::Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("kill").success());
+    };
+    signal();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    signal();
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let run = Run::of(ended.await.expect("no panic").expect("a run"));
+    assert_eq!(run.code, 130, "{}", run.stderr);
+    assert!(run.stderr.contains("stopped at once: it is not known whether"), "{}", run.stderr);
+    proxy.resume(&meanwhile.platform.url);
+}
+
 fn without_revisions(body: &mut Value) {
     let items =
         body.as_object_mut().and_then(|body| body.values_mut().find_map(Value::as_array_mut));

@@ -405,6 +405,10 @@ async fn stop_on_signal(stop: CancellationToken) {
         stop.cancel();
     }
     if wait_for_signal().await {
+        output::warning(
+            "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+        );
+        output::settle();
         std::process::exit(130);
     }
 }
