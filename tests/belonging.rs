@@ -408,3 +408,83 @@ fn a_replacement_counts_as_one() {
     tells(&run, "1 to replace");
     tells(&run, "Applied: 1 done.");
 }
+
+/// A run that is killed right after it created a project leaves it like this; so does a set that
+/// was destroyed.
+#[test]
+fn a_project_in_which_there_is_nothing_is_taken_over_without_being_asked_about() {
+    let sandbox = Sandbox::new();
+    let documents = "version: v1\nkind: Project\nmetadata: {name: acme}\nsettings: {a: one}\n---\nversion: v1\nkind: Room\nmetadata: {name: lobby}\n";
+    sandbox.write("set.yaml", documents);
+    let apply = |code: i32| sandbox.embedded(code, &["apply", "-f", "set.yaml", "--yes"]);
+    apply(0);
+    sandbox.embedded(0, &["destroy", "-f", "set.yaml", "--yes"]);
+    let run = apply(0);
+    assert!(run.stdout.contains("adopt Project/acme"), "{}", run.stdout);
+    // Other settings are somebody's.
+    sandbox.embedded(0, &["destroy", "-f", "set.yaml", "--yes"]);
+    sandbox.write("set.yaml", &documents.replace("a: one", "a: two"));
+    let run = apply(6);
+    assert!(run.stderr.contains("take it over with --adopt Project/acme"), "{}", run.stderr);
+    // So is what is in it, of whatever kind.
+    sandbox.write("set.yaml", documents);
+    let create = ["secret", "key", "create", "--name", "k", "--data", "A=value-of-somebody"];
+    sandbox.embedded(0, &[&create[..], &["--project-id", "acme"]].concat());
+    let run = apply(6);
+    assert!(run.stderr.contains("Project/acme exists and is not owned"), "{}", run.stderr);
+}
+
+#[test]
+fn a_set_that_does_not_exist_gives_nothing() {
+    let sandbox = Sandbox::new();
+    apply(&sandbox, "a", &room("a"));
+    for words in [
+        &["set", "move", "*", "--set", "nosuch", "--to", "a", "--yes"][..],
+        &["set", "rename", "nosuch", "a", "--yes"],
+        &["set", "rename", "nosuch", "b", "--yes"],
+    ] {
+        let refused = sandbox.embedded(2, words);
+        tells(&refused, "there is no set `nosuch`");
+    }
+}
+
+/// A hint is a command line, and a name in it one word.
+#[test]
+fn names_in_hints_are_one_word_each() {
+    let sandbox = Sandbox::new();
+    let name = "$(id) x";
+    let hook =
+        document("Webhook", "'$(id) x'", "url: https://example.com/\nevents: [room.started]\n");
+    let create = [
+        "webhook",
+        "create",
+        "--name",
+        name,
+        "--url",
+        "https://example.com/",
+        "--event",
+        "room.started",
+    ];
+    sandbox.embedded(0, &create);
+    sandbox.write("set.yaml", &hook);
+    let refused = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--set", "a"]);
+    tells(&refused, "--adopt 'Webhook/$(id) x'");
+    sandbox.embedded(
+        0,
+        &["apply", "-f", "set.yaml", "--set", "b", "--adopt", "--yes", "--allow-deletes", "9"],
+    );
+    let refused = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--set", "a"]);
+    tells(&refused, "set move 'Webhook/$(id) x'");
+}
+
+/// That something was deleted by hand is why it is created.
+#[test]
+fn what_was_deleted_by_hand_says_so() {
+    let sandbox = Sandbox::new();
+    apply(&sandbox, "a", &room("a"));
+    sandbox.embedded(0, &["rooms", "delete", "--name", "a"]);
+    sandbox.write("set.yaml", &(room("a") + &room("b")));
+    let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--set", "a"]);
+    tells(&plan, "create Room/a  it was deleted behind the set's back");
+    keeps_quiet(&plan, "it is not on the platform");
+}

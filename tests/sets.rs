@@ -77,7 +77,10 @@ fn a_set_is_split_and_both_halves_have_nothing_to_change() {
     tells(&shown, "metadata.annotations[\"meshagent.set\"]: \"a\" → \"b\"");
     assert_eq!(listed(&sandbox).as_array().unwrap().len(), 1, "a dry run wrote");
     let done = sandbox.embedded(0, &[&words[..], &place, &["--yes"]].concat());
-    tells(&done, "apply their documents (now in a/rest.yaml, a/rooms.yaml) with --set b");
+    tells(
+        &done,
+        "apply their documents (last applied from a/rest.yaml, a/rooms.yaml) with --set b",
+    );
     // The documents move, too, and then both sets are as they are declared.
     sandbox.write("a/rooms.yaml", &room("hall"));
     std::fs::remove_file(sandbox.path("a/rest.yaml")).unwrap();
@@ -152,7 +155,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
             2,
             "there is no terminal to ask on",
         ),
-        (&["set", "rename", "nobody", "b"], 2, "the set `nobody` owns nothing in this project"),
+        (&["set", "rename", "nobody", "b"], 2, "there is no set `nobody`"),
         (&["set", "move", "--set", "a", "--to", "b"], 2, "KIND/NAME"),
     ] {
         let run = sandbox.embedded(code, words);

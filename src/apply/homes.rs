@@ -1,7 +1,7 @@
 //! Where else a set owns something: a set whose documents name another project than before
 //! may have come from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
 
@@ -54,39 +54,54 @@ pub(super) async fn find(
         };
         let files = || inventory.entries.values().flat_map(|entry| &entry.declared_in);
         let looked_at = || files().filter(|file| set.looked_at.miss(file).is_none());
-        let name = project.name.clone();
         if looked_at().any(DeclaredIn::is_in_repository) {
-            homes.came_from.insert(name, Some(project.clone()));
+            homes.came_from.insert(project.name.clone(), Some(project.clone()));
         } else if !inventory.entries.is_empty() {
             // A file of no repository may be another one at the same place.
             let perhaps_from = looked_at().next();
             let perhaps_from = perhaps_from.map(|file| file.seen_from(&set.looked_at).to_owned());
             let objects = inventory.entries.len();
+            let name = told(project, projects);
             homes.left_behind.insert(name, LeftBehind { objects, perhaps_from });
         }
     }
     homes
 }
 
-/// How many objects the set owns in each project that was not looked at.
+/// How many objects the set owns in each project that was not looked at, and how many projects
+/// were not asked, or did not answer.
 pub(super) async fn elsewhere(
     reader: &Reader,
     policy: &Policy,
     projects: &[Project],
     observation: &Observation,
-) -> BTreeMap<String, usize> {
-    let found = inventories(reader, &policy.set, others(projects, observation)).await;
-    let counts = found.into_iter().filter_map(|(project, inventory)| {
-        let count = inventory?.entries.len();
-        (count > 0).then(|| (project.name.clone(), count))
-    });
-    counts.collect()
+) -> (BTreeMap<String, usize>, usize) {
+    let others = others(projects, observation);
+    let mut unknown = others.len().saturating_sub(MOST_ASKED);
+    let mut counts = BTreeMap::new();
+    for (project, inventory) in inventories(reader, &policy.set, others).await {
+        match inventory.map(|inventory| inventory.entries.len()) {
+            None => unknown += 1,
+            Some(0) => {}
+            Some(count) => drop(counts.insert(told(project, projects), count)),
+        }
+    }
+    (counts, unknown)
+}
+
+/// What a project is called where it is told: by its id where others have its name.
+pub(super) fn told(project: &Project, all: &[Project]) -> String {
+    match all.iter().filter(|other| other.name == project.name).count() {
+        0 | 1 => project.name.clone(),
+        _ => project.id.clone(),
+    }
 }
 
 /// The projects that were not looked at.
 fn others<'a>(projects: &'a [Project], observation: &Observation) -> Vec<&'a Project> {
-    let looked_at = &observation.state.projects;
-    projects.iter().filter(|project| !looked_at.contains_key(&project.name)).collect()
+    let looked_at = observation.state.projects.values();
+    let ids: BTreeSet<&str> = looked_at.filter_map(|project| project.id.as_deref()).collect();
+    projects.iter().filter(|project| !ids.contains(project.id.as_str())).collect()
 }
 
 /// What a set owns in projects, each that was asked; `None` where one did not answer.

@@ -10,8 +10,7 @@ use crate::api::reader::Reader;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
-use crate::listed::few;
-use crate::listed::nearest;
+use crate::listed::{few, nearest, word};
 use crate::manifest::set::{Desired, Set};
 use crate::visible;
 
@@ -113,6 +112,29 @@ pub(super) fn resolve_projects(
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
+}
+
+/// Refuses to work on all projects where several have one name: what a set owns there would be
+/// told, and written, of one of them.
+///
+/// # Errors
+///
+/// There are several.
+pub(super) fn refuse_one_name(projects: &[Project]) -> Result<()> {
+    let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    projects.iter().for_each(|it| ids.entry(it.name.as_str()).or_default().push(&it.id));
+    let several = ids.into_iter().filter(|(_, ids)| ids.len() > 1);
+    let problems = several.map(|(name, ids)| {
+        let name = visible::line(name);
+        Problem::new(format!("{} projects are called `{name}`", ids.len())).hint(format!(
+            "name one by its id: --project-id {}",
+            few(ids.iter().map(|id| word(id)))
+        ))
+    });
+    match problems.collect::<Vec<_>>() {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(Error::refused(problems)),
+    }
 }
 
 /// The one project that is meant. What documents declare in others is not looked at.

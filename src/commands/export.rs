@@ -43,8 +43,8 @@ pub struct ExportArgs {
     /// Also write the document of the project itself; manifests with it are only for this project
     #[arg(long)]
     with_project: bool,
-    /// Also write services that hold secrets (obscure values of templates, headers and clients of
-    /// MCP servers), which stand in them as clear text
+    /// Also write what holds secrets (values of templates, headers and clients of MCP servers), which
+    /// stand in it as clear text
     #[arg(long)]
     obscure_values: bool,
     #[command(flatten)]
@@ -97,7 +97,17 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
     let survey = survey(&reader, project, set).await?;
     match set {
         Some(set) if survey.objects.is_empty() => {
-            let homes = homes_of(&reader, set).await?;
+            let (homes, unknown) = homes_of(&reader, set).await?;
+            if homes.is_empty() && unknown > 0 {
+                let what = format!("it is not known where the set `{set}` is");
+                return Err(Error::failed(what).hint(format!(
+                    "{} not asked, or did not answer: name its project with --project-id",
+                    match unknown {
+                        1 => "1 project was".to_owned(),
+                        count => format!("{count} projects were"),
+                    }
+                )));
+            }
             refuse_absent(set, &survey, &homes, &connection.flags)?;
         }
         _ => {}

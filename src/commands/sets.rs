@@ -19,6 +19,7 @@ use crate::apply::observe::{self, Scope};
 use crate::apply::run::Surroundings;
 use crate::apply::transfer::{Side, Sides, perform};
 use crate::apply::{lock, sets, survey};
+use crate::commands::set::unknown_set;
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
@@ -215,6 +216,9 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         keys.extend(found);
     }
     keys.extend(brought_by(&sides.from.stored.inventory.entries, &keys).into_keys());
+    if keys.is_empty() && !sides.from.stored.exists() {
+        return Err(unknown_set(&args.from, &sides.project.0));
+    }
     if keys.is_empty() {
         output::note(&format!("nothing to move: the set `{}` owns them already", args.to));
         return Ok(ExitCode::SUCCESS);
@@ -247,8 +251,9 @@ async fn owned_elsewhere(
     Ok(match owners.as_slice() {
         [] => None,
         [(set, key)] => Some(format!(
-            "the set `{set}` owns {key}: meshagent set move {} --set {set} --to {to} --project-id {}{flags}",
+            "the set `{set}` owns {key}: meshagent set move {} --set {} --to {to} --project-id {}{flags}",
             word(pattern),
+            word(set),
             word(project)
         )),
         several => Some(format!(
@@ -260,6 +265,9 @@ async fn owned_elsewhere(
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
     let sides = sides(connection, &args.from, &args.to).await?;
+    if sides.iter().all(|sides| !sides.from.stored.exists()) {
+        return Err(unknown_set(&args.from, ""));
+    }
     let mut moves = Vec::new();
     for sides in &sides {
         sides.refuse_open_renames(&args.from)?;
@@ -274,7 +282,10 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
             )
             .hint(format!(
                 "to join the two: meshagent set move '*' --set {} --to {} --project-id {}{}",
-                args.from, args.to, sides.project.0, connection.flags
+                word(&args.from),
+                word(&args.to),
+                word(&sides.project.0),
+                connection.flags
             )));
         }
         if !keys.is_empty() {
@@ -454,7 +465,7 @@ async fn conclude(
     let files: Vec<String> = files.into_iter().collect();
     let declared = match files.as_slice() {
         [] => String::new(),
-        files => format!(" (now in {})", few(files)),
+        files => format!(" (last applied from {})", few(files)),
     };
     output::note(&format!(
         "note: apply their documents{declared} with --set {to} from now on, and no more with --set {from}"

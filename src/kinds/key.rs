@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KindName;
+use crate::listed::word;
 use crate::visible;
 
 /// What tells an object apart from all others: kind, project, room where it has one, name.
@@ -54,6 +55,12 @@ impl Key {
     #[must_use]
     pub fn held_by_another(&self) -> String {
         format!("{self} is taken: another project has it")
+    }
+
+    /// As one word of a command line, for hints.
+    #[must_use]
+    pub fn as_word(&self) -> String {
+        word(&self.to_string())
     }
 
     /// What no other object may hold at the same time: the key itself, but for names that

@@ -62,6 +62,8 @@ pub struct Observed {
     pub answered: Value,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,
+    /// What the platform calls it, where it was looked up alone.
+    pub called: Option<String>,
 }
 
 impl fmt::Debug for Observed {
@@ -218,6 +220,12 @@ impl Incomplete {
     /// What helps where reading again may bring the whole list.
     pub const AGAIN: &str = "run the same command again";
 }
+
+/// Why a command of its own does something.
+pub const ASKED_FOR: &str = "asked for";
+
+/// Why most objects are created.
+pub const NOT_THERE: &str = "it is not on the platform";
 
 /// The kinds beside services whose objects name a room.
 pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::shown::{Difference, Part, difference, whole};
 use super::summed::{self, Row};
-use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
+use super::{ASKED_FOR, Action, Cause, FieldChange, NOT_THERE, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
 use anstyle::{AnsiColor, Style};
@@ -86,7 +86,9 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
         let mut remarks = vec![operation.reason.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
-        if operation.action == Action::Create && !operation.replaces {
+        // That it is not there yet, and is wanted, goes without saying.
+        let is_create = operation.action == Action::Create && !operation.replaces;
+        if is_create && [NOT_THERE, ASKED_FOR].contains(&operation.reason.as_str()) {
             remarks.remove(0);
         }
         remarks.extend(operation.place.as_ref().map(ToString::to_string));

@@ -13,6 +13,7 @@ use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::listed::word;
 
 /// A move of objects between two sets of one project.
 pub struct Transfer<'a> {
@@ -135,7 +136,7 @@ impl Transfer<'_> {
             Some(owner) if owner == to => return Ok(None),
             Some(owner) if owner != from => {
                 return Err(Problem::new(format!("{key} is owned by the set `{owner}`"))
-                    .hint(format!("move it from there: --set {owner}")));
+                    .hint(format!("move it from there: --set {}", word(owner))));
             }
             Some(_) => {}
             None => {
@@ -144,7 +145,7 @@ impl Transfer<'_> {
                     return Err(Problem::new(format!(
                         "{key} is not the object that the set `{from}` knew: it was made anew"
                     ))
-                    .hint(format!("declare it, and take it over with --adopt {key}")));
+                    .hint(format!("declare it, and take it over with --adopt {}", key.as_word())));
                 }
             }
         }

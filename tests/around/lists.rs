@@ -227,6 +227,10 @@ async fn a_collection_that_cannot_be_read_is_not_empty() {
             assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
         }
     }
+    // What is alike of many objects is told once.
+    let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
+    let (run, _) = world.run(Some(Fault::Status(500).at("/mailboxes")), &plan).await;
+    assert!(run.stderr.matches("it is not known whether").count() <= 1, "{}", run.stderr);
     // The services of rooms that exist, when their documents are gone.
     let manifests = world.sandbox.path("examples/manifests/services");
     std::fs::remove_dir_all(manifests).expect("a folder");
@@ -413,12 +417,65 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
         }
         body.as_object_mut().map(|project| project.remove("settings"));
     };
-    let (run, writes) = world.run(Some(edit(untold).into()), &apply).await;
-    assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
-    assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    let alone: &'static str = format!("/accounts/projects/{}", world.platform.project).leak();
+    let faults: [Mischief; 3] = [
+        edit(untold).into(),
+        Fault::Status(403).at(alone).on("GET"),
+        Fault::Status(404).at(alone).on("GET"),
+    ];
+    for fault in faults {
+        let (run, writes) = world.run(Some(fault), &apply).await;
+        assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+        assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    }
     let (run, _) = world.run(None, &apply).await;
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let settings = json!({"ours": "three", "theirs": "two"});
     assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+}
+
+/// What a set owns elsewhere is not known where that could not be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn inventories_of_other_projects_that_cannot_be_read_are_counted() {
+    let world = World::with_mailboxes(&["a"]).await;
+    let (project, _) = world.platform.other_project("second").await;
+    let set = ["--set", "two", "--project-id"];
+    world.sandbox.write("two.yaml", "version: v1\nkind: Room\nmetadata: {name: twoa}\n");
+    for project in [&world.platform.project, &project] {
+        let apply = [&["apply", "-f", "two.yaml", "--yes"][..], &set, &[project]].concat();
+        let proxy = Hostile::in_front_of(&world.platform).start().await;
+        let done = run(&world.sandbox, &world.platform, &proxy, &apply).await;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    let unread = || {
+        let path = format!("/projects/{project}/storage/download").leak();
+        Fault::Status(500).at(path).on("GET")
+    };
+    let destroy = ["destroy", "--set", "two", "--yes", "--retries", "0"];
+    let (run, _) = world.run(Some(unread()), &destroy).await;
+    assert!(run.stderr.contains("1 more project was not asked"), "{}{}", run.stdout, run.stderr);
+    let export = ["export", "--set", "two", "-d", "out", "--retries", "0"];
+    let (run, _) = world.run(Some(unread()), &export).await;
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("it is not known where the set `two` is"), "{}", run.stderr);
+}
+
+/// Two projects of one name are not one, wherever all of them are meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_of_one_name_are_told_apart() {
+    let world = World::with_mailboxes(&["a"]).await;
+    world.platform.other_project("second").await;
+    let alike: Edit = |body| {
+        for project in items(body).into_iter().flatten() {
+            project["name"] = json!("default");
+        }
+    };
+    let proxy =
+        Hostile::in_front_of(&world.platform).with(edit(alike).at("/projects")).start().await;
+    let destroy = ["destroy", "--set", "default", "--yes"];
+    let refused = run(&world.sandbox, &world.platform, &proxy, &destroy).await;
+    assert_eq!(refused.code, 6, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("2 projects are called `default`"), "{}", refused.stderr);
+    assert_eq!(world.mailboxes().await, 1);
 }

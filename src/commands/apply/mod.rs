@@ -405,6 +405,10 @@ async fn stop_on_signal(stop: CancellationToken) {
         stop.cancel();
     }
     if wait_for_signal().await {
+        output::warning(
+            "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+        );
+        output::settle();
         std::process::exit(130);
     }
 }
@@ -444,6 +448,8 @@ fn conclude(report: Report, end: End) -> Result<ExitCode> {
     );
     let way_on = way_on(&report, end, done);
     match report.inventory_error {
+        // Nothing was done that could be left unrecorded.
+        Some(cause) if done == 0 => Err(cause),
         Some(cause) => {
             let again =
                 "run the same command again: objects that carry the owner annotation are found";

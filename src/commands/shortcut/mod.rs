@@ -18,7 +18,9 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{self, Key, KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::diff::{self, Memory};
-use crate::plan::{Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text};
+use crate::plan::{
+    ASKED_FOR, Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text,
+};
 use crate::settings::PlatformArgs;
 use writing::Mode;
 
@@ -383,7 +385,7 @@ impl Shortcut {
         work.fields = (self.action != Action::Delete).then(|| fields.into());
         let reason = match &self.work.renamed_from {
             Some(former) => format!("so far {}", former.name),
-            None => "asked for".to_owned(),
+            None => ASKED_FOR.to_owned(),
         };
         let operation = Operation { changes, work, ..Operation::new(key, self.action, reason) };
         let state = ProjectState { id: Some(self.key.project.clone()) };

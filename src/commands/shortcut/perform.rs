@@ -91,7 +91,7 @@ impl Shortcut {
         let observed = self.work.observed.as_ref().and_then(|observed| observed.owner.clone());
         if let Some(owner) = observed.or_else(|| owner(answer)) {
             output::warning(&format!(
-                "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes this back",
+                "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes back what its document does not ignore",
                 self.address()
             ));
         }

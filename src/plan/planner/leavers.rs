@@ -5,7 +5,7 @@ use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
-use crate::listed::word;
+use crate::listed::{few, word};
 use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
 use crate::plan::renames::former_keys;
@@ -254,6 +254,7 @@ impl Planner<'_> {
     /// Tells what the set owns where no document leads.
     fn tell_left_behind(&mut self) {
         let (set, flags) = (&self.policy.set, &self.policy.flags);
+        let mut others = Vec::new();
         for (project, count) in &self.state.elsewhere {
             let (objects, stay, them) = match count {
                 1 => ("1 object".to_owned(), "stays", "it"),
@@ -269,24 +270,37 @@ impl Planner<'_> {
                 1 => ("1 object".to_owned(), "it stays"),
                 count => (format!("{count} objects"), "they stay"),
             };
+            let Some(file) = perhaps_from else {
+                others.push(format!("{objects} in project `{project}`"));
+                continue;
+            };
+            let (name, project) = (project, word(project));
             let destroy = format!("`meshagent destroy --set {set} --project-id {project}{flags}`");
-            self.plan.notes.push(match perhaps_from {
-                Some(file) => format!(
-                    "the set `{set}` owns {objects} in project `{project}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
-                ),
-                None => format!(
-                    "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. {destroy} deletes what is there"
-                ),
-            });
+            self.plan.notes.push(format!(
+                    "the set `{set}` owns {objects} in project `{name}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
+            ));
         }
+        // From files that were not given: a set of this name may be anybody's.
+        if !others.is_empty() {
+            self.plan.notes.push(format!(
+                "sets that are called `{set}` own objects in projects that no document names, and keep them: {}",
+                few(others)
+            ));
+        }
+        let is_everywhere = self.policy.destroy;
         let (more, were) = match self.state.unknown_homes {
             0 => return,
             1 => ("1 more project".to_owned(), "was"),
             count => (format!("{count} more projects"), "were"),
         };
-        self.plan.notes.push(format!(
+        self.plan.notes.push(match is_everywhere {
+            true => format!(
+                "{more} {were} not asked whether the set `{set}` owns something there too, or did not answer"
+            ),
+            false => format!(
             "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
-        ));
+            ),
+        });
     }
 
     fn is_protected(&self, key: &Key, entry: &Entry) -> bool {

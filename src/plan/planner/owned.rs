@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 use crate::plan::{Observed, UnknownOwner};
@@ -37,8 +38,9 @@ impl<'a> Planner<'a> {
                 Err((
                     format!("{known_as} is owned by the set `{owner}`"),
                     format!(
-                        "{} moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {known_as}",
-                        self.move_here(&owner, keys)
+                        "{} moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {}",
+                        self.move_here(&owner, keys),
+                        known_as.as_word()
                     ),
                 ))
             }
@@ -51,11 +53,28 @@ impl<'a> Planner<'a> {
             {
                 Ok(true)
             }
+            Ownership::Nobodys if self.is_free(desired, observed) => Ok(true),
             Ownership::Nobodys => Err((
                 format!("{known_as} exists and is not owned by the set `{set}`"),
-                format!("take it over with --adopt {known_as}, or give it another name"),
+                format!(
+                    "take it over with --adopt {}, or give it another name",
+                    known_as.as_word()
+                ),
             )),
         }
+    }
+
+    /// Whether an object can be taken over without being asked about: a project in which there
+    /// is nothing, and which is as declared. A run that was killed right after it created one
+    /// leaves it so, and so does a set that was destroyed.
+    fn is_free(&self, desired: &Desired, observed: &Observed) -> bool {
+        let Key { kind, name, .. } = &desired.key;
+        let is_in_it = |key: &Key| key.kind != KindName::Project && key.project == *name;
+        *kind == KindName::Project
+            && (desired.fields == observed.fields || *desired.fields == Tree::map([]))
+            && !self.state.objects.keys().any(is_in_it)
+            && !self.state.incomplete.iter().any(|list| list.project == *name)
+            && !self.state.unread.contains(name)
     }
 
     /// The set that owns an object, where it is another one.
@@ -99,6 +118,7 @@ impl<'a> Planner<'a> {
                     format!("{} moves them", self.move_here(owner, several)),
                 ),
             };
+            let owner = word(owner);
             let hint = match is_all {
                 true if keys.len() > 1 => format!("did you mean --set {owner}?"),
                 true => format!("did you mean --set {owner}? otherwise {hint}"),
@@ -121,11 +141,12 @@ impl<'a> Planner<'a> {
 
     /// The command by which another set gives objects to this one.
     fn move_here(&self, owner: &str, keys: &[Key]) -> String {
-        let names: Vec<String> = keys.iter().map(|key| word(&key.to_string())).collect();
+        let names: Vec<String> = keys.iter().map(Key::as_word).collect();
         let project = keys.first().map_or("", |key| key.project.as_str());
         format!(
-            "`meshagent set move {} --set {owner} --to {} --project-id {}{}`",
+            "`meshagent set move {} --set {} --to {} --project-id {}{}`",
             names.join(" "),
+            word(owner),
             self.policy.set,
             word(project),
             self.policy.flags
@@ -149,13 +170,14 @@ impl<'a> Planner<'a> {
             let what = few(&keys);
             match owns_some {
                 true => self.plan.notes.push(format!(
-                    "the set `{owner}` owns {what}, which this leaves alone; `--set {owner}` destroys that set's"
+                    "the set `{owner}` owns {what}, which this leaves alone; `--set {}` destroys that set's",
+                    word(&owner)
                 )),
                 false => self.guards.push(
                     Problem::new(format!(
                         "the set `{set}` owns nothing that these documents declare; the set `{owner}` owns {what}"
                     ))
-                    .hint(format!("did you mean --set {owner}?")),
+                    .hint(format!("did you mean --set {}?", word(&owner))),
                 ),
             }
         }
