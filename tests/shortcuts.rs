@@ -135,6 +135,9 @@ fn the_manifest_of_a_template_command_places_the_template() {
         let plan = sandbox.embedded(0, &["plan", "-f", "m", "--adopt", "-o", "json"]).json();
         assert_adopts(&plan, 2);
     }
+    // The same file of another checkout, with other line ends, is the same template.
+    sandbox.write("t.yaml", &TEMPLATE.replace('\n', "\r\n"));
+    assert_eq!(sandbox.embedded(0, &[&update[..], &["--as-manifest"]].concat()).stdout, manifest);
     // What the template calls obscure is not printed, and nothing is declared without it.
     let line = [&create[..], &["-v", "token=canary-90c1", "--as-manifest"]].concat();
     let run = sandbox.embedded(1, &[&line[..], &["--force"]].concat());

@@ -128,8 +128,9 @@ pub fn without_values<'a>(
         let pieces: Vec<_> = message.split(quote).enumerate().map(shown).collect();
         pieces.join(&quote.to_string())
     };
-    let message = of(&of(message, '`'), '"');
-    // Quotes in a value may put a part of it between two quoted texts.
+    // A quote in a value ends no quoted text.
+    let message = of(&of(&message.replace("\\\"", "'"), '`'), '"');
+    // A back quote in it may put a part of it between two of them.
     without_parts(&message, values.iter())
 }
 
@@ -198,10 +199,7 @@ mod tests {
                 "invalid type: string \"SEKRET\", expected a map",
                 "invalid type: string \"(value)\", expected a map",
             ),
-            (
-                "invalid type: string \"x\\\"hun ter22\"",
-                "invalid type: string \"(value)\"(value) (value)\"",
-            ),
+            ("invalid type: string \"x\\\"hun ter22\"", "invalid type: string \"(value)\""),
             ("metadata.sekretsekret: no", "metadata.(value): no"),
         ] {
             assert_eq!(without_values(message, template, values.iter()), shown);

@@ -117,7 +117,7 @@ fn a_text_in_quotes_and_a_number_of_the_same_spelling_are_sent() {
         ("{{ tag }}", "tag=7", "7"),
         ("{{ tag }}", "tag=1.5", "1.5"),
         ("{{ tag }}", "tag=1.2.3", "\"1.2.3\""),
-        ("0x1F", "tag=x", "31"),
+        ("0x1F{% if tag %}{% endif %}", "tag=x", "31"),
     ] {
         sandbox.write("r.yaml.j2", &FREE.replace('@', template));
         let run = sandbox.embedded(0, &["plan", "-f", "r.yaml.j2", "-v", value]);

@@ -141,7 +141,11 @@ fn values_beside_a_template_are_known_to_be_left_out() {
     assert_eq!(listed.stderr, "not read: m/values.yaml: it holds values for templates\n");
     std::fs::remove_file(sandbox.path("m/a.yaml.j2")).unwrap();
     told(
-        &run(&sandbox, 2, &["validate", "-f", "m"]),
+        &run(&sandbox, 0, &["validate", "-f", "m"]),
+        "note: not read: m/values.yaml: it holds values, and no template is beside it",
+    );
+    told(
+        &run(&sandbox, 2, &["validate", "-f", "m/values.yaml"]),
         "m/values.yaml:1:1: the document has no `kind`",
     );
 }

@@ -144,9 +144,11 @@ fn expanded(path: &std::path::Path) -> PathBuf {
 pub async fn text(source: &SourceArgs) -> Result<String> {
     if let Some(path) = &source.file {
         let read = bounded::text(&expanded(path), bounded::STANDARD);
-        return read.map_err(|error| {
+        let read = read.map_err(|error| {
             Error::usage(format!("failed to read {}", path.display())).because(error)
-        });
+        })?;
+        // What the platform keeps must not depend on how a checkout was made.
+        return Ok(read.replace("\r\n", "\n"));
     }
     let url = source.url.as_deref().unwrap_or_default();
     let shown = visible::url(url);
