@@ -19,7 +19,7 @@ const LINE: usize = 300;
 
 /// How much is shown of one value or of one difference, in characters and in lines. Whoever
 /// reviews a plan sees what would run, to its end; what is more than this is counted.
-const SHOWN: (usize, usize) = (8_000, 200);
+const SHOWN: (usize, usize) = (16_000, 1_000);
 
 /// The shortest run of spaces within a line, and the longest one at its start, that is not
 /// shown as it is: what stands behind more of them would be out of sight.
@@ -547,7 +547,7 @@ mod tests {
         let long = told(&old, &new);
         assert!(long[0].ends_with("x1") && long[1].ends_with("x2"), "{long:?}");
         let many = told(&"a\n".repeat(50), &"b\n".repeat(3_000));
-        assert_eq!((many.len(), many.last().unwrap().as_str()), (201, "2850 more"));
+        assert_eq!((many.len(), many.last().unwrap().as_str()), (1_001, "2050 more"));
     }
 
     #[test]

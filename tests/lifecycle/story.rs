@@ -46,7 +46,7 @@ fn one(random: &mut Rng) -> Mischief {
         Fault::WrongType,
         Fault::SmallPages(random.usize(1..4)),
     ];
-    match random.u8(0..20) {
+    match random.u8(0..21) {
         0..=4 => change[random.usize(0..change.len())].clone().into(),
         5 => Fault::FirstRemoved.times(1),
         6 => Fault::FirstInserted.times(1),
@@ -62,6 +62,7 @@ fn one(random: &mut Rng) -> Mischief {
         16 => Fault::Status([500, 502, 503, 504][random.usize(0..4)]).on(write).share(0.2),
         17 => Fault::CommitsLate(late).on(write).share(0.25),
         18 => Fault::CutBody.on(write).share(0.25),
+        19 => Fault::Status(404).on("DELETE").share(0.4),
         _ => Fault::EarlyEnd.on(write).share(0.25),
     }
 }

@@ -67,7 +67,7 @@ fn two_changes_of_one_long_text_are_both_shown_and_too_many_are_counted() {
         assert!(shown.matches("word").count() < 60, "{shown}");
     }
     let lines = |word: &str| {
-        let lines: String = (0..150).map(|line| format!("    {word} {line}\n")).collect();
+        let lines: String = (0..550).map(|line| format!("    {word} {line}\n")).collect();
         room("a", &format!("room_metadata:\n  note: |\n{lines}"))
     };
     for shown in planned(&lines("old"), &lines("new")) {
