@@ -116,14 +116,12 @@ impl FileValues {
         Self { may_miss, ..self }
     }
 
-    /// The values that no template uses, by the paths that the templates use. Those that were
-    /// named one by one are told by [`FileValues::unread`].
+    /// The values that no template uses, by the paths that the templates use.
     #[must_use]
     pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
         leaves(&self.values.map, "", &mut paths);
-        let named: BTreeSet<String> = self.named.iter().map(|(_, name)| name.clone()).collect();
-        paths.retain(|path| !is_used(path, used) && !is_used(path, &named));
+        paths.retain(|path| !is_used(path, used));
         paths
     }
 

@@ -327,7 +327,8 @@ fn one_object_of_several_projects_is_told_how_to_be_in_each() {
 #[test]
 fn what_is_no_repository_widens_no_reach() {
     let secret = "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata: {A: {from: {file: ../t}}}\n";
-    let made: [(&str, fn(&Sandbox)); 5] = [
+    type Make = fn(&Sandbox);
+    let made: [(&str, Make); 5] = [
         ("a folder", |sandbox| std::fs::create_dir(sandbox.path("r/.git")).unwrap()),
         ("a folder of something else", |sandbox| write(sandbox, "r/.git/config", "[core]\n")),
         ("a file", |sandbox| write(sandbox, "r/.git", "")),
