@@ -214,6 +214,41 @@ async fn what_would_make_a_document_wrong_is_left_and_the_rest_is_accepted() {
     assert_eq!(setting.manifest(), MANIFEST.replace("public: false", "public: true"));
 }
 
+/// A secret stands in the lines around what is accepted, and in what is accepted itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_documents_that_hold_secrets_are_not_shown() {
+    let documents = "version: v1
+kind: Secret
+metadata: {name: m3sec}
+type: keys
+data: {PW: hunter2-canary-secret}
+---
+kind: Room
+room_metadata: {displayName: Lobby}
+version: v1
+metadata: {name: lobby}
+---
+version: v1
+kind: ServiceTemplate
+metadata: {name: t}
+variables: [{name: token, obscure: true}]
+container: {image: x, environment: [{name: T, value: '{token}'}]}
+---
+{version: v1, kind: Service, metadata: {name: s, description: one}, room: lobby, template: t, values: {token: other-canary-secret}}
+";
+    let setting = Setting::start(documents).await;
+    let room = setting.read("/rooms/lobby").await["id"].as_str().unwrap().to_owned();
+    setting
+        .change("/rooms/lobby", &format!("/rooms/{room}"), "", |room| {
+            room["metadata"] = json!({"displayName": "Entrance"});
+        })
+        .await;
+    let run = setting.run(0, &["accept", "-f", "set.yaml", "--dry-run"]).await;
+    assert!(run.stdout.contains("+room_metadata: {displayName: Entrance}"), "{}", run.stdout);
+    assert!(run.stdout.contains(" (a line of a Secret that holds secrets)\n"), "{}", run.stdout);
+    assert!(!run.stdout.contains("canary"), "{}", run.stdout);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ignored_field_is_neither_planned_nor_sent() {
     let manifest = MANIFEST.replace(

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use crate::cli::{Run, Sandbox};
 
 mod lists;
+mod meanwhile;
 
 const ROOM: &str = "version: v1\nkind: Room\nmetadata: {name: lobby}\n";
 

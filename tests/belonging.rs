@@ -408,3 +408,28 @@ fn a_replacement_counts_as_one() {
     tells(&run, "1 to replace");
     tells(&run, "Applied: 1 done.");
 }
+
+/// A run that is killed right after it created a project leaves it like this; so does a set that
+/// was destroyed.
+#[test]
+fn a_project_in_which_there_is_nothing_is_taken_over_without_being_asked_about() {
+    let sandbox = Sandbox::new();
+    let documents = "version: v1\nkind: Project\nmetadata: {name: acme}\nsettings: {a: one}\n---\nversion: v1\nkind: Room\nmetadata: {name: lobby}\n";
+    sandbox.write("set.yaml", documents);
+    let apply = |code: i32| sandbox.embedded(code, &["apply", "-f", "set.yaml", "--yes"]);
+    apply(0);
+    sandbox.embedded(0, &["destroy", "-f", "set.yaml", "--yes"]);
+    let run = apply(0);
+    assert!(run.stdout.contains("adopt Project/acme"), "{}", run.stdout);
+    // Other settings are somebody's.
+    sandbox.embedded(0, &["destroy", "-f", "set.yaml", "--yes"]);
+    sandbox.write("set.yaml", &documents.replace("a: one", "a: two"));
+    let run = apply(6);
+    assert!(run.stderr.contains("take it over with --adopt Project/acme"), "{}", run.stderr);
+    // So is what is in it, of whatever kind.
+    sandbox.write("set.yaml", documents);
+    let create = ["secret", "key", "create", "--name", "k", "--data", "A=value-of-somebody"];
+    sandbox.embedded(0, &[&create[..], &["--project-id", "acme"]].concat());
+    let run = apply(6);
+    assert!(run.stderr.contains("Project/acme exists and is not owned"), "{}", run.stderr);
+}

@@ -371,6 +371,29 @@ fn obscure_values_are_not_exported_unless_asked_for() {
     assert_eq!(plan["operations"], json!([]), "{plan}");
 }
 
+/// What a template read from the environment is known to be secret wherever it went.
+#[test]
+fn what_a_set_knows_to_be_secret_is_not_exported_unless_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", "version: v1\nkind: Room\nmetadata: {name: plain}\n");
+    sandbox.write(
+        "m.yaml.j2",
+        "version: v1\nkind: Room\nmetadata: {name: r}\nroom_metadata: {x: \"a {{ env(\"MESHAGENT_VAR_U\") }}\"}\n",
+    );
+    let apply = ["apply", "-f", ".", "--embedded", "--yes"];
+    let mut command = sandbox.command(&apply);
+    let output = command.env("MESHAGENT_VAR_U", "hooks-canary-987654").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for words in [&["export", "-d", "out"][..], &["export", "-d", "out", "--set", "default"]] {
+        let refused = sandbox.embedded(6, words);
+        assert!(refused.stderr.starts_with("Room/r holds what was given"), "{}", refused.stderr);
+        assert!(!sandbox.path("out").exists());
+    }
+    sandbox.embedded(0, &["export", "-d", "out", "--obscure-values"]);
+    let text = std::fs::read_to_string(sandbox.path("out/room/r.yaml")).unwrap();
+    assert!(text.contains("a hooks-canary-987654"), "{text}");
+}
+
 #[test]
 fn an_export_can_be_applied_to_another_project_and_leaves_its_own_alone() {
     let sandbox = Sandbox::new();

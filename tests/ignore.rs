@@ -51,7 +51,14 @@ fn state(documents: &[Value]) -> State {
         let mut fields = desired.fields;
         mask(Arc::make_mut(&mut fields));
         let owner = desired.key.kind.kind().carries_owner().then(|| "s".to_owned());
-        let observed = Observed { id: None, owner, fields, answered: Value::Null, revision: None };
+        let observed = Observed {
+            id: None,
+            owner,
+            fields,
+            answered: Value::Null,
+            revision: None,
+            called: None,
+        };
         (desired.key, observed)
     });
     let objects: BTreeMap<Key, Observed> = objects.collect();

@@ -249,6 +249,28 @@ async fn what_is_made_anew_under_another_name_takes_along_what_is_ignored() {
 }
 
 /// An empty map may mean more than none: an empty scope grants all that it could name.
+/// What was not sent while it was ignored is a change of the document afterwards, and no drift.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ignored_any_more_is_no_drift() {
+    let room = |value: &str, rule: &str| {
+        format!(
+            "version: v1\nkind: Room\nmetadata: {{name: lobby, annotations: {{k: {value}}}}}\n{rule}"
+        )
+    };
+    let rule = "lifecycle: {ignore: ['metadata.annotations.k']}\n";
+    let written = Written::start(&room("v", rule)).await;
+    written.sandbox.write("set.yaml", &room("w", rule));
+    written.run(0, &["apply", "--yes"]).await;
+    written.sandbox.write("set.yaml", &room("w", ""));
+    let plan = written.run(0, &["plan"]).await;
+    assert!(plan.stdout.contains("\"v\" → \"w\""), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("drift"), "{}", plan.stdout);
+    written.run(0, &["plan", "--drift-only", "--exit-code"]).await;
+    written.run(0, &["apply", "--yes", "--ignore-drift"]).await;
+    let read = written.platform.read("/rooms/lobby").await.expect(200).json();
+    assert_eq!(read["annotations"]["k"], "w");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_that_is_left_alone_leaves_no_empty_map_behind() {
     let head = "version: v1\nkind: Room\nmetadata: {name: r}\n---\nversion: v1\nkind: Service\nmetadata: {name: s}\nroom: r\n";

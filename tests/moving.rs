@@ -87,6 +87,20 @@ fn a_room_that_was_renamed_by_hand_and_is_excluded_is_left_alone() {
 }
 
 #[test]
+fn what_is_excluded_by_the_name_that_it_has_by_now_is_not_renamed() {
+    let sandbox = changed(&[room("r2"), room("z")], &[from("r2", &room("r3")), room("z")]);
+    for name in ["Room/r2", "Room/r3"] {
+        let planned = plan(&sandbox, &["--exclude", name]);
+        assert!(!planned.stdout.contains("rename"), "{name}: {}", planned.stdout);
+        assert!(!planned.stdout.contains("delete"), "{name}: {}", planned.stdout);
+        sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes", "--exclude", name]);
+    }
+    let listed = sandbox.embedded(0, &["rooms", "list", "-o", "json"]).stdout;
+    assert!(listed.contains("\"r2\"") && !listed.contains("\"r3\""), "{listed}");
+    assert!(plan(&sandbox, &[]).stdout.contains("rename"));
+}
+
+#[test]
 fn what_is_saved_is_what_was_shown() {
     let sandbox = changed(&[room("a"), room("b")], &[room("a"), room("c")]);
     let args = ["plan", "-f", "set.yaml", "--drift-only", "--embedded"];

@@ -3,7 +3,7 @@
 
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
-use super::perform::{Write, not_sent};
+use super::perform::{Write, is_renamed, not_sent};
 use crate::kinds::{KindName, ReferredTo, Seen};
 use crate::listed::few;
 use crate::plan::{Action, Operation, ROOM_USERS};
@@ -25,9 +25,14 @@ impl Run<'_> {
         let lists = ROOM_USERS.map(|kind| (kind, None)).into_iter().chain([services]).collect();
         let read = match read_lists(&self.client.reader(), &write.project, lists).await {
             Ok(read) => read,
-            // In a room that is gone there is nothing.
-            Err(_) if matches!(self.look_up(operation, write).await, Ok(None)) => return Ok(()),
-            Err(error) => return Err(not_sent(format!("it is not known what is in it: {error}"))),
+            Err(error) => match self.look_up(operation, write).await {
+                // In a room that is gone there is nothing.
+                Ok(None) => return Ok(()),
+                Ok(Some(found)) if is_renamed(operation, &found) => {
+                    return Err(Outcome::Stale { message: self.staleness(operation, &found) });
+                }
+                _ => return Err(not_sent(format!("it is not known what is in it: {error}"))),
+            },
         };
         let mut strangers = Vec::new();
         for (kind, _, items) in read {

@@ -182,7 +182,7 @@ impl Report {
 /// # Errors
 ///
 /// The inventory of a project cannot be written before the first operation, for example
-/// because somebody else is applying the same set; nothing was done then.
+/// because somebody else applied the same set meanwhile; nothing was done then.
 pub async fn execute(
     client: &Client,
     plan: &Plan,

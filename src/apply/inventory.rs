@@ -24,6 +24,7 @@ use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::fingerprints::Fingerprints;
 use crate::plan::{Entry, Inventory};
+use crate::visible;
 
 /// The version of the file's form.
 const VERSION: u32 = 2;
@@ -227,6 +228,11 @@ pub async fn load_if_allowed(
     };
     let fingerprints = fingerprints.remembering(&MADE);
     let files = file.files;
+    // Fewer places would make an object easier to prune.
+    let lost = file.objects.iter().find(|it| it.declared_in.iter().any(|at| *at >= files.len()));
+    if let Some(Object { kind, name, .. }) = lost {
+        return Err(broken(format!("it names no file of {kind}/{}", visible::line(name))));
+    }
     let entries = file
         .objects
         .into_iter()
@@ -368,13 +374,29 @@ async fn write(
             stored.exists = true;
             Ok(())
         }
-        Err(ApiError { status: Some(412), .. }) => Err(Error::new(
-            Class::Stale,
-            format!(
-                "somebody else is applying the set `{set}`: its inventory changed since it was read"
-            ),
-        )
-        .hint("wait for them, then run the same command again")),
+        Err(ApiError { status: Some(412), .. }) => Err(changed(set)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Somebody else wrote the inventory since it was read, so their apply was not seen.
+fn changed(set: &str) -> Error {
+    let message = format!(
+        "somebody else applied the set `{set}` meanwhile: its inventory changed since it was read"
+    );
+    Error::new(Class::Stale, message).hint("run the same command again, which plans anew")
+}
+
+/// Makes sure that the inventory is still what was read.
+///
+/// # Errors
+///
+/// It is not; the platform's.
+pub async fn check(client: &Client, set: &str, project_id: &str, stored: &Stored) -> Result<()> {
+    let Precondition::Revision(read) = &stored.precondition else { return Ok(()) };
+    match client.send(&storage::download(project_id, &path(set))).await {
+        Ok(answer) if answer.etag.as_ref() == Some(read) => Ok(()),
+        Ok(_) | Err(ApiError { status: Some(404), .. }) => Err(changed(set)),
         Err(error) => Err(error.into()),
     }
 }

@@ -426,6 +426,7 @@ mod tests {
             fields: Arc::new(Tree::map([])),
             answered: serde_json::Value::Null,
             revision: None,
+            called: None,
         };
         let open = [
             ("made", Action::Create),

@@ -20,7 +20,7 @@ use crate::api::newer;
 use crate::api::reader::{List, ListError, Reader, is_newer};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, Kind, KindName, Lookup, Seen, Target};
+use crate::kinds::{ALL, Key, Kind, KindName, Lookup, Seen, Target};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -151,11 +151,8 @@ struct Wanted {
 
 impl Wanted {
     fn new(policy: &Policy, set: &Set, state: &State, project: &str) -> Self {
-        let owned = state
-            .inventories
-            .get(project)
-            .into_iter()
-            .flat_map(|inventory| inventory.entries.keys());
+        let inventory = state.inventories.get(project);
+        let owned = inventory.into_iter().flat_map(|inventory| inventory.entries.keys());
         let keys: Vec<&Key> =
             set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
@@ -193,13 +190,20 @@ impl Wanted {
             kinds.extend(ROOM_USERS);
         }
         rooms_with_services.extend(rooms);
+        // Whether there is anything in a project is asked before it is taken over.
+        let is_project = |key: &Key| key.kind == KindName::Project;
+        let owns_project = inventory.is_some_and(|it| it.entries.keys().any(is_project));
+        let is_new = !owns_project && keys.iter().any(|key| is_project(key));
+        if is_new {
+            kinds.extend(ALL.iter().map(|kind| kind.name()));
+        }
         let all_rooms = !leaving(KindName::Secret).is_empty();
         if all_rooms {
             kinds.insert(KindName::Room);
         }
         let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
         Self {
-            project_services: all_rooms || keys.iter().any(is_service_of_all),
+            project_services: all_rooms || is_new || keys.iter().any(is_service_of_all),
             all_rooms,
             settings: kinds.contains(&KindName::Project),
             rooms_with_services,
@@ -464,6 +468,7 @@ pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<Stri
         fields: Arc::new(seen.fields),
         answered: kind.kept(item),
         revision,
+        called: None,
     }
 }
 
@@ -494,13 +499,35 @@ pub async fn find(
     secret_names: &BTreeMap<String, String>,
 ) -> Result<Option<(String, Observed)>> {
     let kind = key.kind.kind();
-    let item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    // Under its name there may be nothing by now, or another object.
+    if let Some(id) = target.id.filter(|_| goes_by_name(key, target)) {
+        let is_it = |item: &Value| kind.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
+        if !item.as_ref().is_some_and(|(item, _)| is_it(item)) {
+            item = match kind.list(target.project, target.room) {
+                Some(listing) => reader.list(&listing).await?.into_iter().find(is_it),
+                None => None,
+            }
+            .map(|item| (item, None));
+        }
+    }
     let Some((item, revision)) = item else { return Ok(None) };
     let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
     let name = seen.name.clone();
     let mut observed = observed(kind, seen, &item, revision);
+    observed.called = Some(name.clone());
     name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
     Ok(Some((name, observed)))
+}
+
+/// Whether an object that has an id is looked up by its name all the same.
+fn goes_by_name(key: &Key, target: &Target<'_>) -> bool {
+    let request = |target: &Target<'_>| match key.kind.kind().lookup(target) {
+        Some(Lookup::One(request, _)) => Some(request),
+        _ => None,
+    };
+    let by_name = request(&Target { id: None, ..*target });
+    by_name.is_some() && by_name == request(target)
 }
 
 /// Why one object could not be read.

@@ -21,6 +21,7 @@ use crate::kinds::{Key, KindName, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::{Action, Incomplete, Observed, Operation};
+use crate::visible;
 
 /// What an operation sends.
 pub(super) struct Write {
@@ -63,10 +64,10 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
     }
 }
 
-/// Whether an object is read once more before it is deleted: where the platform does not
-/// compare revisions, and answers with the object alone.
+/// Whether an object is read once more before it is written to: where the platform does not
+/// compare revisions of what its lists show, and answers with the object alone.
 fn must_be_seen(operation: &Operation, write: &Write) -> bool {
-    operation.action == Action::Delete
+    operation.action != Action::Create
         && operation.fingerprint.is_some()
         && !operation.work.follows_rename
         && write.request.precondition == Precondition::None
@@ -74,6 +75,15 @@ fn must_be_seen(operation: &Operation, write: &Write) -> bool {
             operation.key.kind.kind().lookup(&target(&operation.key, operation, write)),
             Some(Lookup::One(..))
         )
+}
+
+/// Whether an object was given another name, by somebody else, since it was looked at.
+pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
+    let is_renamable = operation.key.kind.kind().is_renamable();
+    let Some(called) = found.called.as_ref().filter(|_| is_renamable) else { return false };
+    let now = Key { name: called.clone(), ..operation.key.clone() }.claim();
+    let known = operation.work.renamed_from.iter().chain([&operation.key]);
+    !known.into_iter().any(|key| key.claim() == now)
 }
 
 /// Something failed before anything was sent.
@@ -159,14 +169,8 @@ impl Run<'_> {
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                // What is to be gone is gone, if it was there, and unless it still is. After
-                // a lost answer it was our own write, which may still be shown.
-                (Action::Delete, Some(404))
-                    if attempts > 1
-                        || operation.work.observed.is_some()
-                            && !matches!(self.look_up(operation, write).await, Ok(Some(_))) =>
-                {
-                    return Outcome::Done;
+                (Action::Delete, Some(404)) => {
+                    return self.settle_gone(operation, write, &error, attempts).await;
                 }
                 // It changed since it was looked at, or our own lost write changed it.
                 (_, Some(412)) => {
@@ -232,6 +236,31 @@ impl Run<'_> {
         let project = (key.project.as_str(), write.project.as_str());
         self.differences(operation, found).is_empty()
             && owners::is_free(&self.client.reader(), set, project, (key, found)).await
+    }
+
+    /// The platform says that there is nothing to delete. It is gone when a look shows that it
+    /// is; after a lost answer that was our own write, which may not show yet.
+    async fn settle_gone(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
+        let mut wait = self.options.first_wait;
+        for looks in 1..=self.options.attempts.max(1) {
+            match self.look_up(operation, write).await {
+                Ok(None) => return Outcome::Done,
+                Ok(Some(_)) if attempts == 1 => break,
+                Ok(Some(_)) => {}
+                Err(lookup) => tracing::debug!(%lookup, "failed to look an object up"),
+            }
+            if looks < self.options.attempts {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+        failed(error, write, attempts)
     }
 
     /// The platform says that the object exists already. It may be our own, and what was
@@ -339,6 +368,7 @@ impl Run<'_> {
             || !operation.key.kind.kind().carries_owner()
             || found.owner.as_deref() == owner;
         names_us
+            && !is_renamed(operation, found)
             && !self.is_hidden(operation, found)
             && self.differences(operation, found).is_empty()
     }
@@ -388,10 +418,15 @@ impl Run<'_> {
                 message: format!("{} exists, and did not when it was looked at", operation.key),
             }),
             // A saved plan is for what was looked at; for others, what is to be gone is gone.
-            (Some(_), None) if !self.options.bound => Err(Outcome::Done),
+            (Some(_), None) if !self.options.bound && operation.action == Action::Delete => {
+                Err(Outcome::Done)
+            }
             (Some(_), None) => Err(Outcome::Stale {
                 message: format!("{} is gone since it was looked at", operation.key),
             }),
+            (Some(_), Some(found)) if is_renamed(operation, &found) => {
+                Err(Outcome::Stale { message: self.staleness(operation, &found) })
+            }
             // What it was before an earlier operation wrote to it was looked at then.
             (Some(_), Some(found)) if operation.work.is_second => {
                 match self.differences(operation, &found).is_empty() {
@@ -424,7 +459,11 @@ impl Run<'_> {
     }
 
     /// Which fields changed since the object was looked at.
-    fn staleness(&self, operation: &Operation, found: &Observed) -> String {
+    pub(super) fn staleness(&self, operation: &Operation, found: &Observed) -> String {
+        if let Some(called) = found.called.as_ref().filter(|_| is_renamed(operation, found)) {
+            let called = visible::line(called);
+            return format!("{} became `{called}` since it was looked at", operation.key);
+        }
         let fingerprinter = Fingerprinter::new("");
         let before = operation.work.observed.as_ref().map(|observed| &*observed.fields);
         let memory = Memory { fingerprinter: &fingerprinter, applied: None };

@@ -71,7 +71,12 @@ impl Run<'_> {
             && stored.inventory.entries == entries
             && (entries.is_empty() || stored.projects == projects)
         {
-            return Ok(());
+            return match stage {
+                // What is written does not show it, so it is looked at: whoever applied the set
+                // since it was planned may have written what this run would write over.
+                Stage::Claimed => inventory::check(self.client, &self.plan.set, &id, &stored).await,
+                Stage::Done => Ok(()),
+            };
         }
         stored.projects = projects;
         if stage == Stage::Done {

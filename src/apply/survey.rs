@@ -103,20 +103,14 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             return Ok(survey);
         };
         survey.objects.retain(|key, observed| is_owned(set, observed, inventory.entries.get(key)));
-        for (key, observed) in &mut survey.objects {
-            let applied = inventory.entries.get(key).and_then(|entry| entry.applied.as_ref());
-            if let Some(applied) = applied {
-                Arc::make_mut(&mut observed.fields)
-                    .seal_recorded(applied, &inventory.fingerprinter(key));
-            }
-        }
+        seal(&mut survey.objects, &inventory);
         let objects = &survey.objects;
         let is_needed = |now: &Key| objects.iter().any(|it| it.0 == now || needs(it, now));
         survey.between_names.retain(|now, _| is_needed(now));
         survey.entries = inventory.entries;
         survey.is_known |= !survey.objects.is_empty();
     } else {
-        survey.entries = entries_of_all(reader, (&project.name, &project.id), &survey).await?;
+        survey.entries = entries_of_all(reader, (&project.name, &project.id), &mut survey).await?;
     }
     Ok(survey)
 }
@@ -150,15 +144,27 @@ fn needs((key, observed): (&Key, &Observed), now: &Key) -> bool {
         })
 }
 
-/// What the sets of a project know of its objects, whichever owns each.
+/// Hides what a set knows to be secret.
+fn seal(objects: &mut BTreeMap<Key, Observed>, inventory: &Inventory) {
+    for (key, entry) in &inventory.entries {
+        if let (Some(observed), Some(applied)) = (objects.get_mut(key), &entry.applied) {
+            Arc::make_mut(&mut observed.fields)
+                .seal_recorded(applied, &inventory.fingerprinter(key));
+        }
+    }
+}
+
+/// What the sets of a project know of its objects, whichever owns each, and hides what they know
+/// to be secret.
 async fn entries_of_all(
     reader: &Reader,
     (project, id): (&str, &str),
-    survey: &Survey,
+    survey: &mut Survey,
 ) -> Result<BTreeMap<Key, Entry>> {
     let mut all = BTreeMap::new();
     for set in sets::listed(reader, id).await?.names {
         let inventory = inventory::load(reader, &set, project, id).await?.inventory;
+        seal(&mut survey.objects, &inventory);
         all.extend(inventory.entries.into_iter().filter(|(key, entry)| {
             let observed = survey.objects.get(key);
             observed.is_some_and(|observed| is_owned(&set, observed, Some(entry)))

@@ -56,7 +56,7 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let connection = args.platform.connect().await?;
     let done = decide(&connection, &set_name, &args).await;
     let closed = connection.close().await;
-    let (sources, acceptance) = done?;
+    let (sources, documents, acceptance) = done?;
     closed?;
     for (file, text) in &acceptance.texts {
         let old = sources.iter().find(|source| source.name == *file);
@@ -64,7 +64,8 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
         let bold = Style::new().bold();
         let name = visible::line(file);
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
-        output::data(&(header + &unified::hunks(old, text)));
+        let instead = |line| documents.instead_of(file, line);
+        output::data(&(header + &unified::hunks(old, text, &instead)));
         if !args.dry_run {
             replace_file(Path::new(file), old, text)?;
         }
@@ -77,7 +78,7 @@ async fn decide(
     connection: &Connection,
     set_name: &str,
     args: &AcceptArgs,
-) -> Result<(Vec<Arc<Source>>, Acceptance)> {
+) -> Result<(Vec<Arc<Source>>, Documents, Acceptance)> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
     let source::Reading { sources, problems, skipped, notes, .. } =
@@ -106,7 +107,7 @@ async fn decide(
     loop {
         let acceptance = accept(&plan, &documents, &wanted, &refused);
         if acceptance.texts.is_empty() {
-            return Ok((sources, acceptance));
+            return Ok((sources, documents, acceptance));
         }
         // Whether the manifests say it now is what the planner says, before anything is
         // written.
@@ -127,7 +128,7 @@ async fn decide(
         };
         let open: Vec<Left> = still_open(&after, &acceptance);
         if open.is_empty() {
-            return Ok((sources, acceptance));
+            return Ok((sources, documents, acceptance));
         }
         refused.extend(open);
     }

@@ -43,8 +43,8 @@ pub struct ExportArgs {
     /// Also write the document of the project itself; manifests with it are only for this project
     #[arg(long)]
     with_project: bool,
-    /// Also write services that hold secrets (obscure values of templates, headers and clients of
-    /// MCP servers), which stand in them as clear text
+    /// Also write what holds secrets (values of templates, headers and clients of MCP servers), which
+    /// stand in it as clear text
     #[arg(long)]
     obscure_values: bool,
     #[command(flatten)]

@@ -108,6 +108,14 @@ impl Document {
         Arc::new(root.unwrap_or_else(|| Node { mark, ..Node::empty() }))
     }
 
+    /// The lines of its source that it takes, counted from zero.
+    #[must_use]
+    pub fn line_range(&self) -> std::ops::Range<usize> {
+        let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
+        let first = usize::try_from(self.lines).unwrap_or(usize::MAX);
+        first..first.saturating_add(text.lines().count())
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn place(&self) -> Place {

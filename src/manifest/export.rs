@@ -66,12 +66,19 @@ fn annotation(name: &str) -> FieldPath {
     FieldPath::of(&["metadata", "annotations", name])
 }
 
-/// The services among the objects that hold a secret, and which. A manifest has no place for
-/// it but the text itself.
+/// The objects that hold a secret for which a manifest has no place but the text itself, and
+/// what it is.
 #[must_use]
 pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
-    let services = objects.iter().filter(|object| object.key.kind == KindName::Service);
-    let held = services.filter_map(|Object { key, fields, .. }| {
+    let others = objects
+        .iter()
+        .filter(|object| !matches!(object.key.kind, KindName::Secret | KindName::Project));
+    let held = others.filter_map(|Object { key, fields, .. }| {
+        if key.kind != KindName::Service {
+            return fields
+                .has_secrets()
+                .then_some((key, "what was given to its template as secret"));
+        }
         let is_rendered = fields.at(&annotation(SOURCE_ANNOTATION)).is_some();
         match (fields.has_secrets(), is_rendered) {
             (true, false) => Some((key, "secrets of an MCP server: headers or a client's")),

@@ -9,30 +9,48 @@ use serde_json::{Number, Value};
 use super::{Action, Cause, FieldChange, Operation, Plan};
 use crate::error::Place;
 use crate::error::RENDERED;
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
 use crate::manifest::source::Source;
 use crate::visible;
 
-/// The documents of a set, with how many objects each declares.
-pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>);
+/// The documents of a set, with how many objects each declares, and those in which a secret may
+/// stand as text.
+pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>, BTreeSet<Place>);
 
 impl Documents {
     /// Of a set.
     #[must_use]
     pub fn of(set: &Set) -> Self {
-        let mut documents = BTreeMap::new();
+        let (mut documents, mut secret) = (BTreeMap::new(), BTreeSet::new());
         for desired in set.objects.values() {
+            let document = &desired.origin.document;
+            let has_values = document.glance().get("values").is_some();
+            let is_project = desired.key.kind == KindName::Project;
+            if has_values || is_project || desired.fields.has_secrets() {
+                secret.insert(desired.origin.place());
+            }
             let (_, count) = documents
                 .entry(desired.origin.place())
                 .or_insert_with(|| (Arc::clone(&desired.origin.document), 0));
             *count += usize::from(desired.origin.derived_from.is_none());
         }
-        Self(documents)
+        Self(documents, secret)
+    }
+}
+
+impl Documents {
+    /// What stands for a line of a file, counted from zero, in a document that holds secrets.
+    #[must_use]
+    pub fn instead_of(&self, file: &str, line: usize) -> Option<String> {
+        let in_file = self.1.iter().filter(|place| place.file == file);
+        let mut documents = in_file.filter_map(|place| self.0.get(place));
+        let (holder, _) = documents.find(|(document, _)| document.line_range().contains(&line))?;
+        Some(format!("(a line of a {} that holds secrets)", holder.kind.name()))
     }
 }
 

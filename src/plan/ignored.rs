@@ -27,6 +27,8 @@ pub struct Left {
     /// The rules for what the platform keeps to itself. Nobody knows what to put there, so the
     /// fields must not be sent.
     pub untold: Vec<FieldPath>,
+    /// The rules for what stays as the platform has it.
+    pub kept: Vec<FieldPath>,
 }
 
 impl Ignored<'_> {
@@ -37,17 +39,18 @@ impl Ignored<'_> {
         let mut bare = wanted.clone();
         self.rules.iter().for_each(|rule| bare.put(rule, None));
         let bare = self.shape.normalize(bare);
-        let (mut fields, mut untold) = (wanted.clone(), Vec::new());
+        let (mut fields, mut untold, mut kept) = (wanted.clone(), Vec::new(), Vec::new());
         for rule in self.rules {
             if diff::is_untold(observed, rule) {
                 untold.push(rule.clone());
             } else if !self.comes_with_it(rule, observed, bare.as_ref()) {
                 fields.put(rule, observed.at(rule).cloned());
+                kept.push(rule.clone());
             }
         }
         // A map that lost its last field this way is as absent as one that never had any.
         let fields = self.shape.normalize(fields).unwrap_or_else(|| Tree::map([]));
-        Left { fields, untold }
+        Left { fields, untold, kept }
     }
 
     /// Whether the field is in something that is not there and that the manifest adds: then

@@ -62,6 +62,8 @@ pub struct Observed {
     pub answered: Value,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,
+    /// What the platform calls it, where it was looked up alone.
+    pub called: Option<String>,
 }
 
 impl fmt::Debug for Observed {

@@ -74,8 +74,7 @@ impl Scope {
     }
 
     /// Whether an object was excluded.
-    #[must_use]
-    pub fn excludes(&self, key: &Key) -> bool {
+    fn excludes(&self, key: &Key) -> bool {
         self.excludes.iter().any(|pattern| matches(pattern, key))
     }
 
@@ -88,9 +87,14 @@ impl Scope {
         (known, renames): (&Known<'_>, &Candidates),
         notes: &mut Vec<String>,
     ) -> BTreeSet<Key> {
+        // By the name that it has by now, too.
+        let excludes = |key: &Key| {
+            self.excludes(key) || renames.sources.get(key).is_some_and(|now| self.excludes(now))
+        };
         let mut selected: BTreeSet<Key> = desired
             .values()
             .filter(|object| self.wants(&object.key, Some(&object.fields)))
+            .filter(|object| !excludes(&object.key))
             .map(|object| object.key.clone())
             .collect();
         let mut open: Vec<Key> = selected.iter().cloned().collect();
@@ -106,7 +110,7 @@ impl Scope {
             let mover = renames.before(&key).cloned().map(|mover| (mover, "gets its name"));
             for (found, why) in referred.chain(mover) {
                 if desired.contains_key(&found)
-                    && !self.excludes(&found)
+                    && !excludes(&found)
                     && selected.insert(found.clone())
                 {
                     notes.push(format!("{found} is in scope too, because {key} {why}"));

@@ -38,12 +38,13 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
         name(&old, "platform", former.as_ref().unwrap_or(&address)),
         name(&new, "manifest", &address)
     );
-    out + &hunks(&old, &new)
+    out + &hunks(&old, &new, &|_| None)
 }
 
-/// The lines in which two texts differ, with three lines around each place.
+/// The lines in which two texts differ, with three lines around each place. `instead` gives
+/// what is shown in place of a line of the old text, counted from zero, and of what takes it.
 #[must_use]
-pub fn hunks(old: &str, new: &str) -> String {
+pub fn hunks(old: &str, new: &str, instead: &dyn Fn(usize) -> Option<String>) -> String {
     let cyan = AnsiColor::Cyan.on_default();
     let mut out = String::new();
     let diff = TextDiff::from_lines(old, new);
@@ -59,13 +60,21 @@ pub fn hunks(old: &str, new: &str) -> String {
             range(first.new_range().start, last.new_range().end)
         );
         out += &format!("{cyan}{header}{cyan:#}\n");
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+        let changes = group.iter().flat_map(|op| {
+            // What is put between two lines may belong to either.
+            let start = op.old_range().start;
+            let beside = instead(start).or_else(|| instead(start.checked_sub(1)?));
+            diff.iter_changes(op).map(move |change| (change, beside.clone()))
+        });
+        for (change, beside) in changes {
             let (sign, style) = match change.tag() {
                 ChangeTag::Delete => ('-', AnsiColor::Red.on_default()),
                 ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
                 ChangeTag::Equal => (' ', Style::new()),
             };
             let line = visible::line(change.value().trim_end_matches(['\n', '\r']));
+            let instead = change.old_index().map_or(beside, instead);
+            let line = instead.map_or(line, Into::into);
             out += &format!("{style}{sign}{line}{style:#}\n");
             if change.missing_newline() {
                 out += "\\ No newline at end of file\n";

@@ -227,6 +227,10 @@ async fn a_collection_that_cannot_be_read_is_not_empty() {
             assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
         }
     }
+    // What is alike of many objects is told once.
+    let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
+    let (run, _) = world.run(Some(Fault::Status(500).at("/mailboxes")), &plan).await;
+    assert!(run.stderr.matches("it is not known whether").count() <= 1, "{}", run.stderr);
     // The services of rooms that exist, when their documents are gone.
     let manifests = world.sandbox.path("examples/manifests/services");
     std::fs::remove_dir_all(manifests).expect("a folder");
@@ -413,10 +417,18 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
         }
         body.as_object_mut().map(|project| project.remove("settings"));
     };
-    let (run, writes) = world.run(Some(edit(untold).into()), &apply).await;
-    assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
-    assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    let alone: &'static str = format!("/accounts/projects/{}", world.platform.project).leak();
+    let faults: [Mischief; 3] = [
+        edit(untold).into(),
+        Fault::Status(403).at(alone).on("GET"),
+        Fault::Status(404).at(alone).on("GET"),
+    ];
+    for fault in faults {
+        let (run, writes) = world.run(Some(fault), &apply).await;
+        assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+        assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
+    }
     let (run, _) = world.run(None, &apply).await;
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let settings = json!({"ours": "three", "theirs": "two"});

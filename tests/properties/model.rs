@@ -99,6 +99,7 @@ impl Model {
                 fields: Arc::new(fields),
                 answered: Value::Null,
                 revision: None,
+                called: None,
             };
             (key.clone(), observed)
         };

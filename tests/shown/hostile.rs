@@ -135,6 +135,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
                 fields: Tree::map([(text, tree("2")), ("x", lines("2"))]).into(),
                 answered: Value::Null,
                 revision: None,
+                called: None,
             }),
             ..Work::default()
         },

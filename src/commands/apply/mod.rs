@@ -444,6 +444,8 @@ fn conclude(report: Report, end: End) -> Result<ExitCode> {
     );
     let way_on = way_on(&report, end, done);
     match report.inventory_error {
+        // Nothing was done that could be left unrecorded.
+        Some(cause) if done == 0 => Err(cause),
         Some(cause) => {
             let again =
                 "run the same command again: objects that carry the owner annotation are found";

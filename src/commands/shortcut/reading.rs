@@ -61,12 +61,12 @@ pub async fn look_up_id(
     if matches!(lookup, Some(Lookup::Among(_))) {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let key = Key { name: (*name).to_owned(), ..key.clone() };
-            let target = Target::looked_for(&key, &key.project, Some(id));
+            let target = Target::looked_for(&key, &key.project, None);
             let is_alone = key.kind.kind().lookup(&target);
             if !matches!(is_alone, Some(Lookup::One(..))) {
                 continue;
             }
-            let found = look_up(connection, &key, Some(id)).await?;
+            let found = look_up(connection, &key, None).await?;
             if found.as_ref().is_some_and(|(_, seen)| seen.id.as_deref() == Some(id)) {
                 return Ok(found);
             }

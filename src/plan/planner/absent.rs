@@ -7,13 +7,26 @@ use crate::manifest::set::Desired;
 use crate::plan::Entry;
 use crate::plan::renames;
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    /// Refuses to plan what may exist or not, in one sentence for each kind of a project.
+    pub(super) fn refuse_doubted(&mut self) {
+        for ((_, _, hint), (reason, objects)) in std::mem::take(&mut self.doubted) {
+            let exist = if objects.len() == 1 { "exists" } else { "exist" };
+            let names = few(objects.iter().map(|desired| &desired.key));
+            let message = format!("it is not known whether {names} {exist}: {reason}");
+            if let Some(first) = objects.first() {
+                self.guard(first, message, &hint);
+            }
+        }
+    }
+
     /// What becomes of an object that was not met on the platform.
-    pub(super) fn decide_absent(&mut self, desired: &Desired) {
+    pub(super) fn decide_absent(&mut self, desired: &'a Desired) {
         let key = &desired.key;
         if let Some(doubt) = self.state.doubt(key) {
-            let message = format!("it is not known whether {key} exists: {}", doubt.reason);
-            self.guard(desired, message, &doubt.hint);
+            let (reason, hint) = (doubt.reason.clone(), doubt.hint.clone());
+            let alike = (key.project.clone(), key.kind, hint);
+            self.doubted.entry(alike).or_insert((reason, Vec::new())).1.push(desired);
             return;
         }
         if self.leaves_deleted(key) {

@@ -23,6 +23,8 @@ pub(super) struct Wanted {
     pub changes: Vec<FieldChange>,
     /// What is ignored and not known: the fields must not be sent where there is any.
     pub ignored: Vec<FieldPath>,
+    /// What is ignored and stays as the platform has it.
+    pub kept: Vec<FieldPath>,
     /// The same for what drifted and is left alone.
     pub drifted: Vec<FieldPath>,
 }
@@ -35,9 +37,11 @@ impl Planner<'_> {
         observed: &Observed,
         intended: &Arc<Tree>,
     ) -> Wanted {
-        let (mut fields, ignored) = match self.left(desired, &observed.fields) {
-            Some(Left { fields, untold }) => (self.by_name(&desired.key, fields.into()), untold),
-            None => (Arc::clone(intended), Vec::new()),
+        let (mut fields, ignored, kept) = match self.left(desired, &observed.fields) {
+            Some(Left { fields, untold, kept }) => {
+                (self.by_name(&desired.key, fields.into()), untold, kept)
+            }
+            None => (Arc::clone(intended), Vec::new(), Vec::new()),
         };
         let mut changes = self.changes(desired, observed, &fields);
         // That somebody wrote the secret may mean just what is ignored.
@@ -59,7 +63,7 @@ impl Planner<'_> {
                 false
             });
         }
-        Wanted { fields, changes, ignored, drifted }
+        Wanted { fields, changes, ignored, kept, drifted }
     }
 
     /// The fields of an object where its document leaves some of what is there to others.
@@ -76,15 +80,22 @@ impl Planner<'_> {
         Some(rules.leave(&desired.fields, observed))
     }
 
-    /// What is recorded of ignored values that were not sent stays as it was: once they are not
-    /// ignored any more, what the document says then is sent.
-    pub(super) fn keep_untold(&self, key: &Key, entry: &mut Entry, untold: &[FieldPath]) {
-        let Some(applied) = entry.applied.as_ref().filter(|_| !untold.is_empty()) else { return };
+    /// What is recorded of ignored values that were not sent stays as it was, or is what the
+    /// platform has where nothing was recorded: once they are not ignored any more, what the
+    /// document says then is sent, and is a change of the document.
+    pub(super) fn keep_unsent(
+        &self,
+        key: &Key,
+        entry: &mut Entry,
+        (observed, unsent): (&Tree, &[&FieldPath]),
+    ) {
+        let Some(applied) = entry.applied.as_ref().filter(|_| !unsent.is_empty()) else { return };
         let before = self.entry(key).and_then(|entry| entry.applied.as_ref());
         let before = before.map(|before| Tree::from(&before.value()));
+        let before = before.as_ref().unwrap_or(observed);
         let mut recorded = Tree::from(&applied.value());
-        for path in untold {
-            recorded.put(path, before.as_ref().and_then(|before| before.at(path)).cloned());
+        for path in unsent {
+            recorded.put(path, before.at(path).cloned());
         }
         entry.applied = Some((&recorded.recorded(&self.fingerprinter(key))).into());
     }

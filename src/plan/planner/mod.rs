@@ -91,6 +91,7 @@ pub fn plan(
         operations: Vec::new(),
         by_key: BTreeMap::new(),
         foreign: Vec::new(),
+        doubted: BTreeMap::new(),
         guards: Vec::new(),
         faults: Vec::new(),
         plan: Plan {
@@ -110,6 +111,7 @@ pub fn plan(
             planner.keep(&desired.key);
         }
     }
+    planner.refuse_doubted();
     planner.refuse_foreign();
     planner.refuse_destroying_others();
     planner.decide_leavers();
@@ -184,6 +186,8 @@ struct Planner<'a> {
     by_key: BTreeMap<Key, Vec<usize>>,
     /// What is declared and other sets own.
     foreign: Vec<owned::Foreign<'a>>,
+    /// What may exist or not, by project, kind and what helps, with why of the first.
+    doubted: BTreeMap<(String, KindName, String), (String, Vec<&'a Desired>)>,
     guards: Vec<Problem>,
     faults: Vec<Problem>,
     plan: Plan,
@@ -287,7 +291,7 @@ impl<'a> Planner<'a> {
         let is_by_hand =
             former.as_ref().is_some_and(|former| self.is_renamed_by_hand(desired, former));
         let intended = self.by_name(key, Arc::clone(&desired.fields));
-        let Wanted { fields, mut changes, ignored, drifted } =
+        let Wanted { fields, mut changes, ignored, kept, drifted } =
             self.wanted(desired, observed, &intended);
         if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
             self.leave_renamed(key, former, !changes.is_empty());
@@ -337,7 +341,8 @@ impl<'a> Planner<'a> {
             })
             .collect();
         let mut entry = self.entry_for(desired, observed.id.clone(), &intended);
-        self.keep_untold(key, &mut entry, &ignored);
+        let unsent: Vec<&FieldPath> = ignored.iter().chain(&kept).collect();
+        self.keep_unsent(key, &mut entry, (&observed.fields, &unsent));
         if key.kind == KindName::Secret && entry.revision.is_none() {
             entry.revision = observed.revision.clone();
         }

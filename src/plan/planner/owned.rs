@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 use crate::plan::{Observed, UnknownOwner};
@@ -51,11 +52,25 @@ impl<'a> Planner<'a> {
             {
                 Ok(true)
             }
+            Ownership::Nobodys if self.is_free(desired, observed) => Ok(true),
             Ownership::Nobodys => Err((
                 format!("{known_as} exists and is not owned by the set `{set}`"),
                 format!("take it over with --adopt {known_as}, or give it another name"),
             )),
         }
+    }
+
+    /// Whether an object can be taken over without being asked about: a project in which there
+    /// is nothing, and which is as declared. A run that was killed right after it created one
+    /// leaves it so, and so does a set that was destroyed.
+    fn is_free(&self, desired: &Desired, observed: &Observed) -> bool {
+        let Key { kind, name, .. } = &desired.key;
+        let is_in_it = |key: &Key| key.kind != KindName::Project && key.project == *name;
+        *kind == KindName::Project
+            && (desired.fields == observed.fields || *desired.fields == Tree::map([]))
+            && !self.state.objects.keys().any(is_in_it)
+            && !self.state.incomplete.iter().any(|list| list.project == *name)
+            && !self.state.unread.contains(name)
     }
 
     /// The set that owns an object, where it is another one.
