@@ -12,11 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mark::{self, Mark};
+use super::mark::{self, Changed, Mark};
 use super::{create_file, with_ending};
 
 /// What SQLite keeps beside the file of a database: its log, and the index of that.
-const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
+const ENDINGS: [&str; 3] = ["", LOG, "-shm"];
+
+/// What the name of the log ends with.
+const LOG: &str = "-wal";
 
 /// The files of an open database.
 #[derive(Debug, Clone)]
@@ -71,7 +74,8 @@ pub fn name(path: &Path) -> String {
 /// The system's.
 pub fn mark(database: &Path) -> std::io::Result<Mark> {
     let [note, open] = mark::ENDINGS.map(|ending| create_file(&with_ending(database, ending)));
-    Mark::new(database.to_owned(), [note?, open?])
+    let log = with_ending(database, LOG);
+    Mark::new([database.to_owned(), log], [note?, open?])
 }
 
 impl Files {
@@ -132,8 +136,11 @@ impl Files {
     /// While held: what happened to the files since the last write, if anything did.
     pub fn fault(&self) -> Option<Fault> {
         self.missing().or_else(|| {
-            let overwritten = || self.named.first().map(|(path, _)| Fault::Overwritten(name(path)));
-            if self.mark.is_sound() { None } else { overwritten() }
+            let main = self.mark.main();
+            Some(Fault::Overwritten(match self.mark.changed()? {
+                Changed::Main => name(main),
+                Changed::Log => name(&with_ending(main, LOG)),
+            }))
         })
     }
 
@@ -203,12 +210,30 @@ mod tests {
         let overwritten = Some(Fault::Overwritten("a".to_owned()));
         assert_eq!((one.fault(), two.fault()), (overwritten.clone(), overwritten.clone()));
         // Who comes later does not hide it, and neither does an old note.
-        assert!(!mark(&path).expect("a mark").is_sound());
+        assert_eq!(mark(&path).expect("a mark").changed(), Some(Changed::Main));
         std::fs::write(folder.path().join("a-mark"), note).expect("an old note");
         assert_eq!(two.fault(), overwritten);
         // Who finds it alone takes it as it is.
         drop((one, two));
-        assert!(mark(&path).expect("a mark").is_sound());
+        assert_eq!(mark(&path).expect("a mark").changed(), None);
+    }
+
+    #[test]
+    fn a_log_that_was_cut_is_overwritten_and_one_that_grows_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "one").expect("a file");
+        std::fs::write(path("a-wal"), "log").expect("a log");
+        let files = files(&path("a"));
+        assert_eq!(files.fault(), None);
+        std::fs::write(path("a-wal"), "longer").expect("a log");
+        files.note();
+        std::fs::write(path("a-wal"), "longest").expect("a log");
+        assert_eq!(files.fault(), None);
+        for cut in ["longe", ""] {
+            std::fs::write(path("a-wal"), cut).expect("a log");
+            assert_eq!(files.fault(), Some(Fault::Overwritten("a-wal".to_owned())));
+        }
     }
 
     #[test]

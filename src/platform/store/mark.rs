@@ -21,28 +21,52 @@ pub const ENDINGS: [&str; 2] = ["-mark", "-open"];
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The size of a note.
-const SIZE: usize = 32;
+const SIZE: usize = 40;
 
-/// What a file is by its size and the time of its last change.
+/// What a file is by its size and the time of its last change, and the size of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct State {
     size: u64,
     seconds: i64,
     nanoseconds: i64,
+    log: u64,
+}
+
+/// Which of the files somebody else changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The database itself.
+    Main,
+    /// Its log was cut. A log only grows, until a checkpoint that leaves nothing in it.
+    Log,
 }
 
 impl State {
-    /// A file that is not there has nothing in it.
-    fn of(path: &Path) -> io::Result<Self> {
-        match std::fs::metadata(path) {
-            Ok(about) => Ok(Self {
+    fn of(main: &Path, log: &Path) -> io::Result<Self> {
+        // A file that is not there has nothing in it.
+        let metadata = |path| match std::fs::metadata(path) {
+            Ok(about) => Ok(Some(about)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let log = metadata(log)?.map_or(0, |about| about.size());
+        Ok(metadata(main)?.map_or_else(
+            || Self { log, ..Self::default() },
+            |about| Self {
                 size: about.size(),
                 seconds: about.mtime(),
                 nanoseconds: about.mtime_nsec(),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
+                log,
+            },
+        ))
+    }
+
+    /// What somebody else changed since a state.
+    fn changed_since(self, noted: Self) -> Option<Changed> {
+        if (Self { log: noted.log, ..self }) != noted {
+            return Some(Changed::Main);
         }
+        (self.log < noted.log).then_some(Changed::Log)
     }
 }
 
@@ -72,6 +96,7 @@ impl Note {
                 size: u64::from_le_bytes(next()),
                 seconds: i64::from_le_bytes(next()),
                 nanoseconds: i64::from_le_bytes(next()),
+                log: u64::from_le_bytes(next()),
             },
         })
     }
@@ -82,6 +107,7 @@ impl Note {
         bytes.extend(self.state.size.to_le_bytes());
         bytes.extend(self.state.seconds.to_le_bytes());
         bytes.extend(self.state.nanoseconds.to_le_bytes());
+        bytes.extend(self.state.log.to_le_bytes());
         file.write_all_at(&bytes, 0)
     }
 }
@@ -90,6 +116,7 @@ impl Note {
 #[derive(Debug)]
 pub struct Mark {
     main: PathBuf,
+    log: PathBuf,
     note: File,
     /// Held by each process that has the database open.
     _open: File,
@@ -107,20 +134,20 @@ struct Known {
 }
 
 impl Mark {
-    /// The note of the database at a path, whose files of [`ENDINGS`] are open already. Two
-    /// may not begin at once.
+    /// The note of a database and its log, whose files of [`ENDINGS`] are open already. Two may
+    /// not begin at once.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn new(main: PathBuf, [note, open]: [File; 2]) -> io::Result<Self> {
+    pub fn new([main, log]: [PathBuf; 2], [note, open]: [File; 2]) -> io::Result<Self> {
         let is_alone = match open.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(error)) => return Err(error),
         };
         open.lock_shared()?;
-        Ok(Self { main, note, _open: open, is_alone, known: Mutex::default() })
+        Ok(Self { main, log, note, _open: open, is_alone, known: Mutex::default() })
     }
 
     /// The file that the note is about.
@@ -155,25 +182,25 @@ impl Mark {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// While held: whether the file is what the last write left. What nobody else has open is
-    /// taken as it is by whoever opens it.
-    pub fn is_sound(&self) -> bool {
+    /// While held: what somebody else changed since the last write. What nobody else has open
+    /// is taken as it is by whoever opens it.
+    pub fn changed(&self) -> Option<Changed> {
         let mut known = self.known();
         if known.note.number == 0 && self.is_alone {
-            return true;
+            return None;
         }
         if known.is_unwritten {
             known.is_unwritten = known.note.write(&self.note).is_err();
         }
-        let Ok(state) = State::of(&self.main) else { return false };
+        let Ok(state) = State::of(&self.main, &self.log) else { return Some(Changed::Main) };
         if !known.is_unwritten {
-            let Ok(noted) = Note::read(&self.note) else { return false };
+            let noted = Note::read(&self.note).unwrap_or_default();
             if noted.number < known.note.number {
-                return false;
+                return Some(Changed::Main);
             }
             known.note = noted;
         }
-        known.note.state == state
+        state.changed_since(known.note.state)
     }
 
     /// While held, after a write to a file that was sound: notes what the file is now.
@@ -182,7 +209,7 @@ impl Mark {
     ///
     /// The system's.
     pub fn note(&self) -> io::Result<()> {
-        let state = State::of(&self.main)?;
+        let state = State::of(&self.main, &self.log)?;
         let mut known = self.known();
         if known.note.number > 0 && known.note.state == state {
             return Ok(());

@@ -148,7 +148,7 @@ impl Store {
         if !mark.hold(PATIENCE).await.context(failed)? {
             return Err(error::Error::failed(failed()).because("another process is writing to it"));
         }
-        if !mark.is_sound() {
+        if mark.changed().is_some() {
             let told =
                 format!("{} was overwritten while another platform has it open", path.display());
             return Err(error::Error::new(Class::Refused, told)

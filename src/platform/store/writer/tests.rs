@@ -302,6 +302,24 @@ async fn nothing_is_acknowledged_into_a_file_that_was_overwritten() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_log_that_was_cut() {
+    for size in [0, 32, 4152] {
+        let rows = Rows::new().await;
+        for name in ["one", "two"] {
+            rows.add(name, How::Whole).await.expect("a row");
+        }
+        let write = rows.writer.start(PATIENCE).await.expect("a write");
+        let log = std::fs::File::options().write(true).open(rows.path("rows-wal"));
+        log.expect("the log").set_len(size).expect("cut");
+        let overwritten = Fault::Overwritten("rows-wal".to_owned());
+        let refused = write.commit().await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+        let refused = rows.add("after", How::Whole).await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+    }
+}
+
 /// What another program folds is where it belongs, and what it writes over it is not.
 #[tokio::test]
 async fn a_checkpoint_of_another_program_is_no_fault() {
