@@ -11,8 +11,10 @@ use crate::api::client::Client;
 use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project;
+use crate::api::reader::ListError;
 use crate::conceal;
 use crate::error::{Error, Result};
+use crate::listed::few;
 use crate::output;
 use crate::platform::{Place, Platform};
 use crate::settings::project_file::ProjectFile;
@@ -34,6 +36,46 @@ pub struct Connection {
     /// The id of the project that is meant, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
+}
+
+/// What a command sends to a platform, and where it comes from.
+pub struct Credential {
+    /// What is sent.
+    secret: SecretString,
+    /// Where it comes from.
+    pub by: By,
+    /// The id of the project that is meant, where that is known from it.
+    project: Option<String>,
+}
+
+/// Where a credential comes from.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// The session of a person.
+    Session {
+        /// What it is for.
+        scope: Option<String>,
+        /// When it ends, in seconds of Unix.
+        expires_at: Option<i64>,
+    },
+    /// The activated key of a project.
+    Activated {
+        /// The project, as it was named.
+        project: String,
+    },
+}
+
+impl By {
+    /// How it is told.
+    fn described(&self) -> String {
+        match self {
+            Self::Variable(name) => (*name).to_owned(),
+            Self::Session { .. } => "the session of `auth login`".to_owned(),
+            Self::Activated { project } => format!("the activated key of project {project}"),
+        }
+    }
 }
 
 struct Server {
@@ -77,27 +119,18 @@ impl PlatformArgs {
         if let Some(data) = &self.embedded {
             return self.connect_embedded(data).await;
         }
-        let file = ProjectFile::read()?;
         let url = self.safe_url()?;
-        let chosen = variable("MESHAGENT_PROJECT_ID").or(file.active_project.clone());
-        let session = self.session().await?;
-        let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, name.to_owned())));
-        let mut token = given
-            .map(|(token, name)| (SecretString::from(token), name))
-            .or(session.map(|it| (it.access_token, "the session of `auth login`".to_owned())));
-        if let (None, Some(project)) = (&token, self.project_id.as_ref().or(chosen.as_ref())) {
-            let from = || format!("the activated key of project {project}");
-            token = file.key_for(project, &url)?.map(|key| (key.clone(), from()));
-        }
-        let Some((token, from)) = token else {
+        let chosen = self.offline_project()?;
+        let Some(credential) = self.credential().await? else {
             return Err(Error::usage("there are no credentials for the platform").hint(
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
-        failure::credential_from(from);
+        let Credential { secret, by, project } = credential;
+        failure::credential_from(by.described());
         let is_chosen = chosen.is_some();
-        let fallback_project = chosen.or_else(|| project_of_key(token.expose_secret()));
-        let client = Client::new(&url, token, self.retry())?;
+        let fallback_project = chosen.or_else(|| project_of_key(secret.expose_secret()));
+        let client = Client::new(&url, secret, self.retry())?;
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
@@ -110,9 +143,70 @@ impl PlatformArgs {
             fallback_project,
             is_chosen,
             flags: self.flags(),
-            project_id: OnceCell::new(),
+            project_id: OnceCell::new_with(project),
             server: None,
         })
+    }
+
+    /// What commands send to a platform that is not in this program, where there is anything:
+    /// what the environment gives, else the session of a person, else the activated key of the
+    /// project that is meant.
+    ///
+    /// # Errors
+    ///
+    /// What there is is for another platform; the session cannot be refreshed; a project that
+    /// is told by name cannot be looked for.
+    pub async fn credential(&self) -> Result<Option<Credential>> {
+        let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, By::Variable(name))));
+        if let Some((text, by)) = given {
+            return Ok(Some(Credential { secret: SecretString::from(text), by, project: None }));
+        }
+        if let Some(session) = self.session().await? {
+            let by = By::Session { scope: session.scope, expires_at: session.expires_at };
+            return Ok(Some(Credential { secret: session.access_token, by, project: None }));
+        }
+        let project = self.project_id.clone().or(self.offline_project()?);
+        match project {
+            Some(project) if !project.is_empty() => self.activated(&project).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The activated key of a project. Which project it is that is told by name, each of the
+    /// keys that are for the platform is asked.
+    async fn activated(&self, project: &str) -> Result<Option<Credential>> {
+        let (file, url) = (ProjectFile::read()?, self.safe_url()?);
+        let of = |id: &str| -> Result<Option<Credential>> {
+            let by = By::Activated { project: project.to_owned() };
+            Ok(file.key_for(id, &url)?.map(|key| Credential {
+                secret: key.clone(),
+                by,
+                project: project::is_id(id).then(|| id.to_owned()),
+            }))
+        };
+        if project::is_id(project) || file.has_key(project) {
+            return of(project);
+        }
+        let mut found = Vec::new();
+        for id in file.projects_at(&url) {
+            let Some(credential) = of(id)? else { continue };
+            let client = Client::new(&url, credential.secret.clone(), self.retry())?;
+            match project::name_of(&client.reader(), id).await {
+                Ok(Some(name)) if name == project => found.push(credential),
+                Ok(_) => {}
+                // A key that was deleted opens nothing, and another may.
+                Err(ListError::Failed(error)) if matches!(error.status, Some(401 | 403)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            several => {
+                let ids = few(found.iter().filter_map(|it| it.project.as_deref()));
+                let told = format!("{several} projects with activated keys are called {project:?}");
+                Err(Error::failed(told).hint(format!("name one by id: {ids}")))
+            }
+        }
     }
 
     /// Connects, does the work, and ends an embedded platform.

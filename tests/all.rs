@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod absent;
 mod accept;
 mod apply;
 mod around;

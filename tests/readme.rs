@@ -60,11 +60,16 @@ fn the_readme_tells_the_exit_codes() {
     }
 }
 
-/// The commands of this program in the workflow of the README, in the order of its jobs.
-fn workflow_commands(readme: &str) -> Vec<String> {
+/// The workflow of the README.
+fn workflow(readme: &str) -> serde_json::Value {
     let start = readme.find("```yaml\nname: meshagent\n").unwrap() + "```yaml\n".len();
     let text = &readme[start..start + readme[start..].find("\n```").unwrap() + 1];
-    let workflow = meshagent::manifest::yaml::parse(text).unwrap().remove(0).to_json();
+    meshagent::manifest::yaml::parse(text).unwrap().remove(0).to_json()
+}
+
+/// The commands of this program in the workflow of the README, in the order of its jobs.
+fn workflow_commands(readme: &str) -> Vec<String> {
+    let workflow = workflow(readme);
     assert!(workflow["on"].get("pull_request").is_some() && workflow["on"]["push"].is_object());
     let mut commands = Vec::new();
     for (name, job) in workflow["jobs"].as_object().unwrap() {
@@ -77,6 +82,63 @@ fn workflow_commands(readme: &str) -> Vec<String> {
         }
     }
     commands
+}
+
+/// What stands for GitHub's program: it reads comments from a file, and says what it changes.
+const GH: &str = r#"#!/bin/sh
+if [ "$1 $3" = "api --paginate" ]; then exec jq -r "$5" "$COMMENTS"; fi
+echo "$*" >> "$TOLD"
+"#;
+
+/// Of several comments that begin with the marker, the job's own is the one that it updates.
+#[test]
+fn the_workflow_updates_no_comment_of_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let has_jq = Command::new("jq").arg("--version").output().is_ok();
+    if !crate::absent::unless(has_jq, "the comment of the README's workflow", "jq") {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let workflow = workflow(&readme);
+    let steps = workflow["jobs"]["comment"]["steps"].as_array().unwrap();
+    let scripts = steps.iter().filter_map(|step| step["run"].as_str());
+    let scripts: Vec<_> = scripts.filter(|run| run.contains("gh pr comment")).collect();
+    let [script] = scripts.as_slice() else { panic!("{scripts:?}") };
+    let sandbox = Sandbox::new();
+    let marker = "<!-- meshagent-plan set=default project=p -->";
+    sandbox.write("plan.md", &format!("{marker}\nPlan: 1 to create.\n"));
+    std::fs::create_dir(sandbox.path("bin")).unwrap();
+    sandbox.write("bin/gh", GH);
+    std::fs::set_permissions(sandbox.path("bin/gh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let comment = |id: u64, login: &str, body: &str| serde_json::json!({"id": id, "user": {"login": login}, "body": body});
+    let told = |comments: &[serde_json::Value]| {
+        let _ = std::fs::remove_file(sandbox.path("told"));
+        sandbox.write("comments.json", &serde_json::Value::from(comments).to_string());
+        let path = std::env::var("PATH").unwrap();
+        let output = Command::new("sh")
+            .args(["-e", "-c", script])
+            .env_clear()
+            .env("PATH", format!("{}:{path}", sandbox.path("bin").display()))
+            .env("RUNNER_TEMP", sandbox.path(""))
+            .env("GITHUB_REPOSITORY", "acme/shop")
+            .env("NUMBER", "7")
+            .env("COMMENTS", sandbox.path("comments.json"))
+            .env("TOLD", sandbox.path("told"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read_to_string(sandbox.path("told")).unwrap()
+    };
+    let foreign = comment(1, "mallory", &format!("{marker}\nPlan: nothing to do."));
+    let close = comment(2, "github-actions", marker);
+    let other = comment(3, "github-actions[bot]", "<!-- meshagent-plan set=other project=p -->");
+    let own = comment(4, "github-actions[bot]", &format!("{marker}\nold"));
+    let all = [foreign, close, other, own];
+    assert!(told(&all).contains("PATCH repos/acme/shop/issues/comments/4 "), "{}", told(&all));
+    // Where there is none of its own, it makes one.
+    assert!(told(&all[..3]).starts_with("pr comment 7 "), "{}", told(&all[..3]));
+    assert!(told(&[]).starts_with("pr comment 7 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]

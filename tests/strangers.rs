@@ -1,6 +1,7 @@
 //! Manifests, templates, rules and requests of strangers: nothing gets out, nothing
 //! overflows, nothing takes for ever.
 
+mod activated;
 mod checkouts;
 mod commands;
 mod credentials;
@@ -9,6 +10,7 @@ mod files;
 mod forms;
 mod fuzzed;
 mod many;
+mod options;
 mod reading;
 mod rendering;
 mod rules;

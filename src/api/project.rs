@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::reader::{ListError, Reader};
 use super::request::Request;
 use crate::error::{Error, Result};
 use crate::listed::few;
@@ -22,12 +22,28 @@ pub async fn id_of(reader: &Reader, wanted: &str) -> Result<String> {
     if is_id(wanted) {
         return Ok(wanted.to_owned());
     }
-    let projects = reader.items(&Request::get(&["accounts", "projects"]), "projects").await?;
-    fn text<'a>(project: &'a Value, field: &str) -> &'a str {
-        project.get(field).and_then(Value::as_str).unwrap_or_default()
-    }
+    let projects = listed(reader).await?;
     let found = the_one(&projects, wanted, |it| (text(it, "id"), text(it, "name")))?;
     Ok(text(found, "id").to_owned())
+}
+
+/// The name that the platform gives to a project, where the credential reaches it.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn name_of(reader: &Reader, id: &str) -> std::result::Result<Option<String>, ListError> {
+    let projects = listed(reader).await?;
+    let found = projects.iter().find(|project| text(project, "id") == id);
+    Ok(found.map(|project| text(project, "name").to_owned()))
+}
+
+async fn listed(reader: &Reader) -> std::result::Result<Vec<Value>, ListError> {
+    reader.items(&Request::get(&["accounts", "projects"]), "projects").await
+}
+
+fn text<'a>(project: &'a Value, field: &str) -> &'a str {
+    project.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The project that is meant, among those that the credential reaches: by its id, else by

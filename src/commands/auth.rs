@@ -23,12 +23,13 @@ use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::conceal;
+use crate::connection::By;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::serving::{self, Bounds};
 use crate::settings::project_file::ProjectFile;
 use crate::settings::session_file::{self, SessionFile};
-use crate::settings::{GIVEN, PlatformArgs, variable};
+use crate::settings::{PlatformArgs, variable};
 
 /// Commands of `auth`.
 #[derive(Debug, clap::Subcommand)]
@@ -236,13 +237,16 @@ async fn wait_for_code(listeners: Vec<TcpListener>, state: &SecretString) -> Res
 }
 
 async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
-    let embedded = args.platform.embedded.as_ref().map(|_| "embedded");
-    let by = embedded.or_else(|| GIVEN.into_iter().find(|name| variable(name).is_some()));
-    let session = args.platform.session().await?;
-    if by.is_none() && session.is_none() {
-        output::note("nobody is signed in: `meshagent auth login`");
-        return args.show.print(&json!({"signed_in": false}));
-    }
+    let by = match args.platform.embedded {
+        Some(_) => None,
+        None => match args.platform.credential().await? {
+            Some(credential) => Some(credential.by),
+            None => {
+                output::note("nobody is signed in: `meshagent auth login`");
+                return args.show.print(&json!({"signed_in": false}));
+            }
+        },
+    };
     args.platform
         .with(async |connection| {
             let reader = connection.client.reader();
@@ -260,13 +264,17 @@ async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
                 }
             }
             if profile.is_null() {
-                shown["project_id"] = json!(connection.fallback_project);
+                shown["project_id"] = json!(connection.project_id().await.ok());
             }
-            shown["credential"] = json!(by.unwrap_or("session"));
-            if let Some(session) = &session {
-                shown["scope"] = json!(session.scope);
-                let ends =
-                    session.expires_at.and_then(|ends| jiff::Timestamp::from_second(ends).ok());
+            shown["credential"] = json!(match &by {
+                None => "embedded",
+                Some(By::Variable(name)) => name,
+                Some(By::Session { .. }) => "session",
+                Some(By::Activated { .. }) => "activated key",
+            });
+            if let Some(By::Session { scope, expires_at }) = &by {
+                shown["scope"] = json!(scope);
+                let ends = expires_at.and_then(|ends| jiff::Timestamp::from_second(ends).ok());
                 shown["expires_at"] = json!(ends);
             }
             args.show.print(&shown)

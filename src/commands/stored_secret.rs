@@ -75,6 +75,18 @@ pub struct KeysContent {
     data: SecretString,
 }
 
+/// What may help where something is empty that is to be a secret.
+const EMPTY: &str = "a variable that is not set leaves nothing in a command of the shell; an empty secret is written in a manifest";
+
+/// The secret of those that images are pulled with.
+fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
+    let text = secret.expose_secret();
+    match text.trim().is_empty() {
+        true => Err(Error::usage(format!("{option} is empty")).hint(EMPTY)),
+        false => Ok(text),
+    }
+}
+
 /// A user and password that images are pulled with.
 #[derive(Debug, clap::Args)]
 pub struct DockerContent {
@@ -128,7 +140,20 @@ impl Content for KeysContent {
                 Error::usage(format!("pair {} of --data has no `=`", position + 1))
                     .hint("write NAME=VALUE OTHER=VALUE; a value cannot hold a space")
             })?;
-            data.insert(name.to_owned(), value.into());
+            let refuse =
+                |what: &str| Error::usage(format!("pair {} of --data {what}", position + 1));
+            if name.is_empty() {
+                return Err(refuse("has no name").hint("write NAME=VALUE OTHER=VALUE"));
+            }
+            if value.is_empty() {
+                return Err(refuse("has no value").hint(EMPTY));
+            }
+            if data.insert(name.to_owned(), value.into()).is_some() {
+                return Err(refuse("has the name of an earlier one").hint("give each name once"));
+            }
+        }
+        if data.is_empty() {
+            return Err(Error::usage("--data holds no pair").hint(EMPTY));
         }
         Ok(json!({"type": "keys", "data": data}))
     }
@@ -142,7 +167,7 @@ impl Content for DockerContent {
             "type": "docker",
             "server": self.server,
             "username": self.username,
-            "password": self.password.expose_secret(),
+            "password": given(Self::SECRET, &self.password)?,
             "email": self.email,
         }))
     }
@@ -156,7 +181,7 @@ impl Content for AcrContent {
             "type": "acr",
             "server": self.server,
             "username": self.username,
-            "password": self.password.expose_secret(),
+            "password": given(Self::SECRET, &self.password)?,
         }))
     }
 }
@@ -168,7 +193,7 @@ impl Content for GarContent {
         Ok(json!({
             "type": "gar",
             "server": self.server,
-            "json_key": self.json_key.expose_secret(),
+            "json_key": given(Self::SECRET, &self.json_key)?,
         }))
     }
 }

@@ -161,12 +161,15 @@ impl SecretDocument {
             return Err(faults);
         }
         if self.secret_type == SecretType::Keys {
-            let data = self
-                .data
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(name, text)| (name, Tree::from(text)))
-                .collect::<Tree>();
+            let data = self.data.unwrap_or_default();
+            // The name may be a whole pair by mistake, so it is not repeated.
+            if data.keys().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
+                let told =
+                    "a name in `data` is empty or holds `=`, which no environment variable has";
+                return Err(vec![Fault::new(&["data"], told)]);
+            }
+            let data =
+                data.into_iter().map(|(name, text)| (name, Tree::from(text))).collect::<Tree>();
             return Ok(Tree::map([("type", Tree::text("keys")), ("data", data)]));
         }
         let (username, password, email) = match self.secret_type {

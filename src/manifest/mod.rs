@@ -25,6 +25,7 @@ mod plain;
 pub mod process;
 mod quoting;
 pub mod reach;
+mod repeated;
 pub mod repository;
 mod sealing;
 pub mod secrets;

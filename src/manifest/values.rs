@@ -14,6 +14,7 @@ use super::exact;
 use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
+use super::repeated;
 use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
@@ -216,13 +217,17 @@ pub fn lost_spelling(pair: &str) -> Option<String> {
 /// What is said first of a number that cannot be held.
 const INEXACT: &str = "not exact";
 
-/// Reads JSON whose numbers are what was written: one that would be rounded is refused.
+/// Reads JSON that means what is written: a number that would be rounded is refused, and so is
+/// a name that stands twice, of which one would win.
 ///
 /// # Errors
 ///
 /// What the text is, rather than JSON that can be read.
 pub fn exact_json(text: &str) -> Result<Value, String> {
     let value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    if let Some(name) = repeated::name_in(text) {
+        return Err(format!("not clear: {name:?} stands twice in one object"));
+    }
     // Every second piece between quotes is a text.
     let unescaped = text.replace("\\\\", "").replace("\\\"", "");
     let beside_texts = unescaped.split('"').step_by(2);

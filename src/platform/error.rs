@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::store::Fault;
 use crate::notice;
 
 /// Why a request was not done.
@@ -55,10 +56,8 @@ pub enum Refusal {
     #[error("the platform's disk is full: nothing was written")]
     DiskFull,
     /// 500: what is written would be gone with the process.
-    #[error(
-        "the platform's {0} was removed while it was open: nothing can be kept until the platform is started again"
-    )]
-    Gone(String),
+    #[error(transparent)]
+    Gone(Fault),
     /// 500: the disk failed, and then failed to say what it holds.
     #[error(
         "the platform failed to write, and whether it did is not certain: look before you try again"
@@ -226,7 +225,7 @@ mod tests {
             (Refusal::TooLarge, 413),
             (Refusal::Misdirected("x".into()), 421),
             (Refusal::DiskFull, 507),
-            (Refusal::Gone("x".into()), 500),
+            (Refusal::Gone(Fault::Removed("x".into())), 500),
             (Refusal::Unsure, 500),
             (Refusal::Busy, 503),
             (Refusal::internal("x"), 500),

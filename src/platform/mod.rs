@@ -256,12 +256,12 @@ impl Platform {
     }
 }
 
-/// Tells of files that were removed, without an end.
+/// Tells of files that were removed or overwritten, without an end.
 async fn look_after(store: &Store) {
     loop {
         tokio::time::sleep(LOOKING).await;
-        if let Some(name) = store.missing() {
-            notice::tell("the data folder is no longer whole", Refusal::Gone(name));
+        if let Some(fault) = store.fault().await {
+            notice::tell("the data folder is no longer whole", fault);
         }
     }
 }

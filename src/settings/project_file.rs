@@ -92,6 +92,12 @@ impl ProjectFile {
         self.key_of(project).is_some()
     }
 
+    /// The projects of which a key is activated, for the platform at `base`.
+    pub fn projects_at(&self, base: &str) -> impl Iterator<Item = &str> {
+        let is_there = move |project: &&str| matches!(self.key_for(project, base), Ok(Some(_)));
+        self.keys.keys().map(String::as_str).filter(is_there)
+    }
+
     fn key_of(&self, project: &str) -> Option<&SecretString> {
         self.keys.get(project).filter(|key| key.expose_secret().starts_with("ma-"))
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -165,22 +166,84 @@ pub async fn text(source: &SourceArgs) -> Result<String> {
     String::from_utf8(body).map_err(|_| failed().because("it is not UTF-8"))
 }
 
+/// Why a text is not what was asked for.
+enum Wrong {
+    /// It is nothing of the kind.
+    Unreadable(String),
+    /// It is a manifest, by these fields that nothing else has.
+    Manifest(Vec<&'static str>),
+}
+
+/// What a manifest has beside what is sent to the platform, and what says the same here.
+const OF_MANIFESTS: [(&str, Option<&str>); 6] = [
+    ("project", Some("`--project-id`")),
+    ("room", Some("`--room`")),
+    ("rooms", Some("`--room`, one after the other")),
+    ("template", Some("`create-template` or `update-template` with `--file`")),
+    ("values", Some("`create-template` or `update-template` with `--value`")),
+    ("lifecycle", None),
+];
+
 /// Reads YAML into a type, with the path of the field at fault.
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let documents = yaml::parse(text).map_err(|error| match error.mark {
-        Some(mark) => format!("{}:{}: {}", mark.line, mark.column, error.message),
-        None => error.message,
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    let documents = yaml::parse(text).map_err(|error| {
+        Wrong::Unreadable(match error.mark {
+            Some(mark) => format!("{}:{}: {}", mark.line, mark.column, error.message),
+            None => error.message,
+        })
     })?;
     let [document] = documents.as_slice() else {
-        return Err(format!("it holds {} documents, and not one", documents.len()));
+        let told = format!("it holds {} documents, and not one", documents.len());
+        return Err(Wrong::Unreadable(told));
     };
-    serde_path_to_error::deserialize(document.to_json()).map_err(|error| {
+    let document = document.to_json();
+    let of_manifests = OF_MANIFESTS.map(|(field, _)| field);
+    let has = |field: &&str| document.get(*field).is_some();
+    let found: Vec<_> = of_manifests.into_iter().filter(has).collect();
+    if !found.is_empty() {
+        return Err(Wrong::Manifest(found));
+    }
+    serde_path_to_error::deserialize(document).map_err(|error| {
         let path = error.path().to_string();
-        match path.as_str() {
+        Wrong::Unreadable(match path.as_str() {
             "." => error.inner().to_string(),
             _ => format!("{path}: {}", error.inner()),
-        }
+        })
     })
+}
+
+impl Wrong {
+    /// What is said of a text that is not `what`, to a command that may take an option in the
+    /// place of a manifest's field.
+    fn told(self, what: &str, takes_options: bool) -> Error {
+        let fields = match self {
+            Self::Unreadable(message) => {
+                return Error::failed(format!("this is not a {what}: {message}"));
+            }
+            Self::Manifest(fields) => fields,
+        };
+        let quoted: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+        let (are, them) = match quoted.len() {
+            1 => ("is a field", "it"),
+            _ => ("are fields", "them"),
+        };
+        let options: IndexSet<_> = OF_MANIFESTS
+            .iter()
+            .filter(|(field, _)| takes_options && fields.contains(field))
+            .filter_map(|(_, option)| *option)
+            .collect();
+        let given = match options.is_empty() {
+            true => String::new(),
+            false => {
+                format!(", and give {}", options.into_iter().collect::<Vec<_>>().join(" and "))
+            }
+        };
+        let quoted = quoted.join(", ");
+        Error::failed(format!("this is not a {what} by itself: {quoted} {are} of a manifest"))
+            .hint(format!(
+                "leave {them} out here{given}; or keep the manifest as it is: `meshagent validate -f` and `meshagent apply -f` take it"
+            ))
+    }
 }
 
 /// Reads a text as a service.
@@ -189,14 +252,20 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 ///
 /// A text that is none, with the command for templates where it is one.
 pub fn service(text: &str, for_templates: &str) -> Result<ServiceSpec> {
-    read(text).map_err(|message| {
-        let error = Error::failed(format!("this is not a service: {message}"));
+    read(text).map_err(|wrong| {
+        let is_unreadable = matches!(wrong, Wrong::Unreadable(_));
+        let error = wrong.told("service", PLACING.contains(&for_templates));
         match read::<ServiceTemplateSpec>(text) {
-            Ok(_) => error.hint(format!("it is a template: `meshagent service {for_templates}`")),
-            Err(_) => error,
+            Ok(_) if is_unreadable => {
+                error.hint(format!("it is a template: `meshagent service {for_templates}`"))
+            }
+            _ => error,
         }
     })
 }
+
+/// The commands that say by options where a service belongs.
+const PLACING: [&str; 2] = ["create-template", "update-template"];
 
 /// Reads a text as a template, as it is before it is rendered.
 ///
@@ -204,7 +273,7 @@ pub fn service(text: &str, for_templates: &str) -> Result<ServiceSpec> {
 ///
 /// A text that is none.
 pub fn unrendered(text: &str) -> Result<ServiceTemplateSpec> {
-    read(text).map_err(|message| Error::failed(format!("this is not a template: {message}")))
+    read(text).map_err(|wrong| wrong.told("template", false))
 }
 
 impl DocumentArgs {
@@ -244,7 +313,8 @@ impl TemplateArgs {
         match read::<ServiceSpec>(&text) {
             Ok(_) => Err(Error::failed("this is a service, not a template")
                 .hint("there is a command without `-template` for services")),
-            Err(_) => Ok((text, self.values.texts()?)),
+            Err(wrong @ Wrong::Manifest(_)) => Err(wrong.told("template", true)),
+            Err(Wrong::Unreadable(_)) => Ok((text, self.values.texts()?)),
         }
     }
 }

@@ -3,7 +3,9 @@
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
+use sqlx::query::QueryAs;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::Route;
@@ -80,6 +82,14 @@ async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
     Ok(())
 }
 
+async fn is_known(write: &mut Write, user: &str) -> Result<bool> {
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
+        .bind(user)
+        .fetch_optional(write.on())
+        .await?;
+    Ok(known.is_some())
+}
+
 #[derive(Deserialize)]
 struct NewMember {
     project_id: Option<String>,
@@ -94,7 +104,8 @@ struct NewMember {
 
 /// Adds a member. An id that is unknown becomes a profile without a name; one that is a
 /// mail address becomes that profile's address. Users are the platform's and not a project's,
-/// so only the owner adds one that it does not know.
+/// so only the owner adds people of whom the caller could read no profile; to others the
+/// answer is the same whether the platform knows them or not.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -111,15 +122,15 @@ async fn create(
         can_create_rooms: new.can_create_rooms,
     };
     let mut write = app.store().write().await?;
-    let known: Option<String> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(write.on())
-        .await?;
-    if known.is_none() {
-        if !caller.principal.is_owner() {
-            let message = format!("user {user:?} is not known, and only the owner adds users");
+    if !caller.principal.is_owner() {
+        let seen = visible(&caller.principal, user).fetch_optional(write.on()).await?;
+        if seen.is_none() {
+            let message = format!(
+                "user {user:?} is in no project that the credential reaches, and only the owner adds others"
+            );
             return Err(Refusal::Forbidden(message));
         }
+    } else if !is_known(&mut write, user).await? {
         add(&mut write, user, if user.contains('@') { user } else { "" }).await?;
     }
     let revision = join(&mut write, &caller.project, user, flags).await?;
@@ -259,14 +270,13 @@ impl Profile {
     }
 }
 
-/// A profile of somebody in a project of the caller's; everybody else does not exist.
-async fn profile(
-    State(app): State<App>,
-    principal: Principal,
-    Path(user): Path<String>,
-) -> Result<Answer> {
-    let user = principal.resolve(&user)?;
-    let profile: Profile = sqlx::query_as(
+/// The profile of somebody, where it is the caller's own or of somebody in a project of the
+/// caller's; for the caller everybody else does not exist.
+fn visible<'q>(
+    principal: &'q Principal,
+    user: &'q str,
+) -> QueryAs<'q, Sqlite, Profile, SqliteArguments> {
+    sqlx::query_as(
         "SELECT id, email, first_name, last_name, rev FROM users WHERE id = $1 AND (id = $2 \
          OR id IN (SELECT user_id FROM members WHERE project_id = $3) \
          OR id IN (SELECT others.user_id FROM members others \
@@ -276,9 +286,18 @@ async fn profile(
     .bind(user)
     .bind(principal.user())
     .bind(principal.project())
-    .fetch_optional(app.store().reads())
-    .await?
-    .ok_or_else(|| Refusal::missing("user", user))?;
+}
+
+async fn profile(
+    State(app): State<App>,
+    principal: Principal,
+    Path(user): Path<String>,
+) -> Result<Answer> {
+    let user = principal.resolve(&user)?;
+    let profile = visible(&principal, user)
+        .fetch_optional(app.store().reads())
+        .await?
+        .ok_or_else(|| Refusal::missing("user", user))?;
     Ok(profile.answer())
 }
 

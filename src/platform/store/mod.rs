@@ -20,16 +20,19 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+pub use self::files::Fault;
 use self::files::Files;
 use self::transaction::Transaction;
 pub use self::vault::{KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
 pub use self::writer::Write;
 use self::writer::Writer;
 use super::error::Result;
-use crate::error::{self, Context};
+use crate::error::{self, Class, Context};
 use crate::own_folder;
 
 mod files;
+mod look;
+mod mark;
 mod modes;
 mod transaction;
 mod vault;
@@ -43,18 +46,22 @@ const READERS: u32 = 4;
 const ROWS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The path of a file that stands beside the database, and is called by its name.
+fn with_ending(database: &Path, ending: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
 /// What to do where the folder cannot be written.
 const ELSEWHERE: &str =
     "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
 
 /// Why a database was not opened, with what helps where it is none.
 fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
-    /// SQLite's code for a file that is no database.
-    const NO_DATABASE: &str = "26";
-    let is_none =
-        error.as_database_error().and_then(|it| it.code()).is_some_and(|code| code == NO_DATABASE);
+    let is_broken = look::is_broken(&error);
     let failed = error::Error::failed(format!("failed to open {}", path.display())).because(error);
-    match is_none {
+    match is_broken {
         true => failed.hint(
             "put a copy of the database back in its place, with its key file; or begin anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
         ),
@@ -99,7 +106,6 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    files: Files,
     readers: SqlitePool,
     writer: Writer,
     vault: Vault,
@@ -119,81 +125,53 @@ impl Store {
     /// The folder or file cannot be made, opened or migrated; anybody may change them; the
     /// key file is missing, or is there without its database.
     pub async fn open(place: &Place) -> error::Result<Self> {
+        let (path, vault) = prepared(place)?;
         let folder = &place.data;
-        let shown = folder.display();
-        own_folder::create(folder)
-            .context(|| format!("failed to create the data folder {shown}"))
-            .map_err(|error| error.hint(ELSEWHERE))?;
-        let path = place.database();
-        let beside = |end: &str| folder.join(format!("{DATABASE}{end}"));
-        for it in [folder.clone(), path.clone(), beside("-wal"), beside("-shm")] {
-            modes::look_at(&it)?;
-        }
-        for it in [path.clone(), beside("-wal"), beside("-shm"), folder.join(KEY_FILE)] {
-            own_folder::refuse_links(&it)
-                .context(|| format!("failed to open the data folder {shown}"))?;
-        }
-        let key_file = place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE));
-        modes::look_above(folder);
-        modes::look_above(&key_file);
         // SQLite has no lock around a migration, so two processes that open a new folder at
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
-        let lock = locked(&lock_path).await?;
-        if let Some(folder) = place.key_file.as_ref().filter(|path| path.is_dir()) {
-            let (shown, named) = (folder.display(), folder.join(KEY_FILE));
-            return Err(error::Error::usage(format!("the key file {shown} is a folder"))
-                .hint(format!("name a file, such as {}", named.display())));
+        // Whoever makes a new platform has the lock from the start, so where there is none a
+        // refusal stands, and leaves none behind.
+        if !lock_path.exists()
+            && let Err(refusal) = look::judge(&path, &vault).await
+            && !lock_path.exists()
+        {
+            return Err(refusal);
         }
-        let vault = Vault::new(key_file);
+        own_folder::create(folder)
+            .context(|| format!("failed to create the data folder {}", folder.display()))
+            .map_err(|error| error.hint(ELSEWHERE))?;
+        let lock = locked(&lock_path).await?;
+        look::judge(&path, &vault).await?;
+        let failed = || format!("failed to open {}", path.display());
+        let mark = files::mark(&path).context(failed)?;
+        if !mark.hold(PATIENCE).await.context(failed)? {
+            return Err(error::Error::failed(failed()).because("another process is writing to it"));
+        }
+        if mark.changed().is_some() {
+            let told =
+                format!("{} was overwritten while another platform has it open", path.display());
+            return Err(error::Error::new(Class::Refused, told)
+                .hint("stop that platform, put a copy of the database back, and start again"));
+        }
         // A descriptor of the database that is closed would drop the locks that SQLite holds on
         // it elsewhere in this process, so an existing file is left alone.
         if !path.exists() {
-            vault.expect_none(&format!("there is no database in {shown}"))?;
             create_file(&path).context(|| format!("failed to create {}", path.display()))?;
         }
-
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .pragma("secure_delete", "ON")
-            .busy_timeout(PATIENCE)
-            // Rows are handed on one by one: each may be as large as a body.
-            .row_buffer_size(ROWS)
-            // A disk that is slow would be told of with each statement.
-            .disable_statement_logging();
-        let failed = || format!("failed to open {}", path.display());
+        let options = options(&path);
         let mut first = options.connect().await.map_err(|error| unopened(&path, error))?;
-        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
-            .fetch_one(&mut first)
-            .await
-            .map_err(|error| unopened(&path, error))?;
-        if tables == 0 {
-            vault.expect_none(&format!("the database {} is empty", path.display()))?;
-        }
         MIGRATIONS
             .run(&mut first)
             .await
             .context(|| format!("failed to migrate {}", path.display()))?;
         vault.open(&mut first).await?;
-        // A connection to a file does not go stale, so none is tested before each use, and
-        // one is always open: SQLite removes its log with the last.
-        let readers = SqlitePoolOptions::new()
-            .acquire_timeout(PATIENCE * 2)
-            .acquire_slow_threshold(PATIENCE * 2)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .max_connections(READERS)
-            .connect_with(options.clone().pragma("query_only", "ON"))
-            .await
-            .context(failed)?;
-        let files = Files::of(&path);
-        let writer = Writer::new(Transaction::new(first, options, files.clone()));
+        let readers = readers(&options).await.context(failed)?;
+        let files = Files::of(&path, mark, Some(vault.path().to_owned())).context(failed)?;
+        files.release();
+        let writer = Writer::new(Transaction::new(first, options, files));
         drop(lock);
-        Ok(Self { folder: folder.to_owned(), files, readers, writer, vault, lock: lock_path })
+        Ok(Self { folder: folder.to_owned(), readers, writer, vault, lock: lock_path })
     }
 
     /// The folder of the store, for files that others must not read.
@@ -201,9 +179,9 @@ impl Store {
         &self.folder
     }
 
-    /// The name of the first of its files that was removed or replaced, if there is one.
-    pub fn missing(&self) -> Option<String> {
-        self.files.missing()
+    /// What happened to its files, if anything did.
+    pub async fn fault(&self) -> Option<Fault> {
+        self.writer.look().await
     }
 
     /// What encrypts and decrypts.
@@ -234,16 +212,82 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The write lock was not free in time.
+    /// The write lock was not free in time; the files are not what they were, or the key file.
     pub async fn write(&self) -> Result<Write> {
+        self.vault.look(&self.readers).await?;
         self.writer.start(PATIENCE * 2).await
     }
 
-    /// Closes all connections, which folds the write-ahead log into the file.
+    /// Closes all connections, which folds the write-ahead log into the file, unless somebody
+    /// overwrote that: then the log stays as it is, for a copy of the database.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        // The last connection folds, and none can that only reads.
+        if self.writer.look().await.is_some() {
+            self.writer.close().await;
+            self.readers.close().await;
+        } else {
+            self.readers.close().await;
+            self.writer.close().await;
+        }
     }
+}
+
+/// Looks at who else may change what is in a folder, and gives the path of its database and
+/// its vault, which is not open yet. It changes nothing.
+fn prepared(place: &Place) -> error::Result<(PathBuf, Vault)> {
+    let folder = &place.data;
+    let path = place.database();
+    own_folder::refuse_links(folder)
+        .context(|| format!("failed to create the data folder {}", folder.display()))
+        .map_err(|error| error.hint(ELSEWHERE))?;
+    let beside = ["", "-wal", "-shm"].into_iter().chain(mark::ENDINGS);
+    let beside: Vec<_> = beside.map(|ending| with_ending(&path, ending)).collect();
+    modes::look_at(folder)?;
+    beside.iter().try_for_each(|it| modes::look_at(it))?;
+    for it in beside.iter().chain([&folder.join(KEY_FILE)]) {
+        own_folder::refuse_links(it)
+            .context(|| format!("failed to open the data folder {}", folder.display()))?;
+    }
+    let key_file = place.key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE));
+    modes::look_above(folder);
+    modes::look_above(&key_file);
+    if let Some(folder) = place.key_file.as_ref().filter(|path| path.is_dir()) {
+        let (shown, named) = (folder.display(), folder.join(KEY_FILE));
+        return Err(error::Error::usage(format!("the key file {shown} is a folder"))
+            .hint(format!("name a file, such as {}", named.display())));
+    }
+    Ok((path, Vault::new(key_file)))
+}
+
+/// How the database is opened to write.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON")
+        .busy_timeout(PATIENCE)
+        // Rows are handed on one by one: each may be as large as a body.
+        .row_buffer_size(ROWS)
+        // A disk that is slow would be told of with each statement.
+        .disable_statement_logging()
+}
+
+/// The connections that read. One to a file does not go stale, so none is tested before each
+/// use. All are open from the start: SQLite removes its log with the last, and a connection
+/// that comes later, to a file that somebody emptied meanwhile, would remove it too.
+async fn readers(options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    SqlitePoolOptions::new()
+        .acquire_timeout(PATIENCE * 2)
+        .acquire_slow_threshold(PATIENCE * 2)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .min_connections(READERS)
+        .max_connections(READERS)
+        .connect_with(options.clone().read_only(true).pragma("query_only", "ON"))
+        .await
 }
 
 /// Waits until no other process holds the lock. It ends when the file is dropped.

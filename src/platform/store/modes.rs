@@ -18,10 +18,18 @@ const ANYBODY_WRITES: u32 = 0o002;
 /// What anybody but its owner may do to it.
 const OTHERS: u32 = 0o077;
 
-fn metadata(path: &Path) -> Result<Option<Metadata>> {
+/// What a file is, where there is one.
+///
+/// # Errors
+///
+/// The system's.
+pub fn metadata(path: &Path) -> Result<Option<Metadata>> {
     match path.metadata() {
         Ok(about) => Ok(Some(about)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // What is below a file is told of by whoever makes the folder.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => {
             Err(Error::failed(format!("failed to look at {}", path.display())).because(error))
         }

@@ -16,9 +16,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
-use super::files::Files;
+use super::files::{Fault, Files};
+use super::{PATIENCE, look};
 use crate::notice;
 use crate::platform::error::{Refusal, Result};
+
+/// How far what is written goes.
+const COUNT: &str = "SELECT value FROM revisions WHERE id = 1";
 
 /// How the outcome of a write is told to who waits for it.
 pub type Tell = oneshot::Sender<Result<()>>;
@@ -30,6 +34,9 @@ pub enum Step {
     Savepoint,
     RollBackTo,
     Release,
+    /// Has each commit that keeps anything count, so that what the file holds tells how far
+    /// it goes.
+    Count,
     Commit,
     RollBack,
     /// Stands in the place of a commit that failed.
@@ -45,7 +52,7 @@ impl Step {
             Self::Release => "RELEASE one",
             Self::Commit => "COMMIT",
             Self::RollBack => "ROLLBACK",
-            Self::Overwrite => "UPDATE revisions SET value = value + 1 WHERE id = 1",
+            Self::Count | Self::Overwrite => "UPDATE revisions SET value = value + 1 WHERE id = 1",
         }
     }
 }
@@ -64,6 +71,8 @@ pub struct Transaction {
     is_astray: bool,
     /// Whether a commit failed that nothing was written over yet.
     leaves_remains: bool,
+    /// How far what is written went when that was last looked at.
+    count: i64,
     /// Those whose writes wait for the commit.
     waiting: Vec<Tell>,
     /// What fails in tests.
@@ -82,6 +91,7 @@ impl Transaction {
             has_savepoint: false,
             is_astray: false,
             leaves_remains: false,
+            count: 0,
             waiting: Vec::new(),
             #[cfg(test)]
             faults: Default::default(),
@@ -91,7 +101,12 @@ impl Transaction {
     async fn run(&mut self, step: Step) -> Result<(), sqlx::Error> {
         #[cfg(test)]
         self.faults.before(step)?;
-        sqlx::query(step.sql()).execute(&mut self.connection).await?;
+        let done = sqlx::query(step.sql()).execute(&mut self.connection).await;
+        if step == Step::Commit {
+            // Done or not, it may have begun a checkpoint.
+            self.files.note();
+        }
+        done?;
         #[cfg(test)]
         self.faults.after(step)?;
         Ok(())
@@ -105,14 +120,12 @@ impl Transaction {
     pub async fn start(&mut self) -> Result<()> {
         self.undo().await;
         if !self.is_open {
-            self.mend().await?;
-            if let Some(name) = self.files.missing() {
-                return Err(Refusal::Gone(name));
+            if !self.files.hold(PATIENCE).await? {
+                return Err(Refusal::Busy);
             }
-            if let Err(cause) = self.run(Step::Begin).await {
-                // It may have begun all the same.
-                self.is_astray = true;
-                return Err(cause.into());
+            if let Err(refusal) = self.begin().await {
+                self.files.release();
+                return Err(refusal);
             }
             self.is_open = true;
         }
@@ -122,6 +135,55 @@ impl Transaction {
             return Err(refusal);
         }
         self.has_savepoint = true;
+        Ok(())
+    }
+
+    /// While the files are held and no transaction is open: what happened to them, if anything
+    /// did. A checkpoint of another program changes the file of the database and nothing in it.
+    async fn fault(&mut self) -> Option<Fault> {
+        let fault = self.files.fault()?;
+        if !matches!(fault, Fault::Overwritten(_)) || self.is_astray || !self.is_all_folded().await
+        {
+            return Some(fault);
+        }
+        self.files.note();
+        None
+    }
+
+    /// Whether the file by itself, without the log, goes as far as both together.
+    async fn is_all_folded(&mut self) -> bool {
+        let alone = look::file_alone(self.files.database());
+        let Ok(mut alone) = alone.connect().await else { return false };
+        let of_file: Result<i64, _> = sqlx::query_scalar(COUNT).fetch_one(&mut alone).await;
+        let _ = alone.close().await;
+        let of_all = self.counted().await;
+        // Both may come from the file.
+        let least = self.count;
+        matches!((of_file, of_all), (Ok(file), Ok(all)) if file == all && file >= least)
+    }
+
+    async fn counted(&mut self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(COUNT).fetch_one(&mut self.connection).await
+    }
+
+    /// Begins a transaction, while the files are held.
+    async fn begin(&mut self) -> Result<()> {
+        if let Some(fault) = self.fault().await {
+            return Err(Refusal::Gone(fault));
+        }
+        self.mend().await?;
+        if let Err(cause) = self.run(Step::Begin).await {
+            // It may have begun all the same.
+            self.is_astray = true;
+            return Err(cause.into());
+        }
+        match self.counted().await {
+            Ok(count) => self.count = count,
+            Err(cause) => {
+                self.is_astray = true;
+                return Err(cause.into());
+            }
+        }
         Ok(())
     }
 
@@ -152,6 +214,14 @@ impl Transaction {
         if !self.is_open {
             return;
         }
+        if let Some(fault) = self.files.fault() {
+            return self.abandon(&fault).await;
+        }
+        if !self.waiting.is_empty()
+            && let Err(cause) = self.run(Step::Count).await
+        {
+            return self.give_up(&cause).await;
+        }
         if let Err(cause) = self.run(Step::Commit).await {
             // A full disk takes no more before the last part of a commit, without which the
             // others count for nothing.
@@ -159,10 +229,25 @@ impl Transaction {
             return self.give_up(&cause).await;
         }
         self.is_open = false;
+        // Who keeps something has counted one on, at least.
+        self.count += i64::from(!self.waiting.is_empty());
         let gone = self.files.missing();
+        self.files.release();
         for tell in std::mem::take(&mut self.waiting) {
             // Who does not wait any more is not told.
-            let _ = tell.send(gone.clone().map_or(Ok(()), |name| Err(Refusal::Gone(name))));
+            let _ = tell.send(gone.clone().map_or(Ok(()), |fault| Err(Refusal::Gone(fault))));
+        }
+    }
+
+    /// Ends the transaction with nothing of it on disk, because the files are not what they
+    /// were, and tells those who wait.
+    async fn abandon(&mut self, fault: &Fault) {
+        self.is_open = false;
+        self.has_savepoint = false;
+        self.is_astray = self.run(Step::RollBack).await.is_err();
+        self.files.release();
+        for tell in std::mem::take(&mut self.waiting) {
+            let _ = tell.send(Err(Refusal::Gone(fault.clone())));
         }
     }
 
@@ -172,7 +257,12 @@ impl Transaction {
         self.has_savepoint = false;
         // It may have ended already; closing the connection makes that certain.
         self.is_astray = self.run(Step::RollBack).await.is_err();
-        let mended = self.mend().await;
+        // Nothing of this program's is to change files that others have changed.
+        let mended = match self.files.fault() {
+            None => self.mend().await,
+            Some(fault) => Err(Refusal::Gone(fault)),
+        };
+        self.files.release();
         let is_certain = mended.is_ok();
         for tell in std::mem::take(&mut self.waiting) {
             let _ = tell.send(Err(if is_certain { refused(cause) } else { Refusal::Unsure }));
@@ -207,11 +297,34 @@ impl Transaction {
         Ok(())
     }
 
+    /// What happened to the files, if anything did.
+    pub async fn look(&mut self) -> Option<Fault> {
+        if self.is_open {
+            return self.files.fault();
+        }
+        // Whoever has them now looks, too.
+        if !self.files.hold(PATIENCE).await.unwrap_or(false) {
+            return self.files.missing();
+        }
+        let fault = self.fault().await;
+        self.files.release();
+        fault
+    }
+
     /// Closes the connection.
     pub async fn close(mut self) {
         self.commit().await;
+        // Where this is the last one, it writes, and nobody may begin meanwhile.
+        let is_held = self.files.hold(PATIENCE).await.unwrap_or(false);
+        let is_whole = is_held && self.fault().await.is_none();
         if let Err(cause) = self.connection.close().await {
             notice::tell("failed to close the store", &cause);
+        }
+        if is_whole {
+            self.files.note();
+        }
+        if is_held {
+            self.files.release();
         }
     }
 }

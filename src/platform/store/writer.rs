@@ -16,6 +16,7 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 
+use super::files::Fault;
 use super::transaction::Transaction;
 use crate::platform::error::{Refusal, Result};
 
@@ -62,6 +63,14 @@ impl Writer {
     async fn commit(self) {
         if let Some(transaction) = &mut *self.0.lock().await {
             transaction.commit().await;
+        }
+    }
+
+    /// What happened to the files, if anything did.
+    pub async fn look(&self) -> Option<Fault> {
+        match &mut *self.0.lock().await {
+            Some(transaction) => transaction.look().await,
+            None => None,
         }
     }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../../../../tests/absent.rs"]
+mod absent;
 mod agreement;
 mod hostile;
 mod random;

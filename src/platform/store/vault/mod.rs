@@ -10,15 +10,16 @@
 mod cipher;
 mod key_file;
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use self::cipher::{Fault, Key};
 use self::key_file::KeyFile;
-use super::Write;
+use super::{Write, files};
 use crate::error::{self, Class, Context};
 use crate::output;
 use crate::platform::digest;
@@ -70,6 +71,32 @@ pub struct Vault {
     file: KeyFile,
     /// The keys that were in use since the store was opened, the newest last.
     keys: RwLock<Vec<Arc<Key>>>,
+    /// The key file as it was when it last opened what the database holds.
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// How often a key file is read that does not open the database, before it is told.
+const TRIES: usize = 3;
+
+/// Which file it is, and what it is by its size and the time of its last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    number: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let about = std::fs::metadata(path).ok()?;
+        Some(Self {
+            device: about.dev(),
+            number: about.ino(),
+            size: about.size(),
+            changed: (about.mtime(), about.mtime_nsec()),
+        })
+    }
 }
 
 /// The database's own key as it is stored.
@@ -95,7 +122,7 @@ async fn stored(on: &mut SqliteConnection) -> Result<Option<Stored>, sqlx::Error
 impl Vault {
     /// The vault whose key file is at a path. It opens with [`Vault::open`].
     pub const fn new(file: PathBuf) -> Self {
-        Self { file: KeyFile::at(file), keys: RwLock::new(Vec::new()) }
+        Self { file: KeyFile::at(file), keys: RwLock::new(Vec::new()), seen: Mutex::new(None) }
     }
 
     /// Refuses a database that has nothing in it, where there is a key file: what that key
@@ -113,6 +140,54 @@ impl Vault {
         Err(error::Error::new(Class::Refused, told).hint(format!(
             "put the database back from a copy, or move {key} away to begin anew without what was in it"
         )))
+    }
+
+    /// Where the key file is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Refuses a key file that is not the one of a database, and changes neither.
+    ///
+    /// # Errors
+    ///
+    /// The key file is missing, open to others, or not this database's; the system's.
+    pub async fn fits(&self, on: &mut SqliteConnection) -> error::Result<()> {
+        match stored(on).await.context(|| "failed to read the vault".to_owned())? {
+            Some(stored) => self.unwrap(&stored.wrapped).map(drop),
+            None if self.file.exists()? => self.file.read().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks whether the key file is still there and the one that the database needs. Where
+    /// it is the file that it was, this is one look at it and no more.
+    ///
+    /// # Errors
+    ///
+    /// It is neither; the store failed.
+    pub async fn look(&self, reads: &SqlitePool) -> Result<()> {
+        let stamp = Stamp::of(self.file.path());
+        if stamp.is_some() && stamp == *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
+        // While it is replaced, the database may be read before and the file after.
+        for _ in 0..TRIES {
+            let stamp = Stamp::of(self.file.path());
+            if self.current_by_file(reads).await? {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+                return Ok(());
+            }
+        }
+        Err(Refusal::Gone(files::Fault::Key(files::name(self.file.path()))))
+    }
+
+    /// Whether the key file opens what the database holds now.
+    async fn current_by_file(&self, reads: &SqlitePool) -> Result<bool> {
+        let mut on = reads.acquire().await?;
+        let stored =
+            stored(&mut on).await?.ok_or_else(|| Refusal::internal("the vault is gone"))?;
+        Ok(self.unwrap(&stored.wrapped).is_ok())
     }
 
     /// Opens the vault, on a connection that nobody else writes on yet. A database without a

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
 use super::*;
-use crate::platform::store::files::Files;
+use crate::platform::store::files::{self, Fault, Files};
 use crate::platform::store::transaction::Step;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,7 +74,9 @@ impl Rows {
         ] {
             sqlx::query(sql).execute(&mut first).await.expect("a statement");
         }
-        let transaction = Transaction::new(first, options(&path), Files::of(&path));
+        let mark = files::mark(&path).expect("a mark");
+        let files = Files::of(&path, mark, None).expect("files");
+        let transaction = Transaction::new(first, options(&path), files);
         Self { writer: Writer::new(transaction), folder }
     }
 
@@ -147,11 +149,12 @@ impl How {
     }
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Begin,
     Step::Savepoint,
     Step::RollBackTo,
     Step::Release,
+    Step::Count,
     Step::Commit,
     Step::RollBack,
     Step::Overwrite,
@@ -266,11 +269,79 @@ async fn nothing_is_acknowledged_into_a_file_that_was_removed() {
         let refused = write.commit().await;
         assert!(matches!(refused, Err(Refusal::Gone(_))), "{refused:?}");
         let refused = rows.add("after", How::Whole).await;
-        assert!(matches!(refused, Err(Refusal::Gone(name)) if name == format!("rows{ending}")));
+        let name = format!("rows{ending}");
+        assert!(matches!(refused, Err(Refusal::Gone(fault)) if fault == Fault::Removed(name)));
         std::fs::rename(&aside, &path).expect("moved back");
         rows.add("again", How::Whole).await.expect("a row");
         assert_eq!(rows.names().await, ["again", "before"]);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_file_that_was_overwritten() {
+    for content in [Vec::new(), vec![b'x'; 4096], vec![0; 100_000]] {
+        let rows = Rows::new().await;
+        // Enough for a checkpoint of SQLite's own, which is no fault.
+        for number in 0..40 {
+            rows.add(&format!("row-{number}"), How::Whole).await.expect("a row");
+        }
+        let path = rows.path("rows");
+        let before = std::fs::read(&path).expect("the file");
+        let write = rows.writer.start(PATIENCE).await.expect("a write");
+        std::fs::write(&path, content).expect("overwritten");
+        let overwritten = Fault::Overwritten("rows".to_owned());
+        let refused = write.commit().await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+        let refused = rows.add("after", How::Whole).await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+        // Nothing that only looks like the same is, either.
+        std::fs::write(&path, before).expect("overwritten");
+        let refused = rows.add("after", How::Whole).await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+        assert_eq!(rows.names().await.len(), 40);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_log_that_was_cut() {
+    for size in [0, 32, 4152] {
+        let rows = Rows::new().await;
+        for name in ["one", "two"] {
+            rows.add(name, How::Whole).await.expect("a row");
+        }
+        let write = rows.writer.start(PATIENCE).await.expect("a write");
+        let log = std::fs::File::options().write(true).open(rows.path("rows-wal"));
+        log.expect("the log").set_len(size).expect("cut");
+        let overwritten = Fault::Overwritten("rows-wal".to_owned());
+        let refused = write.commit().await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+        let refused = rows.add("after", How::Whole).await;
+        assert!(matches!(&refused, Err(Refusal::Gone(fault)) if *fault == overwritten));
+    }
+}
+
+/// What another program folds is where it belongs, and what it writes over it is not.
+#[tokio::test]
+async fn a_checkpoint_of_another_program_is_no_fault() {
+    let rows = Rows::new().await;
+    rows.add("one", How::Whole).await.expect("a row");
+    let fold = async || {
+        let mut other = options(&rows.path("rows")).connect().await.expect("a connection");
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        sqlx::query(fold).execute(&mut other).await.expect("a checkpoint");
+        other.close().await.expect("closed");
+    };
+    fold().await;
+    let old = std::fs::read(rows.path("rows")).expect("the file");
+    for name in ["two", "three"] {
+        rows.add(name, How::Whole).await.expect("a row");
+        fold().await;
+    }
+    rows.add("four", How::Whole).await.expect("a row");
+    fold().await;
+    std::fs::write(rows.path("rows"), old).expect("overwritten");
+    let refused = rows.add("five", How::Whole).await;
+    assert!(matches!(refused, Err(Refusal::Gone(Fault::Overwritten(_)))), "{refused:?}");
 }
 
 /// Writers at once, faults at random: the model is what was answered.
