@@ -169,7 +169,10 @@ impl Run<'_> {
                 Err(error) => error,
             };
             match (operation.action, error.status) {
-                (Action::Delete, Some(404)) => {
+                // It was there, or our own lost write has deleted it.
+                (Action::Delete, Some(404))
+                    if attempts > 1 || operation.work.observed.is_some() =>
+                {
                     return self.settle_gone(operation, write, &error, attempts).await;
                 }
                 // It changed since it was looked at, or our own lost write changed it.
