@@ -7,6 +7,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo, service};
 use crate::manifest::set::Desired;
+use crate::visible;
 
 /// What one reference leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,8 @@ pub enum Resolved {
 #[must_use]
 pub fn missing(key: &Key) -> String {
     let kind = key.kind.to_string().to_lowercase();
-    format!("{kind} `{}` is neither in the set nor on the platform", key.name)
+    let project = visible::line(&key.project);
+    format!("{kind} `{}` is neither in the set nor in the project `{project}`", key.name)
 }
 
 /// The objects to which names may lead.

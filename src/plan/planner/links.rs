@@ -114,7 +114,9 @@ impl Planner<'_> {
                         faults.push(match self.renamed_to(&to) {
                             Some(key) => problem
                                 .hint(format!("{key} was called so; write `{}` here", key.name)),
-                            None => problem,
+                            None => problem.hint(
+                                "declare it, mend the name, or say which project is meant: `project:` in the document, or --project-id",
+                            ),
                         });
                     }
                     Resolved::Object(to) if deleted.contains(&to) => {
@@ -131,6 +133,8 @@ impl Planner<'_> {
                 }
             }
         }
+        // What a document brought says the same at the same place.
+        faults.dedup();
         self.faults.extend(faults);
         self.guards.extend(guards);
         self.check_what_stays();
