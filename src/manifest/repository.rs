@@ -14,16 +14,24 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// How much of a digest tells checkouts apart.
 const CHECKOUT_BYTES: usize = 12;
 
-/// The root of the repository in which a path lies. As with Git, it counts only where nobody
-/// but the user, or the administrator, can have put it there.
+/// The root of the repository in which a path lies. It counts only where nobody else can have put
+/// it there: the user, the administrator, or whoever has what lies at the path, since a
+/// checkout may be another user's as a whole, as in a container.
 #[must_use]
 pub fn around(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|folder| is_repository(&folder.join(".git")))
+    let owners = [
+        Some(0),
+        Some(nix::unistd::geteuid().as_raw()),
+        path.metadata().ok().map(|about| about.uid()),
+    ];
+    path.ancestors().find(|folder| is_repository(&folder.join(".git"), &owners))
 }
 
-/// Whether a `.git` is what Git makes: a folder with a `HEAD`, or a file that leads to one.
-fn is_repository(git: &Path) -> bool {
-    let is_ours = |path: &Path| path.metadata().is_ok_and(|about| is_trusted(about.uid()));
+/// Whether a `.git` is what Git makes, a folder with a `HEAD` or a file that leads to one, and
+/// has one of these owners.
+fn is_repository(git: &Path, owners: &[Option<u32>]) -> bool {
+    let is_ours =
+        |path: &Path| path.metadata().is_ok_and(|about| owners.contains(&Some(about.uid())));
     let is_folder = |path: &Path| is_ours(path) && path.join("HEAD").symlink_metadata().is_ok();
     match git.metadata() {
         Ok(about) if about.is_dir() => is_folder(git),
@@ -32,14 +40,6 @@ fn is_repository(git: &Path) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether the user's own files, or the administrator's, are of this owner.
-fn is_trusted(owner: u32) -> bool {
-    let user = nix::unistd::geteuid();
-    // Who became the administrator by sudo goes on in the own folders.
-    let before = || std::env::var("SUDO_UID").ok()?.parse().ok();
-    owner == 0 || owner == user.as_raw() || user.is_root() && before() == Some(owner)
 }
 
 /// The folder that a `.git` leads to that is a file.
@@ -199,8 +199,9 @@ mod tests {
             for path in ["folder", "tree"] {
                 assert!(!is_within(path), "{path}");
             }
+            std::os::unix::fs::lchown(root.join("folder"), Some(65_534), None).expect("an owner");
+            assert!(is_within("folder"));
         }
-        assert!(is_trusted(nix::unistd::geteuid().as_raw()) && is_trusted(0));
     }
 
     #[test]

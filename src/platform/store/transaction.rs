@@ -73,6 +73,8 @@ pub struct Transaction {
     leaves_remains: bool,
     /// How far what is written went when that was last looked at.
     count: i64,
+    /// How far it goes with those that wait, where one of their writes has counted.
+    counted: Option<i64>,
     /// Those whose writes wait for the commit.
     waiting: Vec<Tell>,
     /// What fails in tests.
@@ -92,6 +94,7 @@ impl Transaction {
             is_astray: false,
             leaves_remains: false,
             count: 0,
+            counted: None,
             waiting: Vec::new(),
             #[cfg(test)]
             faults: Default::default(),
@@ -177,11 +180,14 @@ impl Transaction {
             self.is_astray = true;
             return Err(cause.into());
         }
-        match self.counted().await {
-            Ok(count) => self.count = count,
-            Err(cause) => {
-                self.is_astray = true;
-                return Err(cause.into());
+        // From its first write on, each tells.
+        if self.count == 0 {
+            match self.counted().await {
+                Ok(count) => self.count = count,
+                Err(cause) => {
+                    self.is_astray = true;
+                    return Err(cause.into());
+                }
             }
         }
         Ok(())
@@ -199,9 +205,11 @@ impl Transaction {
         }
     }
 
-    /// Ends a write that shall last; who waits for it is told once its transaction has ended.
-    pub async fn keep(&mut self, tell: Tell) {
+    /// Ends a write that shall last, and has counted as far as this; who waits for it is told
+    /// once its transaction has ended.
+    pub async fn keep(&mut self, tell: Tell, counted: Option<i64>) {
         self.waiting.push(tell);
+        self.counted = self.counted.max(counted);
         self.has_savepoint = false;
         if let Err(cause) = self.run(Step::Release).await {
             self.give_up(&cause).await;
@@ -218,6 +226,7 @@ impl Transaction {
             return self.abandon(&fault).await;
         }
         if !self.waiting.is_empty()
+            && self.counted.is_none()
             && let Err(cause) = self.run(Step::Count).await
         {
             return self.give_up(&cause).await;
@@ -230,7 +239,8 @@ impl Transaction {
         }
         self.is_open = false;
         // Who keeps something has counted one on, at least.
-        self.count += i64::from(!self.waiting.is_empty());
+        let by_itself = self.count + i64::from(!self.waiting.is_empty());
+        self.count = self.counted.take().unwrap_or(by_itself);
         let gone = self.files.missing();
         self.files.release();
         for tell in std::mem::take(&mut self.waiting) {
@@ -242,6 +252,7 @@ impl Transaction {
     /// Ends the transaction with nothing of it on disk, because the files are not what they
     /// were, and tells those who wait.
     async fn abandon(&mut self, fault: &Fault) {
+        self.counted = None;
         self.is_open = false;
         self.has_savepoint = false;
         self.is_astray = self.run(Step::RollBack).await.is_err();
@@ -253,6 +264,7 @@ impl Transaction {
 
     /// Ends the transaction with nothing of it on disk, tells those who wait, and logs it.
     async fn give_up(&mut self, cause: &sqlx::Error) {
+        self.counted = None;
         self.is_open = false;
         self.has_savepoint = false;
         // It may have ended already; closing the connection makes that certain.

@@ -32,6 +32,8 @@ pub struct Write {
     transaction: OwnedMappedMutexGuard<Option<Transaction>, Transaction>,
     writer: Writer,
     is_settled: bool,
+    /// The last revision that it took.
+    counted: Option<i64>,
 }
 
 impl Writer {
@@ -52,7 +54,7 @@ impl Writer {
             let turn = turn.await.map_err(|_| Refusal::Busy)?;
             let transaction = OwnedMutexGuard::try_map(turn, Option::as_mut)
                 .map_err(|_| Refusal::internal("the store is closed"))?;
-            let mut write = Write { transaction, writer, is_settled: false };
+            let mut write = Write { transaction, writer, is_settled: false, counted: None };
             write.transaction.start().await?;
             Ok(write)
         };
@@ -95,11 +97,13 @@ impl Write {
     ///
     /// The store failed.
     pub async fn revision(&mut self) -> Result<i64> {
-        Ok(sqlx::query_scalar(
+        let revision = sqlx::query_scalar(
             "UPDATE revisions SET value = value + 1 WHERE id = 1 RETURNING value",
         )
         .fetch_one(self.on())
-        .await?)
+        .await?;
+        self.counted = Some(revision);
+        Ok(revision)
     }
 
     /// Makes it last. Once this has begun, it goes on even when nobody waits for it.
@@ -111,7 +115,8 @@ impl Write {
         let (tell, told) = oneshot::channel();
         let commit = async move {
             self.is_settled = true;
-            self.transaction.keep(tell).await;
+            let counted = self.counted;
+            self.transaction.keep(tell, counted).await;
             let writer = self.writer.clone();
             drop(self);
             writer.commit().await;
