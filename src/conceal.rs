@@ -2,7 +2,7 @@
 //! whoever put it there, also where it is written in another way; and what a platform says is
 //! told without the secrets that were read.
 //!
-//! Found is a text of [`SHORTEST`] bytes or more, and the beginning of a long one ([`is_most`]),
+//! Found is a text of `SHORTEST` bytes or more, and the beginning of a long one (`is_most`),
 //! in these spellings: as it is, as it is shown, in JSON, in URLs, with each byte in percent,
 //! in hexadecimal digits or as `\uXXXX`, and in base64 wherever in another text it stands; of
 //! one of several lines, each long line. Line breaks, and what has no shape of its own, may
