@@ -187,7 +187,8 @@ impl Document {
     /// Whether the document is there for secrets, so that none of its lines is shown: that of a
     /// secret, that of a project, which has settings, and one that gives values to a template,
     /// unless it is known that none of them is a secret.
-    fn is_for_secrets(&self) -> bool {
+    #[must_use]
+    pub fn is_for_secrets(&self) -> bool {
         match self.kind.name() {
             KindName::Secret | KindName::Project => true,
             KindName::Service | KindName::ServiceTemplate => {

@@ -182,7 +182,7 @@ fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
 /// The names of variables that several secrets would get.
 fn shared_names(objects: &[(Object, Tree)]) -> BTreeSet<String> {
     let (mut names, mut shared) = (BTreeSet::new(), BTreeSet::new());
-    for (object, fields) in objects {
+    for (object, fields) in objects.iter().filter(|(_, fields)| fields.has_secrets()) {
         fields.clone().rewrite_leaves(&mut |way, leaf| {
             let Tree::Secret(_) = leaf else { return None };
             if let Some(twice) = names.replace(variable(&object.key, &way.path())) {

@@ -18,39 +18,40 @@ use crate::manifest::set::Set;
 use crate::manifest::source::Source;
 use crate::visible;
 
-/// The documents of a set, with how many objects each declares, and those in which a secret may
-/// stand as text.
-pub struct Documents(BTreeMap<Place, (Arc<Document>, usize)>, BTreeSet<Place>);
+/// The documents of a set.
+pub struct Documents {
+    /// Each with how many objects it declares.
+    declared: BTreeMap<Place, (Arc<Document>, usize)>,
+    /// The lines of those in which a secret may stand as text, by file and first line, up to the
+    /// one behind the last.
+    secret: BTreeMap<String, BTreeMap<usize, (usize, KindName)>>,
+}
 
 impl Documents {
     /// Of a set.
     #[must_use]
     pub fn of(set: &Set) -> Self {
-        let (mut documents, mut secret) = (BTreeMap::new(), BTreeSet::new());
+        let mut declared = BTreeMap::new();
+        let mut secret: BTreeMap<String, BTreeMap<usize, (usize, KindName)>> = BTreeMap::new();
         for desired in set.objects.values() {
             let document = &desired.origin.document;
-            let has_values = document.glance().get("values").is_some();
-            let is_project = desired.key.kind == KindName::Project;
-            if has_values || is_project || desired.fields.has_secrets() {
-                secret.insert(desired.origin.place());
+            if document.is_for_secrets() || desired.fields.has_secrets() {
+                let lines = document.line_range();
+                let in_file = secret.entry(document.source.name.clone()).or_default();
+                in_file.insert(lines.start, (lines.end, document.kind.name()));
             }
-            let (_, count) = documents
-                .entry(desired.origin.place())
-                .or_insert_with(|| (Arc::clone(&desired.origin.document), 0));
+            let (_, count) =
+                declared.entry(desired.origin.place()).or_insert_with(|| (Arc::clone(document), 0));
             *count += usize::from(desired.origin.derived_from.is_none());
         }
-        Self(documents, secret)
+        Self { declared, secret }
     }
-}
 
-impl Documents {
     /// What stands for a line of a file, counted from zero, in a document that holds secrets.
     #[must_use]
     pub fn instead_of(&self, file: &str, line: usize) -> Option<String> {
-        let in_file = self.1.iter().filter(|place| place.file == file);
-        let mut documents = in_file.filter_map(|place| self.0.get(place));
-        let (holder, _) = documents.find(|(document, _)| document.line_range().contains(&line))?;
-        Some(format!("(a line of a {} that holds secrets)", holder.kind.name()))
+        let (_, (end, kind)) = self.secret.get(file)?.range(..=line).next_back()?;
+        (line < *end).then(|| format!("(a line of a {kind} that holds secrets)"))
     }
 }
 
@@ -157,7 +158,7 @@ fn write(
 ) -> Result<(), String> {
     let refuse = |reason: &str| Err(reason.to_owned());
     let Some((place, (document, count))) =
-        operation.place.as_ref().and_then(|place| documents.0.get_key_value(place))
+        operation.place.as_ref().and_then(|place| documents.declared.get_key_value(place))
     else {
         return refuse("no document declares it");
     };
@@ -223,7 +224,7 @@ fn texts(documents: &Documents, edited: BTreeMap<Place, String>) -> BTreeMap<Str
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut parts: Vec<(&Arc<Document>, String)> = edited
         .into_iter()
-        .filter_map(|(place, text)| Some((&documents.0.get(&place)?.0, text)))
+        .filter_map(|(place, text)| Some((&documents.declared.get(&place)?.0, text)))
         .collect();
     // From the end on, so that what comes before stays where it is.
     parts.sort_by_key(|(document, _)| std::cmp::Reverse(document.bytes.start));

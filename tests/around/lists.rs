@@ -227,10 +227,6 @@ async fn a_collection_that_cannot_be_read_is_not_empty() {
             assert!(matches!(run.code, 1 | 6), "{list} {status}: {}{}", run.stdout, run.stderr);
         }
     }
-    // What is alike of many objects is told once.
-    let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
-    let (run, _) = world.run(Some(Fault::Status(500).at("/mailboxes")), &plan).await;
-    assert!(run.stderr.matches("it is not known whether").count() <= 1, "{}", run.stderr);
     // The services of rooms that exist, when their documents are gone.
     let manifests = world.sandbox.path("examples/manifests/services");
     std::fs::remove_dir_all(manifests).expect("a folder");
@@ -392,6 +388,19 @@ async fn what_is_forgotten_is_shown_first() {
     assert!(run.stdout.contains("it is not on the platform any more"), "{}", run.stdout);
     let again = world.run(None, &["plan", "-f", "set.yaml", "--exit-code"]).await.0;
     assert_eq!(again.code, 0, "{}", again.stdout);
+}
+
+/// What is alike of many objects is told once, with the first few of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_of_many_objects_is_told_once() {
+    let names: Vec<String> = (0..9).map(|index| format!("m{index}")).collect();
+    let world = World::with_mailboxes(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let unread = Fault::Status(500).at("/mailboxes");
+    let (run, _) = world.run(Some(unread), &["plan", "-f", "set.yaml", "--retries", "0"]).await;
+    assert_eq!(run.code, 6, "{}{}", run.stdout, run.stderr);
+    assert_eq!(run.stderr.matches("it is not known whether").count(), 1, "{}", run.stderr);
+    let told = "Mailbox/m4@mail.localhost and 4 more exist: ";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
 }
 
 /// The settings of a project are sent as a whole, with those that no document names.

@@ -131,21 +131,28 @@ impl Planner<'_> {
         self.guard(desired, message, &hint);
     }
 
-    /// A changed field whose other parts are left to others and must be sent along, and of
-    /// which the platform tells nothing.
-    pub(super) fn unread_whole(
-        &self,
+    /// Refuses to change a field whose other parts are left to others and must be sent along,
+    /// where the platform tells nothing of it; whether that is so.
+    pub(super) fn refuse_unread(
+        &mut self,
         desired: &Desired,
-        observed: &Observed,
-        changes: &[FieldChange],
-    ) -> Option<FieldPath> {
+        known_as: &Key,
+        (observed, changes): (&Observed, &[FieldChange]),
+    ) -> bool {
         let shape = desired.key.kind.kind().shape();
-        changes.iter().find_map(|change| {
+        let unread = changes.iter().find_map(|change| {
             let top = FieldPath(change.path.0.first().cloned().into_iter().collect());
             let is_partial = shape.child(top.0.first()?).is_some_and(|field| field.partial);
             let is_unread = matches!(observed.fields.at(&top), Some(Tree::Secret(_)));
             (is_partial && is_unread).then_some(top)
-        })
+        });
+        let Some(path) = unread else { return false };
+        let message = format!(
+            "{known_as} cannot be changed: the platform does not tell its `{path}`, and a change would take away what others have there"
+        );
+        let hint = "use a key of somebody who may read it; or take it out of the document";
+        self.guard(desired, message, hint);
+        true
     }
 
     /// Leaves an object as it is that could only be written with a value that drifted and that

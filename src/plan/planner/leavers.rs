@@ -274,10 +274,10 @@ impl Planner<'_> {
                 others.push(format!("{objects} in project `{project}`"));
                 continue;
             };
-            let (name, project) = (project, word(project));
-            let destroy = format!("`meshagent destroy --set {set} --project-id {project}{flags}`");
+            let named = word(project);
+            let destroy = format!("`meshagent destroy --set {set} --project-id {named}{flags}`");
             self.plan.notes.push(format!(
-                    "the set `{set}` owns {objects} in project `{name}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
+                "the set `{set}` owns {objects} in project `{project}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
             ));
         }
         // From files that were not given: a set of this name may be anybody's.
@@ -287,18 +287,17 @@ impl Planner<'_> {
                 few(others)
             ));
         }
-        let is_everywhere = self.policy.destroy;
         let (more, were) = match self.state.unknown_homes {
             0 => return,
             1 => ("1 more project".to_owned(), "was"),
             count => (format!("{count} more projects"), "were"),
         };
-        self.plan.notes.push(match is_everywhere {
+        self.plan.notes.push(match self.policy.destroy {
             true => format!(
                 "{more} {were} not asked whether the set `{set}` owns something there too, or did not answer"
             ),
             false => format!(
-            "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
+                "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
             ),
         });
     }

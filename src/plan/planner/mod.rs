@@ -303,15 +303,7 @@ impl<'a> Planner<'a> {
         changes.extend(self.owner_change(key, observed));
         let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
         let mut sends = !changes.is_empty();
-        if let Some(path) = self.unread_whole(desired, observed, &changes) {
-            let message = format!(
-                "{known_as} cannot be changed: the platform does not tell its `{path}`, and a change would take away what others have there"
-            );
-            self.guard(
-                desired,
-                message,
-                "use a key of somebody who may read it; or take it out of the document",
-            );
+        if self.refuse_unread(desired, known_as, (observed, &changes)) {
             return;
         }
         if let Some(path) = ignored.first().filter(|_| sends && !is_uncertain) {

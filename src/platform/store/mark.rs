@@ -198,12 +198,20 @@ impl Mark {
             if noted.number < known.note.number {
                 return Some(Changed::Main);
             }
+            // How far the log grew since then only this process knows.
+            let log = known.note.state.log.max(noted.state.log);
+            let is_same = noted.number == known.note.number;
             known.note = noted;
+            if is_same {
+                known.note.state.log = log;
+            }
         }
         state.changed_since(known.note.state)
     }
 
-    /// While held, after a write to a file that was sound: notes what the file is now.
+    /// While held, after a write to a file that was sound: notes what the file is now. Most
+    /// writes go to the log alone. That it grew is kept in mind, since a note of each would be
+    /// one more file for the disk to keep up with.
     ///
     /// # Errors
     ///
@@ -211,7 +219,8 @@ impl Mark {
     pub fn note(&self) -> io::Result<()> {
         let state = State::of(&self.main, &self.log)?;
         let mut known = self.known();
-        if known.note.number > 0 && known.note.state == state {
+        if known.note.number > 0 && (State { log: state.log, ..known.note.state }) == state {
+            known.note.state.log = state.log;
             return Ok(());
         }
         let before = match known.note.number {
