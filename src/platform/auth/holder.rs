@@ -22,21 +22,6 @@ pub struct StoredKey {
 }
 
 impl StoredKey {
-    /// Finds a key by its id.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn find(reads: &SqlitePool, id: &str) -> Result<Option<Self>> {
-        let key = sqlx::query_as(
-            "SELECT id, project_id, purpose, user_id, digest FROM api_keys WHERE id = $1",
-        )
-        .bind(id)
-        .fetch_optional(reads)
-        .await?;
-        Ok(key)
-    }
-
     /// Whose it is; nobody's when the platform alone signs with it.
     pub fn holder(self) -> Option<Holder> {
         if self.purpose == "signing" {
@@ -71,20 +56,27 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whose an API key is.
+    /// Whose an API key is, and what it is in a project now: in one query, which every request
+    /// asks.
     ///
     /// # Errors
     ///
     /// 401 for a key that is not valid.
-    pub async fn of(reads: &SqlitePool, key: &ApiKey) -> Result<Self> {
-        let refused = Refusal::Unauthenticated("the credential is not valid");
-        let stored = StoredKey::find(reads, &key.id.to_string()).await?;
-        let fits = |stored: &StoredKey| {
+    pub async fn of(
+        reads: &SqlitePool,
+        key: &ApiKey,
+        project: Option<&str>,
+    ) -> Result<(Self, Option<Role>)> {
+        let id = key.id.to_string();
+        let question = Question { key: &id, project, ..Question::default() };
+        let standing = Standing::of(reads, &question).await?.filter(|standing| {
+            let stored = &standing.key;
             let secret = key.secret.expose_secret();
             stored.digest.as_deref().is_some_and(|digest| digest::fits(secret, digest))
                 && stored.project_id == key.project.to_string()
-        };
-        stored.filter(fits).and_then(StoredKey::holder).ok_or(refused)
+        });
+        let refused = Refusal::Unauthenticated("the credential is not valid");
+        standing.and_then(Standing::holder).ok_or(refused)
     }
 
     /// The same, by a sign-in.
@@ -92,32 +84,6 @@ impl Holder {
     pub fn signed_in(self, sign_in: String) -> Self {
         Self { sign_in: Some(sign_in), ..self }
     }
-
-    /// What it is in a project now: a person's own role, or admin of the key's project.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn role_in(&self, reads: &SqlitePool, project: &str) -> Result<Option<Role>> {
-        match &self.person {
-            Some(person) => role_of_user(reads, &person.id, project).await,
-            None => Ok((self.project == project).then_some(Role::Admin)),
-        }
-    }
-}
-
-async fn role_of_user(reads: &SqlitePool, user: &str, project: &str) -> Result<Option<Role>> {
-    let membership: Option<Membership> = sqlx::query_as(
-        "SELECT COALESCE(projects.owner_user_id = $2, FALSE) AS owns, members.seq AS joined, \
-         is_admin, is_developer, can_create_rooms \
-         FROM projects LEFT JOIN members ON members.project_id = projects.id AND user_id = $2 \
-         WHERE projects.id = $1",
-    )
-    .bind(project)
-    .bind(user)
-    .fetch_optional(reads)
-    .await?;
-    Ok(membership.and_then(|membership| membership.role()))
 }
 
 /// What a user is in a project, as one query answers it.
@@ -148,7 +114,7 @@ impl Membership {
     }
 }
 
-/// What a key is asked about, all of it in one query: every request of a participant asks it.
+/// What a key is asked about, all of it in one query.
 #[derive(Debug, Default)]
 pub struct Question<'a> {
     /// The key's id.
@@ -205,6 +171,13 @@ impl Standing {
         .fetch_optional(reads)
         .await?;
         Ok(standing)
+    }
+
+    /// Whose the key is, and what that is in the project; nothing where the platform alone
+    /// signs with it.
+    pub fn holder(self) -> Option<(Holder, Option<Role>)> {
+        let role = self.role();
+        Some((self.key.holder()?, role))
     }
 
     /// When the key's user joined the project; nothing for nobody.

@@ -32,7 +32,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use self::holder::{Holder, Person};
@@ -183,16 +182,6 @@ impl Principal {
         }
         self.user().ok_or_else(|| Refusal::NotFound("no user is behind this credential".into()))
     }
-
-    /// What it is in a project.
-    async fn role_in(&self, reads: &SqlitePool, project: &str) -> Result<Option<Role>> {
-        match self {
-            Self::Holder(holder) => holder.role_in(reads, project).await,
-            Self::Participant(participant) => {
-                Ok((participant.claims.sub == project).then_some(participant.role))
-            }
-        }
-    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Principal {
@@ -230,35 +219,46 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// not exist, told to the owner alone; 400 for a path that is not UTF-8.
 pub async fn admit(
     State((app, access)): State<(App, Access)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response> {
     if access == Access::Open {
         return Ok(next.run(request).await);
     }
-    let principal = authenticate(app.store(), request.headers()).await?;
+    let (mut parts, body) = request.into_parts();
+    let params = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let params = params.as_ref().ok();
+    let project = params.and_then(|all| all.iter().find(|(name, _)| *name == "project"));
+    let project =
+        project.map(|(_, id)| Uuid::parse_str(id).map_or(id.to_owned(), |it| it.to_string()));
+    let (principal, role) = authenticate(app.store(), &parts.headers, project.as_deref()).await?;
     if access == Access::Owner && !principal.is_owner() {
         return Err(Refusal::Forbidden("only the owner may do this".into()));
     }
-    let (mut parts, body) = request.into_parts();
-    let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| {
-        Refusal::Invalid { field: None, message: "the path is not valid UTF-8".into() }
-    })?;
-    let project = params.iter().find(|(name, _)| *name == "project").map(|(_, id)| id.to_owned());
-    request = Request::from_parts(parts, body);
+    if params.is_none() {
+        return Err(Refusal::Invalid {
+            field: None,
+            message: "the path is not valid UTF-8".into(),
+        });
+    }
     if let Some(project) = project {
-        let caller = place(app.store().reads(), principal.clone(), project).await?;
+        let caller = caller(principal.clone(), project, role)?;
         if !caller.role.reaches(access) {
             let message = format!("the role {:?} is not enough for this", caller.role.word());
             return Err(Refusal::Forbidden(message));
         }
-        request.extensions_mut().insert(caller);
+        parts.extensions.insert(caller);
     }
-    request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    parts.extensions.insert(principal);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-async fn authenticate(store: &Store, headers: &HeaderMap) -> Result<Principal> {
+/// Who calls, and what that is in a project.
+async fn authenticate(
+    store: &Store,
+    headers: &HeaderMap,
+    project: Option<&str>,
+) -> Result<(Principal, Option<Role>)> {
     let refused = Refusal::Unauthenticated("the credential is not valid");
     let header = headers
         .get(header::AUTHORIZATION)
@@ -267,22 +267,23 @@ async fn authenticate(store: &Store, headers: &HeaderMap) -> Result<Principal> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
         _ => return Err(Refusal::Unauthenticated("the credential must be a bearer token")),
     };
-    if credential.starts_with("ma-") {
+    let holder = if credential.starts_with("ma-") {
         let key = ApiKey::parse(credential).ok_or(refused)?;
-        return Holder::of(store.reads(), &key).await.map(Principal::Holder);
-    }
-    if credential.starts_with(sign_in::ACCESS) {
-        let holder = sign_in::holder(store.reads(), credential).await?;
-        return holder.map(Principal::Holder).ok_or(refused);
-    }
-    let participant = Participant::of(store, credential).await?;
-    Ok(Principal::Participant(Box::new(participant)))
+        Holder::of(store.reads(), &key, project).await?
+    } else if credential.starts_with(sign_in::ACCESS) {
+        sign_in::holder(store.reads(), credential, project).await?.ok_or(refused)?
+    } else {
+        let participant = Participant::of(store, credential).await?;
+        let is_here = project == Some(participant.claims.sub.as_str());
+        let role = is_here.then_some(participant.role);
+        return Ok((Principal::Participant(Box::new(participant)), role));
+    };
+    Ok((Principal::Holder(holder.0), holder.1))
 }
 
-/// Works out what the caller is in a project.
-async fn place(reads: &SqlitePool, principal: Principal, project: String) -> Result<Caller> {
-    let project = Uuid::parse_str(&project).map_or(project, |id| id.to_string());
-    match principal.role_in(reads, &project).await? {
+/// A caller with its role in a project, if it has one there.
+fn caller(principal: Principal, project: String, role: Option<Role>) -> Result<Caller> {
+    match role {
         Some(role) => Ok(Caller { principal, project, role }),
         None if principal.is_owner() => Err(Refusal::missing("project", &project)),
         None => Err(Refusal::Forbidden("the credential does not reach this project".into())),

@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-use super::holder::{Holder, StoredKey};
+use super::Role;
+use super::holder::{Holder, Question, Standing};
 use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{Store, Write};
@@ -80,31 +81,29 @@ fn random(prefix: &str) -> Result<SecretString> {
     Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)).into())
 }
 
-#[derive(sqlx::FromRow)]
-struct SignedIn {
-    sign_in_id: String,
-    #[sqlx(flatten)]
-    key: StoredKey,
-}
-
-/// Whose an access token is; `None` when it is not valid.
+/// Whose an access token is, and what that is in a project now; `None` when it is not valid.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub async fn holder(reads: &SqlitePool, token: &str) -> Result<Option<Holder>> {
-    let found: Option<SignedIn> = sqlx::query_as(
-        "SELECT t.sign_in_id, k.id, k.project_id, k.purpose, k.user_id, k.digest \
-         FROM sign_in_tokens t JOIN sign_ins s ON s.id = t.sign_in_id \
-         JOIN api_keys k ON k.id = s.key_id \
-         WHERE t.digest = $1 AND t.kind = 'access' AND t.expires_at > $2 \
-         AND k.user_id IS NOT NULL AND k.purpose <> 'signing'",
+pub async fn holder(
+    reads: &SqlitePool,
+    token: &str,
+    project: Option<&str>,
+) -> Result<Option<(Holder, Option<Role>)>> {
+    let found: Option<(String, String)> = sqlx::query_as(
+        "SELECT s.id, s.key_id FROM sign_in_tokens t JOIN sign_ins s ON s.id = t.sign_in_id \
+         WHERE t.digest = $1 AND t.kind = 'access' AND t.expires_at > $2",
     )
     .bind(digest::of(token))
     .bind(now())
     .fetch_optional(reads)
     .await?;
-    Ok(found.and_then(|found| Some(found.key.holder()?.signed_in(found.sign_in_id))))
+    let Some((sign_in, key)) = found else { return Ok(None) };
+    let question = Question { key: &key, project, sign_in: Some(&sign_in), ..Question::default() };
+    let standing = Standing::of(reads, &question).await?.filter(|standing| standing.goes_on);
+    let holder = standing.and_then(Standing::holder).filter(|(holder, _)| holder.person.is_some());
+    Ok(holder.map(|(holder, role)| (holder.signed_in(sign_in), role)))
 }
 
 /// Makes a code for whoever holds the key.

@@ -242,8 +242,8 @@ async fn submit(
     }
     let key = SecretString::from(form.key.unwrap_or_default());
     let key = match ApiKey::parse(key.expose_secret().trim()) {
-        Some(key) => match Holder::of(app.store().reads(), &key).await {
-            Ok(holder) => Ok(holder),
+        Some(key) => match Holder::of(app.store().reads(), &key, None).await {
+            Ok((holder, _)) => Ok(holder),
             Err(Refusal::Unauthenticated(_)) => Err("The key is not valid."),
             Err(error) => return Err(error),
         },
