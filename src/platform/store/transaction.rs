@@ -30,31 +30,43 @@ pub type Tell = oneshot::Sender<Result<()>>;
 /// The statements around writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// Begins the transaction and its first write.
     Begin,
-    Savepoint,
+    /// Ends a write that is kept and begins the next.
+    Next,
+    /// Undoes a write that was given up; the next may begin.
     RollBackTo,
-    Release,
     /// Has each commit that keeps anything count, so that what the file holds tells how far
     /// it goes.
     Count,
     Commit,
     RollBack,
-    /// Stands in the place of a commit that failed.
+    /// Stands in the place of a commit that failed, as a transaction of its own.
     Overwrite,
 }
 
 impl Step {
     const fn sql(self) -> &'static str {
         match self {
-            Self::Begin => "BEGIN IMMEDIATE",
-            Self::Savepoint => "SAVEPOINT one",
+            // What belongs together goes to the connection's thread at once.
+            Self::Begin => "BEGIN IMMEDIATE; SAVEPOINT one",
+            Self::Next => "RELEASE one; SAVEPOINT one",
             Self::RollBackTo => "ROLLBACK TO one",
-            Self::Release => "RELEASE one",
             Self::Commit => "COMMIT",
             Self::RollBack => "ROLLBACK",
             Self::Count | Self::Overwrite => "UPDATE revisions SET value = value + 1 WHERE id = 1",
         }
     }
+}
+
+/// What is in the savepoint of an open transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    /// A write that is under way, or was given up.
+    Open,
+    /// A write that shall last.
+    Kept,
 }
 
 /// The writes that share a transaction.
@@ -65,8 +77,8 @@ pub struct Transaction {
     options: SqliteConnectOptions,
     files: Files,
     is_open: bool,
-    /// Whether a savepoint is open: of the write under way, or of one that was given up.
-    has_savepoint: bool,
+    /// What is in the savepoint of the last write.
+    content: Content,
     /// Whether the connection may still be in a transaction that should have ended.
     is_astray: bool,
     /// Whether a commit failed that nothing was written over yet.
@@ -90,7 +102,7 @@ impl Transaction {
             options,
             files,
             is_open: false,
-            has_savepoint: false,
+            content: Content::Nothing,
             is_astray: false,
             leaves_remains: false,
             count: 0,
@@ -105,7 +117,7 @@ impl Transaction {
         #[cfg(test)]
         self.faults.before(step)?;
         let done = sqlx::query(step.sql()).execute(&mut self.connection).await;
-        if step == Step::Commit {
+        if matches!(step, Step::Commit | Step::Overwrite) {
             // Done or not, it may have begun a checkpoint.
             self.files.note();
         }
@@ -131,13 +143,14 @@ impl Transaction {
                 return Err(refusal);
             }
             self.is_open = true;
-        }
-        if let Err(cause) = self.run(Step::Savepoint).await {
+        } else if self.content == Content::Kept
+            && let Err(cause) = self.run(Step::Next).await
+        {
             let refusal = refused(&cause);
             self.give_up(&cause).await;
             return Err(refusal);
         }
-        self.has_savepoint = true;
+        self.content = Content::Open;
         Ok(())
     }
 
@@ -195,25 +208,20 @@ impl Transaction {
 
     /// Undoes a write that was given up.
     async fn undo(&mut self) {
-        if std::mem::take(&mut self.has_savepoint) {
-            for step in [Step::RollBackTo, Step::Release] {
-                if let Err(cause) = self.run(step).await {
-                    self.give_up(&cause).await;
-                    return;
-                }
+        if self.content == Content::Open {
+            self.content = Content::Nothing;
+            if let Err(cause) = self.run(Step::RollBackTo).await {
+                self.give_up(&cause).await;
             }
         }
     }
 
     /// Ends a write that shall last, and has counted as far as this; who waits for it is told
     /// once its transaction has ended.
-    pub async fn keep(&mut self, tell: Tell, counted: Option<i64>) {
+    pub fn keep(&mut self, tell: Tell, counted: Option<i64>) {
         self.waiting.push(tell);
         self.counted = self.counted.max(counted);
-        self.has_savepoint = false;
-        if let Err(cause) = self.run(Step::Release).await {
-            self.give_up(&cause).await;
-        }
+        self.content = Content::Kept;
     }
 
     /// Commits what is in the transaction, but not a write that was given up.
@@ -238,6 +246,7 @@ impl Transaction {
             return self.give_up(&cause).await;
         }
         self.is_open = false;
+        self.content = Content::Nothing;
         // Who keeps something has counted one on, at least.
         let by_itself = self.count + i64::from(!self.waiting.is_empty());
         self.count = self.counted.take().unwrap_or(by_itself);
@@ -254,7 +263,7 @@ impl Transaction {
     async fn abandon(&mut self, fault: &Fault) {
         self.counted = None;
         self.is_open = false;
-        self.has_savepoint = false;
+        self.content = Content::Nothing;
         self.is_astray = self.run(Step::RollBack).await.is_err();
         self.files.release();
         for tell in std::mem::take(&mut self.waiting) {
@@ -266,7 +275,7 @@ impl Transaction {
     async fn give_up(&mut self, cause: &sqlx::Error) {
         self.counted = None;
         self.is_open = false;
-        self.has_savepoint = false;
+        self.content = Content::Nothing;
         // It may have ended already; closing the connection makes that certain.
         self.is_astray = self.run(Step::RollBack).await.is_err();
         // Nothing of this program's is to change files that others have changed.
@@ -293,18 +302,11 @@ impl Transaction {
             self.is_astray = false;
         }
         if self.leaves_remains {
-            if let Err(cause) = self.overwrite().await {
+            if let Err(cause) = self.run(Step::Overwrite).await {
                 self.is_astray = true;
                 return Err(cause.into());
             }
             self.leaves_remains = false;
-        }
-        Ok(())
-    }
-
-    async fn overwrite(&mut self) -> Result<(), sqlx::Error> {
-        for step in [Step::Begin, Step::Overwrite, Step::Commit] {
-            self.run(step).await?;
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl Write {
         let commit = async move {
             self.is_settled = true;
             let counted = self.counted;
-            self.transaction.keep(tell, counted).await;
+            self.transaction.keep(tell, counted);
             let writer = self.writer.clone();
             drop(self);
             writer.commit().await;

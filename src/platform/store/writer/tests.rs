@@ -149,11 +149,10 @@ impl How {
     }
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 7] = [
     Step::Begin,
-    Step::Savepoint,
+    Step::Next,
     Step::RollBackTo,
-    Step::Release,
     Step::Count,
     Step::Commit,
     Step::RollBack,
@@ -206,7 +205,7 @@ async fn what_is_not_certain_is_not_told() {
     assert!(matches!(unsure, Err(Refusal::Unsure)), "{unsure:?}");
     let mut begun = 0;
     rows.fails(move |step, _| {
-        begun += usize::from(step == Step::Savepoint);
+        begun += usize::from(step == Step::Begin);
         assert_eq!(begun, 0, "a write began");
         step == Step::Overwrite
     })
