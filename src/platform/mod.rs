@@ -7,6 +7,7 @@
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `host` | which names it goes by |
+//! | `objects` | the rows that more than one place asks for |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
@@ -22,6 +23,7 @@ mod digest;
 mod error;
 mod exchange;
 mod host;
+mod objects;
 mod rest;
 mod store;
 

@@ -38,6 +38,7 @@ use self::holder::{Holder, Person};
 use self::participant::Participant;
 use super::App;
 use super::error::{Refusal, Result};
+use super::objects::people::Flags;
 use super::store::Store;
 use crate::api::key::ApiKey;
 
@@ -92,17 +93,6 @@ impl Role {
             Access::Admin => self >= Self::Admin,
         }
     }
-}
-
-/// The flags of a membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
-pub struct Flags {
-    /// Everything.
-    pub is_admin: bool,
-    /// Building.
-    pub is_developer: bool,
-    /// Creating rooms.
-    pub can_create_rooms: bool,
 }
 
 impl Flags {

@@ -5,8 +5,7 @@ use axum::http::{HeaderMap, header, uri::Authority};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::rooms::Room;
-use super::{Route, grants, stored};
+use super::Route;
 use crate::platform::App;
 use crate::platform::auth::holder::Holder;
 use crate::platform::auth::participant::Given;
@@ -14,7 +13,8 @@ use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{Access, Caller, Principal, Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
-use crate::platform::store::KEY_SECRET;
+use crate::platform::objects::rooms::Room;
+use crate::platform::objects::{grants, keys, people, stored};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect)]
@@ -49,18 +49,12 @@ async fn connect(
             (claims.name.clone(), claims.exp.map_or(latest, |exp| exp.min(latest)))
         }
         Principal::Holder(Holder { person: Some(person), .. }) => {
-            (participant_name(&app, &person.id).await?, latest)
+            let email = people::email(app.store().reads(), &person.id).await?;
+            (email.unwrap_or_else(|| person.id.clone()), latest)
         }
         Principal::Holder(holder) => (holder.key.clone(), latest),
     };
-    let (kid, secret): (String, String) = sqlx::query_as(
-        "SELECT id, secret FROM api_keys WHERE project_id = $1 AND purpose = 'signing'",
-    )
-    .bind(&caller.project)
-    .fetch_one(app.store().reads())
-    .await?;
-    let at = (KEY_SECRET, kid.as_str());
-    let secret = app.store().vault().open_value(app.store().reads(), at, &secret).await?;
+    let (kid, secret) = keys::signing(app.store(), &caller.project).await?;
     let grant = |name: &str, scope: Value| Grant { name: name.into(), scope };
     let claims = Claims {
         exp: Some(exp),
@@ -106,7 +100,7 @@ impl Scope {
                 Ok(Self { api: scope::every(), role: user, given })
             }
             Principal::Holder(holder @ Holder { person: Some(person), .. }) => {
-                let granted = grants::granted(reads, &room.id, &person.id).await?;
+                let granted = grants::granted(reads, (&room.id, &person.id)).await?;
                 let Some((permissions, revision)) = granted else {
                     let message = "nothing is granted to you in this room".into();
                     return Err(Refusal::Forbidden(message));
@@ -135,14 +129,6 @@ fn present(scope: Value) -> Value {
         Value::Array(items) => items.into_iter().map(present).collect(),
         other => other,
     }
-}
-
-async fn participant_name(app: &App, user: &str) -> Result<String> {
-    let email: Option<String> = sqlx::query_scalar("SELECT email FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(app.store().reads())
-        .await?;
-    Ok(email.filter(|email| !email.is_empty()).unwrap_or_else(|| user.to_owned()))
 }
 
 /// What a path segment may hold as it is.
