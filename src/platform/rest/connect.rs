@@ -1,7 +1,9 @@
-//! Connecting to a room: a participant token and the address of the room's websocket.
+//! Connecting to a room: a participant token and the address of the room's websocket, and
+//! the websocket itself.
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header, uri::Authority};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header, uri::Authority};
+use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -10,14 +12,20 @@ use crate::platform::App;
 use crate::platform::auth::holder::Holder;
 use crate::platform::auth::participant::Given;
 use crate::platform::auth::token::{self, Claims, Grant};
-use crate::platform::auth::{Access, Caller, Principal, Role, scope};
+use crate::platform::auth::{Access, Caller, Entrant, Principal, Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
+use crate::platform::live::Arrival;
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, keys, people, stored};
+use crate::room::handshake;
+use crate::serving::Connection;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect)]
+    vec![
+        Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect),
+        Route::get("/rooms/{room}", Access::Participant, enter),
+    ]
 }
 
 /// How long a minted token may be used to connect. A connection that is open outlives it.
@@ -143,6 +151,26 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
         .and_then(|host| host.parse::<Authority>().ok())
         .map_or_else(|| app.address().to_string(), |host| host.to_string());
     format!("ws://{host}/rooms/{}", utf8_percent_encode(room, SEGMENT))
+}
+
+/// Lets a participant into a room, over a websocket.
+async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -> Result<Response> {
+    let accepted = handshake::accepted(request.headers())
+        .map_err(|message| Refusal::Invalid { field: None, message })?;
+    let connection = request.extensions_mut().remove::<Connection>();
+    let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
+    app.rooms().enter(Arrival {
+        url: room_url(&app, request.headers(), &entrant.room.name),
+        entrant,
+        kept: connection.keep(),
+        upgrade: hyper::upgrade::on(&mut request),
+    })?;
+    let headers = [
+        (header::CONNECTION, "Upgrade".to_owned()),
+        (header::UPGRADE, "websocket".to_owned()),
+        (header::SEC_WEBSOCKET_ACCEPT, accepted),
+    ];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ async fn put(
     answer(&room)
 }
 
-/// The room's services and grants go with it. Mailboxes, routes and tasks keep its name,
+/// The room's services and grants go with it, and whoever is in it must leave. Mailboxes, routes and tasks keep its name,
 /// and lead nowhere until a room of that name exists again.
 async fn delete(
     State(app): State<App>,
@@ -196,5 +196,6 @@ async fn delete(
     let mut change = condition.admits(write, room.rev)?;
     sqlx::query("DELETE FROM rooms WHERE id = $1").bind(&room.id).execute(change.on()).await?;
     change.commit().await?;
+    app.rooms().end(&room.id);
     Ok(Answer::nothing())
 }
