@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::harness::{Server, client, token, token_for};
+use super::process::{Process, server};
 
 /// A participant that shows what goes over the wire.
 struct Visitor {
@@ -268,6 +269,32 @@ async fn what_is_not_the_protocol_ends_the_connection() {
             let _ = visitor.socket.send(packet).await;
         }
         assert_eq!(visitor.end().await, Some(code));
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_takes_the_place_of_a_connection() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Eight connections, six of them from one address.
+    let process = Process::start(&mut server(&folder.path().join("data"), "ulimit -n 80;"));
+    let reached = &process.reached;
+    assert_eq!(reached.create_room("demo").await, Some(201));
+    let given = token(&reached.key, json!({}));
+    let mut inside = Vec::new();
+    for _ in 0..6 {
+        let entered = Visitor::try_enter(&reached.url, "demo", &given, false).await;
+        inside.push(entered.expect("a way in"));
+    }
+    let full = Visitor::try_enter(&reached.url, "demo", &given, false).await;
+    assert_eq!(full.err(), Some(503));
+    for mut visitor in inside.drain(4..) {
+        visitor.greeting().await;
+        visitor.leave().await;
+    }
+    let entered = Visitor::try_enter(&reached.url, "demo", &given, false).await;
+    entered.expect("a place").greeting().await;
+    for visitor in &mut inside {
+        visitor.greeting().await;
     }
 }
 

@@ -152,3 +152,27 @@ pub async fn follow(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::store::Store;
+
+    #[tokio::test]
+    async fn every_table_that_names_rooms_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data").as_path().into()).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT tables.name FROM sqlite_schema AS tables \
+             JOIN pragma_table_info(tables.name) AS columns \
+             WHERE columns.name = 'room_name' ORDER BY tables.name",
+        )
+        .fetch_all(store.reads())
+        .await
+        .unwrap();
+        // What was recorded in a session keeps the name that the room had then.
+        let following = tables.iter().filter(|table| *table != "sessions");
+        assert_eq!(following.collect::<Vec<_>>(), NAMING);
+        store.close().await;
+    }
+}

@@ -6,6 +6,8 @@
 //! member, which takes the owner of the platform: an address says nothing to others, not even
 //! whether the platform knows it.
 
+mod counts;
+
 use axum::extract::{Path, State};
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
@@ -36,8 +38,16 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Write,
             delete,
         ),
-        Route::get("/accounts/projects/{project}/room-grants/by-user", Access::Read, count_users),
-        Route::get("/accounts/projects/{project}/room-grants/by-room", Access::Read, count_rooms),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-user",
+            Access::Read,
+            counts::of_users,
+        ),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-room",
+            Access::Read,
+            counts::of_rooms,
+        ),
         Route::get(
             "/accounts/projects/{project}/room-grants/by-user/{user}",
             Access::Read,
@@ -295,68 +305,4 @@ async fn of_room(
     let room = Room::named(app.store().reads(), &caller.project, &room).await?;
     let wanted = Wanted { room: Some(&room.id), ..Wanted::default() };
     wanted.answer(&app, &caller.project, &page).await
-}
-
-#[derive(sqlx::FromRow)]
-struct RoomCount {
-    #[sqlx(flatten)]
-    room: Room,
-    grants: i64,
-}
-
-async fn count_rooms(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(page): Asked<Page>,
-) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let counts = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-         COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         WHERE rooms.project_id = $1 GROUP BY rooms.id ORDER BY rooms.name LIMIT $2 OFFSET $3",
-    )
-    .bind(&caller.project)
-    .bind(limit)
-    .bind(offset)
-    .fetch(app.store().reads());
-    let item =
-        |count: &RoomCount| Ok(json!({ "room": count.room.whole()?, "count": count.grants }));
-    Answer::list(&app, "rooms", counts, item).await
-}
-
-#[derive(sqlx::FromRow)]
-struct UserCount {
-    id: String,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    email: String,
-    grants: i64,
-}
-
-async fn count_users(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(page): Asked<Page>,
-) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let counts = sqlx::query_as(
-        "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
-         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         JOIN users ON users.id = room_grants.user_id WHERE rooms.project_id = $1 \
-         GROUP BY users.id ORDER BY users.email, users.id LIMIT $2 OFFSET $3",
-    )
-    .bind(&caller.project)
-    .bind(limit)
-    .bind(offset)
-    .fetch(app.store().reads());
-    let item = |count: &UserCount| {
-        Ok(json!({
-            "user_id": count.id,
-            "count": count.grants,
-            "first_name": count.first_name,
-            "last_name": count.last_name,
-            "email": count.email,
-        }))
-    };
-    Answer::list(&app, "users", counts, item).await
 }

@@ -131,3 +131,53 @@ impl<'q> Insert<'q> {
         done.map(drop).map_err(|error| Refusal::taken(error, taken))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::store::Store;
+
+    #[tokio::test]
+    async fn a_write_reads_and_adds_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data").as_path().into()).await.unwrap();
+        let mut write = store.write().await.unwrap();
+        let add = |sql: &'static str| insert(sql).bind("ada").bind("a@x").bind(1);
+        let never = || unreachable!("nothing is taken");
+        let one = "INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)";
+        add(one).run(&mut write, never).await.unwrap();
+        for replacing in [
+            "INSERT INTO users (id, email, rev) VALUES ($1, $2, $3) \
+             ON CONFLICT (id) DO UPDATE SET email = 'b@x'",
+            "INSERT OR REPLACE INTO users (id, email, rev) VALUES ($1, $2, $3)",
+            "REPLACE INTO users (id, email, rev) VALUES ($1, $2, $3)",
+            "UPDATE users SET email = 'b@x'",
+            "DELETE FROM users",
+        ] {
+            let refused = add(replacing).run(&mut write, never).await;
+            assert!(matches!(refused, Err(Refusal::Internal(_))), "{replacing}");
+        }
+        for changing in [
+            "UPDATE users SET email = 'b@x' RETURNING email",
+            "DELETE FROM users RETURNING email",
+            "WITH one AS (SELECT 1) DELETE FROM users RETURNING email",
+        ] {
+            let refused = select::<(String,)>(changing).find(write.reads()).await;
+            assert!(matches!(refused, Err(Refusal::Internal(_))), "{changing}");
+        }
+        let taken = add(one).run(&mut write, || "there is one".to_owned()).await;
+        assert!(matches!(taken, Err(Refusal::Conflict(message)) if message == "there is one"));
+        let email = select("SELECT email FROM users WHERE id = $1").bind("ada");
+        let (email,): (String,) = email.find(write.reads()).await.unwrap().unwrap();
+        assert_eq!(email, "a@x");
+        // Among what was acknowledged it is not, until then.
+        let nobody: Option<(String,)> =
+            select("SELECT email FROM users").find(store.reads()).await.unwrap();
+        assert_eq!(nobody, None);
+        write.commit().await.unwrap();
+        let found: Option<(String,)> =
+            select("SELECT email FROM users").find(store.reads()).await.unwrap();
+        assert_eq!(found, Some((email,)));
+        store.close().await;
+    }
+}
