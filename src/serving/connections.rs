@@ -28,13 +28,13 @@ enum Phase {
     /// Receiving a body, or answering.
     Answering,
     /// Something else than HTTP, after a request that asked for it.
-    Kept,
+    Lasting,
 }
 
 impl Phase {
     /// Whether somebody works on it, so that it neither waits nor gives way.
     const fn is_busy(self) -> bool {
-        matches!(self, Self::Answering | Self::Kept)
+        matches!(self, Self::Answering | Self::Lasting)
     }
 }
 
@@ -83,7 +83,7 @@ impl Doing {
             Phase::Idle => since + IDLE,
             Phase::Asking => since + HEADERS,
             // Bodies and answers have time-outs of their own.
-            Phase::Answering | Phase::Kept => Instant::now() + HEADERS,
+            Phase::Answering | Phase::Lasting => Instant::now() + HEADERS,
         }
     }
 
@@ -128,21 +128,22 @@ impl Connection {
         Self(taken)
     }
 
-    /// Keeps the connection among those that are open and busy, until this is dropped.
+    /// Counts the connection among those that are open and busy until what is given is dropped,
+    /// though the request is answered before.
     #[must_use]
-    pub fn keep(self) -> Kept {
+    pub fn outlast(self) -> Lasting {
         let mut now = self.0.doing.now();
-        *now = (Phase::Kept, Instant::now(), now.2);
+        *now = (Phase::Lasting, Instant::now(), now.2);
         drop(now);
-        Kept(self.0)
+        Lasting(self.0)
     }
 }
 
-/// The place of a connection over which something goes on.
+/// The place of a connection over which something goes on after its request.
 #[derive(Debug)]
-pub struct Kept(Arc<Taken>);
+pub struct Lasting(Arc<Taken>);
 
-impl Drop for Kept {
+impl Drop for Lasting {
     fn drop(&mut self) {
         let mut now = self.0.doing.now();
         *now = (Phase::Idle, Instant::now(), now.2);
@@ -359,16 +360,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_kept_takes_its_place_after_the_answer() {
+    async fn what_outlasts_the_answer_keeps_its_place() {
         let connections = Connections::new(1);
         let held = Arc::new(taken(connections.admit(address("::1"))));
         let answering = held.doing.answers();
-        let kept = Connection::new(Arc::clone(&held)).keep();
+        let lasting = Connection::new(Arc::clone(&held)).outlast();
         drop(answering);
         // Whoever answered HTTP over it is done with it.
         drop(held);
         assert!(matches!(connections.admit(address("::2")), Admitted::Refused));
-        drop(kept);
+        drop(lasting);
         assert!(matches!(connections.admit(address("::2")), Admitted::Free(_)));
     }
 

@@ -12,8 +12,8 @@
 //! | a connection waits for its next request | 75 s |
 //!
 //! and there are as many connections as `connections` says; one that becomes a websocket stays
-//! one of them while its [`Kept`] is held, and ends as whoever holds that decides. What is cut off is logged once
-//! a minute at most.
+//! one of them while its [`Lasting`] is held, and ends as whoever holds that decides. What is
+//! cut off is logged once a minute at most.
 
 pub mod body;
 mod connections;
@@ -49,7 +49,7 @@ use tower::Service;
 
 use self::body::{Arriving, Leaving};
 use self::connections::{Admitted, Connections, Taken};
-pub use self::connections::{Connection, Kept};
+pub use self::connections::{Connection, Lasting};
 use self::socket::Socket;
 use crate::notice;
 

@@ -171,6 +171,8 @@ async fn a_room_is_entered_by_a_token_in_the_query_or_in_a_header() {
     // Who may enter is told what is missing for that.
     let told = server.ask("GET", &path).send().await.expect(400).json();
     assert_eq!(told["error"], "the headers Connection and Upgrade ask for no websocket");
+    let asked = client().head(format!("{}{path}", server.url)).send().await.expect("an answer");
+    assert_eq!(asked.status(), 405);
     let key = server.key_of(&server.project).await;
     let nowhere = token_for(&key, "nowhere", json!({}));
     let missing = Visitor::try_enter(&server.url, "nowhere", &nowhere, false).await;

@@ -43,7 +43,7 @@ type End = Option<(CloseCode, &'static str)>;
 
 /// Is a participant's connection from its beginning to its end.
 pub async fn attend(arrival: Arrival, seat: Seat) {
-    let Arrival { entrant, url, upgrade, kept } = arrival;
+    let Arrival { entrant, url, upgrade, lasting } = arrival;
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADING, upgrade) => upgraded,
         () = seat.stop.cancelled() => return,
@@ -70,7 +70,7 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     let _ = seat.events.send(Event::Left(id())).await;
     drop(seat);
     let _ = timeout(GOODBYE, take_leave(&mut sink, &mut stream, end)).await;
-    drop(kept);
+    drop(lasting);
 }
 
 /// Hands on what comes, until nothing may come any more.

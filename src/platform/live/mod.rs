@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::room::{Event, Running};
 use super::auth::Entrant;
 use super::error::{Refusal, Result};
-use crate::serving::Kept;
+use crate::serving::Lasting;
 
 /// How many events of its participants wait for a room before whoever brings more waits.
 const WAITING: usize = 64;
@@ -75,7 +75,7 @@ pub struct Arrival {
     /// The connection, once it is a websocket.
     pub upgrade: OnUpgrade,
     /// Its place among connections.
-    pub kept: Kept,
+    pub lasting: Lasting,
 }
 
 impl Rooms {

@@ -33,13 +33,13 @@ pub fn stored(text: &str) -> Result<Value> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// A set of annotations or another map as stored text; nothing is an empty map, because
+/// A set of annotations or another map as text to be stored; nothing is an empty map, because
 /// the SDK refuses null where it reads them back.
 ///
 /// # Errors
 ///
 /// It cannot be written as JSON.
-pub fn kept<T: serde::Serialize + Default>(value: Option<&T>) -> Result<String> {
+pub fn text_of<T: serde::Serialize + Default>(value: Option<&T>) -> Result<String> {
     Ok(match value {
         Some(value) => serde_json::to_string(value)?,
         None => serde_json::to_string(&T::default())?,

@@ -2,7 +2,7 @@
 //! the websocket itself.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header, uri::Authority};
+use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -155,6 +155,10 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
 
 /// Lets a participant into a room, over a websocket.
 async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -> Result<Response> {
+    // Who asks for the headers of what GET answers gets no websocket.
+    if request.method() != Method::GET {
+        return Err(Refusal::MethodNotAllowed);
+    }
     let accepted = handshake::accepted(request.headers())
         .map_err(|message| Refusal::Invalid { field: None, message })?;
     let connection = request.extensions_mut().remove::<Connection>();
@@ -162,7 +166,7 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
     app.rooms().enter(Arrival {
         url: room_url(&app, request.headers(), &entrant.room.name),
         entrant,
-        kept: connection.keep(),
+        lasting: connection.outlast(),
         upgrade: hyper::upgrade::on(&mut request),
     })?;
     let headers = [

@@ -15,7 +15,7 @@ use super::{Route, check_annotations};
 use crate::api::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::objects::{kept, stored};
+use crate::platform::objects::{stored, text_of};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/mailboxes";
@@ -104,7 +104,7 @@ impl Plain for Mailbox {
             .text("room_name", body.room.clone())
             .text("queue", body.queue)
             .flag("public", body.public)
-            .text("annotations", kept(body.annotations.as_ref())?);
+            .text("annotations", text_of(body.annotations.as_ref())?);
         Ok(Draft { columns, room: Some(("room", body.room)), taken: String::new() })
     }
 }

@@ -12,7 +12,7 @@ use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
 use crate::platform::objects::projects::New;
-use crate::platform::objects::{kept, stored};
+use crate::platform::objects::{stored, text_of};
 use crate::platform::store::{SETTINGS, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -94,7 +94,7 @@ async fn create(
         rules::texts_of(settings).map_err(Refusal::at("settings"))?;
     }
     let owner = principal.resolve("me")?;
-    let settings = kept(new.settings.as_ref())?;
+    let settings = text_of(new.settings.as_ref())?;
     let mut write = app.store().write().await?;
     let project = New { owner, name: &new.name, settings: &settings };
     let made = project.insert(app.store().vault(), &mut write).await?;

@@ -16,7 +16,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::objects::rooms::{self, Room};
-use crate::platform::objects::{grants, kept, people};
+use crate::platform::objects::{grants, people, text_of};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -73,8 +73,8 @@ async fn create(
     }
     let room = Room {
         id: Uuid::new_v4().to_string(),
-        metadata: kept(new.metadata.as_ref())?,
-        annotations: kept(new.annotations.as_ref())?,
+        metadata: text_of(new.metadata.as_ref())?,
+        annotations: text_of(new.annotations.as_ref())?,
         name: new.name,
         rev: write.revision().await?,
     };

@@ -13,7 +13,7 @@ use super::{Route, check_annotations};
 use crate::api::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::objects::{kept, stored};
+use crate::platform::objects::{stored, text_of};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/routes";
@@ -95,7 +95,7 @@ impl Plain for Domain {
         let columns = Columns::default()
             .text("room_name", body.room_name.clone())
             .text("port", body.port)
-            .text("annotations", kept(body.annotations.as_ref())?);
+            .text("annotations", text_of(body.annotations.as_ref())?);
         Ok(Draft { columns, room: Some(("room_name", body.room_name)), taken: String::new() })
     }
 }
