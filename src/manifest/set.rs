@@ -435,7 +435,7 @@ fn declare_all(set: &mut Set, documents: Vec<Read>, input: &Input, problems: &mu
         }
     }
     problems.extend(shared_names(set, &order));
-    problems.extend(agreement::secret_types(set));
+    problems.extend(agreement::purposes(set));
 }
 
 /// Two objects of one name, in two projects, where a name is one on the whole platform. The
