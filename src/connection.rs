@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::listed::few;
 use crate::output;
 use crate::platform::{Place, Platform};
+use crate::reconcile::Target;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::{GIVEN, PlatformArgs, ProjectArgs, no_project, project_of_key, variable};
 use crate::visible;
@@ -273,6 +274,19 @@ impl Connection {
         match &self.server {
             Some(_) => "embedded".to_owned(),
             None => visible::url(self.client.base()),
+        }
+    }
+
+    /// What is decided and performed on.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target {
+            client: self.client.clone(),
+            name: self.platform_name(),
+            project: self.project.clone(),
+            fallback_project: self.fallback_project.clone(),
+            is_chosen: self.is_chosen,
+            flags: self.flags.clone(),
         }
     }
 

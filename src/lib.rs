@@ -9,6 +9,7 @@
 //! | [`connection`] | the platform that is meant, connected; an embedded one is started |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
 //! | [`agents`] | what works in rooms, and the host that lets it be called there |
+//! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`settings`] | flags, environment and files, resolved once |
@@ -49,6 +50,7 @@ pub mod output;
 pub mod own_folder;
 pub mod plan;
 pub mod platform;
+pub mod reconcile;
 pub mod room;
 pub mod serving;
 pub mod settings;

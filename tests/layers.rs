@@ -142,3 +142,26 @@ fn what_plans_and_applies_names_no_kind() {
     }
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
+
+/// A use case is for any front end: it takes what it needs and gives back what there is to tell.
+#[test]
+fn use_cases_know_no_terminal() {
+    const OF_A_TERMINAL: [&str; 9] = [
+        "clap",
+        "crate::output",
+        "crate::settings",
+        "crate::connection",
+        "std::env",
+        "std::process",
+        "stdin()",
+        "signal",
+        "Path::new(\".\")",
+    ];
+    let files = files("reconcile");
+    assert!(files.len() > 2, "reconcile has few files");
+    let found = files.iter().flat_map(|(file, text)| {
+        let found = OF_A_TERMINAL.into_iter().filter(|what| text.contains(what));
+        found.map(move |what| format!("{file}: {what}"))
+    });
+    assert_eq!(found.collect::<Vec<_>>(), Vec::<String>::new());
+}

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::apply::survey::{Survey, homes_of, survey};
-use crate::commands::set::unknown_set;
 use crate::conceal;
 use crate::connection::Connection;
 use crate::error::{Class, Context, Error, Problem, Result};
@@ -17,6 +16,7 @@ use crate::kinds::{Key, KindName};
 use crate::listed::{few, word};
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
+use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
 use crate::visible;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved::name_of;
-use super::set::{FileArgs, Planned, PolicyArgs, SetArgs, decide};
+use super::set::{FileArgs, PolicyArgs, SetArgs, decide};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::output::{self, Format};
@@ -15,6 +15,7 @@ use crate::plan::graph::Language;
 use crate::plan::planner::Policy;
 use crate::plan::text::Detail;
 use crate::plan::{Plan, graph, markdown, text, unified};
+use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
 /// What every command that plans takes.
@@ -86,7 +87,7 @@ pub struct GraphArgs {
 impl PlanningArgs {
     /// Makes the plan. One that is for reading only is made without the secrets that are not
     /// here.
-    async fn plan(&self, may_miss: bool) -> Result<Planned> {
+    async fn plan(&self, may_miss: bool) -> Result<Decision> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
         let mut files = self.files.clone();
@@ -102,7 +103,7 @@ impl PlanningArgs {
     }
 
     /// What a saved plan says of how it was made.
-    fn inputs(&self, planned: &Planned, rules: &RuleArgs) -> Result<Inputs> {
+    fn inputs(&self, planned: &Decision, rules: &RuleArgs) -> Result<Inputs> {
         let text = |path: &PathBuf| path.display().to_string();
         let names = |pairs: &[String]| pairs.iter().map(|pair| name_of(pair)).collect();
         let reading = &self.files.reading;
@@ -228,7 +229,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
-    let Planned { plan, .. } = args.planning.plan(true).await?;
+    let Decision { plan, .. } = args.planning.plan(true).await?;
     output::data(&unified::render(&plan));
     refuse(&plan)?;
     Ok(exit_code(&plan, args.exit_code))
@@ -240,7 +241,7 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let Planned { plan, .. } = args.planning.plan(true).await?;
+    let Decision { plan, .. } = args.planning.plan(true).await?;
     output::data(&graph::render(&plan, args.language));
     refuse(&plan)?;
     Ok(ExitCode::SUCCESS)

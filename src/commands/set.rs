@@ -1,30 +1,24 @@
 //! What the commands share that read a set: its files, its name, and the way from files to
 //! a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::apply::inventory::{Stored, is_set_name};
-use crate::apply::observe::{self, Scope};
-use crate::apply::served;
+use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::connection::Connection;
 use crate::error::{Error, Problem, Result};
-use crate::kinds::Key;
-use crate::listed::{few, word};
 use crate::manifest::reach::Reach;
-use crate::manifest::secrets::{self, Limits, Reading};
-use crate::manifest::set::{Desired, Input, Set, read};
+use crate::manifest::set::{Input, Set, read};
 use crate::manifest::template::Values;
 use crate::manifest::values::{FileValues, lost_spelling};
 use crate::manifest::variables::{Allowed, is_own_variable};
 use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
-use crate::plan::guards::{Consent, Origin};
-use crate::plan::planner::{self, Adopt, Policy, Prune, Refusal};
-use crate::plan::warnings::warnings;
-use crate::plan::{self, NotRead, Plan, State};
+use crate::plan;
+use crate::plan::planner::{Adopt, Policy, Prune};
+use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
 
 /// The files of a set.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,33 +72,6 @@ pub struct ValueArgs {
     /// One value for templates, as text; may be repeated
     #[arg(short = 'v', long = "value", value_name = "NAME=VALUE")]
     pub values: Vec<String>,
-}
-
-/// The set of whoever names none.
-pub const DEFAULT_SET: &str = "default";
-
-/// A set that was named and has never been in these projects.
-#[must_use]
-pub fn unknown_set(set: &str, projects: &str) -> Error {
-    let place = if projects.is_empty() { String::new() } else { format!(" in {projects}") };
-    Error::usage(format!("there is no set `{set}`{place}"))
-        .hint("`meshagent set list` shows the sets of a project")
-}
-
-/// A set that is to be destroyed and owns nothing in the projects that are meant.
-fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
-    let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
-    let unknown = unknown_set(&policy.set, &few(projects));
-    match state.elsewhere.iter().next() {
-        Some((project, _)) => unknown.hint(format!(
-            "it is in {}: meshagent destroy --set {} --project-id {}{}",
-            few(state.elsewhere.keys().map(|name| format!("`{name}`"))),
-            policy.set,
-            word(project),
-            policy.flags
-        )),
-        None => unknown,
-    }
 }
 
 /// The name of a set.
@@ -328,6 +295,19 @@ impl SetArgs {
     }
 }
 
+impl GuardArgs {
+    /// What was consented to.
+    #[must_use]
+    pub fn guards(&self) -> Guards {
+        Guards {
+            deletes: self.allow_deletes,
+            may_be_empty: self.allow_empty,
+            expected_project: self.expect_project.clone(),
+            may_run_commands: self.allow_commands,
+        }
+    }
+}
+
 impl PolicyArgs {
     /// Which objects are deleted that the manifests declare no more.
     #[must_use]
@@ -359,164 +339,26 @@ impl PolicyArgs {
     }
 }
 
-/// A plan with what is needed to perform it.
-pub struct Planned {
-    /// The plan.
-    pub plan: Plan,
-    /// The inventories, by project.
-    pub stored: BTreeMap<String, Stored>,
-}
-
-/// Reads the platform and decides. What guards refuse of the plan as a whole is in the plan:
-/// whoever is to judge it has to see it.
+/// Reads the platform and decides, and tells what there is to know of the plan.
 ///
 /// # Errors
 ///
-/// The platform's; what the planner refuses.
+/// As [`reconcile::decide`].
 pub async fn decide(
     connection: &Connection,
-    mut set: Set,
+    set: Set,
     policy: &Policy,
     guards: &GuardArgs,
-) -> Result<Planned> {
-    let reader = connection.client.reader();
-    // Without documents there is one project; what is to be destroyed may be anywhere where
-    // nothing names one.
-    let scope = match (&connection.project, &connection.fallback_project) {
-        (Some(project), _) if policy.destroy => Scope::Only(project),
-        _ if !set.objects.is_empty() => Scope::Documents,
-        (Some(project), _) => Scope::Project(project),
-        (None, _) if policy.destroy && !connection.is_chosen => Scope::Everywhere,
-        (None, Some(project)) if policy.destroy => Scope::Only(project),
-        (None, Some(project)) => Scope::Project(project),
-        (None, None) if guards.allow_empty => {
-            return Err(Error::usage(
-                "the manifests declare nothing, so they do not say which project is meant",
-            )
-            .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
-        }
-        (None, None) => Scope::Documents,
-    };
-    let observation =
-        observe::observe(&reader, policy, &mut set, scope).await.map_err(Error::refusing_plan)?;
-    let declared = set.objects.len();
-    let desired = set.objects;
-    let entries = observation.state.inventories.values().flat_map(|it| it.entries.values());
-    let files = entries.flat_map(|entry| &entry.declared_in);
-    let policy = Policy {
-        looked_at: set.looked_at.knowing(files),
-        flags: connection.flags.clone(),
-        ..policy.clone()
-    };
-    let (desired, not_read) = match policy.destroy {
-        true => (desired, Vec::new()),
-        false => {
-            let selection = planner::selected(&desired, &observation.state, &policy);
-            let commands = guards.allow_commands;
-            let (reach, limits, may_miss) = (set.reach, Limits::STANDARD, policy.may_miss);
-            let reading = Reading { commands, reach, may_miss, limits };
-            with_secrets(desired, selection, reading).await?
-        }
-    };
-    for (project, inventory) in &observation.state.inventories {
-        let desired = desired.values().filter(|desired| desired.key.project == *project);
-        inventory.prepare(desired, policy.is_only_shown);
-    }
-    let mut plan =
-        planner::plan(&desired, &observation.state, &policy).map_err(|refusal| match refusal {
-            Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
-            Refusal::Scope(problems) => Error::manifests(problems),
-            Refusal::Guard(problems) => doubtful(Error::refused(problems), &observation.state),
-        })?;
-    let consent = Consent {
-        deletes: guards.allow_deletes,
-        empty: guards.allow_empty,
-        destroy: policy.destroy,
-        project: guards
-            .expect_project
-            .clone()
-            .filter(|_| scope != Scope::Everywhere || !plan.is_empty()),
-    };
-    let is_known = !plan.operations.is_empty() || observation.stored.values().any(Stored::exists);
-    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
-        return Err(unknown_here(&policy, &plan, &observation.state));
-    }
-    // The set is destroyed where it owns something, and the other projects were only asked.
-    let owning = observation.state.inventories.iter().filter(|(_, it)| !it.entries.is_empty());
-    let owning: BTreeSet<&String> = owning.map(|(project, _)| project).collect();
-    if scope == Scope::Everywhere && !owning.is_empty() {
-        plan.projects.retain(|name, _| owning.contains(name));
-    }
-    let made_from = Origin { objects: declared, is_input_empty: set.is_input_empty };
-    plan.refused = plan::guards::check(&plan, &observation.state, made_from, &consent);
-    served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
-    plan.platform = connection.platform_name();
-    plan.digest = set.digest;
-    let not_read = [set.not_read, not_read].concat();
-    set.notes.extend(told_unread(&not_read));
-    plan.not_read = not_read.into_iter().map(NotRead::from).collect();
-    set.notes.append(&mut plan.notes);
-    set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
-    plan.notes = set.notes;
-    output::notes(&plan.notes);
-    aside((desired, observation.state));
-    Ok(Planned { plan, stored: observation.stored })
-}
-
-/// Reads the secrets of the objects that are meant. That may take a while, in which the
-/// embedded platform goes on.
-async fn with_secrets(
-    mut objects: BTreeMap<Key, Desired>,
-    selection: Option<BTreeSet<Key>>,
-    reading: Reading,
-) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
-        outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
-        (objects, outcome)
-    });
-    let (objects, outcome) =
-        read.await.map_err(|error| Error::failed("failed to read secrets").because(error))?;
-    if outcome.problems.is_empty() {
-        return Ok((objects, outcome.not_read));
-    }
-    // A plan that was saved is not stale by that.
-    Err(Error::manifests(outcome.problems)
-        .refusing_plan()
-        .because("not every secret could be read"))
-}
-
-/// The most values that were not read and are told one by one; the others are counted.
-const TOLD_UNREAD: usize = 5;
-
-/// What was not read, where, and what it would need.
-fn told_unread(not_read: &[Problem]) -> Vec<String> {
-    let told = |problem: &Problem| {
-        let hint = problem.hint.as_ref().map(|hint| format!("; to apply it: {hint}"));
-        format!("{problem}, so the value is not read{}", hint.unwrap_or_default())
-    };
-    let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
-    match not_read.len().saturating_sub(TOLD_UNREAD) {
-        0 => {}
-        1 => notes.push("1 more value is not read; `plan --output json` tells it".to_owned()),
-        more => {
-            notes.push(format!("{more} more values are not read; `plan --output json` tells them"));
-        }
-    }
-    notes
-}
-
-/// A refusal, with its cause where that is a list which could not be read whole.
-fn doubtful(refusal: Error, state: &State) -> Error {
-    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
-    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
-        Some(reason) => refusal.because(reason.clone()),
-        None => refusal,
-    }
+) -> Result<Decision> {
+    let mut decision =
+        reconcile::decide(&connection.target(), set, policy, &guards.guards()).await?;
+    output::notes(&decision.plan.notes);
+    drop_in_background(std::mem::take(&mut decision.basis));
+    Ok(decision)
 }
 
 /// Gives back what a large project takes. Piece by piece that takes a while, and most
 /// commands end before it is done.
-pub fn aside<T: Send + 'static>(done_with: T) {
+pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
 }

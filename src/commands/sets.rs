@@ -19,7 +19,6 @@ use crate::apply::observe::{self, Scope};
 use crate::apply::run::Surroundings;
 use crate::apply::transfer::{Side, Sides, perform};
 use crate::apply::{lock, sets, survey};
-use crate::commands::set::unknown_set;
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
@@ -33,6 +32,7 @@ use crate::plan::planner::{Policy, renamed_by_hand};
 use crate::plan::scope::{matches, meant};
 use crate::plan::transfer::Transfer;
 use crate::plan::{Entry, Plan};
+use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
 
 /// How many inventories are read at once.

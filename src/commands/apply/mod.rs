@@ -15,7 +15,7 @@ use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
+use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
 use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -28,6 +28,7 @@ use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
+use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
 /// What performing takes.
@@ -247,7 +248,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 Some(_) => ReportDocument::of(&plan, &report),
                 None => ReportDocument::default(),
             };
-            aside(plan);
+            drop_in_background(plan);
             (ledger, refused.map_or_else(|| conclude(report, end), Err))
         }
         Err(error) => {
@@ -351,7 +352,7 @@ impl Run<'_> {
     async fn execute(
         &self,
         connection: &Connection,
-        planned: &Planned,
+        planned: &Decision,
         folder: &Path,
     ) -> Result<(Report, bool)> {
         let plan = &planned.plan;

@@ -1,0 +1,218 @@
+//! From a set to a plan: the platform is observed, the planner decides, and guards judge the plan
+//! as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
+use crate::apply::inventory::Stored;
+use crate::apply::observe::{self, Scope};
+use crate::apply::served;
+use crate::error::{Error, Problem, Result};
+use crate::kinds::Key;
+use crate::listed::{few, word};
+use crate::manifest::secrets::{self, Limits, Reading};
+use crate::manifest::set::{Desired, Set};
+use crate::plan::guards::{self, Consent, Origin};
+use crate::plan::planner::{self, Policy, Refusal};
+use crate::plan::warnings::warnings;
+use crate::plan::{NotRead, Plan, State};
+
+/// What was consented to.
+#[derive(Debug, Clone, Default)]
+pub struct Guards {
+    /// At most so many objects may be deleted or replaced; without it, a share of each kind.
+    pub deletes: Option<usize>,
+    /// Whether manifests may declare nothing.
+    pub may_be_empty: bool,
+    /// The only project that may be written to, by name or id.
+    pub expected_project: Option<String>,
+    /// Whether the manifests may run the commands whose output is a secret.
+    pub may_run_commands: bool,
+}
+
+/// A plan, with what is needed to perform it. Its notes, what guards refuse of it as a whole, and
+/// which values were not read are in the plan.
+#[derive(Debug)]
+pub struct Decision {
+    /// The plan.
+    pub plan: Plan,
+    /// The inventories, by project.
+    pub stored: BTreeMap<String, Stored>,
+    /// What was decided on. Of a large project that is a lot, and nothing needs it any more.
+    pub basis: Basis,
+}
+
+/// What was decided on.
+#[derive(Debug, Default)]
+pub struct Basis {
+    /// What the set declares, with its secrets.
+    pub desired: BTreeMap<Key, Desired>,
+    /// What the platform answered.
+    pub state: State,
+}
+
+/// Reads the platform and decides. What guards refuse of the plan as a whole is in the plan:
+/// whoever is to judge it has to see it.
+///
+/// # Errors
+///
+/// The platform's; what the planner refuses.
+pub async fn decide(
+    target: &Target,
+    mut set: Set,
+    policy: &Policy,
+    guards: &Guards,
+) -> Result<Decision> {
+    let reader = target.client.reader();
+    let scope = target.scope(Wanted {
+        is_destroyed: policy.destroy,
+        is_declared: !set.objects.is_empty(),
+        may_be_empty: guards.may_be_empty,
+    })?;
+    let observation =
+        observe::observe(&reader, policy, &mut set, scope).await.map_err(Error::refusing_plan)?;
+    let (state, stored) = (observation.state, observation.stored);
+    let declared = set.objects.len();
+    let desired = std::mem::take(&mut set.objects);
+    let entries = state.inventories.values().flat_map(|it| it.entries.values());
+    let files = entries.flat_map(|entry| &entry.declared_in);
+    let policy = Policy {
+        looked_at: std::mem::take(&mut set.looked_at).knowing(files),
+        flags: target.flags.clone(),
+        ..policy.clone()
+    };
+    let (desired, not_read) = match policy.destroy {
+        true => (desired, Vec::new()),
+        false => {
+            let selection = planner::selected(&desired, &state, &policy);
+            let (commands, may_miss) = (guards.may_run_commands, policy.may_miss);
+            let reach = std::mem::take(&mut set.reach);
+            let reading = Reading { commands, reach, may_miss, limits: Limits::STANDARD };
+            with_secrets(desired, selection, reading).await?
+        }
+    };
+    for (project, inventory) in &state.inventories {
+        let desired = desired.values().filter(|desired| desired.key.project == *project);
+        inventory.prepare(desired, policy.is_only_shown);
+    }
+    let mut plan = planner::plan(&desired, &state, &policy).map_err(|it| refused(it, &state))?;
+    let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
+    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
+        return Err(unknown_here(&policy, &plan, &state));
+    }
+    let is_everywhere = scope == Scope::Everywhere;
+    let consent = Consent {
+        deletes: guards.deletes,
+        empty: guards.may_be_empty,
+        destroy: policy.destroy,
+        project: guards.expected_project.clone().filter(|_| !is_everywhere || !plan.is_empty()),
+    };
+    if is_everywhere {
+        leave_asked_projects(&mut plan, &state);
+    }
+    let made_from = Origin { objects: declared, is_input_empty: set.is_input_empty };
+    plan.refused = guards::check(&plan, &state, made_from, &consent);
+    served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
+    plan.platform.clone_from(&target.name);
+    let basis = Basis { desired, state };
+    tell(&mut plan, set, not_read, &basis);
+    Ok(Decision { plan, stored, basis })
+}
+
+/// The set is destroyed where it owns something, and the other projects were only asked.
+fn leave_asked_projects(plan: &mut Plan, state: &State) {
+    let owning = state.inventories.iter().filter(|(_, it)| !it.entries.is_empty());
+    let owning: BTreeSet<&String> = owning.map(|(project, _)| project).collect();
+    if !owning.is_empty() {
+        plan.projects.retain(|name, _| owning.contains(name));
+    }
+}
+
+/// Writes into a plan what it was made from, and what there is to know of that.
+fn tell(plan: &mut Plan, set: Set, not_read: Vec<Problem>, basis: &Basis) {
+    let not_read = [set.not_read, not_read].concat();
+    let mut notes = set.notes;
+    notes.extend(told_unread(&not_read));
+    plan.digest = set.digest;
+    plan.not_read = not_read.into_iter().map(NotRead::from).collect();
+    notes.append(&mut plan.notes);
+    notes.extend(warnings(&basis.desired, &basis.state.objects, plan));
+    plan.notes = notes;
+}
+
+/// Reads the secrets of the objects that are meant. That may take a while, in which everything
+/// else of the process goes on.
+async fn with_secrets(
+    mut objects: BTreeMap<Key, Desired>,
+    selection: Option<BTreeSet<Key>>,
+    reading: Reading,
+) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
+        (objects, outcome)
+    });
+    let (objects, outcome) =
+        read.await.map_err(|error| Error::failed("failed to read secrets").because(error))?;
+    if outcome.problems.is_empty() {
+        return Ok((objects, outcome.not_read));
+    }
+    // A plan that was saved is not stale by that.
+    Err(Error::manifests(outcome.problems)
+        .refusing_plan()
+        .because("not every secret could be read"))
+}
+
+/// The most values that were not read and are told one by one; the others are counted.
+const TOLD_UNREAD: usize = 5;
+
+/// What was not read, where, and what it would need.
+fn told_unread(not_read: &[Problem]) -> Vec<String> {
+    let told = |problem: &Problem| {
+        let hint = problem.hint.as_ref().map(|hint| format!("; to apply it: {hint}"));
+        format!("{problem}, so the value is not read{}", hint.unwrap_or_default())
+    };
+    let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
+    match not_read.len().saturating_sub(TOLD_UNREAD) {
+        0 => {}
+        1 => notes.push("1 more value is not read; `plan --output json` tells it".to_owned()),
+        more => {
+            notes.push(format!("{more} more values are not read; `plan --output json` tells them"));
+        }
+    }
+    notes
+}
+
+/// What the planner refused, as an error.
+fn refused(refusal: Refusal, state: &State) -> Error {
+    match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
+        Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => doubtful(Error::refused(problems), state),
+    }
+}
+
+/// A refusal, with its cause where that is a list which could not be read whole.
+fn doubtful(refusal: Error, state: &State) -> Error {
+    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
+    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
+        Some(reason) => refusal.because(reason.clone()),
+        None => refusal,
+    }
+}
+
+/// A set that is to be destroyed and owns nothing in the projects that are meant.
+fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
+    let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
+    let unknown = unknown_set(&policy.set, &few(projects));
+    match state.elsewhere.iter().next() {
+        Some((project, _)) => unknown.hint(format!(
+            "it is in {}: meshagent destroy --set {} --project-id {}{}",
+            few(state.elsewhere.keys().map(|name| format!("`{name}`"))),
+            policy.set,
+            word(project),
+            policy.flags
+        )),
+        None => unknown,
+    }
+}

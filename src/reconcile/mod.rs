@@ -1,0 +1,13 @@
+//! The use cases: decide what is to become of a set ([`decide()`]), and make it so. The terminal
+//! is one front end of them; a controller or a program that uses this library is another. All of
+//! them can be called many times in one process.
+//!
+//! Must not live here: anything of one front end. No arguments are parsed, nothing is printed or
+//! asked, the process is not ended, and neither the environment nor the working folder is read:
+//! whoever calls says what is meant, and gets what there is to tell as data.
+
+pub mod decide;
+pub mod target;
+
+pub use decide::{Basis, Decision, Guards, decide};
+pub use target::{DEFAULT_SET, Target, unknown_set};
