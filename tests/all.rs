@@ -37,6 +37,7 @@ mod properties;
 mod pruning;
 mod reading;
 mod readme;
+mod reconcile;
 mod reconciler;
 mod reference;
 mod registry;

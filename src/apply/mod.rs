@@ -4,7 +4,6 @@
 
 pub mod absent;
 mod contents;
-pub mod events;
 pub mod execute;
 mod homes;
 pub mod inventory;

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::apply::events::Event;
-use crate::commands::apply::report::ReportDocument;
 use crate::error::{Context, Error, Result};
 use crate::kinds::{self, schema};
 use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
+use crate::reconcile::events::Event;
+use crate::reconcile::report::ReportDocument;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]

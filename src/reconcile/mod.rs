@@ -1,4 +1,4 @@
-//! The use cases: decide what is to become of a set ([`decide()`]), and make it so. The terminal
+//! The use cases: decide what is to become of a set ([`decide()`]), and make it so ([`perform()`]). The terminal
 //! is one front end of them; a controller or a program that uses this library is another. All of
 //! them can be called many times in one process.
 //!
@@ -7,7 +7,11 @@
 //! whoever calls says what is meant, and gets what there is to tell as data.
 
 pub mod decide;
+pub mod events;
+pub mod perform;
+pub mod report;
 pub mod target;
 
 pub use decide::{Basis, Decision, Guards, decide};
+pub use perform::{Performed, Performing, perform};
 pub use target::{DEFAULT_SET, Target, unknown_set};

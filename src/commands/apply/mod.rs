@@ -9,26 +9,23 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use self::progress::reporter;
-use self::report::{ReportDocument, summary};
+use self::progress::{print as print_event, reporter};
+use self::report::summary;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
-use crate::api::failure;
-use crate::apply::events::{Event, Failure, Summary};
-use crate::apply::execute::{Options, Outcome, Report};
 use crate::apply::journal;
-use crate::apply::lock;
-use crate::apply::run::{Surroundings, run};
 use crate::connection::Connection;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
-use crate::reconcile::Decision;
+use crate::reconcile::events::{Event, Failure, Summary};
+use crate::reconcile::report::ReportDocument;
+use crate::reconcile::{self, Decision, Performed, Performing};
 use crate::settings::PlatformArgs;
 
 /// What performing takes.
@@ -119,8 +116,8 @@ pub struct DestroyArgs {
 ///
 /// # Errors
 ///
-/// What keeps a plan from being made; [`Class::Stale`] for a saved plan that no longer
-/// fits; [`Class::Partial`] when some of it was done.
+/// What keeps a plan from being made; [`Stale`](crate::error::Class::Stale) for a saved plan that
+/// no longer fits; [`Partial`](crate::error::Class::Partial) when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
     let saved = args.plan.as_deref().map(saved::read).transpose();
@@ -140,7 +137,7 @@ pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     }
 }
 
-async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Performed> {
+async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     args.perform.rules.expect()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
@@ -181,7 +178,7 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     tell(&told, destroy_set(args).await)
 }
 
-async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
+async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
     args.perform.rules.expect()?;
     let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
@@ -203,64 +200,56 @@ async fn destroy_set(args: DestroyArgs) -> Result<Performed> {
 }
 
 /// What was done is told also where the platform could not be closed after it.
-async fn close(connection: Connection, done: Result<Performed>) -> Result<Performed> {
+async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
     let closed = connection.close().await;
-    let performed = done?;
+    let ran = done?;
     if let Err(error) = closed {
         output::error(&error);
     }
-    Ok(performed)
+    Ok(ran)
 }
 
-/// A plan that was performed, and what became of it.
-struct Performed {
+/// A plan, and what became of it.
+struct Ran {
     plan: Plan,
-    report: Report,
-    end: End,
+    performed: Performed,
     /// Why it was not performed, where a rule or the user had it so.
     refused: Option<Error>,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, Default)]
-struct End {
-    /// Whether a signal stopped it.
-    stopped: bool,
-    /// Whether its plan was a saved one, which fits no more once some of it was done.
-    is_saved: bool,
-}
-
 /// Says how a run ended, also one that came to no plan: as text or as an event, and in the
 /// file that was asked for.
-fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
+fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Performed { plan, report, end, refused }) => {
+        Ok(Ran { plan, performed, refused }) => {
+            let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
-                    Event::Error(Failure::of(error)).print();
+                    print_event(&Event::Error(Failure::of(error)));
                 }
             } else if args.output == ApplyFormat::Json {
-                Event::Summary(Summary::of(&report)).print();
+                print_event(&Event::Summary(Summary::of(report)));
             } else if !plan.is_empty() {
-                output::data(&summary(&plan, &report));
+                output::data(&summary(&plan, report));
             }
             let ledger = match &args.report {
-                Some(_) => ReportDocument::of(&plan, &report),
+                Some(_) => ReportDocument::of(&plan, report),
                 None => ReportDocument::default(),
             };
             drop_in_background(plan);
-            (ledger, refused.map_or_else(|| conclude(report, end), Err))
+            (ledger, refused.map_or_else(|| performed.verdict(), Err))
         }
         Err(error) => {
             if args.output == ApplyFormat::Json {
-                Event::Error(Failure::of(&error)).print();
+                print_event(&Event::Error(Failure::of(&error)));
             }
             (ReportDocument::default(), Err(error))
         }
     };
+    let verdict = verdict.map(|()| ExitCode::SUCCESS);
     let Some(path) = &args.report else { return verdict };
     let error = verdict.as_ref().err().map(Failure::of);
-    match (ledger.because(error).write(path), verdict) {
+    match (output::write_json(path, &ledger.because(error)), verdict) {
         (Ok(()), verdict) => verdict,
         (Err(error), Ok(_)) => Err(error),
         (Err(unwritten), Err(error)) => {
@@ -281,41 +270,39 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn perform(&self, connection: &Connection, set: Set) -> Result<Performed> {
+    async fn perform(&self, connection: &Connection, set: Set) -> Result<Ran> {
         let folder = Path::new(".");
         let leftover = journal::leftover(folder, &self.policy.set);
         if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
-        let planned = decide(connection, set, self.policy, self.guards).await;
-        let planned = match self.saved {
+        let decision = decide(connection, set, self.policy, self.guards).await;
+        let decision = match self.saved {
             Some(saved) => {
-                let planned = planned.map_err(saved::staleness)?;
-                refuse(&planned.plan).map_err(saved::staleness)?;
-                saved.check(&planned.plan, self.expected)?;
-                planned
+                let decision = decision.map_err(saved::staleness)?;
+                refuse(&decision.plan).map_err(saved::staleness)?;
+                saved.check(&decision.plan, self.expected)?;
+                decision
             }
-            None => planned?,
+            None => decision?,
         };
-        let plan = &planned.plan;
+        let plan = &decision.plan;
         if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
             output::note(&format!("note: {findings}"));
         }
         match self.args.output {
             ApplyFormat::Text => print(plan, Format::Text)?,
             ApplyFormat::Json => {
-                Event::planned(plan).print();
-                plan.notes.iter().for_each(|note| Event::Note { message: note.clone() }.print());
+                print_event(&Event::planned(plan));
+                let notes = plan.notes.iter().cloned();
+                notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
-        let end = End { stopped: false, is_saved: self.saved.is_some() };
-        if let Err(error) = self.agree(plan) {
-            let report = Report::not_started(plan.operations.len());
-            return Ok(Performed { plan: planned.plan, report, end, refused: Some(error) });
-        }
-        let (report, stopped) = self.execute(connection, &planned, folder).await?;
-        let end = End { stopped, ..end };
-        Ok(Performed { plan: planned.plan, report, end, refused: None })
+        let (performed, refused) = match self.agree(plan) {
+            Ok(()) => (self.execute(connection, &decision, folder).await?, None),
+            Err(error) => (Performed::nothing_of(plan), Some(error)),
+        };
+        Ok(Ran { plan: decision.plan, performed, refused })
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -348,33 +335,25 @@ impl Run<'_> {
         }
     }
 
-    /// What became of the plan, and whether a signal stopped it.
+    /// Performs the plan, until a signal stops it.
     async fn execute(
         &self,
         connection: &Connection,
-        planned: &Decision,
+        decision: &Decision,
         folder: &Path,
-    ) -> Result<(Report, bool)> {
-        let plan = &planned.plan;
-        let options = Options {
-            bound: self.saved.is_some(),
-            attempts: connection.client.tries(),
-            ..Options::standard(usize::from(self.args.parallelism))
-        };
-        let listener = tokio::spawn(stop_on_signal(options.stop.clone()));
-        connection.client.set_parallelism(options.parallelism);
-        let progress = reporter(plan, self.args.output);
-        let surroundings = Surroundings {
-            folder,
+    ) -> Result<Performed> {
+        let progress = reporter(&decision.plan, self.args.output);
+        let performing = Performing {
+            parallelism: usize::from(self.args.parallelism),
+            is_saved: self.saved.is_some(),
             break_lock: self.args.break_lock,
-            lease: lock::LASTS,
-            progress: progress.as_ref(),
+            ..Performing::in_folder(folder, progress.as_ref())
         };
-        let report =
-            run(&connection.client, plan, planned.stored.clone(), &options, surroundings).await;
+        let listener = tokio::spawn(stop_on_signal(performing.stop.clone()));
+        let performed = reconcile::perform(&connection.target(), decision, &performing).await;
         drop(progress);
         listener.abort();
-        Ok((report?, options.stop.is_cancelled()))
+        performed
     }
 }
 
@@ -423,120 +402,5 @@ async fn wait_for_signal() -> bool {
     tokio::select! {
         received = tokio::signal::ctrl_c() => received.is_ok(),
         received = terminate.recv() => received.is_some(),
-    }
-}
-
-fn conclude(report: Report, end: End) -> Result<ExitCode> {
-    if report.is_complete() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let done = report.count(|outcome| *outcome == Outcome::Done);
-    let open = report.outcomes.len() - done;
-    let is_stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0;
-    let class = match (done > 0, is_stale) {
-        (true, _) => Class::Partial,
-        (false, true) => Class::Stale,
-        (false, false) => Class::Failed,
-    };
-    let what = match &report.lost_lease {
-        Some(lost) => lost.as_str(),
-        None if end.stopped => "stopped",
-        None => "not everything was done",
-    };
-    let error = Error::new(
-        class,
-        format!("{what}: {open} of {} operations are open", report.outcomes.len()),
-    );
-    let way_on = way_on(&report, end, done);
-    match report.inventory_error {
-        // Nothing was done that could be left unrecorded.
-        Some(cause) if done == 0 => Err(cause),
-        Some(cause) => {
-            let again =
-                "run the same command again: objects that carry the owner annotation are found";
-            let hint = cause.hint.clone().unwrap_or_else(|| again.to_owned());
-            Err(Error::new(Class::Partial, "what was done could not be recorded in the inventory")
-                .because(cause)
-                .hint(hint))
-        }
-        None => Err(error.hint(way_on)),
-    }
-}
-
-/// What to do about what is open. What the platform refused it refuses again.
-fn way_on(report: &Report, end: End, done: usize) -> String {
-    let refused = report.outcomes.iter().find(|outcome| outcome.is_refusal());
-    let known = refused.and_then(|outcome| match outcome {
-        Outcome::Failed { code: code @ Some(401 | 403), .. } => failure::hint(*code),
-        _ => None,
-    });
-    let mend = match (refused, known) {
-        (_, Some(known)) => format!("{known}; then "),
-        (Some(_), None) => "mend what the platform refused; then ".to_owned(),
-        (None, None) => String::new(),
-    };
-    mend + match (refused.is_some(), end.is_saved && done > 0) {
-        (_, true) => "plan again: the saved plan was for what is no more",
-        (true, false) if end.is_saved => "plan again",
-        (true, false) => "apply: what is done is not done twice",
-        (false, false) => "run the same command again to go on from here",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_that_lost_its_lease_says_so_and_how_much_is_open() {
-        let report = |outcomes: Vec<Outcome>| Report {
-            outcomes,
-            inventory_error: None,
-            lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
-        };
-        let end = End::default();
-        let error = conclude(report(vec![Outcome::Done, Outcome::NotStarted]), end).unwrap_err();
-        assert_eq!(
-            (error.class, error.message.as_str()),
-            (
-                Class::Partial,
-                "the lease of the set was taken over by ada: 1 of 2 operations are open"
-            )
-        );
-        let error = conclude(report(vec![Outcome::NotStarted]), end).unwrap_err();
-        assert_eq!(error.class, Class::Failed);
-    }
-
-    #[test]
-    fn the_way_on_is_one_that_leads_on() {
-        let failed = |code: u16| Outcome::Failed {
-            message: String::new(),
-            request: None,
-            refused: true,
-            code: Some(code),
-            request_id: None,
-            attempts: 1,
-        };
-        let again = "run the same command again to go on from here";
-        let hint = |outcomes: Vec<Outcome>, is_saved: bool| {
-            let report = Report { outcomes, inventory_error: None, lost_lease: None };
-            conclude(report, End { stopped: false, is_saved }).unwrap_err().hint.unwrap()
-        };
-        for code in [500, 503, 429, 408] {
-            assert_eq!(hint(vec![failed(code)], false), again);
-            assert_eq!(hint(vec![Outcome::NotStarted, failed(code)], true), again);
-            assert!(hint(vec![Outcome::Done, failed(code)], true).starts_with("plan again"));
-        }
-        for code in [400, 404, 409, 422] {
-            for outcomes in [vec![failed(code)], vec![Outcome::Done, failed(503), failed(code)]] {
-                let hint = hint(outcomes, false);
-                assert_eq!(
-                    hint,
-                    "mend what the platform refused; then apply: what is done is not done twice"
-                );
-            }
-        }
-        assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));
-        assert!(hint(vec![failed(400)], true).ends_with("then plan again"));
     }
 }

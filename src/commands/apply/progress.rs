@@ -8,15 +8,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::ApplyFormat;
 use super::report::line;
-use crate::apply::events;
 use crate::apply::execute::{Outcome, Progress};
 use crate::output;
 use crate::plan::{Operation, Plan};
+use crate::reconcile::events::{Event, Events};
 
 /// Events for programs, a bar on a terminal, a line an operation elsewhere.
 pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     if format == ApplyFormat::Json {
-        return Box::new(events::Lines { plan });
+        return Box::new(Events { plan, tell: |event| print(&event) });
     }
     if !std::io::stderr().is_terminal() || plan.is_empty() {
         return Box::new(Lines { plan });
@@ -29,6 +29,12 @@ pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     Box::new(Bar { plan, bar, running: Mutex::new(Vec::new()) })
+}
+
+/// Prints an event as one line on standard output. What cannot be written as JSON cannot be
+/// made, so there is no error to tell.
+pub fn print(event: &Event) {
+    let _ = output::json_line(event);
 }
 
 struct Lines<'a> {

@@ -1,16 +1,7 @@
-//! What became of a plan: as text, and as a document for programs.
+//! What became of a plan, as text.
 
-use std::path::Path;
-
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::apply::events::Failure;
 use crate::apply::execute::{Outcome, Report};
-use crate::error::Result;
 use crate::listed::at_most;
-use crate::output;
-use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Operation, Plan, text};
 
 fn name(plan: &Plan, operation: &Operation) -> String {
@@ -74,59 +65,4 @@ fn not_started(plan: &Plan, report: &Report) -> String {
         .map(|(operation, _)| name(plan, operation))
         .collect();
     if open.is_empty() { String::new() } else { format!("not started: {}\n", at_most(3, open)) }
-}
-
-/// What `--report` writes: a plan, and what became of each of its operations.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-#[schemars(title = "MeshAgent report")]
-pub struct ReportDocument {
-    /// `null` where there was none.
-    plan: Option<PlanDocument>,
-    /// What became of the plan's operations, in their order.
-    outcomes: Vec<OutcomeDocument>,
-    /// Why not all was done, where it was not.
-    error: Option<Failure>,
-}
-
-/// What became of one operation.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct OutcomeDocument {
-    /// The object, as it is shown.
-    address: String,
-    /// What was to become of it.
-    action: Action,
-    /// What came of that.
-    #[serde(flatten)]
-    outcome: Outcome,
-}
-
-impl ReportDocument {
-    /// The report of a plan that was performed.
-    #[must_use]
-    pub fn of(plan: &Plan, report: &Report) -> Self {
-        let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| {
-            OutcomeDocument {
-                address: plan.address(&operation.key),
-                action: operation.action(),
-                outcome: outcome.clone(),
-            }
-        });
-        Self { outcomes: outcomes.collect(), plan: Some(PlanDocument::of(plan)), error: None }
-    }
-
-    /// The same, with the reason why not all was done.
-    #[must_use]
-    pub fn because(mut self, error: Option<Failure>) -> Self {
-        self.error = error;
-        self
-    }
-
-    /// Writes it where no half of it can be met.
-    ///
-    /// # Errors
-    ///
-    /// The file system's.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        output::write_json(path, self)
-    }
 }

@@ -9,12 +9,12 @@ use super::writing::WriteArgs;
 use super::{Shortcut, Written, reading};
 use crate::api::failure;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use crate::commands::apply::report::ReportDocument;
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::output;
 use crate::plan::{Action, Operation, Plan};
+use crate::reconcile::report::ReportDocument;
 
 impl Shortcut {
     /// Performs the plan of this one operation.
@@ -33,7 +33,7 @@ impl Shortcut {
         let report =
             execute(&connection.client, plan, BTreeMap::new(), &options, listeners).await?;
         if let Some(path) = &args.report {
-            ReportDocument::of(plan, &report).write(path)?;
+            output::write_json(path, &ReportDocument::of(plan, &report))?;
         }
         let code = report.outcomes.first().and_then(Outcome::refused_with);
         if let Err(error) = self.conclude(report) {

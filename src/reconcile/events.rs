@@ -1,15 +1,15 @@
-//! What happens while a plan is performed, as lines of JSON: one object a line, each with
-//! `event`, with a published schema (`schemas/events.json`). The order is `planned`, then
+//! What happens while a plan is performed, as data. `apply -o json` prints it as lines of JSON:
+//! one object a line, each with `event`, with a published schema (`schemas/events.json`). The
+//! order is `planned`, then
 //! `started` and `finished` of each operation as they happen, `note` at any time, and at the
 //! end `summary`, or `error` where nothing was performed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::execute::{Outcome, Progress, Report};
+use crate::apply::execute::{Outcome, Progress, Report};
 use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
-use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Operation, Plan};
 
@@ -167,27 +167,23 @@ impl Event {
     pub fn planned(plan: &Plan) -> Self {
         Self::Planned { plan: Box::new(PlanDocument::of(plan)) }
     }
-
-    /// Prints the event as one line on standard output. What cannot be written as JSON
-    /// cannot be made, so there is no error to tell.
-    pub fn print(&self) {
-        let _ = output::json_line(self);
-    }
 }
 
-/// Prints an event for each operation that starts and ends.
-pub struct Lines<'a> {
+/// Tells of each operation that starts and ends as an event.
+pub struct Events<'a, F> {
     /// The plan that is performed.
     pub plan: &'a Plan,
+    /// Who is told.
+    pub tell: F,
 }
 
-impl Progress for Lines<'_> {
+impl<F: Fn(Event) + Sync> Progress for Events<'_, F> {
     fn started(&self, operation: &Operation) {
-        Event::Started { operation: Subject::of(self.plan, operation) }.print();
+        (self.tell)(Event::Started { operation: Subject::of(self.plan, operation) });
     }
 
     fn finished(&self, operation: &Operation, outcome: &Outcome) {
         let operation = Subject::of(self.plan, operation);
-        Event::Finished { operation, outcome: outcome.clone() }.print();
+        (self.tell)(Event::Finished { operation, outcome: outcome.clone() });
     }
 }

@@ -1,0 +1,247 @@
+//! From a decision to what became of it: the leases of the set, the journal, the execution, the
+//! report.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::decide::Decision;
+use super::target::Target;
+use crate::api::failure;
+use crate::apply::execute::{Options, Outcome, Progress, Report};
+use crate::apply::lock;
+use crate::apply::run::{Surroundings, run};
+use crate::error::{Class, Error, Result};
+use crate::plan::Plan;
+
+/// How many operations run at once unless somebody says otherwise.
+pub const PARALLELISM: usize = 16;
+
+/// How a decision is performed.
+#[derive(Clone)]
+pub struct Performing<'a> {
+    /// How many operations run at once, at least one.
+    pub parallelism: usize,
+    /// Whether the plan was saved and is performed as it was then, or not at all: each object is
+    /// read again right before its write and must still be what the plan looked at.
+    pub is_saved: bool,
+    /// The folder that the journal belongs to. One that was left there by a run which was killed
+    /// is told by [`crate::apply::journal::leftover`], before this is called.
+    pub folder: &'a Path,
+    /// Whether a lease is taken over from whoever holds it.
+    pub break_lock: bool,
+    /// How long a lease lasts that is not renewed.
+    pub lease: Duration,
+    /// Who is told of each operation that starts and ends;
+    /// [`Events`](super::events::Events) makes data of that.
+    pub progress: &'a dyn Progress,
+    /// Cancelled when nothing new may start. What runs is finished and recorded.
+    pub stop: CancellationToken,
+}
+
+impl<'a> Performing<'a> {
+    /// As it is done where nobody says more about it, with the journal in this folder.
+    #[must_use]
+    pub fn in_folder(folder: &'a Path, progress: &'a dyn Progress) -> Self {
+        Self {
+            parallelism: PARALLELISM,
+            is_saved: false,
+            folder,
+            break_lock: false,
+            lease: lock::LASTS,
+            progress,
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+/// What became of a decision.
+#[derive(Debug)]
+pub struct Performed {
+    /// What became of each operation.
+    pub report: Report,
+    /// Whether somebody stopped it.
+    pub is_stopped: bool,
+    /// Whether its plan was a saved one, which fits no more once some of it was done.
+    is_saved: bool,
+}
+
+/// Performs a plan under the leases of its set, and keeps the journal.
+///
+/// # Errors
+///
+/// The plan is refused, or was made to be shown; somebody else holds a lease; what keeps it from
+/// being begun. Nothing was done then. What failed later is in the report.
+pub async fn perform(
+    target: &Target,
+    decision: &Decision,
+    performing: &Performing<'_>,
+) -> Result<Performed> {
+    let Decision { plan, stored, .. } = decision;
+    refuse_unfit(plan)?;
+    let Performing { folder, break_lock, lease, progress, .. } = *performing;
+    let options = Options {
+        bound: performing.is_saved,
+        attempts: target.client.tries(),
+        stop: performing.stop.clone(),
+        ..Options::standard(performing.parallelism)
+    };
+    target.client.set_parallelism(options.parallelism);
+    let surroundings = Surroundings { folder, break_lock, lease, progress };
+    let report = run(&target.client, plan, stored.clone(), &options, surroundings).await?;
+    let is_stopped = performing.stop.is_cancelled();
+    Ok(Performed { report, is_stopped, is_saved: performing.is_saved })
+}
+
+/// Refuses a plan that guards refused, and one that was made without all that it takes to perform
+/// it.
+fn refuse_unfit(plan: &Plan) -> Result<()> {
+    if !plan.refused.is_empty() {
+        return Err(Error::refused(plan.refused.clone()));
+    }
+    let without = match (plan.unread.first(), plan.not_read.first()) {
+        (Some(project), _) => {
+            format!("what the set `{}` owns in project `{project}`", plan.set)
+        }
+        (None, Some(_)) => "all of its values".to_owned(),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::new(Class::Refused, format!("a plan without {without} cannot be performed"))
+        .hint("plan again, to perform it and not only to show it"))
+}
+
+impl Performed {
+    /// What becomes of a plan that is not performed.
+    #[must_use]
+    pub fn nothing_of(plan: &Plan) -> Self {
+        let report = Report::not_started(plan.operations.len());
+        Self { report, is_stopped: false, is_saved: false }
+    }
+
+    /// Whether all was done, and if not, what to do about it.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Partial`] when some of it was done; [`Class::Stale`] when nothing was, since the
+    /// objects are not what the plan looked at; else [`Class::Failed`].
+    pub fn verdict(self) -> Result<()> {
+        let report = &self.report;
+        if report.is_complete() {
+            return Ok(());
+        }
+        let done = report.count(|outcome| *outcome == Outcome::Done);
+        let open = report.outcomes.len() - done;
+        let is_stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0;
+        let class = match (done > 0, is_stale) {
+            (true, _) => Class::Partial,
+            (false, true) => Class::Stale,
+            (false, false) => Class::Failed,
+        };
+        let what = match &report.lost_lease {
+            Some(lost) => lost.as_str(),
+            None if self.is_stopped => "stopped",
+            None => "not everything was done",
+        };
+        let error = Error::new(
+            class,
+            format!("{what}: {open} of {} operations are open", report.outcomes.len()),
+        );
+        let way_on = self.way_on(done);
+        match self.report.inventory_error {
+            // Nothing was done that could be left unrecorded.
+            Some(cause) if done == 0 => Err(cause),
+            Some(cause) => {
+                let again =
+                    "run the same command again: objects that carry the owner annotation are found";
+                let hint = cause.hint.clone().unwrap_or_else(|| again.to_owned());
+                Err(Error::new(
+                    Class::Partial,
+                    "what was done could not be recorded in the inventory",
+                )
+                .because(cause)
+                .hint(hint))
+            }
+            None => Err(error.hint(way_on)),
+        }
+    }
+
+    /// What to do about what is open. What the platform refused it refuses again.
+    fn way_on(&self, done: usize) -> String {
+        let report = &self.report;
+        let refused = report.outcomes.iter().find(|outcome| outcome.is_refusal());
+        let known = refused.and_then(|outcome| match outcome {
+            Outcome::Failed { code: code @ Some(401 | 403), .. } => failure::hint(*code),
+            _ => None,
+        });
+        let mend = match (refused, known) {
+            (_, Some(known)) => format!("{known}; then "),
+            (Some(_), None) => "mend what the platform refused; then ".to_owned(),
+            (None, None) => String::new(),
+        };
+        mend + match (refused.is_some(), self.is_saved && done > 0) {
+            (_, true) => "plan again: the saved plan was for what is no more",
+            (true, false) if self.is_saved => "plan again",
+            (true, false) => "apply: what is done is not done twice",
+            (false, false) => "run the same command again to go on from here",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_lost_its_lease_says_so_and_how_much_is_open() {
+        let report = |outcomes: Vec<Outcome>| Report {
+            outcomes,
+            inventory_error: None,
+            lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
+        };
+        let verdict = |report| Performed { report, is_stopped: false, is_saved: false }.verdict();
+        let error = verdict(report(vec![Outcome::Done, Outcome::NotStarted])).unwrap_err();
+        assert_eq!(
+            (error.class, error.message.as_str()),
+            (
+                Class::Partial,
+                "the lease of the set was taken over by ada: 1 of 2 operations are open"
+            )
+        );
+        let error = verdict(report(vec![Outcome::NotStarted])).unwrap_err();
+        assert_eq!(error.class, Class::Failed);
+    }
+
+    #[test]
+    fn the_way_on_is_one_that_leads_on() {
+        let failed = |code: u16| Outcome::Failed {
+            message: String::new(),
+            request: None,
+            refused: true,
+            code: Some(code),
+            request_id: None,
+            attempts: 1,
+        };
+        let again = "run the same command again to go on from here";
+        let hint = |outcomes: Vec<Outcome>, is_saved: bool| {
+            let report = Report { outcomes, inventory_error: None, lost_lease: None };
+            Performed { report, is_stopped: false, is_saved }.verdict().unwrap_err().hint.unwrap()
+        };
+        for code in [500, 503, 429, 408] {
+            assert_eq!(hint(vec![failed(code)], false), again);
+            assert_eq!(hint(vec![Outcome::NotStarted, failed(code)], true), again);
+            assert!(hint(vec![Outcome::Done, failed(code)], true).starts_with("plan again"));
+        }
+        for code in [400, 404, 409, 422] {
+            for outcomes in [vec![failed(code)], vec![Outcome::Done, failed(503), failed(code)]] {
+                let hint = hint(outcomes, false);
+                assert_eq!(
+                    hint,
+                    "mend what the platform refused; then apply: what is done is not done twice"
+                );
+            }
+        }
+        assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));
+        assert!(hint(vec![failed(400)], true).ends_with("then plan again"));
+    }
+}

@@ -1,0 +1,56 @@
+//! What became of a plan, as a document for programs, with a published schema
+//! (`schemas/report.json`).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::events::Failure;
+use crate::apply::execute::{Outcome, Report};
+use crate::plan::document::PlanDocument;
+use crate::plan::{Action, Plan};
+
+/// What `--report` writes: a plan, and what became of each of its operations.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(title = "MeshAgent report")]
+pub struct ReportDocument {
+    /// `null` where there was none.
+    plan: Option<PlanDocument>,
+    /// What became of the plan's operations, in their order.
+    outcomes: Vec<OutcomeDocument>,
+    /// Why not all was done, where it was not.
+    error: Option<Failure>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OutcomeDocument {
+    /// The object, as it is shown.
+    address: String,
+    /// What was to become of it.
+    action: Action,
+    /// What came of that.
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+impl ReportDocument {
+    /// The report of a plan that was performed.
+    #[must_use]
+    pub fn of(plan: &Plan, report: &Report) -> Self {
+        let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| {
+            OutcomeDocument {
+                address: plan.address(&operation.key),
+                action: operation.action(),
+                outcome: outcome.clone(),
+            }
+        });
+        Self { outcomes: outcomes.collect(), plan: Some(PlanDocument::of(plan)), error: None }
+    }
+
+    /// The same, with the reason why not all was done.
+    #[must_use]
+    pub fn because(mut self, error: Option<Failure>) -> Self {
+        self.error = error;
+        self
+    }
+}

@@ -1,0 +1,192 @@
+//! The use cases through the library, as a controller has them: many times in one process, with
+//! no terminal, and nothing is printed.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+
+use meshagent::apply::execute::{Outcome, Progress};
+use meshagent::apply::journal;
+use meshagent::error::Class;
+use meshagent::plan::planner::Policy;
+use meshagent::plan::{Action, Operation};
+use meshagent::reconcile::events::{Event, Events};
+use meshagent::reconcile::{Decision, Guards, Performed, Performing, Target, decide, perform};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::reconciler::{Silent, World, policy};
+
+fn rooms(names: std::ops::Range<u32>) -> Vec<Value> {
+    let room = |number| {
+        let name = format!("room-{number:02}");
+        json!({"version": "v1", "kind": "Room", "metadata": {"name": name}})
+    };
+    names.map(room).collect()
+}
+
+fn target(world: &World) -> Target {
+    Target {
+        client: world.client.clone(),
+        name: "a platform".to_owned(),
+        project: None,
+        fallback_project: Some("default".to_owned()),
+        is_chosen: true,
+        flags: String::new(),
+    }
+}
+
+async fn decided(world: &World, documents: &[Value], guards: &Guards) -> Decision {
+    let set = world.set_of(documents).expect("a set");
+    decide(&target(world), set, &policy("s"), guards).await.expect("a decision")
+}
+
+/// The names of the rooms that the platform has.
+async fn existing(world: &World) -> Vec<String> {
+    let listed = world.server.read("/rooms").await.expect(200).json();
+    let rooms = listed["rooms"].as_array().expect("rooms");
+    let mut names: Vec<String> =
+        rooms.iter().map(|room| room["name"].as_str().expect("a name").to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn count(performed: &Performed, outcome: &Outcome) -> usize {
+    performed.report.count(|it| it == outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_decided_and_performed_again_and_again_in_one_process() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let some = Guards { deletes: Some(1), ..Guards::default() };
+    for (documents, actions) in [
+        (rooms(0..3), vec![Action::Create; 3]),
+        (rooms(1..4), vec![Action::Create, Action::Delete]),
+        (rooms(1..4), Vec::new()),
+    ] {
+        let decision = decided(&world, &documents, &some).await;
+        let plan = &decision.plan;
+        let mut planned: Vec<Action> = plan.operations.iter().map(Operation::action).collect();
+        planned.sort();
+        assert_eq!((planned, plan.refused.len()), (actions, 0));
+        assert_eq!((plan.platform.as_str(), decision.basis.desired.len()), ("a platform", 3));
+        let told = Mutex::new(Vec::new());
+        let events = Events { plan, tell: |event| told.lock().unwrap().push(event) };
+        let performing = Performing::in_folder(folder.path(), &events);
+        let performed = perform(&target(&world), &decision, &performing).await.unwrap();
+        assert_eq!(count(&performed, &Outcome::Done), plan.operations.len());
+        performed.verdict().unwrap();
+        let told = told.into_inner().unwrap();
+        let started = told.iter().filter(|it| matches!(it, Event::Started { .. })).count();
+        let done = |event: &&Event| matches!(event, Event::Finished { outcome: Outcome::Done, .. });
+        let finished = told.iter().filter(done).count();
+        assert_eq!((started, finished), (plan.operations.len(), plan.operations.len()));
+        assert_eq!(journal::leftover(folder.path(), "s"), None);
+    }
+    assert_eq!(existing(&world).await, ["room-01", "room-02", "room-03"]);
+}
+
+/// Stops the run when so many operations are done.
+struct StopAfter {
+    most: usize,
+    done: Mutex<usize>,
+    stop: CancellationToken,
+}
+
+impl Progress for StopAfter {
+    fn started(&self, _operation: &Operation) {}
+
+    fn finished(&self, _operation: &Operation, _outcome: &Outcome) {
+        let mut done = self.done.lock().unwrap();
+        *done += 1;
+        if *done == self.most {
+            self.stop.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stopped_in_the_middle_says_so_and_the_next_run_goes_on_from_there() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let decision = decided(&world, &rooms(0..9), &Guards::default()).await;
+    let stop = CancellationToken::new();
+    let progress = StopAfter { most: 4, done: Mutex::new(0), stop: stop.clone() };
+    let one_by_one =
+        Performing { parallelism: 1, stop, ..Performing::in_folder(folder.path(), &progress) };
+    let performed = perform(&target(&world), &decision, &one_by_one).await.unwrap();
+    let open = count(&performed, &Outcome::NotStarted);
+    assert_eq!((performed.is_stopped, count(&performed, &Outcome::Done), open), (true, 4, 5));
+    let error = performed.verdict().unwrap_err();
+    assert_eq!(error.class, Class::Partial);
+    assert_eq!(error.message, "stopped: 5 of 9 operations are open");
+    assert_eq!(existing(&world).await.len(), 4);
+    assert_eq!(journal::leftover(folder.path(), "s"), None);
+    // The lease was given back, and what was done is known.
+    let decision = decided(&world, &rooms(0..9), &Guards::default()).await;
+    assert_eq!(decision.plan.operations.len(), 5);
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    let performed = perform(&target(&world), &decision, &performing).await.unwrap();
+    assert!(!performed.is_stopped);
+    performed.verdict().unwrap();
+    assert_eq!(existing(&world).await.len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_guards_refuse_is_told_and_not_performed() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    let decision = decided(&world, &rooms(0..9), &Guards::default()).await;
+    perform(&target(&world), &decision, &performing).await.unwrap().verdict().unwrap();
+    let decision = decided(&world, &rooms(0..1), &Guards::default()).await;
+    assert_eq!((decision.plan.operations.len(), decision.plan.refused.len()), (8, 1));
+    let error = perform(&target(&world), &decision, &performing).await.unwrap_err();
+    assert_eq!(error.class, Class::Refused);
+    assert_eq!(error.problems[0].message, decision.plan.refused[0].message);
+    assert_eq!(existing(&world).await.len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_lacks_values_is_only_shown() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let from = json!({"from": {"env": "MESHAGENT_TEST_VALUE_THAT_IS_NOT_SET"}});
+    let secret = json!({
+        "version": "v1", "kind": "Secret", "metadata": {"name": "a"},
+        "type": "keys", "data": {"password": from},
+    });
+    let set = world.set_of(&[secret]).unwrap();
+    let shown = Policy { is_only_shown: true, may_miss: true, ..policy("s") };
+    let decision = decide(&target(&world), set, &shown, &Guards::default()).await.unwrap();
+    assert_eq!((decision.plan.operations.len(), decision.plan.not_read.len()), (1, 1));
+    assert!(decision.plan.notes.iter().any(|note| note.contains("the value is not read")));
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    let error = perform(&target(&world), &decision, &performing).await.unwrap_err();
+    assert_eq!(error.class, Class::Refused);
+    assert_eq!(error.message, "a plan without all of its values cannot be performed");
+}
+
+/// The tests above in a process of their own, whose streams can be read.
+#[test]
+fn nothing_is_printed() {
+    let runs = [
+        "reconcile::a_set_is_decided_and_performed_again_and_again_in_one_process",
+        "reconcile::what_is_stopped_in_the_middle_says_so_and_the_next_run_goes_on_from_there",
+        "reconcile::a_plan_that_lacks_values_is_only_shown",
+    ];
+    let program = std::env::current_exe().unwrap();
+    for test in runs {
+        let ran = Command::new(&program).args([test, "--exact", "--nocapture"]).output().unwrap();
+        let (out, errors) =
+            (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap());
+        assert!(ran.status.success(), "{out}{errors}");
+        // What is left is what the runner of tests says.
+        let lines: Vec<&str> = out.lines().filter(|line| !line.is_empty()).collect();
+        let told = format!("test {test} ... ok");
+        assert_eq!((&lines[..2], lines.len()), (&["running 1 test", &told][..], 3), "{out}");
+        assert_eq!(errors, "");
+    }
+    assert!(!Path::new(".meshagent/journal/s.jsonl").exists());
+}
