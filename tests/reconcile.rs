@@ -152,7 +152,7 @@ async fn what_guards_refuse_is_told_and_not_performed() {
 async fn a_plan_that_lacks_values_is_only_shown() {
     let world = World::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let from = json!({"from": {"env": "MESHAGENT_TEST_VALUE_THAT_IS_NOT_SET"}});
+    let from = json!({"from": {"env": "RECONCILE_VALUE_THAT_IS_NOT_SET"}});
     let secret = json!({
         "version": "v1", "kind": "Secret", "metadata": {"name": "a"},
         "type": "keys", "data": {"password": from},
