@@ -263,14 +263,15 @@ impl Life<'_> {
     async fn plan(
         &self,
         client: &meshagent::api::client::Client,
-        mut set: Set,
+        set: Set,
         policy: &Policy,
     ) -> Result<(Plan, BTreeMap<String, Stored>), Error> {
         let scope = match set.objects.is_empty() {
             true => Scope::Project("default"),
             false => Scope::Documents,
         };
-        let seen = observe::observe(&client.reader(), policy, &mut set, scope).await?;
+        let seen = observe::observe(&client.reader(), policy, set, scope).await?;
+        let mut set = seen.set;
         read_secrets(&mut set)?;
         let policy = &Policy { looked_at: set.looked_at.clone(), ..policy.clone() };
         let plan = decide(&set, &seen.state, policy)?;

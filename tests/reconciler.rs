@@ -118,13 +118,14 @@ impl World {
     }
 
     /// Reads the platform and decides.
-    pub async fn decide(&self, mut set: Set, policy: &Policy) -> Result<Decided, Error> {
+    pub async fn decide(&self, set: Set, policy: &Policy) -> Result<Decided, Error> {
         let scope = match set.objects.is_empty() {
             true => Scope::Project("default"),
             false => Scope::Documents,
         };
         let reader = self.client.reader();
-        let seen = observe::observe(&reader, policy, &mut set, scope).await?;
+        let seen = observe::observe(&reader, policy, set, scope).await?;
+        let mut set = seen.set;
         read_secrets(&mut set)?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })

@@ -46,6 +46,34 @@ fn text<'a>(project: &'a Value, field: &str) -> &'a str {
     project.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// What a text means among projects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meant<'a, T> {
+    /// The project of this id or, where none has it as its id, of this name.
+    One(&'a T),
+    /// None of them.
+    None,
+    /// All that have this name.
+    Several(Vec<&'a T>),
+}
+
+/// What is meant by an id or a name; `told` gives both of a project. An id goes before a name.
+pub fn meant<'a, T>(
+    projects: &'a [T],
+    wanted: &str,
+    told: impl Fn(&'a T) -> (&'a str, &'a str),
+) -> Meant<'a, T> {
+    if let Some(project) = projects.iter().find(|project| told(project).0 == wanted) {
+        return Meant::One(project);
+    }
+    let named: Vec<&T> = projects.iter().filter(|project| told(project).1 == wanted).collect();
+    match named.as_slice() {
+        [] => Meant::None,
+        [project] => Meant::One(project),
+        _ => Meant::Several(named),
+    }
+}
+
 /// The project that is meant, among those that the credential reaches: by its id, else by
 /// its name.
 ///
@@ -57,17 +85,13 @@ pub fn the_one<'a, T>(
     wanted: &str,
     told: impl Fn(&'a T) -> (&'a str, &'a str),
 ) -> Result<&'a T> {
-    if let Some(project) = projects.iter().find(|project| told(project).0 == wanted) {
-        return Ok(project);
-    }
-    let named: Vec<&T> = projects.iter().filter(|project| told(project).1 == wanted).collect();
-    match named.as_slice() {
-        [project] => Ok(project),
-        [] => Err(Error::failed(format!(
+    match meant(projects, wanted, &told) {
+        Meant::One(project) => Ok(project),
+        Meant::None => Err(Error::failed(format!(
             "there is no project {wanted:?}, or the credential does not reach it"
         ))
         .hint("`meshagent project list` shows the names and ids")),
-        several => {
+        Meant::Several(several) => {
             let ids: Vec<&str> = several.iter().map(|project| told(project).0).collect();
             Err(Error::failed(format!("{} projects are called {wanted:?}", several.len()))
                 .hint(format!("name one by id: {}", few(ids))))

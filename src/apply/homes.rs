@@ -10,7 +10,6 @@ use super::observe::{CONCURRENT_LISTS, Observation};
 use super::projects::{Project, names_project};
 use crate::api::reader::Reader;
 use crate::manifest::declared_in::DeclaredIn;
-use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
 use crate::plan::{Inventory, LeftBehind};
 
@@ -19,9 +18,13 @@ const MOST_ASKED: usize = 200;
 
 /// Whether documents name a project in which the set owns nothing yet: the set may have come
 /// from another one. Where the project is told from outside, one set is meant for many.
-pub(super) fn is_new(set: &Set, observation: &Observation) -> bool {
+pub(super) fn is_new(observation: &Observation) -> bool {
     let is_new = |project: &String| observation.stored.get(project).is_some_and(|it| !it.exists());
-    set.objects.values().any(|desired| is_new(&desired.key.project) && names_project(desired))
+    observation
+        .set
+        .objects
+        .values()
+        .any(|desired| is_new(&desired.key.project) && names_project(desired))
 }
 
 /// The other projects in which a set owns something.
@@ -40,11 +43,10 @@ pub(super) struct Homes {
 pub(super) async fn find(
     reader: &Reader,
     policy: &Policy,
-    set: &Set,
     projects: &[Project],
     observation: &Observation,
 ) -> Homes {
-    let others = others(projects, observation);
+    let (set, others) = (&observation.set, others(projects, observation));
     let mut homes = Homes { unknown: others.len().saturating_sub(MOST_ASKED), ..Homes::default() };
     let found = inventories(reader, &policy.set, others).await;
     for (project, inventory) in found {

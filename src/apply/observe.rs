@@ -15,7 +15,7 @@ use super::homes;
 use super::inventory::{self, Stored};
 use super::owners;
 use super::projects::{
-    Project, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
+    Project, Resolved, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
 };
 use super::wanted::Wanted;
 use crate::api::failure::ApiError;
@@ -50,14 +50,15 @@ pub enum Scope<'a> {
 /// What was read, with what is needed to write the inventories back.
 #[derive(Debug)]
 pub struct Observation {
+    /// The set, whose keys name their projects by name, so that one object has one key.
+    pub set: Set,
     /// What the planner decides on.
     pub state: State,
     /// The inventories, by project.
     pub stored: BTreeMap<String, Stored>,
 }
 
-/// Reads the platform as far as the policy needs it. Keys of the set that name their project
-/// by id name it by name afterwards, so that one object has one key.
+/// Reads the platform as far as the policy needs it.
 ///
 /// # Errors
 ///
@@ -65,11 +66,11 @@ pub struct Observation {
 pub async fn observe(
     reader: &Reader,
     policy: &Policy,
-    set: &mut Set,
+    set: Set,
     scope: Scope<'_>,
 ) -> Result<Observation> {
     let projects = projects(reader).await?;
-    let mut named = match scope {
+    let Resolved { set, projects: mut named } = match scope {
         Scope::Documents | Scope::Everywhere => resolve_projects(set, None, &projects)?,
         Scope::Project(project) => resolve_projects(set, Some(project), &projects)?,
         Scope::Only(project) => only_project(set, project, &projects)?,
@@ -78,7 +79,7 @@ pub async fn observe(
         refuse_one_name(&projects)?;
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
-    let mut observation = Observation { state: State::default(), stored: BTreeMap::new() };
+    let mut observation = Observation { set, state: State::default(), stored: BTreeMap::new() };
     let mut unproven = Vec::new();
     let mut is_looked_for = false;
     loop {
@@ -110,21 +111,21 @@ pub async fn observe(
             let state = ProjectState { id: project.as_ref().map(|project| project.id.clone()) };
             observation.state.projects.insert(name.clone(), state);
             if let Some(project) = project {
-                let state = &mut observation.state;
+                let (set, state) = (&observation.set, &mut observation.state);
                 let lists = read_project(reader, policy, set, &name, &project, state).await?;
                 unproven.push((name, project.id, lists));
             }
         }
-        let is_known = !homes::is_new(set, &observation) || !observation.state.unread.is_empty();
+        let is_known = !homes::is_new(&observation) || !observation.state.unread.is_empty();
         if std::mem::replace(&mut is_looked_for, true) || is_known {
             break;
         }
-        let homes = homes::find(reader, policy, set, &projects, &observation).await;
+        let homes = homes::find(reader, policy, &projects, &observation).await;
         named = homes.came_from;
         observation.state.left_behind = homes.left_behind;
         observation.state.unknown_homes = homes.unknown;
     }
-    derived::keep_names(&mut set.objects, &observation.state);
+    derived::keep_names(&mut observation.set.objects, &observation.state);
     if matches!(scope, Scope::Only(_)) {
         let (elsewhere, unknown) = homes::elsewhere(reader, policy, &projects, &observation).await;
         observation.state.elsewhere = elsewhere;
@@ -132,7 +133,7 @@ pub async fn observe(
     }
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
-        let project_id = &project_id;
+        let (project_id, set) = (&project_id, &observation.set);
         let absent = Absent { reader, set, policy, project: &project, project_id, unproven };
         absent.look_up(&mut observation.state).await?;
     }

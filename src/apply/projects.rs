@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::observe::unreadable;
 use crate::api::failure::ApiError;
+use crate::api::project::{Meant, meant};
 use crate::api::reader::Reader;
 use crate::dialect::Speaks;
 use crate::error::{Error, Problem, Result};
@@ -16,7 +17,7 @@ use crate::manifest::set::{Desired, Set};
 use crate::visible;
 
 /// A project as the list has it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Project {
     pub(super) id: String,
     pub(super) name: String,
@@ -38,78 +39,120 @@ pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
         .collect()
 }
 
-/// Finds the project of every document, and gives all keys the project's name. `None`
-/// stands for a project that the set itself declares and the platform does not have.
+/// A set whose keys name their projects by name, with those projects. `None` stands for a project
+/// that the set itself declares and the platform does not have.
+pub(super) struct Resolved {
+    pub(super) set: Set,
+    pub(super) projects: BTreeMap<String, Option<Project>>,
+}
+
+/// Finds the project of every document, and one more where it is named, and gives all keys the
+/// project's name.
 pub(super) fn resolve_projects(
-    set: &mut Set,
+    set: Set,
     also: Option<&str>,
     projects: &[Project],
-) -> Result<BTreeMap<String, Option<Project>>> {
-    let mut found: BTreeMap<String, Option<Project>> = BTreeMap::new();
-    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
-    let mut problems = Vec::new();
-    let declared: BTreeSet<String> =
-        set.objects.keys().filter(|key| key.is_project()).map(|key| key.name.clone()).collect();
-    let mentions =
-        set.objects.values().map(|desired| (desired.key.project.as_str(), Some(desired)));
-    for (name, desired) in mentions.chain(also.map(|name| (name, None))) {
-        if renamed.contains_key(name) {
-            continue;
-        }
-        let problem = |message: String| match desired {
-            Some(desired) => {
-                desired.origin.document.problem_at(&FieldPath::of(&["project"]), message)
-            }
-            None => Problem::new(message),
-        };
-        let by_id = projects.iter().find(|project| project.id == name);
-        let by_name: Vec<_> = projects.iter().filter(|project| project.name == name).collect();
-        let (canonical, project) = match (by_id, by_name.as_slice()) {
-            (Some(project), _) => (project.name.clone(), Some(project.clone())),
-            (None, [project]) => (name.to_owned(), Some((*project).clone())),
-            (None, []) if declared.contains(name) => (name.to_owned(), None),
-            (None, []) if desired.is_none_or(|it| !names_project(it)) => {
-                return Err(unknown_project(name, projects));
-            }
-            (None, []) => {
-                problems.push(
-                    problem(format!(
-                        "there is no project `{name}`, or the credential does not reach it"
-                    ))
-                    .hint(
-                        "declare it with a Project document, or name an existing one by name or id",
-                    ),
-                );
-                continue;
-            }
-            (None, several) => {
-                problems.push(
-                    problem(format!("{} projects are called `{name}`", several.len())).hint(
-                        format!(
-                            "name one by id: {}",
-                            few(several.iter().map(|project| project.id.as_str()))
-                        ),
-                    ),
-                );
-                continue;
-            }
-        };
-        renamed.insert(name.to_owned(), canonical.clone());
-        found.insert(canonical, project);
+) -> Result<Resolved> {
+    let mut resolver = Resolver::new(&set, projects);
+    for desired in set.objects.values() {
+        resolver.find(&desired.key.project, Some(desired))?;
     }
-    problems.extend(disagreement(set, projects));
+    if let Some(name) = also {
+        resolver.find(name, None)?;
+    }
+    let Resolver { found, names, mut problems, .. } = resolver;
+    problems.extend(disagreement(&set, projects));
     if !problems.is_empty() {
         return Err(Error::manifests(problems));
     }
-    if renamed.iter().any(|(from, to)| from != to) {
-        for (_, mut desired) in std::mem::take(&mut set.objects) {
-            if let Some(name) = renamed.get(&desired.key.project) {
-                desired.key.project.clone_from(name);
-            }
-            set.add(desired, &mut problems);
-        }
+    let set = renamed(set, &names)?;
+    Ok(Resolved { set, projects: found })
+}
+
+/// The set with the projects' names in its keys. What was declared under two keys may be one
+/// object under them.
+fn renamed(mut set: Set, names: &BTreeMap<String, String>) -> Result<Set> {
+    if names.iter().all(|(from, to)| from == to) {
+        return Ok(set);
     }
-    if problems.is_empty() { Ok(found) } else { Err(Error::manifests(problems)) }
+    let mut problems = Vec::new();
+    for (_, mut desired) in std::mem::take(&mut set.objects) {
+        if let Some(name) = names.get(&desired.key.project) {
+            desired.key.project.clone_from(name);
+        }
+        set.add(desired, &mut problems);
+    }
+    if problems.is_empty() { Ok(set) } else { Err(Error::manifests(problems)) }
+}
+
+/// Finds projects, each once.
+struct Resolver<'a> {
+    projects: &'a [Project],
+    /// The names of the projects that documents declare.
+    declared: BTreeSet<String>,
+    /// Those that were found, by name.
+    found: BTreeMap<String, Option<Project>>,
+    /// What is said of a project, and its name.
+    names: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(set: &Set, projects: &'a [Project]) -> Self {
+        let keys = set.objects.keys().filter(|key| key.is_project());
+        let declared = keys.map(|key| key.name.clone()).collect();
+        let (found, names, problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { projects, declared, found, names, problems }
+    }
+
+    /// Finds a project by name or id; a document says so, or an option or a setting.
+    ///
+    /// # Errors
+    ///
+    /// An option or a setting that names none. What documents name wrongly is a problem.
+    fn find(&mut self, said: &str, by: Option<&Desired>) -> Result<()> {
+        if self.names.contains_key(said) {
+            return Ok(());
+        }
+        let problem = match meant(self.projects, said, |it| (&it.id, &it.name)) {
+            Meant::One(project) => {
+                self.take(said, &project.name, Some(project.clone()));
+                return Ok(());
+            }
+            Meant::None if self.declared.contains(said) => {
+                self.take(said, said, None);
+                return Ok(());
+            }
+            Meant::None if by.is_none_or(|desired| !names_project(desired)) => {
+                return Err(unknown_project(said, self.projects));
+            }
+            Meant::None => problem_of(
+                by,
+                format!("there is no project `{said}`, or the credential does not reach it"),
+            )
+            .hint("declare it with a Project document, or name an existing one by name or id"),
+            Meant::Several(several) => {
+                let ids = few(several.iter().map(|project| project.id.as_str()));
+                problem_of(by, format!("{} projects are called `{said}`", several.len()))
+                    .hint(format!("name one by id: {ids}"))
+            }
+        };
+        self.problems.push(problem);
+        Ok(())
+    }
+
+    fn take(&mut self, said: &str, name: &str, project: Option<Project>) {
+        self.names.insert(said.to_owned(), name.to_owned());
+        self.found.insert(name.to_owned(), project);
+    }
+}
+
+/// What is wrong with what is said of a project, at its place where a document says it.
+fn problem_of(by: Option<&Desired>, message: String) -> Problem {
+    match by {
+        Some(desired) => desired.origin.document.problem_at(&FieldPath::of(&["project"]), message),
+        None => Problem::new(message),
+    }
 }
 
 /// Refuses to work on all projects where several have one name: what a set owns there would be
@@ -136,16 +179,11 @@ pub(super) fn refuse_one_name(projects: &[Project]) -> Result<()> {
 }
 
 /// The one project that is meant. What documents declare in others is not looked at.
-pub(super) fn only_project(
-    set: &mut Set,
-    project: &str,
-    projects: &[Project],
-) -> Result<BTreeMap<String, Option<Project>>> {
-    let mut nothing = Set::default();
-    let found = resolve_projects(&mut nothing, Some(project), projects)?;
-    resolve_projects(set, None, projects)?;
+pub(super) fn only_project(set: Set, project: &str, projects: &[Project]) -> Result<Resolved> {
+    let found = resolve_projects(Set::default(), Some(project), projects)?.projects;
+    let mut set = resolve_projects(set, None, projects)?.set;
     set.objects.retain(|key, _| found.contains_key(&key.project));
-    Ok(found)
+    Ok(Resolved { set, projects: found })
 }
 
 /// Whether the document of an object says itself which project it is of.
@@ -195,5 +233,47 @@ pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Resu
         Ok(project) => Ok(project),
         Err(ApiError { status: Some(403 | 404), .. }) => Ok(project.item.clone()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    fn projects() -> Vec<Project> {
+        let project = |(id, name): (&str, &str)| Project {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            item: Value::Null,
+        };
+        [("1", "acme"), ("2", "twice"), ("3", "twice")].map(project).to_vec()
+    }
+
+    #[test]
+    fn a_project_is_found_once_whether_its_name_or_its_id_is_said() {
+        let (set, projects) = (Set::default(), projects());
+        let mut resolver = Resolver::new(&set, &projects);
+        for said in ["acme", "1", "acme"] {
+            resolver.find(said, None).unwrap();
+        }
+        let names = ["1", "acme"].map(|said| (said.to_owned(), "acme".to_owned()));
+        assert_eq!(resolver.names, BTreeMap::from(names));
+        let found = resolver.found.into_iter().map(|(name, it)| (name, it.map(|it| it.id)));
+        assert_eq!(found.collect::<Vec<_>>(), [("acme".to_owned(), Some("1".to_owned()))]);
+        assert!(resolver.problems.is_empty());
+    }
+
+    #[test]
+    fn a_name_that_leads_to_none_or_to_several_is_told_with_what_leads_on() {
+        let projects = projects();
+        let error = resolve_projects(Set::default(), Some("acmee"), &projects).err().unwrap();
+        assert_eq!(
+            (error.class, error.hint.as_deref()),
+            (Class::Usage, Some("did you mean `acme`?"))
+        );
+        let error = resolve_projects(Set::default(), Some("twice"), &projects).err().unwrap();
+        assert_eq!(error.problems[0].message, "2 projects are called `twice`");
+        assert_eq!(error.problems[0].hint.as_deref(), Some("name one by id: 2, 3"));
     }
 }

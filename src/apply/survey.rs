@@ -12,6 +12,7 @@ use crate::dialect::Speaks;
 use crate::error::Result;
 use crate::kinds::{self, Key, KindName};
 use crate::plan::naming::follow_ids;
+use crate::plan::ownership::Ownership;
 use crate::plan::references::{NamesById, name_ids};
 use crate::plan::renames::is_stand_in;
 use crate::plan::{Entry, Inventory, Observed, State};
@@ -208,17 +209,9 @@ pub async fn has_project(reader: &Reader, name: &str) -> Result<bool> {
     Ok(projects::projects(reader).await?.iter().any(|project| project.name == name))
 }
 
-/// As the planner sees it: by the annotation, else by the inventory, unless another object
-/// has taken the name since.
+/// Whether a set owns an object. That it was about to create one says nothing of this one.
 fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
-    match (&observed.owner, entry) {
-        (Some(owner), _) => owner == set,
-        (None, Some(Entry { id: Some(recorded), .. })) => {
-            observed.id.as_ref().is_none_or(|id| id == recorded)
-        }
-        // That the set was about to create one says nothing of this one.
-        (None, entry) => entry.is_some_and(|entry| !entry.is_claim_to(observed.id.as_deref())),
-    }
+    Ownership::of(set, observed, entry, || false) == Ownership::Ours
 }
 
 fn name_all_ids(objects: &mut BTreeMap<Key, Observed>) {

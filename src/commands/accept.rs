@@ -177,14 +177,16 @@ fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMa
     found
 }
 
-async fn plan(connection: &Connection, set_name: &str, mut set: Set) -> Result<Plan> {
+async fn plan(connection: &Connection, set_name: &str, set: Set) -> Result<Plan> {
     let reader = connection.client.reader();
     let observation =
-        observe::observe(&reader, &Policy::standard(set_name), &mut set, Scope::Documents).await?;
+        observe::observe(&reader, &Policy::standard(set_name), set, Scope::Documents).await?;
     let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
-    planner::plan(&set.objects, &observation.state, &policy).map_err(|refusal| match refusal {
-        Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => Error::refused(problems),
+    planner::plan(&observation.set.objects, &observation.state, &policy).map_err(|refusal| {
+        match refusal {
+            Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
+            Refusal::Guard(problems) => Error::refused(problems),
+        }
     })
 }
 

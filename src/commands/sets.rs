@@ -337,10 +337,9 @@ async fn sides(connection: &Connection, from: &str, to: &str) -> Result<Vec<Side
     }
     let reader = connection.client.reader();
     let (_, id) = project(connection).await?;
-    let mut nothing = Set::default();
     let policy = Policy::standard(from);
     let scope = Scope::Project(&id);
-    let mut observation = observe::observe(&reader, &policy, &mut nothing, scope).await?;
+    let mut observation = observe::observe(&reader, &policy, Set::default(), scope).await?;
     // An object that somebody renamed is still the same one.
     let renamed_by_hand = renamed_by_hand(&observation.state);
     let state = naming::follow_ids(&observation.state).into_owned();

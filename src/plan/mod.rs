@@ -24,6 +24,7 @@ pub mod markdown;
 pub mod naming;
 mod operation;
 pub mod order;
+pub mod ownership;
 pub mod planner;
 pub mod policy;
 pub mod references;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
 use crate::apply::inventory::Stored;
-use crate::apply::observe::{self, Scope};
+use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
@@ -59,7 +59,7 @@ pub struct Basis {
 /// The platform's; what the planner refuses.
 pub async fn decide(
     target: &Target,
-    mut set: Set,
+    set: Set,
     policy: &Policy,
     guards: &Guards,
 ) -> Result<Decision> {
@@ -70,8 +70,8 @@ pub async fn decide(
         may_be_empty: guards.may_be_empty,
     })?;
     let observation =
-        observe::observe(&reader, policy, &mut set, scope).await.map_err(Error::refusing_plan)?;
-    let (state, stored) = (observation.state, observation.stored);
+        observe::observe(&reader, policy, set, scope).await.map_err(Error::refusing_plan)?;
+    let Observation { mut set, state, stored } = observation;
     let declared = set.objects.len();
     let desired = std::mem::take(&mut set.objects);
     let entries = state.inventories.values().flat_map(|it| it.entries.values());

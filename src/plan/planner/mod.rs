@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::diff::{self, Memory};
 use super::naming;
 use super::order;
+use super::ownership::Ownership;
 use super::references::Known;
 use super::renames::{self, Renames};
 use super::{Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
@@ -190,13 +191,6 @@ struct Planner<'a> {
     plan: Plan,
 }
 
-/// Whose an object is.
-enum Ownership {
-    Ours,
-    Nobodys,
-    Foreign(String),
-}
-
 impl<'a> Planner<'a> {
     fn inventory(&self, key: &Key) -> Option<&'a Inventory> {
         self.state.inventories.get(&key.project)
@@ -212,31 +206,14 @@ impl<'a> Planner<'a> {
     }
 
     fn ownership(&self, key: &Key, observed: &Observed) -> Ownership {
-        match &observed.owner {
-            Some(owner) if *owner == self.policy.set => return Ownership::Ours,
-            Some(owner) => return Ownership::Foreign(owner.clone()),
-            // What cannot say so itself is taken for the set's where that may not be read.
-            None if self.is_unread(key) && !key.kind.kind().carries_owner() => {
-                return Ownership::Ours;
-            }
-            None => {}
+        let says_nothing = observed.owner.is_none();
+        // What cannot say so itself is taken for the set's where that may not be read.
+        if says_nothing && self.is_unread(key) && !key.kind.kind().carries_owner() {
+            return Ownership::Ours;
         }
-        match self.entry(key) {
-            Some(entry) if entry.is_claim_to(observed.id.as_deref()) => {
-                match self.is_as_claimed(key, observed) {
-                    true => Ownership::Ours,
-                    false => Ownership::Nobodys,
-                }
-            }
-            // Another object under the same name: somebody deleted ours and made their own.
-            Some(Entry { id: Some(recorded), .. })
-                if observed.id.as_ref().is_some_and(|id| id != recorded) =>
-            {
-                Ownership::Nobodys
-            }
-            Some(_) => Ownership::Ours,
-            None => Ownership::Nobodys,
-        }
+        Ownership::of(&self.policy.set, observed, self.entry(key), || {
+            self.is_as_claimed(key, observed)
+        })
     }
 
     fn is_selected(&self, key: &Key) -> bool {
