@@ -3,11 +3,13 @@
 //! asked for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
+use crate::api::credentials;
 use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project;
@@ -19,7 +21,10 @@ use crate::output;
 use crate::platform::{Place, Platform};
 use crate::reconcile::Target;
 use crate::settings::project_file::ProjectFile;
-use crate::settings::{GIVEN, PlatformArgs, ProjectArgs, no_project, project_of_key, variable};
+use crate::settings::session_file::SessionFile;
+use crate::settings::{
+    GIVEN, PlatformArgs, ProjectArgs, SignedIn, no_project, project_of_key, variable,
+};
 use crate::visible;
 
 /// A platform to talk to. An embedded one runs until this is dropped.
@@ -47,6 +52,8 @@ pub struct Credential {
     pub by: By,
     /// The id of the project that is meant, where that is known from it.
     project: Option<String>,
+    /// The session that it is of.
+    session: Option<SessionFile>,
 }
 
 /// Where a credential comes from.
@@ -127,11 +134,18 @@ impl PlatformArgs {
                 "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
             ));
         };
-        let Credential { secret, by, project } = credential;
+        let Credential { secret, by, project, session } = credential;
         failure::credential_from(by.described());
         let is_chosen = chosen.is_some();
         let fallback_project = chosen.or_else(|| project_of_key(secret.expose_secret()));
-        let client = Client::new(&url, secret, self.retry())?;
+        let client = match session {
+            Some(session) => {
+                credentials::header(&secret)?;
+                let signed_in = SignedIn::new(session, &url, self.timeout);
+                Client::asking_as(&url, Arc::new(signed_in), self.retry())?
+            }
+            None => Client::new(&url, secret, self.retry())?,
+        };
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
@@ -160,11 +174,17 @@ impl PlatformArgs {
     pub async fn credential(&self) -> Result<Option<Credential>> {
         let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, By::Variable(name))));
         if let Some((text, by)) = given {
-            return Ok(Some(Credential { secret: SecretString::from(text), by, project: None }));
+            let secret = SecretString::from(text);
+            return Ok(Some(Credential { secret, by, project: None, session: None }));
         }
         if let Some(session) = self.session().await? {
-            let by = By::Session { scope: session.scope, expires_at: session.expires_at };
-            return Ok(Some(Credential { secret: session.access_token, by, project: None }));
+            let (scope, expires_at) = (session.scope.clone(), session.expires_at);
+            return Ok(Some(Credential {
+                secret: session.access_token.clone(),
+                by: By::Session { scope, expires_at },
+                project: None,
+                session: Some(session),
+            }));
         }
         let project = self.project_id.clone().or(self.offline_project()?);
         match project {
@@ -183,6 +203,7 @@ impl PlatformArgs {
                 secret: key.clone(),
                 by,
                 project: project::is_id(id).then(|| id.to_owned()),
+                session: None,
             }))
         };
         if project::is_id(project) || file.has_key(project) {

@@ -19,6 +19,9 @@ use session_file::SessionFile;
 mod home_file;
 pub mod project_file;
 pub mod session_file;
+mod signed_in;
+
+pub use signed_in::SignedIn;
 
 /// Where the platform is when nothing says otherwise.
 const DEFAULT_URL: &str = "https://api.meshagent.com";

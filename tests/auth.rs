@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
+use crate::hostile::proxy::{Hostile, Moment, Running};
 use crate::platform::harness::Server;
 use crate::platform::sign_in::Browser;
 pub use terminal::Terminal;
@@ -329,6 +330,86 @@ async fn processes_that_refresh_at_once_keep_the_session() {
     assert!(run.stderr.contains("session.json:1:"), "{}", run.stderr);
     assert!(!run.stderr.contains("canary"), "{}", run.stderr);
     pool.close().await;
+}
+
+/// A session that is refreshed while an apply waits in the middle of its writes.
+struct Interrupted {
+    server: Server,
+    sandbox: Sandbox,
+    proxy: Running,
+    tokens: Value,
+    apply: tokio::task::JoinHandle<Run>,
+}
+
+impl Interrupted {
+    /// The session is good for so many seconds more as the file has it.
+    async fn start(lasts: i64) -> Self {
+        let server = Server::start().await;
+        let sandbox = Sandbox::new();
+        let tokens = Browser::new(&server.url).tokens(&server.owner).await;
+        sandbox.put_session(&tokens, lasts);
+        let room =
+            |number| format!("---\nversion: v1\nkind: Room\nmetadata: {{name: r{number}}}\n");
+        sandbox.write("set.yaml", &(0..9).map(room).collect::<String>());
+        let proxy = Hostile::in_front_of(&server).pausing(6, Moment::Before).start().await;
+        let words = ["apply", "-f", "set.yaml", "--yes", "--parallelism", "1", "--project-id"];
+        let mut command = sandbox.command(&[&words[..], &["default"]].concat());
+        command.env("MESHAGENT_API_URL", &proxy.url);
+        let apply = tokio::task::spawn_blocking(move || output(command));
+        proxy.paused().await;
+        // The session was good enough to begin with.
+        assert_eq!(sandbox.session()["access_token"], tokens["access_token"]);
+        Self { server, sandbox, proxy, tokens, apply }
+    }
+
+    /// What becomes of the apply, and how many requests the platform did not know the sender of.
+    async fn end(self) -> (Run, usize) {
+        self.proxy.resume(&self.server.url);
+        let run = self.apply.await.unwrap();
+        let unknown = self.proxy.answered(401);
+        if run.code == 0 {
+            let listed = self.server.read("/rooms").await.expect(200).json();
+            assert_eq!(listed["rooms"].as_array().unwrap().len(), 9);
+            let (session, before) = (self.sandbox.session(), &self.tokens);
+            assert_ne!(session["access_token"], before["access_token"]);
+            assert_ne!(session["refresh_token"], before["refresh_token"]);
+        }
+        (run, unknown)
+    }
+
+    async fn change(&self, statement: &'static str) {
+        let pool = self.server.store().await;
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_platform_ends_in_the_middle_of_an_apply_is_refreshed() {
+    let interrupted = Interrupted::start(3600).await;
+    interrupted.change("UPDATE sign_in_tokens SET expires_at = 1 WHERE kind = 'access'").await;
+    let (run, unknown) = interrupted.end().await;
+    assert_eq!((run.code, unknown), (0, 1), "{}", run.stderr);
+    assert!(run.stdout.ends_with("Applied: 9 done.\n"), "{}", run.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_runs_out_in_the_middle_of_an_apply_is_refreshed_before_its_end() {
+    // It is refreshed when it is good for no more than five minutes.
+    let interrupted = Interrupted::start(308).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let (run, unknown) = interrupted.end().await;
+    assert_eq!((run.code, unknown), (0, 0), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_cannot_be_refreshed_in_the_middle_of_an_apply_is_told_as_what_it_is() {
+    let interrupted = Interrupted::start(3600).await;
+    interrupted.change("DELETE FROM sign_ins").await;
+    let (run, unknown) = interrupted.end().await;
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    assert!(unknown > 1, "{unknown}");
+    assert!(run.stderr.contains("check the session of `auth login`"), "{}", run.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

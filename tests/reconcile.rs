@@ -36,9 +36,14 @@ fn target(world: &World) -> Target {
     }
 }
 
+/// A use case that may go on in any thread, as a server has it.
+fn sent<F: Future + Send>(use_case: F) -> F {
+    use_case
+}
+
 async fn decided(world: &World, documents: &[Value], guards: &Guards) -> Decision {
     let set = world.set_of(documents).expect("a set");
-    decide(&target(world), set, &policy("s"), guards).await.expect("a decision")
+    sent(decide(&target(world), set, &policy("s"), guards)).await.expect("a decision")
 }
 
 /// The names of the rooms that the platform has.
@@ -74,7 +79,7 @@ async fn a_set_is_decided_and_performed_again_and_again_in_one_process() {
         let told = Mutex::new(Vec::new());
         let events = Events { plan, tell: |event| told.lock().unwrap().push(event) };
         let performing = Performing::in_folder(folder.path(), &events);
-        let performed = perform(&target(&world), &decision, &performing).await.unwrap();
+        let performed = sent(perform(&target(&world), &decision, &performing)).await.unwrap();
         assert_eq!(count(&performed, &Outcome::Done), plan.operations.len());
         performed.verdict().unwrap();
         let told = told.into_inner().unwrap();

@@ -14,10 +14,11 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, IF_MATCH,
     IF_NONE_MATCH, RETRY_AFTER,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::credentials::{self, Credentials};
 use super::failure::{ApiError, Failure, REQUEST_ID, explanation, said, unusable};
 use super::http;
 use super::pace::{Ending, Pace};
@@ -25,7 +26,7 @@ use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
 use super::retry::{self, Retry, retry_after};
 use super::spoken::Spoken;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many requests are under way at once unless the command says otherwise.
 const PARALLELISM: usize = 16;
@@ -33,12 +34,12 @@ const PARALLELISM: usize = 16;
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Sends requests to one platform with one credential.
+/// Sends requests to one platform as one person or key.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: SecretString,
+    credentials: Arc<dyn Credentials>,
     retry: Retry,
     pace: Pace,
     /// By how many milliseconds the platform's clock is ahead of ours.
@@ -82,12 +83,24 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the platform at `base`. A path in `base` is kept.
+    /// A client of the platform at `base`, with a credential that stays what it is. A path in
+    /// `base` is kept.
     ///
     /// # Errors
     ///
     /// A URL that is none of a platform, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
+        let client = Self::asking_as(base, Arc::new(token.clone()), retry)?;
+        credentials::header(&token)?;
+        Ok(client)
+    }
+
+    /// The same with credentials that may change while it asks.
+    ///
+    /// # Errors
+    ///
+    /// A URL that is none of a platform.
+    pub fn asking_as(base: &str, credentials: Arc<dyn Credentials>, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
         http::check_platform(base)?;
         let mut headers = HeaderMap::new();
@@ -96,14 +109,9 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(Duration::from_secs(10));
         let http = http::build(http)?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| {
-                Error::usage("the credential holds characters that no header can carry")
-            })?;
-        bearer.set_sensitive(true);
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
-        Ok(Self { http, base: base.to_owned(), token, retry, pace, ahead })
+        Ok(Self { http, base: base.to_owned(), credentials, retry, pace, ahead })
     }
 
     /// The spelling of the API that the platform speaks.
@@ -166,7 +174,11 @@ impl Client {
         let url = self.url(request).map_err(|what| Failure::unsent(what).error(request, 0))?;
         let mut attempts = 0;
         let mut deadline: Option<Instant> = None;
+        let mut is_renewed = false;
         loop {
+            let bearer = self.credentials.bearer().await;
+            let bearer =
+                bearer.map_err(|error| Failure::of_credentials(error).error(request, attempts))?;
             // The time in the line does not count: it is others who take it.
             let came = Instant::now();
             let under_way = self.pace.start().await;
@@ -177,7 +189,7 @@ impl Client {
             attempts += 1;
             let tried = tokio::time::timeout_at(
                 last.min(ends),
-                self.try_once(request, url.clone(), expected),
+                self.try_once(request, (url.clone(), &bearer), expected),
             );
             let failure = match tried.await {
                 Ok(Ok(answer)) => {
@@ -192,6 +204,13 @@ impl Client {
                 },
             };
             under_way.end(failure.ending(self.retry.timeout));
+            // What is not known did nothing, a write neither, so it is sent again as it is.
+            if failure.status == Some(401)
+                && !std::mem::replace(&mut is_renewed, true)
+                && self.credentials.renew(&bearer).await
+            {
+                continue;
+            }
             if !failure.may_retry(request.method) || attempts > self.retry.retries {
                 return Err(failure.error(request, attempts));
             }
@@ -219,7 +238,7 @@ impl Client {
     async fn try_once(
         &self,
         request: &Request,
-        url: url::Url,
+        (url, bearer): (url::Url, &SecretString),
         expected: Expected,
     ) -> std::result::Result<Answer, Failure> {
         let method = match request.method {
@@ -228,7 +247,8 @@ impl Client {
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut builder = self.http.request(method, url).header(AUTHORIZATION, self.bearer());
+        let bearer = credentials::header(bearer).map_err(Failure::of_credentials)?;
+        let mut builder = self.http.request(method, url).header(AUTHORIZATION, bearer);
         builder = match &request.precondition {
             Precondition::None => builder,
             Precondition::Revision(revision) => builder.header(IF_MATCH, revision),
@@ -272,6 +292,7 @@ impl Client {
                 sent: true,
                 is_transient: matches!(status, 429 | 502..=504),
                 asked,
+                hint: None,
             });
         }
         let body = match body {
@@ -290,13 +311,6 @@ impl Client {
             });
         }
         Ok(answer)
-    }
-
-    fn bearer(&self) -> HeaderValue {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.token.expose_secret()))
-            .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
-        value.set_sensitive(true);
-        value
     }
 
     /// The request's URL. A name like `..` would be resolved away, so a URL with another

@@ -9,7 +9,7 @@ use super::http::Unread;
 use super::pace::Ending;
 use super::request::{Method, Request};
 use crate::conceal;
-use crate::error::{Class, Error, causes};
+use crate::error::{Class, Error, causes, with_causes};
 
 /// How many characters are shown of a text that is no explanation in the platform's form.
 const SHOWN: usize = 500;
@@ -41,12 +41,14 @@ pub struct ApiError {
     pub attempts: u32,
     /// Whether the last try may have reached the platform.
     pub sent: bool,
+    /// What to do about it, where its status does not say that.
+    pub hint: Option<String>,
 }
 
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let failed = Self::new(Class::Failed, error.to_string());
-        match hint(error.status) {
+        match error.hint.or_else(|| hint(error.status)) {
             Some(hint) => failed.hint(hint),
             None => failed,
         }
@@ -117,12 +119,28 @@ pub(super) struct Failure {
     pub is_transient: bool,
     /// How long the platform wants to be left alone.
     pub asked: Option<Duration>,
+    /// What to do about it, where the status does not say that.
+    pub hint: Option<String>,
 }
 
 impl Failure {
     /// A request that never left.
     pub fn unsent(what: String) -> Self {
-        Self { what, status: None, request_id: None, sent: false, is_transient: false, asked: None }
+        Self {
+            what,
+            status: None,
+            request_id: None,
+            sent: false,
+            is_transient: false,
+            asked: None,
+            hint: None,
+        }
+    }
+
+    /// There is no credential to send a request with.
+    pub fn of_credentials(error: Error) -> Self {
+        let what = format!("was not sent: {}", with_causes(&error));
+        Self { hint: error.hint, ..Self::unsent(what) }
     }
 
     /// No answer, or half of one.
@@ -175,6 +193,7 @@ impl Failure {
             what: self.what,
             attempts,
             sent: self.sent,
+            hint: self.hint,
         }
     }
 }

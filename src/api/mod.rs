@@ -2,6 +2,7 @@
 //! its documents. Wire types stay here; what people mean by them lives in `kinds`.
 
 pub mod client;
+pub mod credentials;
 pub mod failure;
 pub mod http;
 pub mod key;

@@ -144,20 +144,26 @@ impl Program {
         self.tokens(&fields).await
     }
 
-    async fn tokens(&self, fields: &[(&str, &str)]) -> Result<Tokens, Refused> {
-        let again = |error: Error| Refused { is_final: false, error };
+    /// What is sent, with the program's own secret.
+    fn form(&self, fields: &[(&str, &str)]) -> String {
         let mut form = Serializer::new(String::new());
         form.extend_pairs(fields);
         if let Some(secret) = &self.client_secret {
             form.append_pair("client_secret", secret.expose_secret());
         }
+        form.finish()
+    }
+
+    async fn tokens(&self, fields: &[(&str, &str)]) -> Result<Tokens, Refused> {
+        let again = |error: Error| Refused { is_final: false, error };
+        let form = self.form(fields);
         let failed = || "POST /oauth/token had no answer".to_owned();
         let http = http::build(http::of_platform(&self.base)).map_err(again)?;
         let request = http
             .post(format!("{}/oauth/token", self.base))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
-            .body(form.finish());
+            .body(form);
         let told = http::ask(request, self.timeout, http::STANDARD);
         let Told { status, body } = told.await.context(failed).map_err(again)?;
         let text = String::from_utf8(body)

@@ -112,12 +112,10 @@ pub(super) async fn inventories<'a>(
     set: &str,
     projects: Vec<&'a Project>,
 ) -> Vec<(&'a Project, Option<Inventory>)> {
-    stream::iter(projects.into_iter().take(MOST_ASKED))
-        .map(|project| async move {
-            let stored = inventory::load(reader, set, &project.name, &project.id).await;
-            (project, stored.ok().map(|stored| stored.inventory))
-        })
-        .buffer_unordered(CONCURRENT_LISTS)
-        .collect()
-        .await
+    // As they are made here, what waits for them may go on in any thread.
+    let asked = projects.into_iter().take(MOST_ASKED).map(|project| async move {
+        let stored = inventory::load(reader, set, &project.name, &project.id).await;
+        (project, stored.ok().map(|stored| stored.inventory))
+    });
+    stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(CONCURRENT_LISTS).collect().await
 }

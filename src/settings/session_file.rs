@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home_file::{self, Others};
 use super::variable;
-use crate::api::oauth::{CLIENT_ID, Program, Tokens};
+use crate::api::oauth::{CLIENT_ID, Program, Refused, Tokens};
 use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::output;
@@ -217,6 +217,41 @@ impl SessionFile {
         Ok(Some(current))
     }
 
+    /// Whether it need not be refreshed yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.lasts(EARLY)
+    }
+
+    /// Whether it said when it ends, and that is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.expires_at.is_some() && !self.lasts(0)
+    }
+
+    /// The session that there is instead of one whose credential the platform refused: what
+    /// another process wrote, or what a refresh brings; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The session is another platform's, or cannot be refreshed.
+    pub(super) async fn instead_of(
+        refused: &SecretString,
+        base: &str,
+        timeout: Duration,
+    ) -> Result<Option<Self>> {
+        let base = base.trim_end_matches('/');
+        let lock = lock().await?;
+        let Some(session) = Self::read()? else { return Ok(None) };
+        session.check_platform(base)?;
+        if session.access_token.expose_secret() != refused.expose_secret() {
+            return Ok(Some(session));
+        }
+        let Some(token) = session.refresh_token.clone() else { return Ok(None) };
+        let next = session.followed(&token, base, timeout).await.map_err(|it| it.error)?;
+        next.write_locked()?;
+        drop(lock);
+        Ok(Some(next))
+    }
+
     /// Whether the credential is good for so many seconds more.
     fn lasts(&self, seconds: i64) -> bool {
         self.expires_at.is_some_and(|ends| ends > now().saturating_add(seconds))
@@ -247,17 +282,8 @@ impl SessionFile {
             let usable = self.expires_at.is_none() || self.lasts(0);
             return if usable { Ok(self) } else { Err(ended("it cannot be refreshed")) };
         };
-        match program(base, timeout).refresh(token).await {
-            Ok(tokens) => {
-                let next = Self::begun(tokens, base);
-                let next = Self {
-                    refresh_token: next.refresh_token.or(self.refresh_token),
-                    scope: next.scope.or(self.scope),
-                    id_token: next.id_token.or(self.id_token),
-                    api_url: self.api_url,
-                    others: self.others,
-                    ..next
-                };
+        match self.followed(token, base, timeout).await {
+            Ok(next) => {
                 next.write_locked()?;
                 Ok(next)
             }
@@ -268,6 +294,26 @@ impl SessionFile {
             Err(refused) if refused.is_final => Err(ended(&refused.error.to_string())),
             Err(refused) => Err(refused.error),
         }
+    }
+
+    /// The session that a refresh brings, which is not written yet. A refresh token may be used
+    /// once, so this is done under the lock.
+    async fn followed(
+        &self,
+        token: &SecretString,
+        base: &str,
+        timeout: Duration,
+    ) -> Result<Self, Refused> {
+        let tokens = program(base, timeout).refresh(token).await?;
+        let next = Self::begun(tokens, base);
+        Ok(Self {
+            refresh_token: next.refresh_token.or_else(|| self.refresh_token.clone()),
+            scope: next.scope.or_else(|| self.scope.clone()),
+            id_token: next.id_token.or_else(|| self.id_token.clone()),
+            api_url: self.api_url.clone(),
+            others: self.others.clone(),
+            ..next
+        })
     }
 }
 
