@@ -359,7 +359,11 @@ impl Shortcut {
     /// What is done, with what is sent.
     fn effect(&self, sent: Sent) -> Effect {
         let of = match (&self.observed, &self.id) {
-            (Some(observed), _) => observed.clone().into(),
+            // What was asked for is meant, whatever the answer says.
+            (Some(observed), Some(id)) => {
+                Observed { id: Some(id.clone()), ..observed.clone() }.into()
+            }
+            (Some(observed), None) => observed.clone().into(),
             (None, Some(id)) => Met::Id(id.clone()),
             (None, None) => Met::Name,
         };
