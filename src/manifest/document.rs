@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::conformity::check;
 use super::located::locate;
-use super::plain;
 use super::quoting;
 use super::sealing;
 use super::source::Source;
@@ -395,7 +394,7 @@ pub fn read_part(
 
 /// A document with nothing to tell of: all problems are told from its tree.
 fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
-    let value: Value = plain::read(part.text)?;
+    let [value] = <[Value; 1]>::try_from(yaml::values(part.text).ok()?).ok()?;
     let kind = kind_named(value.get("kind")?.as_str()?)?;
     let is_valid = schema::validator(kind).is_none_or(|validator| validator.is_valid(&value));
     (is_valid && kind.name() != KindName::ServiceTemplate)
@@ -409,11 +408,7 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
         end: mark.end + part.bytes,
         ..mark
     };
-    let nodes = match plain::read(part.text) {
-        Some(node) => Ok(vec![node]),
-        None => yaml::parse(part.text),
-    };
-    match nodes {
+    match yaml::parse(part.text) {
         Ok(nodes) => {
             let mut nodes = nodes.into_iter();
             let node = nodes.next();
@@ -435,8 +430,8 @@ fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>>
                 _ => error.message.clone(),
             };
             // A second document says again what it is.
-            let repeated = ["version", "kind"].map(|key| format!("duplicate key `{key}`"));
-            let is_second = mark.column == 1 && repeated.contains(&error.message);
+            let repeated = error.duplicate.as_deref();
+            let is_second = mark.column == 1 && matches!(repeated, Some("version" | "kind"));
             let mut problem = unread(source, part, mark, message);
             if is_second {
                 let hint = "where another document is to begin, put a line `---` before it";

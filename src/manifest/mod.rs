@@ -1,6 +1,6 @@
 //! Files become documents with positions, documents become a set.
 //!
-//! Lives here: which files are read, the one YAML parser with its short way for plain values, templates, validation, and what
+//! Lives here: which files are read, the one YAML parser, templates, validation, and what
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
@@ -18,10 +18,8 @@ mod lifecycle;
 pub mod located;
 mod made_here;
 mod measured;
-mod merges;
 pub mod placed;
 pub mod placement;
-mod plain;
 pub mod process;
 mod quoting;
 pub mod reach;
