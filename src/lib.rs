@@ -24,6 +24,7 @@
 //! | [`output`] | the one printer |
 //! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
+//! | [`decoding`] | *pure*: what serde's messages tell beside their words |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
@@ -39,6 +40,7 @@ pub mod bounded;
 pub mod commands;
 pub mod conceal;
 pub mod connection;
+pub mod decoding;
 pub mod error;
 pub mod kinds;
 pub mod limited;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use super::conformity::check;
+use super::conformity::{check, check_part};
 use super::located::locate;
 use super::quoting;
 use super::sealing;
@@ -15,6 +15,8 @@ use super::split::{Part, split};
 use super::template;
 use super::walk::IGNORE_FILE;
 use super::yaml::{self, Mark, Node};
+use crate::api::specs::keywords::SECRET;
+use crate::decoding;
 use crate::error::{Place, Problem};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service_template::OWN_FIELDS;
@@ -268,7 +270,7 @@ impl SecretTexts {
 /// else should.
 fn secret_texts(schema: &Value, node: &Node, found: &mut Vec<String>) {
     match &node.value {
-        _ if schema.get("x-secret") == Some(&Value::Bool(true)) => scalar_texts(node, found),
+        _ if schema.get(SECRET) == Some(&Value::Bool(true)) => scalar_texts(node, found),
         yaml::Value::Map(entries) => {
             for (key, below) in entries {
                 let of_name = schema.get("properties").and_then(|fields| fields.get(&key.text));
@@ -470,7 +472,7 @@ fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
             ..Mark::default()
         };
         let message = error.to_string();
-        let what = message.split(" at line ").next().unwrap_or(&message);
+        let what = decoding::without_place(&message);
         let problem = unread(source, part, mark, format!("not JSON: {what}"));
         vec![match problem.hint {
             Some(_) => problem,
@@ -600,9 +602,6 @@ fn read_template(source: &Arc<Source>, part: &Part<'_>) -> Result<(Document, Val
     let document = Document::new(source, part, kind, Some(root));
     let document = Document { template: Some(template), ..document };
     // Only these fields are checked now; the rest is checked once it is rendered.
-    let problems: Vec<_> = check(&document, &value)
-        .into_iter()
-        .filter(|problem| !problem.message.starts_with("missing field"))
-        .collect();
+    let problems = check_part(&document, &value);
     if problems.is_empty() { Ok((document, value)) } else { Err(problems) }
 }
