@@ -325,31 +325,28 @@ pub fn render(
         return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
-    match limited::run(TIME, move || written(&template, &all, &allowed)) {
-        Ok((written, lacks)) => {
-            let lacks = lacks.into_iter().flat_map(|it| Unrendered::Failed(it).problems(&source));
-            let lacks: Vec<Problem> = lacks.collect();
-            match written {
-                Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
-                    let text = source::with_line_feeds(text);
-                    let name = source.name + RENDERED;
-                    let rendered = Source::new(name, source.folder, text).with_signs(signs);
-                    match spelling::in_rendered(&rendered, &source.text) {
-                        respelled if respelled.is_empty() => {
-                            Ok(Rendered { source: rendered, not_read: lacks })
-                        }
-                        respelled => Err(respelled),
-                    }
+    let (written, lacks) =
+        limited::run(TIME, move || written(&template, &all, &allowed)).map_err(|unfinished| {
+            alone(Problem::new(format!("{}: the template {unfinished}", source.name)))
+        })?;
+    let lacks = lacks.into_iter().flat_map(|it| Unrendered::Failed(it).problems(&source));
+    let lacks: Vec<Problem> = lacks.collect();
+    match written {
+        Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
+            let text = source::with_line_feeds(text);
+            let name = source.name + RENDERED;
+            let rendered = Source::new(name, source.folder, text).with_signs(signs);
+            match spelling::in_rendered(&rendered, &source.text) {
+                respelled if respelled.is_empty() => {
+                    Ok(Rendered { source: rendered, not_read: lacks })
                 }
-                // What else is wrong may come of what is lacking.
-                _ if !lacks.is_empty() => Err(lacks),
-                Err(unrendered) => Err(unrendered.problems(&source)),
-                Ok(_) => Err(lacks),
+                respelled => Err(respelled),
             }
         }
-        Err(unfinished) => {
-            Err(alone(Problem::new(format!("{}: the template {unfinished}", source.name))))
-        }
+        // What else is wrong may come of what is lacking.
+        _ if !lacks.is_empty() => Err(lacks),
+        Err(unrendered) => Err(unrendered.problems(&source)),
+        Ok(_) => Err(lacks),
     }
 }
 
