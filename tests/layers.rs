@@ -107,3 +107,38 @@ fn what_is_pure_does_no_input_or_output() {
     }
     assert_eq!(found, Vec::<String>::new());
 }
+
+/// A kind is a file and a line: what is planned and done about objects is a loop over what their
+/// kinds say of themselves.
+#[test]
+fn what_plans_and_applies_names_no_kind() {
+    let kinds: Vec<String> = meshagent::kinds::ALL.map(|kind| kind.name().to_string()).to_vec();
+    let mut named = Vec::new();
+    for module in ["plan", "apply"] {
+        let files = files(module);
+        assert!(files.len() > 10, "{module} has few files");
+        for (file, text) in files {
+            let names_one = |kind: &String| {
+                text.split(&format!("KindName::{kind}"))
+                    .skip(1)
+                    .any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            };
+            let found = kinds.iter().filter(|kind| names_one(kind));
+            named.extend(found.map(|kind| format!("{file} names the kind {kind}")));
+            // Their modules are called as they are, in lower case.
+            let imported = kinds.iter().filter(|kind| {
+                let module = kind.chars().enumerate().fold(String::new(), |mut name, (at, c)| {
+                    if c.is_ascii_uppercase() && at > 0 {
+                        name.push('_');
+                    }
+                    name.push(c.to_ascii_lowercase());
+                    name
+                });
+                text.contains(&format!("kinds::{module}::"))
+                    || text.contains(&format!(" {module}::"))
+            });
+            named.extend(imported.map(|kind| format!("{file} imports the kind {kind}")));
+        }
+    }
+    assert!(named.is_empty(), "{}", named.join("\n"));
+}

@@ -32,7 +32,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::observe::{self, CONCURRENT_LISTS, Unread};
+use super::look_up::{self, Unread};
+use super::observe::{self, CONCURRENT_LISTS};
 use crate::api::reader::Reader;
 use crate::error::{Class, Error, Result, with_causes};
 use crate::kinds::{Key, KindName, Lookup, Target};
@@ -111,10 +112,15 @@ impl Absent<'_> {
                 }
             };
             let Key { kind, project, room, name } = key;
-            if kind == KindName::Room {
-                let (project, reason) = (project.clone(), reason.clone());
-                let (kind, room) = (KindName::Service, Some(name));
-                state.incomplete.push(Incomplete { kind, project, room, reason, hint: again() });
+            // What is in a room that was not shown was not asked for.
+            for inside in KindName::in_rooms().filter(|_| kind.is_room()) {
+                state.incomplete.push(Incomplete {
+                    kind: inside,
+                    project: project.clone(),
+                    room: Some(name.clone()),
+                    reason: reason.clone(),
+                    hint: again(),
+                });
             }
             state.incomplete.push(Incomplete { kind, project, room, reason, hint: again() });
         }
@@ -164,19 +170,13 @@ impl Absent<'_> {
 
     /// Whether no list showed an object that one could have shown.
     fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, (key, id): Sought<'_>) -> bool {
-        let room = key.room.as_ref().map(|room| Key {
-            kind: KindName::Room,
-            project: key.project.clone(),
-            room: None,
-            name: room.clone(),
-        });
         key.project == self.project
-            && key.kind != KindName::Project
+            && !key.is_project()
             && !state.objects.get(key).is_some_and(|observed| may_be(observed, id))
             && !elsewhere.contains(&key.claim())
             && state.doubt(key).is_none()
             // In a room that does not exist there is nothing.
-            && room.is_none_or(|room| state.objects.contains_key(&room))
+            && key.room_key().is_none_or(|room| state.objects.contains_key(&room))
     }
 
     /// Whether the platform answers with an object by its key or id, without its whole list.
@@ -224,7 +224,7 @@ impl Absent<'_> {
             && self.is_given_alone((key, id))
         {
             let target = Target::looked_for(key, self.project_id, id);
-            let item = observe::item(self.reader, key, &target).await?;
+            let item = look_up::item(self.reader, key, &target).await?;
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
@@ -252,7 +252,7 @@ pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Opt
         return None;
     }
     let target = Target::looked_for(key, project_id, None);
-    let Err(Unread::Forbidden(_)) = observe::item(reader, key, &target).await else { return None };
+    let Err(Unread::Forbidden(_)) = look_up::item(reader, key, &target).await else { return None };
     // Who may not read this project's own is refused as well, and learns nothing by that.
     reader.list(&kind.list(project_id, None)?).await.ok()?;
     Some(Error::failed(key.held_by_another()))

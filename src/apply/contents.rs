@@ -4,9 +4,9 @@
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
 use super::perform::{Write, is_renamed, not_sent};
-use crate::kinds::{KindName, ReferredTo, Seen};
+use crate::kinds::{By, Key, KindName, Seen};
 use crate::listed::few;
-use crate::plan::{Action, Operation, ROOM_USERS};
+use crate::plan::{Action, Operation};
 
 impl Run<'_> {
     /// Refuses to delete a room in which there is more than what the plan saw.
@@ -18,11 +18,12 @@ impl Run<'_> {
         let key = &operation.key;
         // Whoever deletes a room by a command of its own means all that is in it.
         let is_planned = self.plan.owner().is_some();
-        if key.kind != KindName::Room || operation.action != Action::Delete || !is_planned {
+        if !key.is_room() || operation.action != Action::Delete || !is_planned {
             return Ok(());
         }
-        let services = (KindName::Service, Some(key.name.clone()));
-        let lists = ROOM_USERS.map(|kind| (kind, None)).into_iter().chain([services]).collect();
+        let inside = KindName::in_rooms().map(|kind| (kind, Some(key.name.clone())));
+        let naming = key.kind.referrers().filter(|(_, by)| *by == By::Name);
+        let lists = naming.map(|(kind, _)| (kind, None)).chain(inside).collect();
         let read = match read_lists(&self.client.reader(), &write.project, lists).await {
             Ok(read) => read,
             Err(error) => match self.look_up(operation, write).await {
@@ -35,11 +36,11 @@ impl Run<'_> {
             },
         };
         let mut strangers = Vec::new();
-        for (kind, _, items) in read {
+        for (kind, room, items) in read {
             for item in items {
                 let seen = kind.kind().seen(&item);
                 let seen = seen.map_err(|what| not_sent(unreadable(kind, &what).to_string()))?;
-                let is_in_it = kind == KindName::Service || names_room(kind, &seen, &key.name);
+                let is_in_it = room.is_some() || refers_to(kind, &seen, key);
                 if is_in_it && !self.was_seen(kind, &key.project, &seen) {
                     strangers.push(format!("{kind}/{}", seen.name));
                 }
@@ -72,8 +73,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether an object says that it belongs to a room.
-fn names_room(kind: KindName, seen: &Seen, room: &str) -> bool {
-    let references = kind.kind().references(&seen.fields);
-    references.iter().any(|it| matches!(&it.to, ReferredTo::Room(name) if name == room))
+/// Whether an object says that it belongs to another one.
+fn refers_to(kind: KindName, seen: &Seen, key: &Key) -> bool {
+    kind.kind().references(&seen.fields).iter().any(|reference| reference.to.is(key))
 }

@@ -17,7 +17,7 @@ use super::journal::Journal;
 use super::schedule::Schedule;
 use crate::api::client::Client;
 use crate::error::{Error, Result};
-use crate::kinds::{Key, KindName};
+use crate::kinds::Key;
 use crate::plan::{Incomplete, Operation, Plan};
 
 /// How a plan is performed.
@@ -264,10 +264,6 @@ pub(super) struct Run<'a> {
     pub incomplete: Mutex<Vec<Incomplete>>,
 }
 
-pub(super) fn project_key(name: &str) -> Key {
-    Key { kind: KindName::Project, project: name.to_owned(), room: None, name: name.to_owned() }
-}
-
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -283,7 +279,7 @@ impl<'a> Run<'a> {
         let mut ids = BTreeMap::new();
         for (name, project) in &plan.projects {
             if let Some(id) = &project.id {
-                ids.insert(project_key(name), id.clone());
+                ids.insert(Key::of_project(name), id.clone());
             }
         }
         for (key, entry) in &plan.kept {
@@ -291,7 +287,7 @@ impl<'a> Run<'a> {
                 ids.insert(key.clone(), id.clone());
             }
         }
-        for (key, id) in &plan.secret_ids {
+        for (key, id) in &plan.ids {
             ids.insert(key.clone(), id.clone());
         }
         let claims = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();

@@ -1,7 +1,7 @@
 //! Reads everything that a plan is decided on: the projects of the set, what the set owns
-//! in them, and one list for each kind that matters; one more for each room that exists and
-//! may have services. Those are the rooms that the set knows, and all of them where a secret
-//! may leave: any service of the project may use it, whoever owns that.
+//! in them, and one list for each kind that matters; one more for each room that exists and in
+//! which there may be something. Those are the rooms that the set knows, and all of them where
+//! something may leave to which any of them may refer, whoever owns that; see `wanted`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,19 +17,18 @@ use super::owners;
 use super::projects::{
     Project, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
 };
+use super::wanted::Wanted;
 use crate::api::failure::ApiError;
-use crate::api::newer;
-use crate::api::reader::{List, ListError, Reader, is_newer};
+use crate::api::reader::{List, ListError, Reader};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{ALL, Key, Kind, KindName, Lookup, Seen, Target};
+use crate::kinds::{By, Key, Kind, KindName, Seen};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
-use crate::plan::planner::{Policy, Prune};
-use crate::plan::references::name_secrets;
-use crate::plan::renames::former_keys;
-use crate::plan::{Entry, Incomplete, Observed, ProjectState, ROOM_USERS, State};
+use crate::plan::planner::Policy;
+use crate::plan::references::{NamesById, name_ids};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -143,79 +142,6 @@ pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {kind}s cannot be read: {what}"))
 }
 
-/// The lists of one project that matter to the plan.
-struct Wanted {
-    kinds: BTreeSet<KindName>,
-    project_services: bool,
-    rooms_with_services: BTreeSet<String>,
-    /// Whether the services of every room matter.
-    all_rooms: bool,
-    settings: bool,
-}
-
-impl Wanted {
-    fn new(policy: &Policy, set: &Set, state: &State, project: &str) -> Self {
-        let inventory = state.inventories.get(project);
-        let owned = inventory.into_iter().flat_map(|inventory| inventory.entries.keys());
-        let keys: Vec<&Key> =
-            set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
-        let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
-        // What these may refer to.
-        if ROOM_USERS.iter().any(|kind| kinds.contains(kind))
-            || keys.iter().any(|key| key.room.is_some())
-        {
-            kinds.insert(KindName::Room);
-        }
-        if kinds.contains(&KindName::Service) {
-            kinds.insert(KindName::Secret);
-        }
-        let mut rooms_with_services: BTreeSet<String> =
-            keys.iter().filter_map(|key| key.room.clone()).collect();
-        // Before a room or secret is deleted, everything that refers to it must be known, whoever
-        // owns that. So these are the names of the rooms or secrets that may be deleted.
-        let leaving = |kind: KindName| {
-            // A document that gives former names may take the name that another object has now,
-            // and that object is then deleted.
-            let stays = |key: &Key| {
-                match set.objects.get(key).filter(|_| !policy.destroy) {
-                    Some(desired) => former_keys(desired).is_empty(),
-                    // To find what uses a secret, the services of every room are read. That is
-                    // not worth it where nothing is pruned.
-                    None => {
-                        kind == KindName::Secret && policy.prune == Prune::None && !policy.destroy
-                    }
-                }
-            };
-            let is_leaving = move |key: &&&Key| key.kind == kind && !stays(key);
-            keys.iter().filter(is_leaving).map(|key| key.name.clone()).collect::<Vec<_>>()
-        };
-        let rooms = leaving(KindName::Room);
-        if !rooms.is_empty() {
-            kinds.extend(ROOM_USERS);
-        }
-        rooms_with_services.extend(rooms);
-        // Whether there is anything in a project is asked before it is taken over.
-        let is_project = |key: &Key| key.kind == KindName::Project;
-        let owns_project = inventory.is_some_and(|it| it.entries.keys().any(is_project));
-        let is_new = !owns_project && keys.iter().any(|key| is_project(key));
-        if is_new {
-            kinds.extend(ALL.iter().map(|kind| kind.name()));
-        }
-        let all_rooms = !leaving(KindName::Secret).is_empty();
-        if all_rooms {
-            kinds.insert(KindName::Room);
-        }
-        let is_service_of_all = |key: &&Key| key.kind == KindName::Service && key.room.is_none();
-        Self {
-            project_services: all_rooms || is_new || keys.iter().any(is_service_of_all),
-            all_rooms,
-            settings: kinds.contains(&KindName::Project),
-            rooms_with_services,
-            kinds,
-        }
-    }
-}
-
 /// A list of a kind, of the whole project or of one room, with what is in it.
 pub(super) type Read = (KindName, Option<String>, Vec<Value>);
 
@@ -285,25 +211,10 @@ async fn read_project(
     state: &mut State,
 ) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
-    let mut lists: Vec<(KindName, Option<String>)> = wanted
-        .kinds
-        .iter()
-        .copied()
-        .filter(|kind| !matches!(kind, KindName::Project | KindName::Service))
-        .map(|kind| (kind, None))
-        .collect();
-    if wanted.project_services {
-        lists.push((KindName::Service, None));
-    }
-    lists.extend(
-        wanted.rooms_with_services.iter().map(|room| (KindName::Service, Some(room.clone()))),
-    );
-    // Services refer to secrets by their ids, which are known once the secrets are. The
-    // services of rooms wait for the rooms, which therefore are among the first, too.
-    lists.sort_by_key(|(kind, _)| !matches!(kind, KindName::Secret | KindName::Room));
+    // What is in a room waits for the list of rooms, which is among the first therefore.
     let rooms = &SetOnce::<Option<BTreeSet<String>>>::new();
     // Each list is read into fields as it comes, so that no two answers are held at once.
-    let mut lists = stream::iter(lists)
+    let mut lists = stream::iter(wanted.lists())
         .map(|(kind, room)| async move {
             if let Some(name) = &room
                 && let Some(rooms) = rooms.wait().await
@@ -312,36 +223,39 @@ async fn read_project(
                 return Ok((kind, room, Ok(nothing())));
             }
             let read = read_list(reader, &project.id, kind, room.as_deref()).await?;
-            if kind == KindName::Room {
-                // Where the rooms cannot be known, each is asked for its services.
-                let _ = rooms.set(read.as_ref().ok().map(|list| room_names(&list.items)));
+            if kind.is_room() {
+                // Where the rooms cannot be known, each is asked for what is in it.
+                let _ = rooms.set(read.as_ref().ok().map(|list| names(kind, &list.items)));
             }
             Ok::<_, Error>((kind, room, read))
         })
         .buffered(CONCURRENT_LISTS);
     let mut intake =
-        Intake { set, project: name, state, secret_names: BTreeMap::new(), displaced: Vec::new() };
+        Intake { set, project: name, state, names: NamesById::new(), displaced: Vec::new() };
     let mut unproven = BTreeSet::new();
     while let Some((kind, room, list)) = lists.try_next().await? {
         intake.take_list((kind, room), list, &mut unproven)?;
     }
-    let known = &wanted.rooms_with_services;
+    let known = &wanted.rooms;
     let more = match wanted.all_rooms {
         true => other_rooms(intake.state, name, known),
         false => followed_rooms(intake.state, name, known),
     };
+    let more = more
+        .into_iter()
+        .flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room.clone())));
     let mut more = stream::iter(more)
-        .map(|room| async move {
-            let read = read_list(reader, &project.id, KindName::Service, Some(&room)).await?;
-            Ok::<_, Error>((room, read))
+        .map(|(kind, room)| async move {
+            let read = read_list(reader, &project.id, kind, Some(&room)).await?;
+            Ok::<_, Error>(((kind, Some(room)), read))
         })
         .buffered(CONCURRENT_LISTS);
-    while let Some((room, list)) = more.try_next().await? {
-        intake.take_list((KindName::Service, Some(room)), list, &mut unproven)?;
+    while let Some((of, list)) = more.try_next().await? {
+        intake.take_list(of, list, &mut unproven)?;
     }
-    if wanted.settings {
+    if wanted.project {
         let detailed = detailed_project(reader, project).await?;
-        intake.take(KindName::Project, None, vec![detailed])?;
+        intake.take(KindName::of_projects(), None, vec![detailed])?;
     }
     let displaced = intake.displaced;
     settle_ambiguous(set, name, state, displaced)?;
@@ -354,7 +268,7 @@ async fn read_project(
 /// The names that rooms have whose services matter under the names that the inventory and
 /// documents have for them.
 fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
-    let rooms = state.objects.iter().filter(|(key, _)| key.kind == KindName::Room);
+    let rooms = state.objects.iter().filter(|(key, _)| key.is_room());
     let names: BTreeMap<&str, &str> = rooms
         .filter(|(key, _)| key.project == project)
         .filter_map(|(key, room)| Some((room.id.as_deref()?, key.name.as_str())))
@@ -362,7 +276,7 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
     let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
     entries
         .filter(|(key, entry)| {
-            key.kind == KindName::Room
+            key.is_room()
                 && (wanted.contains(&key.name)
                     || entry.was.as_ref().is_some_and(|was| wanted.contains(was)))
         })
@@ -374,16 +288,16 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
 /// The rooms of a project that are there and are not among the known ones.
 fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     let keys = state.objects.keys();
-    keys.filter(|key| key.kind == KindName::Room && key.project == project)
+    keys.filter(|key| key.is_room() && key.project == project)
         .map(|key| key.name.clone())
         .filter(|name| !known.contains(name))
         .collect()
 }
 
-/// The names of listed rooms.
-fn room_names(items: &[Value]) -> BTreeSet<String> {
-    let room = KindName::Room.kind();
-    items.iter().filter_map(|item| room.seen(item).ok()).map(|seen| seen.name).collect()
+/// The names of listed objects.
+fn names(kind: KindName, items: &[Value]) -> BTreeSet<String> {
+    let kind = kind.kind();
+    items.iter().filter_map(|item| kind.seen(item).ok()).map(|seen| seen.name).collect()
 }
 
 /// Takes lists of a project into the state.
@@ -391,8 +305,8 @@ struct Intake<'a> {
     set: &'a Set,
     project: &'a str,
     state: &'a mut State,
-    /// The names of the project's secrets by their ids.
-    secret_names: BTreeMap<String, String>,
+    /// The names of what is referred to by its id.
+    names: NamesById,
     /// The objects whose place another object of the same key has taken.
     displaced: Vec<(Key, Observed)>,
 }
@@ -437,14 +351,11 @@ impl Intake<'_> {
 
     /// Brings an object's fields into the form in which they are compared.
     fn settle(&mut self, key: &Key, observed: &mut Observed) {
-        match (key.kind, &observed.id) {
-            (KindName::Secret, Some(id)) => {
-                self.secret_names.insert(id.clone(), key.name.clone());
-            }
-            (KindName::Service, _) => {
-                name_secrets(key, Arc::make_mut(&mut observed.fields), &self.secret_names);
-            }
-            _ => {}
+        if let Some(id) = observed.id.as_ref().filter(|_| key.kind.is_referred_to_by_id()) {
+            self.names.insert((key.kind, id.clone()), key.name.clone());
+        }
+        if key.kind.kind().relations().iter().any(|relation| relation.by == By::Id) {
+            name_ids(key, Arc::make_mut(&mut observed.fields), &self.names);
         }
         if let Some(inventory) = self.state.inventories.get(self.project)
             && let Some(Entry { applied: Some(applied), .. }) = inventory.entries.get(key)
@@ -473,130 +384,6 @@ pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<Stri
         answered: kind.kept(item),
         revision,
         called: None,
-    }
-}
-
-/// Reads one object again, by its id where it has one, else by its key; `None` when it does
-/// not exist. References by id are turned back into names with `secret_names`.
-///
-/// # Errors
-///
-/// The platform's; an answer that is not what it should be.
-pub async fn look_up(
-    reader: &Reader,
-    key: &Key,
-    target: &Target<'_>,
-    secret_names: &BTreeMap<String, String>,
-) -> Result<Option<Observed>> {
-    Ok(find(reader, key, target, secret_names).await?.map(|(_, observed)| observed))
-}
-
-/// The same, with the name that the object has.
-///
-/// # Errors
-///
-/// As [`look_up`].
-pub async fn find(
-    reader: &Reader,
-    key: &Key,
-    target: &Target<'_>,
-    secret_names: &BTreeMap<String, String>,
-) -> Result<Option<(String, Observed)>> {
-    let kind = key.kind.kind();
-    let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
-    // Under its name there may be nothing by now, or another object.
-    if let Some(id) = target.id.filter(|_| goes_by_name(key, target)) {
-        let is_it = |item: &Value| kind.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
-        if !item.as_ref().is_some_and(|(item, _)| is_it(item)) {
-            item = match kind.list(target.project, target.room) {
-                Some(listing) => reader.list(&listing).await?.into_iter().find(is_it),
-                None => None,
-            }
-            .map(|item| (item, None));
-        }
-    }
-    let Some((item, revision)) = item else { return Ok(None) };
-    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
-    let name = seen.name.clone();
-    let mut observed = observed(kind, seen, &item, revision);
-    observed.called = Some(name.clone());
-    name_secrets(key, Arc::make_mut(&mut observed.fields), secret_names);
-    Ok(Some((name, observed)))
-}
-
-/// Whether an object that has an id is looked up by its name all the same.
-fn goes_by_name(key: &Key, target: &Target<'_>) -> bool {
-    let request = |target: &Target<'_>| match key.kind.kind().lookup(target) {
-        Some(Lookup::One(request, _)) => Some(request),
-        _ => None,
-    };
-    let by_name = request(&Target { id: None, ..*target });
-    by_name.is_some() && by_name == request(target)
-}
-
-/// Why one object could not be read.
-pub(super) enum Unread {
-    /// The platform does not show it to this project.
-    Forbidden(Error),
-    /// Anything else.
-    Failed(Error),
-}
-
-impl<E: Into<Error>> From<E> for Unread {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl Unread {
-    /// The error that it is for who needs the object.
-    pub(super) fn into_error(self) -> Error {
-        match self {
-            Self::Forbidden(error) | Self::Failed(error) => error,
-        }
-    }
-}
-
-/// One object as the platform answers with it, and its revision.
-pub(super) async fn item(
-    reader: &Reader,
-    key: &Key,
-    target: &Target<'_>,
-) -> Result<Option<(Value, Option<String>)>, Unread> {
-    let kind = key.kind.kind();
-    match kind.lookup(target) {
-        None => Ok(None),
-        Some(Lookup::One(request, envelope)) => {
-            let answer = match reader.get(&request).await {
-                Err(ApiError { status: Some(404), .. }) => return Ok(None),
-                Err(error @ ApiError { status: Some(403), .. }) => {
-                    return Err(Unread::Forbidden(error.into()));
-                }
-                Err(error) => return Err(error.into()),
-                Ok(answer) => answer,
-            };
-            let mut body = answer
-                .json()
-                .map_err(|error| Error::failed(format!("failed to read {key}")).because(error))?;
-            let item = match envelope {
-                Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
-                None => body,
-            };
-            let list = kind.list(target.project, target.room).map(|listing| listing.envelope);
-            if let Some(sign) = list.and_then(|list| newer::sign_of_item(&item, list)) {
-                return Err(is_newer(&request, sign).into());
-            }
-            Ok(Some((item, answer.etag)))
-        }
-        Some(Lookup::Among(listing)) => {
-            let items = reader.list(&listing).await?;
-            let is_meant = |item: &Value| match (kind.seen(item), target.id) {
-                (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
-                (Ok(seen), _) => seen.name == target.name,
-                (Err(_), _) => false,
-            };
-            Ok(items.into_iter().find(is_meant).map(|item| (item, None)))
-        }
     }
 }
 

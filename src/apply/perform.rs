@@ -1,14 +1,13 @@
 //! One operation: read again what it was decided on, write, and find out what happened when
 //! the answer was lost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::absent::hides;
-use super::execute::{Outcome, Run, locked, project_key};
-use super::observe::look_up;
+use super::execute::{Outcome, Run, locked};
+use super::look_up::look_up;
 use super::owners;
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
@@ -17,9 +16,10 @@ use crate::error::Error;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::kinds::{Key, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
+use crate::plan::references::NamesById;
 use crate::plan::{Action, Incomplete, Observed, Operation};
 use crate::visible;
 
@@ -102,7 +102,7 @@ impl Run<'_> {
     /// Performs one operation.
     pub async fn perform(&self, operation: &Operation) -> Outcome {
         let key = &operation.key;
-        if (key.kind != KindName::Project || operation.action != Action::Create)
+        if (!key.is_project() || operation.action != Action::Create)
             && let Err(error) = self.claim(&key.project).await
         {
             return not_sent(error.to_string());
@@ -490,10 +490,10 @@ impl Run<'_> {
         operation: &Operation,
         write: &Write,
     ) -> Result<Option<Observed>, Error> {
-        let names: BTreeMap<String, String> = {
+        let names: NamesById = {
             let ids = locked(&self.ids);
-            let secrets = ids.iter().filter(|(key, _)| key.kind == KindName::Secret);
-            secrets.map(|(key, id)| (id.clone(), key.name.clone())).collect()
+            let named = ids.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
+            named.map(|(key, id)| ((key.kind, id.clone()), key.name.clone())).collect()
         };
         // Until it is renamed, the platform knows it by its former name.
         let former = operation.work.renamed_from.as_ref();
@@ -526,21 +526,14 @@ impl Run<'_> {
         let key = &operation.key;
         let kind = key.kind.kind();
         let ids = locked(&self.ids);
-        let project = ids.get(&project_key(&key.project)).cloned().unwrap_or_default();
+        let project = ids.get(&key.project_key()).cloned().unwrap_or_default();
         let mut fields = match (&operation.work.fields, &operation.work.observed) {
             (Some(fields), _) => Arc::clone(fields),
             (None, Some(observed)) => Arc::clone(&observed.fields),
             (None, None) => Arc::new(Tree::map([])),
         };
-        for (path, name) in &operation.work.secrets {
-            let secret = Key {
-                kind: KindName::Secret,
-                project: key.project.clone(),
-                room: None,
-                name: name.clone(),
-            };
-            let id =
-                ids.get(&secret).ok_or_else(|| format!("the platform told no id of {secret}"))?;
+        for (path, to) in &operation.work.by_id {
+            let id = ids.get(to).ok_or_else(|| format!("the platform told no id of {to}"))?;
             if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }

@@ -24,13 +24,13 @@ pub(super) struct Project {
 
 /// All projects that the credential reaches.
 pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
-    let kind = KindName::Project.kind();
-    let Some(listing) = kind.list("", None) else { return Ok(Vec::new()) };
+    let kind = KindName::of_projects();
+    let Some(listing) = kind.kind().list("", None) else { return Ok(Vec::new()) };
     let items = reader.list(&listing).await?;
     items
         .into_iter()
         .map(|item| {
-            let seen = kind.seen(&item).map_err(|what| unreadable(KindName::Project, &what))?;
+            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
             Ok(Project { id: seen.id.unwrap_or_default(), name: seen.name, item })
         })
         .collect()
@@ -46,12 +46,8 @@ pub(super) fn resolve_projects(
     let mut found: BTreeMap<String, Option<Project>> = BTreeMap::new();
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     let mut problems = Vec::new();
-    let declared: BTreeSet<String> = set
-        .objects
-        .keys()
-        .filter(|key| key.kind == KindName::Project)
-        .map(|key| key.name.clone())
-        .collect();
+    let declared: BTreeSet<String> =
+        set.objects.keys().filter(|key| key.is_project()).map(|key| key.name.clone()).collect();
     let mentions =
         set.objects.values().map(|desired| (desired.key.project.as_str(), Some(desired)));
     for (name, desired) in mentions.chain(also.map(|name| (name, None))) {
@@ -152,7 +148,7 @@ pub(super) fn only_project(
 
 /// Whether the document of an object says itself which project it is of.
 pub(super) fn names_project(desired: &Desired) -> bool {
-    desired.key.kind == KindName::Project || desired.origin.document.root().get("project").is_some()
+    desired.key.is_project() || desired.origin.document.root().get("project").is_some()
 }
 
 /// A project that no document names, but an option or a setting, and that is not there.
@@ -176,7 +172,7 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
     let named = set.named_project.as_ref()?;
     let by_id = projects.iter().find(|project| project.id == *named);
     let meant = by_id.map_or(named, |project| &project.name);
-    let mut declared = set.objects.values().filter(|it| it.key.kind == KindName::Project);
+    let mut declared = set.objects.values().filter(|it| it.key.is_project());
     let first = declared.next()?;
     let is_meant = |desired: &Desired| desired.key.name == *meant;
     if is_meant(first) || declared.any(is_meant) {
@@ -190,7 +186,7 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
 
 /// The project with its settings; where the credential may not read them, as listed.
 pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
-    let Some(request) = KindName::Project.kind().detail(&project.id) else {
+    let Some(request) = KindName::of_projects().kind().detail(&project.id) else {
         return Ok(project.item.clone());
     };
     match reader.get_json(&request).await {

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::execute::{Outcome, Run, locked, project_key};
+use super::execute::{Outcome, Run, locked};
 use super::inventory;
 use crate::error::Result;
+use crate::kinds::Key;
 use crate::kinds::document::FormerNames;
-use crate::kinds::{Key, KindName};
 use crate::plan::{Action, Entry, Operation};
 
 /// When an inventory is written.
@@ -52,7 +52,7 @@ impl Run<'_> {
         let Some(stored) = self.stored.get(project) else { return Ok(()) };
         let (id, seen, owned) = {
             let ids = locked(&self.ids);
-            let id_of = |name: &str| ids.get(&project_key(name)).cloned();
+            let id_of = |name: &str| ids.get(&Key::of_project(name)).cloned();
             let seen = self.plan.projects.keys().filter_map(|name| id_of(name));
             let owned = owned.iter().filter_map(|name| id_of(name));
             (id_of(project), seen.collect::<BTreeSet<_>>(), owned.collect::<BTreeSet<_>>())
@@ -110,7 +110,7 @@ impl Run<'_> {
 
     /// The revision that a secret has after an operation that was done.
     fn revision(&self, operation: &Operation, entry: &Entry) -> Option<String> {
-        if operation.key.kind != KindName::Secret {
+        if !operation.key.kind.kind().hides_values() {
             return None;
         }
         let made = locked(&self.revisions).get(&operation.key).cloned();

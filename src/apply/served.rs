@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Request;
-use crate::api::specs::rules;
+use crate::api::specs::rules::{self, Rule};
 use crate::error::{Error, Result};
+use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
-use crate::kinds::{Key, KindName};
 use crate::manifest::located::locate;
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
@@ -30,7 +30,7 @@ pub async fn refuse_unserved(
     let new: Vec<&Desired> = plan
         .operations
         .iter()
-        .filter(|it| it.action == Action::Create && it.key.kind == KindName::Mailbox)
+        .filter(|it| it.action == Action::Create && is_address(&it.key))
         .filter_map(|it| desired.get(&it.key))
         .collect();
     if new.is_empty() {
@@ -52,6 +52,11 @@ pub async fn refuse_unserved(
     };
     let problems: Vec<_> = new.iter().filter_map(unserved).collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
+}
+
+/// Whether mail comes to an object by its name.
+fn is_address(key: &Key) -> bool {
+    key.kind.kind().name_rule().rule == Rule::Address
 }
 
 /// What is wrong with the domain of a new mailbox's address, where the platform tells which

@@ -9,9 +9,9 @@ use super::{inventory, sets};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
 use crate::error::Result;
-use crate::kinds::{self, Key, KindName, ReferredTo};
+use crate::kinds::{self, Key, KindName};
 use crate::plan::naming::follow_ids;
-use crate::plan::references::name_secrets;
+use crate::plan::references::{NamesById, name_ids};
 use crate::plan::renames::is_stand_in;
 use crate::plan::{Entry, Inventory, Observed, State};
 
@@ -48,19 +48,19 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         None => None,
     };
     let kinds = kinds::ALL.iter().map(|kind| kind.name());
-    let lists = kinds.filter(|kind| *kind != KindName::Project).map(|kind| (kind, None)).collect();
+    let lists = kinds.filter(|kind| !kind.is_project()).map(|kind| (kind, None)).collect();
     let mut read = observe::read_lists(reader, &project.id, lists).await?;
     let mut rooms = Vec::new();
-    for (_, _, items) in read.iter().filter(|(kind, _, _)| *kind == KindName::Room) {
+    for (kind, _, items) in read.iter().filter(|(kind, _, _)| kind.is_room()) {
         for item in items {
-            let room = KindName::Room.kind().seen(item);
-            let room = room.map_err(|what| observe::unreadable(KindName::Room, &what))?;
-            rooms.push((KindName::Service, Some(room.name)));
+            let room = kind.kind().seen(item);
+            let room = room.map_err(|what| observe::unreadable(*kind, &what))?;
+            rooms.extend(KindName::in_rooms().map(|kind| (kind, Some(room.name.clone()))));
         }
     }
     read.extend(observe::read_lists(reader, &project.id, rooms).await?);
     let detailed = projects::detailed_project(reader, project).await?;
-    read.push((KindName::Project, None, vec![detailed]));
+    read.push((KindName::of_projects(), None, vec![detailed]));
     let mut survey = Survey {
         project: project.name.clone(),
         objects: BTreeMap::new(),
@@ -81,7 +81,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             survey.objects.insert(key, observe::observed(kind.kind(), seen, &item, None));
         }
     }
-    name_all_secrets(&mut survey.objects);
+    name_all_ids(&mut survey.objects);
     if survey.objects.keys().any(|key| is_stand_in(&key.name)) {
         let mut sets = sets::listed(reader, &project.id).await?.names;
         sets.extend(set.map(str::to_owned));
@@ -133,15 +133,10 @@ impl Survey {
     }
 }
 
-/// Whether an object is in a room, or refers to a room or secret, of this name.
+/// Whether an object is in another one, or refers to it.
 fn needs((key, observed): (&Key, &Observed), now: &Key) -> bool {
-    let is_in = now.kind == KindName::Room && key.room.as_ref() == Some(&now.name);
-    is_in
-        || key.kind.kind().references(&observed.fields).iter().any(|it| match &it.to {
-            ReferredTo::Room(name) => now.kind == KindName::Room && *name == now.name,
-            ReferredTo::Secret(name, _) => now.kind == KindName::Secret && *name == now.name,
-            ReferredTo::Port { .. } => false,
-        })
+    let mut references = key.kind.kind().references(&observed.fields).into_iter();
+    now.holds(key) || references.any(|reference| reference.to.is(now))
 }
 
 /// Hides what a set knows to be secret.
@@ -224,13 +219,12 @@ fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
     }
 }
 
-fn name_all_secrets(objects: &mut BTreeMap<Key, Observed>) {
-    let names: BTreeMap<String, String> = objects
-        .iter()
-        .filter(|(key, _)| key.kind == KindName::Secret)
-        .filter_map(|(key, observed)| Some((observed.id.clone()?, key.name.clone())))
+fn name_all_ids(objects: &mut BTreeMap<Key, Observed>) {
+    let named = objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
+    let names: NamesById = named
+        .filter_map(|(key, observed)| Some(((key.kind, observed.id.clone()?), key.name.clone())))
         .collect();
     for (key, observed) in objects {
-        name_secrets(key, Arc::make_mut(&mut observed.fields), &names);
+        name_ids(key, Arc::make_mut(&mut observed.fields), &names);
     }
 }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
+use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
-    annotations, kind_tag, room_reference, text_of, typed,
+    By, Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Relation, Seen, Target,
+    annotated, annotations, kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -134,8 +135,12 @@ impl Kind for Mailbox {
         NameRule { rule: Rule::Address, field: Some("address") }
     }
 
+    fn relations(&self) -> &'static [Relation] {
+        &[Relation { to: KindName::Room, by: By::Name }]
+    }
+
     fn references(&self, fields: &Tree) -> Vec<Reference> {
-        room_reference(fields).into_iter().collect()
+        to_room(fields).into_iter().collect()
     }
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {

@@ -25,6 +25,13 @@ pub enum Step {
 pub struct FieldPath(pub Vec<Step>);
 
 impl FieldPath {
+    /// The field or list that the last step leads into.
+    #[must_use]
+    pub fn parent(mut self) -> Self {
+        self.0.pop();
+        self
+    }
+
     /// A path of plain fields: `metadata.annotations`.
     #[must_use]
     pub fn of(fields: &[&str]) -> Self {

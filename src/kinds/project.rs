@@ -10,7 +10,7 @@ use super::document::{Lifecycle, Metadata, SecretFrom};
 use super::path::Step;
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
-use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
+use super::{Declared, Fault, Holds, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 
@@ -96,6 +96,10 @@ impl Kind for Project {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn holds(&self) -> Option<Holds> {
+        Some(Holds::Project)
     }
 
     fn is_deletable(&self) -> bool {

@@ -10,7 +10,7 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, NameRule, Seen, Target, annotated, annotations,
+    Declared, Fault, Holds, Kind, KindName, Lookup, NameRule, Seen, Target, annotated, annotations,
     kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
@@ -88,6 +88,10 @@ impl Kind for Room {
 
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::RoomName, field: None }
+    }
+
+    fn holds(&self) -> Option<Holds> {
+        Some(Holds::Room)
     }
 
     fn is_renamable(&self) -> bool {

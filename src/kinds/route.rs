@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::path::FieldPath;
+use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, ReferredTo, Seen, Target,
-    annotated, annotations, kind_tag, room_reference, text_of, typed,
+    By, Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, ReferredTo, Relation,
+    Seen, Target, annotated, annotations, kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -128,6 +129,13 @@ impl Kind for Route {
         NameRule { rule: Rule::Domain, field: Some("domain") }
     }
 
+    fn relations(&self) -> &'static [Relation] {
+        &[
+            Relation { to: KindName::Room, by: By::Name },
+            Relation { to: KindName::Service, by: By::Port },
+        ]
+    }
+
     fn references(&self, fields: &Tree) -> Vec<Reference> {
         let port = fields
             .get("port")
@@ -137,7 +145,7 @@ impl Kind for Route {
                 path: FieldPath::of(&["port"]),
                 to: ReferredTo::Port { room: room.to_owned(), port: port.to_owned() },
             });
-        room_reference(fields).into_iter().chain(port).collect()
+        to_room(fields).into_iter().chain(port).collect()
     }
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {

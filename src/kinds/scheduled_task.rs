@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::path::FieldPath;
+use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Seen, Target, annotated,
-    annotations, kind_tag, room_reference, text_of, typed,
+    By, Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Relation, Seen, Target,
+    annotated, annotations, kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -116,8 +117,12 @@ impl Kind for ScheduledTask {
         NameRule { rule: Rule::Segment, field: Some("id") }
     }
 
+    fn relations(&self) -> &'static [Relation] {
+        &[Relation { to: KindName::Room, by: By::Name }]
+    }
+
     fn references(&self, fields: &Tree) -> Vec<Reference> {
-        room_reference(fields).into_iter().collect()
+        to_room(fields).into_iter().collect()
     }
 
     fn updates_partly(&self) -> bool {

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::document::{Lifecycle, Metadata, SecretText};
 use super::shape::Shape;
-use super::tree::{Sealed, Tree};
-use super::{Declared, Fault, Key, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
+use super::tree::{Fields, Sealed, Tree};
+use super::{
+    Declared, Fault, Key, Kind, KindName, Misfit, Purpose, Seen, Target, kind_tag, text_of, typed,
+};
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 
@@ -29,40 +31,6 @@ enum SecretType {
     Acr,
     /// The same for Google Artifact Registry, with a JSON key.
     Gar,
-}
-
-/// What a secret is used for where something refers to it. Each takes one type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Its pairs become environment variables.
-    Variables,
-    /// Images are pulled with it.
-    Images,
-}
-
-impl Use {
-    /// Why a secret with these fields cannot be used so, as the end of a sentence whose
-    /// subject is the secret, and what can; `None` where it can, or nothing is known of it.
-    #[must_use]
-    pub fn misfit(self, fields: &Tree) -> Option<(&'static str, &'static str)> {
-        let wanted = match self {
-            Self::Variables => "keys",
-            Self::Images => "docker",
-        };
-        match fields.get("type").and_then(Tree::as_str) {
-            Some(kind) if kind != wanted => Some(match self {
-                Self::Variables => (
-                    "is one that images are pulled with",
-                    "`container.secrets` takes secrets of the type `keys`; images are pulled with `container.pull_secret`",
-                ),
-                Self::Images => (
-                    "is one of the type `keys`, and no image is pulled with it",
-                    "`container.pull_secret` takes a secret of the type `docker`, `acr` or `gar`; one of the type `keys` belongs into `container.secrets`",
-                ),
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// A project secret: environment pairs, or what an image is pulled with.
@@ -245,6 +213,34 @@ impl Kind for Secret {
             document.shift_remove("email");
         }
         Value::Object(document)
+    }
+
+    fn misfit(&self, purpose: Purpose, fields: &Tree) -> Option<Misfit> {
+        let is_of = |name| fields.get("type").and_then(Tree::as_str).is_none_or(|it| it == name);
+        match purpose {
+            Purpose::Variables if !is_of("keys") => Some(Misfit {
+                what: "is one that images are pulled with",
+                hint: "`container.secrets` takes secrets of the type `keys`; images are pulled with `container.pull_secret`",
+            }),
+            Purpose::Images if !is_of("docker") => Some(Misfit {
+                what: "is one of the type `keys`, and no image is pulled with it",
+                hint: "`container.pull_secret` takes a secret of the type `docker`, `acr` or `gar`; one of the type `keys` belongs into `container.secrets`",
+            }),
+            _ => None,
+        }
+    }
+
+    fn kept_in_use(&self) -> &'static [&'static str] {
+        &["type"]
+    }
+
+    fn hides_values(&self) -> bool {
+        true
+    }
+
+    fn brings_variables<'a>(&self, fields: &'a Tree) -> Vec<&'a str> {
+        let pairs = fields.get("data").and_then(Tree::fields);
+        pairs.into_iter().flat_map(Fields::keys).map(AsRef::as_ref).collect()
     }
 
     fn carries_owner(&self) -> bool {

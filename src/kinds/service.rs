@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
-use super::secret::Use;
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
-    Declared, Fault, Kind, KindName, Lookup, OWNER_ANNOTATION, Reference, ReferredTo, Seen, Target,
-    kind_tag, text_of, typed,
+    By, Declared, Fault, Kind, KindName, Lookup, OWNER_ANNOTATION, Purpose, Reference, ReferredTo,
+    Relation, Seen, Target, kind_tag, text_of, typed,
 };
 use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
@@ -206,16 +205,12 @@ pub fn fields_of(spec: &ServiceSpec) -> Tree {
     SHAPE.read(&serde_json::to_value(spec).unwrap_or_default())
 }
 
-/// The ports that a service publishes.
-pub fn published_ports(fields: &Tree) -> impl Iterator<Item = String> {
-    let ports = match fields.get("ports") {
-        Some(Tree::List(ports)) => ports.as_slice(),
+/// The items of a list of the container.
+fn items<'a>(fields: &'a Tree, list: &str) -> &'a [Tree] {
+    match fields.get("container").and_then(|container| container.get(list)) {
+        Some(Tree::List(items)) => items.as_slice(),
         _ => &[],
-    };
-    ports
-        .iter()
-        .filter(|entry| matches!(entry.get("published"), Some(Tree::Bool(true))))
-        .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
+    }
 }
 
 /// The lists of what is mounted.
@@ -364,23 +359,42 @@ impl Kind for Service {
         mounted_twice(fields)
     }
 
+    fn relations(&self) -> &'static [Relation] {
+        &[Relation { to: KindName::Secret, by: By::Id }]
+    }
+
     fn references(&self, fields: &Tree) -> Vec<Reference> {
-        let Some(container) = fields.get("container") else { return Vec::new() };
-        let to =
-            |secret: &Tree, used: Use| Some(ReferredTo::Secret(secret.as_str()?.to_owned(), used));
-        let secrets = match container.get("secrets") {
-            Some(Tree::List(items)) => items.as_slice(),
+        let to = |secret: &Tree, purpose| {
+            let name = secret.as_str()?.to_owned();
+            Some(ReferredTo::Object { kind: KindName::Secret, name, purpose })
+        };
+        let listed = items(fields, "secrets").iter().enumerate().filter_map(|(index, secret)| {
+            let path = FieldPath::of(&["container", "secrets"]).join(Step::Index(index));
+            Some(Reference { path, to: to(secret, Purpose::Variables)? })
+        });
+        let path = FieldPath::of(&["container", "pull_secret"]);
+        let pull_secret = fields
+            .at(&path)
+            .and_then(|secret| Some(Reference { to: to(secret, Purpose::Images)?, path }));
+        listed.chain(pull_secret).collect()
+    }
+
+    fn published(&self, fields: &Tree) -> Vec<String> {
+        let ports = match fields.get("ports") {
+            Some(Tree::List(ports)) => ports.as_slice(),
             _ => &[],
         };
-        let listed = secrets.iter().enumerate().filter_map(|(index, secret)| {
-            let path = FieldPath::of(&["container", "secrets"]).join(Step::Index(index));
-            Some(Reference { path, to: to(secret, Use::Variables)? })
-        });
-        let pull_secret = container.get("pull_secret").and_then(|secret| {
-            let path = FieldPath::of(&["container", "pull_secret"]);
-            Some(Reference { path, to: to(secret, Use::Images)? })
-        });
-        listed.chain(pull_secret).collect()
+        ports
+            .iter()
+            .filter(|entry| matches!(entry.get("published"), Some(Tree::Bool(true))))
+            .filter_map(|entry| entry.get("num").and_then(Tree::scalar))
+            .collect()
+    }
+
+    fn own_variables<'a>(&self, fields: &'a Tree) -> (&'static str, Vec<&'a str>) {
+        let variables = items(fields, "environment").iter();
+        let names = variables.filter_map(|variable| variable.get("name").and_then(Tree::as_str));
+        ("container.environment", names.collect())
     }
 
     fn is_listed_by_room(&self) -> bool {

@@ -2,26 +2,21 @@
 
 use super::set::Set;
 use crate::error::Problem;
-use crate::kinds::{Key, KindName, ReferredTo};
+use crate::kinds::{Key, ReferredTo};
 
-/// References to secrets of the set that have another type than is needed there.
-pub(super) fn secret_types(set: &Set) -> Vec<Problem> {
+/// References to objects of the set that do not serve their purpose there.
+pub(super) fn purposes(set: &Set) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, desired) in &set.objects {
         for reference in key.kind.kind().references(&desired.fields) {
-            let ReferredTo::Secret(name, used) = &reference.to else { continue };
-            let secret = Key {
-                kind: KindName::Secret,
-                project: key.project.clone(),
-                room: None,
-                name: name.clone(),
-            };
-            let declared = set.objects.get(&secret);
-            let misfit = declared.and_then(|secret| Some((secret, used.misfit(&secret.fields)?)));
-            if let Some((declared, (what, hint))) = misfit {
-                let message = format!("{secret} at {} {what}", declared.origin.place());
+            let ReferredTo::Object { kind, name, purpose } = &reference.to else { continue };
+            let used = Key::of(*kind, &key.project, name);
+            let Some(declared) = set.objects.get(&used) else { continue };
+            if let Some(misfit) = kind.kind().misfit(*purpose, &declared.fields) {
+                let place = declared.origin.place();
+                let message = format!("{used} at {place} {}", misfit.what);
                 let problem = desired.origin.document.problem_at(&reference.path, message);
-                problems.push(problem.hint(hint));
+                problems.push(problem.hint(misfit.hint));
             }
         }
     }

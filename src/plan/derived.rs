@@ -52,12 +52,7 @@ fn name_that_it_has(
         [key].into_iter().chain(former).map(|key| key.name).collect::<Vec<_>>()
     };
     let service = brought.by(&key.project);
-    let room = Key {
-        kind: KindName::Room,
-        project: key.project.clone(),
-        room: None,
-        name: brought.room.clone(),
-    };
+    let room = Key::of(KindName::of_rooms(), &key.project, &brought.room);
     let (services, rooms) = (called(service), called(room));
     let found = entries.iter().find(|(other, entry)| {
         other.kind == key.kind

@@ -16,7 +16,7 @@ use crate::kinds::document::FormerNames;
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key, KindName};
+use crate::kinds::{Asked, By, Key, KindName};
 use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::visible;
@@ -227,9 +227,6 @@ pub const ASKED_FOR: &str = "asked for";
 /// Why most objects are created.
 pub const NOT_THERE: &str = "it is not on the platform";
 
-/// The kinds beside services whose objects name a room.
-pub const ROOM_USERS: [KindName; 3] = [KindName::Mailbox, KindName::Route, KindName::ScheduledTask];
-
 impl Incomplete {
     /// Whether an object may be in the list that was not met.
     #[must_use]
@@ -237,25 +234,20 @@ impl Incomplete {
         self.kind == key.kind && self.project == key.project && self.room == key.room
     }
 
-    /// Whether objects may be in the list that refer to a room or secret, and would go with
-    /// it or be left without it.
+    /// Whether objects may be in the list that are in another one or refer to it, and would go
+    /// with it or be left without it.
     #[must_use]
     pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
-        let refers = match key.kind {
-            KindName::Room if self.kind == KindName::Service => {
-                self.room.as_ref() == Some(&key.name)
-            }
-            KindName::Room => ROOM_USERS.contains(&self.kind),
-            // Where the rooms are not known, their services are not either.
-            KindName::Secret => matches!(self.kind, KindName::Service | KindName::Room),
-            _ => false,
-        };
-        refers && self.project == key.project
+        let refers = self.kind.refers_to(key.kind).is_some_and(|by| by != By::Port);
+        let is_in_it = key.is_room() && self.room.as_ref() == Some(&key.name);
+        // Where the rooms are not known, what is in them is not either.
+        let hides_them = self.kind.is_room() && key.kind.is_referred_to_in_rooms();
+        self.project == key.project && (refers || is_in_it || hides_them)
     }
 }
 
 impl State {
-    /// Why it is not known what may refer to a room or secret; `None` when it is.
+    /// Why it is not known what may be in an object or refer to it; `None` when it is.
     #[must_use]
     pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
         let mut lists = self.incomplete.iter();
@@ -433,7 +425,7 @@ pub struct Work {
     /// one takes its own.
     pub kept_as: Option<Key>,
     /// The references whose names become ids before the fields are sent.
-    pub secrets: Vec<(FieldPath, String)>,
+    pub by_id: Vec<(FieldPath, Key)>,
     /// The platform's id, where it is known without having observed the object.
     pub id: Option<String>,
     /// What a command asks for beyond the fields.
@@ -461,8 +453,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What the inventories will say of objects that no operation touches.
     pub kept: BTreeMap<Key, Entry>,
-    /// The ids of the secrets that are on the platform, to be referred to.
-    pub secret_ids: BTreeMap<Key, String>,
+    /// The ids of what is on the platform and referred to by them.
+    pub ids: BTreeMap<Key, String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
     /// What makes the fingerprints of secrets, by project.
@@ -632,7 +624,7 @@ impl Plan {
     /// The object's name as it is shown: with its project when the plan has several.
     #[must_use]
     pub fn address(&self, key: &Key) -> String {
-        if self.projects.len() > 1 && key.kind != KindName::Project {
+        if self.projects.len() > 1 && !key.is_project() {
             format!("{key} in {}", visible::line(&key.project))
         } else {
             key.to_string()

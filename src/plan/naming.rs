@@ -85,7 +85,7 @@ pub fn renamed(state: &State, renames: &Renames) -> State {
         Some(key) => (*key).clone(),
         None => {
             let room = key.room.as_deref().map(|room| {
-                let named = names.get(&(KindName::Room, key.project.as_str(), room));
+                let named = names.get(&(KindName::of_rooms(), key.project.as_str(), room));
                 named.cloned().unwrap_or_else(|| room.to_owned())
             });
             Key { room, ..key.clone() }
@@ -129,12 +129,8 @@ fn entry_of(key: &Key, mut entry: Entry, observed: Option<&Observed>, names: &Na
 fn with_names(key: &Key, fields: &Tree, names: &Names<'_>) -> Option<Tree> {
     let mut changed: Option<Tree> = None;
     for reference in key.kind.kind().references(fields) {
-        let (kind, said) = match &reference.to {
-            ReferredTo::Room(name) => (KindName::Room, name),
-            ReferredTo::Secret(name, _) => (KindName::Secret, name),
-            ReferredTo::Port { .. } => continue,
-        };
-        if let Some(name) = names.get(&(kind, key.project.as_str(), said.as_str()))
+        if let ReferredTo::Object { kind, name: said, .. } = &reference.to
+            && let Some(name) = names.get(&(*kind, key.project.as_str(), said.as_str()))
             && let Some(leaf) =
                 changed.get_or_insert_with(|| fields.clone()).at_mut(&reference.path)
         {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::State;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, ReferredTo, service};
+use crate::kinds::{Key, KindName, ReferredTo};
 use crate::manifest::set::Desired;
 use crate::visible;
 
@@ -32,10 +32,10 @@ pub fn missing(key: &Key) -> String {
 pub struct Known<'a> {
     desired: &'a BTreeMap<Key, Desired>,
     state: &'a State,
-    /// The services of the set by the ports that they publish.
+    /// The objects by the ports that they publish.
     publishers: BTreeMap<String, Vec<&'a Key>>,
-    /// The secrets of the platform by their projects and ids.
-    secrets: BTreeMap<(&'a str, &'a str), &'a Key>,
+    /// The objects of the platform that are referred to by their ids, by kind, project and id.
+    by_id: BTreeMap<(KindName, &'a str, &'a str), &'a Key>,
 }
 
 impl<'a> Known<'a> {
@@ -50,23 +50,19 @@ impl<'a> Known<'a> {
             .iter()
             .filter(|(key, _)| !desired.contains_key(*key))
             .map(|(key, observed)| (key, &observed.fields));
-        for (key, fields) in wanted.chain(others).filter(|(key, _)| key.kind == KindName::Service) {
-            for port in service::published_ports(fields) {
+        for (key, fields) in wanted.chain(others) {
+            for port in key.kind.kind().published(fields) {
                 let keys = publishers.entry(port).or_default();
                 if keys.last() != Some(&key) {
                     keys.push(key);
                 }
             }
         }
-        let secrets = state
-            .objects
-            .iter()
-            .filter(|(key, _)| key.kind == KindName::Secret)
-            .filter_map(|(key, observed)| {
-                Some(((key.project.as_str(), observed.id.as_deref()?), key))
-            })
-            .collect();
-        Self { desired, state, publishers, secrets }
+        let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
+        let by_id = referred.filter_map(|(key, observed)| {
+            Some(((key.kind, key.project.as_str(), observed.id.as_deref()?), key))
+        });
+        Self { desired, state, publishers, by_id: by_id.collect() }
     }
 
     fn has(&self, key: &Key) -> bool {
@@ -78,22 +74,17 @@ impl<'a> Known<'a> {
     #[must_use]
     pub fn references(&self, key: &Key, fields: &Tree) -> Vec<(Option<FieldPath>, Resolved)> {
         let mut found = Vec::new();
-        if key.kind != KindName::Project {
-            let project = Key {
-                kind: KindName::Project,
-                project: key.project.clone(),
-                room: None,
-                name: key.project.clone(),
-            };
-            found.push((None, Resolved::Any(vec![project])));
+        if !key.is_project() {
+            found.push((None, Resolved::Any(vec![key.project_key()])));
         }
-        if let Some(room) = &key.room {
-            found.push((None, self.room(&key.project, room)));
+        if let Some(room) = key.room_key() {
+            found.push((None, self.resolve(room)));
         }
         for reference in key.kind.kind().references(fields) {
             let resolved = match &reference.to {
-                ReferredTo::Room(room) => self.room(&key.project, room),
-                ReferredTo::Secret(name, _) => self.secret(&key.project, name),
+                ReferredTo::Object { kind, name, .. } => {
+                    self.resolve(Key::of(*kind, &key.project, name))
+                }
                 ReferredTo::Port { room, port } => self.publishers(&key.project, room, port),
             };
             found.push((Some(reference.path), resolved));
@@ -101,34 +92,31 @@ impl<'a> Known<'a> {
         found
     }
 
-    fn room(&self, project: &str, room: &str) -> Resolved {
-        let key = Key {
-            kind: KindName::Room,
-            project: project.to_owned(),
-            room: None,
-            name: room.to_owned(),
-        };
-        if self.has(&key) { Resolved::Object(key) } else { Resolved::Missing(key) }
+    /// The fields that say by name what is sent by id, with what they mean.
+    #[must_use]
+    pub fn by_id(&self, key: &Key, fields: &Tree) -> Vec<(FieldPath, Key)> {
+        let found = self.references(key, fields).into_iter();
+        let by_id = found.filter_map(|(path, resolved)| match (path, resolved) {
+            (Some(path), Resolved::Object(to)) if to.kind.is_referred_to_by_id() => {
+                Some((path, to))
+            }
+            _ => None,
+        });
+        by_id.collect()
     }
 
-    /// A secret by name, or by the id that the platform gave it.
-    pub(super) fn secret(&self, project: &str, name: &str) -> Resolved {
-        let key = Key {
-            kind: KindName::Secret,
-            project: project.to_owned(),
-            room: None,
-            name: name.to_owned(),
-        };
+    /// What a key leads to that a reference says, with a name or the id that the platform gave.
+    pub(super) fn resolve(&self, key: Key) -> Resolved {
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        match self.secrets.get(&(project, name)) {
+        match self.by_id.get(&(key.kind, key.project.as_str(), key.name.as_str())) {
             Some(key) => Resolved::Object((*key).clone()),
             None => Resolved::Missing(key),
         }
     }
 
-    /// The services of a room, or of every room, that publish a port: those that the set
+    /// What publishes a port in a room, or in every room: those that the set
     /// wants, and those that are there and not in the set. A port may also be published by
     /// something that was not looked at, so none is no fault.
     fn publishers(&self, project: &str, room: &str, port: &str) -> Resolved {
@@ -146,12 +134,19 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Turns ids of secrets in an observed object's fields back into their names, so that they
-/// compare with what manifests say.
-pub fn name_secrets(key: &Key, fields: &mut Tree, names: &BTreeMap<String, String>) {
+/// The names of objects that are referred to by their ids, by kind and id.
+pub type NamesById = BTreeMap<(KindName, String), String>;
+
+/// Turns ids in an observed object's fields back into names, so that they compare with what
+/// manifests say.
+pub fn name_ids(key: &Key, fields: &mut Tree, names: &NamesById) {
+    if names.is_empty() {
+        return;
+    }
     for reference in key.kind.kind().references(fields) {
-        if let ReferredTo::Secret(id, _) = &reference.to
-            && let (Some(name), Some(leaf)) = (names.get(id), fields.at_mut(&reference.path))
+        if let ReferredTo::Object { kind, name: id, .. } = reference.to
+            && let Some(name) = names.get(&(kind, id))
+            && let Some(leaf) = fields.at_mut(&reference.path)
         {
             *leaf = Tree::text(name.clone());
         }

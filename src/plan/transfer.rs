@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::planner::fingerprint;
-use super::references::{Known, Resolved};
+use super::references::Known;
 use super::{Action, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::kinds::{Key, OWNER_ANNOTATION};
 use crate::listed::word;
 
 /// A move of objects between two sets of one project.
@@ -115,13 +115,13 @@ impl Transfer<'_> {
         operations: Vec<Operation>,
         kept: impl Iterator<Item = (&'b Key, &'b Entry)>,
     ) -> Plan {
-        let secrets = self.state.objects.iter().filter(|(key, _)| key.kind == KindName::Secret);
+        let by_id = self.state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
         Plan {
             set: set.to_owned(),
             projects: self.state.projects.clone(),
             operations,
             kept: kept.map(|(key, entry)| (key.clone(), entry.clone())).collect(),
-            secret_ids: secrets
+            ids: by_id
                 .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
                 .collect(),
             ..Plan::default()
@@ -166,13 +166,6 @@ impl Transfer<'_> {
         change: Option<FieldChange>,
         known: &Known<'_>,
     ) -> Operation {
-        let references = known.references(key, &observed.fields);
-        let secret = |(path, resolved)| match (path, resolved) {
-            (Some(path), Resolved::Object(to)) if to.kind == KindName::Secret => {
-                Some((path, to.name))
-            }
-            _ => None,
-        };
         Operation {
             action: Action::Adopt,
             reason: match entry.brought.as_ref().map(|brought| brought.by(&key.project)) {
@@ -191,7 +184,7 @@ impl Transfer<'_> {
                 observed: Some(observed.clone()),
                 entry: Some(entry.clone()),
                 before: self.to.1.entries.get(key).cloned(),
-                secrets: references.into_iter().filter_map(secret).collect(),
+                by_id: known.by_id(key, &observed.fields),
                 ..Work::default()
             },
             ..self.record(key, None, "")

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Observed, Plan};
 use crate::error::Place;
-use crate::kinds::{Key, KindName, ReferredTo, service};
+use crate::kinds::{Key, ReferredTo};
 use crate::manifest::set::Desired;
 
 /// What is told of a set, by what it declares and by what else is on the platform when the
@@ -49,10 +49,10 @@ pub fn warnings(
 
 mod variables;
 
-/// Services with where they are declared, if they are.
+/// What publishes a port, with where it is declared, if it is.
 type Publishers<'a> = Vec<(&'a Key, Option<Place>)>;
 
-/// The services that publish a port, by project and port. What is declared counts as it is
+/// What publishes a port, by project and port. What is declared counts as it is
 /// declared, and what the plan takes away or renames does not count.
 fn publishers<'a>(
     desired: &'a BTreeMap<Key, Desired>,
@@ -69,10 +69,7 @@ fn publishers<'a>(
         .map(|(key, object)| (key, &object.fields, None));
     let mut publishers: BTreeMap<_, Publishers<'a>> = BTreeMap::new();
     for (key, fields, object) in declared.chain(others) {
-        if key.kind != KindName::Service {
-            continue;
-        }
-        for port in service::published_ports(fields) {
+        for port in key.kind.kind().published(fields) {
             let place = object.map(|object| object.origin.place());
             let known = publishers.entry((key.project.as_str(), port)).or_default();
             if known.last().is_none_or(|(last, _)| *last != key) {
@@ -83,7 +80,7 @@ fn publishers<'a>(
     publishers
 }
 
-/// The services that publish one port in one room. Of two that nobody declares here nothing
+/// What publishes one port in one room. Of two that nobody declares here nothing
 /// is told.
 fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
     let mut first: BTreeMap<Option<&str>, &(&Key, Option<Place>)> = BTreeMap::new();

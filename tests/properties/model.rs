@@ -9,7 +9,7 @@ use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::kinds::{Key, KindName, ReferredTo};
 use meshagent::manifest::set::{Desired, Set};
 use meshagent::plan::fingerprints::Fingerprints;
-use meshagent::plan::references::{Known, Resolved, name_secrets};
+use meshagent::plan::references::{Known, NamesById, Resolved, name_ids};
 use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
 use proptest::sample::Index;
 use serde_json::Value;
@@ -57,7 +57,8 @@ fn told(key: &Key, fields: &Tree) -> Tree {
 fn with_ids(key: &Key, fields: &Tree, ids: &Ids) -> Tree {
     let mut fields = fields.clone();
     for reference in key.kind.kind().references(&fields) {
-        if let ReferredTo::Secret(name, _) = &reference.to
+        if let ReferredTo::Object { kind, name, .. } = &reference.to
+            && kind.is_referred_to_by_id()
             && let (Some(id), Some(leaf)) = (ids.get(name), fields.at_mut(&reference.path))
         {
             *leaf = Tree::text(id.clone());
@@ -89,10 +90,11 @@ impl Model {
 
     /// What a set reads before it decides.
     pub fn state(&self, set: &str) -> State {
-        let names = self.ids().into_iter().map(|(name, id)| (id, name)).collect();
+        let ids = self.ids().into_iter();
+        let names: NamesById = ids.map(|(name, id)| ((KindName::Secret, id), name)).collect();
         let observe = |(key, object): (&Key, &Object)| {
             let mut fields = told(key, &object.fields);
-            name_secrets(key, &mut fields, &names);
+            name_ids(key, &mut fields, &names);
             let observed = Observed {
                 id: object.id.clone(),
                 owner: object.owner.clone(),
@@ -264,7 +266,7 @@ impl Model {
         let mut entries = plan.kept.clone();
         // Under the names that secrets have when the plan is done.
         let mut ids: Ids =
-            plan.secret_ids.iter().map(|(key, id)| (key.name.clone(), id.clone())).collect();
+            plan.ids.iter().map(|(key, id)| (key.name.clone(), id.clone())).collect();
         for operation in &plan.operations {
             let key = operation.work.kept_as.as_ref().unwrap_or(&operation.key);
             let id = self.step((set, plan), operation, &ids)?;
@@ -381,7 +383,10 @@ impl Model {
                 let object = self.objects.get(publisher);
                 let port = fields.get("port").and_then(Tree::as_str).unwrap_or_default();
                 let is_published = object.is_some_and(|it| {
-                    meshagent::kinds::service::published_ports(&it.fields)
+                    KindName::Service
+                        .kind()
+                        .published(&it.fields)
+                        .into_iter()
                         .any(|known| known == port)
                 });
                 if !is_published {

@@ -98,29 +98,19 @@ impl Shortcut {
 
     /// What the platform would refuse in a project as it is now.
     fn refused(&self, survey: &Survey, fields: Option<&Tree>) -> Vec<String> {
-        let here = |kind: KindName, room: Option<&str>, name: &str| Key {
-            kind,
-            project: survey.project.clone(),
-            room: room.map(str::to_owned),
-            name: name.to_owned(),
-        };
-        let room = |name: &str| here(KindName::Room, None, name);
+        let own = Key { project: survey.project.clone(), ..self.key.clone() };
         let mut refused = Vec::new();
         let mut missing = |key: &Key| refused.push(format!("{key} does not exist"));
         let is_written = self.action != Action::Delete;
-        if let Some(name) = self.key.room.as_deref().filter(|_| is_written) {
-            let room = room(name);
-            if !survey.objects.contains_key(&room) {
-                missing(&room);
-            }
+        if let Some(room) = own.room_key().filter(|_| is_written)
+            && !survey.objects.contains_key(&room)
+        {
+            missing(&room);
         }
         let kind = self.key.kind.kind();
         for reference in fields.map(|fields| kind.references(fields)).unwrap_or_default() {
-            let key = match &reference.to {
-                ReferredTo::Room(name) => room(name),
-                ReferredTo::Secret(name, _) => here(KindName::Secret, None, name),
-                ReferredTo::Port { .. } => continue,
-            };
+            let ReferredTo::Object { kind, name, .. } = &reference.to else { continue };
+            let key = Key::of(*kind, &survey.project, name);
             let has_id = |other: &Key| {
                 other.kind == key.kind && survey.objects[other].id.as_ref() == Some(&key.name)
             };
@@ -128,7 +118,6 @@ impl Shortcut {
                 missing(&key);
             }
         }
-        let own = here(self.key.kind, self.key.room.as_deref(), &self.key.name);
         let takes_name = matches!(self.action, Action::Create | Action::Rename)
             && !self.key.name.is_empty()
             && !self.work.asked.may_exist;
@@ -140,21 +129,31 @@ impl Shortcut {
         if takes_name && self.is_found_by_name && is_other(&own) {
             refused.push(format!("{} exists already", self.key));
         }
-        if self.action == Action::Delete && self.key.kind == KindName::Secret {
+        if self.action == Action::Delete && self.key.kind.is_referred_to_by_id() {
             let names = self.names_in(survey);
             refused.extend(
                 survey
                     .objects
                     .iter()
                     .filter(|(key, found)| {
-                        key.kind.kind().references(&found.fields).iter().any(|reference| {
-                            matches!(&reference.to, ReferredTo::Secret(name, _) if names.contains(name))
-                        })
+                        key.kind
+                            .kind()
+                            .references(&found.fields)
+                            .iter()
+                            .any(|reference| self.is_meant_by(&reference.to, &names))
                     })
                     .map(|(key, _)| format!("{key} refers to {}", self.address())),
             );
         }
         refused
+    }
+
+    /// Whether a reference is to the object, by one of its names and ids.
+    fn is_meant_by(&self, to: &ReferredTo, names: &BTreeSet<String>) -> bool {
+        matches!(
+            to,
+            ReferredTo::Object { kind, name, .. } if *kind == self.key.kind && names.contains(name)
+        )
     }
 
     /// The names and ids under which the object may be meant.
@@ -179,7 +178,7 @@ impl Shortcut {
     /// the sets that these belong to. What cannot be read is told, and keeps nobody from
     /// deleting the room.
     pub(super) async fn tell_what_goes_with_it(&self, connection: &Connection) {
-        if self.key.kind != KindName::Room || self.action != Action::Delete {
+        if !self.key.is_room() || self.action != Action::Delete {
             return;
         }
         let told = match self.what_goes_with_it(connection).await {
@@ -204,7 +203,7 @@ impl Shortcut {
                     .kind()
                     .references(fields)
                     .iter()
-                    .any(|it| matches!(&it.to, ReferredTo::Room(room) if rooms.contains(room)))
+                    .any(|reference| self.is_meant_by(&reference.to, &rooms))
         };
         let found: Vec<_> =
             survey.objects.iter().filter(|(key, found)| names_it(key, &found.fields)).collect();
@@ -217,9 +216,9 @@ impl Shortcut {
             }
         }
         let line = |(key, found): &(&Key, &crate::plan::Observed)| {
-            let what = match key.kind {
-                KindName::Service => "goes with the room",
-                _ => "names the room",
+            let what = match key.room {
+                Some(_) => "goes with the room",
+                None => "names the room",
             };
             let owner = found.owner.as_deref();
             let entry = owner.and_then(|set| inventories.get(set)?.entries.get(key));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::apply::{absent, observe};
+use crate::apply::{absent, look_up};
 use crate::commands::show::ShowArgs;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub async fn look_up(
 ) -> Result<Option<(String, Observed)>> {
     let target = Target::looked_for(key, &key.project, id);
     let reader = connection.client.reader();
-    match observe::find(&reader, key, &target, &BTreeMap::new()).await {
+    match look_up::find(&reader, key, &target, &BTreeMap::new()).await {
         Err(error) => match absent::held_elsewhere(&reader, key, &key.project).await {
             Some(taken) => Err(taken.hint(ELSEWHERE)),
             None => Err(error),

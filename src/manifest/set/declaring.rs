@@ -51,7 +51,7 @@ pub(super) fn declare_all(
         declare(set, found, (&projects, &mut files), problems);
     }
     problems.extend(shared_names(set, &order));
-    problems.extend(agreement::secret_types(set));
+    problems.extend(agreement::purposes(set));
 }
 
 /// What the documents declare, one by one; of templates that which their placements make.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::Planner;
+use crate::kinds::Key;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 use crate::plan::diff::has_masked;
 use crate::plan::references::Resolved;
@@ -30,8 +30,8 @@ pub fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
 }
 
 impl Planner<'_> {
-    /// The values of a secret that may not be what the set wrote: the platform keeps them to
-    /// itself, and tells that somebody wrote the secret since.
+    /// The values of an object that may not be what the set wrote: the platform keeps them to
+    /// itself, and tells that somebody wrote the object since.
     pub(super) fn rewritten(
         &self,
         desired: &Desired,
@@ -41,7 +41,7 @@ impl Planner<'_> {
         let recorded = self.entry(&desired.key).and_then(|entry| entry.revision.as_ref());
         let is_rewritten =
             matches!((recorded, &observed.revision), (Some(one), Some(other)) if one != other);
-        if !is_rewritten || desired.key.kind != KindName::Secret {
+        if !is_rewritten || !desired.key.kind.kind().hides_values() {
             return Vec::new();
         }
         let mut hidden = Vec::new();

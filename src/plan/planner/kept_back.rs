@@ -39,7 +39,7 @@ impl Planner<'_> {
     ) -> Wanted {
         let (mut fields, ignored, kept) = match self.left(desired, &observed.fields) {
             Some(Left { fields, untold, kept }) => {
-                (self.by_name(&desired.key, fields.into()), untold, kept)
+                (self.with_names(&desired.key, fields.into()), untold, kept)
             }
             None => (Arc::clone(intended), Vec::new(), Vec::new()),
         };

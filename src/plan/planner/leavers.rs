@@ -139,8 +139,8 @@ impl Planner<'_> {
             },
             fingerprint: Some(fingerprint),
             work: Work {
-                secrets: match action {
-                    Action::Release => self.secrets(key, &observed.fields),
+                by_id: match action {
+                    Action::Release => self.known.by_id(key, &observed.fields),
                     _ => Vec::new(),
                 },
                 observed: Some(observed.clone()),
@@ -153,13 +153,7 @@ impl Planner<'_> {
     /// The document out of scope that means an object, or the room that it is in, under
     /// another name.
     fn meant_by(&self, key: &Key) -> Option<&Key> {
-        let room = key.room.as_ref().map(|room| Key {
-            kind: KindName::Room,
-            room: None,
-            name: room.clone(),
-            ..key.clone()
-        });
-        self.meant.get(key).or_else(|| self.meant.get(&room?))
+        self.meant.get(key).or_else(|| self.meant.get(&key.room_key()?))
     }
 
     /// What is neither declared nor on the platform leaves the inventory, and the plan says so:

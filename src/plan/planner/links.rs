@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
+use crate::kinds::Key;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName};
 use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
@@ -204,12 +204,7 @@ impl Planner<'_> {
         }
         for desired in self.desired.values() {
             let Some(project) = self.state.projects.get(&desired.key.project) else { continue };
-            let to = Key {
-                kind: KindName::Project,
-                project: desired.key.project.clone(),
-                room: None,
-                name: desired.key.project.clone(),
-            };
+            let to = desired.key.project_key();
             if project.id.is_none() && self.is_selected(&desired.key) && !self.is_selected(&to) {
                 let path = FieldPath::of(&["project"]);
                 let message = left_out(&desired.key, &to);
@@ -237,15 +232,15 @@ impl Planner<'_> {
                     continue;
                 }
                 let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
-                let why = match key.room.is_some() && to.kind == KindName::Room {
+                let why = match to.holds(key) {
                     _ if is_ours => format!("{key} refers to it and stays"),
                     true => format!("{key} in it is not owned by the set"),
                     false => format!("{key}, which is not owned by the set, refers to it"),
                 };
                 let name = self.named_now(&to);
-                let hint = match to.kind {
-                    KindName::Secret => format!("take {name} out of {key} first, or delete {key}"),
-                    _ => format!("delete or move {key} first"),
+                let hint = match to.is_room() {
+                    true => format!("delete or move {key} first"),
+                    false => format!("take {name} out of {key} first, or delete {key}"),
                 };
                 guards.push(Problem::new(format!("{name} would be deleted, and {why}")).hint(hint));
             }
@@ -294,7 +289,7 @@ impl Planner<'_> {
             let follows = self.operations[*before].action == Action::Rename;
             self.operations[*after].work.follows_rename |= follows;
         }
-        edges.extend(self.secret_type_edges());
+        edges.extend(self.in_use_edges());
         let names = self.name_edges();
         for (before, after) in &names {
             let is_step = self.operations[*before].key == self.operations[*after].key

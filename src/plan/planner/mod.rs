@@ -12,7 +12,7 @@ use super::Work;
 use super::diff::{self, Memory};
 use super::naming;
 use super::order;
-use super::references::{Known, Resolved};
+use super::references::Known;
 use super::renames::{self, Renames};
 use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
 use crate::error::Problem;
@@ -30,6 +30,7 @@ mod beginning;
 pub use beginning::selected;
 mod claims;
 mod drift;
+mod in_use;
 mod kept_back;
 mod leavers;
 mod lifecycle;
@@ -37,7 +38,6 @@ mod links;
 mod names;
 mod owned;
 mod remembered;
-mod secret_types;
 mod unread;
 
 use kept_back::Wanted;
@@ -121,7 +121,7 @@ pub fn plan(
     }
     planner.make_room();
     planner.check_references();
-    planner.check_secret_types();
+    planner.check_what_is_in_use();
     planner.check_deleted();
     planner.check_shared_names();
     if !planner.faults.is_empty() {
@@ -147,11 +147,11 @@ pub fn plan(
         .iter()
         .map(|(project, inventory)| (project.clone(), inventory.fingerprints.clone()))
         .collect();
-    plan.secret_ids = state
+    plan.ids = state
         .objects
         .iter()
         // What is gone in the end is known by its id alone.
-        .filter(|(key, _)| key.kind == KindName::Secret && !planner.renames.displaces(key))
+        .filter(|(key, _)| key.kind.is_referred_to_by_id() && !planner.renames.displaces(key))
         .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
         .collect();
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;
@@ -290,7 +290,7 @@ impl<'a> Planner<'a> {
         };
         let is_by_hand =
             former.as_ref().is_some_and(|former| self.is_renamed_by_hand(desired, former));
-        let intended = self.by_name(key, Arc::clone(&desired.fields));
+        let intended = self.with_names(key, Arc::clone(&desired.fields));
         let Wanted { fields, mut changes, ignored, kept, drifted } =
             self.wanted(desired, observed, &intended);
         if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
@@ -335,7 +335,7 @@ impl<'a> Planner<'a> {
         let mut entry = self.entry_for(desired, observed.id.clone(), &intended);
         let unsent: Vec<&FieldPath> = ignored.iter().chain(&kept).collect();
         self.keep_unsent(key, &mut entry, (&observed.fields, &unsent));
-        if key.kind == KindName::Secret && entry.revision.is_none() {
+        if key.kind.kind().hides_values() && entry.revision.is_none() {
             entry.revision = observed.revision.clone();
         }
         if !adopts && changes.is_empty() {
@@ -374,7 +374,7 @@ impl<'a> Planner<'a> {
             derived_from: desired.origin.derived_from.clone(),
             fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
             work: Work {
-                secrets: self.secrets(key, &fields),
+                by_id: self.known.by_id(key, &fields),
                 fields: Some(fields),
                 observed: Some(observed.clone()),
                 entry: Some(entry),
@@ -410,8 +410,8 @@ impl<'a> Planner<'a> {
 
     fn create(&self, desired: &Desired, reason: String, fields: Arc<Tree>) -> Operation {
         let key = &desired.key;
-        let intended = self.by_name(key, Arc::clone(&desired.fields));
-        let fields = self.by_name(key, fields);
+        let intended = self.with_names(key, Arc::clone(&desired.fields));
+        let fields = self.with_names(key, fields);
         let mut changes = self.field_changes(desired, None, &fields);
         // Before it exists nothing has a default either.
         changes.retain_mut(|change| {
@@ -431,7 +431,7 @@ impl<'a> Planner<'a> {
             work: Work {
                 observed: None,
                 entry: Some(self.entry_for(desired, None, &intended)),
-                secrets: self.secrets(key, &fields),
+                by_id: self.known.by_id(key, &fields),
                 fields: Some(fields),
                 ..Work::default()
             },
@@ -530,30 +530,16 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// The fields with every secret referred to by its name, also where the manifest gives
-    /// the platform's id.
-    fn by_name(&self, key: &Key, mut fields: Arc<Tree>) -> Arc<Tree> {
-        for (path, name) in self.secrets(key, &fields) {
-            let is_name = fields.at(&path).and_then(Tree::as_str) == Some(&name);
+    /// The fields with everything referred to by its name, also where the manifest gives the
+    /// platform's id.
+    fn with_names(&self, key: &Key, mut fields: Arc<Tree>) -> Arc<Tree> {
+        for (path, to) in self.known.by_id(key, &fields) {
+            let is_name = fields.at(&path).and_then(Tree::as_str) == Some(&to.name);
             if !is_name && let Some(leaf) = Arc::make_mut(&mut fields).at_mut(&path) {
-                *leaf = Tree::text(name);
+                *leaf = Tree::text(to.name);
             }
         }
         fields
-    }
-
-    /// The fields whose names become ids when they are sent.
-    fn secrets(&self, key: &Key, fields: &Tree) -> Vec<(FieldPath, String)> {
-        self.known
-            .references(key, fields)
-            .into_iter()
-            .filter_map(|(path, resolved)| match (path, resolved) {
-                (Some(path), Resolved::Object(to)) if to.kind == KindName::Secret => {
-                    Some((path, to.name))
-                }
-                _ => None,
-            })
-            .collect()
     }
 
     fn guard(&mut self, desired: &Desired, message: String, hint: &str) {

@@ -156,7 +156,7 @@ impl Planner<'_> {
                 fields: Some(observed.fields.clone()),
                 observed: Some(observed.clone()),
                 renamed_from: Some(name),
-                secrets: self.secrets(key, &observed.fields),
+                by_id: self.known.by_id(key, &observed.fields),
                 ..Work::default()
             },
             ..Operation::new(key.clone(), Action::Rename, reason)

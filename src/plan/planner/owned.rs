@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
+use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName};
 use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 use crate::plan::{Observed, UnknownOwner};
@@ -68,11 +68,10 @@ impl<'a> Planner<'a> {
     /// is nothing, and which is as declared. A run that was killed right after it created one
     /// leaves it so, and so does a set that was destroyed.
     fn is_free(&self, desired: &Desired, observed: &Observed) -> bool {
-        let Key { kind, name, .. } = &desired.key;
-        let is_in_it = |key: &Key| key.kind != KindName::Project && key.project == *name;
-        *kind == KindName::Project
+        let Key { name, .. } = &desired.key;
+        desired.key.is_project()
             && (desired.fields == observed.fields || *desired.fields == Tree::map([]))
-            && !self.state.objects.keys().any(is_in_it)
+            && !self.state.objects.keys().any(|key| desired.key.holds(key))
             && !self.state.incomplete.iter().any(|list| list.project == *name)
             && !self.state.unread.contains(name)
     }

@@ -1,44 +1,45 @@
-//! Variables of the environment that a service gets from several places. The platform does not
+//! Variables of the environment that an object gets from several places. The platform does not
 //! say which of them counts, and the order of `container.secrets` is kept nowhere.
 
 use std::collections::BTreeMap;
 
-use crate::kinds::path::FieldPath;
-use crate::kinds::tree::{Fields, Tree};
-use crate::kinds::{Key, KindName};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, Purpose, ReferredTo};
 use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::Observed;
 
-/// What a service gets several times, a line for each service.
+/// What an object gets several times, a line for each object.
 pub(super) fn collisions(
     desired: &BTreeMap<Key, Desired>,
     observed: &BTreeMap<Key, Observed>,
 ) -> Vec<String> {
-    let services = desired.iter().filter(|(key, _)| key.kind == KindName::Service);
-    let notes = services.filter_map(|(key, object)| {
+    let notes = desired.iter().filter_map(|(key, object)| {
+        let kind = key.kind.kind();
         let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let path = FieldPath::of(&["container", "secrets"]);
-        for named in items(&object.fields, "secrets").filter_map(Tree::as_str) {
-            let Some((secret, fields)) = secret(&key.project, named, (desired, observed)) else {
+        let mut first = None;
+        for reference in kind.references(&object.fields) {
+            let ReferredTo::Object { kind, name, purpose: Purpose::Variables } = &reference.to
+            else {
                 continue;
             };
-            let pairs = fields.get("data").and_then(Tree::fields);
-            for name in pairs.into_iter().flat_map(Fields::keys) {
-                sources.entry(name).or_default().push(secret.to_string());
+            first.get_or_insert(reference.path);
+            let named = Key::of(*kind, &key.project, name);
+            let Some((from, fields)) = found(&named, (desired, observed)) else { continue };
+            for name in kind.kind().brings_variables(fields) {
+                sources.entry(name).or_default().push(from.to_string());
             }
         }
-        for variable in items(&object.fields, "environment") {
-            // Those that no secret brings are told apart by the rules of form.
-            let Some(name) = variable.get("name").and_then(Tree::as_str) else { continue };
+        // Those that nothing brings are told apart by the rules of form.
+        let (field, own) = kind.own_variables(&object.fields);
+        for name in own {
             if let Some(sources) = sources.get_mut(name) {
-                sources.push("`container.environment`".to_owned());
+                sources.push(format!("`{field}`"));
             }
         }
         sources.retain(|_, sources| sources.len() > 1);
-        if sources.is_empty() {
-            return None;
-        }
+        // The list is told of, not the first of its items.
+        let path = first.filter(|_| !sources.is_empty())?.parent();
         let told = sources.iter().map(|(name, sources)| format!("`{name}` from {}", few(sources)));
         let place = object.origin.places(std::iter::once(&path)).pop().flatten();
         let place = place.unwrap_or_else(|| object.origin.place());
@@ -50,34 +51,21 @@ pub(super) fn collisions(
     notes.collect()
 }
 
-/// The items of a list of a service's container.
-fn items<'a>(fields: &'a Tree, list: &str) -> impl Iterator<Item = &'a Tree> {
-    match fields.at(&FieldPath::of(&["container", list])) {
-        Some(Tree::List(items)) => items.as_slice(),
-        _ => &[],
-    }
-    .iter()
-}
-
-/// A secret by its name or the platform's id, with what is known of it: what is declared, else
+/// An object by its name or the platform's id, with what is known of it: what is declared, else
 /// what the platform has.
-fn secret<'a>(
-    project: &str,
-    named: &str,
+fn found<'a>(
+    named: &Key,
     (desired, observed): (&'a BTreeMap<Key, Desired>, &'a BTreeMap<Key, Observed>),
 ) -> Option<(&'a Key, &'a Tree)> {
-    let is_in = |key: &Key| key.kind == KindName::Secret && key.project == project;
-    let name = Key {
-        kind: KindName::Secret,
-        project: project.to_owned(),
-        room: None,
-        name: named.to_owned(),
-    };
-    if let Some((key, object)) = desired.get_key_value(&name) {
+    if let Some((key, object)) = desired.get_key_value(named) {
         return Some((key, &object.fields));
     }
-    let by_name = observed.get_key_value(&name);
-    let has_id = |(key, it): &(&Key, &Observed)| is_in(key) && it.id.as_deref() == Some(named);
+    let by_name = observed.get_key_value(named);
+    let has_id = |(key, it): &(&Key, &Observed)| {
+        key.kind == named.kind
+            && key.project == named.project
+            && it.id.as_deref() == Some(named.name.as_str())
+    };
     let (key, object) = by_name.or_else(|| observed.iter().find(has_id))?;
     Some(match desired.get_key_value(key) {
         Some((key, object)) => (key, &object.fields),

@@ -1,0 +1,138 @@
+//! Reads one object again.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::observe::{observed, unreadable};
+use crate::api::failure::ApiError;
+use crate::api::newer;
+use crate::api::reader::{Reader, is_newer};
+use crate::error::{Error, Result};
+use crate::kinds::{Key, Lookup, Target};
+use crate::plan::Observed;
+use crate::plan::references::{NamesById, name_ids};
+
+/// Reads one object again, by its id where it has one, else by its key; `None` when it does
+/// not exist. References by id are turned back into names with `names`.
+///
+/// # Errors
+///
+/// The platform's; an answer that is not what it should be.
+pub async fn look_up(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    names: &NamesById,
+) -> Result<Option<Observed>> {
+    Ok(find(reader, key, target, names).await?.map(|(_, observed)| observed))
+}
+
+/// The same, with the name that the object has.
+///
+/// # Errors
+///
+/// As [`look_up`].
+pub async fn find(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    names: &NamesById,
+) -> Result<Option<(String, Observed)>> {
+    let kind = key.kind.kind();
+    let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    // Under its name there may be nothing by now, or another object.
+    if let Some(id) = target.id.filter(|_| goes_by_name(key, target)) {
+        let is_it = |item: &Value| kind.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
+        if !item.as_ref().is_some_and(|(item, _)| is_it(item)) {
+            item = match kind.list(target.project, target.room) {
+                Some(listing) => reader.list(&listing).await?.into_iter().find(is_it),
+                None => None,
+            }
+            .map(|item| (item, None));
+        }
+    }
+    let Some((item, revision)) = item else { return Ok(None) };
+    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let name = seen.name.clone();
+    let mut observed = observed(kind, seen, &item, revision);
+    observed.called = Some(name.clone());
+    name_ids(key, Arc::make_mut(&mut observed.fields), names);
+    Ok(Some((name, observed)))
+}
+
+/// Whether an object that has an id is looked up by its name all the same.
+fn goes_by_name(key: &Key, target: &Target<'_>) -> bool {
+    let request = |target: &Target<'_>| match key.kind.kind().lookup(target) {
+        Some(Lookup::One(request, _)) => Some(request),
+        _ => None,
+    };
+    let by_name = request(&Target { id: None, ..*target });
+    by_name.is_some() && by_name == request(target)
+}
+
+/// Why one object could not be read.
+pub(super) enum Unread {
+    /// The platform does not show it to this project.
+    Forbidden(Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Unread {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Unread {
+    /// The error that it is for who needs the object.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Forbidden(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
+/// One object as the platform answers with it, and its revision.
+pub(super) async fn item(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+) -> Result<Option<(Value, Option<String>)>, Unread> {
+    let kind = key.kind.kind();
+    match kind.lookup(target) {
+        None => Ok(None),
+        Some(Lookup::One(request, envelope)) => {
+            let answer = match reader.get(&request).await {
+                Err(ApiError { status: Some(404), .. }) => return Ok(None),
+                Err(error @ ApiError { status: Some(403), .. }) => {
+                    return Err(Unread::Forbidden(error.into()));
+                }
+                Err(error) => return Err(error.into()),
+                Ok(answer) => answer,
+            };
+            let mut body = answer
+                .json()
+                .map_err(|error| Error::failed(format!("failed to read {key}")).because(error))?;
+            let item = match envelope {
+                Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
+                None => body,
+            };
+            let list = kind.list(target.project, target.room).map(|listing| listing.envelope);
+            if let Some(sign) = list.and_then(|list| newer::sign_of_item(&item, list)) {
+                return Err(is_newer(&request, sign).into());
+            }
+            Ok(Some((item, answer.etag)))
+        }
+        Some(Lookup::Among(listing)) => {
+            let items = reader.list(&listing).await?;
+            let is_meant = |item: &Value| match (kind.seen(item), target.id) {
+                (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
+                (Ok(seen), _) => seen.name == target.name,
+                (Err(_), _) => false,
+            };
+            Ok(items.into_iter().find(is_meant).map(|item| (item, None)))
+        }
+    }
+}

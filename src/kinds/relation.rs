@@ -1,0 +1,271 @@
+//! How objects hang together, as their kinds say it: what is in what, and what refers to what.
+//! What is decided and done about that elsewhere is a loop over this, so that no kind has a
+//! place of its own there.
+
+use super::path::FieldPath;
+use super::tree::Tree;
+use super::{ALL, Key, KindName};
+
+/// What of a key names the object that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Its project.
+    Project,
+    /// Its room.
+    Room,
+}
+
+/// What objects of a kind may refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relation {
+    /// The kind of what they refer to.
+    pub to: KindName,
+    /// How they do it.
+    pub by: By,
+}
+
+/// How an object is referred to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// By its name, in manifests and on the wire.
+    Name,
+    /// By its name in manifests, and by the platform's id on the wire.
+    Id,
+    /// By a port that it publishes: whichever object does.
+    Port,
+}
+
+/// What one object refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The field that refers.
+    pub path: FieldPath,
+    /// What it refers to.
+    pub to: ReferredTo,
+}
+
+/// What a field refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferredTo {
+    /// An object of the same project.
+    Object {
+        /// Its kind.
+        kind: KindName,
+        /// Its name; on the wire its id, where the kind is related [`By::Id`].
+        name: String,
+        /// What it is there for.
+        purpose: Purpose,
+    },
+    /// Whatever service of the room publishes the port; nothing when none does.
+    Port {
+        /// The room.
+        room: String,
+        /// The port's number.
+        port: String,
+    },
+}
+
+impl ReferredTo {
+    /// Whether it is the object with a key, for something in the same project.
+    #[must_use]
+    pub fn is(&self, key: &Key) -> bool {
+        matches!(self, Self::Object { kind, name, .. } if *kind == key.kind && *name == key.name)
+    }
+}
+
+/// What an object is used for where something refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// As a whole.
+    Whole,
+    /// Its pairs become environment variables.
+    Variables,
+    /// Images are pulled with it.
+    Images,
+}
+
+/// Why an object does not serve a purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misfit {
+    /// The end of a sentence whose subject is the object.
+    pub what: &'static str,
+    /// What does serve it.
+    pub hint: &'static str,
+}
+
+impl KindName {
+    /// Whether its objects are the projects of keys.
+    #[must_use]
+    pub fn is_project(self) -> bool {
+        self.kind().holds() == Some(Holds::Project)
+    }
+
+    /// Whether its objects are the rooms of keys.
+    #[must_use]
+    pub fn is_room(self) -> bool {
+        self.kind().holds() == Some(Holds::Room)
+    }
+
+    /// Whether its objects may be in a room.
+    #[must_use]
+    pub fn is_in_rooms(self) -> bool {
+        self.kind().is_listed_by_room()
+    }
+
+    /// How its objects may refer to those of a kind; nothing where they do not.
+    #[must_use]
+    pub fn refers_to(self, to: KindName) -> Option<By> {
+        let mut relations = self.kind().relations().iter();
+        relations.find(|relation| relation.to == to).map(|relation| relation.by)
+    }
+
+    /// Whether objects of some kind refer to its objects by their ids.
+    #[must_use]
+    pub fn is_referred_to_by_id(self) -> bool {
+        self.referrers().any(|(_, by)| by == By::Id)
+    }
+
+    /// The kinds whose objects may refer to one of its objects, not just to a port of it.
+    pub fn referrers(self) -> impl Iterator<Item = (KindName, By)> {
+        let kinds = ALL.iter().map(|kind| kind.name());
+        kinds.filter_map(move |kind| {
+            let by = kind.refers_to(self).filter(|by| *by != By::Port)?;
+            Some((kind, by))
+        })
+    }
+
+    /// Whether something in rooms may refer to its objects, so that all rooms must be known to
+    /// tell what does.
+    #[must_use]
+    pub fn is_referred_to_in_rooms(self) -> bool {
+        self.referrers().any(|(kind, _)| kind.is_in_rooms())
+    }
+
+    /// The kinds whose objects may be in a room.
+    pub fn in_rooms() -> impl Iterator<Item = KindName> {
+        ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_in_rooms())
+    }
+
+    /// The kind whose objects are the rooms or projects of keys.
+    fn holding(what: Holds) -> Self {
+        let mut kinds = ALL.iter();
+        let found = kinds.find(|kind| kind.holds() == Some(what));
+        // The first kind stands in for one that no kind is, which a test keeps from being.
+        found.unwrap_or(&ALL[0]).name()
+    }
+
+    /// The kind whose objects are the rooms of keys.
+    #[must_use]
+    pub fn of_rooms() -> Self {
+        Self::holding(Holds::Room)
+    }
+
+    /// The kind whose objects are the projects of keys.
+    #[must_use]
+    pub fn of_projects() -> Self {
+        Self::holding(Holds::Project)
+    }
+}
+
+impl Key {
+    /// The key of an object that is in no room.
+    #[must_use]
+    pub fn of(kind: KindName, project: &str, name: &str) -> Self {
+        Self { kind, project: project.to_owned(), room: None, name: name.to_owned() }
+    }
+
+    /// The key of a project.
+    #[must_use]
+    pub fn of_project(name: &str) -> Self {
+        Self::of(KindName::of_projects(), name, name)
+    }
+
+    /// The key of the project that the object is in; a project's own.
+    #[must_use]
+    pub fn project_key(&self) -> Self {
+        Self::of_project(&self.project)
+    }
+
+    /// The key of the room that the object is in.
+    #[must_use]
+    pub fn room_key(&self) -> Option<Self> {
+        let room = self.room.as_deref()?;
+        Some(Self::of(KindName::of_rooms(), &self.project, room))
+    }
+
+    /// Whether it is a project.
+    #[must_use]
+    pub fn is_project(&self) -> bool {
+        self.kind.is_project()
+    }
+
+    /// Whether it is a room.
+    #[must_use]
+    pub fn is_room(&self) -> bool {
+        self.kind.is_room()
+    }
+
+    /// Whether an object is in it.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        self.project == other.project
+            && match self.kind.kind().holds() {
+                Some(Holds::Project) => !other.is_project(),
+                Some(Holds::Room) => other.room.as_ref() == Some(&self.name),
+                None => false,
+            }
+    }
+}
+
+/// A reference from the field `room`, which names a room.
+pub(super) fn to_room(fields: &Tree) -> Option<Reference> {
+    let name = fields.get("room")?.as_str()?.to_owned();
+    let to = ReferredTo::Object { kind: KindName::Room, name, purpose: Purpose::Whole };
+    Some(Reference { path: FieldPath::of(&["room"]), to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kinds of an iterator, by their names.
+    fn names(kinds: impl Iterator<Item = (KindName, By)>) -> Vec<(String, By)> {
+        kinds.map(|(kind, by)| (kind.to_string(), by)).collect()
+    }
+
+    #[test]
+    fn one_kind_is_the_projects_and_one_the_rooms() {
+        for what in [Holds::Project, Holds::Room] {
+            let kinds = ALL.iter().filter(|kind| kind.holds() == Some(what));
+            assert_eq!(kinds.count(), 1, "{what:?}");
+        }
+        assert_eq!(KindName::of_projects().to_string(), "Project");
+        assert_eq!(KindName::of_rooms().to_string(), "Room");
+    }
+
+    #[test]
+    fn a_kind_is_told_what_refers_to_it() {
+        let room = KindName::of_rooms();
+        let by_name = |name: &str| (name.to_owned(), By::Name);
+        let expected = [by_name("Mailbox"), by_name("Route"), by_name("ScheduledTask")];
+        assert_eq!(names(room.referrers()), expected);
+        assert!(!room.is_referred_to_by_id() && !room.is_referred_to_in_rooms());
+        let by_id = ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_referred_to_by_id());
+        let by_id: Vec<KindName> = by_id.collect();
+        assert_eq!(by_id.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Secret"]);
+        assert_eq!(names(by_id[0].referrers()), [("Service".to_owned(), By::Id)]);
+        assert!(by_id[0].is_referred_to_in_rooms());
+    }
+
+    #[test]
+    fn a_holder_holds_what_names_it() {
+        let (project, other) = (Key::of_project("p"), Key::of_project("q"));
+        let room = Key::of(KindName::of_rooms(), "p", "r");
+        let in_room = Key { room: Some("r".to_owned()), ..Key::of(KindName::Service, "p", "s") };
+        assert!(project.holds(&room) && project.holds(&in_room) && room.holds(&in_room));
+        assert!(!project.holds(&project) && !other.holds(&room) && !room.holds(&room));
+        assert_eq!(in_room.room_key(), Some(room.clone()));
+        assert_eq!(in_room.project_key(), project);
+        assert_eq!(room.room_key(), None);
+    }
+}

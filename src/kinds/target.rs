@@ -1,0 +1,94 @@
+//! What requests are made of and what answers are read into.
+
+use serde_json::Value;
+
+use super::Key;
+use super::path::{FieldPath, Step};
+use super::service::Template;
+use super::tree::Tree;
+use crate::api::request::{Listing, Request};
+
+/// One object of a list that the platform answered with.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The natural key: name, address, domain or id.
+    pub name: String,
+    /// The platform's id, for kinds that are addressed by one.
+    pub id: Option<String>,
+    /// The set that the owner annotation names.
+    pub owner: Option<String>,
+    /// Its fields, read through the kind's shape.
+    pub fields: Tree,
+}
+
+/// What a write is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The project's id; empty when a project is created.
+    pub project: &'a str,
+    /// The room's name, for a service of one room.
+    pub room: Option<&'a str>,
+    /// The natural key.
+    pub name: &'a str,
+    /// The platform's id, once the object exists and its kind has one.
+    pub id: Option<&'a str>,
+    /// The fields, with references as the wire wants them.
+    pub fields: &'a Tree,
+    /// The set to write into the owner annotation, where the kind carries annotations.
+    pub owner: Option<&'a str>,
+    /// What [`super::Kind::kept`] kept of the platform's answer when the object was observed.
+    pub answered: Option<&'a Value>,
+    /// The fields that go away.
+    pub removed: &'a [FieldPath],
+    /// What a command asks for beyond the fields.
+    pub asked: &'a Asked,
+}
+
+impl<'a> Target<'a> {
+    /// What an object is looked for by: its key and, where it is known, its id.
+    #[must_use]
+    pub fn looked_for(key: &'a Key, project: &'a str, id: Option<&'a str>) -> Self {
+        Self {
+            project,
+            room: key.room.as_deref(),
+            name: &key.name,
+            id,
+            fields: &Tree::Null,
+            owner: None,
+            answered: None,
+            removed: &[],
+            asked: &Asked::NOTHING,
+        }
+    }
+
+    /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
+    pub(super) fn sends(&self, field: &str) -> bool {
+        let is_field = |path: &FieldPath| path.0.first() == Some(&Step::Field(field.to_owned()));
+        self.asked.only.as_ref().is_none_or(|only| only.iter().any(is_field))
+    }
+}
+
+/// What a command asks for beyond the fields of an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    /// Just these fields are changed; see [`super::Kind::updates_partly`].
+    pub only: Option<Vec<FieldPath>>,
+    /// An object that is there already is as good as a new one.
+    pub may_exist: bool,
+    /// What the platform makes the fields of.
+    pub template: Option<Template>,
+}
+
+impl Asked {
+    /// Nothing.
+    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None };
+}
+
+/// How one object is read again.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// It is answered by itself, below this field of the answer where there is one.
+    One(Request, Option<&'static str>),
+    /// It is found by its name in a list.
+    Among(Listing),
+}
