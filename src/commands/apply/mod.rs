@@ -16,6 +16,7 @@ use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::saved::{self, Saved};
 use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
+use super::signals::{STOP, Signals};
 use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -360,7 +361,7 @@ impl Run<'_> {
             attempts: connection.client.tries(),
             ..Options::standard(usize::from(self.args.parallelism))
         };
-        let listener = tokio::spawn(stop_on_signal(options.stop.clone()));
+        let listener = tokio::spawn(stop_on_signal(Signals::listen(&STOP)?, options.stop.clone()));
         connection.client.set_parallelism(options.parallelism);
         let progress = reporter(plan, self.args.output);
         let surroundings = Surroundings {
@@ -399,30 +400,16 @@ pub(super) fn confirm(question: &str) -> Result<bool> {
 }
 
 /// The first signal stops new work; a second one ends the program.
-async fn stop_on_signal(stop: CancellationToken) {
-    if wait_for_signal().await {
-        output::warning("stopping: what runs is finished, nothing new is started");
-        stop.cancel();
-    }
-    if wait_for_signal().await {
-        output::warning(
-            "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
-        );
-        output::settle();
-        std::process::exit(130);
-    }
-}
-
-async fn wait_for_signal() -> bool {
-    let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    else {
-        return tokio::signal::ctrl_c().await.is_ok();
-    };
-    tokio::select! {
-        received = tokio::signal::ctrl_c() => received.is_ok(),
-        received = terminate.recv() => received.is_some(),
-    }
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.received().await;
+    output::warning("stopping: what runs is finished, nothing new is started");
+    stop.cancel();
+    signals.received().await;
+    output::warning(
+        "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+    );
+    output::settle();
+    std::process::exit(130);
 }
 
 fn conclude(report: Report, end: End) -> Result<ExitCode> {
