@@ -134,7 +134,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     }
     let code = tokio::select! {
         code = wait_for_code(listeners, &flow.state) => code?,
-        _ = interrupt.received() => return Err(Error::failed("the sign-in was given up")),
+        _ = interrupt.received() => return Err(Error::failed("the sign-in was cancelled")),
     };
     let tokens = flow.redeem(&program, &code).await?;
     SessionFile::begun(tokens, &base).write().await

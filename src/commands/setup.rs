@@ -34,7 +34,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
     let mut interrupt = Signals::listen(&[Signal::SIGINT])?;
     tokio::spawn(async move {
         interrupt.received().await;
-        output::error(&Error::failed("setup was given up; you stay signed in"));
+        output::error(&Error::failed("setup was cancelled; you stay signed in"));
         std::process::exit(i32::from(Class::Failed.exit_code()));
     });
     let SignInArgs { api_url, insecure, .. } = args;

@@ -11,6 +11,7 @@ use minijinja::machinery::parse;
 
 use super::engine;
 use super::exact;
+use super::jinja_differences;
 use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
@@ -19,7 +20,6 @@ use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
 use super::tokens::{self, Unfit};
-use super::unlike;
 use super::variables::{Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
@@ -321,7 +321,8 @@ pub fn render(
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
-        let message = "was not rendered, for another template was given up and still goes on";
+        let message =
+            "was not rendered, because another template that was given up is still running";
         return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
@@ -416,7 +417,7 @@ fn prepared(
     values: &Values,
     allowed: &[Allowed],
 ) -> Result<(String, Arc<Variables>), Unrendered> {
-    unlike::check(template).map_err(Unrendered::Unlike)?;
+    jinja_differences::check(template).map_err(Unrendered::Unlike)?;
     let others = serde_json::to_string(&values.map).unwrap_or_default();
     let variables = Variables::new(allowed, template, &others);
     // Only a template that can be read is changed, so that what is wrong is told of it.

@@ -14,8 +14,10 @@ use self::report::{ReportDocument, summary};
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
-use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
+use super::saved_plan::{self, Saved};
+use super::set::{
+    FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background,
+};
 use super::signals::{STOP, Signals};
 use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
@@ -123,7 +125,7 @@ pub struct DestroyArgs {
 /// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
-    let saved = args.plan.as_deref().map(saved::read).transpose();
+    let saved = args.plan.as_deref().map(saved_plan::read).transpose();
     let mut manifests = args.files.clone();
     let mut others = args.reading.values.values_file.clone();
     others.extend(args.plan.clone());
@@ -164,7 +166,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Performe
     };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
-        Err(error) if saved.is_some() => Err(saved::staleness(error.refusing_plan())),
+        Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -248,7 +250,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 Some(_) => ReportDocument::of(&plan, &report),
                 None => ReportDocument::default(),
             };
-            aside(plan);
+            drop_in_background(plan);
             (ledger, refused.map_or_else(|| conclude(report, end), Err))
         }
         Err(error) => {
@@ -290,8 +292,8 @@ impl Run<'_> {
         let planned = decide(connection, set, self.policy, self.guards).await;
         let planned = match self.saved {
             Some(saved) => {
-                let planned = planned.map_err(saved::staleness)?;
-                refuse(&planned.plan).map_err(saved::staleness)?;
+                let planned = planned.map_err(saved_plan::staleness)?;
+                refuse(&planned.plan).map_err(saved_plan::staleness)?;
                 saved.check(&planned.plan, self.expected)?;
                 planned
             }

@@ -12,7 +12,7 @@ use crate::api::http::{self, Told};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call::{self, Invitation};
-use crate::commands::given::named_room;
+use crate::commands::option_values::named_room;
 use crate::commands::signals::{self, Signals};
 use crate::commands::token::KeyArgs;
 use crate::error::{Class, Context, Error, Result};

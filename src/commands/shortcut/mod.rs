@@ -384,7 +384,7 @@ impl Shortcut {
         }
         work.fields = (self.action != Action::Delete).then(|| fields.into());
         let reason = match &self.work.renamed_from {
-            Some(former) => format!("so far {}", former.name),
+            Some(former) => format!("renamed from {}", former.name),
             None => ASKED_FOR.to_owned(),
         };
         let operation = Operation { changes, work, ..Operation::new(key, self.action, reason) };

@@ -85,7 +85,7 @@ impl Document {
     /// Its tree for a look at places. A tree that was not held is not held afterwards: it
     /// takes many times the memory of its text, and large sets have many documents.
     #[must_use]
-    pub fn glance(&self) -> Arc<Node> {
+    pub fn root_for_places(&self) -> Arc<Node> {
         let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         tree.clone().unwrap_or_else(|| self.read_again())
     }
@@ -110,7 +110,7 @@ impl Document {
     /// Where it stands.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.source.place(self.glance().mark)
+        self.source.place(self.root_for_places().mark)
     }
 
     /// A problem at a field, or at the nearest thing above it.

@@ -11,7 +11,7 @@ use super::super::lifecycle;
 use super::super::placement::{self, Placement};
 use super::super::sealing;
 use super::super::secrets::{self, Literal};
-use super::documents::{Early, Read};
+use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
 use super::unique::{Order, insert, shared_names};
 use super::{Desired, Input, Origin, Set};
@@ -76,7 +76,7 @@ fn found_in(
             }
             continue;
         }
-        let early = declared.map(|Early(declared)| declared);
+        let early = declared.map(|DeclaredAlone(declared)| declared);
         match early.unwrap_or_else(|| document.kind.declare(&document.root().to_json())) {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,

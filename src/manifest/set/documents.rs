@@ -14,7 +14,7 @@ use crate::error::Problem;
 use crate::kinds::{Declared, Fault};
 
 /// A document, with what it declares where that is known before the others are read.
-pub(super) type Read = (Arc<Document>, Option<Early>);
+pub(super) type Read = (Arc<Document>, Option<DeclaredAlone>);
 
 /// Reads the documents of all sources, in order. Each stands by itself until then, so that
 /// large sets are read on all processors.
@@ -32,7 +32,7 @@ pub(super) fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem
             match document::read_part(source, part, trees) {
                 Ok(None) => {}
                 Ok(Some((document, value))) => {
-                    let declared = Early::of(&document, &value);
+                    let declared = DeclaredAlone::of(&document, &value);
                     documents.push((Arc::new(document), declared));
                 }
                 Err(found) => problems.extend(found),
@@ -80,9 +80,9 @@ pub(super) const BYTES_WORTH_THREADS: usize = 128 * 1024;
 pub(super) const HELD_BYTES: usize = 1024 * 1024;
 
 /// What a document declares by itself, known before the others are read.
-pub(super) struct Early(pub(super) Result<Vec<Declared>, Vec<Fault>>);
+pub(super) struct DeclaredAlone(pub(super) Result<Vec<Declared>, Vec<Fault>>);
 
-impl Early {
+impl DeclaredAlone {
     /// `None` where templates have a say.
     fn of(document: &Document, value: &Value) -> Option<Self> {
         let is_alone = document.template.is_none() && value.get("template").is_none();

@@ -50,7 +50,7 @@ impl Origin {
     /// The place of the document.
     #[must_use]
     pub fn place(&self) -> Place {
-        let root = self.document.glance();
+        let root = self.document.root_for_places();
         let mark = root.entry("metadata").map_or(root.mark, |(key, _)| key.mark);
         self.document.source.place(mark)
     }
@@ -61,7 +61,7 @@ impl Origin {
         if self.derived_from.is_some() || self.document.template.is_some() {
             return paths.map(|_| None).collect();
         }
-        let root = self.document.glance();
+        let root = self.document.root_for_places();
         let mut places = located::Places::of(&root);
         let place = |path: &FieldPath| {
             let (mark, found) = places.locate(path);
