@@ -150,7 +150,7 @@ fn decided(state: &State) -> Plan {
 fn what_a_set_forgets_is_summed_up() {
     let plan = decided(&unfinished(900));
     assert_eq!(plan.operations.len(), 903);
-    assert!(plan.operations.iter().all(|operation| operation.action == Action::Release));
+    assert!(plan.operations.iter().all(|operation| operation.action() == Action::Release));
     let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
     let shown = plain(text::render(&plan));
     assert!(shown.lines().count() < 15, "{shown}");

@@ -95,7 +95,7 @@ fn check(kind: &str, name: &str, old: &Value, new: &Value, beside: &[Value]) -> 
     let state = state(&with(old));
     let plan = decide(&with(new), &state);
     let mut tried = 0;
-    for operation in plan.operations.iter().filter(|one| one.action != Action::Delete) {
+    for operation in plan.operations.iter().filter(|one| one.action() != Action::Delete) {
         for change in &operation.changes {
             let rule = suggestion::rule(&plan, operation, change);
             let only_secret = operation.changes.len() > 1;

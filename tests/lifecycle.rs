@@ -481,21 +481,19 @@ impl Life<'_> {
             };
             // A step on the way to another name, and a name that is given on.
             let others = || plan.operations.iter().filter(|other| !std::ptr::eq(*other, operation));
-            if others()
-                .any(|other| other.key == *key || other.work.renamed_from.as_ref() == Some(key))
-            {
+            if others().any(|other| other.key == *key || other.former() == Some(key)) {
                 continue;
             }
             let is_there = facts.contains_key(&at);
-            let is_told = match operation.action {
-                _ if *outcome != Outcome::Done || operation.replaces => continue,
+            let is_told = match operation.action() {
+                _ if *outcome != Outcome::Done || operation.replaces() => continue,
                 Action::Delete => !is_there,
                 // What was gone is let go of by the set.
-                Action::Release if operation.work.observed.is_none() => !is_there,
+                Action::Release if operation.observed().is_none() => !is_there,
                 _ => is_there,
             };
             if !is_told {
-                self.fail(&format!("{:?} {at} is said to be done: {facts:?}", operation.action));
+                self.fail(&format!("{:?} {at} is said to be done: {facts:?}", operation.action()));
             }
         }
     }

@@ -4,7 +4,11 @@ use meshagent::error::Place;
 use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
-use meshagent::plan::{Action, Cause, FieldChange, Operation, Plan, Work, markdown};
+use meshagent::plan::{
+    Action, Cause, FieldChange, Observed, Operation, Plan, Reason, Why, markdown,
+};
+
+use crate::reconciler::effect;
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
@@ -44,17 +48,20 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
         place: None,
         cause: [None, Some(Cause::Drift), Some(Cause::Both)][index % 3],
     };
+    let met = Observed {
+        id: None,
+        owner: None,
+        fields: Tree::map([]).into(),
+        answered: serde_json::Value::Null,
+        revision: None,
+        called: None,
+    };
+    let effect = effect((action, replaces), &Tree::map([]), Some(&met));
     Operation {
-        key,
-        action,
-        replaces,
-        reason: text(3),
         changes: (0..texts.len()).map(change).collect(),
-        waits_for: Vec::new(),
         place: Some(Place { file: text(4), line: 1, column: 1 }),
         derived_from: Some(text(5)),
-        fingerprint: None,
-        work: Work::default(),
+        ..Operation::new(key, effect, Reason::new(Why::Differs, text(3)))
     }
 }
 

@@ -14,6 +14,7 @@ mod people;
 mod process;
 mod promises;
 mod revocation;
+mod rooms;
 pub(crate) mod sign_in;
 mod surface;
 mod tampered;

@@ -95,9 +95,9 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
         done.set(done.get() + usize::from(!plan.is_empty()));
         let has = |is_so: fn(&Operation) -> bool| plan.operations.iter().any(is_so);
         for (count, happens) in renames.iter().zip([
-            has(|operation| operation.action == Action::Rename),
-            has(|operation| operation.work.is_second),
-            has(|operation| operation.work.kept_as.is_some()),
+            has(|operation| operation.action() == Action::Rename),
+            has(|operation| operation.sequel.is_second),
+            has(|operation| operation.sequel.kept_as.is_some()),
         ]) {
             count.set(count.get() + usize::from(happens));
         }
@@ -219,7 +219,7 @@ async fn go(world: &World, wishes: &[Wish], policy: &Policy) -> Result<bool, Tes
         .plan
         .operations
         .iter()
-        .any(|operation| operation.action == Action::Delete && !operation.replaces);
+        .any(|operation| operation.action() == Action::Delete && !operation.replaces());
     prop_assert!(policy.prune != Prune::None || !pruned, "{}", describe(&decided.plan));
     Ok(true)
 }

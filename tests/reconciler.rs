@@ -8,11 +8,13 @@ use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, e
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
 use meshagent::error::{Error, Problem};
+use meshagent::kinds::Key;
+use meshagent::kinds::tree::Tree;
 use meshagent::manifest::secrets::{self, Limits, Reading};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
-use meshagent::plan::{Operation, Plan, State};
+use meshagent::plan::{Action, Effect, Met, Observed, Operation, Plan, Sent, State};
 use serde_json::Value;
 
 use crate::hostile::proxy::Running;
@@ -188,4 +190,23 @@ pub struct Silent;
 impl Progress for Silent {
     fn started(&self, _operation: &Operation) {}
     fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
+}
+
+/// What an action does to an object that was met so, with these fields.
+pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Observed>) -> Effect {
+    let sent = || Sent::new(fields.clone().into(), Vec::new());
+    let of = || met.map_or(Met::Name, |met| met.clone().into());
+    let seen = || met.cloned().map(Box::new);
+    match action {
+        Action::Create => Effect::Create { sent: sent(), replaces },
+        Action::Update => Effect::Update { of: of(), sent: sent() },
+        Action::Record => Effect::Record { of: seen(), fields: Some(fields.clone().into()) },
+        Action::Rename => {
+            let former = Key::of_project("former");
+            Effect::Rename { of: of(), former, sent: sent() }
+        }
+        Action::Adopt => Effect::Adopt { of: seen().expect("an object"), sent: sent() },
+        Action::Delete => Effect::Delete { of: of(), former: None, replaces },
+        Action::Release => Effect::Release { of: seen(), by_id: Vec::new() },
+    }
 }

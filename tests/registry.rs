@@ -174,7 +174,7 @@ async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed()
         };
         let decided = world.decide(read(), &policy("s")).await.unwrap();
         let only_creates = |operation: &meshagent::plan::Operation| {
-            operation.action == Action::Create && operation.fingerprint.is_none()
+            operation.action() == Action::Create && operation.fingerprint.is_none()
         };
         assert!(decided.plan.operations.iter().all(only_creates), "{name}: {:?}", decided.plan);
         world.apply(&decided).await;
@@ -194,7 +194,7 @@ async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed()
         for operation in &gone.plan.operations {
             let deletable = operation.key.kind.kind().is_deletable();
             let wanted = if deletable { Action::Delete } else { Action::Release };
-            assert_eq!(operation.action, wanted, "{name}: {}", operation.key);
+            assert_eq!(operation.action(), wanted, "{name}: {}", operation.key);
         }
         world.apply(&gone).await;
         let after = world.decide(read(), &policy("s")).await.map(|decided| decided.plan.counts());

@@ -18,7 +18,7 @@ impl Run<'_> {
         let key = &operation.key;
         // Whoever deletes a room by a command of its own means all that is in it.
         let is_planned = self.plan.owner().is_some();
-        if !key.is_room() || operation.action != Action::Delete || !is_planned {
+        if !key.is_room() || operation.action() != Action::Delete || !is_planned {
             return Ok(());
         }
         let inside = KindName::in_rooms().map(|kind| (kind, Some(key.name.clone())));
@@ -65,7 +65,7 @@ impl Run<'_> {
                 (Some(known), Some(id)) => known == id,
                 _ => key.name == seen.name,
             };
-            let observed = operation.work.observed.as_ref();
+            let observed = operation.observed();
             key.kind == kind
                 && key.project == project
                 && observed.is_some_and(|observed| is_it(observed.id.as_deref()))

@@ -138,8 +138,8 @@ impl Subject {
         Self {
             address: plan.address(&operation.key),
             key: operation.key.clone(),
-            action: operation.action,
-            replaces: operation.replaces,
+            action: operation.action(),
+            replaces: operation.replaces(),
         }
     }
 }

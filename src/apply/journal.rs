@@ -143,8 +143,8 @@ impl Finding {
     fn of(sent: &Sent, plan: &Plan) -> Self {
         let mut operations = plan.operations.iter().filter(|it| sent.is_on(&it.key)).peekable();
         let is_planned = operations.peek().is_some();
-        let is_met = |operation: &Operation| operation.work.observed.is_some();
-        if operations.clone().any(|operation| operation.action == sent.action) {
+        let is_met = |operation: &Operation| operation.observed().is_some();
+        if operations.clone().any(|operation| operation.action() == sent.action) {
             return Self::Left;
         }
         let is_done = match sent.action {
@@ -373,7 +373,7 @@ mod tests {
     use super::*;
     use crate::kinds::KindName;
     use crate::kinds::tree::Tree;
-    use crate::plan::{Observed, Work};
+    use crate::plan::{self, Effect, Observed, Why};
 
     fn room(name: &str) -> Key {
         let project = "p".to_owned();
@@ -391,11 +391,8 @@ mod tests {
         leftover(folder.path(), "s").unwrap()
     }
 
-    fn operation(name: &str, action: Action, observed: Option<Observed>) -> Operation {
-        Operation {
-            work: Work { observed, ..Work::default() },
-            ..Operation::new(room(name), action, "")
-        }
+    fn operation(name: &str, effect: Effect) -> Operation {
+        Operation::new(room(name), effect, Why::AskedFor)
     }
 
     #[test]
@@ -437,13 +434,15 @@ mod tests {
             ("there", Action::Delete),
             ("unseen", Action::Delete),
         ];
+        let sent = plan::Sent::new(Tree::map([]).into(), Vec::new());
+        let delete = Effect::Delete { of: seen.clone().into(), former: None, replaces: false };
         let plan = Plan {
             platform: "embedded".to_owned(),
             operations: vec![
-                operation("lacking", Action::Create, None),
-                operation("other", Action::Update, Some(seen.clone())),
-                operation("deleted", Action::Release, None),
-                operation("there", Action::Delete, Some(seen)),
+                operation("lacking", Effect::Create { sent: sent.clone(), replaces: false }),
+                operation("other", Effect::Update { of: seen.clone().into(), sent }),
+                operation("deleted", Effect::Release { of: None, by_id: Vec::new() }),
+                operation("there", delete),
             ],
             as_declared: [room("made"), Key { project: "q".to_owned(), ..room("elsewhere") }]
                 .into(),

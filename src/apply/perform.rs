@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, Lookup, Target};
+use crate::kinds::{Asked, Key, Lookup, Target};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::references::NamesById;
@@ -34,8 +34,7 @@ pub(super) struct Write {
 
 /// The platform's id of the object, as far as it is known before the write.
 fn known_id(operation: &Operation) -> Option<&str> {
-    let observed = operation.work.observed.as_ref();
-    operation.work.id.as_deref().or_else(|| observed.and_then(|observed| observed.id.as_deref()))
+    operation.id()
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
@@ -52,14 +51,14 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
 
 /// Whether an earlier run said that it would create the object, and not that it did.
 fn is_claimed(operation: &Operation) -> bool {
-    operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_none())
+    operation.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
 
 /// What an operation's object is looked up by, under one of its names.
 fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
-        answered: operation.work.observed.as_ref().map(|observed| &observed.answered),
+        answered: operation.observed().map(|observed| &observed.answered),
         ..Target::looked_for(key, &write.project, known_id(operation))
     }
 }
@@ -67,9 +66,9 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
 /// Whether an object is read once more before it is written to: where the platform does not
 /// compare revisions of what its lists show, and answers with the object alone.
 fn must_be_seen(operation: &Operation, write: &Write) -> bool {
-    operation.action != Action::Create
+    operation.action() != Action::Create
         && operation.fingerprint.is_some()
-        && !operation.work.follows_rename
+        && !operation.sequel.follows_rename
         && write.request.precondition == Precondition::None
         && matches!(
             operation.key.kind.kind().lookup(&target(&operation.key, operation, write)),
@@ -82,7 +81,7 @@ pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     let is_renamable = operation.key.kind.kind().is_renamable();
     let Some(called) = found.called.as_ref().filter(|_| is_renamable) else { return false };
     let now = Key { name: called.clone(), ..operation.key.clone() }.claim();
-    let known = operation.work.renamed_from.iter().chain([&operation.key]);
+    let known = operation.former().into_iter().chain([&operation.key]);
     !known.into_iter().any(|key| key.claim() == now)
 }
 
@@ -102,7 +101,7 @@ impl Run<'_> {
     /// Performs one operation.
     pub async fn perform(&self, operation: &Operation) -> Outcome {
         let key = &operation.key;
-        if (!key.is_project() || operation.action != Action::Create)
+        if (!key.is_project() || operation.action() != Action::Create)
             && let Err(error) = self.claim(&key.project).await
         {
             return not_sent(error.to_string());
@@ -129,13 +128,14 @@ impl Run<'_> {
             return outcome;
         }
         let journal = self.listeners.journal;
-        if let Err(error) = journal.map_or(Ok(()), |journal| journal.sending(key, operation.action))
+        if let Err(error) =
+            journal.map_or(Ok(()), |journal| journal.sending(key, operation.action()))
         {
             return not_sent(error.to_string());
         }
         let outcome = self.send(operation, &write).await;
         if let Some(journal) = journal
-            && let Err(error) = journal.answered(key, operation.action)
+            && let Err(error) = journal.answered(key, operation.action())
         {
             tracing::warn!(%error, "failed to write the journal");
         }
@@ -153,7 +153,7 @@ impl Run<'_> {
                     if let Some(revision) = answer.etag.clone() {
                         locked(&self.revisions).insert(operation.key.clone(), revision);
                     }
-                    let created = operation.action == Action::Create;
+                    let created = operation.action() == Action::Create;
                     let (id, answer) = match answer.json() {
                         Ok(answer) if created => {
                             (operation.key.kind.kind().created_id(&answer), answer)
@@ -168,11 +168,9 @@ impl Run<'_> {
                 }
                 Err(error) => error,
             };
-            match (operation.action, error.status) {
+            match (operation.action(), error.status) {
                 // It was there, or our own lost write has deleted it.
-                (Action::Delete, Some(404))
-                    if attempts > 1 || operation.work.observed.is_some() =>
-                {
+                (Action::Delete, Some(404)) if attempts > 1 || operation.observed().is_some() => {
                     return self.settle_gone(operation, write, &error, attempts).await;
                 }
                 // It changed since it was looked at, or our own lost write changed it.
@@ -192,7 +190,7 @@ impl Run<'_> {
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
-            if operation.action == Action::Create {
+            if operation.action() == Action::Create {
                 match self.look_up(operation, write).await {
                     Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
                         self.learn(operation, found.id, &Value::Null);
@@ -319,7 +317,7 @@ impl Run<'_> {
     /// Why an operation hangs on a list that turned out not to be whole, if it does.
     fn doubt(&self, operation: &Operation) -> Option<String> {
         let key = &operation.key;
-        let hangs_on = |list: &&Incomplete| match operation.action {
+        let hangs_on = |list: &&Incomplete| match operation.action() {
             Action::Create => list.may_hold(key),
             Action::Delete => list.may_hold(key) || list.may_hold_what_refers_to(key),
             _ => false,
@@ -337,9 +335,10 @@ impl Run<'_> {
         attempts: u32,
     ) -> Outcome {
         match self.look_up(operation, write).await {
-            Ok(None) if operation.action == Action::Delete => Outcome::Done,
+            Ok(None) if operation.action() == Action::Delete => Outcome::Done,
             Ok(Some(found))
-                if operation.action != Action::Delete && self.is_as_desired(operation, &found) =>
+                if operation.action() != Action::Delete
+                    && self.is_as_desired(operation, &found) =>
             {
                 Outcome::Done
             }
@@ -366,7 +365,7 @@ impl Run<'_> {
     }
 
     fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
-        let owner = self.plan.owner().filter(|_| operation.action != Action::Release);
+        let owner = self.plan.owner().filter(|_| operation.action() != Action::Release);
         let names_us = self.plan.owner().is_none()
             || !operation.key.kind.kind().carries_owner()
             || found.owner.as_deref() == owner;
@@ -380,11 +379,11 @@ impl Run<'_> {
     /// nobody can tell whose write was the last.
     fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
         let changed = operation.changes.iter();
-        match operation.action {
+        match operation.action() {
             Action::Create => diff::has_masked(Some(&found.fields)),
             _ => changed.map(|change| &change.path).any(|path| {
                 diff::has_masked(found.fields.at(path))
-                    || operation.work.fields.as_ref().is_some_and(|sent| {
+                    || operation.fields().is_some_and(|sent| {
                         found.fields.at(path).is_none()
                             && sent.at(path).is_some_and(Tree::has_secrets)
                     })
@@ -396,7 +395,7 @@ impl Run<'_> {
     /// platform hides is taken to be as it was sent.
     fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
         let fingerprinter = Fingerprinter::new("");
-        let sent = operation.work.fields.as_deref();
+        let sent = operation.fields().map(|fields| &**fields);
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
         let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
         let shape = operation.key.kind.kind().shape();
@@ -421,7 +420,7 @@ impl Run<'_> {
                 message: format!("{} exists, and did not when it was looked at", operation.key),
             }),
             // A saved plan is for what was looked at; for others, what is to be gone is gone.
-            (Some(_), None) if !self.options.bound && operation.action == Action::Delete => {
+            (Some(_), None) if !self.options.bound && operation.action() == Action::Delete => {
                 Err(Outcome::Done)
             }
             (Some(_), None) => Err(Outcome::Stale {
@@ -431,7 +430,7 @@ impl Run<'_> {
                 Err(Outcome::Stale { message: self.staleness(operation, &found) })
             }
             // What it was before an earlier operation wrote to it was looked at then.
-            (Some(_), Some(found)) if operation.work.is_second => {
+            (Some(_), Some(found)) if operation.sequel.is_second => {
                 match self.differences(operation, &found).is_empty() {
                     true => Ok(found.revision),
                     false => Err(Outcome::Stale { message: self.staleness(operation, &found) }),
@@ -439,9 +438,8 @@ impl Run<'_> {
             }
             (Some(planned), Some(mut found)) => {
                 let revision = found.revision.clone();
-                if operation.work.follows_rename {
-                    found.revision =
-                        operation.work.observed.as_ref().and_then(|it| it.revision.clone());
+                if operation.sequel.follows_rename {
+                    found.revision = operation.observed().and_then(|it| it.revision.clone());
                 }
                 if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
                     Ok(revision)
@@ -454,7 +452,7 @@ impl Run<'_> {
 
     /// What made the fingerprints that were recorded of an object when it was looked at.
     async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
-        let (key, before) = (&operation.key, operation.work.before.as_ref());
+        let (key, before) = (&operation.key, operation.before.as_ref());
         match self.stored.get(&key.project) {
             Some(stored) => stored.lock().await.inventory.fingerprints.of(key, before),
             None => Fingerprinter::new(""),
@@ -468,7 +466,7 @@ impl Run<'_> {
             return format!("{} became `{called}` since it was looked at", operation.key);
         }
         let fingerprinter = Fingerprinter::new("");
-        let before = operation.work.observed.as_ref().map(|observed| &*observed.fields);
+        let before = operation.observed().map(|observed| &*observed.fields);
         let memory = Memory { fingerprinter: &fingerprinter, applied: None };
         let shape = operation.key.kind.kind().shape();
         let fields: Vec<String> = diff::changes(shape, before, Some(&found.fields), memory)
@@ -496,7 +494,7 @@ impl Run<'_> {
             named.map(|(key, id)| ((key.kind, id.clone()), key.name.clone())).collect()
         };
         // Until it is renamed, the platform knows it by its former name.
-        let former = operation.work.renamed_from.as_ref();
+        let former = operation.former();
         let mut found = None;
         for key in former.into_iter().chain([&operation.key]) {
             let target = target(key, operation, write);
@@ -513,7 +511,7 @@ impl Run<'_> {
                 break;
             }
         }
-        let applied = operation.work.before.as_ref().and_then(|entry| entry.applied.as_ref());
+        let applied = operation.before.as_ref().and_then(|entry| entry.applied.as_ref());
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)
                 .seal_recorded(applied, &self.fingerprinter(operation).await);
@@ -527,18 +525,18 @@ impl Run<'_> {
         let kind = key.kind.kind();
         let ids = locked(&self.ids);
         let project = ids.get(&key.project_key()).cloned().unwrap_or_default();
-        let mut fields = match (&operation.work.fields, &operation.work.observed) {
+        let mut fields = match (operation.fields(), operation.observed()) {
             (Some(fields), _) => Arc::clone(fields),
             (None, Some(observed)) => Arc::clone(&observed.fields),
             (None, None) => Arc::new(Tree::map([])),
         };
-        for (path, to) in &operation.work.by_id {
+        for (path, to) in operation.by_id() {
             let id = ids.get(to).ok_or_else(|| format!("the platform told no id of {to}"))?;
             if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
         }
-        let observed = operation.work.observed.as_ref();
+        let observed = operation.observed();
         let removed: Vec<FieldPath> = operation
             .changes
             .iter()
@@ -552,16 +550,16 @@ impl Run<'_> {
             id: known_id(operation),
             fields: &fields,
             owner: match self.plan.owner() {
-                Some(_) if operation.action == Action::Release => None,
+                Some(_) if operation.action() == Action::Release => None,
                 Some(set) => Some(set),
                 // Where no set is meant, an object stays with the one that owns it.
                 None => observed.and_then(|observed| observed.owner.as_deref()),
             },
             answered: observed.map(|observed| &observed.answered),
             removed: &removed,
-            asked: &operation.work.asked,
+            asked: operation.sent().map_or(&Asked::NOTHING, |sent| &sent.asked),
         };
-        let is_sent = match operation.action {
+        let is_sent = match operation.action() {
             Action::Delete | Action::Record => false,
             Action::Adopt | Action::Release => !operation.changes.is_empty(),
             Action::Create | Action::Update | Action::Rename => true,
@@ -570,7 +568,7 @@ impl Run<'_> {
         if is_sent && let Some(path) = diff::mask_in(&fields) {
             return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
         }
-        let mut request = match operation.action {
+        let mut request = match operation.action() {
             Action::Create => kind.create(&target),
             Action::Update | Action::Rename => kind.update(&target),
             Action::Record => return Ok(None),
@@ -582,7 +580,7 @@ impl Run<'_> {
         };
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
-            && !operation.work.follows_rename
+            && !operation.sequel.follows_rename
         {
             request.precondition = Precondition::Revision(revision);
         }

@@ -8,7 +8,7 @@ use super::inventory;
 use crate::error::Result;
 use crate::kinds::Key;
 use crate::kinds::document::FormerNames;
-use crate::plan::{Action, Entry, Operation};
+use crate::plan::{Action, Effect, Entry, Operation};
 
 /// When an inventory is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Run<'_> {
             if operation.key.project != project {
                 continue;
             }
-            let key = operation.work.kept_as.as_ref().unwrap_or(&operation.key);
+            let key = operation.sequel.kept_as.as_ref().unwrap_or(&operation.key);
             match of(index, operation) {
                 Some(entry) => entries.insert(key.clone(), entry),
                 None => entries.remove(key),
@@ -115,15 +115,15 @@ impl Run<'_> {
         }
         let made = locked(&self.revisions).get(&operation.key).cloned();
         // Without a write nothing changed; of a write that told none, nothing is known.
-        let is_written = !matches!(operation.action, Action::Record);
+        let is_written = !matches!(operation.action(), Action::Record);
         made.or_else(|| entry.revision.clone().filter(|_| !is_written))
     }
 
     /// Writes what was done.
     pub async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
         let of = |index: usize, operation: &Operation| {
-            match (&outcomes[index], operation.action) {
-                (Outcome::Done, _) => operation.work.entry.clone().map(|entry| {
+            match (&outcomes[index], operation.action()) {
+                (Outcome::Done, _) => operation.entry.clone().map(|entry| {
                     let id = locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
                     Entry { id, revision: self.revision(operation, &entry), ..entry }
                 }),
@@ -145,22 +145,21 @@ impl Run<'_> {
 
 /// What the inventory says of an object before it is known whether its operation was done.
 fn claimed(operation: &Operation) -> Option<Entry> {
-    let work = &operation.work;
     let claim = || {
-        let entry = work.entry.clone()?;
+        let entry = operation.entry.clone()?;
         Some(Entry { applied: None, claimed: entry.applied.clone(), ..entry })
     };
-    match operation.action {
+    match &operation.effect {
         // Until the half of a replacement that deletes is done, the object is the former one.
-        Action::Create => {
-            let former = work.before.as_ref().filter(|_| operation.replaces);
+        Effect::Create { replaces, .. } => {
+            let former = operation.before.as_ref().filter(|_| *replaces);
             Some(Entry { id: former.and_then(|entry| entry.id.clone()), ..claim()? })
         }
-        Action::Rename => work.before.clone().map(unwritten).or_else(|| {
-            let was = work.renamed_from.as_ref().map(|former| former.name.clone());
+        Effect::Rename { former, .. } => operation.before.clone().map(unwritten).or_else(|| {
+            let was = Some(former.name.clone());
             Some(Entry { was, moved_from: FormerNames::default(), ..claim()? })
         }),
-        _ => known(operation).or_else(|| work.entry.clone()),
+        _ => known(operation).or_else(|| operation.entry.clone()),
     }
 }
 
@@ -174,10 +173,9 @@ fn unwritten(entry: Entry) -> Entry {
 /// and that its former name has been dealt with must be known, or once the run is cut off the
 /// new owner of that name would be taken for the former object.
 fn known(operation: &Operation) -> Option<Entry> {
-    let work = &operation.work;
-    let before = work.before.clone()?;
+    let before = operation.before.clone()?;
     let (Action::Update | Action::Adopt | Action::Record, Some(entry)) =
-        (operation.action, &work.entry)
+        (operation.action(), &operation.entry)
     else {
         return Some(before);
     };

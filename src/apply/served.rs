@@ -30,7 +30,7 @@ pub async fn refuse_unserved(
     let new: Vec<&Desired> = plan
         .operations
         .iter()
-        .filter(|it| it.action == Action::Create && is_address(&it.key))
+        .filter(|it| it.action() == Action::Create && is_address(&it.key))
         .filter_map(|it| desired.get(&it.key))
         .collect();
     if new.is_empty() {

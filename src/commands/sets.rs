@@ -419,7 +419,7 @@ fn question(planned: &[(&Sides, Transfer<'_>, Plan)]) -> String {
 
 /// What there is to know of secrets that move.
 fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
-    let mut moved = plan.operations.iter().filter_map(|operation| operation.work.entry.as_ref());
+    let mut moved = plan.operations.iter().filter_map(|operation| operation.entry.as_ref());
     let key = |side: &Side| side.stored.key().map(|key| key.expose_secret().to_owned());
     let differ = key(&sides.from) != key(&sides.to);
     (differ && moved.any(Entry::is_keyed)).then(|| {
@@ -458,7 +458,7 @@ async fn conclude(
     let files: BTreeSet<String> = plan
         .operations
         .iter()
-        .filter_map(|operation| operation.work.entry.as_ref())
+        .filter_map(|operation| operation.entry.as_ref())
         .flat_map(|entry| &entry.declared_in)
         .map(|file| file.seen_from(here).to_owned())
         .collect();

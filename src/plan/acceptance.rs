@@ -121,8 +121,8 @@ pub fn accept(
 
 /// What happened to an object as a whole, which no field tells.
 fn drifted_whole(operation: &Operation) -> Option<String> {
-    let was_applied = operation.work.before.as_ref().is_some_and(|entry| entry.applied.is_some());
-    (operation.action == Action::Create && !operation.replaces && was_applied).then(|| {
+    let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+    (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
             Some(origin) => format!("it follows from {origin}, which declares it still"),
             None => "take it out of its document, or the document away, to accept that".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
-use super::{Action, Cause, Counts, FieldChange, NotRead, Operation, Plan};
+use super::{Action, Cause, Counts, FieldChange, NotRead, Operation, Plan, Why};
 use crate::error::{Place, Problem};
 use crate::kinds::Key;
 use crate::kinds::fingerprint::{Fingerprinter, digest};
@@ -136,8 +136,11 @@ pub struct OperationDocument {
     /// Whether there may be nothing to do, because just values may differ that were not read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
-    /// Why.
+    /// Why, as a sentence for people.
     pub reason: String,
+    /// Why, as a word for programs; nothing in plans of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// The fields that change.
     pub changes: Vec<ChangeDocument>,
     /// The positions of the operations that must be done before.
@@ -242,7 +245,7 @@ fn document_of(
     let salted = salts.get(project);
     let salted = salted.map(|salt| Fingerprinter::slow(format!("{salt} {}", operation.key)));
     let kept = plan.fingerprints.get(project);
-    let kept = kept.map(|it| it.of(&operation.key, operation.work.before.as_ref()));
+    let kept = kept.map(|it| it.of(&operation.key, operation.before.as_ref()));
     let fingerprinter = salted.as_ref().or(kept.as_ref()).unwrap_or(&no_key);
     let recorded = |change: &FieldChange, tree: &Option<Tree>| {
         tree.as_ref().map(|tree| apart(tree.recorded(fingerprinter), &change.path))
@@ -250,10 +253,11 @@ fn document_of(
     OperationDocument {
         address: plan.address(&operation.key),
         key: operation.key.clone(),
-        action: operation.action,
-        replaces: operation.replaces,
+        action: operation.action(),
+        replaces: operation.replaces(),
         uncertain: operation.is_uncertain(),
-        reason: operation.reason.clone(),
+        reason: operation.reason.text.clone(),
+        why: Some(operation.reason.why),
         changes: operation
             .changes
             .iter()
@@ -270,13 +274,13 @@ fn document_of(
         waits_for: operation.waits_for.clone(),
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
-        fingerprint: match (&salted, &operation.work.observed) {
+        fingerprint: match (&salted, operation.observed()) {
             (Some(salted), Some(observed)) if operation.fingerprint.is_some() => {
                 Some(fingerprint(observed, salted))
             }
             _ => operation.fingerprint.clone(),
         },
-        fields: operation.work.fields.as_deref().map(Tree::redacted),
+        fields: operation.fields().map(|fields| &**fields).map(Tree::redacted),
     }
 }
 

@@ -47,7 +47,7 @@ pub fn render(plan: &Plan, language: Language) -> String {
 }
 
 fn label(plan: &Plan, operation: &Operation) -> String {
-    let half = match (operation.replaces, operation.action) {
+    let half = match (operation.replaces(), operation.action()) {
         (true, super::Action::Delete) => " (delete)",
         (true, _) => " (create)",
         _ => "",

@@ -61,7 +61,7 @@ pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> V
 
 /// Says what would be deleted where the manifests declare nothing.
 fn empty(plan: &Plan) -> Problem {
-    let leaving = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
+    let leaving = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
     let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
     let names = few(&leaving);
     let what =
@@ -94,7 +94,8 @@ pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
 
 fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
     let mut deleted: BTreeMap<KindName, usize> = BTreeMap::new();
-    for operation in plan.operations.iter().filter(|operation| operation.action == Action::Delete) {
+    for operation in plan.operations.iter().filter(|operation| operation.action() == Action::Delete)
+    {
         *deleted.entry(operation.key.kind).or_default() += 1;
     }
     let total: usize = deleted.values().sum();

@@ -43,12 +43,9 @@ pub fn render(plan: &Plan) -> String {
     out += &refusals(plan);
     out += &place(plan);
     out += &unread(plan);
-    let mut operations: Vec<&Operation> = plan
-        .operations
-        .iter()
-        .filter(|operation| !(operation.replaces && operation.action == Action::Delete))
-        .collect();
-    operations.sort_by_key(|operation| match (operation.action, operation.replaces) {
+    let mut operations: Vec<&Operation> =
+        plan.operations.iter().filter(|operation| !operation.is_first_half()).collect();
+    operations.sort_by_key(|operation| match (operation.action(), operation.replaces()) {
         (Action::Delete, _) => 0,
         (_, true) => 1,
         (Action::Release, _) => 2,
@@ -64,7 +61,7 @@ pub fn render(plan: &Plan) -> String {
             "- **{}** … and {count} more {}s: {}\n",
             text::verb(like),
             like.key.kind,
-            code(&like.reason.replace('`', "'"))
+            code(&like.reason.text.replace('`', "'"))
         )),
         Row::One(_) => None,
     });
@@ -156,14 +153,10 @@ fn marker(plan: &Plan) -> String {
 /// An operation without its changes.
 fn title(plan: &Plan, operation: &Operation) -> String {
     let title = format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
-    match is_new(operation) {
+    match operation.is_new() {
         true => title + "\n",
-        false => format!("{title}: {}\n", code(&operation.reason.replace('`', "'"))),
+        false => format!("{title}: {}\n", code(&operation.reason.text.replace('`', "'"))),
     }
-}
-
-fn is_new(operation: &Operation) -> bool {
-    operation.action == Action::Create && !operation.replaces
 }
 
 /// An operation with just the number of its changes.
@@ -171,7 +164,7 @@ fn short(plan: &Plan, operation: &Operation) -> String {
     let title = title(plan, operation);
     match operation.changes.len() {
         0 => title,
-        changes if is_new(operation) => format!("{title}  - … {changes} fields\n"),
+        changes if operation.is_new() => format!("{title}  - … {changes} fields\n"),
         changes => format!("{title}  - … {changes} changed fields\n"),
     }
 }
@@ -179,7 +172,7 @@ fn short(plan: &Plan, operation: &Operation) -> String {
 /// An operation with all its changes; the fields of what is new are folded.
 fn whole(plan: &Plan, operation: &Operation) -> String {
     let mut out = title(plan, operation);
-    let is_folded = is_new(operation) && !operation.changes.is_empty();
+    let is_folded = operation.is_new() && !operation.changes.is_empty();
     if is_folded {
         let count = operation.changes.len();
         let fields = if count == 1 { "field" } else { "fields" };

@@ -89,11 +89,12 @@ fn cycles(graph: &DiGraph<usize, ()>, operations: &[Operation]) -> Vec<Problem> 
 mod tests {
     use super::*;
     use crate::kinds::{Key, KindName};
-    use crate::plan::Action;
+    use crate::plan::{Effect, Why};
 
     fn operation(name: &str) -> Operation {
         let key = Key { kind: KindName::Room, project: "p".into(), room: None, name: name.into() };
-        Operation::new(key, Action::Create, "")
+        let effect = Effect::Release { of: None, by_id: Vec::new() };
+        Operation::new(key, effect, Why::Gone)
     }
 
     #[test]

@@ -12,12 +12,12 @@ use crate::kinds::tree::Tree;
 /// is left alone as a whole.
 #[must_use]
 pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<FieldPath> {
-    let fields = operation.work.fields.as_ref()?;
-    let observed = match (&operation.work.observed, operation.action) {
+    let fields = operation.fields()?;
+    let observed = match (operation.observed(), operation.action()) {
         (_, Action::Delete | Action::Release) => return None,
         (Some(observed), _) => Tree::clone(&observed.fields),
         // The half of a replacement that creates: what was there is what the changes say.
-        (None, _) if operation.replaces => {
+        (None, _) if operation.replaces() => {
             let mut observed = Tree::clone(fields);
             for change in &operation.changes {
                 observed.put(&change.path, change.old.clone());
@@ -27,15 +27,11 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         (None, _) => return None,
     };
     let no_key = Fingerprinter::new("");
-    let before = operation.work.before.as_ref();
+    let before = operation.before.as_ref();
     let kept = plan.fingerprints.get(&operation.key.project);
     let kept = kept.map(|it| it.of(&operation.key, before));
-    let applied = operation
-        .work
-        .before
-        .as_ref()
-        .and_then(|entry| entry.applied.as_ref())
-        .map(Recorded::value);
+    let applied =
+        operation.before.as_ref().and_then(|entry| entry.applied.as_ref()).map(Recorded::value);
     let memory =
         diff::Memory { fingerprinter: kept.as_ref().unwrap_or(&no_key), applied: applied.as_ref() };
     let shape = operation.key.kind.kind().shape();

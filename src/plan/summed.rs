@@ -18,8 +18,8 @@ pub enum Row<'a> {
 
 /// What operations that are summed up have in common; `None` for all others.
 fn common(operation: &Operation) -> Option<(KindName, &str)> {
-    let is_forgotten = operation.action == Action::Release && operation.changes.is_empty();
-    is_forgotten.then_some((operation.key.kind, operation.reason.as_str()))
+    let is_forgotten = operation.action() == Action::Release && operation.changes.is_empty();
+    is_forgotten.then_some((operation.key.kind, operation.reason.text.as_str()))
 }
 
 /// The rows of these operations, in their order; all of them where the whole is wanted.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::shown::{Difference, Part, difference, whole};
 use super::summed::{self, Row};
-use super::{ASKED_FOR, Action, Cause, FieldChange, NOT_THERE, Operation, Plan, suggestion};
+use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
 use anstyle::{AnsiColor, Style};
@@ -21,7 +21,7 @@ pub const MAY_CHANGE: &str = "(not read, may change)";
 /// The sign and the colour of an operation.
 #[must_use]
 pub fn sign(operation: &Operation) -> (&'static str, Style) {
-    match (operation.action, operation.replaces) {
+    match (operation.action(), operation.replaces()) {
         (_, true) => ("±", YELLOW),
         (Action::Update, _) if operation.is_uncertain() => ("?", YELLOW),
         (Action::Create, _) => ("+", GREEN),
@@ -37,7 +37,7 @@ pub fn sign(operation: &Operation) -> (&'static str, Style) {
 /// What is done, as one word.
 #[must_use]
 pub fn verb(operation: &Operation) -> String {
-    match (operation.action, operation.replaces) {
+    match (operation.action(), operation.replaces()) {
         (_, true) => "replace".to_owned(),
         (Action::Update, _) if operation.is_uncertain() => "may update".to_owned(),
         (action, _) => action.to_string(),
@@ -65,15 +65,14 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
     // Writing to a text cannot fail, here and below.
     let mut out = heading(plan);
     // Of a replacement, the half that creates tells it all.
-    let is_told =
-        |operation: &&Operation| !operation.replaces || operation.action != Action::Delete;
+    let is_told = |operation: &&Operation| !operation.is_first_half();
     let operations: Vec<&Operation> = plan.operations.iter().filter(is_told).collect();
     for row in summed::rows(&operations, detail.is_whole) {
         let operation = match row {
             Row::One(operation) => operation,
             Row::More(like, count) => {
                 let (sign, style) = sign(like);
-                let (kind, reason) = (like.key.kind, visible::line(&like.reason));
+                let (kind, reason) = (like.key.kind, visible::line(&like.reason.text));
                 let _ = writeln!(
                     out,
                     "{style}{sign} … and {count} more {kind}s{style:#}  {DIM}{reason}; --verbose lists them{DIM:#}"
@@ -84,11 +83,10 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         let (sign, style) = sign(operation);
         let address = plan.address(&operation.key);
         let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
-        let mut remarks = vec![operation.reason.clone()];
+        let mut remarks = vec![operation.reason.text.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
         // That it is not there yet, and is wanted, goes without saying.
-        let is_create = operation.action == Action::Create && !operation.replaces;
-        if is_create && [NOT_THERE, ASKED_FOR].contains(&operation.reason.as_str()) {
+        if operation.is_new() && operation.reason.why.goes_without_saying() {
             remarks.remove(0);
         }
         remarks.extend(operation.place.as_ref().map(ToString::to_string));
@@ -176,7 +174,7 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
     };
     if let (Some(place), Some(of)) = (&change.place, &operation.place)
         && place.file == of.file
-        && operation.action != Action::Create
+        && operation.action() != Action::Create
     {
         let _ = write!(out, "  {DIM}:{}:{}{DIM:#}", place.line, place.column);
     }

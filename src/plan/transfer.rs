@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::planner::fingerprint;
 use super::references::Known;
-use super::{Action, Entry, FieldChange, Inventory, Observed, Operation, Plan, State, Work};
+use super::{
+    Effect, Entry, FieldChange, Inventory, Observed, Operation, Plan, Reason, Sent, State, Why,
+};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
@@ -32,7 +34,8 @@ impl Transfer<'_> {
     #[must_use]
     pub fn hold(&self) -> Plan {
         let operation = |key: &Key, entry: &Entry| {
-            self.record(key, Some(self.held(entry)), "it is about to move to another set")
+            let told = "it is about to move to another set";
+            self.record(key, Some(self.held(entry)), Reason::new(Why::Moves, told))
         };
         self.of_giver(operation)
     }
@@ -58,9 +61,10 @@ impl Transfer<'_> {
                 continue;
             }
             let Some(observed) = self.state.objects.get(key) else {
-                let reason = "it is not on the platform; just the sets take note";
+                let told = "it is not on the platform; just the sets take note";
+                let reason = Reason::new(Why::Moves, told);
                 let mut operation = self.record(key, Some(entry.clone()), reason);
-                operation.work.before = self.to.1.entries.get(key).cloned();
+                operation.before = self.to.1.entries.get(key).cloned();
                 operations.push(operation);
                 continue;
             };
@@ -82,11 +86,11 @@ impl Transfer<'_> {
     pub fn give(&self, taken: &BTreeSet<Key>) -> Plan {
         let operation = |key: &Key, entry: &Entry| {
             let mut operation = match taken.contains(key) {
-                true => self.record(key, None, "another set owns it now"),
-                false => self.record(key, Some(settled(entry)), "it did not move"),
+                true => self.record(key, None, Why::OwnedElsewhere.into()),
+                false => self.record(key, Some(settled(entry)), Why::Stays.into()),
             };
             // Until that is written, the set leaves it alone.
-            operation.work.before = Some(self.held(entry));
+            operation.before = Some(self.held(entry));
             operation
         };
         self.of_giver(operation)
@@ -166,36 +170,31 @@ impl Transfer<'_> {
         change: Option<FieldChange>,
         known: &Known<'_>,
     ) -> Operation {
+        let told = match entry.brought.as_ref().map(|brought| brought.by(&key.project)) {
+            Some(service) if self.keys.contains(&service) => {
+                format!("it moves from the set `{}` with {service}, which brought it", self.from.0)
+            }
+            _ => format!("it moves from the set `{}`", self.from.0),
+        };
+        let by_id = known.by_id(key, &observed.fields);
+        let sent = Sent::new(Arc::clone(&observed.fields), by_id);
+        let effect = Effect::Adopt { of: observed.clone().into(), sent };
         Operation {
-            action: Action::Adopt,
-            reason: match entry.brought.as_ref().map(|brought| brought.by(&key.project)) {
-                Some(service) if self.keys.contains(&service) => {
-                    format!(
-                        "it moves from the set `{}` with {service}, which brought it",
-                        self.from.0
-                    )
-                }
-                _ => format!("it moves from the set `{}`", self.from.0),
-            },
             changes: change.into_iter().collect(),
             fingerprint: Some(fingerprint(observed, &self.to.1.fingerprinter(key))),
-            work: Work {
-                fields: Some(Arc::clone(&observed.fields)),
-                observed: Some(observed.clone()),
-                entry: Some(entry.clone()),
-                before: self.to.1.entries.get(key).cloned(),
-                by_id: known.by_id(key, &observed.fields),
-                ..Work::default()
-            },
-            ..self.record(key, None, "")
+            entry: Some(entry.clone()),
+            before: self.to.1.entries.get(key).cloned(),
+            ..Operation::new(key.clone(), effect, Reason::new(Why::Moves, told))
         }
     }
 
     /// An operation of which just the inventory takes note.
-    fn record(&self, key: &Key, entry: Option<Entry>, reason: &str) -> Operation {
+    fn record(&self, key: &Key, entry: Option<Entry>, reason: Reason) -> Operation {
+        let effect = Effect::Record { of: None, fields: None };
         Operation {
-            work: Work { entry, before: self.from.1.entries.get(key).cloned(), ..Work::default() },
-            ..Operation::new(key.clone(), Action::Record, reason)
+            entry,
+            before: self.from.1.entries.get(key).cloned(),
+            ..Operation::new(key.clone(), effect, reason)
         }
     }
 }

@@ -19,14 +19,14 @@ pub fn render(plan: &Plan) -> String {
     let operations = plan
         .operations
         .iter()
-        .filter(|operation| !(operation.replaces && operation.action == Action::Delete))
+        .filter(|operation| !operation.is_first_half())
         .map(|operation| render_operation(plan, operation));
     unread.into_iter().chain(operations).collect()
 }
 
 fn render_operation(plan: &Plan, operation: &Operation) -> String {
     let address = plan.address(&operation.key);
-    let former = operation.work.renamed_from.as_ref().map(|former| plan.address(former));
+    let former = operation.former().map(|former| plan.address(former));
     let (old, new) = sides(operation);
     let (old, new) = (yaml(&old), yaml(&new));
     let name = |text: &str, side: &str, address: &str| {
@@ -86,13 +86,13 @@ pub fn hunks(old: &str, new: &str, instead: &dyn Fn(usize) -> Option<String>) ->
 
 /// What is on the platform, and what will be; secrets that change are told apart.
 fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
-    let mut old = operation.work.observed.as_ref().map(|observed| Tree::clone(&observed.fields));
-    let mut new = match operation.action {
+    let mut old = operation.observed().map(|observed| Tree::clone(&observed.fields));
+    let mut new = match operation.action() {
         Action::Delete => None,
         Action::Release => old.clone(),
-        _ => operation.work.fields.as_deref().cloned(),
+        _ => operation.fields().map(|fields| &**fields).cloned(),
     };
-    if operation.replaces {
+    if operation.replaces() {
         // The half that creates has observed nothing; the changes hold what was there.
         old = new.clone();
     }
@@ -112,7 +112,7 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
             // What just the set takes note of stands in no fields.
             place(old.as_mut(), &change.path, change.old.as_ref());
             place(new.as_mut(), &change.path, change.new.as_ref());
-        } else if operation.replaces {
+        } else if operation.replaces() {
             place(old.as_mut(), &change.path, change.old.as_ref());
         }
     }

@@ -60,8 +60,8 @@ fn publishers<'a>(
     plan: &Plan,
 ) -> BTreeMap<(&'a str, String), Publishers<'a>> {
     let declared = desired.iter().map(|(key, object)| (key, &object.fields, Some(object)));
-    let deletes = plan.operations.iter().filter(|operation| operation.action == Action::Delete);
-    let former = plan.operations.iter().filter_map(|it| it.work.renamed_from.as_ref());
+    let deletes = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
+    let former = plan.operations.iter().filter_map(|it| it.former());
     let gone: BTreeSet<&Key> = deletes.map(|operation| &operation.key).chain(former).collect();
     let others = observed
         .iter()

@@ -4,9 +4,9 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::error::{Refusal, Result};
-use super::rest::api_keys::NewKey;
-use super::rest::projects::{self, signing_key};
-use super::store::{KEY_SECRET, Store, Write};
+use super::objects::keys::{self, NewKey};
+use super::objects::{people, projects};
+use super::store::{KEY_SECRET, Store, Write, select};
 use crate::api::key::ApiKey;
 
 /// What the owner needs to use the platform.
@@ -42,12 +42,9 @@ struct OwnerKey {
 
 impl OwnerKey {
     async fn find(write: &mut Write) -> Result<Option<Self>> {
-        let found = sqlx::query_as(
-            "SELECT id, project_id, user_id, secret FROM api_keys WHERE purpose = 'owner'",
-        )
-        .fetch_optional(write.on())
-        .await?;
-        Ok(found)
+        select("SELECT id, project_id, user_id, secret FROM api_keys WHERE purpose = 'owner'")
+            .find(write.reads())
+            .await
     }
 }
 
@@ -70,13 +67,7 @@ pub async fn ensure(store: &Store) -> Result<Bootstrap> {
         return Ok(Bootstrap { api_key: key.text(), project_id: stored.project_id });
     }
     let owner = Uuid::new_v4().to_string();
-    let revision = write.revision().await?;
-    sqlx::query("INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)")
-        .bind(&owner)
-        .bind("owner@localhost")
-        .bind(revision)
-        .execute(write.on())
-        .await?;
+    people::add(&mut write, &owner, "owner@localhost").await?;
     let project = projects::New { owner: &owner, name: "default", settings: "{}" };
     let project = project.insert(store.vault(), &mut write).await?.id;
     let api_key = owner_key(store, &mut write, (&project, &owner)).await?;
@@ -109,7 +100,7 @@ async fn owner_key(
 ///
 /// The store failed; then nothing is replaced.
 pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
-    let mut write = store.write().await?;
+    let mut write = store.write().await?.without_condition();
     if which.owner_key
         && let Some(old) = OwnerKey::find(&mut write).await?
     {
@@ -120,10 +111,11 @@ pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
         sqlx::query("DELETE FROM api_keys WHERE purpose = 'project'").execute(write.on()).await?;
     }
     if which.signing_keys {
+        sqlx::query("DELETE FROM api_keys WHERE purpose = 'signing'").execute(write.on()).await?;
         let projects: Vec<String> =
             sqlx::query_scalar("SELECT id FROM projects").fetch_all(write.on()).await?;
         for project in projects {
-            signing_key(store.vault(), &mut write, uuid(&project)?).await?;
+            keys::add_signing(store.vault(), &mut write, uuid(&project)?).await?;
         }
     }
     write.commit().await
@@ -165,12 +157,12 @@ pub async fn api_keys(store: &Store) -> Result<Vec<Known>> {
 /// There is no such user, by id or address, in any project; the store failed.
 pub async fn key_for(store: &Store, user: &str) -> Result<SecretString> {
     let mut write = store.write().await?;
-    let found: Option<(String, String)> = sqlx::query_as(
+    let found: Option<(String, String)> = select(
         "SELECT u.id, m.project_id FROM users u JOIN members m ON m.user_id = u.id \
          WHERE u.id = $1 OR lower(u.email) = lower($1) ORDER BY m.seq",
     )
     .bind(user)
-    .fetch_optional(write.on())
+    .find(write.reads())
     .await?;
     let (id, project) = found.ok_or_else(|| Refusal::missing("member of a project", user))?;
     let key = ApiKey::generate(uuid(&project)?).map_err(Refusal::internal)?;

@@ -7,6 +7,8 @@
 //! | `error` | the one refusal and its status |
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `host` | which names it goes by |
+//! | `live` | what lives in memory: the rooms that somebody is in |
+//! | `objects` | the rows that more than one place asks for |
 //! | `rest` | one file a resource: its routes, handlers and SQL |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
@@ -22,6 +24,8 @@ mod digest;
 mod error;
 mod exchange;
 mod host;
+mod live;
+mod objects;
 mod rest;
 mod store;
 
@@ -48,6 +52,7 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 use self::host::Names;
+use self::live::Rooms;
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
@@ -83,6 +88,7 @@ pub(crate) struct App {
     sign_ins: Arc<Attempts>,
     memory: Memory,
     spool: Spool,
+    rooms: Rooms,
 }
 
 impl App {
@@ -103,6 +109,11 @@ impl App {
     /// The room on disk that lists share.
     pub(crate) const fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// The rooms that run.
+    pub(crate) const fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     /// The failed attempts to sign in.
@@ -216,8 +227,8 @@ impl Platform {
         rest::routes().iter().map(rest::Route::summary).collect()
     }
 
-    /// Serves on a listener until the shutdown future completes, then finishes the requests
-    /// under way, for at most half a minute, and closes the store.
+    /// Serves on a listener until the shutdown future completes, then ends the rooms that run,
+    /// finishes the requests under way, for at most half a minute, and closes the store.
     ///
     /// # Errors
     ///
@@ -231,22 +242,32 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let connections = self.connections;
+        let (connections, rooms) = (self.connections, Rooms::default());
         let app = App {
             platform: self,
             address,
             sign_ins: Arc::default(),
             memory: Memory::default(),
             spool: Spool::default(),
+            rooms: rooms.clone(),
         };
         let served = Arc::new(Served { router: router(app), names });
         let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
+        // Who is in a room may stay for days, so nobody waits for them: they are told to go
+        // before the time that is given to requests begins.
+        let told = async {
+            shutdown.await;
+            rooms.close().await;
+            stop.cancel();
+            std::future::pending().await
+        };
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,
             () = look_after(&store) => Ok(()),
-            () = async { shutdown.await; stop.cancel(); std::future::pending().await } => Ok(()),
+            () = told => Ok(()),
         };
+        rooms.close().await;
         // A request that was cut off may still hold a connection. What was acknowledged is on
         // disk, so closing is for tidiness and need not be waited for long.
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {

@@ -27,6 +27,15 @@ enum Phase {
     Asking,
     /// Receiving a body, or answering.
     Answering,
+    /// Something else than HTTP, after a request that asked for it.
+    Lasting,
+}
+
+impl Phase {
+    /// Whether somebody works on it, so that it neither waits nor gives way.
+    const fn is_busy(self) -> bool {
+        matches!(self, Self::Answering | Self::Lasting)
+    }
 }
 
 /// What a connection does, as seen from outside.
@@ -74,7 +83,7 @@ impl Doing {
             Phase::Idle => since + IDLE,
             Phase::Asking => since + HEADERS,
             // Bodies and answers have time-outs of their own.
-            Phase::Answering => Instant::now() + HEADERS,
+            Phase::Answering | Phase::Lasting => Instant::now() + HEADERS,
         }
     }
 
@@ -85,13 +94,13 @@ impl Doing {
 
     /// Whether it is busy with a request.
     pub fn is_answering(&self) -> bool {
-        self.now().0 == Phase::Answering
+        self.now().0.is_busy()
     }
 
     /// Since when it has nothing to do; `None` while it answers.
     fn waits_since(&self) -> Option<Instant> {
         let (phase, since, _) = *self.now();
-        (phase != Phase::Answering).then_some(since)
+        (!phase.is_busy()).then_some(since)
     }
 }
 
@@ -102,6 +111,41 @@ pub struct Answering(Arc<Doing>);
 impl Drop for Answering {
     fn drop(&mut self) {
         let mut now = self.0.now();
+        if now.0 == Phase::Answering {
+            *now = (Phase::Idle, Instant::now(), now.2);
+        }
+    }
+}
+
+/// The connection of a request, for what goes on over it once the request is answered. It
+/// stands in the extensions of every request.
+#[derive(Debug, Clone)]
+pub struct Connection(Arc<Taken>);
+
+impl Connection {
+    /// The connection with a place.
+    pub const fn new(taken: Arc<Taken>) -> Self {
+        Self(taken)
+    }
+
+    /// Counts the connection among those that are open and busy until what is given is dropped,
+    /// though the request is answered before.
+    #[must_use]
+    pub fn outlast(self) -> Lasting {
+        let mut now = self.0.doing.now();
+        *now = (Phase::Lasting, Instant::now(), now.2);
+        drop(now);
+        Lasting(self.0)
+    }
+}
+
+/// The place of a connection over which something goes on after its request.
+#[derive(Debug)]
+pub struct Lasting(Arc<Taken>);
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        let mut now = self.0.doing.now();
         *now = (Phase::Idle, Instant::now(), now.2);
     }
 }
@@ -313,6 +357,20 @@ mod tests {
         assert_eq!(doing.deadline(), Instant::now() + IDLE);
         doing.came();
         assert_eq!(doing.deadline(), Instant::now() + HEADERS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_outlasts_the_answer_keeps_its_place() {
+        let connections = Connections::new(1);
+        let held = Arc::new(taken(connections.admit(address("::1"))));
+        let answering = held.doing.answers();
+        let lasting = Connection::new(Arc::clone(&held)).outlast();
+        drop(answering);
+        // Whoever answered HTTP over it is done with it.
+        drop(held);
+        assert!(matches!(connections.admit(address("::2")), Admitted::Refused));
+        drop(lasting);
+        assert!(matches!(connections.admit(address("::2")), Admitted::Free(_)));
     }
 
     #[test]

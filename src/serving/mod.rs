@@ -11,8 +11,9 @@
 //! | nothing of an answer is taken | 30 s, and 16 KiB/s on the whole |
 //! | a connection waits for its next request | 75 s |
 //!
-//! and there are as many connections as `connections` says. What is cut off is logged once
-//! a minute at most.
+//! and there are as many connections as `connections` says; one that becomes a websocket stays
+//! one of them while its [`Lasting`] is held, and ends as whoever holds that decides. What is
+//! cut off is logged once a minute at most.
 
 pub mod body;
 mod connections;
@@ -48,6 +49,7 @@ use tower::Service;
 
 use self::body::{Arriving, Leaving};
 use self::connections::{Admitted, Connections, Taken};
+pub use self::connections::{Connection, Lasting};
 use self::socket::Socket;
 use crate::notice;
 
@@ -190,6 +192,7 @@ impl<A: Answer> Serving<A> {
 
     /// Answers what comes over a connection, until one side has had enough.
     async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, taken: Taken) {
+        let taken = Arc::new(taken);
         let is_local = stream.local_addr().is_ok_and(|address| address.ip().is_loopback());
         let doing = Arc::clone(&taken.doing);
         let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -197,6 +200,7 @@ impl<A: Answer> Serving<A> {
             let mut request =
                 request.map(|body| Body::new(Arriving::new(body, Arc::clone(&doing))));
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(Connection::new(Arc::clone(&taken)));
             let (answer, doing) = (self.answer(request, is_local), &doing);
             async move {
                 let mut response = answer.await;

@@ -77,13 +77,13 @@ async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Faul
         let is_told = match outcome {
             Outcome::Failed { message, refused: false, .. } => {
                 operation.key.to_string() == "Secret/keys"
-                    && operation.action == Action::Update
+                    && operation.action() == Action::Update
                     && message.contains("does not show what Secret/keys holds now")
             }
             Outcome::Skipped { because } => because.starts_with("Secret/keys"),
             outcome => *outcome == Outcome::Done,
         };
-        assert!(is_told, "{fault:?}: {:?} {}: {outcome:?}", operation.action, operation.key);
+        assert!(is_told, "{fault:?}: {:?} {}: {outcome:?}", operation.action(), operation.key);
     }
     assert!(report.inventory_error.is_none(), "{fault:?}: {report:?}");
 }

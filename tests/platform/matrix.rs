@@ -5,6 +5,7 @@
 //! `matrix/routes.txt`, and a route that is missing there fails the test. So does one with a
 //! parameter that nothing is known to put into.
 
+mod conditions;
 mod others;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ enum Asks {
     Signed,
     Person,
     Owner,
+    Participant,
     Read,
     CreateRoom,
     Write,
@@ -73,6 +75,7 @@ fn rows() -> Vec<Row> {
             "signed" => Asks::Signed,
             "person" => Asks::Person,
             "owner" => Asks::Owner,
+            "participant" => Asks::Participant,
             "read" => Asks::Read,
             "create-room" => Asks::CreateRoom,
             "write" => Asks::Write,
@@ -107,6 +110,8 @@ impl Row {
             Asks::Open | Asks::Signed => true,
             Asks::Person => credential.is_person,
             Asks::Owner => credential.worth >= Worth::Owner,
+            // No token is for the room that is asked for.
+            Asks::Participant => false,
             Asks::Read => credential.worth >= Worth::Member,
             Asks::CreateRoom => credential.worth >= Worth::RoomCreator,
             Asks::Write => credential.worth >= Worth::Developer,
@@ -447,6 +452,44 @@ async fn only_those_who_were_let_in_connect_to_a_room() {
         assert_eq!(reply.status, refusal, "{}: {}", credential.who, reply.text);
     }
     assert!(of_others > 2, "{of_others}");
+}
+
+#[tokio::test]
+async fn a_room_is_entered_with_a_token_for_it_by_whoever_was_let_in() {
+    let Credentials { server, all, .. } = Credentials::new().await;
+    server.room("demo").await;
+    let (mut admitted, mut ungranted) = (0, 0);
+    for room in ["demo", "office"] {
+        for credential in &all {
+            let who = &credential.who;
+            // In demo, which members sign for, nothing was granted to them.
+            let is_of_member = ["the member's token", "the creator's token"];
+            let is_of_member = is_of_member.iter().any(|start| who.starts_with(start));
+            let expected = match room_of(&credential.text) {
+                _ if credential.worth == Worth::Nothing => 401,
+                Some(named) if named == room => match credential.worth {
+                    Worth::Elsewhere => 404,
+                    _ if is_of_member => {
+                        ungranted += 1;
+                        403
+                    }
+                    // Whoever is let in is told that a websocket must be asked for.
+                    _ => {
+                        admitted += 1;
+                        400
+                    }
+                },
+                _ => 403,
+            };
+            let path = format!("/rooms/{room}");
+            let reply = server.ask("GET", &path).bearer(&credential.text).send().await;
+            assert_eq!(reply.status, expected, "{room} with {who}: {}", reply.text);
+            let path = format!("{path}?token={}", credential.text);
+            let reply = server.ask("GET", &path).send().await;
+            assert_eq!(reply.status, expected, "{room} with {who} in the query: {}", reply.text);
+        }
+    }
+    assert!(admitted > 30 && ungranted == 4, "{admitted} were let in, {ungranted} had no grant");
 }
 
 /// The room that a token is for, when the credential is such a token.

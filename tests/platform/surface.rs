@@ -59,9 +59,9 @@ async fn every_route_answers_as_the_sdk_reads_it() {
     tasks(&mut walk).await;
     sessions(&mut walk).await;
     storage(&mut walk).await;
-    // The SDK does not sign in.
+    // The SDK does not sign in, and enters rooms over websockets, which `rooms` does.
     let mut routes = Platform::routes();
-    routes.retain(|route| route.access != Access::Open);
+    routes.retain(|route| !matches!(route.access, Access::Open | Access::Participant));
     let all: BTreeSet<String> =
         routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(all.len(), routes.len(), "a route is there twice");

@@ -123,8 +123,8 @@ fn what_was_not_looked_at_is_not_gone() {
                 Policy { prune: Prune::Given, looked_at: set.looked_at.clone(), ..policy("s") };
             let Ok(plan) = decide(&set, &model.state("s"), &policy) else { continue };
             let before = model.clone();
-            for operation in plan.operations.iter().filter(|it| it.action == Action::Delete) {
-                if operation.replaces {
+            for operation in plan.operations.iter().filter(|it| it.action() == Action::Delete) {
+                if operation.replaces() {
                     continue;
                 }
                 let (files, care) = &memory[&operation.key];

@@ -72,11 +72,11 @@ type Ids = BTreeMap<String, String>;
 
 /// Whether an operation turns a route elsewhere, or deletes it.
 fn turns(operation: &Operation, route: &Object) -> bool {
-    match &operation.work.fields {
+    match operation.fields() {
         Some(fields) => {
             ["room", "port"].iter().any(|name| fields.get(name) != route.fields.get(name))
         }
-        None => operation.action == Action::Delete,
+        None => operation.action() == Action::Delete,
     }
 }
 
@@ -268,12 +268,12 @@ impl Model {
         let mut ids: Ids =
             plan.ids.iter().map(|(key, id)| (key.name.clone(), id.clone())).collect();
         for operation in &plan.operations {
-            let key = operation.work.kept_as.as_ref().unwrap_or(&operation.key);
+            let key = operation.sequel.kept_as.as_ref().unwrap_or(&operation.key);
             let id = self.step((set, plan), operation, &ids)?;
             if let Some(id) = id.clone().filter(|_| key.kind == KindName::Secret) {
                 ids.insert(key.name.clone(), id);
             }
-            match operation.work.entry.clone() {
+            match operation.entry.clone() {
                 Some(entry) => {
                     entries.insert(key.clone(), Entry { id: id.or(entry.id.clone()), ..entry })
                 }
@@ -292,13 +292,13 @@ impl Model {
         ids: &Ids,
     ) -> Result<Option<String>, String> {
         let key = &operation.key;
-        let what = format!("{:?} {key}", operation.action);
-        let now = operation.work.renamed_from.as_ref().unwrap_or(key);
-        if let Some(observed) = &operation.work.observed {
+        let what = format!("{:?} {key}", operation.action());
+        let now = operation.former().unwrap_or(key);
+        if let Some(observed) = operation.observed() {
             let object = self.objects.get(now).ok_or(format!("{what}: {now} is not there"))?;
             let is_same = told(key, &object.fields) == with_ids(key, &observed.fields, ids)
                 && object.owner == observed.owner;
-            if object.id != observed.id || !is_same && !operation.work.is_second {
+            if object.id != observed.id || !is_same && !operation.sequel.is_second {
                 return Err(format!("{what}: it is not what was looked at"));
             }
             if now != key && self.objects.contains_key(key) {
@@ -307,9 +307,9 @@ impl Model {
         } else if self.objects.contains_key(key) {
             return Err(format!("{what}: it is there already"));
         }
-        let fields = operation.work.fields.as_ref().map(|fields| with_ids(key, fields, ids));
+        let fields = operation.fields().map(|fields| with_ids(key, fields, ids));
         let fields = fields.as_ref();
-        let writes = !matches!(operation.action, Action::Delete | Action::Release);
+        let writes = !matches!(operation.action(), Action::Delete | Action::Release);
         if let Some(fields) = fields.filter(|_| writes) {
             let dangling = self.dangling(key, fields);
             if !dangling.is_empty() {
@@ -317,7 +317,7 @@ impl Model {
             }
             self.publishers_are_there(set, key, fields).map_err(|why| format!("{what}: {why}"))?;
         }
-        match operation.action {
+        match operation.action() {
             Action::Create => return Ok(self.add(key, Some(&plan.set), fields.unwrap())),
             Action::Update | Action::Adopt => {
                 let owner = key.kind.kind().carries_owner().then(|| plan.set.clone());
@@ -334,7 +334,7 @@ impl Model {
             }
             Action::Record => {}
             // Just the inventory lets go of what is gone.
-            Action::Release if operation.work.observed.is_none() => {
+            Action::Release if operation.observed().is_none() => {
                 if self.objects.contains_key(key) {
                     return Err(format!("{what}: it is there"));
                 }
@@ -348,17 +348,17 @@ impl Model {
             Action::Delete => {
                 // The half of a replacement leaves its references for a moment.
                 let referring = self.referring(key);
-                if !operation.replaces && !referring.is_empty() {
+                if !operation.replaces() && !referring.is_empty() {
                     return Err(format!("{what}: {referring:?} refers to it"));
                 }
                 // A route that the plan turns elsewhere, or deletes, goes first.
                 // Not so where another service gets the name, and the route is for that one.
-                let is_given_on = operation.work.kept_as.is_some();
+                let is_given_on = operation.sequel.kept_as.is_some();
                 for route in self.routes_to(key) {
                     let is_pending = plan.operations.iter().any(|other| {
                         other.key == route
                             && turns(other, &self.objects[&route])
-                            && !(is_given_on && other.work.fields.is_some())
+                            && !(is_given_on && other.fields().is_some())
                     });
                     if is_pending {
                         return Err(format!("{what}: {route} still leads to it"));

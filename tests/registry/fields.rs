@@ -91,7 +91,7 @@ impl Walk<'_> {
         let actions: Vec<_> = plan
             .operations
             .iter()
-            .map(|operation| (operation.action, operation.replaces))
+            .map(|operation| (operation.action(), operation.replaces()))
             .collect();
         assert_eq!(actions, wanted, "{label}: {}", describe(plan));
         let told = told(self.variant, field);

@@ -148,7 +148,7 @@ async fn a_mailbox_with_several_former_addresses_takes_the_place_of_the_one_that
         let decided = world.run(&moved, &policy("s")).await;
         let expected = format!("Mailbox/{stage}@mail.localhost cannot be renamed in place");
         let reasons: Vec<&str> =
-            decided.plan.operations.iter().map(|it| it.reason.as_str()).collect();
+            decided.plan.operations.iter().map(|it| it.reason.text.as_str()).collect();
         assert!(reasons.iter().any(|reason| reason.starts_with(&expected)), "{reasons:?}");
         assert!(world.plan(&moved, &policy("s")).await.plan.is_empty());
     }
@@ -162,7 +162,7 @@ async fn an_inventory_of_an_earlier_version_is_read() {
     let single = [from("a", room("b", ""))];
     let decided = world.run(&single, &policy("s")).await;
     let stored =
-        serde_json::to_value(&decided.plan.operations[0].work.entry.as_ref().unwrap().moved_from);
+        serde_json::to_value(&decided.plan.operations[0].entry.as_ref().unwrap().moved_from);
     // One name is written as it always was.
     assert_eq!(stored.unwrap(), json!("a"));
     let listed = [from_any(&["a"], room("b", ""))];

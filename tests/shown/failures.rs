@@ -131,7 +131,7 @@ fn a_saved_plan_for_another_project_than_expected_is_refused() {
 fn what_a_stopped_run_did_not_start_is_one_line() {
     use meshagent::apply::execute::{Outcome, Report};
     use meshagent::commands::apply::report::summary;
-    use meshagent::plan::{Action, Operation, Plan};
+    use meshagent::plan::{Effect, Operation, Plan, Sent, Why};
     let names = ["a", "b", "c\n::warning::d", "e", "f"];
     let operations = names.map(|name| {
         let key = meshagent::kinds::Key {
@@ -140,7 +140,9 @@ fn what_a_stopped_run_did_not_start_is_one_line() {
             room: None,
             name: name.to_owned(),
         };
-        Operation::new(key, Action::Create, "")
+        let fields = meshagent::kinds::tree::Tree::map([]).into();
+        let sent = Sent::new(fields, Vec::new());
+        Operation::new(key, Effect::Create { sent, replaces: false }, Why::NotThere)
     });
     let plan = Plan { operations: operations.to_vec(), ..Plan::default() };
     let told = |done: usize| {

@@ -16,13 +16,14 @@ use meshagent::kinds::{Key, KindName};
 use meshagent::plan::graph::Language;
 use meshagent::plan::text::Detail;
 use meshagent::plan::{
-    Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, graph, markdown, text,
-    unified,
+    Action, FieldChange, Observed, Operation, Plan, ProjectState, Reason, Why, graph, markdown,
+    text, unified,
 };
 use serde_json::{Value, json};
 
 use super::all;
 use crate::cli::{Run, Sandbox};
+use crate::reconciler::effect;
 
 /// What is hidden or obeyed, each in a text of its own and all in one.
 const PARTS: [&str; 13] = [
@@ -105,16 +106,22 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
     let long = |last: &str| Tree::text(format!("{}{last}", text.repeat(20)));
     let lines = |last: &str| Tree::text(format!("a\n{text}\n{text}{last}\n"));
     let fields = || Tree::map([(text, tree("1")), ("x", lines("1"))]);
+    let key = Key {
+        kind: KindName::Service,
+        project: text.to_owned(),
+        room: Some(text.to_owned()),
+        name: text.to_owned(),
+    };
+    let met = Observed {
+        id: None,
+        owner: None,
+        fields: Tree::map([(text, tree("2")), ("x", lines("2"))]).into(),
+        answered: Value::Null,
+        revision: None,
+        called: None,
+    };
+    let effect = effect((action, replaces), &fields(), Some(&met));
     Operation {
-        key: Key {
-            kind: KindName::Service,
-            project: text.to_owned(),
-            room: Some(text.to_owned()),
-            name: text.to_owned(),
-        },
-        action,
-        replaces,
-        reason: text.to_owned(),
         changes: vec![
             change(None, Some(tree("1"))),
             change(Some(tree("1")), None),
@@ -123,22 +130,9 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
             change(Some(long("1")), Some(long("2"))),
             change(Some(lines("1")), Some(lines("2"))),
         ],
-        waits_for: Vec::new(),
         place: Some(Place { file: text.to_owned(), line: 1, column: 1 }),
         derived_from: Some(text.to_owned()),
-        fingerprint: None,
-        work: Work {
-            fields: (action != Action::Delete).then(|| fields().into()),
-            observed: Some(Observed {
-                id: None,
-                owner: None,
-                fields: Tree::map([(text, tree("2")), ("x", lines("2"))]).into(),
-                answered: Value::Null,
-                revision: None,
-                called: None,
-            }),
-            ..Work::default()
-        },
+        ..Operation::new(key, effect, Reason::new(Why::Differs, text))
     }
 }
 

@@ -341,7 +341,7 @@ impl Run<'_> {
     /// What the user is asked about a plan.
     fn question(&self, plan: &Plan) -> String {
         let target = plan.target().unwrap_or_default();
-        let deleted = plan.operations.iter().filter(|it| it.action == Action::Delete).count();
+        let deleted = plan.operations.iter().filter(|it| it.action() == Action::Delete).count();
         match (self.policy.destroy, deleted) {
             (false, _) => format!("Apply to {target}?"),
             // Nothing is left but to take note of that.

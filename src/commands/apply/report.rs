@@ -62,7 +62,7 @@ fn told<'a>(
     report: &'a Report,
 ) -> impl Iterator<Item = (&'a Operation, &'a Outcome)> {
     plan.operations.iter().zip(&report.outcomes).filter(|(operation, outcome)| {
-        let is_half = operation.replaces && operation.action == Action::Delete;
+        let is_half = operation.replaces() && operation.action() == Action::Delete;
         !is_half || !matches!(outcome, Outcome::Done | Outcome::NotStarted)
     })
 }
@@ -107,7 +107,7 @@ impl ReportDocument {
         let outcomes = plan.operations.iter().zip(&report.outcomes).map(|(operation, outcome)| {
             OutcomeDocument {
                 address: plan.address(&operation.key),
-                action: operation.action,
+                action: operation.action(),
                 outcome: outcome.clone(),
             }
         });

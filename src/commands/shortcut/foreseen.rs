@@ -71,7 +71,7 @@ impl Shortcut {
                 return Ok(None);
             }
         };
-        let fields = plan.operations.first().and_then(|operation| operation.work.fields.clone());
+        let fields = plan.operations.first().and_then(|operation| operation.fields().cloned());
         let mut refused = self.refused(&survey, fields.as_deref());
         if self.key.kind == KindName::Mailbox
             && self.action == Action::Create
@@ -120,10 +120,10 @@ impl Shortcut {
         }
         let takes_name = matches!(self.action, Action::Create | Action::Rename)
             && !self.key.name.is_empty()
-            && !self.work.asked.may_exist;
+            && !self.asked.may_exist;
         let is_other = |key: &Key| {
             survey.objects.get(key).is_some_and(|found| {
-                self.action == Action::Create || found.id.is_none() || found.id != self.work.id
+                self.action == Action::Create || found.id.is_none() || found.id != self.id
             })
         };
         if takes_name && self.is_found_by_name && is_other(&own) {
@@ -160,7 +160,7 @@ impl Shortcut {
     fn names_in(&self, survey: &Survey) -> BTreeSet<String> {
         let is_meant = |key: &Key, id: Option<&String>| {
             key.kind == self.key.kind
-                && match &self.work.id {
+                && match &self.id {
                     Some(own) => id == Some(own),
                     None => key.name == self.key.name,
                 }

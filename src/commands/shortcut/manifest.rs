@@ -15,7 +15,10 @@ pub fn declare(plan: &Plan) -> Result<()> {
     for operation in &plan.operations {
         let object = Object {
             key: operation.key.clone(),
-            fields: operation.work.fields.as_deref().cloned().unwrap_or_else(|| Tree::map([])),
+            fields: operation
+                .fields()
+                .map(|fields| Tree::clone(fields))
+                .unwrap_or_else(|| Tree::map([])),
             is_protected: false,
             is_orphaned: false,
             ignored: Vec::new(),

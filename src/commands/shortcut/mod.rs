@@ -15,11 +15,12 @@ use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
-use crate::kinds::{self, Key, KindName, OWNER_ANNOTATION};
+use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{
-    ASKED_FOR, Action, FieldChange, Observed, Operation, Plan, ProjectState, Work, text,
+    Action, Effect, FieldChange, Met, Observed, Operation, Plan, ProjectState, Reason, Sent, Why,
+    text,
 };
 use crate::settings::PlatformArgs;
 use writing::Mode;
@@ -49,7 +50,13 @@ pub struct Shortcut {
     key: Key,
     action: Action,
     fields: Fields,
-    work: Work,
+    /// The platform's id, where it is known.
+    id: Option<String>,
+    /// The object as it was observed.
+    observed: Option<Observed>,
+    /// Its key so far, where it gets another name.
+    former: Option<Key>,
+    asked: Asked,
     /// Whether a lost answer can be made up for by looking for the object.
     is_found_by_name: bool,
     /// A name that the object of the id may have.
@@ -72,7 +79,10 @@ impl Shortcut {
             key: Key { kind, project, room: None, name },
             action,
             fields,
-            work: Work::default(),
+            id: None,
+            observed: None,
+            former: None,
+            asked: Asked::default(),
             is_found_by_name: true,
             perhaps: None,
         }
@@ -124,21 +134,21 @@ impl Shortcut {
     /// The same, of the object with this id.
     #[must_use]
     pub fn of_id(mut self, id: &str) -> Self {
-        self.work.id = Some(id.to_owned());
+        self.id = Some(id.to_owned());
         self
     }
 
     /// The same, of the object that was read.
     #[must_use]
     pub fn of(mut self, observed: Observed) -> Self {
-        self.work.observed = Some(observed);
+        self.observed = Some(observed);
         self
     }
 
     /// The same, of which the platform makes the fields from a template.
     #[must_use]
     pub fn made_of(mut self, template: Option<Template>) -> Self {
-        self.work.asked.template = template;
+        self.asked.template = template;
         self
     }
 
@@ -154,7 +164,7 @@ impl Shortcut {
     pub fn renaming(mut self, former: &str) -> Self {
         if former != self.key.name {
             self.action = Action::Rename;
-            self.work.renamed_from = Some(Key { name: former.to_owned(), ..self.key.clone() });
+            self.former = Some(Key { name: former.to_owned(), ..self.key.clone() });
         }
         self
     }
@@ -170,7 +180,7 @@ impl Shortcut {
     /// The same, content with an object that is there already.
     #[must_use]
     pub fn unless_there(mut self) -> Self {
-        self.work.asked.may_exist = true;
+        self.asked.may_exist = true;
         self
     }
 
@@ -188,7 +198,7 @@ impl Shortcut {
         self.refuse_mark()?;
         if mode != Mode::Write || self.needs_reading() {
             self.observe(connection).await?;
-            if self.action == Action::Create && self.work.observed.is_some() {
+            if self.action == Action::Create && self.observed.is_some() {
                 output::data(&format!("Nothing to change: {} exists.\n", self.key));
                 return Ok(None);
             }
@@ -247,7 +257,7 @@ impl Shortcut {
     /// What a manifest would be refused for. What an object has already is not written anew.
     fn broken(&self, plan: &Plan) -> Vec<String> {
         let kind = self.key.kind.kind();
-        let former = self.work.renamed_from.as_ref().unwrap_or(&self.key);
+        let former = self.former.as_ref().unwrap_or(&self.key);
         let broken = |key: &Key, fields: &Tree| -> Vec<String> {
             // A task without an id gets one, and what is known by its id keeps its name.
             let keeps_name = self.action != Action::Create || key.kind == KindName::ScheduledTask;
@@ -258,9 +268,9 @@ impl Shortcut {
                 .map(|it| format!("`{}` {}", it.path, it.message))
                 .collect()
         };
-        let written = plan.operations.iter().filter_map(|it| it.work.fields.as_ref());
+        let written = plan.operations.iter().filter_map(|it| it.fields());
         let mut found: Vec<String> = written.flat_map(|fields| broken(&self.key, fields)).collect();
-        if let Some(observed) = &self.work.observed {
+        if let Some(observed) = &self.observed {
             let before = broken(former, &observed.fields);
             found.retain(|it| self.gets_new_name_of(it) || !before.contains(it));
         }
@@ -276,11 +286,11 @@ impl Shortcut {
     /// Reads the object, to show what becomes of it.
     async fn observe(&mut self, connection: &Connection) -> Result<()> {
         let creates = self.action == Action::Create;
-        if self.work.observed.is_some() || creates && !self.has_own_name() {
+        if self.observed.is_some() || creates && !self.has_own_name() {
             return Ok(());
         }
-        let known_as = self.work.renamed_from.as_ref().unwrap_or(&self.key);
-        let found = match &self.work.id {
+        let known_as = self.former.as_ref().unwrap_or(&self.key);
+        let found = match &self.id {
             None => reading::look_up(connection, known_as, None).await?,
             // The name may be the one that it has, or the one that it is to get.
             Some(id) => {
@@ -289,11 +299,11 @@ impl Shortcut {
             }
         };
         match found {
-            Some(_) if creates && !self.work.asked.may_exist => Err(self.exists_already()),
+            Some(_) if creates && !self.asked.may_exist => Err(self.exists_already()),
             None if !creates => Err(Error::failed(format!("{} does not exist", self.address()))),
             found => {
                 let (name, observed) = found.unzip();
-                self.work.observed = observed;
+                self.observed = observed;
                 if let Some(name) = name.filter(|_| self.gets_another_name()) {
                     *self = self.clone().renaming(&name);
                 }
@@ -309,7 +319,7 @@ impl Shortcut {
     /// Whether its name is the one that it is to have, and not just how it is found.
     fn gets_another_name(&self) -> bool {
         self.action == Action::Update
-            && self.work.id.is_some()
+            && self.id.is_some()
             && !self.key.name.is_empty()
             && self.key.kind.kind().is_renamable()
     }
@@ -339,17 +349,34 @@ impl Shortcut {
 
     /// The object as it is told of: by the name that it has so far, else by its id.
     fn address(&self) -> String {
-        let key = self.work.renamed_from.as_ref().unwrap_or(&self.key);
-        match &self.work.id {
+        let key = self.former.as_ref().unwrap_or(&self.key);
+        match &self.id {
             Some(id) if key.name.is_empty() => format!("{}/{id}", key.kind),
             _ => key.to_string(),
+        }
+    }
+
+    /// What is done, with what is sent.
+    fn effect(&self, sent: Sent) -> Effect {
+        let of = match (&self.observed, &self.id) {
+            (Some(observed), _) => observed.clone().into(),
+            (None, Some(id)) => Met::Id(id.clone()),
+            (None, None) => Met::Name,
+        };
+        match (self.action, &self.former) {
+            (Action::Create, _) => Effect::Create { sent, replaces: false },
+            (Action::Delete, former) => {
+                Effect::Delete { of, former: former.clone(), replaces: false }
+            }
+            (_, Some(former)) => Effect::Rename { of, former: former.clone(), sent },
+            (_, None) => Effect::Update { of, sent },
         }
     }
 
     /// The plan of this one operation.
     fn plan(&self, connection: &Connection) -> Plan {
         let shape = self.key.kind.kind().shape();
-        let observed = self.work.observed.as_ref();
+        let observed = self.observed.as_ref();
         let mut fields = match &self.fields {
             Fields::Whole(fields) => fields.clone(),
             Fields::Some(given) => {
@@ -375,19 +402,19 @@ impl Shortcut {
         // An object without any field has none to show.
         let changes = changes.into_iter().filter(|it| !it.path.0.is_empty()).collect();
         let mut key = self.key.clone();
-        if let (true, Some(id)) = (key.name.is_empty(), &self.work.id) {
+        if let (true, Some(id)) = (key.name.is_empty(), &self.id) {
             key.name.clone_from(id);
         }
-        let mut work = self.work.clone();
+        let mut sent = Sent::new(fields.into(), Vec::new());
+        sent.asked = self.asked.clone();
         if let (Fields::Some(given), true) = (&self.fields, self.key.kind.kind().updates_partly()) {
-            work.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
+            sent.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
         }
-        work.fields = (self.action != Action::Delete).then(|| fields.into());
-        let reason = match &self.work.renamed_from {
-            Some(former) => format!("renamed from {}", former.name),
-            None => ASKED_FOR.to_owned(),
+        let reason = match &self.former {
+            Some(former) => Reason::new(Why::Renamed, format!("renamed from {}", former.name)),
+            None => Why::AskedFor.into(),
         };
-        let operation = Operation { changes, work, ..Operation::new(key, self.action, reason) };
+        let operation = Operation { changes, ..Operation::new(key, self.effect(sent), reason) };
         let state = ProjectState { id: Some(self.key.project.clone()) };
         Plan {
             platform: connection.platform_name(),

@@ -49,7 +49,7 @@ impl Shortcut {
     /// Why a name could not be taken or an object not be changed, in the words of a dry run;
     /// `None` where that is no matter of who has the name.
     async fn told_as_foreseen(&self, connection: &Connection, code: Option<u16>) -> Option<Error> {
-        if !matches!(code, Some(403 | 409)) || !self.has_own_name() || self.work.id.is_some() {
+        if !matches!(code, Some(403 | 409)) || !self.has_own_name() || self.id.is_some() {
             return None;
         }
         match reading::look_up(connection, &self.key, None).await {
@@ -88,7 +88,7 @@ impl Shortcut {
 
     /// Warns when a set owns the object, as far as that was read or answered.
     pub(super) fn tell_owner(&self, answer: &Value) {
-        let observed = self.work.observed.as_ref().and_then(|observed| observed.owner.clone());
+        let observed = self.observed.as_ref().and_then(|observed| observed.owner.clone());
         if let Some(owner) = observed.or_else(|| owner(answer)) {
             output::warning(&format!(
                 "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes back what its document does not ignore",

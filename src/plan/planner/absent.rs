@@ -1,11 +1,14 @@
 //! What becomes of what is declared and was not met on the platform.
 
+use std::sync::Arc;
+
 use super::Planner;
 use crate::kinds::Key;
+use crate::kinds::tree::Tree;
 use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::renames;
-use crate::plan::{Entry, NOT_THERE};
+use crate::plan::{Effect, Entry, Operation, Reason, Sent, Why};
 
 impl<'a> Planner<'a> {
     /// Refuses to plan what may exist or not, in one sentence for each kind of a project.
@@ -41,23 +44,44 @@ impl<'a> Planner<'a> {
             return;
         }
         let reason = match (there.first(), self.entry(key)) {
-            (Some(former), _) if !is_renamable => {
-                format!("{former} cannot be renamed in place, so {key} is created in its stead")
-            }
+            (Some(former), _) if !is_renamable => Reason::new(
+                Why::InItsStead,
+                format!("{former} cannot be renamed in place, so {key} is created in its stead"),
+            ),
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(
                     "neither {key} nor {}, which it was, is on the platform; {key} is created",
                     few(&former)
                 ));
-                NOT_THERE.to_owned()
+                Why::NotThere.into()
             }
-            (_, Some(Entry { applied: Some(_), .. })) => {
-                "it was deleted behind the set's back".to_owned()
-            }
-            _ => NOT_THERE.to_owned(),
+            (_, Some(Entry { applied: Some(_), .. })) => Why::Deleted.into(),
+            _ => Why::NotThere.into(),
         };
         let former = there.first().filter(|_| !is_renamable);
         let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
+    }
+
+    /// The operation that creates an object with these fields.
+    fn create(&self, desired: &Desired, reason: Reason, fields: Arc<Tree>) -> Operation {
+        let key = &desired.key;
+        let intended = self.with_names(key, Arc::clone(&desired.fields));
+        let fields = self.with_names(key, fields);
+        let mut changes = self.field_changes(desired, None, &fields);
+        // Before it exists nothing has a default either.
+        changes.retain_mut(|change| {
+            change.old = None;
+            change.new.is_some() && !change.path.0.is_empty()
+        });
+        let by_id = self.known.by_id(key, &fields);
+        let effect = Effect::Create { sent: Sent::new(fields, by_id), replaces: false };
+        Operation {
+            changes,
+            place: Some(desired.origin.place()),
+            derived_from: desired.origin.derived_from.clone(),
+            entry: Some(self.entry_for(desired, None, &intended)),
+            ..Operation::new(key.clone(), effect, reason)
+        }
     }
 }

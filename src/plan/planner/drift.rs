@@ -118,12 +118,12 @@ impl Planner<'_> {
                     "{key} stays as it is: it needs what --ignore-drift leaves alone"
                 ));
                 if let Some(entry) = self.entry(key).cloned() {
-                    let now = operation.work.renamed_from.clone().unwrap_or_else(|| key.clone());
+                    let now = operation.former().cloned().unwrap_or_else(|| key.clone());
                     self.plan.kept.insert(now, Entry { was: None, ..entry });
                 }
                 self.plan.waiting.insert(operation.key.clone());
                 // What would have been created is not there for others either.
-                if operation.work.observed.is_none() {
+                if operation.observed().is_none() {
                     self.left.insert(operation.key);
                 }
             }
@@ -135,9 +135,8 @@ impl Planner<'_> {
     }
 
     fn needs_what_is_left(&self, operation: &Operation) -> bool {
-        let work = &operation.work;
-        let observed = work.observed.as_ref().map(|observed| &observed.fields);
-        work.fields.iter().chain(observed).any(|fields| {
+        let observed = operation.observed().map(|observed| &observed.fields);
+        operation.fields().into_iter().chain(observed).any(|fields| {
             self.known.references(&operation.key, fields).iter().any(
                 |(_, resolved)| matches!(resolved, Resolved::Object(to) if self.left.contains(to)),
             )

@@ -53,13 +53,12 @@ impl Planner<'_> {
     /// The operations that change a field which the platform keeps while its object is in use,
     /// with that field.
     fn changed_in_use(&self) -> impl Iterator<Item = (usize, &Operation, &'static str)> {
-        let operations =
-            self.operations.iter().enumerate().filter(|(_, operation)| {
-                !matches!(operation.action, Action::Delete | Action::Release)
-            });
+        let operations = self.operations.iter().enumerate().filter(|(_, operation)| {
+            !matches!(operation.action(), Action::Delete | Action::Release)
+        });
         operations.filter_map(|(index, operation)| {
-            let now = &operation.work.observed.as_ref()?.fields;
-            let then = operation.work.fields.as_ref();
+            let now = &operation.observed()?.fields;
+            let then = operation.fields();
             let mut kept = operation.key.kind.kind().kept_in_use().iter();
             let changed = kept.find(|field| {
                 now.get(field).is_some() && then.and_then(|it| it.get(field)) != now.get(field)
@@ -82,7 +81,7 @@ impl Planner<'_> {
                 let mut own = self.by_key.get(key).into_iter().flatten().copied();
                 let leaves = own.find(|index| {
                     let operation = &self.operations[*index];
-                    match (&operation.work.fields, operation.action) {
+                    match (operation.fields(), operation.action()) {
                         (_, Action::Delete) => true,
                         (Some(fields), Action::Update | Action::Rename | Action::Adopt) => {
                             !refers(key, fields)

@@ -87,7 +87,7 @@ impl Planner<'_> {
         &self,
         key: &Key,
         entry: &mut Entry,
-        (observed, unsent): (&Tree, &[&FieldPath]),
+        (observed, unsent): (&Tree, &[FieldPath]),
     ) {
         let Some(applied) = entry.applied.as_ref().filter(|_| !unsent.is_empty()) else { return };
         let before = self.entry(key).and_then(|entry| entry.applied.as_ref());

@@ -4,12 +4,12 @@ use super::{Ownership, Planner, Policy, Prune, fingerprint};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
+use crate::kinds::{Key, OWNER_ANNOTATION};
 use crate::listed::{few, word};
 use crate::manifest::declared_in::{DeclaredIn, Miss};
 use crate::manifest::set::Desired;
 use crate::plan::renames::former_keys;
-use crate::plan::{Action, Entry, FieldChange, LeftBehind, Observed, Operation, Work};
+use crate::plan::{Effect, Entry, FieldChange, LeftBehind, Observed, Operation, Reason, Why};
 
 /// Why an object stays that no document declares any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,31 +46,8 @@ impl Planner<'_> {
     }
 
     fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
-        let name = self.named_now(key);
-        let is_displaced = self.renames.displaces(key);
         let observed = self.state.objects.get(key);
-        let scope = &self.policy.scope;
-        if !scope.is_everything()
-            && !is_displaced
-            && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
-        {
-            self.plan.kept.insert(key.clone(), entry.clone());
-            return;
-        }
-        if let Some(document) = self.meant_by(key) {
-            self.plan
-                .notes
-                .push(format!("{name} stays as it is: {document} was that, and is out of scope"));
-            self.plan.kept.insert(key.clone(), entry.clone());
-            return;
-        }
-        // What goes with an object, or would be left without it, must be known too.
-        let unknown_owner = || self.state.unknown_owners.get(&name).map(|owner| &*owner.reason);
-        let doubt = self.state.doubt(key).map(|list| list.reason.as_str());
-        let doubt = doubt.or_else(|| self.state.doubt_of_referrers(key));
-        let doubt = doubt.or_else(unknown_owner);
-        if let Some(doubt) = doubt {
-            self.plan.notes.push(format!("{name} is not deleted by this run: {doubt}"));
+        if self.keeps_leaver(key) {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
@@ -83,14 +60,14 @@ impl Planner<'_> {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        let (action, reason) = match self.ownership(key, observed) {
+        let reason = match self.ownership(key, observed) {
             Ownership::Foreign(owner) => {
-                (Action::Release, format!("the set `{owner}` owns it now"))
+                Reason::new(Why::OwnedElsewhere, format!("the set `{owner}` owns it now"))
             }
             Ownership::Nobodys if entry.is_claim_to(observed.id.as_deref()) => {
-                (Action::Release, "the set never learned whether it created it".to_owned())
+                Why::Unclaimed.into()
             }
-            Ownership::Nobodys => (Action::Release, "another object has taken its name".to_owned()),
+            Ownership::Nobodys => Why::NameTaken.into(),
             Ownership::Ours if let Some(why) = stays => {
                 *self.staying.entry(why).or_default() += 1;
                 // The files that were looked at do not declare it any more.
@@ -99,55 +76,94 @@ impl Planner<'_> {
                 self.plan.kept.insert(key.clone(), entry);
                 return;
             }
-            Ownership::Ours if let Some(to) = &entry.moving_to => {
-                (Action::Release, format!("it is on its way to the set `{to}`"))
-            }
-            Ownership::Ours if self.is_protected(key, entry) => {
-                let verb = if self.policy.destroy {
-                    "destroyed"
-                } else {
-                    "deleted, because no document declares it any more"
-                };
-                let hint = self.way_to_unprotect(key, entry);
-                self.guards.push(
-                    Problem::new(format!("{name} would be {verb}, and it is protected")).hint(hint),
-                );
-                return;
-            }
-            Ownership::Ours if self.is_orphan(key, entry) => {
-                (Action::Release, "its lifecycle says to leave it".to_owned())
-            }
-            Ownership::Ours if !key.kind.kind().is_deletable() => (
-                Action::Release,
-                format!("the platform has no call that deletes a {}", key.kind).to_lowercase(),
-            ),
-            Ownership::Ours if self.is_wanted_elsewhere(key, entry) => return,
-            Ownership::Ours if self.policy.destroy => {
-                (Action::Delete, "the set is destroyed".to_owned())
-            }
-            Ownership::Ours if let Some(becomes) = self.replacement(key) => {
-                (Action::Delete, format!("{becomes}, which was it, is created in its stead"))
-            }
-            Ownership::Ours => (Action::Delete, "no document declares it any more".to_owned()),
+            Ownership::Ours => match self.why_it_leaves(key, entry) {
+                Some(reason) => reason,
+                None => return,
+            },
         };
         let fingerprint = fingerprint(observed, &self.fingerprinter(key));
+        let is_deleted = matches!(reason.why, Why::Destroyed | Why::InItsStead | Why::Undeclared);
+        let (effect, changes) = if is_deleted {
+            let of = observed.clone().into();
+            (Effect::Delete { of, former: None, replaces: false }, Vec::new())
+        } else {
+            let by_id = self.known.by_id(key, &observed.fields);
+            let effect = Effect::Release { of: Some(observed.clone().into()), by_id };
+            (effect, self.disown(key, observed))
+        };
         self.push(Operation {
-            changes: if action == Action::Release {
-                self.disown(key, observed)
-            } else {
-                Vec::new()
-            },
+            changes,
             fingerprint: Some(fingerprint),
-            work: Work {
-                by_id: match action {
-                    Action::Release => self.known.by_id(key, &observed.fields),
-                    _ => Vec::new(),
-                },
-                observed: Some(observed.clone()),
-                ..Work::default()
-            },
-            ..Operation::new(key.clone(), action, reason)
+            ..Operation::new(key.clone(), effect, reason)
         });
+    }
+
+    /// Whether what the inventory says of an object stays as it is: it is out of scope, or too
+    /// little is known to let it go.
+    fn keeps_leaver(&mut self, key: &Key) -> bool {
+        let name = self.named_now(key);
+        let observed = self.state.objects.get(key);
+        let scope = &self.policy.scope;
+        if !scope.is_everything()
+            && !self.renames.displaces(key)
+            && !scope.wants_leaver(key, observed.map(|observed| &*observed.fields))
+        {
+            return true;
+        }
+        if let Some(document) = self.meant_by(key) {
+            self.plan
+                .notes
+                .push(format!("{name} stays as it is: {document} was that, and is out of scope"));
+            return true;
+        }
+        // What goes with an object, or would be left without it, must be known too.
+        let unknown_owner = || self.state.unknown_owners.get(&name).map(|owner| &*owner.reason);
+        let doubt = self.state.doubt(key).map(|list| list.reason.as_str());
+        let doubt = doubt.or_else(|| self.state.doubt_of_referrers(key));
+        if let Some(doubt) = doubt.or_else(unknown_owner) {
+            self.plan.notes.push(format!("{name} is not deleted by this run: {doubt}"));
+            return true;
+        }
+        false
+    }
+
+    /// Why an object that is the set's leaves it, which also says whether it is deleted; `None`
+    /// where it must not be, or another project of the set takes it.
+    fn why_it_leaves(&mut self, key: &Key, entry: &Entry) -> Option<Reason> {
+        if let Some(to) = &entry.moving_to {
+            return Some(Reason::new(Why::Moves, format!("it is on its way to the set `{to}`")));
+        }
+        if self.is_protected(key, entry) {
+            let verb = if self.policy.destroy {
+                "destroyed"
+            } else {
+                "deleted, because no document declares it any more"
+            };
+            let hint = self.way_to_unprotect(key, entry);
+            let told = format!("{} would be {verb}, and it is protected", self.named_now(key));
+            self.guards.push(Problem::new(told).hint(hint));
+            return None;
+        }
+        if self.is_orphan(key, entry) {
+            return Some(Why::Orphaned.into());
+        }
+        if !key.kind.kind().is_deletable() {
+            let told = format!("the platform has no call that deletes a {}", key.kind);
+            return Some(Reason::new(Why::Undeletable, told.to_lowercase()));
+        }
+        if self.is_wanted_elsewhere(key, entry) {
+            return None;
+        }
+        if self.policy.destroy {
+            return Some(Why::Destroyed.into());
+        }
+        Some(match self.replacement(key) {
+            Some(becomes) => Reason::new(
+                Why::InItsStead,
+                format!("{becomes}, which was it, is created in its stead"),
+            ),
+            None => Why::Undeclared.into(),
+        })
     }
 
     /// The document out of scope that means an object, or the room that it is in, under
@@ -164,10 +180,11 @@ impl Planner<'_> {
             return;
         }
         let reason = match entry.applied {
-            Some(_) => "it is not on the platform any more",
-            None => "it was to be created and is not on the platform",
+            Some(_) => Why::Gone.into(),
+            None => Reason::new(Why::Gone, "it was to be created and is not on the platform"),
         };
-        self.push(Operation::new(key.clone(), Action::Release, reason));
+        let effect = Effect::Release { of: None, by_id: Vec::new() };
+        self.push(Operation::new(key.clone(), effect, reason));
     }
 
     /// Why an object stays although no document declares it any more; `None` where it goes. It

@@ -34,7 +34,7 @@ impl Planner<'_> {
     fn deleted(&self) -> BTreeSet<&Key> {
         self.operations
             .iter()
-            .filter(|operation| operation.action == Action::Delete && !operation.replaces)
+            .filter(|operation| operation.action() == Action::Delete && !operation.replaces())
             .map(|operation| &operation.key)
             .collect()
     }
@@ -44,9 +44,9 @@ impl Planner<'_> {
     pub(super) fn tell_others_of_renames(&mut self) {
         let is_told = |operation: &&Operation| {
             let is_named = operation.key.kind.kind().is_named_by_others();
-            operation.action == Action::Rename
+            operation.action() == Action::Rename
                 && is_named
-                && operation.work.entry.is_some()
+                && operation.entry.is_some()
                 && !self.renames.displaces(&operation.key)
         };
         let mut notes = Vec::new();
@@ -149,7 +149,8 @@ impl Planner<'_> {
         for desired in self.desired.values().filter(|_| !deleted.is_empty()) {
             let key = &desired.key;
             let operations = self.by_key.get(key).into_iter().flatten();
-            let mut sent = operations.filter_map(|it| self.operations[*it].work.fields.as_deref());
+            let mut sent =
+                operations.filter_map(|it| self.operations[*it].fields().map(|fields| &**fields));
             let observed = || self.state.objects.get(key).map(|observed| &*observed.fields);
             let Some(fields) = sent.next_back().or_else(observed) else { continue };
             for (path, resolved) in self.known.references(key, fields) {
@@ -253,29 +254,29 @@ impl Planner<'_> {
         let mut edges = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
             // What an object will refer to must be there before it.
-            if let Some(fields) = &operation.work.fields {
+            if let Some(fields) = operation.fields() {
                 for (before, is_sure) in self.references_of(operation, fields) {
                     let target = &self.operations[before];
                     // Of several that publish a port, one may go.
-                    let goes = target.action == Action::Delete && !target.replaces;
+                    let goes = target.action() == Action::Delete && !target.replaces();
                     // What is referred to by its id is there under any name.
-                    let is_there = target.action == Action::Rename
+                    let is_there = target.action() == Action::Rename
                         && is_sure
                         && !target.key.kind.kind().is_named_by_others();
-                    if target.action != Action::Release && !goes && !is_there {
+                    if target.action() != Action::Release && !goes && !is_there {
                         edges.push((before, index));
                     }
                 }
             }
             // What an object refers to now goes away after it, and takes it along before.
-            if let Some(observed) = &operation.work.observed {
+            if let Some(observed) = operation.observed() {
                 for (other, is_sure) in self.references_of(operation, &observed.fields) {
                     let target = &self.operations[other];
                     // What keeps referring to a replaced object waits for its new half.
-                    let stays = target.replaces && operation.action != Action::Delete;
+                    let stays = target.replaces() && operation.action() != Action::Delete;
                     // A port may have no service for as long as a name is given on.
                     let waits = is_sure || !self.is_given_on(operation, &target.key);
-                    match target.action {
+                    match target.action() {
                         Action::Delete if !stays && waits => edges.push((index, other)),
                         Action::Rename if target.key.kind.kind().is_named_by_others() => {
                             edges.push((other, index));
@@ -286,15 +287,15 @@ impl Planner<'_> {
             }
         }
         for (before, after) in &edges {
-            let follows = self.operations[*before].action == Action::Rename;
-            self.operations[*after].work.follows_rename |= follows;
+            let follows = self.operations[*before].action() == Action::Rename;
+            self.operations[*after].sequel.follows_rename |= follows;
         }
         edges.extend(self.in_use_edges());
         let names = self.name_edges();
         for (before, after) in &names {
             let is_step = self.operations[*before].key == self.operations[*after].key
-                && self.operations[*before].action == Action::Rename;
-            self.operations[*after].work.follows_rename |= is_step;
+                && self.operations[*before].action() == Action::Rename;
+            self.operations[*after].sequel.follows_rename |= is_step;
         }
         edges.extend(names);
         edges
@@ -304,7 +305,7 @@ impl Planner<'_> {
     fn is_given_on(&self, operation: &Operation, displaced: &Key) -> bool {
         let heir = self.named_now(displaced);
         self.renames.displaces(displaced)
-            && operation.work.fields.as_ref().is_some_and(|fields| {
+            && operation.fields().is_some_and(|fields| {
                 let targets = self.references_of(operation, fields);
                 targets.iter().any(|(index, _)| self.operations[*index].key == heir)
             })

@@ -1,27 +1,25 @@
 //! The decision: what becomes of each object, why, and in which order. What is declared and there
-//! is decided here; what is declared and not there in `absent`; what is in scope and what is
+//! is decided in `present`; what is declared and not there in `absent`; what is in scope and what is
 //! renamed in `beginning`; what an unfinished create is worth in `claims`; what is not declared
 //! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who
 //! gives which name up in `names`; what other sets own in `owned`; what is left to others, and
-//! what cannot be written for that, in `kept_back`.
+//! what cannot be written for that, in `kept_back`; what refers to what changes, in `in_use`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Work;
 use super::diff::{self, Memory};
 use super::naming;
 use super::order;
 use super::references::Known;
 use super::renames::{self, Renames};
-use super::{Action, Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
+use super::{Cause, Entry, FieldChange, Inventory, Observed, Operation, Plan, State};
 use crate::error::Problem;
 use crate::kinds::fingerprint::Fingerprinter;
-use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
-use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 
 mod absent;
@@ -37,10 +35,9 @@ mod lifecycle;
 mod links;
 mod names;
 mod owned;
+mod present;
 mod remembered;
 mod unread;
-
-use kept_back::Wanted;
 
 pub use asked::{Adopt, Policy, Prune};
 pub use drift::renamed_by_hand;
@@ -134,7 +131,7 @@ pub fn plan(
     planner.tell_others_of_renames();
     let edges = planner.edges();
     for operation in &mut planner.operations {
-        operation.work.before = state
+        operation.before = state
             .inventories
             .get(&operation.key.project)
             .and_then(|inventory| inventory.entries.get(&operation.key))
@@ -256,228 +253,6 @@ impl<'a> Planner<'a> {
     fn push(&mut self, operation: Operation) {
         self.by_key.entry(operation.key.clone()).or_default().push(self.operations.len());
         self.operations.push(operation);
-    }
-
-    fn decide(&mut self, desired: &'a Desired) {
-        let key = &desired.key;
-        let former = self.renames.now(key).cloned();
-        // The key under which the platform knows it.
-        let known_as = former.as_ref().unwrap_or(key);
-        let Some(observed) = self.state.objects.get(key) else {
-            self.decide_absent(desired);
-            return;
-        };
-        if let Some((message, hint)) = self.claims_of_others(desired, known_as) {
-            self.guard(desired, message, &hint);
-            return;
-        }
-        if self.is_foreign(desired, known_as) {
-            return;
-        }
-        let other = self.other_files(desired).next().filter(|_| key != known_as);
-        let folder = other.map(|file| file.folder(&self.policy.looked_at));
-        if let Some(folder) = folder {
-            self.plan.notes.push(format!(
-                "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
-            ));
-        }
-        let adopts = match self.adopts(desired, observed, known_as) {
-            Ok(adopts) => adopts,
-            Err((message, hint)) => {
-                self.guard(desired, message, &hint);
-                return;
-            }
-        };
-        let is_by_hand =
-            former.as_ref().is_some_and(|former| self.is_renamed_by_hand(desired, former));
-        let intended = self.with_names(key, Arc::clone(&desired.fields));
-        let Wanted { fields, mut changes, ignored, kept, drifted } =
-            self.wanted(desired, observed, &intended);
-        if let Some(former) = former.as_ref().filter(|_| is_by_hand && self.policy.ignore_drift) {
-            self.leave_renamed(key, former, !changes.is_empty());
-            return;
-        }
-        let shape_changes = changes.len();
-        let cause = is_by_hand.then_some(Cause::Drift);
-        changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
-        changes.extend(self.owner_change(key, observed));
-        let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
-        let mut sends = !changes.is_empty();
-        if self.refuse_unread(desired, known_as, (observed, &changes)) {
-            return;
-        }
-        if let Some(path) = ignored.first().filter(|_| sends && !is_uncertain) {
-            self.refuse_untold(desired, known_as, (path, &changes));
-            return;
-        }
-        if let Some(path) = drifted.first().filter(|_| sends && !is_uncertain) {
-            self.wait(key, known_as, path);
-            return;
-        }
-        let fields_changed = changes.len();
-        if let Some(known) = self.entry(key).filter(|_| !adopts) {
-            changes.extend(lifecycle::changes(desired, known));
-        }
-        // That the set takes note of something is certain.
-        sends &= !is_uncertain || changes.len() == fields_changed;
-        let frozen: Vec<&str> = key
-            .kind
-            .kind()
-            .immutable()
-            .iter()
-            .copied()
-            .filter(|name| {
-                changes
-                    .iter()
-                    .any(|change| change.path.0.first() == Some(&Step::Field((*name).to_owned())))
-            })
-            .collect();
-        let mut entry = self.entry_for(desired, observed.id.clone(), &intended);
-        let unsent: Vec<&FieldPath> = ignored.iter().chain(&kept).collect();
-        self.keep_unsent(key, &mut entry, (&observed.fields, &unsent));
-        if key.kind.kind().hides_values() && entry.revision.is_none() {
-            entry.revision = observed.revision.clone();
-        }
-        if !adopts && changes.is_empty() {
-            self.plan.unchanged += 1;
-            self.plan.as_declared.insert(key.clone());
-            self.plan.kept.insert(key.clone(), entry);
-            return;
-        }
-        let operation = Operation {
-            key: key.clone(),
-            action: match (former.is_some(), adopts) {
-                (true, _) => Action::Rename,
-                (false, true) => Action::Adopt,
-                (false, false) if sends => Action::Update,
-                (false, false) => Action::Record,
-            },
-            replaces: false,
-            reason: if let Some(former) = former.as_ref().filter(|_| is_by_hand) {
-                format!("it was renamed to {former} behind the set's back")
-            } else if let Some(former) = &former {
-                format!("it was {former}")
-            } else if adopts {
-                "it exists and is taken over".to_owned()
-            } else if !sends {
-                "its lifecycle changes".to_owned()
-            } else if shape_changes == 0 {
-                "it does not name its set".to_owned()
-            } else if is_uncertain {
-                "whether its fields differ is not known".to_owned()
-            } else {
-                "its fields differ".to_owned()
-            },
-            changes,
-            waits_for: Vec::new(),
-            place: Some(desired.origin.place()),
-            derived_from: desired.origin.derived_from.clone(),
-            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
-            work: Work {
-                by_id: self.known.by_id(key, &fields),
-                fields: Some(fields),
-                observed: Some(observed.clone()),
-                entry: Some(entry),
-                renamed_from: former,
-                ..Work::default()
-            },
-        };
-        if frozen.is_empty() {
-            self.push(operation);
-        } else {
-            self.replace(desired, operation, &frozen);
-        }
-    }
-
-    /// What keeps the set from going on with an object that it owns: another set is taking it
-    /// over.
-    fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
-        let key = &desired.key;
-        if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
-            let (set, project, flags) = (&self.policy.set, &key.project, &self.policy.flags);
-            return Some((
-                format!("{known_as} is on its way to the set `{to}`"),
-                format!(
-                    "`meshagent set move {} --set {set} --to {} --project-id {}{flags}` ends that; then take its document out of this set",
-                    known_as.as_word(),
-                    word(to),
-                    word(project)
-                ),
-            ));
-        }
-        None
-    }
-
-    fn create(&self, desired: &Desired, reason: String, fields: Arc<Tree>) -> Operation {
-        let key = &desired.key;
-        let intended = self.with_names(key, Arc::clone(&desired.fields));
-        let fields = self.with_names(key, fields);
-        let mut changes = self.field_changes(desired, None, &fields);
-        // Before it exists nothing has a default either.
-        changes.retain_mut(|change| {
-            change.old = None;
-            change.new.is_some() && !change.path.0.is_empty()
-        });
-        Operation {
-            key: key.clone(),
-            action: Action::Create,
-            replaces: false,
-            reason,
-            changes,
-            waits_for: Vec::new(),
-            place: Some(desired.origin.place()),
-            derived_from: desired.origin.derived_from.clone(),
-            fingerprint: None,
-            work: Work {
-                observed: None,
-                entry: Some(self.entry_for(desired, None, &intended)),
-                by_id: self.known.by_id(key, &fields),
-                fields: Some(fields),
-                ..Work::default()
-            },
-        }
-    }
-
-    /// A delete, then a create, because a field cannot be changed in place.
-    fn replace(&mut self, desired: &Desired, update: Operation, frozen: &[&str]) {
-        let key = &desired.key;
-        let is_protected = desired.lifecycle.prevent_destroy
-            || self.entry(key).is_some_and(|entry| entry.protected);
-        let fields = frozen.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        if is_protected {
-            self.guard(
-                desired,
-                format!("{key} would be replaced, because {fields} cannot be changed, and it is protected"),
-                "take `prevent_destroy` off it first, and apply",
-            );
-            return;
-        }
-        let dependents = self.dependents(key);
-        let mut reason = format!("{fields} cannot be changed in place");
-        if !dependents.is_empty() {
-            reason += &format!("; {} depend on it", few(dependents));
-        }
-        self.push(Operation {
-            action: Action::Delete,
-            replaces: true,
-            reason: reason.clone(),
-            changes: Vec::new(),
-            work: Work {
-                observed: update.work.observed.clone(),
-                renamed_from: update.work.renamed_from.clone(),
-                ..Work::default()
-            },
-            ..update.clone()
-        });
-        let entry = self.entry_for(desired, None, &desired.fields);
-        self.push(Operation {
-            action: Action::Create,
-            replaces: true,
-            reason,
-            fingerprint: None,
-            work: Work { observed: None, entry: Some(entry), renamed_from: None, ..update.work },
-            ..update
-        });
     }
 
     fn field_changes(

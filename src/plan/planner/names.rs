@@ -1,6 +1,7 @@
 //! Who gives a name up, and who takes it: the steps of a rename, and the order between them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Planner, fingerprint, name_change};
 use crate::error::Problem;
@@ -10,7 +11,7 @@ use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
 use crate::plan::renames::{former_keys, open_former_keys, stand_in};
-use crate::plan::{Action, Entry, Operation, Work};
+use crate::plan::{Action, Effect, Entry, Operation, Reason, Sent, Why};
 
 impl Planner<'_> {
     /// The key under which the platform has an object before the plan.
@@ -26,11 +27,11 @@ impl Planner<'_> {
     /// Says where a document names what its object was called, nothing is called so, and an
     /// object of the kind is deleted: the former name may be a wrong one.
     pub(super) fn hint_at_renames(&mut self) {
-        let is_whole = |operation: &&Operation| !operation.replaces;
+        let is_whole = |operation: &&Operation| !operation.replaces();
         let mut deleted: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
         for operation in self.operations.iter().filter(is_whole) {
             let key = &operation.key;
-            if operation.action == Action::Delete && !self.renames.displaces(key) {
+            if operation.action() == Action::Delete && !self.renames.displaces(key) {
                 deleted.entry((key.kind, &key.project, &key.room)).or_default().push(key);
             }
         }
@@ -40,7 +41,7 @@ impl Planner<'_> {
             let gone = deleted.get(&(key.kind, &key.project, &key.room));
             let (Some(gone), Some(desired)) = (gone, self.desired.get(key)) else { continue };
             let says_so = !open_former_keys(self.state, desired).is_empty();
-            if operation.action != Action::Create || !says_so || !key.kind.kind().is_renamable() {
+            if operation.action() != Action::Create || !says_so || !key.kind.kind().is_renamable() {
                 continue;
             }
             let path = FieldPath::of(&["lifecycle", "moved_from"]);
@@ -101,19 +102,24 @@ impl Planner<'_> {
         for key in displaced {
             let deleted = self
                 .operations_of(&key)
-                .find(|index| self.operations[*index].action == Action::Delete);
+                .find(|index| self.operations[*index].action() == Action::Delete);
             let name = self.named_now(&key);
             let Some(index) = deleted else {
                 self.refuse_name(&name);
                 continue;
             };
-            self.operations[index].reason = format!(
-                "no document means it any more, and {} gets its name",
-                self.named_now(&name)
+            self.operations[index].reason = Reason::new(
+                Why::Undeclared,
+                format!(
+                    "no document means it any more, and {} gets its name",
+                    self.named_now(&name)
+                ),
             );
             if key.kind.kind().is_named_by_others() {
-                self.operations[index].reason =
-                    format!("it was {name}, which no document means any more");
+                self.operations[index].reason = Reason::new(
+                    Why::Undeclared,
+                    format!("it was {name}, which no document means any more"),
+                );
                 self.step_aside(&key);
             } else {
                 self.leave_early(&name);
@@ -122,7 +128,7 @@ impl Planner<'_> {
         for (key, stand_in) in self.renames.rings(self.state) {
             let rename = self
                 .operations_of(&key)
-                .find(|index| self.operations[*index].action == Action::Rename);
+                .find(|index| self.operations[*index].action() == Action::Rename);
             if let Some(index) = rename {
                 self.go_through(index, stand_in);
             }
@@ -148,18 +154,17 @@ impl Planner<'_> {
         let Some(observed) = self.state.objects.get(key) else { return };
         let index = self.operations.len();
         self.by_key.entry(key.clone()).or_default().insert(0, index);
-        let reason = format!("it was {name}, and {} gets that name", self.named_now(&name));
+        let told = format!("it was {name}, and {} gets that name", self.named_now(&name));
+        let by_id = self.known.by_id(key, &observed.fields);
+        let effect = Effect::Rename {
+            of: observed.clone().into(),
+            former: name.clone(),
+            sent: Sent::new(Arc::clone(&observed.fields), by_id),
+        };
         self.operations.push(Operation {
             changes: vec![name_change(key, &name, None)],
             fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
-            work: Work {
-                fields: Some(observed.fields.clone()),
-                observed: Some(observed.clone()),
-                renamed_from: Some(name),
-                by_id: self.known.by_id(key, &observed.fields),
-                ..Work::default()
-            },
-            ..Operation::new(key.clone(), Action::Rename, reason)
+            ..Operation::new(key.clone(), effect, Reason::new(Why::NameWanted, told))
         });
     }
 
@@ -167,8 +172,9 @@ impl Planner<'_> {
     /// does not keep them waiting: they may be what the deletion waits for.
     fn leave_early(&mut self, name: &Key) {
         let former = self.named_now(name);
-        let rename =
-            self.operations_of(name).find(|index| self.operations[*index].action == Action::Rename);
+        let rename = self
+            .operations_of(name)
+            .find(|index| self.operations[*index].action() == Action::Rename);
         if let Some(index) = rename.filter(|_| self.by_key.contains_key(&former)) {
             self.go_through(index, stand_in(name, self.state));
         }
@@ -179,20 +185,23 @@ impl Planner<'_> {
     fn go_through(&mut self, index: usize, stand_in: Key) {
         let last = &mut self.operations[index];
         let mut first = last.clone();
-        let Some(former) = first.work.renamed_from.clone() else { return };
-        first.reason = format!("it was {former}, and becomes {} when that name is free", last.key);
+        let Effect::Rename { former: last_former, .. } = &mut last.effect else { return };
+        let former = std::mem::replace(last_former, stand_in.clone());
+        first.reason = Reason::new(
+            Why::NameWanted,
+            format!("it was {former}, and becomes {} when that name is free", last.key),
+        );
         let name =
             |change: &crate::plan::FieldChange| change.path == FieldPath::of(&["metadata", "name"]);
         let cause = first.changes.iter().find(|change| name(change)).and_then(|it| it.cause);
         first.changes.retain(|change| !name(change));
         first.changes.push(name_change(&stand_in, &former, cause));
-        first.work.entry = None;
+        first.entry = None;
         first.key.clone_from(&stand_in);
-        last.reason = format!("it was {former}");
+        last.reason = Reason::new(Why::Renamed, format!("it was {former}"));
         last.changes = vec![name_change(&last.key, &stand_in, cause)];
-        last.work.renamed_from = Some(stand_in.clone());
-        last.work.is_second = true;
-        last.work.follows_rename = true;
+        last.sequel.is_second = true;
+        last.sequel.follows_rename = true;
         self.by_key.entry(stand_in).or_default().push(self.operations.len());
         self.operations.push(first);
     }
@@ -208,7 +217,7 @@ impl Planner<'_> {
             }
         }
         for (index, operation) in self.operations.iter().enumerate() {
-            if matches!(operation.action, Action::Create | Action::Rename) {
+            if matches!(operation.action(), Action::Create | Action::Rename) {
                 let before = free.get(&operation.key.claim()).into_iter().flatten();
                 edges.extend(before.map(|before| (*before, index)));
             }
@@ -226,20 +235,20 @@ impl Planner<'_> {
         if self.stand_in(operation).is_some() {
             return None;
         }
-        match operation.action {
+        match operation.action() {
             Action::Delete => {
-                let former = operation.work.renamed_from.clone();
+                let former = operation.former().cloned();
                 Some(former.unwrap_or_else(|| self.named_now(&operation.key)))
             }
-            Action::Rename => operation.work.renamed_from.clone(),
+            Action::Rename => operation.former().cloned(),
             _ => None,
         }
     }
 
     /// The name that an earlier step of the plan gave to the object of this one.
     fn stand_in(&self, operation: &Operation) -> Option<Key> {
-        match operation.action {
-            Action::Rename if operation.work.is_second => operation.work.renamed_from.clone(),
+        match operation.action() {
+            Action::Rename if operation.sequel.is_second => operation.former().cloned(),
             Action::Delete if self.steps_aside(&operation.key) => Some(operation.key.clone()),
             _ => None,
         }
@@ -253,12 +262,13 @@ impl Planner<'_> {
     /// keeps it beside the object that gets the name.
     pub(super) fn name_displaced(&mut self) {
         for operation in &mut self.operations {
-            if operation.action == Action::Delete
+            if operation.action() == Action::Delete
                 && self.renames.displaces(&operation.key)
                 && !operation.key.kind.kind().is_named_by_others()
                 && let Some(name) = self.renames.now(&operation.key)
             {
-                operation.work.kept_as = Some(std::mem::replace(&mut operation.key, name.clone()));
+                operation.sequel.kept_as =
+                    Some(std::mem::replace(&mut operation.key, name.clone()));
             }
         }
     }
@@ -267,8 +277,8 @@ impl Planner<'_> {
     /// project's object that keeps it.
     pub(super) fn check_shared_names(&mut self) {
         let created = self.operations.iter().filter(|operation| {
-            operation.action == Action::Create
-                && !operation.replaces
+            operation.action() == Action::Create
+                && !operation.replaces()
                 && operation.key.kind.kind().is_unique_everywhere()
         });
         let created: BTreeMap<Key, Key> =
@@ -287,7 +297,7 @@ impl Planner<'_> {
             let Some(wanted) = created.get(&key.claim()) else { continue };
             let is_deleted = self
                 .operations_of(key)
-                .any(|index| self.operations[index].action == Action::Delete);
+                .any(|index| self.operations[index].action() == Action::Delete);
             if key == wanted || is_deleted {
                 continue;
             }

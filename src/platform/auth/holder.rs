@@ -4,10 +4,11 @@
 use secrecy::ExposeSecret;
 use sqlx::SqlitePool;
 
-use super::{Flags, Role};
+use super::Role;
 use crate::api::key::ApiKey;
 use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
+use crate::platform::objects::people::Flags;
 
 /// A key as it is stored, without its secret.
 #[derive(Debug, sqlx::FromRow)]

@@ -17,6 +17,10 @@
 //! A participant token is never worth more than whoever stands behind it is at that moment
 //! (see [`participant`]), and nobody grants more than they have (see [`scope`]).
 //!
+//! A room is entered with a participant token that names it, in the header or, as browsers and
+//! the public SDK do, in the query as `token`. Whoever stands behind the token builds in the
+//! project, or was granted no less than it says in that room.
+//!
 //! A project that the caller has no part in is 403 whether it exists or not; only the
 //! owner's key is told that a project does not exist.
 
@@ -29,7 +33,7 @@ pub mod token;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
@@ -38,6 +42,8 @@ use self::holder::{Holder, Person};
 use self::participant::Participant;
 use super::App;
 use super::error::{Refusal, Result};
+use super::objects::people::Flags;
+use super::objects::rooms::Room;
 use super::store::Store;
 use crate::api::key::ApiKey;
 
@@ -50,6 +56,8 @@ pub enum Access {
     Signed,
     /// The owner of the platform.
     Owner,
+    /// Entering a room, with a participant token for it.
+    Participant,
     /// Reading in a project.
     Read,
     /// Creating rooms in a project.
@@ -86,23 +94,13 @@ impl Role {
     /// Whether the role reaches what a route in a project asks for.
     pub fn reaches(self, access: Access) -> bool {
         match access {
-            Access::Open | Access::Signed | Access::Owner | Access::Read => true,
+            Access::Open | Access::Signed | Access::Owner | Access::Participant => true,
+            Access::Read => true,
             Access::CreateRoom => self >= Self::RoomCreator,
             Access::Write => self >= Self::Developer,
             Access::Admin => self >= Self::Admin,
         }
     }
-}
-
-/// The flags of a membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
-pub struct Flags {
-    /// Everything.
-    pub is_admin: bool,
-    /// Building.
-    pub is_developer: bool,
-    /// Creating rooms.
-    pub can_create_rooms: bool,
 }
 
 impl Flags {
@@ -211,12 +209,53 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// A participant at the door of a room which it may enter.
+#[derive(Debug, Clone)]
+pub struct Entrant {
+    /// Who enters.
+    pub participant: Participant,
+    /// The room, which exists.
+    pub room: Room,
+}
+
+impl Entrant {
+    /// Who asks to enter the room of this name.
+    ///
+    /// # Errors
+    ///
+    /// 401 without a valid participant token; 403 where it does not open this room; 404 where
+    /// the token does, and there is no such room.
+    async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
+        if is_of_holder(credential) {
+            authenticate(store, credential, None).await?;
+            let what = "a room is entered with a participant token, which `connect` gives";
+            return Err(Refusal::Forbidden(what.into()));
+        }
+        let participant = Participant::in_rooms(store, credential).await?;
+        if participant.claims.room() != Some(name) {
+            return Err(Refusal::Forbidden("the token is not for this room".into()));
+        }
+        let room = Room::named(store.reads(), &participant.claims.sub, name).await?;
+        participant.may_enter(store.reads(), &room).await?;
+        Ok(Self { participant, room })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Entrant {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        parts.extensions.get().cloned().ok_or(Refusal::Unauthenticated("a credential is required"))
+    }
+}
+
 /// Runs before every handler: authenticates, authorizes, and hands on who calls.
 ///
 /// # Errors
 ///
 /// 401 without a valid credential; 403 when it does not reach; 404 for a project that does
-/// not exist, told to the owner alone; 400 for a path that is not UTF-8.
+/// not exist, told to the owner alone, and for a room that a token opens and that does not
+/// exist; 400 for a path that is not UTF-8.
 pub async fn admit(
     State((app, access)): State<(App, Access)>,
     request: Request,
@@ -228,10 +267,23 @@ pub async fn admit(
     let (mut parts, body) = request.into_parts();
     let params = RawPathParams::from_request_parts(&mut parts, &()).await;
     let params = params.as_ref().ok();
-    let project = params.and_then(|all| all.iter().find(|(name, _)| *name == "project"));
+    let param = |wanted: &str| {
+        params.and_then(|all| all.iter().find(|(name, _)| *name == wanted)).map(|(_, value)| value)
+    };
+    if access == Access::Participant {
+        let credential = match bearer(&parts.headers) {
+            Err(_) if !parts.headers.contains_key(header::AUTHORIZATION) => of_query(&parts.uri)?,
+            bearer => bearer?.to_owned(),
+        };
+        let room = param("room").unwrap_or_default();
+        let entrant = Entrant::of(app.store(), &credential, room).await?;
+        parts.extensions.insert(entrant);
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
     let project =
-        project.map(|(_, id)| Uuid::parse_str(id).map_or(id.to_owned(), |it| it.to_string()));
-    let (principal, role) = authenticate(app.store(), &parts.headers, project.as_deref()).await?;
+        param("project").map(|id| Uuid::parse_str(id).map_or(id.to_owned(), |it| it.to_string()));
+    let credential = bearer(&parts.headers)?;
+    let (principal, role) = authenticate(app.store(), credential, project.as_deref()).await?;
     if access == Access::Owner && !principal.is_owner() {
         return Err(Refusal::Forbidden("only the owner may do this".into()));
     }
@@ -253,21 +305,45 @@ pub async fn admit(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Who calls, and what that is in a project.
-async fn authenticate(
-    store: &Store,
-    headers: &HeaderMap,
-    project: Option<&str>,
-) -> Result<(Principal, Option<Role>)> {
-    let refused = Refusal::Unauthenticated("the credential is not valid");
+/// The credential of a request, from its header.
+fn bearer(headers: &HeaderMap) -> Result<&str> {
     let header = headers
         .get(header::AUTHORIZATION)
         .ok_or(Refusal::Unauthenticated("a credential is required"))?;
-    let credential = match header.to_str().ok().and_then(|text| text.split_once(' ')) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
-        _ => return Err(Refusal::Unauthenticated("the credential must be a bearer token")),
-    };
-    let holder = if credential.starts_with("ma-") {
+    match header.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => Ok(rest.trim()),
+        _ => Err(Refusal::Unauthenticated("the credential must be a bearer token")),
+    }
+}
+
+/// The credential in the query of a request. Browsers give websockets no headers, and the
+/// public SDK gives them none either. Queries are never logged.
+fn of_query(uri: &Uri) -> Result<String> {
+    let query = uri.query().unwrap_or_default().as_bytes();
+    let mut tokens = url::form_urlencoded::parse(query).filter(|(name, _)| name == "token");
+    match (tokens.next(), tokens.next()) {
+        (Some((_, token)), None) => Ok(token.into_owned()),
+        (None, _) => Err(Refusal::Unauthenticated("a credential is required")),
+        _ => Err(Refusal::Unauthenticated("the query names several tokens")),
+    }
+}
+
+/// Whether a credential is a key or a sign-in, and so of somebody who holds a key.
+fn is_of_holder(credential: &str) -> bool {
+    credential.starts_with(KEY) || credential.starts_with(sign_in::ACCESS)
+}
+
+/// How API keys begin.
+const KEY: &str = "ma-";
+
+/// Who calls, and what that is in a project.
+async fn authenticate(
+    store: &Store,
+    credential: &str,
+    project: Option<&str>,
+) -> Result<(Principal, Option<Role>)> {
+    let refused = Refusal::Unauthenticated("the credential is not valid");
+    let holder = if credential.starts_with(KEY) {
         let key = ApiKey::parse(credential).ok_or(refused)?;
         Holder::of(store.reads(), &key, project).await?
     } else if credential.starts_with(sign_in::ACCESS) {

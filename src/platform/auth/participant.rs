@@ -11,13 +11,15 @@ use serde_json::Value;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-use super::Role;
 use super::holder::{Holder, Question, Standing};
 use super::token::{self, Claims};
+use super::{Role, scope};
 use crate::platform::error::{Refusal, Result};
+use crate::platform::objects::rooms::Room;
+use crate::platform::objects::{grants, stored};
 use crate::platform::store::{KEY_SECRET, Store};
 
-/// A participant with an `api` grant.
+/// A participant.
 #[derive(Debug, Clone)]
 pub struct Participant {
     /// What its token claims.
@@ -28,6 +30,8 @@ pub struct Participant {
     given: Option<Given>,
     /// What it may do in its project: what the token says, and no more than its holder.
     pub role: Role,
+    /// Whether who stands behind the token builds in the project, whatever the token says.
+    builds: bool,
 }
 
 /// What the platform writes into a token that it signs, in the claim `principal`.
@@ -114,12 +118,26 @@ async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result
 }
 
 impl Participant {
-    /// Who a token stands for.
+    /// Who a token stands for that reaches the API.
     ///
     /// # Errors
     ///
     /// 401 for a token that is not valid, or not any more; 403 for one without an `api` grant.
     pub async fn of(store: &Store, text: &str) -> Result<Self> {
+        let participant = Self::in_rooms(store, text).await?;
+        if participant.scope().is_none() {
+            return Err(Refusal::Forbidden("the token has no api grant".into()));
+        }
+        Ok(participant)
+    }
+
+    /// Who a token stands for, with an `api` grant or without: in rooms, whoever has none is
+    /// there and calls nothing.
+    ///
+    /// # Errors
+    ///
+    /// 401 for a token that is not valid, or not any more.
+    pub async fn in_rooms(store: &Store, text: &str) -> Result<Self> {
         let refused = || Refusal::Unauthenticated("the credential is not valid");
         let reads = store.reads();
         let unverified = token::unverified(text).ok_or_else(refused)?;
@@ -146,11 +164,42 @@ impl Participant {
                 (holder, role, Some(given))
             }
         };
-        let scope = claims.api().filter(|scope| scope.is_object());
-        let scope = scope.ok_or_else(|| Refusal::Forbidden("the token has no api grant".into()))?;
-        let role = role.min(role_of(scope));
         claims.sub = project;
-        Ok(Self { claims, holder, given, role })
+        let builds = role >= Role::Developer;
+        let participant = Self { claims, holder, given, role, builds };
+        let granted = participant.scope().map_or(Role::Member, role_of);
+        Ok(Self { role: role.min(granted), ..participant })
+    }
+
+    /// What the token grants, where it reaches the API.
+    pub fn scope(&self) -> Option<&Value> {
+        self.claims.api().filter(|scope| scope.is_object())
+    }
+
+    /// Checks that it may enter a room: its token names the room, and who stands behind the
+    /// token builds in the project or was granted no less in this very room.
+    ///
+    /// # Errors
+    ///
+    /// 403; the store failed.
+    pub async fn may_enter(&self, reads: &SqlitePool, room: &Room) -> Result<()> {
+        if self.builds {
+            return Ok(());
+        }
+        let refused = || {
+            let what = "nothing was granted in this room to who stands behind the token";
+            Refusal::Forbidden(what.into())
+        };
+        let person = self.holder.person.as_ref().ok_or_else(refused)?;
+        let granted = grants::granted(reads, (&room.id, &person.id)).await?;
+        let (permissions, _) = granted.ok_or_else(refused)?;
+        let Some(scope) = self.scope() else { return Ok(()) };
+        match scope::excess(scope, stored(&permissions)?)? {
+            None => Ok(()),
+            Some(what) => Err(Refusal::Forbidden(format!(
+                "the token grants {what:?}, which is more than was granted in this room"
+            ))),
+        }
     }
 
     /// What stands in a token that this participant is given on its own part.

@@ -1,6 +1,7 @@
 //! Scopes of participant tokens: the whole, and whether one lies within another, because
 //! nobody grants more than they have.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Principal, Role};
@@ -63,6 +64,18 @@ impl Caller {
             ))),
         }
     }
+}
+
+/// The first thing in the scope of a token that another scope does not hold, if there is one.
+///
+/// # Errors
+///
+/// 403 for a scope of a token that is none.
+pub fn excess(wanted: &Value, own: Value) -> Result<Option<String>> {
+    let unclear = |_| Refusal::Forbidden("the api grant of the token cannot be read".into());
+    let wanted = ApiScope::deserialize(wanted).map_err(unclear)?;
+    let own: ApiScope = serde_json::from_value(own).unwrap_or_default();
+    Ok(beyond(&serde_json::to_value(wanted)?, &serde_json::to_value(own)?))
 }
 
 /// The first thing in a scope that another does not hold. Both are whole: what is absent is

@@ -16,7 +16,7 @@ use super::Role;
 use super::holder::{Holder, Question, Standing};
 use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::{Store, Write};
+use crate::platform::store::{Change, Store};
 
 /// How an access token begins.
 pub const ACCESS: &str = "oa-";
@@ -113,7 +113,7 @@ pub async fn holder(
 /// The store failed.
 pub async fn code(store: &Store, key: &str, asked: &Asked) -> Result<SecretString> {
     let code = random("")?;
-    let mut write = store.write().await?;
+    let mut write = store.write().await?.without_condition();
     tidy(&mut write).await?;
     sqlx::query(
         "INSERT INTO sign_in_codes \
@@ -152,7 +152,7 @@ struct Code {
 /// The store failed.
 pub async fn redeem(store: &Store, presented: &Presented<'_>) -> Result<Option<Tokens>> {
     let digested = digest::of(presented.code);
-    let mut write = store.write().await?;
+    let mut write = store.write().await?.without_condition();
     let code: Option<Code> = sqlx::query_as(
         "SELECT key_id, client_id, redirect_uri, scope, challenge, expires_at, used_by \
          FROM sign_in_codes WHERE digest = $1",
@@ -216,7 +216,7 @@ struct Refresh {
 /// The store failed.
 pub async fn refresh(store: &Store, token: &str, client_id: &str) -> Result<Option<Tokens>> {
     let digested = digest::of(token);
-    let mut write = store.write().await?;
+    let mut write = store.write().await?.without_condition();
     let found: Option<Refresh> = sqlx::query_as(
         "SELECT t.sign_in_id, s.client_id, s.scope, t.expires_at, t.used_at \
          FROM sign_in_tokens t JOIN sign_ins s ON s.id = t.sign_in_id \
@@ -247,7 +247,7 @@ pub async fn refresh(store: &Store, token: &str, client_id: &str) -> Result<Opti
     Ok(Some(tokens))
 }
 
-async fn issue(write: &mut Write, sign_in: &str, scope: String) -> Result<Tokens> {
+async fn issue(write: &mut Change, sign_in: &str, scope: String) -> Result<Tokens> {
     let tokens = Tokens { access: random(ACCESS)?, refresh: random(REFRESH)?, scope };
     for (token, kind, lasts) in
         [(&tokens.access, "access", ACCESS_LASTS), (&tokens.refresh, "refresh", REFRESH_LASTS)]
@@ -266,13 +266,13 @@ async fn issue(write: &mut Write, sign_in: &str, scope: String) -> Result<Tokens
     Ok(tokens)
 }
 
-async fn end(write: &mut Write, sign_in: &str) -> Result<()> {
+async fn end(write: &mut Change, sign_in: &str) -> Result<()> {
     sqlx::query("DELETE FROM sign_ins WHERE id = $1").bind(sign_in).execute(write.on()).await?;
     Ok(())
 }
 
 /// Forgets what has run out.
-async fn tidy(write: &mut Write) -> Result<()> {
+async fn tidy(write: &mut Change) -> Result<()> {
     let now = now();
     sqlx::query("DELETE FROM sign_in_tokens WHERE expires_at <= $1")
         .bind(now)

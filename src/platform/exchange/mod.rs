@@ -17,6 +17,7 @@ pub use self::body::{BODY_LIMIT, Body, Download, Upload, VALUE_LIMIT};
 pub use self::list::Listing;
 use super::App;
 use super::error::{Refusal, Result};
+use super::store::{Change, Write};
 use crate::decoding::{self, InQuery};
 
 mod body;
@@ -108,23 +109,36 @@ impl Tags {
 }
 
 impl Condition {
-    /// Compares with the tag of the object as it is, or with its absence.
+    /// Lets a write change an object, if the condition is met by the object's revision as it
+    /// was read in this write.
     ///
     /// # Errors
     ///
     /// 412 when the condition is not met.
-    pub fn check(&self, tag: Option<&str>) -> Result<()> {
+    pub fn admits(&self, write: Write, revision: i64) -> Result<Change> {
+        self.allows(revision)?;
+        Ok(write.without_condition())
+    }
+
+    /// The same by a tag of any kind, quotes included; without one there is no such object.
+    ///
+    /// # Errors
+    ///
+    /// 412 when the condition is not met.
+    pub fn admits_tag(&self, write: Write, tag: Option<&str>) -> Result<Change> {
+        self.check(tag)?;
+        Ok(write.without_condition())
+    }
+
+    /// Compares with the tag of the object as it is, or with its absence.
+    fn check(&self, tag: Option<&str>) -> Result<()> {
         let matching = self.matching.as_ref().is_none_or(|tags| tags.holds(tag));
         let absent = self.absent.as_ref().is_none_or(|tags| !tags.holds(tag));
         if matching && absent { Ok(()) } else { Err(Refusal::Changed) }
     }
 
     /// Compares with the revision of the object as it is.
-    ///
-    /// # Errors
-    ///
-    /// 412 when the condition is not met.
-    pub fn allows(&self, revision: i64) -> Result<()> {
+    fn allows(&self, revision: i64) -> Result<()> {
         self.check(Some(&tag(revision)))
     }
 }

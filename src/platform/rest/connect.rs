@@ -1,23 +1,31 @@
-//! Connecting to a room: a participant token and the address of the room's websocket.
+//! Connecting to a room: a participant token and the address of the room's websocket, and
+//! the websocket itself.
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header, uri::Authority};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
+use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::rooms::Room;
-use super::{Route, grants, stored};
+use super::Route;
 use crate::platform::App;
 use crate::platform::auth::holder::Holder;
 use crate::platform::auth::participant::Given;
 use crate::platform::auth::token::{self, Claims, Grant};
-use crate::platform::auth::{Access, Caller, Principal, Role, scope};
+use crate::platform::auth::{Access, Caller, Entrant, Principal, Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
-use crate::platform::store::KEY_SECRET;
+use crate::platform::live::Arrival;
+use crate::platform::objects::rooms::Room;
+use crate::platform::objects::{grants, keys, people, stored};
+use crate::room::handshake;
+use crate::serving::Connection;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect)]
+    vec![
+        Route::post("/accounts/projects/{project}/rooms/{room}/connect", Access::Read, connect),
+        Route::get("/rooms/{room}", Access::Participant, enter),
+    ]
 }
 
 /// How long a minted token may be used to connect. A connection that is open outlives it.
@@ -49,18 +57,12 @@ async fn connect(
             (claims.name.clone(), claims.exp.map_or(latest, |exp| exp.min(latest)))
         }
         Principal::Holder(Holder { person: Some(person), .. }) => {
-            (participant_name(&app, &person.id).await?, latest)
+            let email = people::email(app.store().reads(), &person.id).await?;
+            (email.unwrap_or_else(|| person.id.clone()), latest)
         }
         Principal::Holder(holder) => (holder.key.clone(), latest),
     };
-    let (kid, secret): (String, String) = sqlx::query_as(
-        "SELECT id, secret FROM api_keys WHERE project_id = $1 AND purpose = 'signing'",
-    )
-    .bind(&caller.project)
-    .fetch_one(app.store().reads())
-    .await?;
-    let at = (KEY_SECRET, kid.as_str());
-    let secret = app.store().vault().open_value(app.store().reads(), at, &secret).await?;
+    let (kid, secret) = keys::signing(app.store(), &caller.project).await?;
     let grant = |name: &str, scope: Value| Grant { name: name.into(), scope };
     let claims = Claims {
         exp: Some(exp),
@@ -106,7 +108,7 @@ impl Scope {
                 Ok(Self { api: scope::every(), role: user, given })
             }
             Principal::Holder(holder @ Holder { person: Some(person), .. }) => {
-                let granted = grants::granted(reads, &room.id, &person.id).await?;
+                let granted = grants::granted(reads, (&room.id, &person.id)).await?;
                 let Some((permissions, revision)) = granted else {
                     let message = "nothing is granted to you in this room".into();
                     return Err(Refusal::Forbidden(message));
@@ -137,14 +139,6 @@ fn present(scope: Value) -> Value {
     }
 }
 
-async fn participant_name(app: &App, user: &str) -> Result<String> {
-    let email: Option<String> = sqlx::query_scalar("SELECT email FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(app.store().reads())
-        .await?;
-    Ok(email.filter(|email| !email.is_empty()).unwrap_or_else(|| user.to_owned()))
-}
-
 /// What a path segment may hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -157,6 +151,30 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
         .and_then(|host| host.parse::<Authority>().ok())
         .map_or_else(|| app.address().to_string(), |host| host.to_string());
     format!("ws://{host}/rooms/{}", utf8_percent_encode(room, SEGMENT))
+}
+
+/// Lets a participant into a room, over a websocket.
+async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -> Result<Response> {
+    // Who asks for the headers of what GET answers gets no websocket.
+    if request.method() != Method::GET {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let accepted = handshake::accepted(request.headers())
+        .map_err(|message| Refusal::Invalid { field: None, message })?;
+    let connection = request.extensions_mut().remove::<Connection>();
+    let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
+    app.rooms().enter(Arrival {
+        url: room_url(&app, request.headers(), &entrant.room.name),
+        entrant,
+        lasting: connection.outlast(),
+        upgrade: hyper::upgrade::on(&mut request),
+    })?;
+    let headers = [
+        (header::CONNECTION, "Upgrade".to_owned()),
+        (header::UPGRADE, "websocket".to_owned()),
+        (header::SEC_WEBSOCKET_ACCEPT, accepted),
+    ];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
 
 #[cfg(test)]

@@ -6,21 +6,24 @@
 //! member, which takes the owner of the platform: an address says nothing to others, not even
 //! whether the platform knows it.
 
+mod counts;
+
 use axum::extract::{Path, State};
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::{SqliteConnection, SqlitePool};
 
-use super::rooms::Room;
-use super::{Page, Route, stored, users};
+use super::{Page, Route};
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
-use crate::platform::auth::{Access, Caller, Flags};
+use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::store::Write;
+use crate::platform::objects::people::{self, Flags};
+use crate::platform::objects::rooms::Room;
+use crate::platform::objects::{grants, stored};
+use crate::platform::store::{Write, select};
 
 const BASE: &str = "/accounts/projects/{project}/room-grants";
 
@@ -35,8 +38,16 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Write,
             delete,
         ),
-        Route::get("/accounts/projects/{project}/room-grants/by-user", Access::Read, count_users),
-        Route::get("/accounts/projects/{project}/room-grants/by-room", Access::Read, count_rooms),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-user",
+            Access::Read,
+            counts::of_users,
+        ),
+        Route::get(
+            "/accounts/projects/{project}/room-grants/by-room",
+            Access::Read,
+            counts::of_rooms,
+        ),
         Route::get(
             "/accounts/projects/{project}/room-grants/by-user/{user}",
             Access::Read,
@@ -48,74 +59,6 @@ pub(super) fn routes() -> Vec<Route> {
             of_room,
         ),
     ]
-}
-
-/// The stored permissions of a user in a room, and their revision.
-pub(super) async fn granted(
-    reads: &SqlitePool,
-    room: &str,
-    user: &str,
-) -> Result<Option<(String, i64)>> {
-    let granted = sqlx::query_as(
-        "SELECT permissions, rev FROM room_grants WHERE room_id = $1 AND user_id = $2",
-    )
-    .bind(room)
-    .bind(user)
-    .fetch_optional(reads)
-    .await?;
-    Ok(granted)
-}
-
-/// Refuses a user that is not a member of the project: 400 naming the field.
-pub(super) async fn require_member(
-    on: &mut SqliteConnection,
-    project: &str,
-    (field, user): (&str, &str),
-) -> Result<()> {
-    let found: Option<String> =
-        sqlx::query_scalar("SELECT user_id FROM members WHERE project_id = $1 AND user_id = $2")
-            .bind(project)
-            .bind(user)
-            .fetch_optional(on)
-            .await?;
-    match found {
-        Some(_) => Ok(()),
-        None => Err(Refusal::field(field, format!("user {user:?} is not a member of the project"))),
-    }
-}
-
-/// Stores a grant of a room and a user, and gives its revision.
-pub(super) async fn insert(
-    write: &mut Write,
-    (room, user): (&str, &str),
-    scope: &ApiScope,
-) -> Result<i64> {
-    let revision = write.revision().await?;
-    sqlx::query(
-        "INSERT INTO room_grants (room_id, user_id, permissions, rev) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(room)
-    .bind(user)
-    .bind(serde_json::to_string(scope)?)
-    .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| Refusal::taken(error, || format!("user {user:?} has a grant in this room")))?;
-    Ok(revision)
-}
-
-/// Refuses a room id that is not one of the project: 400 naming the field.
-async fn require_room(on: &mut SqliteConnection, project: &str, room: &str) -> Result<()> {
-    let found: Option<String> =
-        sqlx::query_scalar("SELECT id FROM rooms WHERE project_id = $1 AND id = $2")
-            .bind(project)
-            .bind(room)
-            .fetch_optional(on)
-            .await?;
-    match found {
-        Some(_) => Ok(()),
-        None => Err(Refusal::field("room_id", format!("room {room:?} does not exist"))),
-    }
 }
 
 #[derive(Deserialize)]
@@ -133,32 +76,35 @@ async fn create(
 ) -> Result<Answer> {
     caller.may_grant("permissions", &new.permissions)?;
     let mut write = app.store().write().await?;
-    require_room(write.on(), &caller.project, &new.room_id).await?;
+    if Room::find_by_id(write.reads(), &caller.project, &new.room_id).await?.is_none() {
+        let message = format!("room {:?} does not exist", new.room_id);
+        return Err(Refusal::field("room_id", message));
+    }
     let user = match (new.user_id, new.email) {
         (Some(user), None) => {
             let user = caller.principal.resolve(&user)?.to_owned();
-            require_member(write.on(), &caller.project, ("user_id", &user)).await?;
+            people::required(write.reads(), &caller.project, ("user_id", &user)).await?;
             user
         }
         (None, Some(email)) => by_email(&mut write, &caller, &email).await?,
         _ => return Err(Refusal::field("user_id", "exactly one of user_id and email is required")),
     };
-    let revision = insert(&mut write, (&new.room_id, &user), &new.permissions).await?;
+    let revision = grants::add(&mut write, (&new.room_id, &user), &new.permissions).await?;
     write.commit().await?;
     Ok(Answer::json(&json!({})).created().tagged(revision))
 }
 
 /// The member with an address; somebody else is invited, which only the owner may do.
 async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<String> {
-    let member: Option<String> = sqlx::query_scalar(
+    let member: Option<(String,)> = select(
         "SELECT users.id FROM users JOIN members ON members.user_id = users.id \
          WHERE members.project_id = $1 AND lower(users.email) = lower($2)",
     )
     .bind(&caller.project)
     .bind(email)
-    .fetch_optional(write.on())
+    .find(write.reads())
     .await?;
-    if let Some(member) = member {
+    if let Some((member,)) = member {
         return Ok(member);
     }
     if !email.contains('@') {
@@ -168,9 +114,9 @@ async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<Str
         let message = "nobody in the project has this address, and only the owner invites others";
         return Err(Refusal::field("email", message));
     }
-    let user = users::with_email(write, email).await?;
+    let user = people::with_email(write, email).await?;
     let flags = Flags { is_admin: false, is_developer: false, can_create_rooms: false };
-    users::join(write, &caller.project, &user, flags).await?;
+    people::join(write, &caller.project, &user, flags).await?;
     Ok(user)
 }
 
@@ -183,39 +129,40 @@ struct GrantChange {
 
 /// The revision of a grant in the project, or 404.
 async fn current(write: &mut Write, project: &str, (room, user): (&str, &str)) -> Result<i64> {
-    sqlx::query_scalar(
+    let found: Option<(i64,)> = select(
         "SELECT room_grants.rev FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
          WHERE rooms.project_id = $1 AND rooms.id = $2 AND room_grants.user_id = $3",
     )
     .bind(project)
     .bind(room)
     .bind(user)
-    .fetch_optional(write.on())
-    .await?
-    .ok_or_else(|| Refusal::missing("grant of user", user))
+    .find(write.reads())
+    .await?;
+    found.map(|(revision,)| revision).ok_or_else(|| Refusal::missing("grant of user", user))
 }
 
 async fn put(
     State(app): State<App>,
     caller: Caller,
     condition: Condition,
-    Body(change): Body<GrantChange>,
+    Body(wanted): Body<GrantChange>,
 ) -> Result<Answer> {
-    let user = caller.principal.resolve(&change.user_id)?;
-    caller.may_grant("permissions", &change.permissions)?;
+    let user = caller.principal.resolve(&wanted.user_id)?;
+    caller.may_grant("permissions", &wanted.permissions)?;
     let mut write = app.store().write().await?;
-    condition.allows(current(&mut write, &caller.project, (&change.room_id, user)).await?)?;
-    let revision = write.revision().await?;
+    let current = current(&mut write, &caller.project, (&wanted.room_id, user)).await?;
+    let mut change = condition.admits(write, current)?;
+    let revision = change.revision().await?;
     sqlx::query(
         "UPDATE room_grants SET permissions = $1, rev = $2 WHERE room_id = $3 AND user_id = $4",
     )
-    .bind(serde_json::to_string(&change.permissions)?)
+    .bind(serde_json::to_string(&wanted.permissions)?)
     .bind(revision)
-    .bind(&change.room_id)
+    .bind(&wanted.room_id)
     .bind(user)
-    .execute(write.on())
+    .execute(change.on())
     .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::json(&json!({})).tagged(revision))
 }
 
@@ -227,13 +174,14 @@ async fn delete(
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&user)?;
     let mut write = app.store().write().await?;
-    condition.allows(current(&mut write, &caller.project, (&room, user)).await?)?;
+    let current = current(&mut write, &caller.project, (&room, user)).await?;
+    let mut change = condition.admits(write, current)?;
     sqlx::query("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2")
         .bind(&room)
         .bind(user)
-        .execute(write.on())
+        .execute(change.on())
         .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::nothing())
 }
 
@@ -357,68 +305,4 @@ async fn of_room(
     let room = Room::named(app.store().reads(), &caller.project, &room).await?;
     let wanted = Wanted { room: Some(&room.id), ..Wanted::default() };
     wanted.answer(&app, &caller.project, &page).await
-}
-
-#[derive(sqlx::FromRow)]
-struct RoomCount {
-    #[sqlx(flatten)]
-    room: Room,
-    grants: i64,
-}
-
-async fn count_rooms(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(page): Asked<Page>,
-) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let counts = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
-         COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         WHERE rooms.project_id = $1 GROUP BY rooms.id ORDER BY rooms.name LIMIT $2 OFFSET $3",
-    )
-    .bind(&caller.project)
-    .bind(limit)
-    .bind(offset)
-    .fetch(app.store().reads());
-    let item =
-        |count: &RoomCount| Ok(json!({ "room": count.room.whole()?, "count": count.grants }));
-    Answer::list(&app, "rooms", counts, item).await
-}
-
-#[derive(sqlx::FromRow)]
-struct UserCount {
-    id: String,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    email: String,
-    grants: i64,
-}
-
-async fn count_users(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(page): Asked<Page>,
-) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
-    let counts = sqlx::query_as(
-        "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
-         FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
-         JOIN users ON users.id = room_grants.user_id WHERE rooms.project_id = $1 \
-         GROUP BY users.id ORDER BY users.email, users.id LIMIT $2 OFFSET $3",
-    )
-    .bind(&caller.project)
-    .bind(limit)
-    .bind(offset)
-    .fetch(app.store().reads());
-    let item = |count: &UserCount| {
-        Ok(json!({
-            "user_id": count.id,
-            "count": count.grants,
-            "first_name": count.first_name,
-            "last_name": count.last_name,
-            "email": count.email,
-        }))
-    };
-    Answer::list(&app, "users", counts, item).await
 }

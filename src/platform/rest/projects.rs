@@ -1,20 +1,19 @@
-//! Projects, and the keys that come with them.
+//! Projects.
 
 use axum::extract::State;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
-use super::api_keys::NewKey;
-use super::{Route, kept, stored};
-use crate::api::key::ApiKey;
+use super::Route;
 use crate::api::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
-use crate::platform::store::{SETTINGS, Vault, Write};
+use crate::platform::objects::projects::New;
+use crate::platform::objects::{stored, text_of};
+use crate::platform::store::{SETTINGS, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -95,7 +94,7 @@ async fn create(
         rules::texts_of(settings).map_err(Refusal::at("settings"))?;
     }
     let owner = principal.resolve("me")?;
-    let settings = kept(new.settings.as_ref())?;
+    let settings = text_of(new.settings.as_ref())?;
     let mut write = app.store().write().await?;
     let project = New { owner, name: &new.name, settings: &settings };
     let made = project.insert(app.store().vault(), &mut write).await?;
@@ -118,22 +117,23 @@ async fn put_settings(
 ) -> Result<Answer> {
     rules::texts_of(&settings).map_err(Refusal::at("settings"))?;
     let mut write = app.store().write().await?;
-    let current: i64 = sqlx::query_scalar("SELECT rev FROM projects WHERE id = $1")
+    let (current,): (i64,) = select("SELECT rev FROM projects WHERE id = $1")
         .bind(&caller.project)
-        .fetch_one(write.on())
-        .await?;
-    condition.allows(current)?;
-    let revision = write.revision().await?;
+        .find(write.reads())
+        .await?
+        .ok_or_else(|| Refusal::missing("project", &caller.project))?;
+    let mut change = condition.admits(write, current)?;
+    let revision = change.revision().await?;
     let at = (SETTINGS, caller.project.as_str());
     let settings = serde_json::to_string(&settings)?;
-    let settings = app.store().vault().seal(&mut write, at, &settings).await?;
+    let settings = app.store().vault().seal(&mut change, at, &settings).await?;
     sqlx::query("UPDATE projects SET settings = $1, rev = $2 WHERE id = $3")
         .bind(settings)
         .bind(revision)
         .bind(&caller.project)
-        .execute(write.on())
+        .execute(change.on())
         .await?;
-    write.commit().await?;
+    change.commit().await?;
     let project = Project::read(&app, &caller.project).await?;
     Ok(Answer::json(&project.whole(&app, caller.role).await?).tagged(revision))
 }
@@ -145,84 +145,4 @@ async fn role(caller: Caller) -> Answer {
 async fn status(State(app): State<App>, caller: Caller) -> Result<Answer> {
     let project = Project::read(&app, &caller.project).await?;
     Ok(Answer::json(&json!({ "enabled": project.enabled })))
-}
-
-/// A project that was just made.
-pub struct Made {
-    /// Its id.
-    pub id: String,
-    /// Its revision.
-    pub revision: i64,
-}
-
-/// A project about to be made.
-pub struct New<'a> {
-    /// The user who owns it.
-    pub owner: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// Its settings, as JSON.
-    pub settings: &'a str,
-}
-
-impl New<'_> {
-    /// Creates it, with its owner as a member and a key of its own, with which the platform
-    /// signs participant tokens: no key that a person deletes then ends the tokens of others.
-    ///
-    /// # Errors
-    ///
-    /// 409 when the owner has a project of that name.
-    pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<Made> {
-        let project = Uuid::new_v4();
-        let id = project.to_string();
-        let revision = write.revision().await?;
-        let name = self.name;
-        sqlx::query(
-            "INSERT INTO projects (id, owner_user_id, name, settings, seq, rev) \
-             VALUES ($1, $2, $3, $4, $5, $5)",
-        )
-        .bind(&id)
-        .bind(self.owner)
-        .bind(name)
-        .bind(vault.seal(write, (SETTINGS, &id), self.settings).await?)
-        .bind(revision)
-        .execute(write.on())
-        .await
-        .map_err(|error| Refusal::taken(error, || format!("a project named {name:?} exists")))?;
-        sqlx::query(
-            "INSERT INTO members \
-             (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
-             VALUES ($1, $2, TRUE, TRUE, TRUE, $3, $3)",
-        )
-        .bind(&id)
-        .bind(self.owner)
-        .bind(revision)
-        .execute(write.on())
-        .await?;
-        signing_key(vault, write, project).await?;
-        Ok(Made { id, revision })
-    }
-}
-
-/// Makes the key with which the platform signs for a project, in the place of any before it.
-///
-/// # Errors
-///
-/// The store failed.
-pub async fn signing_key(vault: &Vault, write: &mut Write, project: Uuid) -> Result<()> {
-    sqlx::query("DELETE FROM api_keys WHERE project_id = $1 AND purpose = 'signing'")
-        .bind(project.to_string())
-        .execute(write.on())
-        .await?;
-    let key = ApiKey::generate(project).map_err(Refusal::internal)?;
-    let signing = NewKey {
-        key: &key,
-        purpose: "signing",
-        user: None,
-        name: "signing",
-        description: "",
-        created_by: None,
-    };
-    signing.insert(vault, write).await?;
-    Ok(())
 }

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{Page, Route, check_annotations, grants, kept, stored};
+use super::{Page, Route, check_annotations};
 use crate::api::specs::rules;
 use crate::api::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::objects::rooms::{self, Room};
+use crate::platform::objects::{grants, people, text_of};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -27,88 +28,14 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A stored room.
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct Room {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    metadata: String,
-    annotations: String,
-    rev: i64,
+fn item(room: &Room) -> Result<Value> {
+    let mut item = room.whole()?;
+    item["etag"] = json!(exchange::tag(room.rev));
+    Ok(item)
 }
 
-impl Room {
-    /// Finds a room by its name, or answers 404.
-    pub(super) async fn named(
-        on: impl sqlx::SqliteExecutor<'_>,
-        project: &str,
-        name: &str,
-    ) -> Result<Self> {
-        Self::find(on, project, name).await?.ok_or_else(|| Refusal::missing("room", name))
-    }
-
-    async fn find(
-        on: impl sqlx::SqliteExecutor<'_>,
-        project: &str,
-        name: &str,
-    ) -> Result<Option<Self>> {
-        let room = sqlx::query_as(
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
-             WHERE project_id = $1 AND name = $2",
-        )
-        .bind(project)
-        .bind(name)
-        .fetch_optional(on)
-        .await?;
-        Ok(room)
-    }
-
-    async fn by_id(on: &mut SqliteConnection, project: &str, id: &str) -> Result<Self> {
-        sqlx::query_as(
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
-             WHERE project_id = $1 AND id = $2",
-        )
-        .bind(project)
-        .bind(id)
-        .fetch_optional(on)
-        .await?
-        .ok_or_else(|| Refusal::missing("room", id))
-    }
-
-    /// The room as the wire has it; neither map is ever null there.
-    pub(super) fn whole(&self) -> Result<Value> {
-        Ok(json!({
-            "id": self.id,
-            "name": self.name,
-            "metadata": stored(&self.metadata)?,
-            "annotations": stored(&self.annotations)?,
-        }))
-    }
-
-    fn item(&self) -> Result<Value> {
-        let mut item = self.whole()?;
-        item["etag"] = json!(exchange::tag(self.rev));
-        Ok(item)
-    }
-
-    fn answer(&self) -> Result<Answer> {
-        Ok(Answer::json(&self.whole()?).tagged(self.rev))
-    }
-}
-
-/// Refuses a room name that a document refers to and that does not exist: 400 naming the
-/// field, because the request is at fault and not its path.
-pub(super) async fn required(
-    on: &mut SqliteConnection,
-    project: &str,
-    (field, name): (&str, &str),
-) -> Result<()> {
-    match Room::find(on, project, name).await? {
-        Some(_) => Ok(()),
-        None => Err(Refusal::field(field, format!("room {name:?} does not exist"))),
-    }
+fn answer(room: &Room) -> Result<Answer> {
+    Ok(Answer::json(&room.whole()?).tagged(room.rev))
 }
 
 #[derive(Deserialize)]
@@ -140,39 +67,26 @@ async fn create(
     }
     let mut write = app.store().write().await?;
     if new.if_not_exists
-        && let Some(room) = Room::find(write.on(), &caller.project, &new.name).await?
+        && let Some(room) = Room::find(write.reads(), &caller.project, &new.name).await?
     {
-        return room.answer();
+        return answer(&room);
     }
-    let revision = write.revision().await?;
     let room = Room {
         id: Uuid::new_v4().to_string(),
-        metadata: kept(new.metadata.as_ref())?,
-        annotations: kept(new.annotations.as_ref())?,
+        metadata: text_of(new.metadata.as_ref())?,
+        annotations: text_of(new.annotations.as_ref())?,
         name: new.name,
-        rev: revision,
+        rev: write.revision().await?,
     };
-    sqlx::query(
-        "INSERT INTO rooms (id, project_id, name, metadata, annotations, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
-    )
-    .bind(&room.id)
-    .bind(&caller.project)
-    .bind(&room.name)
-    .bind(&room.metadata)
-    .bind(&room.annotations)
-    .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| Refusal::taken(error, || format!("a room named {:?} exists", room.name)))?;
+    room.insert(&mut write, &caller.project).await?;
     for (user, scope) in &permissions {
         let user = caller.principal.resolve(user)?;
-        grants::require_member(write.on(), &caller.project, (&format!("permissions.{user}"), user))
-            .await?;
-        grants::insert(&mut write, (&room.id, user), scope).await?;
+        let field = format!("permissions.{user}");
+        people::required(write.reads(), &caller.project, (&field, user)).await?;
+        grants::add(&mut write, (&room.id, user), scope).await?;
     }
     write.commit().await?;
-    Ok(room.answer()?.created())
+    Ok(answer(&room)?.created())
 }
 
 #[derive(Deserialize)]
@@ -204,7 +118,7 @@ async fn list(
         .bind(limit)
         .bind(offset)
         .fetch(app.store().reads());
-    Answer::list(&app, "rooms", rows, Room::item).await
+    Answer::list(&app, "rooms", rows, item).await
 }
 
 async fn get(
@@ -212,7 +126,7 @@ async fn get(
     caller: Caller,
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Answer> {
-    Room::named(app.store().reads(), &caller.project, &name).await?.answer()
+    answer(&Room::named(app.store().reads(), &caller.project, &name).await?)
 }
 
 #[derive(Deserialize)]
@@ -230,27 +144,27 @@ async fn put(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
     condition: Condition,
-    Body(change): Body<RoomChange>,
+    Body(wanted): Body<RoomChange>,
 ) -> Result<Answer> {
-    check_annotations(change.annotations.as_ref())?;
-    if let Some(metadata) = &change.metadata {
+    check_annotations(wanted.annotations.as_ref())?;
+    if let Some(metadata) = &wanted.metadata {
         rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
     }
     let mut write = app.store().write().await?;
-    let mut room = Room::by_id(write.on(), &caller.project, &id).await?;
-    condition.allows(room.rev)?;
-    let renamed = (room.name != change.name).then(|| room.name.clone());
+    let mut room = Room::by_id(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, room.rev)?;
+    let renamed = (room.name != wanted.name).then(|| room.name.clone());
     if renamed.is_some() {
-        rules::room_name(&change.name).map_err(Refusal::at("name"))?;
+        rules::room_name(&wanted.name).map_err(Refusal::at("name"))?;
     }
-    room.name = change.name;
-    if let Some(metadata) = &change.metadata {
+    room.name = wanted.name;
+    if let Some(metadata) = &wanted.metadata {
         room.metadata = serde_json::to_string(metadata)?;
     }
-    if let Some(annotations) = &change.annotations {
+    if let Some(annotations) = &wanted.annotations {
         room.annotations = serde_json::to_string(annotations)?;
     }
-    room.rev = write.revision().await?;
+    room.rev = change.revision().await?;
     sqlx::query(
         "UPDATE rooms SET name = $1, metadata = $2, annotations = $3, rev = $4 WHERE id = $5",
     )
@@ -259,30 +173,17 @@ async fn put(
     .bind(&room.annotations)
     .bind(room.rev)
     .bind(&room.id)
-    .execute(write.on())
+    .execute(change.on())
     .await
-    .map_err(|error| Refusal::taken(error, || format!("a room named {:?} exists", room.name)))?;
-    if let Some(old) = renamed {
-        for sql in [
-            "UPDATE mailboxes SET room_name = $1, rev = $2 WHERE project_id = $3 AND room_name = $4",
-            "UPDATE routes SET room_name = $1, rev = $2 WHERE project_id = $3 AND room_name = $4",
-            "UPDATE scheduled_tasks SET room_name = $1, rev = $2 \
-             WHERE project_id = $3 AND room_name = $4",
-        ] {
-            sqlx::query(sql)
-                .bind(&room.name)
-                .bind(room.rev)
-                .bind(&caller.project)
-                .bind(&old)
-                .execute(write.on())
-                .await?;
-        }
+    .map_err(|error| Refusal::taken(error, || room.taken()))?;
+    if let Some(former) = renamed {
+        rooms::follow(&mut change, &caller.project, (&room, &former)).await?;
     }
-    write.commit().await?;
-    room.answer()
+    change.commit().await?;
+    answer(&room)
 }
 
-/// The room's services and grants go with it. Mailboxes, routes and tasks keep its name,
+/// The room's services and grants go with it, and whoever is in it must leave. Mailboxes, routes and tasks keep its name,
 /// and lead nowhere until a room of that name exists again.
 async fn delete(
     State(app): State<App>,
@@ -291,9 +192,10 @@ async fn delete(
     condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
-    let room = Room::by_id(write.on(), &caller.project, &id).await?;
-    condition.allows(room.rev)?;
-    sqlx::query("DELETE FROM rooms WHERE id = $1").bind(&room.id).execute(write.on()).await?;
-    write.commit().await?;
+    let room = Room::by_id(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, room.rev)?;
+    sqlx::query("DELETE FROM rooms WHERE id = $1").bind(&room.id).execute(change.on()).await?;
+    change.commit().await?;
+    app.rooms().end(&room.id);
     Ok(Answer::nothing())
 }

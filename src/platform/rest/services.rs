@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Route;
-use super::rooms::Room;
 use super::templates::{self, TemplateBody};
 use crate::api::specs::service::ServiceSpec;
 use crate::kinds::{Fault, service};
@@ -21,7 +20,8 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::store::Write;
+use crate::platform::objects::rooms::Room;
+use crate::platform::store::{Reads, Write, insert, select};
 
 pub(super) fn routes() -> Vec<Route> {
     ["/accounts/projects/{project}/services", "/accounts/projects/{project}/rooms/{room}/services"]
@@ -60,13 +60,9 @@ struct PlaceOfOne {
 }
 
 /// The value of the column `scope`: the id of the room, or nothing for the whole project.
-async fn scope(
-    on: impl sqlx::SqliteExecutor<'_>,
-    caller: &Caller,
-    room: Option<&str>,
-) -> Result<String> {
+async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result<String> {
     match room {
-        Some(name) => Ok(Room::named(on, &caller.project, name).await?.id),
+        Some(name) => Ok(Room::named(reads, &caller.project, name).await?.id),
         None => Ok(String::new()),
     }
 }
@@ -122,15 +118,15 @@ impl Wanted {
         let pull = pull.map(|id| ("container.pull_secret".to_owned(), id, "docker"));
         let mut ids = BTreeSet::new();
         for (field, id, kind) in keys.chain(pull) {
-            let found: Option<String> =
-                sqlx::query_scalar("SELECT type FROM secrets WHERE id = $1 AND project_id = $2")
+            let found: Option<(String,)> =
+                select("SELECT type FROM secrets WHERE id = $1 AND project_id = $2")
                     .bind(id)
                     .bind(project)
-                    .fetch_optional(write.on())
+                    .find(write.reads())
                     .await?;
             match found {
-                Some(found) if found == kind => ids.insert(id.clone()),
-                Some(found) => {
+                Some((found,)) if found == kind => ids.insert(id.clone()),
+                Some((found,)) => {
                     let message = format!("secret {id:?} is of type {found}, not {kind}");
                     return Err(Refusal::field(field, message));
                 }
@@ -145,17 +141,17 @@ impl Wanted {
 
 async fn refer(write: &mut Write, service: &str, secrets: &BTreeSet<String>) -> Result<()> {
     for secret in secrets {
-        sqlx::query("INSERT INTO service_secrets (service_id, secret_id) VALUES ($1, $2)")
+        insert("INSERT INTO service_secrets (service_id, secret_id) VALUES ($1, $2)")
             .bind(service)
             .bind(secret)
-            .execute(write.on())
+            .run(write, || format!("the service refers to the secret {secret:?}"))
             .await?;
     }
     Ok(())
 }
 
-fn name_taken(error: sqlx::Error, name: &str) -> Refusal {
-    Refusal::taken(error, || format!("a service named {name:?} exists"))
+fn name_taken(name: &str) -> String {
+    format!("a service named {name:?} exists")
 }
 
 /// The platform chooses ids, and a name is taken once in a scope.
@@ -175,10 +171,10 @@ async fn create(
     let name = &wanted.spec.metadata.name;
 
     let mut write = app.store().write().await?;
-    let scope = scope(write.on(), &caller, place.room.as_deref()).await?;
+    let scope = scope(write.reads(), &caller, place.room.as_deref()).await?;
     let secrets = wanted.secrets(&mut write, &caller.project).await?;
     let revision = write.revision().await?;
-    sqlx::query(
+    insert(
         "INSERT INTO services (id, project_id, room_id, scope, name, document, seq, rev) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
@@ -189,9 +185,8 @@ async fn create(
     .bind(name)
     .bind(&document)
     .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| name_taken(error, name))?;
+    .run(&mut write, || name_taken(name))
+    .await?;
     refer(&mut write, &id, &secrets).await?;
     write.commit().await?;
     let brief = json!({ "id": id });
@@ -230,14 +225,15 @@ async fn get(
 
 /// The revision of a service in its scope, or 404.
 async fn current(write: &mut Write, caller: &Caller, place: &PlaceOfOne) -> Result<i64> {
-    let scope = scope(write.on(), caller, place.room.as_deref()).await?;
-    sqlx::query_scalar("SELECT rev FROM services WHERE project_id = $1 AND scope = $2 AND id = $3")
-        .bind(&caller.project)
-        .bind(&scope)
-        .bind(&place.service)
-        .fetch_optional(write.on())
-        .await?
-        .ok_or_else(|| Refusal::missing("service", &place.service))
+    let scope = scope(write.reads(), caller, place.room.as_deref()).await?;
+    let found: Option<(i64,)> =
+        select("SELECT rev FROM services WHERE project_id = $1 AND scope = $2 AND id = $3")
+            .bind(&caller.project)
+            .bind(&scope)
+            .bind(&place.service)
+            .find(write.reads())
+            .await?;
+    found.map(|(revision,)| revision).ok_or_else(|| Refusal::missing("service", &place.service))
 }
 
 /// Replaces a service as a whole. An id in the body must be the one of the path.
@@ -257,23 +253,24 @@ async fn put(
     let name = &wanted.spec.metadata.name;
 
     let mut write = app.store().write().await?;
-    condition.allows(current(&mut write, &caller, &place).await?)?;
-    let secrets = wanted.secrets(&mut write, &caller.project).await?;
-    let revision = write.revision().await?;
+    let current = current(&mut write, &caller, &place).await?;
+    let mut change = condition.admits(write, current)?;
+    let secrets = wanted.secrets(&mut change, &caller.project).await?;
+    let revision = change.revision().await?;
     sqlx::query("UPDATE services SET name = $1, document = $2, rev = $3 WHERE id = $4")
         .bind(name)
         .bind(&document)
         .bind(revision)
         .bind(&place.service)
-        .execute(write.on())
+        .execute(change.on())
         .await
-        .map_err(|error| name_taken(error, name))?;
+        .map_err(|error| Refusal::taken(error, || name_taken(name)))?;
     sqlx::query("DELETE FROM service_secrets WHERE service_id = $1")
         .bind(&place.service)
-        .execute(write.on())
+        .execute(change.on())
         .await?;
-    refer(&mut write, &place.service, &secrets).await?;
-    write.commit().await?;
+    refer(&mut change, &place.service, &secrets).await?;
+    change.commit().await?;
     Ok(wanted.answer(document, place.room.is_some(), json!({})).tagged(revision))
 }
 
@@ -284,11 +281,12 @@ async fn delete(
     condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
-    condition.allows(current(&mut write, &caller, &place).await?)?;
+    let current = current(&mut write, &caller, &place).await?;
+    let mut change = condition.admits(write, current)?;
     sqlx::query("DELETE FROM services WHERE id = $1")
         .bind(&place.service)
-        .execute(write.on())
+        .execute(change.on())
         .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::nothing())
 }

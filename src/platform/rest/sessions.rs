@@ -8,11 +8,12 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
-use super::{Route, stored};
+use super::Route;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
+use crate::platform::objects::{sessions, stored};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -60,7 +61,7 @@ impl Row {
     }
 }
 
-async fn sessions(app: &App, caller: &Caller, only_active: bool) -> Result<Answer> {
+async fn listed(app: &App, caller: &Caller, only_active: bool) -> Result<Answer> {
     let rows = sqlx::query_as(
         "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
          WHERE project_id = $1 AND ($2 = FALSE OR ended_at IS NULL) ORDER BY seq DESC",
@@ -73,11 +74,11 @@ async fn sessions(app: &App, caller: &Caller, only_active: bool) -> Result<Answe
 
 /// The latest first.
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    sessions(&app, &caller, false).await
+    listed(&app, &caller, false).await
 }
 
 async fn active(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    sessions(&app, &caller, true).await
+    listed(&app, &caller, true).await
 }
 
 async fn find(reads: &SqlitePool, caller: &Caller, id: &str) -> Result<Row> {
@@ -142,18 +143,6 @@ async fn terminate(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
-    let mut write = app.store().write().await?;
-    let ended = sqlx::query(
-        "UPDATE sessions SET ended_at = COALESCE(ended_at, $1) WHERE id = $2 AND project_id = $3",
-    )
-    .bind(format!("{:.6}", jiff::Timestamp::now()))
-    .bind(&id)
-    .bind(&caller.project)
-    .execute(write.on())
-    .await?;
-    if ended.rows_affected() == 0 {
-        return Err(Refusal::missing("session", &id));
-    }
-    write.commit().await?;
+    sessions::end(app.store(), &caller.project, &id).await?;
     Ok(Answer::nothing())
 }

@@ -16,7 +16,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Asked, Condition, Download, Upload};
-use crate::platform::store::Write;
+use crate::platform::store::{Write, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -56,12 +56,12 @@ fn is_of_sets(path: &str) -> bool {
 
 /// The tag of the stored file, if there is one.
 async fn current(write: &mut Write, caller: &Caller, path: &str) -> Result<Option<String>> {
-    let digest = sqlx::query_scalar("SELECT digest FROM files WHERE project_id = $1 AND path = $2")
+    let digest = select("SELECT digest FROM files WHERE project_id = $1 AND path = $2")
         .bind(&caller.project)
         .bind(path)
-        .fetch_optional(write.on())
+        .find(write.reads())
         .await?;
-    Ok(digest)
+    Ok(digest.map(|(digest,): (String,)| digest))
 }
 
 async fn upload(
@@ -75,7 +75,7 @@ async fn upload(
     let digest = format!("\"{}\"", upload.digest);
     let mut write = app.store().write().await?;
     let before = current(&mut write, &caller, &path).await?;
-    condition.check(before.as_deref())?;
+    let mut change = condition.admits_tag(write, before.as_deref())?;
     // Only whoever has the turn to write holds a large file in memory.
     let content = upload.content().await?;
     sqlx::query(
@@ -87,9 +87,9 @@ async fn upload(
     .bind(&path)
     .bind(content)
     .bind(&digest)
-    .execute(write.on())
+    .execute(change.on())
     .await?;
-    write.commit().await?;
+    change.commit().await?;
     let answer = Answer::json(&serde_json::json!({})).with_tag(digest);
     Ok(if before.is_none() { answer.created() } else { answer })
 }
@@ -135,16 +135,16 @@ async fn delete(
     let path = named.path()?;
     let mut write = app.store().write().await?;
     let before = current(&mut write, &caller, &path).await?;
-    condition.check(before.as_deref())?;
+    let mut change = condition.admits_tag(write, before.as_deref())?;
     if before.is_none() {
         return Err(Refusal::missing("file", &path));
     }
     sqlx::query("DELETE FROM files WHERE project_id = $1 AND path = $2")
         .bind(&caller.project)
         .bind(&path)
-        .execute(write.on())
+        .execute(change.on())
         .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::nothing())
 }
 

@@ -3,18 +3,15 @@
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::query::QueryAs;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, SqliteConnection};
-use uuid::Uuid;
 
 use super::Route;
 use crate::api::specs::rules;
 use crate::platform::App;
-use crate::platform::auth::{Access, Caller, Flags, Principal};
+use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::store::Write;
+use crate::platform::objects::people::{self, Flags};
+use crate::platform::store::{Reads, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -25,69 +22,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/accounts/profiles/{user}", Access::Signed, profile),
         Route::put("/accounts/profiles/{user}", Access::Signed, put_profile),
     ]
-}
-
-/// Makes a user a member of a project, and gives the membership's revision.
-pub(super) async fn join(
-    write: &mut Write,
-    project: &str,
-    user: &str,
-    flags: Flags,
-) -> Result<i64> {
-    let revision = write.revision().await?;
-    sqlx::query(
-        "INSERT INTO members \
-         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
-    )
-    .bind(project)
-    .bind(user)
-    .bind(flags.is_admin)
-    .bind(flags.is_developer)
-    .bind(flags.can_create_rooms)
-    .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| {
-        Refusal::taken(error, || format!("user {user:?} is a member of the project"))
-    })?;
-    Ok(revision)
-}
-
-/// The user with an address, made when there is none.
-pub(super) async fn with_email(write: &mut Write, email: &str) -> Result<String> {
-    let found: Option<String> =
-        sqlx::query_scalar("SELECT id FROM users WHERE lower(email) = lower($1)")
-            .bind(email)
-            .fetch_optional(write.on())
-            .await?;
-    match found {
-        Some(id) => Ok(id),
-        None => {
-            let id = Uuid::new_v4().to_string();
-            add(write, &id, email).await?;
-            Ok(id)
-        }
-    }
-}
-
-async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
-    let revision = write.revision().await?;
-    sqlx::query("INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)")
-        .bind(id)
-        .bind(email)
-        .bind(revision)
-        .execute(write.on())
-        .await?;
-    Ok(())
-}
-
-async fn is_known(write: &mut Write, user: &str) -> Result<bool> {
-    let known: Option<String> = sqlx::query_scalar("SELECT id FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(write.on())
-        .await?;
-    Ok(known.is_some())
 }
 
 #[derive(Deserialize)]
@@ -123,17 +57,17 @@ async fn create(
     };
     let mut write = app.store().write().await?;
     if !caller.principal.is_owner() {
-        let seen = visible(&caller.principal, user).fetch_optional(write.on()).await?;
+        let seen = visible(write.reads(), &caller.principal, user).await?;
         if seen.is_none() {
             let message = format!(
                 "user {user:?} is in no project that the credential reaches, and only the owner adds others"
             );
             return Err(Refusal::Forbidden(message));
         }
-    } else if !is_known(&mut write, user).await? {
-        add(&mut write, user, if user.contains('@') { user } else { "" }).await?;
+    } else if !people::is_known(write.reads(), user).await? {
+        people::add(&mut write, user, if user.contains('@') { user } else { "" }).await?;
     }
-    let revision = join(&mut write, &caller.project, user, flags).await?;
+    let revision = people::join(&mut write, &caller.project, user, flags).await?;
     write.commit().await?;
     Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
 }
@@ -176,15 +110,15 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
 
 /// The revision of a membership; 404 when there is none, 409 for the project's owner, whose
 /// role is not a matter of flags.
-async fn current(on: &mut SqliteConnection, project: &str, user: &str) -> Result<i64> {
-    let (revision, owner): (i64, String) = sqlx::query_as(
+async fn current(reads: impl Reads, project: &str, user: &str) -> Result<i64> {
+    let (revision, owner): (i64, String) = select(
         "SELECT members.rev, projects.owner_user_id FROM members \
          JOIN projects ON projects.id = members.project_id \
          WHERE members.project_id = $1 AND members.user_id = $2",
     )
     .bind(project)
     .bind(user)
-    .fetch_optional(on)
+    .find(reads)
     .await?
     .ok_or_else(|| Refusal::missing("member", user))?;
     if owner == user {
@@ -202,8 +136,9 @@ async fn put(
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&user)?;
     let mut write = app.store().write().await?;
-    condition.allows(current(write.on(), &caller.project, user).await?)?;
-    let revision = write.revision().await?;
+    let current = current(write.reads(), &caller.project, user).await?;
+    let mut change = condition.admits(write, current)?;
+    let revision = change.revision().await?;
     sqlx::query(
         "UPDATE members SET is_admin = $1, is_developer = $2, can_create_rooms = $3, rev = $4 \
          WHERE project_id = $5 AND user_id = $6",
@@ -214,9 +149,9 @@ async fn put(
     .bind(revision)
     .bind(&caller.project)
     .bind(user)
-    .execute(write.on())
+    .execute(change.on())
     .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::json(&json!({ "ok": true })).tagged(revision))
 }
 
@@ -237,15 +172,16 @@ async fn delete(
 ) -> Result<Answer> {
     let user = caller.principal.resolve(&user)?;
     let mut write = app.store().write().await?;
-    condition.allows(current(write.on(), &caller.project, user).await?)?;
+    let current = current(write.reads(), &caller.project, user).await?;
+    let mut change = condition.admits(write, current)?;
     for sql in [
         "DELETE FROM members WHERE project_id = $1 AND user_id = $2",
         "DELETE FROM room_grants WHERE user_id = $2 \
          AND room_id IN (SELECT id FROM rooms WHERE project_id = $1)",
     ] {
-        sqlx::query(sql).bind(&caller.project).bind(user).execute(write.on()).await?;
+        sqlx::query(sql).bind(&caller.project).bind(user).execute(change.on()).await?;
     }
-    write.commit().await?;
+    change.commit().await?;
     Ok(Answer::json(&json!({ "ok": true })))
 }
 
@@ -272,11 +208,8 @@ impl Profile {
 
 /// The profile of somebody, where it is the caller's own or of somebody in a project of the
 /// caller's; for the caller everybody else does not exist.
-fn visible<'q>(
-    principal: &'q Principal,
-    user: &'q str,
-) -> QueryAs<'q, Sqlite, Profile, SqliteArguments> {
-    sqlx::query_as(
+async fn visible(reads: impl Reads, principal: &Principal, user: &str) -> Result<Option<Profile>> {
+    select(
         "SELECT id, email, first_name, last_name, rev FROM users WHERE id = $1 AND (id = $2 \
          OR id IN (SELECT user_id FROM members WHERE project_id = $3) \
          OR id IN (SELECT others.user_id FROM members others \
@@ -286,6 +219,8 @@ fn visible<'q>(
     .bind(user)
     .bind(principal.user())
     .bind(principal.project())
+    .find(reads)
+    .await
 }
 
 async fn profile(
@@ -294,8 +229,7 @@ async fn profile(
     Path(user): Path<String>,
 ) -> Result<Answer> {
     let user = principal.resolve(&user)?;
-    let profile = visible(&principal, user)
-        .fetch_optional(app.store().reads())
+    let profile = visible(app.store().reads(), &principal, user)
         .await?
         .ok_or_else(|| Refusal::missing("user", user))?;
     Ok(profile.answer())
@@ -320,13 +254,13 @@ async fn put_profile(
     }
     let user = principal.resolve(&user)?;
     let mut write = app.store().write().await?;
-    let revision: i64 = sqlx::query_scalar("SELECT rev FROM users WHERE id = $1")
+    let (current,): (i64,) = select("SELECT rev FROM users WHERE id = $1")
         .bind(user)
-        .fetch_optional(write.on())
+        .find(write.reads())
         .await?
         .ok_or_else(|| Refusal::missing("user", user))?;
-    condition.allows(revision)?;
-    let revision = write.revision().await?;
+    let mut change = condition.admits(write, current)?;
+    let revision = change.revision().await?;
     let profile: Profile = sqlx::query_as(
         "UPDATE users SET first_name = $1, last_name = $2, rev = $3 WHERE id = $4 \
          RETURNING id, email, first_name, last_name, rev",
@@ -335,8 +269,8 @@ async fn put_profile(
     .bind(body.last_name)
     .bind(revision)
     .bind(user)
-    .fetch_one(write.on())
+    .fetch_one(change.on())
     .await?;
-    write.commit().await?;
+    change.commit().await?;
     Ok(profile.answer())
 }

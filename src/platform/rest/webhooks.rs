@@ -2,25 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::{Route, stored};
+use super::Route;
+use super::columns::Columns;
+use super::plain::{self, Draft, Plain, Resource};
 use crate::api::specs::rules;
-use crate::platform::App;
-use crate::platform::auth::{Access, Caller};
+use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::objects::stored;
 
 pub(super) fn routes() -> Vec<Route> {
+    const ALL: &str = "/accounts/projects/{project}/webhooks";
+    const ONE: &str = "/accounts/projects/{project}/webhooks/{webhook}";
     vec![
-        Route::post("/accounts/projects/{project}/webhooks", Access::Write, create),
-        Route::get("/accounts/projects/{project}/webhooks", Access::Read, list),
-        Route::put("/accounts/projects/{project}/webhooks/{webhook}", Access::Write, put),
-        Route::delete("/accounts/projects/{project}/webhooks/{webhook}", Access::Write, delete),
+        Route::post(ALL, Access::Write, plain::create::<Webhook>),
+        Route::get(ALL, Access::Read, plain::list::<Webhook>),
+        Route::put(ONE, Access::Write, plain::put::<Webhook>),
+        Route::delete(ONE, Access::Write, plain::delete::<Webhook>),
     ]
 }
 
@@ -59,23 +62,10 @@ impl WebhookBody {
             _ => Err(Refusal::field("payload", "must be an object, null or an empty text")),
         }
     }
-
-    fn row(self, id: String, rev: i64) -> Result<Row> {
-        Ok(Row {
-            id,
-            name: self.name,
-            description: self.description.unwrap_or_default(),
-            url: self.url,
-            events: serde_json::to_string(&self.events)?,
-            action: self.action,
-            payload: self.payload.to_string(),
-            rev,
-        })
-    }
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
+#[derive(FromRow)]
+struct Webhook {
     id: String,
     name: String,
     description: String,
@@ -83,10 +73,13 @@ struct Row {
     events: String,
     action: Option<String>,
     payload: String,
-    rev: i64,
 }
 
-impl Row {
+impl Resource for Webhook {
+    const TABLE: &'static str = "webhooks";
+    const KEY: &'static str = "id";
+    const NOUN: &'static str = "webhook";
+
     fn whole(&self) -> Result<Value> {
         Ok(json!({
             "id": self.id,
@@ -98,108 +91,30 @@ impl Row {
             "payload": stored(&self.payload)?,
         }))
     }
+}
 
-    fn item(&self) -> Result<Value> {
-        let mut item = self.whole()?;
-        item["etag"] = json!(exchange::tag(self.rev));
-        Ok(item)
+impl Plain for Webhook {
+    type New = WebhookBody;
+    type Change = WebhookBody;
+
+    fn create(new: WebhookBody) -> Result<(String, Draft)> {
+        Ok((Uuid::new_v4().to_string(), Self::change(new)?))
     }
 
-    fn taken(&self, error: sqlx::Error) -> Refusal {
-        Refusal::taken(error, || format!("a webhook named {:?} exists", self.name))
+    fn change(body: WebhookBody) -> Result<Draft> {
+        body.check()?;
+        let taken = format!("a webhook named {:?} exists", body.name);
+        let columns = Columns::default()
+            .text("name", body.name)
+            .text("description", body.description.unwrap_or_default())
+            .text("url", body.url)
+            .text("events", serde_json::to_string(&body.events)?)
+            .text("action", body.action)
+            .text("payload", body.payload.to_string());
+        Ok(Draft { columns, room: None, taken })
     }
-}
 
-async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    Body(body): Body<WebhookBody>,
-) -> Result<Answer> {
-    body.check()?;
-    let mut write = app.store().write().await?;
-    let revision = write.revision().await?;
-    let row = body.row(Uuid::new_v4().to_string(), revision)?;
-    sqlx::query(
-        "INSERT INTO webhooks \
-         (id, project_id, name, description, url, events, action, payload, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
-    )
-    .bind(&row.id)
-    .bind(&caller.project)
-    .bind(&row.name)
-    .bind(&row.description)
-    .bind(&row.url)
-    .bind(&row.events)
-    .bind(&row.action)
-    .bind(&row.payload)
-    .bind(revision)
-    .execute(write.on())
-    .await
-    .map_err(|error| row.taken(error))?;
-    write.commit().await?;
-    Ok(Answer::json(&row.whole()?).created().tagged(revision))
-}
-
-async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
-    let rows = sqlx::query_as(
-        "SELECT id, name, description, url, events, action, payload, rev FROM webhooks \
-         WHERE project_id = $1 ORDER BY seq",
-    )
-    .bind(&caller.project)
-    .fetch(app.store().reads());
-    Answer::list(&app, "webhooks", rows, Row::item).await
-}
-
-/// The revision of a webhook of the project, or 404.
-async fn current(on: &mut SqliteConnection, caller: &Caller, id: &str) -> Result<i64> {
-    sqlx::query_scalar("SELECT rev FROM webhooks WHERE id = $1 AND project_id = $2")
-        .bind(id)
-        .bind(&caller.project)
-        .fetch_optional(on)
-        .await?
-        .ok_or_else(|| Refusal::missing("webhook", id))
-}
-
-async fn put(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-    condition: Condition,
-    Body(body): Body<WebhookBody>,
-) -> Result<Answer> {
-    body.check()?;
-    let mut write = app.store().write().await?;
-    condition.allows(current(write.on(), &caller, &id).await?)?;
-    let revision = write.revision().await?;
-    let row = body.row(id, revision)?;
-    sqlx::query(
-        "UPDATE webhooks SET name = $1, description = $2, url = $3, events = $4, action = $5, \
-         payload = $6, rev = $7 WHERE id = $8",
-    )
-    .bind(&row.name)
-    .bind(&row.description)
-    .bind(&row.url)
-    .bind(&row.events)
-    .bind(&row.action)
-    .bind(&row.payload)
-    .bind(revision)
-    .bind(&row.id)
-    .execute(write.on())
-    .await
-    .map_err(|error| row.taken(error))?;
-    write.commit().await?;
-    Ok(Answer::json(&row.whole()?).tagged(revision))
-}
-
-async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-    condition: Condition,
-) -> Result<Answer> {
-    let mut write = app.store().write().await?;
-    condition.allows(current(write.on(), &caller, &id).await?)?;
-    sqlx::query("DELETE FROM webhooks WHERE id = $1").bind(&id).execute(write.on()).await?;
-    write.commit().await?;
-    Ok(Answer::nothing())
+    fn written(row: &SqliteRow, _is_new: bool) -> Result<Value> {
+        Self::from_row(row)?.whole()
+    }
 }

@@ -8,8 +8,10 @@
 //!
 //! Secrets are kept encrypted (see [`vault`]), and what is deleted or replaced is overwritten.
 //!
-//! The SQL of a resource stands beside its handlers in `rest`. It is kept to what
-//! PostgreSQL understands too.
+//! The SQL of a resource stands beside its handlers in `rest`, or in `objects` where others ask
+//! for its rows, too. It is kept to what PostgreSQL understands too. A [`Write`] reads and adds
+//! rows; what updates and deletes is a [`Change`], which comes from the check of the request's
+//! condition.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,10 +24,11 @@ use sqlx::sqlite::{
 
 pub use self::files::Fault;
 use self::files::Files;
+pub use self::statement::{OfRow, Reads, insert, insert_with, select};
 use self::transaction::Transaction;
-pub use self::vault::{KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
-pub use self::writer::Write;
+pub use self::vault::{Column, KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
 use self::writer::Writer;
+pub use self::writer::{Change, Write};
 use super::error::Result;
 use crate::error::{self, Class, Context};
 use crate::own_folder;
@@ -34,6 +37,7 @@ mod files;
 mod look;
 mod mark;
 mod modes;
+mod statement;
 mod transaction;
 mod vault;
 mod writer;

@@ -10,6 +10,7 @@
 //! A handler is dropped when its client goes away. What must not be cut off in the middle
 //! (the start and the end of transactions and savepoints) therefore runs in tasks.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 
 use super::files::Fault;
+use super::statement::Rows;
 use super::transaction::Transaction;
 use crate::platform::error::{Refusal, Result};
 
@@ -87,8 +89,20 @@ impl Writer {
 
 impl Write {
     /// The connection to run statements on.
-    pub fn on(&mut self) -> &mut SqliteConnection {
+    pub(super) fn on(&mut self) -> &mut SqliteConnection {
         &mut self.transaction.connection
+    }
+
+    /// What is there, with what was written so far.
+    pub fn reads(&mut self) -> Rows<'_> {
+        Rows(self.on())
+    }
+
+    /// The write as one that may change what is there, because there is no condition to be
+    /// met: no request updates or deletes these rows by their entity tag. Handlers get a
+    /// [`Change`] from the check of the request's condition and not from here.
+    pub fn without_condition(self) -> Change {
+        Change(self)
     }
 
     /// The next revision. It never repeats, whatever is deleted and made again.
@@ -123,6 +137,40 @@ impl Write {
         };
         tokio::spawn(commit);
         told.await.map_err(Refusal::internal)?
+    }
+}
+
+/// A write that may update and delete: the condition of its request is met by the row as it
+/// is in this very write, or there is none to be met.
+pub struct Change(Write);
+
+impl Change {
+    /// The connection to run statements on.
+    pub fn on(&mut self) -> &mut SqliteConnection {
+        self.0.on()
+    }
+
+    /// Makes it last, as [`Write::commit`].
+    ///
+    /// # Errors
+    ///
+    /// The store failed; nothing was written.
+    pub async fn commit(self) -> Result<()> {
+        self.0.commit().await
+    }
+}
+
+impl Deref for Change {
+    type Target = Write;
+
+    fn deref(&self) -> &Write {
+        &self.0
+    }
+}
+
+impl DerefMut for Change {
+    fn deref_mut(&mut self) -> &mut Write {
+        &mut self.0
     }
 }
 

@@ -6,8 +6,8 @@ use super::{Row, rows};
 use crate::platform::harness::{Reply, Server, service};
 
 /// What another project has, by the parameter that names it in a path.
-struct Others {
-    project: String,
+pub(super) struct Others {
+    pub(super) project: String,
     ids: Vec<(&'static str, String)>,
     room: String,
 }
@@ -15,7 +15,7 @@ struct Others {
 const MARK: &str = "canary";
 
 impl Others {
-    async fn new(server: &Server) -> Self {
+    pub(super) async fn new(server: &Server) -> Self {
         let (project, _) = server.other_project("canary project").await;
         let mut others = Self { project, ids: Vec::new(), room: String::new() };
         others.room = others.make(server, "/rooms", json!({"name": "canary-room"})).await;
@@ -75,18 +75,23 @@ impl Others {
         others
     }
 
-    async fn send(&self, server: &Server, (method, path): (&str, &str), body: &Value) -> Reply {
+    pub(super) async fn send(
+        &self,
+        server: &Server,
+        (method, path): (&str, &str),
+        body: &Value,
+    ) -> Reply {
         let path = format!("/accounts/projects/{}{path}", self.project);
         server.ask(method, &path).bearer(&server.owner).json(body).send().await
     }
 
-    async fn make(&self, server: &Server, path: &str, body: Value) -> String {
+    pub(super) async fn make(&self, server: &Server, path: &str, body: Value) -> String {
         let made = self.send(server, ("POST", path), &body).await.expect(201).json();
         made["id"].as_str().expect("an id").to_owned()
     }
 
     /// All that it has, as it is listed.
-    async fn listed(&self, server: &Server) -> Vec<String> {
+    pub(super) async fn listed(&self, server: &Server) -> Vec<String> {
         let rows = rows();
         let lists = rows.iter().filter(|row| {
             row.method == "GET" && row.is_in_a_project() && row.path.matches('{').count() == 1
@@ -101,7 +106,7 @@ impl Others {
 
     /// The path of a route in a project, with what this project has in it: rooms by id or by
     /// name, as they are named in different places.
-    fn paths(&self, row: &Row, project: &str) -> Vec<String> {
+    pub(super) fn paths(&self, row: &Row, project: &str) -> Vec<String> {
         let filled = |room: &str| {
             let segments = row.path.split('/').map(|segment| match segment {
                 "{project}" => project.to_owned(),
@@ -122,7 +127,7 @@ impl Others {
     }
 
     /// A body that every route takes which takes one.
-    fn body(&self, row: &Row) -> Value {
+    pub(super) fn body(&self, row: &Row) -> Value {
         if row.path.contains("/services") {
             return service("taken");
         }

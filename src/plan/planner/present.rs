@@ -1,0 +1,261 @@
+//! What becomes of what is declared and there.
+
+use std::sync::Arc;
+
+use super::kept_back::Wanted;
+use super::{Planner, fingerprint, name_change};
+use crate::kinds::Key;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::tree::Tree;
+use crate::listed::{few, word};
+use crate::manifest::set::Desired;
+use crate::plan::{Cause, Effect, FieldChange, Observed, Operation, Reason, Sent, Why};
+
+/// A declared object that is on the platform.
+struct Found<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    /// The key under which the platform knows it, where that is another one.
+    former: Option<Key>,
+    /// Whether somebody gave it that name behind the set's back.
+    is_by_hand: bool,
+    /// Whether the set takes it over.
+    adopts: bool,
+}
+
+impl Found<'_> {
+    /// The key under which the platform knows it.
+    fn known_as(&self) -> &Key {
+        self.former.as_ref().unwrap_or(&self.desired.key)
+    }
+}
+
+/// In what an object differs from its document.
+struct Difference {
+    /// The fields as the document has them.
+    intended: Arc<Tree>,
+    /// The fields to send.
+    fields: Arc<Tree>,
+    changes: Vec<FieldChange>,
+    /// Whether fields of the kind are among them.
+    is_of_fields: bool,
+    /// Whether something is sent.
+    sends: bool,
+    is_uncertain: bool,
+    /// What is left to others, and not sent.
+    unsent: Vec<FieldPath>,
+}
+
+impl<'a> Planner<'a> {
+    /// Decides on what is declared.
+    pub(super) fn decide(&mut self, desired: &'a Desired) {
+        let Some(observed) = self.state.objects.get(&desired.key) else {
+            self.decide_absent(desired);
+            return;
+        };
+        if let Some(found) = self.found(desired, observed)
+            && let Some(difference) = self.difference(&found)
+        {
+            self.settle(&found, difference);
+        }
+    }
+
+    /// A declared object, unless it is another's, or must not be taken over.
+    fn found(&mut self, desired: &'a Desired, observed: &'a Observed) -> Option<Found<'a>> {
+        let key = &desired.key;
+        let former = self.renames.now(key).cloned();
+        let known_as = former.as_ref().unwrap_or(key);
+        if let Some((message, hint)) = self.claims_of_others(desired, known_as) {
+            self.guard(desired, message, &hint);
+            return None;
+        }
+        if self.is_foreign(desired, known_as) {
+            return None;
+        }
+        let other = self.other_files(desired).next().filter(|_| key != known_as);
+        let folder = other.map(|file| file.folder(&self.policy.looked_at));
+        if let Some(folder) = folder {
+            self.plan.notes.push(format!(
+                "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
+            ));
+        }
+        match self.adopts(desired, observed, known_as) {
+            Ok(adopts) => {
+                let is_by_hand =
+                    former.as_ref().is_some_and(|it| self.is_renamed_by_hand(desired, it));
+                Some(Found { desired, observed, former, is_by_hand, adopts })
+            }
+            Err((message, hint)) => {
+                self.guard(desired, message, &hint);
+                None
+            }
+        }
+    }
+
+    /// What keeps the set from going on with an object that it owns: another set is taking it
+    /// over.
+    fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
+        let key = &desired.key;
+        if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
+            let (set, project, flags) = (&self.policy.set, &key.project, &self.policy.flags);
+            return Some((
+                format!("{known_as} is on its way to the set `{to}`"),
+                format!(
+                    "`meshagent set move {} --set {set} --to {} --project-id {}{flags}` ends that; then take its document out of this set",
+                    known_as.as_word(),
+                    word(to),
+                    word(project)
+                ),
+            ));
+        }
+        None
+    }
+
+    /// In what the object differs from its document; `None` where it is left as it is, or cannot
+    /// be written.
+    fn difference(&mut self, found: &Found<'_>) -> Option<Difference> {
+        let Found { desired, observed, former, .. } = found;
+        let (key, known_as) = (&desired.key, found.known_as());
+        let intended = self.with_names(key, Arc::clone(&desired.fields));
+        let Wanted { fields, mut changes, ignored, kept, drifted } =
+            self.wanted(desired, observed, &intended);
+        let is_left = found.is_by_hand && self.policy.ignore_drift;
+        if let Some(former) = former.as_ref().filter(|_| is_left) {
+            self.leave_renamed(key, former, !changes.is_empty());
+            return None;
+        }
+        let is_of_fields = !changes.is_empty();
+        let cause = found.is_by_hand.then_some(Cause::Drift);
+        changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
+        changes.extend(self.owner_change(key, observed));
+        let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
+        let sends = !changes.is_empty();
+        if self.refuse_unread(desired, known_as, (observed, &changes)) {
+            return None;
+        }
+        if let Some(path) = ignored.first().filter(|_| sends && !is_uncertain) {
+            self.refuse_untold(desired, known_as, (path, &changes));
+            return None;
+        }
+        if let Some(path) = drifted.first().filter(|_| sends && !is_uncertain) {
+            self.wait(key, known_as, path);
+            return None;
+        }
+        let sent = changes.len();
+        if let Some(known) = self.entry(key).filter(|_| !found.adopts) {
+            changes.extend(super::lifecycle::changes(desired, known));
+        }
+        // That the set takes note of something is certain.
+        let sends = sends && (!is_uncertain || changes.len() == sent);
+        let unsent = ignored.into_iter().chain(kept).collect();
+        Some(Difference { intended, fields, changes, is_of_fields, sends, is_uncertain, unsent })
+    }
+
+    /// Plans what brings the object to what its document says, if anything does.
+    fn settle(&mut self, found: &Found<'_>, difference: Difference) {
+        let Found { desired, observed, adopts, .. } = found;
+        let key = &desired.key;
+        let mut entry = self.entry_for(desired, observed.id.clone(), &difference.intended);
+        self.keep_unsent(key, &mut entry, (&observed.fields, &difference.unsent));
+        if key.kind.kind().hides_values() && entry.revision.is_none() {
+            entry.revision = observed.revision.clone();
+        }
+        if !adopts && difference.changes.is_empty() {
+            self.plan.unchanged += 1;
+            self.plan.as_declared.insert(key.clone());
+            self.plan.kept.insert(key.clone(), entry);
+            return;
+        }
+        let frozen = frozen(key, &difference.changes);
+        if !frozen.is_empty() {
+            self.replace(found, difference, &frozen);
+            return;
+        }
+        let reason = why(found, &difference);
+        let Difference { fields, changes, sends, .. } = difference;
+        let sent = |fields: Arc<Tree>| Sent::new(fields.clone(), self.known.by_id(key, &fields));
+        let of = Observed::clone(observed);
+        let effect = match &found.former {
+            Some(former) => {
+                Effect::Rename { of: of.into(), former: former.clone(), sent: sent(fields) }
+            }
+            None if *adopts => Effect::Adopt { of: of.into(), sent: sent(fields) },
+            None if sends => Effect::Update { of: of.into(), sent: sent(fields) },
+            None => Effect::Record { of: Some(of.into()), fields: Some(fields) },
+        };
+        self.push(Operation {
+            changes,
+            place: Some(desired.origin.place()),
+            derived_from: desired.origin.derived_from.clone(),
+            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
+            entry: Some(entry),
+            ..Operation::new(key.clone(), effect, reason)
+        });
+    }
+
+    /// A delete, then a create, because a field cannot be changed in place.
+    fn replace(&mut self, found: &Found<'_>, difference: Difference, frozen: &[&str]) {
+        let desired = found.desired;
+        let key = &desired.key;
+        let is_protected = desired.lifecycle.prevent_destroy
+            || self.entry(key).is_some_and(|entry| entry.protected);
+        let fields = frozen.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        if is_protected {
+            self.guard(
+                desired,
+                format!("{key} would be replaced, because {fields} cannot be changed, and it is protected"),
+                "take `prevent_destroy` off it first, and apply",
+            );
+            return;
+        }
+        let dependents = self.dependents(key);
+        let mut told = format!("{fields} cannot be changed in place");
+        if !dependents.is_empty() {
+            told += &format!("; {} depend on it", few(dependents));
+        }
+        let reason = Reason::new(Why::Frozen, told);
+        let of = Observed::clone(found.observed).into();
+        let delete = Effect::Delete { of, former: found.former.clone(), replaces: true };
+        let both = Operation {
+            place: Some(desired.origin.place()),
+            derived_from: desired.origin.derived_from.clone(),
+            ..Operation::new(key.clone(), delete, reason)
+        };
+        self.push(Operation {
+            fingerprint: Some(fingerprint(found.observed, &self.fingerprinter(key))),
+            ..both.clone()
+        });
+        let by_id = self.known.by_id(key, &difference.fields);
+        let sent = Sent::new(difference.fields, by_id);
+        self.push(Operation {
+            effect: Effect::Create { sent, replaces: true },
+            changes: difference.changes,
+            entry: Some(self.entry_for(desired, None, &desired.fields)),
+            ..both
+        });
+    }
+}
+
+/// The fields that would change and cannot.
+fn frozen(key: &Key, changes: &[FieldChange]) -> Vec<&'static str> {
+    let first = |change: &FieldChange, name: &str| {
+        change.path.0.first() == Some(&Step::Field(name.to_owned()))
+    };
+    let immutable = key.kind.kind().immutable().iter().copied();
+    immutable.filter(|name| changes.iter().any(|change| first(change, name))).collect()
+}
+
+fn why(found: &Found<'_>, difference: &Difference) -> Reason {
+    match &found.former {
+        Some(former) if found.is_by_hand => Reason::new(
+            Why::RenamedByHand,
+            format!("it was renamed to {former} behind the set's back"),
+        ),
+        Some(former) => Reason::new(Why::Renamed, format!("it was {former}")),
+        None if found.adopts => Why::TakenOver.into(),
+        None if !difference.sends => Why::Lifecycle.into(),
+        None if !difference.is_of_fields => Why::Unmarked.into(),
+        None if difference.is_uncertain => Why::MayDiffer.into(),
+        None => Why::Differs.into(),
+    }
+}

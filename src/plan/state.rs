@@ -1,0 +1,221 @@
+//! *Pure*: what was read before anything is decided: objects, inventories, and what is not known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::fingerprints::Fingerprints;
+use crate::kinds::document::FormerNames;
+use crate::kinds::recorded::Recorded;
+use crate::kinds::tree::Tree;
+use crate::kinds::{By, Key, KindName};
+use crate::manifest::brought::Brought;
+use crate::manifest::declared_in::DeclaredIn;
+
+/// One object as the platform answered with it.
+#[derive(Clone)]
+pub struct Observed {
+    /// The platform's id, for kinds that are addressed by one.
+    pub id: Option<String>,
+    /// The set that the owner annotation names.
+    pub owner: Option<String>,
+    /// Its fields; references by id are turned back into names. Where they are just what
+    /// the set wants, both hold the same tree.
+    pub fields: Arc<Tree>,
+    /// What is to be sent back of the platform's answer, because this program does not know
+    /// it; see [`crate::kinds::Kind::kept`].
+    pub answered: Value,
+    /// Its revision, where the platform tells it in a list.
+    pub revision: Option<String>,
+    /// What the platform calls it, where it was looked up alone.
+    pub called: Option<String>,
+}
+
+impl fmt::Debug for Observed {
+    /// Without the answer, in which secrets stand as they are.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Observed")
+            .field("id", &self.id)
+            .field("owner", &self.owner)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a set knows of one object that it owns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Entry {
+    /// The platform's id, when it was known.
+    pub id: Option<String>,
+    /// The fields that were last applied; secrets as fingerprints. `None` while an apply
+    /// that would create the object has not said that it did.
+    pub applied: Option<Recorded>,
+    /// The fields that it was to be created with, while `applied` is `None`.
+    pub claimed: Option<Recorded>,
+    /// Whether the object must not be deleted or replaced, also once its document is gone.
+    pub protected: bool,
+    /// Whether the object stays on the platform once its document is gone.
+    pub orphan: bool,
+    /// The former names that its document gave and that have been dealt with, so that the
+    /// document can keep saying them.
+    pub moved_from: FormerNames,
+    /// The name under which documents know the object, while the platform has it under
+    /// another one: a rename is under way, or somebody renamed it by hand.
+    pub was: Option<String>,
+    /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
+    pub ignore: Vec<String>,
+    /// The files that declare the object, as far as they were looked at; none where that was
+    /// not kept.
+    pub declared_in: Vec<DeclaredIn>,
+    /// The service that brought the object along, where a placed template did.
+    pub brought: Option<Brought>,
+    /// Whether it came from another set, and no document of this one has declared it since.
+    pub arrived: bool,
+    /// The set to which the object is on its way, so that this one leaves it alone.
+    pub moving_to: Option<String>,
+    /// The platform's revision of a secret after the set's last write to it, where it tells one:
+    /// another one means that somebody else wrote it.
+    pub revision: Option<String>,
+    /// The salt of the fingerprints in it; none where there are none, or where an earlier
+    /// version of this program made them.
+    pub salt: Option<String>,
+}
+
+impl Entry {
+    /// Whether fingerprints are in it that an earlier version of this program made.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        let mut recorded = self.applied.iter().chain(&self.claimed);
+        self.salt.is_none() && recorded.any(Recorded::may_have_secrets)
+    }
+
+    /// Whether it only says that the set was about to create an object: what is met under its
+    /// key may be somebody else's.
+    #[must_use]
+    pub fn is_claim_to(&self, id: Option<&str>) -> bool {
+        let is_known = self.id.is_some() && (id.is_none() || self.id.as_deref() == id);
+        self.applied.is_none() && !is_known
+    }
+}
+
+/// What a set owns in one project.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The objects.
+    pub entries: BTreeMap<Key, Entry>,
+    /// What makes the fingerprints of its secrets.
+    pub fingerprints: Fingerprints,
+    /// What tells of many secrets at once that they are as they were, by name.
+    pub seals: BTreeMap<String, String>,
+}
+
+/// A project as the platform knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectState {
+    /// The platform's id; `None` for a project that the plan creates.
+    pub id: Option<String>,
+}
+
+/// Everything that was read before deciding.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The projects that the set touches, by name.
+    pub projects: BTreeMap<String, ProjectState>,
+    /// The objects.
+    pub objects: BTreeMap<Key, Observed>,
+    /// What the set owns, by project.
+    pub inventories: BTreeMap<String, Inventory>,
+    /// The lists that could not be read whole, with the reason.
+    pub incomplete: Vec<Incomplete>,
+    /// The objects of which it is not known whether another set owns them, with the reason.
+    pub unknown_owners: BTreeMap<Key, UnknownOwner>,
+    /// The projects in which the credential may not read what the set owns.
+    pub unread: BTreeSet<String>,
+    /// What documents declare and another project has, of the names that are one on the whole
+    /// platform.
+    pub taken: BTreeSet<Key>,
+    /// The names that rooms and secrets had to which documents refer, with those that they
+    /// have by now.
+    pub renamed: BTreeMap<Key, Key>,
+    /// What the set owns in projects that no document names, by their names, where it is new
+    /// in the one that documents do name: it may have come from there.
+    pub left_behind: BTreeMap<String, LeftBehind>,
+    /// How many objects the set owns in projects that are left alone, since just one is meant.
+    pub elsewhere: BTreeMap<String, usize>,
+    /// How many more projects there are of which it is not known whether the set owns something
+    /// in them, where that matters.
+    pub unknown_homes: usize,
+}
+
+/// What a set owns in a project that no document names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// How many objects.
+    pub objects: usize,
+    /// A file that was looked at and declares some of them, if it is the same file: it lies in
+    /// no repository, so that another one may have its path.
+    pub perhaps_from: Option<String>,
+}
+
+/// Why it is not known who owns an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownOwner {
+    /// What could not be read.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// A list that could not be read whole: what is not in it may exist all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incomplete {
+    /// The kind of its objects.
+    pub kind: KindName,
+    /// The project.
+    pub project: String,
+    /// The room, for the services of one room.
+    pub room: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Incomplete {
+    /// What helps where reading again may bring the whole list.
+    pub const AGAIN: &str = "run the same command again";
+
+    /// Whether an object may be in the list that was not met.
+    #[must_use]
+    pub fn may_hold(&self, key: &Key) -> bool {
+        self.kind == key.kind && self.project == key.project && self.room == key.room
+    }
+
+    /// Whether objects may be in the list that are in another one or refer to it, and would go
+    /// with it or be left without it.
+    #[must_use]
+    pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
+        let refers = self.kind.refers_to(key.kind).is_some_and(|by| by != By::Port);
+        let is_in_it = key.is_room() && self.room.as_ref() == Some(&key.name);
+        // Where the rooms are not known, what is in them is not either.
+        let hides_them = self.kind.is_room() && key.kind.is_referred_to_in_rooms();
+        self.project == key.project && (refers || is_in_it || hides_them)
+    }
+}
+
+impl State {
+    /// Why it is not known what may be in an object or refer to it; `None` when it is.
+    #[must_use]
+    pub fn doubt_of_referrers(&self, key: &Key) -> Option<&str> {
+        let mut lists = self.incomplete.iter();
+        lists.find(|list| list.may_hold_what_refers_to(key)).map(|list| list.reason.as_str())
+    }
+
+    /// Why it is not known whether an object exists that was not met; `None` when it is.
+    #[must_use]
+    pub fn doubt(&self, key: &Key) -> Option<&Incomplete> {
+        self.incomplete.iter().find(|list| list.may_hold(key))
+    }
+}

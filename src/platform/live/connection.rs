@@ -1,0 +1,149 @@
+//! The websocket of a participant: what comes goes to the room, what the room tells is sent.
+//!
+//! It ends with its participant, with its room, when it breaks the protocol, when nothing is
+//! heard of it, or when it does not take what it is sent.
+
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
+
+use super::room::{Event, Guest};
+use super::{Arrival, Seat};
+use crate::room::message::{Assembler, Message};
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// How long a connection may take to become a websocket.
+const UPGRADING: Duration = Duration::from_secs(10);
+
+/// How many messages wait to be sent before their participant is let go.
+const WAITING: usize = 64;
+
+/// How often a participant is asked whether it is still there; it answers before the next.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// How long a participant has to take leave.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The largest message that is taken in, in bytes. There is no toolkit that takes more.
+const MOST: usize = 1024 * 1024;
+
+/// Why a connection ends: what the other side is told, unless that is gone.
+type End = Option<(CloseCode, &'static str)>;
+
+/// Is a participant's connection from its beginning to its end.
+pub async fn attend(arrival: Arrival, seat: Seat) {
+    let Arrival { entrant, url, upgrade, lasting } = arrival;
+    let upgraded = tokio::select! {
+        upgraded = timeout(UPGRADING, upgrade) => upgraded,
+        () = seat.stop.cancelled() => return,
+    };
+    let Ok(Ok(upgraded)) = upgraded else { return };
+    let config = WebSocketConfig::default().max_message_size(Some(MOST)).max_frame_size(Some(MOST));
+    let socket = TokioIo::new(upgraded);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
+    let (mut sink, mut stream) = socket.split();
+    let (outgoing, sent) = mpsc::channel(WAITING);
+    let participant = &entrant.participant;
+    let may_call = participant.scope().is_some();
+    let guest = Guest::new(&participant.claims.name, may_call, (url, outgoing));
+    let id = || seat.participant.clone();
+    if seat.events.send(Event::Entered(id(), Box::new(guest))).await.is_err() {
+        return;
+    }
+    let end = tokio::select! {
+        end = read(&mut stream, &seat) => end,
+        end = write(&mut sink, sent) => end,
+        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room closes")),
+    };
+    // A room that has ended need not be told.
+    let _ = seat.events.send(Event::Left(id())).await;
+    drop(seat);
+    let _ = timeout(GOODBYE, take_leave(&mut sink, &mut stream, end)).await;
+    drop(lasting);
+}
+
+/// Hands on what comes, until nothing may come any more.
+async fn read(stream: &mut SplitStream<Socket>, seat: &Seat) -> End {
+    let (mut assembler, mut length) = (Assembler::default(), 0);
+    loop {
+        let Ok(frame) = timeout(HEARTBEAT * 2, stream.next()).await else {
+            return Some((CloseCode::Policy, "nothing was heard"));
+        };
+        let packet = match frame {
+            Some(Ok(Frame::Binary(packet))) => packet,
+            Some(Ok(Frame::Text(_))) => {
+                return Some((CloseCode::Unsupported, "text is not part of the protocol"));
+            }
+            // The library answers pings and closes.
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
+            Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => return TOO_LARGE,
+            Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
+        };
+        length += packet.len();
+        if length > MOST {
+            return TOO_LARGE;
+        }
+        match assembler.take(&packet) {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                length = 0;
+                let said = Event::Said(seat.participant.clone(), Box::new(message));
+                if seat.events.send(said).await.is_err() {
+                    return Some((CloseCode::Away, "the room closes"));
+                }
+            }
+            Err(_) => return Some((CloseCode::Protocol, "what came is no message")),
+        }
+    }
+}
+
+const TOO_LARGE: End = Some((CloseCode::Size, "a message is larger than 1 MiB"));
+
+/// Sends what the room tells, until it tells nothing more.
+async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Message>) -> End {
+    let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    loop {
+        let done = tokio::select! {
+            next = sent.recv() => match next {
+                Some(message) => {
+                    let packets = message.packets().into_iter();
+                    let frames = packets.map(|packet| Ok(Frame::binary(packet)));
+                    sink.send_all(&mut futures_util::stream::iter(frames)).await
+                }
+                None => return Some((CloseCode::Policy, "the room has let the participant go")),
+            },
+            _ = beat.tick() => sink.send(Frame::Ping(Vec::new().into())).await,
+        };
+        if done.is_err() {
+            return None;
+        }
+    }
+}
+
+/// Says why the connection ends, and waits until the other side has seen it.
+async fn take_leave(
+    sink: &mut SplitSink<Socket, Frame>,
+    stream: &mut SplitStream<Socket>,
+    end: End,
+) {
+    let said = match end {
+        Some((code, reason)) => {
+            sink.send(Frame::Close(Some(CloseFrame { code, reason: reason.into() }))).await
+        }
+        None => sink.close().await,
+    };
+    if said.is_ok() {
+        while let Some(Ok(_)) = stream.next().await {}
+    }
+}

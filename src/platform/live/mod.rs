@@ -1,0 +1,153 @@
+//! What lives in memory: the rooms that somebody is in, each a task of its own.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `connection` | the websocket of a participant: what comes, what goes, how it ends |
+//! | `room` | a room: who is in it, and what it answers |
+//!
+//! A toolkit of rooms is a file here. What outlives a room is a row in `objects`; who may enter
+//! is decided in `auth` before anything here is reached; nothing here knows of routes.
+
+mod connection;
+mod room;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::room::{Event, Running};
+use super::auth::Entrant;
+use super::error::{Refusal, Result};
+use crate::serving::Lasting;
+
+/// How many events of its participants wait for a room before whoever brings more waits.
+const WAITING: usize = 64;
+
+/// How long participants have to take leave when the platform closes.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The rooms that run. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Rooms(Arc<Mutex<Open>>);
+
+#[derive(Debug, Default)]
+struct Open {
+    /// By the ids of their rows.
+    rooms: HashMap<String, Handle>,
+    /// The tasks of rooms and of connections.
+    tasks: JoinSet<()>,
+    is_closed: bool,
+}
+
+/// A room that runs: how it is reached, how it is ended, how many are in it.
+#[derive(Debug)]
+struct Handle {
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+    seats: usize,
+}
+
+/// A participant's part in a room. The room runs as long as there is one.
+#[derive(Debug)]
+struct Seat {
+    rooms: Rooms,
+    /// The id of the room's row.
+    room: String,
+    /// The participant's id.
+    participant: String,
+    events: mpsc::Sender<Event>,
+    /// Tells that the room ends.
+    stop: CancellationToken,
+}
+
+/// How somebody comes in.
+pub struct Arrival {
+    /// Who, and where.
+    pub entrant: Entrant,
+    /// The room's URL as it was reached.
+    pub url: String,
+    /// The connection, once it is a websocket.
+    pub upgrade: OnUpgrade,
+    /// Its place among connections.
+    pub lasting: Lasting,
+}
+
+impl Rooms {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a participant in. The first one starts the room, and after the last it has ended.
+    ///
+    /// # Errors
+    ///
+    /// 503 while the platform closes.
+    pub fn enter(&self, arrival: Arrival) -> Result<()> {
+        let mut open = self.open();
+        if open.is_closed {
+            return Err(Refusal::Busy);
+        }
+        let Open { rooms, tasks, .. } = &mut *open;
+        while tasks.try_join_next().is_some() {}
+        let room = &arrival.entrant.room;
+        let handle = rooms.entry(room.id.clone()).or_insert_with(|| {
+            let (events, taken) = mpsc::channel(WAITING);
+            tasks.spawn(Running::new(&room.name).run(taken));
+            Handle { events, stop: CancellationToken::new(), seats: 0 }
+        });
+        handle.seats += 1;
+        let seat = Seat {
+            rooms: self.clone(),
+            room: room.id.clone(),
+            participant: uuid::Uuid::new_v4().to_string(),
+            events: handle.events.clone(),
+            stop: handle.stop.clone(),
+        };
+        tasks.spawn(connection::attend(arrival, seat));
+        Ok(())
+    }
+
+    /// Ends a room that is no more, where it runs.
+    pub fn end(&self, room: &str) {
+        if let Some(handle) = self.open().rooms.remove(room) {
+            handle.stop.cancel();
+        }
+    }
+
+    /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have
+    /// to take leave.
+    pub async fn close(&self) {
+        let mut tasks = {
+            let mut open = self.open();
+            open.is_closed = true;
+            open.rooms.drain().for_each(|(_, handle)| handle.stop.cancel());
+            std::mem::take(&mut open.tasks)
+        };
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if timeout(FAREWELL, ended).await.is_err() {
+            tracing::warn!("participants were cut off at the end of their rooms");
+            tasks.shutdown().await;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.rooms.open();
+        // A room that was ended is not in the list, but another one of its id may be.
+        let Some(handle) = open.rooms.get_mut(&self.room) else { return };
+        if !handle.events.same_channel(&self.events) {
+            return;
+        }
+        handle.seats -= 1;
+        if handle.seats == 0 {
+            open.rooms.remove(&self.room);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Users, and their membership in projects.
+
+use uuid::Uuid;
+
+use crate::platform::error::{Refusal, Result};
+use crate::platform::store::{Reads, Write, insert, select};
+
+/// The flags of a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Flags {
+    /// Everything.
+    pub is_admin: bool,
+    /// Building.
+    pub is_developer: bool,
+    /// Creating rooms.
+    pub can_create_rooms: bool,
+}
+
+/// Makes a user a member of a project, and gives the membership's revision.
+///
+/// # Errors
+///
+/// 409 for a member; the store failed.
+pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) -> Result<i64> {
+    let revision = write.revision().await?;
+    insert(
+        "INSERT INTO members \
+         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+    )
+    .bind(project)
+    .bind(user)
+    .bind(flags.is_admin)
+    .bind(flags.is_developer)
+    .bind(flags.can_create_rooms)
+    .bind(revision)
+    .run(write, || format!("user {user:?} is a member of the project"))
+    .await?;
+    Ok(revision)
+}
+
+/// Refuses a user that is not a member of the project: 400 naming the field.
+///
+/// # Errors
+///
+/// 400; the store failed.
+pub async fn required(reads: impl Reads, project: &str, (field, user): (&str, &str)) -> Result<()> {
+    let found: Option<(String,)> =
+        select("SELECT user_id FROM members WHERE project_id = $1 AND user_id = $2")
+            .bind(project)
+            .bind(user)
+            .find(reads)
+            .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Refusal::field(field, format!("user {user:?} is not a member of the project"))),
+    }
+}
+
+/// The address of a user, if there is one.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn email(reads: impl Reads, user: &str) -> Result<Option<String>> {
+    let email = select("SELECT email FROM users WHERE id = $1").bind(user).find(reads).await?;
+    Ok(email.map(|(email,): (String,)| email).filter(|email| !email.is_empty()))
+}
+
+/// The user with an address, made when there is none.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn with_email(write: &mut Write, email: &str) -> Result<String> {
+    let found: Option<(String,)> = select("SELECT id FROM users WHERE lower(email) = lower($1)")
+        .bind(email)
+        .find(write.reads())
+        .await?;
+    match found {
+        Some((id,)) => Ok(id),
+        None => {
+            let id = Uuid::new_v4().to_string();
+            add(write, &id, email).await?;
+            Ok(id)
+        }
+    }
+}
+
+/// Adds a user.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
+    let revision = write.revision().await?;
+    insert("INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)")
+        .bind(id)
+        .bind(email)
+        .bind(revision)
+        .run(write, || format!("user {id:?} exists"))
+        .await
+}
+
+/// Whether there is a user.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn is_known(reads: impl Reads, user: &str) -> Result<bool> {
+    let known: Option<(String,)> =
+        select("SELECT id FROM users WHERE id = $1").bind(user).find(reads).await?;
+    Ok(known.is_some())
+}

@@ -1,0 +1,178 @@
+//! Rooms.
+
+use serde_json::{Value, json};
+
+use super::stored;
+use crate::platform::error::{Refusal, Result};
+use crate::platform::store::{Change, Reads, Write, insert, select};
+
+/// The tables whose rows keep the name of a room, which may be renamed or gone.
+pub const NAMING: [&str; 3] = ["mailboxes", "routes", "scheduled_tasks"];
+
+/// A stored room.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Room {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What is said about it, as JSON.
+    pub metadata: String,
+    /// Its annotations, as JSON.
+    pub annotations: String,
+    /// Its revision.
+    pub rev: i64,
+}
+
+impl Room {
+    /// Finds a room by its name, or answers 404.
+    ///
+    /// # Errors
+    ///
+    /// 404; the store failed.
+    pub async fn named(reads: impl Reads, project: &str, name: &str) -> Result<Self> {
+        Self::find(reads, project, name).await?.ok_or_else(|| Refusal::missing("room", name))
+    }
+
+    /// Finds a room by its name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn find(reads: impl Reads, project: &str, name: &str) -> Result<Option<Self>> {
+        select(
+            "SELECT id, name, metadata, annotations, rev FROM rooms \
+             WHERE project_id = $1 AND name = $2",
+        )
+        .bind(project)
+        .bind(name)
+        .find(reads)
+        .await
+    }
+
+    /// Finds a room by its id, or answers 404.
+    ///
+    /// # Errors
+    ///
+    /// 404; the store failed.
+    pub async fn by_id(reads: impl Reads, project: &str, id: &str) -> Result<Self> {
+        Self::find_by_id(reads, project, id).await?.ok_or_else(|| Refusal::missing("room", id))
+    }
+
+    /// Finds a room by its id, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn find_by_id(reads: impl Reads, project: &str, id: &str) -> Result<Option<Self>> {
+        select(
+            "SELECT id, name, metadata, annotations, rev FROM rooms \
+             WHERE project_id = $1 AND id = $2",
+        )
+        .bind(project)
+        .bind(id)
+        .find(reads)
+        .await
+    }
+
+    /// Adds the room to a project.
+    ///
+    /// # Errors
+    ///
+    /// 409 when the name is taken; the store failed.
+    pub async fn insert(&self, write: &mut Write, project: &str) -> Result<()> {
+        insert(
+            "INSERT INTO rooms (id, project_id, name, metadata, annotations, seq, rev) \
+             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(&self.id)
+        .bind(project)
+        .bind(&self.name)
+        .bind(&self.metadata)
+        .bind(&self.annotations)
+        .bind(self.rev)
+        .run(write, || self.taken())
+        .await
+    }
+
+    /// What is told where the name is taken.
+    pub fn taken(&self) -> String {
+        format!("a room named {:?} exists", self.name)
+    }
+
+    /// The room as the wire has it; neither map is ever null there.
+    ///
+    /// # Errors
+    ///
+    /// What is stored is not JSON.
+    pub fn whole(&self) -> Result<Value> {
+        Ok(json!({
+            "id": self.id,
+            "name": self.name,
+            "metadata": stored(&self.metadata)?,
+            "annotations": stored(&self.annotations)?,
+        }))
+    }
+}
+
+/// Refuses a room name that a document refers to and that does not exist: 400 naming the
+/// field, because the request is at fault and not its path.
+///
+/// # Errors
+///
+/// 400; the store failed.
+pub async fn required(reads: impl Reads, project: &str, (field, name): (&str, &str)) -> Result<()> {
+    match Room::find(reads, project, name).await? {
+        Some(_) => Ok(()),
+        None => Err(Refusal::field(field, format!("room {name:?} does not exist"))),
+    }
+}
+
+/// Has what names a room by its former name follow it.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn follow(
+    change: &mut Change,
+    project: &str,
+    (room, former): (&Room, &str),
+) -> Result<()> {
+    for table in NAMING {
+        let sql = format!(
+            "UPDATE {table} SET room_name = $1, rev = $2 WHERE project_id = $3 AND room_name = $4"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&room.name)
+            .bind(room.rev)
+            .bind(project)
+            .bind(former)
+            .execute(change.on())
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::store::Store;
+
+    #[tokio::test]
+    async fn every_table_that_names_rooms_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data").as_path().into()).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT tables.name FROM sqlite_schema AS tables \
+             JOIN pragma_table_info(tables.name) AS columns \
+             WHERE columns.name = 'room_name' ORDER BY tables.name",
+        )
+        .fetch_all(store.reads())
+        .await
+        .unwrap();
+        // What was recorded in a session keeps the name that the room had then.
+        let following = tables.iter().filter(|table| *table != "sessions");
+        assert_eq!(following.collect::<Vec<_>>(), NAMING);
+        store.close().await;
+    }
+}

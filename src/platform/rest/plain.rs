@@ -1,0 +1,244 @@
+//! What the plain resources of a project share: a row with a key and an entity tag, and the
+//! handlers that create, list, get, change and delete it. A resource says what differs: its
+//! table, what a body asks for, and how a row is told.
+//!
+//! A resource that needs more has handlers of its own and does not bend these.
+
+use axum::extract::{Path, State};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
+
+use super::columns::{At, Columns};
+use crate::platform::App;
+use crate::platform::auth::Caller;
+use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::{self, Answer, Body, Condition};
+use crate::platform::objects::rooms::{self, NAMING, Room};
+use crate::platform::store::{OfRow, Reads, Write, select};
+
+/// A resource whose rows are listed and deleted like those of others, by what is told of one.
+pub trait Resource: OfRow + Sync + 'static {
+    /// The table.
+    const TABLE: &'static str;
+    /// The column by which a path names one.
+    const KEY: &'static str;
+    /// One of them, in words.
+    const NOUN: &'static str;
+    /// The name of their list in an answer.
+    const LIST: &'static str = Self::TABLE;
+    /// What is told of one that another project has, where keys are no secret because they are
+    /// taken once for all; otherwise there is no such thing for this project.
+    const ELSEWHERE: Option<&'static str> = None;
+    /// The end of a condition that leaves out rows which are none of these.
+    const AMONG: &'static str = "";
+
+    /// A key as it is stored.
+    fn key(given: &str) -> String {
+        given.to_owned()
+    }
+
+    /// A row as the wire has it.
+    fn whole(&self) -> Result<Value>;
+
+    /// Refuses a change, or a deletion where there is no draft, for the sake of others.
+    fn spare(
+        &self,
+        _write: &mut Write,
+        _draft: Option<&Draft>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+}
+
+/// A resource that is created and changed like others, too.
+pub trait Plain: Resource {
+    /// A body that creates one.
+    type New: DeserializeOwned + Send;
+    /// A body that changes one.
+    type Change: DeserializeOwned + Send;
+
+    /// The key of a new one, and what it is; 400 names the field at fault.
+    fn create(new: Self::New) -> Result<(String, Draft)>;
+
+    /// What becomes of one that is there; 400 names the field at fault.
+    fn change(change: Self::Change) -> Result<Draft>;
+
+    /// What is answered to who creates one, or changes one that was there.
+    fn written(_row: &SqliteRow, _is_new: bool) -> Result<Value> {
+        Ok(json!({}))
+    }
+}
+
+/// What a body asks for.
+pub struct Draft {
+    /// What is written.
+    pub columns: Columns,
+    /// The field that names a room, and the room, which must be there.
+    pub room: Option<(&'static str, String)>,
+    /// What is told where it is taken.
+    pub taken: String,
+}
+
+/// A row, and what every resource keeps in its own.
+#[derive(FromRow)]
+pub struct Stored<T> {
+    #[sqlx(flatten)]
+    /// What the resource reads of it.
+    pub row: T,
+    project_id: String,
+    /// Its revision.
+    pub rev: i64,
+}
+
+impl<T: Resource> Stored<T> {
+    /// The row as lists have it.
+    pub fn item(&self) -> Result<Value> {
+        let mut item = self.row.whole()?;
+        item["etag"] = json!(exchange::tag(self.rev));
+        Ok(item)
+    }
+}
+
+/// A question for rows, with the ids of rooms where they name some.
+pub fn question<T: Resource>(condition: &str) -> AssertSqlSafe<String> {
+    let table = T::TABLE;
+    let (column, join) = match NAMING.contains(&table) {
+        true => (
+            ", rooms.id AS room_id",
+            format!(
+                " LEFT JOIN rooms ON rooms.project_id = {table}.project_id \
+                 AND rooms.name = {table}.room_name"
+            ),
+        ),
+        false => ("", String::new()),
+    };
+    AssertSqlSafe(format!("SELECT {table}.*{column} FROM {table}{join} WHERE {condition}"))
+}
+
+/// The row with a key, if the caller's project has one.
+async fn find<T: Resource>(
+    reads: impl Reads,
+    caller: &Caller,
+    (key, shown): (&str, &str),
+) -> Result<Stored<T>> {
+    let (table, column, among) = (T::TABLE, T::KEY, T::AMONG);
+    let of_project = match T::ELSEWHERE {
+        Some(_) => String::new(),
+        None => format!(" AND {table}.project_id = $2"),
+    };
+    let question = select(question::<T>(&format!("{table}.{column} = $1{of_project}{among}")));
+    let question = question.bind(key);
+    let question = if T::ELSEWHERE.is_none() { question.bind(&caller.project) } else { question };
+    let found: Option<Stored<T>> = question.find(reads).await?;
+    let found = found.ok_or_else(|| Refusal::missing(T::NOUN, shown))?;
+    match T::ELSEWHERE {
+        Some(message) if found.project_id != caller.project => {
+            Err(Refusal::Forbidden(message.into()))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Where a row of the caller's is.
+fn at<'a, T: Resource>(caller: &'a Caller, key: &'a str) -> At<'a> {
+    At { table: T::TABLE, column: T::KEY, key, project: &caller.project }
+}
+
+impl Draft {
+    /// Refuses a room that is not there.
+    async fn require_room(&self, write: &mut Write, caller: &Caller) -> Result<()> {
+        match &self.room {
+            Some((field, name)) => {
+                rooms::required(write.reads(), &caller.project, (field, name)).await
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Creates one.
+pub async fn create<T: Plain>(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<T::New>,
+) -> Result<Answer> {
+    let (key, draft) = T::create(body)?;
+    let (mut write, vault) = (app.store().write().await?, app.store().vault());
+    draft.require_room(&mut write, &caller).await?;
+    let place = (at::<T>(&caller, &key), draft.taken.as_str());
+    let (row, revision) = draft.columns.insert(vault, &mut write, place).await?;
+    write.commit().await?;
+    Ok(Answer::json(&T::written(&row, true)?).created().tagged(revision))
+}
+
+/// Lists those of the project, in the order in which they were made.
+pub async fn list<T: Resource>(State(app): State<App>, caller: Caller) -> Result<Answer> {
+    let (table, among) = (T::TABLE, T::AMONG);
+    let rows = format!("{table}.project_id = $1{among} ORDER BY {table}.seq");
+    let rows =
+        sqlx::query_as(question::<T>(&rows)).bind(&caller.project).fetch(app.store().reads());
+    Answer::list(&app, T::LIST, rows, Stored::<T>::item).await
+}
+
+/// Lists those that name a room.
+pub async fn of_room<T: Resource>(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, room)): Path<(String, String)>,
+) -> Result<Answer> {
+    let room = Room::named(app.store().reads(), &caller.project, &room).await?;
+    let rows = question::<T>(&format!("rooms.id = $1 ORDER BY {}.seq", T::TABLE));
+    let rows = sqlx::query_as(rows).bind(&room.id).fetch(app.store().reads());
+    Answer::list(&app, T::LIST, rows, Stored::<T>::item).await
+}
+
+/// Answers one, below its noun.
+pub async fn get<T: Resource>(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, given)): Path<(String, String)>,
+) -> Result<Answer> {
+    let found = find::<T>(app.store().reads(), &caller, (&T::key(&given), &given)).await?;
+    Ok(Answer::json(&json!({ T::NOUN: found.row.whole()? })).tagged(found.rev))
+}
+
+/// Changes one.
+pub async fn put<T: Plain>(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, given)): Path<(String, String)>,
+    condition: Condition,
+    Body(body): Body<T::Change>,
+) -> Result<Answer> {
+    let (key, draft) = (T::key(&given), T::change(body)?);
+    let (mut write, vault) = (app.store().write().await?, app.store().vault());
+    let found = find::<T>(write.reads(), &caller, (&key, &key)).await?;
+    let mut change = condition.admits(write, found.rev)?;
+    draft.require_room(&mut change, &caller).await?;
+    found.row.spare(&mut change, Some(&draft)).await?;
+    let place = (at::<T>(&caller, &key), draft.taken.as_str());
+    let (row, revision) = draft.columns.update(vault, &mut change, place).await?;
+    change.commit().await?;
+    Ok(Answer::json(&T::written(&row, false)?).tagged(revision))
+}
+
+/// Deletes one.
+pub async fn delete<T: Resource>(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, given)): Path<(String, String)>,
+    condition: Condition,
+) -> Result<Answer> {
+    let key = T::key(&given);
+    let mut write = app.store().write().await?;
+    let found = find::<T>(write.reads(), &caller, (&key, &key)).await?;
+    let mut change = condition.admits(write, found.rev)?;
+    found.row.spare(&mut change, None).await?;
+    let sql = format!("DELETE FROM {} WHERE {} = $1 AND project_id = $2", T::TABLE, T::KEY);
+    let sql = sqlx::query(AssertSqlSafe(sql)).bind(&key).bind(&caller.project);
+    sql.execute(change.on()).await?;
+    change.commit().await?;
+    Ok(Answer::nothing())
+}
