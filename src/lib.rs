@@ -13,7 +13,8 @@
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
-//! | [`kinds`] | *pure*: one file a kind: its fields, key, references and requests |
+//! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
+//! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
@@ -68,6 +69,7 @@ pub mod commands;
 pub mod conceal;
 pub mod connection;
 pub mod decoding;
+pub mod dialect;
 pub mod error;
 pub mod kinds;
 pub mod limited;

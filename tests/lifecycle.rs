@@ -20,9 +20,10 @@ use meshagent::apply::observe::{self, Scope};
 use meshagent::apply::run::{Surroundings, run};
 use meshagent::apply::survey::survey;
 use meshagent::apply::{inventory::Stored, journal, lock};
+use meshagent::dialect::Target;
 use meshagent::error::{Class, Error};
 use meshagent::kinds::tree::Tree;
-use meshagent::kinds::{Key, KindName, Target};
+use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent, Origin};
@@ -32,7 +33,7 @@ use meshagent::plan::{Action, Observed, Plan};
 use crate::cli::{Run, Sandbox};
 use crate::hostile::proxy::{Mischief, Running};
 use crate::properties::generate::{Service, Wish, wishes};
-use crate::reconciler::{Silent, decide, describe, read_secrets};
+use crate::reconciler::{Silent, decide, describe, read_secrets, spelling};
 use place::{Before, Facts, Place, Stage, fact};
 use story::{Death, death, draw, hostile, mischief};
 
@@ -254,7 +255,8 @@ impl Life<'_> {
             let target =
                 Target { fields: &fields, ..Target::looked_for(key, &self.place.project, None) };
             // What refers to a room that is nowhere is refused, and so is not there.
-            let _ = client.send(&key.kind.kind().create(&target)).await;
+            let create = spelling(key.kind).create(&target).expect("a create");
+            let _ = client.send(&create).await;
         }
     }
 
@@ -353,10 +355,10 @@ impl Life<'_> {
                 answered: Some(&observed.answered),
                 ..Target::looked_for(key, &self.place.project, observed.id.as_deref())
             };
-            let kind = key.kind.kind();
-            let request = match kind.delete(&target) {
+            let spelling = spelling(key.kind);
+            let request = match spelling.delete(&target) {
                 Some(delete) if is_lost && !has_inmates => delete,
-                _ => kind.update(&target),
+                _ => spelling.update(&target).expect("an update"),
             };
             let answer = client.send(&request).await;
             self.tell(&format!("by hand {request:?}: {:?}", answer.map(|_| ())));

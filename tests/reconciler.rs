@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use meshagent::api::client::Client;
+use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
+use meshagent::dialect::{self, Spelling};
 use meshagent::error::{Error, Problem};
-use meshagent::kinds::Key;
 use meshagent::kinds::tree::Tree;
+use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::secrets::{self, Limits, Reading};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
@@ -209,4 +211,9 @@ pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Ob
         Action::Delete => Effect::Delete { of: of(), former: None, replaces },
         Action::Release => Effect::Release { of: seen(), by_id: Vec::new() },
     }
+}
+
+/// How the platform spells a kind.
+pub fn spelling(kind: KindName) -> &'static dyn Spelling {
+    dialect::of(Spoken::V0_31, kind)
 }

@@ -5,12 +5,13 @@ mod documents;
 mod fields;
 mod secrecy;
 
-use meshagent::kinds::{self, Kind, KindName, Target, schema};
+use meshagent::dialect::Target;
+use meshagent::kinds::{self, Kind, KindName, schema};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::Action;
 use serde_json::Value;
 
-use crate::reconciler::{World, describe, destroying, lines, policy};
+use crate::reconciler::{World, describe, destroying, lines, policy, spelling};
 use documents::{is_reconcilers_own, surrounded, variants};
 
 /// The example of a kind, with texts read from a file in place of the environment.
@@ -129,7 +130,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        let request = kind.create(&target);
+        let request = spelling(kind.name()).create(&target).expect("a create");
         let meshagent::api::request::Body::Json(body) = request.body else {
             panic!("{}: the body is not JSON", kind.name())
         };

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::hostile::proxy::{Fault, Hostile, Mischief, Moment};
-use crate::reconciler::{World, describe, policy};
+use crate::reconciler::{World, describe, policy, spelling};
 
 fn document(kind: &str, name: &str, fields: Value) -> Value {
     let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
@@ -436,7 +436,7 @@ async fn what_somebody_renamed_by_hand_gets_its_name_back() {
     let by_hand = [from("a", room("z", "A")), from("hook", webhook("hand"))];
     let decided = world.plan(&by_hand, &policy("s")).await;
     for operation in &decided.plan.operations {
-        let target = meshagent::kinds::Target {
+        let target = meshagent::dialect::Target {
             project: &world.server.project,
             room: None,
             name: &operation.key.name,
@@ -447,7 +447,8 @@ async fn what_somebody_renamed_by_hand_gets_its_name_back() {
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        world.client.send(&operation.key.kind.kind().update(&target)).await.unwrap();
+        let update = spelling(operation.key.kind).update(&target).unwrap();
+        world.client.send(&update).await.unwrap();
     }
     assert!(ids(&world).await.contains_key("Room/z"));
     world.run(&documents, &policy("s")).await;

@@ -17,15 +17,16 @@
 
 use std::path::{Path, PathBuf};
 
+use meshagent::dialect::Target;
 use meshagent::error::Error;
-use meshagent::kinds::{KindName, Target};
+use meshagent::kinds::KindName;
 use meshagent::manifest::values::FileValues;
 use meshagent::output::render_problem;
 use meshagent::plan::document::PlanDocument;
 use meshagent::plan::planner::{Adopt, Policy, Prune};
 use serde_json::Value;
 
-use crate::reconciler::{Decided, World, describe, policy};
+use crate::reconciler::{Decided, World, describe, policy, spelling};
 
 const CASES: &str = "tests/scenarios";
 
@@ -53,12 +54,12 @@ impl Case {
     /// expected.
     async fn ids(&self) -> Vec<(String, String)> {
         let mut ids = Vec::new();
-        let listing = KindName::Project.kind().list("", None).unwrap();
+        let listing = spelling(KindName::Project).list("", None).unwrap();
         for project in self.world.client.reader().list(&listing).await.unwrap() {
             let (id, name) = (&project["id"], project["name"].as_str().unwrap());
             ids.push((id.as_str().unwrap().to_owned(), format!("project_{name}")));
         }
-        let listing = KindName::Secret.kind().list(&self.world.server.project, None).unwrap();
+        let listing = spelling(KindName::Secret).list(&self.world.server.project, None).unwrap();
         for secret in self.world.client.reader().list(&listing).await.unwrap() {
             let (id, name) = (&secret["id"], secret["name"].as_str().unwrap());
             ids.push((id.as_str().unwrap().to_owned(), name.to_owned()));
@@ -120,7 +121,7 @@ impl Case {
                     fields: &desired.fields,
                     ..Target::looked_for(&key, &self.world.server.project, None)
                 };
-                let request = key.kind.kind().create(&target);
+                let request = spelling(key.kind).create(&target).unwrap();
                 self.world.client.send(&request).await.unwrap();
             }
         }

@@ -24,6 +24,7 @@ use super::pace::{Ending, Pace};
 use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
 use super::retry::{self, Retry, retry_after};
+use super::spoken::Spoken;
 use crate::error::{Error, Result};
 
 /// How many requests are under way at once unless the command says otherwise.
@@ -103,6 +104,13 @@ impl Client {
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
         Ok(Self { http, base: base.to_owned(), token, retry, pace, ahead })
+    }
+
+    /// The spelling of the API that the platform speaks.
+    #[must_use]
+    pub const fn spoken(&self) -> Spoken {
+        // Platforms do not tell; one that speaks another is known by its answers (see `newer`).
+        Spoken::V0_31
     }
 
     /// How often a request is tried at most.

@@ -14,5 +14,6 @@ pub mod reader;
 pub mod request;
 pub mod retry;
 pub mod specs;
+pub mod spoken;
 pub mod token;
 pub mod webhook;

@@ -9,6 +9,7 @@ use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
 use super::newer;
 use super::request::{Listing, Request};
+use super::spoken::Spoken;
 use crate::error::{Class, Error};
 
 /// How often a list is read from its start because it changed while it was read.
@@ -91,6 +92,12 @@ impl Reader {
     #[must_use]
     pub fn base(&self) -> &str {
         self.0.base()
+    }
+
+    /// The spelling of the API that the platform speaks.
+    #[must_use]
+    pub const fn spoken(&self) -> Spoken {
+        self.0.spoken()
     }
 
     /// Sends a request that reads.

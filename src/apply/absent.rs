@@ -35,8 +35,9 @@ use serde_json::Value;
 use super::look_up::{self, Unread};
 use super::observe::{self, CONCURRENT_LISTS};
 use crate::api::reader::Reader;
+use crate::dialect::{Lookup, Speaks, Target};
 use crate::error::{Class, Error, Result, with_causes};
-use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
 use crate::plan::renames::open_former_keys;
@@ -181,10 +182,11 @@ impl Absent<'_> {
 
     /// Whether the platform answers with an object by its key or id, without its whole list.
     fn is_given_alone(&self, (key, id): Sought<'_>) -> bool {
-        match key.kind.kind().lookup(&Target::looked_for(key, self.project_id, id)) {
+        match self.reader.spelling(key.kind).lookup(&Target::looked_for(key, self.project_id, id)) {
             Some(Lookup::One(..)) => true,
             Some(Lookup::Among(listing)) => {
-                let whole = key.kind.kind().list(self.project_id, key.room.as_deref());
+                let whole =
+                    self.reader.spelling(key.kind).list(self.project_id, key.room.as_deref());
                 whole.is_none_or(|whole| whole.request != listing.request)
             }
             None => false,
@@ -216,7 +218,7 @@ impl Absent<'_> {
 
     async fn find(&self, sought: &[Sought<'_>]) -> Result<Option<Hidden>, Unread> {
         let hidden = |key: &Key, item: &Value| -> Result<Hidden> {
-            let seen = key.kind.kind().seen(item);
+            let seen = self.reader.spelling(key.kind).seen(item);
             let seen = seen.map_err(|what| observe::unreadable(key.kind, &what))?;
             Ok(Hidden { key: key.clone(), name: seen.name, id: seen.id })
         };
@@ -228,7 +230,9 @@ impl Absent<'_> {
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
-        let Some(listing) = first.kind.kind().list(self.project_id, first.room.as_deref()) else {
+        let Some(listing) =
+            self.reader.spelling(first.kind).list(self.project_id, first.room.as_deref())
+        else {
             return Ok(None);
         };
         for item in self.reader.list(&listing).await? {
@@ -254,7 +258,7 @@ pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Opt
     let target = Target::looked_for(key, project_id, None);
     let Err(Unread::Forbidden(_)) = look_up::item(reader, key, &target).await else { return None };
     // Who may not read this project's own is refused as well, and learns nothing by that.
-    reader.list(&kind.list(project_id, None)?).await.ok()?;
+    reader.list(&reader.spelling(key.kind).list(project_id, None)?).await.ok()?;
     Some(Error::failed(key.held_by_another()))
 }
 

@@ -4,7 +4,8 @@
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
 use super::perform::{Write, is_renamed, not_sent};
-use crate::kinds::{By, Key, KindName, Seen};
+use crate::dialect::{Seen, Speaks};
+use crate::kinds::{By, Key, KindName};
 use crate::listed::few;
 use crate::plan::{Action, Operation};
 
@@ -24,7 +25,8 @@ impl Run<'_> {
         let inside = KindName::in_rooms().map(|kind| (kind, Some(key.name.clone())));
         let naming = key.kind.referrers().filter(|(_, by)| *by == By::Name);
         let lists = naming.map(|(kind, _)| (kind, None)).chain(inside).collect();
-        let read = match read_lists(&self.client.reader(), &write.project, lists).await {
+        let reader = self.client.reader();
+        let read = match read_lists(&reader, &write.project, lists).await {
             Ok(read) => read,
             Err(error) => match self.look_up(operation, write).await {
                 // In a room that is gone there is nothing.
@@ -38,7 +40,7 @@ impl Run<'_> {
         let mut strangers = Vec::new();
         for (kind, room, items) in read {
             for item in items {
-                let seen = kind.kind().seen(&item);
+                let seen = reader.spelling(kind).seen(&item);
                 let seen = seen.map_err(|what| not_sent(unreadable(kind, &what).to_string()))?;
                 let is_in_it = room.is_some() || refers_to(kind, &seen, key);
                 if is_in_it && !self.was_seen(kind, &key.project, &seen) {

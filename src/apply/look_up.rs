@@ -8,8 +8,9 @@ use super::observe::{observed, unreadable};
 use crate::api::failure::ApiError;
 use crate::api::newer;
 use crate::api::reader::{Reader, is_newer};
+use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::{Error, Result};
-use crate::kinds::{Key, Lookup, Target};
+use crate::kinds::Key;
 use crate::plan::Observed;
 use crate::plan::references::{NamesById, name_ids};
 
@@ -39,13 +40,14 @@ pub async fn find(
     target: &Target<'_>,
     names: &NamesById,
 ) -> Result<Option<(String, Observed)>> {
-    let kind = key.kind.kind();
+    let spelling = reader.spelling(key.kind);
     let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
     // Under its name there may be nothing by now, or another object.
-    if let Some(id) = target.id.filter(|_| goes_by_name(key, target)) {
-        let is_it = |item: &Value| kind.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
+    if let Some(id) = target.id.filter(|_| goes_by_name(spelling, target)) {
+        let is_it =
+            |item: &Value| spelling.seen(item).is_ok_and(|seen| seen.id.as_deref() == Some(id));
         if !item.as_ref().is_some_and(|(item, _)| is_it(item)) {
-            item = match kind.list(target.project, target.room) {
+            item = match spelling.list(target.project, target.room) {
                 Some(listing) => reader.list(&listing).await?.into_iter().find(is_it),
                 None => None,
             }
@@ -53,17 +55,17 @@ pub async fn find(
         }
     }
     let Some((item, revision)) = item else { return Ok(None) };
-    let seen = kind.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
+    let seen = spelling.seen(&item).map_err(|what| unreadable(key.kind, &what))?;
     let name = seen.name.clone();
-    let mut observed = observed(kind, seen, &item, revision);
+    let mut observed = observed(spelling, seen, &item, revision);
     observed.called = Some(name.clone());
     name_ids(key, Arc::make_mut(&mut observed.fields), names);
     Ok(Some((name, observed)))
 }
 
 /// Whether an object that has an id is looked up by its name all the same.
-fn goes_by_name(key: &Key, target: &Target<'_>) -> bool {
-    let request = |target: &Target<'_>| match key.kind.kind().lookup(target) {
+fn goes_by_name(spelling: &dyn Spelling, target: &Target<'_>) -> bool {
+    let request = |target: &Target<'_>| match spelling.lookup(target) {
         Some(Lookup::One(request, _)) => Some(request),
         _ => None,
     };
@@ -100,8 +102,8 @@ pub(super) async fn item(
     key: &Key,
     target: &Target<'_>,
 ) -> Result<Option<(Value, Option<String>)>, Unread> {
-    let kind = key.kind.kind();
-    match kind.lookup(target) {
+    let spelling = reader.spelling(key.kind);
+    match spelling.lookup(target) {
         None => Ok(None),
         Some(Lookup::One(request, envelope)) => {
             let answer = match reader.get(&request).await {
@@ -119,7 +121,7 @@ pub(super) async fn item(
                 Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
                 None => body,
             };
-            let list = kind.list(target.project, target.room).map(|listing| listing.envelope);
+            let list = spelling.list(target.project, target.room).map(|listing| listing.envelope);
             if let Some(sign) = list.and_then(|list| newer::sign_of_item(&item, list)) {
                 return Err(is_newer(&request, sign).into());
             }
@@ -127,7 +129,7 @@ pub(super) async fn item(
         }
         Some(Lookup::Among(listing)) => {
             let items = reader.list(&listing).await?;
-            let is_meant = |item: &Value| match (kind.seen(item), target.id) {
+            let is_meant = |item: &Value| match (spelling.seen(item), target.id) {
                 (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
                 (Ok(seen), _) => seen.name == target.name,
                 (Err(_), _) => false,

@@ -20,9 +20,10 @@ use super::projects::{
 use super::wanted::Wanted;
 use crate::api::failure::ApiError;
 use crate::api::reader::{List, ListError, Reader};
+use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
-use crate::kinds::{By, Key, Kind, KindName, Seen};
+use crate::kinds::{By, Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -170,7 +171,7 @@ async fn read_list(
     kind: KindName,
     room: Option<&str>,
 ) -> Result<std::result::Result<List, Unreadable>> {
-    let Some(listing) = kind.kind().list(project_id, room) else {
+    let Some(listing) = reader.spelling(kind).list(project_id, room) else {
         return Ok(Ok(nothing()));
     };
     match reader.list_with_proof(&listing).await {
@@ -225,13 +226,20 @@ async fn read_project(
             let read = read_list(reader, &project.id, kind, room.as_deref()).await?;
             if kind.is_room() {
                 // Where the rooms cannot be known, each is asked for what is in it.
-                let _ = rooms.set(read.as_ref().ok().map(|list| names(kind, &list.items)));
+                let _ = rooms
+                    .set(read.as_ref().ok().map(|list| names(reader.spelling(kind), &list.items)));
             }
             Ok::<_, Error>((kind, room, read))
         })
         .buffered(CONCURRENT_LISTS);
-    let mut intake =
-        Intake { set, project: name, state, names: NamesById::new(), displaced: Vec::new() };
+    let mut intake = Intake {
+        reader,
+        set,
+        project: name,
+        state,
+        names: NamesById::new(),
+        displaced: Vec::new(),
+    };
     let mut unproven = BTreeSet::new();
     while let Some((kind, room, list)) = lists.try_next().await? {
         intake.take_list((kind, room), list, &mut unproven)?;
@@ -295,13 +303,13 @@ fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeS
 }
 
 /// The names of listed objects.
-fn names(kind: KindName, items: &[Value]) -> BTreeSet<String> {
-    let kind = kind.kind();
-    items.iter().filter_map(|item| kind.seen(item).ok()).map(|seen| seen.name).collect()
+fn names(spelling: &dyn Spelling, items: &[Value]) -> BTreeSet<String> {
+    items.iter().filter_map(|item| spelling.seen(item).ok()).map(|seen| seen.name).collect()
 }
 
 /// Takes lists of a project into the state.
 struct Intake<'a> {
+    reader: &'a Reader,
     set: &'a Set,
     project: &'a str,
     state: &'a mut State,
@@ -337,10 +345,11 @@ impl Intake<'_> {
 
     fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
         for item in items {
-            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+            let spelling = self.reader.spelling(kind);
+            let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
             let name = seen.name.clone();
             let key = Key { kind, project: self.project.to_owned(), room: room.cloned(), name };
-            let mut observed = observed(kind.kind(), seen, &item, None);
+            let mut observed = observed(spelling, seen, &item, None);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
                 self.displaced.push((key, first));
@@ -374,14 +383,19 @@ impl Intake<'_> {
 }
 
 /// An object as it was answered, with its revision where the answer tells one.
-pub fn observed(kind: &dyn Kind, seen: Seen, item: &Value, revision: Option<String>) -> Observed {
+pub fn observed(
+    spelling: &dyn Spelling,
+    seen: Seen,
+    item: &Value,
+    revision: Option<String>,
+) -> Observed {
     let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
     let revision = revision.or_else(listed);
     Observed {
         id: seen.id,
         owner: seen.owner,
         fields: Arc::new(seen.fields),
-        answered: kind.kept(item),
+        answered: spelling.kept(item),
         revision,
         called: None,
     }

@@ -12,11 +12,12 @@ use super::owners;
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
+use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::Error;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key, Lookup, Target};
+use crate::kinds::{Asked, Key};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::references::NamesById;
@@ -65,13 +66,13 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
 
 /// Whether an object is read once more before it is written to: where the platform does not
 /// compare revisions of what its lists show, and answers with the object alone.
-fn must_be_seen(operation: &Operation, write: &Write) -> bool {
+fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
         && !operation.sequel.follows_rename
         && write.request.precondition == Precondition::None
         && matches!(
-            operation.key.kind.kind().lookup(&target(&operation.key, operation, write)),
+            spelling.lookup(&target(&operation.key, operation, write)),
             Some(Lookup::One(..))
         )
 }
@@ -114,7 +115,7 @@ impl Run<'_> {
         if let Some(doubt) = self.doubt(operation) {
             return not_sent(format!("it was not sent, because {doubt}"));
         }
-        if self.options.bound || must_be_seen(operation, &write) {
+        if self.options.bound || must_be_seen(self.client.spelling(key.kind), operation, &write) {
             match self.read_again(operation, &write).await {
                 Ok(revision) => {
                     if let Some(revision) = revision {
@@ -156,7 +157,7 @@ impl Run<'_> {
                     let created = operation.action() == Action::Create;
                     let (id, answer) = match answer.json() {
                         Ok(answer) if created => {
-                            (operation.key.kind.kind().created_id(&answer), answer)
+                            (self.client.spelling(operation.key.kind).created_id(&answer), answer)
                         }
                         Ok(answer) => (None, answer),
                         // Half an answer says that it was done, and not under which id.
@@ -522,7 +523,7 @@ impl Run<'_> {
     /// What an operation sends; `None` when it only concerns the inventory.
     fn write(&self, operation: &Operation) -> Result<Option<Write>, String> {
         let key = &operation.key;
-        let kind = key.kind.kind();
+        let spelling = self.client.spelling(key.kind);
         let ids = locked(&self.ids);
         let project = ids.get(&key.project_key()).cloned().unwrap_or_default();
         let mut fields = match (operation.fields(), operation.observed()) {
@@ -568,16 +569,16 @@ impl Run<'_> {
         if is_sent && let Some(path) = diff::mask_in(&fields) {
             return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
         }
-        let mut request = match operation.action() {
-            Action::Create => kind.create(&target),
-            Action::Update | Action::Rename => kind.update(&target),
+        let (request, what) = match operation.action() {
+            Action::Create => (spelling.create(&target), "created"),
+            Action::Update | Action::Rename => (spelling.update(&target), "changed"),
             Action::Record => return Ok(None),
             Action::Adopt | Action::Release if operation.changes.is_empty() => return Ok(None),
-            Action::Adopt | Action::Release => kind.update(&target),
-            Action::Delete => {
-                kind.delete(&target).ok_or_else(|| format!("{} cannot be deleted", key.kind))?
-            }
+            Action::Adopt | Action::Release => (spelling.update(&target), "changed"),
+            Action::Delete => (spelling.delete(&target), "deleted"),
         };
+        let cannot = || format!("the platform has no call by which a {} is {what}", key.kind);
+        let mut request = request.ok_or_else(cannot)?;
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
             && !operation.sequel.follows_rename

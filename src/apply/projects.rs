@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::observe::unreadable;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
+use crate::dialect::Speaks;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
@@ -25,12 +26,13 @@ pub(super) struct Project {
 /// All projects that the credential reaches.
 pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
     let kind = KindName::of_projects();
-    let Some(listing) = kind.kind().list("", None) else { return Ok(Vec::new()) };
+    let spelling = reader.spelling(kind);
+    let Some(listing) = spelling.list("", None) else { return Ok(Vec::new()) };
     let items = reader.list(&listing).await?;
     items
         .into_iter()
         .map(|item| {
-            let seen = kind.kind().seen(&item).map_err(|what| unreadable(kind, &what))?;
+            let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
             Ok(Project { id: seen.id.unwrap_or_default(), name: seen.name, item })
         })
         .collect()
@@ -186,7 +188,7 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
 
 /// The project with its settings; where the credential may not read them, as listed.
 pub(super) async fn detailed_project(reader: &Reader, project: &Project) -> Result<Value> {
-    let Some(request) = KindName::of_projects().kind().detail(&project.id) else {
+    let Some(request) = reader.spelling(KindName::of_projects()).detail(&project.id) else {
         return Ok(project.item.clone());
     };
     match reader.get_json(&request).await {

@@ -8,6 +8,7 @@ use super::{homes, observe, projects};
 use super::{inventory, sets};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
+use crate::dialect::Speaks;
 use crate::error::Result;
 use crate::kinds::{self, Key, KindName};
 use crate::plan::naming::follow_ids;
@@ -53,7 +54,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     let mut rooms = Vec::new();
     for (kind, _, items) in read.iter().filter(|(kind, _, _)| kind.is_room()) {
         for item in items {
-            let room = kind.kind().seen(item);
+            let room = reader.spelling(*kind).seen(item);
             let room = room.map_err(|what| observe::unreadable(*kind, &what))?;
             rooms.extend(KindName::in_rooms().map(|kind| (kind, Some(room.name.clone()))));
         }
@@ -71,14 +72,15 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     };
     for (kind, room, items) in read {
         for item in items {
-            let seen = kind.kind().seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
+            let spelling = reader.spelling(kind);
+            let seen = spelling.seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
             let name = seen.name.clone();
             let key = Key { kind, project: project.name.clone(), room: room.clone(), name };
             if survey.objects.contains_key(&key) {
                 survey.shared.push(key);
                 continue;
             }
-            survey.objects.insert(key, observe::observed(kind.kind(), seen, &item, None));
+            survey.objects.insert(key, observe::observed(spelling, seen, &item, None));
         }
     }
     name_all_ids(&mut survey.objects);

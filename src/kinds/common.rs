@@ -3,10 +3,9 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::path::FieldPath;
+use super::Key;
 use super::shape::{Form, Shape};
 use super::tree::Tree;
-use super::{Key, OWNER_ANNOTATION, Target};
 
 /// The shape of a document's own fields: its schema without what every document has.
 pub(super) fn own_fields<T: JsonSchema>(left_out: &[&str]) -> Shape {
@@ -52,37 +51,4 @@ pub(super) fn document_of(key: &Key, fields: &Tree) -> serde_json::Map<String, V
     }
     document.extend(own);
     document
-}
-
-/// The annotations to send: the object's own, and the owner's.
-pub(super) fn annotations(target: &Target<'_>) -> Value {
-    let mut annotations =
-        match target.fields.at(&FieldPath::of(&["metadata", "annotations"])).map(Tree::reveal) {
-            Some(Value::Object(annotations)) => annotations,
-            _ => serde_json::Map::new(),
-        };
-    if let Some(owner) = target.owner {
-        annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
-    }
-    Value::Object(annotations)
-}
-
-/// The annotations of an answer without the owner's, as a document has them, and the owner.
-pub(super) fn annotated(item: &Value) -> (Value, Option<String>) {
-    let mut annotations = item.get("annotations").cloned().unwrap_or(Value::Null);
-    let owner = match &mut annotations {
-        Value::Object(map) => {
-            map.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.as_str().map(str::to_owned))
-        }
-        _ => None,
-    };
-    (serde_json::json!({ "annotations": annotations }), owner)
-}
-
-/// A text field of an answer.
-pub(super) fn text_of(item: &Value, field: &str) -> Result<String, String> {
-    match item.get(field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(format!("the answer has no text in `{field}`")),
-    }
 }

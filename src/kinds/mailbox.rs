@@ -4,17 +4,15 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    By, Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, Relation, Seen, Target,
-    annotated, annotations, kind_tag, text_of, typed,
+    By, Declared, Fault, Key, Kind, KindName, NameRule, Reference, Relation, kind_tag, typed,
 };
-use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::rules::Rule;
 
@@ -57,23 +55,6 @@ static SHAPE: LazyLock<Shape> =
 
 /// The kind.
 pub struct Mailbox;
-
-fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
-    let fields = target.fields;
-    let public = matches!(fields.get("public"), Some(Tree::Bool(true)));
-    serde_json::Map::from_iter([
-        ("room".to_owned(), fields.sent("room")),
-        ("queue".to_owned(), fields.sent("queue")),
-        ("public".to_owned(), public.into()),
-        ("annotations".to_owned(), annotations(target)),
-    ])
-}
-
-/// The address as the platform spells it.
-fn spelled<'a>(target: &Target<'a>) -> &'a str {
-    let spelled = target.answered.and_then(|answered| answered.get("address"));
-    spelled.and_then(Value::as_str).unwrap_or(target.name)
-}
 
 impl Kind for Mailbox {
     fn name(&self) -> KindName {
@@ -141,64 +122,5 @@ impl Kind for Mailbox {
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
         to_room(fields).into_iter().collect()
-    }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "mailboxes"]),
-            envelope: "mailboxes",
-            page: None,
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let (metadata, owner) = annotated(item);
-        let fields = SHAPE.read(&json!({
-            "metadata": metadata,
-            "room": item.get("room"),
-            "queue": item.get("queue"),
-            "public": item.get("public"),
-        }));
-        Ok(Seen { name: self.natural_name(&text_of(item, "address")?), id: None, owner, fields })
-    }
-
-    /// The platform's own spelling, where it is another one.
-    fn kept(&self, item: &Value) -> Value {
-        match item.get("address").and_then(Value::as_str) {
-            Some(given) if given != self.natural_name(given) => json!({ "address": given }),
-            _ => Value::Null,
-        }
-    }
-
-    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        let path = ["accounts", "projects", target.project, "mailboxes", spelled(target)];
-        Some(Lookup::One(Request::get(&path), Some("mailbox")))
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        let mut body = body(target);
-        body.insert("address".to_owned(), target.name.into());
-        Request::post(&["accounts", "projects", target.project, "mailboxes"], Value::Object(body))
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        Request::put(
-            &["accounts", "projects", target.project, "mailboxes", spelled(target)],
-            Value::Object(body(target)),
-        )
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&[
-            "accounts",
-            "projects",
-            target.project,
-            "mailboxes",
-            spelled(target),
-        ]))
-    }
-
-    fn created_id(&self, _answer: &Value) -> Option<String> {
-        None
     }
 }

@@ -2,8 +2,8 @@
 //! elsewhere is done through [`Kind`], so that a new kind is a file here, a line in the list
 //! below and an example.
 //!
-//! Must not live here: input or output, anything async, anything that decides what is to
-//! be done.
+//! Must not live here: how an API spells a kind (that is in `dialect`), input or output, anything
+//! async, anything that decides what is to be done.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::request::{Listing, Request};
 use crate::api::specs::rules::Rule;
 use path::FieldPath;
 use shape::{Broken, Shape};
 use tree::Tree;
 
+mod asked;
 mod common;
 mod declared;
 pub mod document;
@@ -28,15 +28,14 @@ mod relation;
 pub mod schema;
 pub mod secret_source;
 pub mod shape;
-mod target;
 pub mod tree;
 
-use common::{annotated, annotations, document_of, own_fields, text_of};
+pub use asked::Asked;
+use common::{document_of, own_fields};
 pub use declared::{Declared, Fault, NameRule, broken};
 use declared::{kind_tag, typed};
 pub use key::Key;
 pub use relation::{By, Holds, Misfit, Purpose, Reference, ReferredTo, Relation};
-pub use target::{Asked, Lookup, Seen, Target};
 
 /// The annotation that names the set which owns an object, on kinds that carry annotations.
 pub const OWNER_ANNOTATION: &str = "meshagent.set";
@@ -238,47 +237,6 @@ pub trait Kind: Sync {
     /// Whether objects carry the owner annotation.
     fn carries_owner(&self) -> bool {
         true
-    }
-
-    /// The request that lists its objects in a project, or in one room of it.
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing>;
-
-    /// The request that answers with more of one object than its list does.
-    fn detail(&self, _project: &str) -> Option<Request> {
-        None
-    }
-
-    /// Reads one object of a list.
-    ///
-    /// # Errors
-    ///
-    /// A sentence about what the answer lacks.
-    fn seen(&self, item: &Value) -> Result<Seen, String>;
-
-    /// How one object is read again, by its key or its id. The default looks through the
-    /// whole list, for kinds whose objects the platform does not give one by one.
-    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        self.list(target.project, target.room).map(Lookup::Among)
-    }
-
-    /// What of an object of a list an update sends back, because this program does not know
-    /// it or does not change it. Nothing else of the answer is kept in memory.
-    fn kept(&self, _item: &Value) -> Value {
-        Value::Null
-    }
-
-    /// The request that creates an object.
-    fn create(&self, target: &Target<'_>) -> Request;
-
-    /// The request that changes an object.
-    fn update(&self, target: &Target<'_>) -> Request;
-
-    /// The request that deletes an object; `None` where the platform has no such call.
-    fn delete(&self, target: &Target<'_>) -> Option<Request>;
-
-    /// The platform's id in the answer to a create.
-    fn created_id(&self, answer: &Value) -> Option<String> {
-        answer.get("id")?.as_str().map(str::to_owned)
     }
 }
 

@@ -4,14 +4,12 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata, SecretFrom};
-use super::path::Step;
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
-use super::{Declared, Fault, Holds, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
-use crate::api::request::{Listing, Request};
+use super::{Declared, Fault, Holds, Kind, KindName, kind_tag, typed};
 use crate::api::specs::Version;
 
 kind_tag!(ProjectTag, Project);
@@ -108,77 +106,5 @@ impl Kind for Project {
 
     fn carries_owner(&self) -> bool {
         false
-    }
-
-    fn list(&self, _project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects"]),
-            envelope: "projects",
-            page: None,
-        })
-    }
-
-    /// The list need not hold the settings; the answer for one project does.
-    fn detail(&self, project: &str) -> Option<Request> {
-        Some(Request::get(&["accounts", "projects", project]))
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let mut fields = Tree::map([]);
-        match item.get("settings") {
-            Some(Value::Object(settings)) if !settings.is_empty() => {
-                fields.set("settings", Tree::from(&item["settings"]).sealed());
-            }
-            Some(_) => {}
-            None => fields.set("settings", Tree::Secret(Sealed::Masked)),
-        }
-        Ok(Seen {
-            name: text_of(item, "name")?,
-            id: Some(text_of(item, "id")?),
-            owner: None,
-            fields,
-        })
-    }
-
-    fn kept(&self, item: &Value) -> Value {
-        item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        let settings = target.fields.get("settings").map(Tree::reveal);
-        Request::post(
-            &["accounts", "projects"],
-            json!({ "name": target.name, "settings": settings }),
-        )
-    }
-
-    /// The body is the settings themselves; those that the manifest does not name are sent
-    /// back as they were answered.
-    fn update(&self, target: &Target<'_>) -> Request {
-        let mut body = match target.answered.and_then(|answered| answered.get("settings")) {
-            Some(Value::Object(settings)) => settings.clone(),
-            _ => serde_json::Map::new(),
-        };
-        let wanted = match target.fields.get("settings").map(Tree::reveal) {
-            Some(Value::Object(settings)) => settings,
-            _ => serde_json::Map::new(),
-        };
-        // A setting goes away as a whole, also where what is told are the fields in it.
-        for path in target.removed {
-            if let [Step::Field(_), Step::Field(name), ..] = path.0.as_slice()
-                && !wanted.contains_key(name)
-            {
-                body.shift_remove(name);
-            }
-        }
-        body.extend(wanted);
-        Request::put(
-            &["accounts", "projects", target.id.unwrap_or_default(), "settings"],
-            Value::Object(body),
-        )
-    }
-
-    fn delete(&self, _target: &Target<'_>) -> Option<Request> {
-        None
     }
 }

@@ -4,16 +4,11 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
-use super::tree::Tree;
-use super::{
-    Declared, Fault, Holds, Kind, KindName, Lookup, NameRule, Seen, Target, annotated, annotations,
-    kind_tag, text_of, typed,
-};
-use crate::api::request::{Listing, Request};
+use super::{Declared, Fault, Holds, Kind, KindName, NameRule, kind_tag, typed};
 use crate::api::specs::Version;
 use crate::api::specs::rules::Rule;
 
@@ -48,10 +43,6 @@ static SHAPE: LazyLock<Shape> =
 
 /// The kind.
 pub struct Room;
-
-fn room_metadata(target: &Target<'_>) -> Option<Value> {
-    target.fields.get("room_metadata").map(Tree::reveal)
-}
 
 impl Kind for Room {
     fn name(&self) -> KindName {
@@ -104,65 +95,5 @@ impl Kind for Room {
 
     fn updates_partly(&self) -> bool {
         true
-    }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "rooms"])
-                .query("order_by", "room_name"),
-            envelope: "rooms",
-            page: Some(500),
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let (metadata, owner) = annotated(item);
-        let fields =
-            SHAPE.read(&json!({ "metadata": metadata, "room_metadata": item.get("metadata") }));
-        Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
-    }
-
-    /// The platform answers with one room by its name only, where a path can hold the name.
-    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        if Rule::Segment.check(target.name).is_err() {
-            return self.list(target.project, None).map(Lookup::Among);
-        }
-        Some(Lookup::One(
-            Request::get(&["accounts", "projects", target.project, "rooms", target.name]),
-            None,
-        ))
-    }
-
-    /// What a new room does not have is null, as the reference sends it.
-    fn create(&self, target: &Target<'_>) -> Request {
-        let annotations = annotations(target);
-        let has_any = annotations.as_object().is_some_and(|annotations| !annotations.is_empty());
-        let body = json!({
-            "name": target.name,
-            "if_not_exists": target.asked.may_exist,
-            "metadata": room_metadata(target),
-            "annotations": has_any.then_some(annotations),
-            "permissions": null,
-        });
-        Request::post(&["accounts", "projects", target.project, "rooms"], body)
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        let mut body = Map::from_iter([("name".to_owned(), target.name.into())]);
-        if target.sends("room_metadata") {
-            let metadata = room_metadata(target).unwrap_or_else(|| json!({}));
-            body.insert("metadata".to_owned(), metadata);
-        }
-        if target.sends("metadata") {
-            body.insert("annotations".to_owned(), annotations(target));
-        }
-        Request::put(
-            &["accounts", "projects", target.project, "rooms", target.id.unwrap_or_default()],
-            Value::Object(body),
-        )
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "rooms", target.id?]))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::path::FieldPath;
@@ -12,10 +12,9 @@ use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{
-    By, Declared, Fault, Key, Kind, KindName, Lookup, NameRule, Reference, ReferredTo, Relation,
-    Seen, Target, annotated, annotations, kind_tag, text_of, typed,
+    By, Declared, Fault, Key, Kind, KindName, NameRule, Reference, ReferredTo, Relation, kind_tag,
+    typed,
 };
-use crate::api::request::{Listing, Request};
 use crate::api::specs::Version;
 use crate::api::specs::rules::Rule;
 use crate::api::specs::service::PortNumber;
@@ -54,20 +53,6 @@ static SHAPE: LazyLock<Shape> =
 
 /// The kind.
 pub struct Route;
-
-fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
-    serde_json::Map::from_iter([
-        ("room_name".to_owned(), target.fields.sent("room")),
-        ("port".to_owned(), target.fields.sent("port")),
-        ("annotations".to_owned(), annotations(target)),
-    ])
-}
-
-/// The domain as the platform spells it.
-fn spelled<'a>(target: &Target<'a>) -> &'a str {
-    let spelled = target.answered.and_then(|answered| answered.get("domain"));
-    spelled.and_then(Value::as_str).unwrap_or(target.name)
-}
 
 impl Kind for Route {
     fn name(&self) -> KindName {
@@ -146,54 +131,5 @@ impl Kind for Route {
                 to: ReferredTo::Port { room: room.to_owned(), port: port.to_owned() },
             });
         to_room(fields).into_iter().chain(port).collect()
-    }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "routes"]),
-            envelope: "routes",
-            page: None,
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let (metadata, owner) = annotated(item);
-        let fields = SHAPE
-            .read(&json!({ "metadata": metadata, "room": item.get("room_name"), "port": item.get("port") }));
-        Ok(Seen { name: self.natural_name(&text_of(item, "domain")?), id: None, owner, fields })
-    }
-
-    /// The platform's own spelling, where it is another one.
-    fn kept(&self, item: &Value) -> Value {
-        match item.get("domain").and_then(Value::as_str) {
-            Some(given) if given != self.natural_name(given) => json!({ "domain": given }),
-            _ => Value::Null,
-        }
-    }
-
-    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        let path = ["accounts", "projects", target.project, "routes", spelled(target)];
-        Some(Lookup::One(Request::get(&path), Some("route")))
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        let mut body = body(target);
-        body.insert("domain".to_owned(), target.name.into());
-        Request::post(&["accounts", "projects", target.project, "routes"], Value::Object(body))
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        Request::put(
-            &["accounts", "projects", target.project, "routes", spelled(target)],
-            Value::Object(body(target)),
-        )
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "routes", spelled(target)]))
-    }
-
-    fn created_id(&self, _answer: &Value) -> Option<String> {
-        None
     }
 }

@@ -4,18 +4,14 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::path::FieldPath;
 use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{
-    By, Declared, Fault, Kind, KindName, Lookup, NameRule, Reference, Relation, Seen, Target,
-    annotated, annotations, kind_tag, text_of, typed,
-};
-use crate::api::request::{Listing, Request};
+use super::{By, Declared, Fault, Kind, KindName, NameRule, Reference, Relation, kind_tag, typed};
 use crate::api::specs::Version;
 use crate::api::specs::rules::{self, Rule};
 use crate::api::specs::service::yes;
@@ -67,18 +63,6 @@ static SHAPE: LazyLock<Shape> =
 
 /// The kind.
 pub struct ScheduledTask;
-
-fn body(target: &Target<'_>) -> serde_json::Map<String, Value> {
-    let fields = target.fields;
-    serde_json::Map::from_iter([
-        ("room_name".to_owned(), fields.sent("room")),
-        ("queue_name".to_owned(), fields.sent("queue")),
-        ("payload".to_owned(), fields.get("payload").map_or_else(|| json!({}), Tree::reveal)),
-        ("schedule".to_owned(), fields.sent("schedule")),
-        ("active".to_owned(), (!matches!(fields.get("active"), Some(Tree::Bool(false)))).into()),
-        ("annotations".to_owned(), annotations(target)),
-    ])
-}
 
 impl Kind for ScheduledTask {
     fn name(&self) -> KindName {
@@ -139,73 +123,5 @@ impl Kind for ScheduledTask {
 
     fn immutable(&self) -> &'static [&'static str] {
         &["once"]
-    }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "scheduled-tasks"]),
-            envelope: "tasks",
-            page: Some(500),
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let (metadata, owner) = annotated(item);
-        let fields = SHAPE.read(&json!({
-            "metadata": metadata,
-            "room": item.get("room_name"),
-            "queue": item.get("queue_name"),
-            "schedule": item.get("schedule"),
-            "payload": item.get("payload"),
-            "active": item.get("active"),
-            "once": item.get("once"),
-        }));
-        Ok(Seen { name: text_of(item, "id")?, id: None, owner, fields })
-    }
-
-    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        let request = Request::get(&["accounts", "projects", target.project, "scheduled-tasks"]);
-        let request = request.query("task_id", target.name);
-        Some(Lookup::Among(Listing { request, envelope: "tasks", page: Some(50) }))
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        let mut body = body(target);
-        // Without an id the platform makes one up.
-        if !target.name.is_empty() {
-            body.insert("id".to_owned(), target.name.into());
-        }
-        let once = matches!(target.fields.get("once"), Some(Tree::Bool(true)));
-        body.insert("once".to_owned(), once.into());
-        Request::post(
-            &["accounts", "projects", target.project, "scheduled-tasks"],
-            Value::Object(body),
-        )
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        let path = ["accounts", "projects", target.project, "scheduled-tasks", target.name];
-        let mut body = body(target);
-        body.retain(|name, _| match name.as_str() {
-            "room_name" => target.sends("room"),
-            "queue_name" => target.sends("queue"),
-            "annotations" => target.sends("metadata"),
-            name => target.sends(name),
-        });
-        Request::put(&path, Value::Object(body))
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&[
-            "accounts",
-            "projects",
-            target.project,
-            "scheduled-tasks",
-            target.name,
-        ]))
-    }
-
-    fn created_id(&self, _answer: &Value) -> Option<String> {
-        None
     }
 }

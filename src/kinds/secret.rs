@@ -4,17 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata, SecretText};
 use super::shape::Shape;
-use super::tree::{Fields, Sealed, Tree};
-use super::{
-    Declared, Fault, Key, Kind, KindName, Misfit, Purpose, Seen, Target, kind_tag, text_of, typed,
-};
-use crate::api::request::{Listing, Request};
+use super::tree::{Fields, Tree};
+use super::{Declared, Fault, Key, Kind, KindName, Misfit, Purpose, kind_tag, typed};
 use crate::api::specs::Version;
 
 kind_tag!(SecretTag, Secret);
@@ -86,7 +82,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 });
 
 /// What the reference sends, and its reader assumes, where no address is given.
-const NO_EMAIL: &str = "none@example.com";
+pub const NO_EMAIL: &str = "none@example.com";
 
 /// The kind.
 pub struct Secret;
@@ -157,25 +153,6 @@ impl SecretDocument {
             ("email", Tree::text(email.unwrap_or_else(|| NO_EMAIL.to_owned()))),
         ]))
     }
-}
-
-/// Whether a platform's answer only says that there is a secret: nothing, or mostly stars.
-fn is_mask(text: &str) -> bool {
-    let stars = text.chars().filter(|c| matches!(c, '*' | '•' | '●')).count();
-    stars >= text.chars().count().div_ceil(2)
-}
-
-/// The three keys of the wire. Listing on the platform needs `data` of exactly this form.
-fn body(target: &Target<'_>) -> Value {
-    let fields = target.fields;
-    let kind = fields.get("type").and_then(Tree::as_str).unwrap_or("keys");
-    let data = if kind == "keys" {
-        fields.get("data").map(Tree::reveal).unwrap_or_else(|| json!({}))
-    } else {
-        let of = |name: &str| fields.sent(name);
-        json!({ "server": of("server"), "username": of("username"), "password": of("password"), "email": of("email") })
-    };
-    json!({ "name": target.name, "type": kind, "data": data })
 }
 
 impl Kind for Secret {
@@ -249,58 +226,5 @@ impl Kind for Secret {
 
     fn is_renamable(&self) -> bool {
         true
-    }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "secrets"]),
-            envelope: "secrets",
-            page: None,
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let kind = text_of(item, "type")?;
-        let data = item.get("data").filter(|data| !data.is_null()).cloned();
-        let data = data.unwrap_or_else(|| json!({}));
-        let mut fields = if kind == "docker" {
-            let mut fields = SHAPE.read(&data);
-            if fields.get("email").is_none() {
-                fields.set("email", Tree::text(NO_EMAIL));
-            }
-            if fields.get("password").is_none() {
-                fields.set("password", Tree::Secret(Sealed::Masked));
-            }
-            fields.set("type", Tree::text(kind));
-            fields
-        } else {
-            Tree::map([("type", Tree::text(kind)), ("data", Tree::from(&data).sealed())])
-        };
-        fields.rewrite_leaves(&mut |_, leaf| match leaf {
-            Tree::Secret(Sealed::Known(text)) if is_mask(text.expose_secret()) => {
-                Some(Tree::Secret(Sealed::Masked))
-            }
-            _ => None,
-        });
-        Ok(Seen {
-            name: text_of(item, "name")?,
-            id: Some(text_of(item, "id")?),
-            owner: None,
-            fields,
-        })
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        Request::post(&["accounts", "projects", target.project, "secrets"], body(target))
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        let path =
-            ["accounts", "projects", target.project, "secrets", target.id.unwrap_or_default()];
-        Request::put(&path, body(target))
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "secrets", target.id?]))
     }
 }

@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::document::Lifecycle;
 use super::service::MOST_ROOMS;
 use super::shape::Shape;
-use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag};
-use crate::api::request::{Listing, Request};
+use super::{Declared, Fault, Kind, KindName, kind_tag};
 use crate::api::specs::Version;
 use crate::api::specs::service::{AgentSpec, PortSpec, ServiceMetadata};
 use crate::api::specs::template::{
@@ -101,26 +100,5 @@ impl Kind for ServiceTemplate {
 
     fn declare(&self, _document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         Ok(Vec::new())
-    }
-
-    fn list(&self, _project: &str, _room: Option<&str>) -> Option<Listing> {
-        None
-    }
-
-    fn seen(&self, _item: &Value) -> Result<Seen, String> {
-        Err("the platform keeps no templates".to_owned())
-    }
-
-    // A template never becomes an object, so no operation ever reaches these.
-    fn create(&self, target: &Target<'_>) -> Request {
-        super::service::Service.create(target)
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        super::service::Service.update(target)
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        super::service::Service.delete(target)
     }
 }

@@ -4,13 +4,12 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata};
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Kind, KindName, Seen, Target, kind_tag, text_of, typed};
-use crate::api::request::{Listing, Request};
+use super::{Declared, Fault, Kind, KindName, kind_tag, typed};
 use crate::api::specs::Version;
 use crate::api::specs::rules::Event;
 
@@ -57,18 +56,6 @@ static SHAPE: LazyLock<Shape> =
 /// The kind.
 pub struct Webhook;
 
-fn body(target: &Target<'_>) -> Value {
-    let fields = target.fields;
-    json!({
-        "name": target.name,
-        "description": fields.get("description").map_or_else(|| "".into(), Tree::reveal),
-        "url": fields.sent("url"),
-        "events": fields.sent("events"),
-        "action": fields.sent("action"),
-        "payload": fields.sent("payload"),
-    })
-}
-
 impl Kind for Webhook {
     fn name(&self) -> KindName {
         KindName::Webhook
@@ -109,42 +96,11 @@ impl Kind for Webhook {
     fn is_renamable(&self) -> bool {
         true
     }
-
-    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "webhooks"]),
-            envelope: "webhooks",
-            page: None,
-        })
-    }
-
-    fn seen(&self, item: &Value) -> Result<Seen, String> {
-        Ok(Seen {
-            name: text_of(item, "name")?,
-            id: Some(text_of(item, "id")?),
-            owner: None,
-            fields: read(item),
-        })
-    }
-
-    fn create(&self, target: &Target<'_>) -> Request {
-        Request::post(&["accounts", "projects", target.project, "webhooks"], body(target))
-    }
-
-    fn update(&self, target: &Target<'_>) -> Request {
-        let path =
-            ["accounts", "projects", target.project, "webhooks", target.id.unwrap_or_default()];
-        Request::put(&path, body(target))
-    }
-
-    fn delete(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", target.project, "webhooks", target.id?]))
-    }
 }
 
 /// The fields of a document or an answer; the wire writes an empty text where it has no
 /// description, action or payload.
-fn read(value: &Value) -> Tree {
+pub fn read(value: &Value) -> Tree {
     let mut value = value.clone();
     if let Value::Object(fields) = &mut value {
         for name in ["description", "action", "payload"] {

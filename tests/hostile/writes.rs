@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use meshagent::apply::execute::{Options, Outcome};
 use meshagent::apply::survey::survey;
+use meshagent::dialect::Target;
 use meshagent::kinds::tree::Tree;
-use meshagent::kinds::{self, Key, KindName, Target};
+use meshagent::kinds::{self, Key, KindName};
 use meshagent::plan::Action;
 use meshagent::plan::planner::Policy;
 use serde_json::{Value, json};
 
 use super::proxy::{Fault, Hostile};
 use crate::platform::opened;
-use crate::reconciler::{World, describe, destroying, policy};
+use crate::reconciler::{World, describe, destroying, policy, spelling};
 
 /// How long is waited before an object is looked up whose write had no answer.
 const WAIT: Duration = Duration::from_millis(20);
@@ -179,7 +180,8 @@ async fn meddle(world: &World) {
             answered: Some(&observed.answered),
             ..Target::looked_for(key, &world.server.project, observed.id.as_deref())
         };
-        world.client.send(&key.kind.kind().update(&target)).await.unwrap();
+        let update = spelling(key.kind).update(&target).unwrap();
+        world.client.send(&update).await.unwrap();
     }
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use crate::reconciler::spelling;
+
 use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::kinds::{Key, KindName, ReferredTo};
@@ -142,7 +144,7 @@ impl Model {
         self.next += 1;
         let kind = key.kind.kind();
         let answer = serde_json::json!({"id": format!("id-{}", self.next)});
-        let id = kind.created_id(&answer);
+        let id = spelling(key.kind).created_id(&answer);
         let owner = owner.filter(|_| kind.carries_owner()).map(str::to_owned);
         let fields = fields.clone();
         let object = Object { number: self.next, id: id.clone(), owner, fields };

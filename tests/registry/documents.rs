@@ -61,11 +61,8 @@ fn choices(kind: KindName) -> Vec<Choice> {
     let one = |fixed: Value| vec![Choice { label: "", fixed, without: &[] }];
     let named = |name: &str| json!({"metadata": {"name": name}});
     match kind {
-        KindName::Project => one(named("full")),
-        KindName::Room => one(named("full")),
         KindName::Mailbox => one(named("full@mail.meshagent.com")),
         KindName::Route => one(named("full.meshagent.app")),
-        KindName::ScheduledTask | KindName::Webhook => one(named("full")),
         KindName::Service => vec![
             Choice { label: "container", fixed: named("full"), without: &["external"] },
             Choice { label: "external", fixed: named("full"), without: &["container"] },
@@ -94,6 +91,7 @@ fn choices(kind: KindName) -> Vec<Choice> {
                 },
             ]
         }
+        _ => one(named("full")),
     }
 }
 
@@ -101,23 +99,20 @@ fn choices(kind: KindName) -> Vec<Choice> {
 /// speak to the reconciler. A new field that belongs here has to be put here.
 pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
     let own: &[&str] = match kind {
-        KindName::Project => &["metadata.description"],
-        KindName::Room | KindName::Webhook => &["metadata.description"],
-        KindName::Mailbox => &["metadata.description", "address"],
-        KindName::Route => &["metadata.description", "domain"],
-        KindName::ScheduledTask => &["metadata.description", "id"],
         KindName::Secret => &["metadata.description", "type"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
+        _ => &["metadata.description"],
     };
     own.contains(&path)
+        || kind.kind().name_rule().field == Some(path)
         || ["version", "kind", "project", "lifecycle", "metadata.name"].contains(&path)
 }
 
 /// Values where the platform, or another document, has a say.
 fn known_values(kind: KindName, path: &str) -> Option<[Value; 2]> {
     Some(match (kind, path) {
-        (KindName::Mailbox | KindName::Route | KindName::ScheduledTask, "room") => {
+        (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
         }
         (KindName::Route, "port") | (_, "ports.num") => [json!(5002), json!(5003)],

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use meshagent::api::request::Body;
+use meshagent::dialect::Target;
 use meshagent::error::Problem;
-use meshagent::kinds::{self, Asked, Target, schema};
+use meshagent::kinds::{self, Asked, schema};
 use meshagent::manifest::set::{self, Input, Set};
 use meshagent::manifest::source::Source;
 use meshagent::manifest::yaml;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Sandbox;
 use crate::platform::harness::Server;
+use crate::reconciler::spelling;
 
 /// Documents with a hole in one line, which each text of the table fills.
 const HOLES: [&str; 32] = [
@@ -185,7 +187,7 @@ async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
         removed: &[],
         asked: &Asked::NOTHING,
     };
-    let request = kind.create(&target);
+    let request = spelling(kind.name()).create(&target).expect("a create");
     let Body::Json(body) = &request.body else { panic!("no body") };
     let reply = server.ask("POST", &request.path).bearer(&server.owner).json(body).send().await;
     let said = reply.json()["error"].as_str().unwrap_or_default().to_owned();

@@ -13,6 +13,7 @@ use crate::apply::observe;
 use crate::commands::own_inputs::Written;
 use crate::commands::shortcut::{self, Shortcut, Writing};
 use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
@@ -134,10 +135,11 @@ impl Wanted<'_> {
             .in_room(self.room)
             .of_id(id);
         if let Some(item) = services.iter().find(|service| text(service, "/id") == Some(id)) {
-            let kind = KindName::Service.kind();
-            if let Ok(seen) = kind.seen(item) {
+            let spelling = connection.client.spelling(KindName::Service);
+            if let Ok(seen) = spelling.seen(item) {
                 let former = seen.name.clone();
-                shortcut = shortcut.of(observe::observed(kind, seen, item, None)).renaming(&former);
+                let observed = observe::observed(spelling, seen, item, None);
+                shortcut = shortcut.of(observed).renaming(&former);
             }
         }
         if self.write(connection, shortcut).await?.is_some() {

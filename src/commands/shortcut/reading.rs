@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::apply::{absent, look_up};
 use crate::commands::show::ShowArgs;
 use crate::connection::Connection;
+use crate::dialect::{Lookup, Speaks, Target};
 use crate::error::{Error, Result};
-use crate::kinds::{Key, KindName, Lookup, Target};
+use crate::kinds::{Key, KindName};
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
 
@@ -57,12 +58,13 @@ pub async fn look_up_id(
 ) -> Result<Option<(String, Observed)>> {
     let nameless = Key { name: String::new(), ..key.clone() };
     let by_id = Target::looked_for(&nameless, &key.project, Some(id));
-    let lookup = key.kind.kind().lookup(&by_id);
+    let spelling = connection.client.spelling(key.kind);
+    let lookup = spelling.lookup(&by_id);
     if matches!(lookup, Some(Lookup::Among(_))) {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let key = Key { name: (*name).to_owned(), ..key.clone() };
             let target = Target::looked_for(&key, &key.project, None);
-            let is_alone = key.kind.kind().lookup(&target);
+            let is_alone = spelling.lookup(&target);
             if !matches!(is_alone, Some(Lookup::One(..))) {
                 continue;
             }
@@ -103,10 +105,10 @@ pub async fn show(
         .with(async |connection| {
             let key = key(connection, kind, name).await?;
             let target = Target::looked_for(&key, &key.project, None);
-            let Some(Lookup::One(request, envelope)) = kind.kind().lookup(&target) else {
+            let reader = connection.client.reader();
+            let Some(Lookup::One(request, envelope)) = reader.spelling(kind).lookup(&target) else {
                 return Err(Error::failed(format!("a {kind} cannot be read by its name")));
             };
-            let reader = connection.client.reader();
             let mut answer = match reader.get_json(&request).await {
                 Ok(answer) => answer,
                 Err(error) if error.status != Some(403) => return Err(error.into()),

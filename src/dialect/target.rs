@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::Key;
-use super::path::{FieldPath, Step};
-use super::service::Template;
-use super::tree::Tree;
 use crate::api::request::{Listing, Request};
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Asked, Key};
 
 /// One object of a list that the platform answered with.
 #[derive(Debug, Clone)]
@@ -36,7 +35,7 @@ pub struct Target<'a> {
     pub fields: &'a Tree,
     /// The set to write into the owner annotation, where the kind carries annotations.
     pub owner: Option<&'a str>,
-    /// What [`super::Kind::kept`] kept of the platform's answer when the object was observed.
+    /// What [`super::Spelling::kept`] kept of the platform's answer when the object was observed.
     pub answered: Option<&'a Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],
@@ -62,26 +61,10 @@ impl<'a> Target<'a> {
     }
 
     /// Whether a top-level field is to be sent, where the platform leaves alone what is not.
-    pub(super) fn sends(&self, field: &str) -> bool {
+    pub fn sends(&self, field: &str) -> bool {
         let is_field = |path: &FieldPath| path.0.first() == Some(&Step::Field(field.to_owned()));
         self.asked.only.as_ref().is_none_or(|only| only.iter().any(is_field))
     }
-}
-
-/// What a command asks for beyond the fields of an object.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Asked {
-    /// Just these fields are changed; see [`super::Kind::updates_partly`].
-    pub only: Option<Vec<FieldPath>>,
-    /// An object that is there already is as good as a new one.
-    pub may_exist: bool,
-    /// What the platform makes the fields of.
-    pub template: Option<Template>,
-}
-
-impl Asked {
-    /// Nothing.
-    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None };
 }
 
 /// How one object is read again.

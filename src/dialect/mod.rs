@@ -1,0 +1,161 @@
+//! How APIs spell what is done with objects: their requests, and what their answers mean. What
+//! a kind means stands in `kinds`, and what is to be done is decided elsewhere; a second
+//! spelling of the API is a folder here.
+//!
+//! Must not live here: input or output, anything async, anything that decides.
+
+use serde_json::Value;
+
+use crate::api::client::Client;
+use crate::api::reader::Reader;
+use crate::api::request::{Listing, Request};
+use crate::api::spoken::Spoken;
+use crate::kinds::KindName;
+
+mod target;
+mod unspoken;
+mod v0_31;
+
+pub use target::{Lookup, Seen, Target};
+
+/// How an API spells all kinds.
+pub trait Dialect: Sync {
+    /// How it spells a kind; nothing where it does not know it.
+    fn of(&self, kind: KindName) -> Option<&'static dyn Spelling>;
+}
+
+/// Where a project's objects of one kind are listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The last part of the path, below the project's.
+    pub noun: &'static str,
+    /// The field of the answer that holds the list.
+    pub envelope: &'static str,
+    /// How many objects a page has at most, where there are pages.
+    pub page: Option<usize>,
+}
+
+impl Place {
+    /// A list without pages, in a field that is called as its path ends.
+    #[must_use]
+    pub const fn plain(noun: &'static str) -> Self {
+        Self { noun, envelope: noun, page: None }
+    }
+
+    /// The path of the list, and below it of one object.
+    fn path<'a>(self, project: &'a str, one: Option<&'a str>) -> Vec<&'a str> {
+        let mut path = vec!["accounts", "projects", project, self.noun];
+        path.extend(one);
+        path
+    }
+}
+
+/// How an API spells one kind. What most kinds share is the default: a list, and POST, PUT and
+/// DELETE below it.
+pub trait Spelling: Sync {
+    /// Where its objects are listed.
+    fn place(&self) -> Place;
+
+    /// What an object is called in paths; nothing where that is not known.
+    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+        target.id
+    }
+
+    /// The request that lists its objects in a project, or in one room of it.
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        let Place { envelope, page, .. } = self.place();
+        let request = || Request::get(&self.place().path(project, None));
+        room.is_none().then(|| Listing { request: request(), envelope, page })
+    }
+
+    /// The request that answers with more of one object than its list does.
+    fn detail(&self, _project: &str) -> Option<Request> {
+        None
+    }
+
+    /// Reads one object of a list.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about what the answer lacks.
+    fn seen(&self, item: &Value) -> Result<Seen, String>;
+
+    /// How one object is read again, by its key or its id. The default looks through the
+    /// whole list, for kinds whose objects the platform does not give one by one.
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// What of an object of a list an update sends back, because this program does not know
+    /// it or does not change it. Nothing else of the answer is kept in memory.
+    fn kept(&self, _item: &Value) -> Value {
+        Value::Null
+    }
+
+    /// The body that changes an object.
+    fn body(&self, target: &Target<'_>) -> Value;
+
+    /// The body that creates an object.
+    fn new_body(&self, target: &Target<'_>) -> Value {
+        self.body(target)
+    }
+
+    /// The request that creates an object; `None` where the platform has no such call.
+    fn create(&self, target: &Target<'_>) -> Option<Request> {
+        let path = self.place().path(target.project, None);
+        Some(Request::post(&path, self.new_body(target)))
+    }
+
+    /// The request that changes an object; `None` where the platform has no such call.
+    fn update(&self, target: &Target<'_>) -> Option<Request> {
+        let one = Some(self.segment(target).unwrap_or_default());
+        let path = self.place().path(target.project, one);
+        Some(Request::put(&path, self.body(target)))
+    }
+
+    /// The request that deletes an object; `None` where the platform has no such call.
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        let one = self.segment(target)?;
+        Some(Request::delete(&self.place().path(target.project, Some(one))))
+    }
+
+    /// The platform's id in the answer to a create.
+    fn created_id(&self, answer: &Value) -> Option<String> {
+        answer.get("id")?.as_str().map(str::to_owned)
+    }
+}
+
+/// What speaks to a platform, in one dialect.
+pub trait Speaks {
+    /// The spelling of the API that the platform has.
+    fn spoken(&self) -> Spoken;
+
+    /// How the platform spells a kind.
+    fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
+        of(self.spoken(), kind)
+    }
+}
+
+impl Speaks for Client {
+    fn spoken(&self) -> Spoken {
+        Self::spoken(self)
+    }
+}
+
+impl Speaks for Reader {
+    fn spoken(&self) -> Spoken {
+        Self::spoken(self)
+    }
+}
+
+/// How a dialect spells a kind.
+#[must_use]
+pub fn of(spoken: Spoken, kind: KindName) -> &'static dyn Spelling {
+    let dialect: &dyn Dialect = match spoken {
+        Spoken::V0_31 => &v0_31::V0_31,
+    };
+    match dialect.of(kind) {
+        Some(spelling) => spelling,
+        None => &unspoken::Unspoken,
+    }
+}

@@ -1,0 +1,39 @@
+//! A kind that a platform does not know: nothing of it is there, and nothing can be made.
+
+use serde_json::Value;
+
+use super::{Place, Seen, Spelling, Target};
+use crate::api::request::{Listing, Request};
+
+/// The spelling of a kind that has none.
+pub(super) struct Unspoken;
+
+impl Spelling for Unspoken {
+    fn place(&self) -> Place {
+        Place::plain("")
+    }
+
+    fn list(&self, _project: &str, _room: Option<&str>) -> Option<Listing> {
+        None
+    }
+
+    fn seen(&self, _item: &Value) -> Result<Seen, String> {
+        Err("the platform keeps none of its kind".to_owned())
+    }
+
+    fn body(&self, _target: &Target<'_>) -> Value {
+        Value::Null
+    }
+
+    fn create(&self, _target: &Target<'_>) -> Option<Request> {
+        None
+    }
+
+    fn update(&self, _target: &Target<'_>) -> Option<Request> {
+        None
+    }
+
+    fn delete(&self, _target: &Target<'_>) -> Option<Request> {
+        None
+    }
+}

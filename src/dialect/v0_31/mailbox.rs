@@ -1,0 +1,81 @@
+//! `Mailbox` on the wire.
+
+use serde_json::{Value, json};
+
+use super::{annotated, annotations, text_of};
+use crate::api::request::Request;
+use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::kinds::KindName;
+use crate::kinds::shape::Shape;
+use crate::kinds::tree::Tree;
+
+fn shape() -> &'static Shape {
+    KindName::Mailbox.kind().shape()
+}
+
+/// The spelling.
+pub struct Mailbox;
+
+impl Spelling for Mailbox {
+    fn place(&self) -> Place {
+        Place::plain("mailboxes")
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let (metadata, owner) = annotated(item);
+        let fields = shape().read(&json!({
+            "metadata": metadata,
+            "room": item.get("room"),
+            "queue": item.get("queue"),
+            "public": item.get("public"),
+        }));
+        Ok(Seen {
+            name: KindName::Mailbox.kind().natural_name(&text_of(item, "address")?),
+            id: None,
+            owner,
+            fields,
+        })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        let path = ["accounts", "projects", target.project, "mailboxes", self.segment(target)?];
+        Some(Lookup::One(Request::get(&path), Some("mailbox")))
+    }
+
+    /// The platform's own spelling, where it is another one.
+    fn kept(&self, item: &Value) -> Value {
+        match item.get("address").and_then(Value::as_str) {
+            Some(given) if given != KindName::Mailbox.kind().natural_name(given) => {
+                json!({ "address": given })
+            }
+            _ => Value::Null,
+        }
+    }
+
+    /// The address as the platform spells it.
+    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+        let spelled = target.answered.and_then(|answered| answered.get("address"));
+        Some(spelled.and_then(Value::as_str).unwrap_or(target.name))
+    }
+
+    fn body(&self, target: &Target<'_>) -> Value {
+        let fields = target.fields;
+        let public = matches!(fields.get("public"), Some(Tree::Bool(true)));
+        json!({
+            "room": fields.sent("room"),
+            "queue": fields.sent("queue"),
+            "public": public,
+            "annotations": annotations(target),
+        })
+    }
+
+    fn new_body(&self, target: &Target<'_>) -> Value {
+        let mut body = self.body(target);
+        body["address"] = target.name.into();
+        body
+    }
+
+    fn created_id(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,93 @@
+//! `Project` on the wire.
+
+use serde_json::{Value, json};
+
+use super::text_of;
+use crate::api::request::{Listing, Request};
+use crate::dialect::{Place, Seen, Spelling, Target};
+use crate::kinds::path::Step;
+use crate::kinds::tree::{Sealed, Tree};
+
+/// The spelling.
+pub struct Project;
+
+impl Spelling for Project {
+    fn place(&self) -> Place {
+        Place::plain("projects")
+    }
+
+    fn list(&self, _project: &str, room: Option<&str>) -> Option<Listing> {
+        room.is_none().then(|| Listing {
+            request: Request::get(&["accounts", "projects"]),
+            envelope: "projects",
+            page: None,
+        })
+    }
+
+    /// The list need not hold the settings; the answer for one project does.
+    fn detail(&self, project: &str) -> Option<Request> {
+        Some(Request::get(&["accounts", "projects", project]))
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let mut fields = Tree::map([]);
+        match item.get("settings") {
+            Some(Value::Object(settings)) if !settings.is_empty() => {
+                fields.set("settings", Tree::from(&item["settings"]).sealed());
+            }
+            Some(_) => {}
+            None => fields.set("settings", Tree::Secret(Sealed::Masked)),
+        }
+        Ok(Seen {
+            name: text_of(item, "name")?,
+            id: Some(text_of(item, "id")?),
+            owner: None,
+            fields,
+        })
+    }
+
+    fn kept(&self, item: &Value) -> Value {
+        item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
+    }
+
+    fn create(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::post(&["accounts", "projects"], self.new_body(target)))
+    }
+
+    fn new_body(&self, target: &Target<'_>) -> Value {
+        let settings = target.fields.get("settings").map(Tree::reveal);
+        json!({ "name": target.name, "settings": settings })
+    }
+
+    /// The body is the settings themselves; those that the manifest does not name are sent
+    /// back as they were answered.
+    fn body(&self, target: &Target<'_>) -> Value {
+        let mut body = match target.answered.and_then(|answered| answered.get("settings")) {
+            Some(Value::Object(settings)) => settings.clone(),
+            _ => serde_json::Map::new(),
+        };
+        let wanted = match target.fields.get("settings").map(Tree::reveal) {
+            Some(Value::Object(settings)) => settings,
+            _ => serde_json::Map::new(),
+        };
+        // A setting goes away as a whole, also where what is told are the fields in it.
+        for path in target.removed {
+            if let [Step::Field(_), Step::Field(name), ..] = path.0.as_slice()
+                && !wanted.contains_key(name)
+            {
+                body.shift_remove(name);
+            }
+        }
+        body.extend(wanted);
+        Value::Object(body)
+    }
+
+    fn update(&self, target: &Target<'_>) -> Option<Request> {
+        let path = ["accounts", "projects", target.id.unwrap_or_default(), "settings"];
+        Some(Request::put(&path, self.body(target)))
+    }
+
+    fn delete(&self, _target: &Target<'_>) -> Option<Request> {
+        None
+    }
+}

@@ -1,0 +1,130 @@
+//! `Service` on the wire.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::text_of;
+use crate::api::request::{Listing, Request};
+use crate::api::specs::service::ServiceSpec;
+use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::kinds::path::FieldPath;
+use crate::kinds::shape::Shape;
+use crate::kinds::tree::Tree;
+use crate::kinds::{KindName, OWNER_ANNOTATION};
+
+fn shape() -> &'static Shape {
+    KindName::Service.kind().shape()
+}
+
+fn path<'a>(target: &Target<'a>, id: Option<&'a str>) -> Vec<&'a str> {
+    let mut path = vec!["accounts", "projects", target.project];
+    if let Some(room) = target.room {
+        path.extend(["rooms", room]);
+    }
+    path.push("services");
+    path.extend(id);
+    path
+}
+
+/// The spelling.
+pub struct Service;
+
+impl Spelling for Service {
+    fn place(&self) -> Place {
+        Place::plain("services")
+    }
+
+    /// No path can lead to the services of a room that is called `.` or `..`, so nobody can
+    /// have made any.
+    fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
+        if room.is_some_and(|room| matches!(room, "." | "..")) {
+            return None;
+        }
+        let request = match room {
+            None => Request::get(&["accounts", "projects", project, "services"]),
+            Some(room) => {
+                Request::get(&["accounts", "projects", project, "rooms", room, "services"])
+            }
+        };
+        Some(Listing { request, envelope: "services", page: None })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let metadata = item.get("metadata").ok_or("the answer has no `metadata`")?;
+        let mut fields = shape().read(item);
+        let annotations = FieldPath::of(&["metadata", "annotations"]);
+        let mut owner = None;
+        if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
+            owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
+            // A map that lost its last field is as absent as one that never had any.
+            if annotations.is_empty() {
+                fields = shape().normalize(fields).unwrap_or_else(|| Tree::map([]));
+            }
+        }
+        Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        match target.id {
+            Some(id) => Some(Lookup::One(Request::get(&path(target, Some(id))), None)),
+            None => self.list(target.project, target.room).map(Lookup::Among),
+        }
+    }
+
+    fn kept(&self, item: &Value) -> Value {
+        shape().unknown(item).unwrap_or_default()
+    }
+
+    /// What is sent is the service as it was planned. A template is sent as such, because the
+    /// platform makes the planned service of it; but not where a set owns the service, whose
+    /// mark no template can carry.
+    fn body(&self, target: &Target<'_>) -> Value {
+        if let (Some(template), None) = (&target.asked.template, target.owner) {
+            return json!({ "template": template.text, "values": template.values });
+        }
+        let mut body = match target.fields.reveal() {
+            Value::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let mut metadata = match body.remove("metadata") {
+            Some(Value::Object(metadata)) => metadata,
+            _ => serde_json::Map::new(),
+        };
+        metadata.insert("name".to_owned(), target.name.into());
+        if let Some(owner) = target.owner {
+            let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+            if let Value::Object(annotations) = annotations {
+                annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+            }
+        }
+        body.insert("metadata".to_owned(), Value::Object(metadata));
+        body.insert("version".to_owned(), "v1".into());
+        body.insert("kind".to_owned(), "Service".into());
+        if let Some(id) = target.id {
+            body.insert("id".to_owned(), id.into());
+        }
+        // The reference always sends the whole document, nulls included, in the model's order.
+        let body = Value::Object(body);
+        let mut whole = ServiceSpec::deserialize(&body)
+            .ok()
+            .and_then(|spec| serde_json::to_value(spec).ok())
+            .unwrap_or(body);
+        if let Some(answered) = target.answered {
+            shape().keep_unknown(&mut whole, answered);
+        }
+        whole
+    }
+
+    fn create(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::post(&path(target, None), self.body(target)))
+    }
+
+    fn update(&self, target: &Target<'_>) -> Option<Request> {
+        let path = path(target, Some(target.id.unwrap_or_default()));
+        Some(Request::put(&path, self.body(target)))
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request::delete(&path(target, Some(target.id?))))
+    }
+}
