@@ -86,7 +86,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A URL that is none of a platform, a credential that no header can carry.
+    /// A URL that is not one of a platform, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
         http::check_platform(base)?;

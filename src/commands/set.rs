@@ -459,7 +459,7 @@ pub async fn decide(
     set.notes.extend(warnings(&desired, &observation.state.objects, &plan));
     plan.notes = set.notes;
     output::notes(&plan.notes);
-    aside((desired, observation.state));
+    drop_in_background((desired, observation.state));
     Ok(Planned { plan, stored: observation.stored })
 }
 
@@ -517,6 +517,6 @@ fn doubtful(refusal: Error, state: &State) -> Error {
 
 /// Gives back what a large project takes. Piece by piece that takes a while, and most
 /// commands end before it is done.
-pub fn aside<T: Send + 'static>(done_with: T) {
+pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
 }

@@ -14,8 +14,11 @@ use self::report::{ReportDocument, summary};
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
-use super::saved::{self, Saved};
-use super::set::{FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, aside, decide};
+use super::saved_plan::{self, Saved};
+use super::set::{
+    FileArgs, GuardArgs, Planned, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background,
+};
+use super::signals::{STOP, Signals};
 use crate::api::failure;
 use crate::apply::events::{Event, Failure, Summary};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -122,7 +125,7 @@ pub struct DestroyArgs {
 /// fits; [`Class::Partial`] when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
-    let saved = args.plan.as_deref().map(saved::read).transpose();
+    let saved = args.plan.as_deref().map(saved_plan::read).transpose();
     let mut manifests = args.files.clone();
     let mut others = args.reading.values.values_file.clone();
     others.extend(args.plan.clone());
@@ -163,7 +166,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Performe
     };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
-        Err(error) if saved.is_some() => Err(saved::staleness(error.refusing_plan())),
+        Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -247,7 +250,7 @@ fn tell(args: &PerformArgs, done: Result<Performed>) -> Result<ExitCode> {
                 Some(_) => ReportDocument::of(&plan, &report),
                 None => ReportDocument::default(),
             };
-            aside(plan);
+            drop_in_background(plan);
             (ledger, refused.map_or_else(|| conclude(report, end), Err))
         }
         Err(error) => {
@@ -289,8 +292,8 @@ impl Run<'_> {
         let planned = decide(connection, set, self.policy, self.guards).await;
         let planned = match self.saved {
             Some(saved) => {
-                let planned = planned.map_err(saved::staleness)?;
-                refuse(&planned.plan).map_err(saved::staleness)?;
+                let planned = planned.map_err(saved_plan::staleness)?;
+                refuse(&planned.plan).map_err(saved_plan::staleness)?;
                 saved.check(&planned.plan, self.expected)?;
                 planned
             }
@@ -360,7 +363,7 @@ impl Run<'_> {
             attempts: connection.client.tries(),
             ..Options::standard(usize::from(self.args.parallelism))
         };
-        let listener = tokio::spawn(stop_on_signal(options.stop.clone()));
+        let listener = tokio::spawn(stop_on_signal(Signals::listen(&STOP)?, options.stop.clone()));
         connection.client.set_parallelism(options.parallelism);
         let progress = reporter(plan, self.args.output);
         let surroundings = Surroundings {
@@ -399,30 +402,16 @@ pub(super) fn confirm(question: &str) -> Result<bool> {
 }
 
 /// The first signal stops new work; a second one ends the program.
-async fn stop_on_signal(stop: CancellationToken) {
-    if wait_for_signal().await {
-        output::warning("stopping: what runs is finished, nothing new is started");
-        stop.cancel();
-    }
-    if wait_for_signal().await {
-        output::warning(
-            "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
-        );
-        output::settle();
-        std::process::exit(130);
-    }
-}
-
-async fn wait_for_signal() -> bool {
-    let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    else {
-        return tokio::signal::ctrl_c().await.is_ok();
-    };
-    tokio::select! {
-        received = tokio::signal::ctrl_c() => received.is_ok(),
-        received = terminate.recv() => received.is_some(),
-    }
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.received().await;
+    output::warning("stopping: what runs is finished, nothing new is started");
+    stop.cancel();
+    signals.received().await;
+    output::warning(
+        "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+    );
+    output::settle();
+    std::process::exit(130);
 }
 
 fn conclude(report: Report, end: End) -> Result<ExitCode> {

@@ -415,7 +415,7 @@ impl Shortcut {
             sent.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
         }
         let reason = match &self.former {
-            Some(former) => Reason::new(Why::Renamed, format!("so far {}", former.name)),
+            Some(former) => Reason::new(Why::Renamed, format!("renamed from {}", former.name)),
             None => Why::AskedFor.into(),
         };
         let operation = Operation { changes, ..Operation::new(key, self.effect(sent), reason) };
