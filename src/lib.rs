@@ -26,9 +26,37 @@
 //! | [`output`] | the one printer |
 //! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
+//! | [`decoding`] | *pure*: what serde's messages tell beside their words |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
+//!
+//! The words of the house:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | manifest | a file of documents: YAML or JSON, or a template of one |
+//! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
+//! | set | all documents of one command; it has a name and owns what it created |
+//! | kind | a sort of object: Project, Room, Service, ServiceTemplate, Mailbox, Route, ScheduledTask, Secret, Webhook |
+//! | key | what identifies an object: its kind, its project, its room where it has one, its name |
+//! | desired, observed | what the set says; what the platform answers |
+//! | plan | operations in the order of their dependencies, each with its reason and a fingerprint of what was observed |
+//! | operation | create, update, replace, delete, adopt, release or rename one object |
+//! | adopt | take an object that is there and that no set owns into a set |
+//! | release | take an object out of a set, and leave it where it is |
+//! | derive | make an object of what another document implies, as a mailbox of a placed template |
+//! | place | of a template: make a service of it with values, in a room or for the project; of a message: file, line and column |
+//! | drift | observed differs from what was last applied, and no document asked for that |
+//! | inventory | what a set owns, what it last applied and what it protects; the platform keeps it |
+//! | claim | the note in the inventory, before a create, of what is about to be created: whose answer is lost is found again by it |
+//! | lease | the right to apply a set, for a while; one run holds it at a time |
+//! | journal | what a run did, in a file, for the case that it cannot say it |
+//! | fingerprint | a keyed digest of a value, which tells that it changed and not what it is |
+//! | seal | a text that is secret is held so that it cannot be printed; a sign stands in its place |
+//! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
+//! | shortcut | a command that writes one object, through the same executor as a plan |
+//! | platform | the service behind the API: the hosted one, or the embedded one |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
 //! standard output is data; a secret's text never enters a plan, a report or a message; text
@@ -41,6 +69,7 @@ pub mod bounded;
 pub mod commands;
 pub mod conceal;
 pub mod connection;
+pub mod decoding;
 pub mod dialect;
 pub mod error;
 pub mod kinds;

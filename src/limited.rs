@@ -90,18 +90,6 @@ impl Drop for Ending {
     }
 }
 
-/// Does the work with a large stack, without an end of its own.
-pub fn deep<T: Send>(work: impl Fn() -> T + Sync) -> T {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
-        match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // Where the system gives no thread there is the stack at hand.
-            Err(_) => work(),
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +104,6 @@ mod tests {
         }
         // More than the stack of a program, or of a test.
         assert_eq!(run(LONG, || far(40_000)).unwrap(), 64);
-        assert_eq!(deep(|| far(40_000)), 64);
         let (end, ended) = mpsc::channel::<()>();
         let late = run(Duration::from_millis(50), move || ended.recv()).unwrap_err();
         assert_eq!(late.to_string(), "takes longer than 0.05 s");

@@ -52,7 +52,7 @@ pub fn refuse_links(path: &Path) -> Result<()> {
         Some(link) => Err(Error::new(
             ErrorKind::PermissionDenied,
             format!(
-                "{0} is a link, and nothing is written where it leads; take it away (`rm {0}`), or name a folder elsewhere",
+                "{0} is a link, and nothing is written where it leads; remove it (`rm {0}`), or name a folder elsewhere",
                 link.display()
             ),
         )),

@@ -200,7 +200,7 @@ impl PlatformArgs {
 }
 
 pub(crate) fn no_project() -> Error {
-    Error::usage("it is not said which project is meant").hint(
+    Error::usage("no project is given").hint(
         "give --project-id, set MESHAGENT_PROJECT_ID, or activate one: `meshagent project activate`",
     )
 }

@@ -28,6 +28,7 @@ mod keys;
 mod layers;
 mod lease;
 mod lifecycle;
+mod limits;
 mod markdown;
 mod moving;
 mod planning;

@@ -275,7 +275,7 @@ async fn a_sign_in_that_is_given_up_leaves_nothing() {
     let waiting = Waiting::start(sandbox.on(&server, &["auth", "login", "--no-browser"]));
     interrupt(&waiting.child);
     let run = blocking(|| waiting.end()).await;
-    assert_eq!((run.code, run.stderr.as_str()), (1, "error: the sign-in was given up\n"));
+    assert_eq!((run.code, run.stderr.as_str()), (1, "error: the sign-in was cancelled\n"));
     assert!(!sandbox.path(".meshagent/session.json").exists());
 }
 
@@ -433,7 +433,7 @@ async fn setup_leads_from_nothing_to_a_key() {
         let (code, shown) = terminal.end();
         assert_eq!(code, Some(i32::from(answers.is_empty())), "{time}: {shown}");
         let wanted =
-            ["the key signs", "there is one", "no project is activated", "setup was given up"];
+            ["the key signs", "there is one", "no project is activated", "setup was cancelled"];
         let wanted = wanted[time];
         assert!(shown.contains(wanted), "{time}: {shown}");
         assert!(!shown.contains("ma-"), "{shown}");

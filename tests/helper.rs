@@ -154,7 +154,7 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         (Manner::Denies, STORAGE, "no way"),
         (Manner::Denies, "/schemas/widget", "no way"),
         (Manner::Floods, "/schemas/widget", "the room sends more than it was asked for"),
-        (Manner::Sleeps, STORAGE, "nothing came for 0.4 s"),
+        (Manner::Sleeps, STORAGE, "nothing was received for 0.4 s"),
         (Manner::Dies, STORAGE, "the connection was lost"),
     ] {
         let rooms = Rooms::open().await;
@@ -169,7 +169,7 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         assert_eq!(code, Some(0));
         let lines: Vec<&str> = said.lines().skip(1).collect();
         let [line] = lines[..] else { panic!("{manner:?} {path}: {said}") };
-        let told = format!("error: {path} was called to the room \"demo\" in vain: ");
+        let told = format!("error: {path} failed in the room \"demo\" that it was called to: ");
         assert!(line.starts_with(&told) && line.contains(why), "{manner:?}: {line}");
         assert!(!said.contains(TOKEN), "{said}");
     }

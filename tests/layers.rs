@@ -36,6 +36,7 @@ fn files(module: &str) -> Vec<(String, String)> {
     };
     let files = walkdir::WalkDir::new(&root).into_iter().flatten().map(|entry| entry.into_path());
     let files = files.filter(|path| path.extension().is_some_and(|it| it == "rs"));
+    let files = files.filter(|path| path.file_name().is_some_and(|name| name != "tests.rs"));
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("a file");
         let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();

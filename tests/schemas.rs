@@ -2,6 +2,13 @@
 
 use std::path::Path;
 
+use meshagent::api::specs::keywords;
+use meshagent::api::specs::rules::Rule;
+use meshagent::api::specs::scope::ApiScope;
+
+use meshagent::kinds;
+use serde_json::Value;
+
 #[test]
 fn checked_in_schemas_are_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
@@ -42,4 +49,54 @@ fn the_example_manifests_match_the_published_schema() {
         }
     }
     assert!(documents > 10, "the examples were not found");
+}
+
+/// Goes through a schema and tells of keywords that there are not, and of values that they
+/// cannot have.
+fn look_through(schema: &Value, seen: &mut Vec<String>, wrong: &mut Vec<String>) {
+    match schema {
+        Value::Array(items) => items.iter().for_each(|item| look_through(item, seen, wrong)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                look_through(value, seen, wrong);
+                // A field of a document may be called anything.
+                if !name.starts_with("x-") {
+                    continue;
+                }
+                seen.push(name.clone());
+                let is_field = |name: &Value| name.is_string();
+                let fits = match name.as_str() {
+                    keywords::EMPTY => value == "absent",
+                    keywords::KEY => is_field(value),
+                    keywords::UNIQUE => {
+                        value.as_array().is_some_and(|names| names.iter().all(is_field))
+                    }
+                    keywords::RULE => value.as_str().is_some_and(|it| Rule::named(it).is_some()),
+                    known => keywords::ALL.contains(&known) && value == true,
+                };
+                if !fits {
+                    wrong.push(format!("{name}: {value}"));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_keyword_of_our_own_is_one_that_is_read() {
+    let mut schemas: Vec<Value> =
+        meshagent::commands::schema::all().into_iter().map(|(_, schema)| schema).collect();
+    schemas.extend(kinds::ALL.map(|kind| kinds::schema::inlined(kind).clone()));
+    schemas.push(schemars::schema_for!(ApiScope).to_value());
+    let (mut seen, mut wrong) = (Vec::new(), Vec::new());
+    schemas.iter().for_each(|schema| look_through(schema, &mut seen, &mut wrong));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for keyword in keywords::ALL {
+        assert!(seen.iter().any(|it| it == keyword), "no schema has {keyword}");
+    }
+    // The look itself tells of what is wrong.
+    let misspelled = serde_json::json!({"properties": {"a": {"x-secert": true, "x-empty": "no"}}});
+    look_through(&misspelled, &mut seen, &mut wrong);
+    assert_eq!(wrong, ["x-secert: true", "x-empty: \"no\""]);
 }

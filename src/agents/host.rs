@@ -313,7 +313,7 @@ impl Shared {
             };
             if let Err(what) = worked {
                 let path = &endpoint.path;
-                let failed = format!("{path} was called to the room {name:?} in vain");
+                let failed = format!("{path} failed in the room {name:?} that it was called to");
                 output::error(&Error::failed(failed).because(what));
             }
         });

@@ -88,7 +88,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A URL that is none of a platform, a credential that no header can carry.
+    /// A URL that is not one of a platform, a credential that no header can carry.
     pub fn new(base: &str, token: SecretString, retry: Retry) -> Result<Self> {
         let client = Self::asking_as(base, Arc::new(token.clone()), retry)?;
         credentials::header(&token)?;

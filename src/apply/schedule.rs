@@ -8,13 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::plan::waits::Waits;
+
 /// The state of a run: what may start, what waits, what is over.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The operations that wait for each, in the order of the plan.
-    followers: Vec<Vec<usize>>,
-    /// How many operations each still waits for.
-    waiting: Vec<usize>,
+    waits: Waits,
     ready: BTreeSet<(Rank, usize)>,
     ranks: Vec<Rank>,
     states: Vec<State>,
@@ -46,19 +45,10 @@ impl Schedule {
     #[must_use]
     pub fn new(waits_for: &[Vec<usize>]) -> Self {
         let count = waits_for.len();
-        let mut followers: Vec<Vec<usize>> = vec![Vec::new(); count];
-        for (index, before) in waits_for.iter().enumerate() {
-            for before in before {
-                if let Some(followers) = followers.get_mut(*before) {
-                    followers.push(index);
-                }
-            }
-        }
-        let waiting: Vec<usize> = waits_for.iter().map(Vec::len).collect();
-        let ranks = ranks(waits_for, &followers);
-        let ready =
-            (0..count).filter(|index| waiting[*index] == 0).map(|i| (ranks[i], i)).collect();
-        Self { followers, waiting, ready, ranks, states: vec![State::Open; count], open: count }
+        let waits = Waits::new(waits_for);
+        let ranks = ranks(waits_for, &waits);
+        let ready = waits.free().map(|index| (ranks[index], index)).collect();
+        Self { waits, ready, ranks, states: vec![State::Open; count], open: count }
     }
 
     /// The operation to start now; `None` when none can.
@@ -74,12 +64,9 @@ impl Schedule {
         if !self.end(index) {
             return;
         }
-        for follower in &self.followers[index] {
-            self.waiting[*follower] -= 1;
-            if self.waiting[*follower] == 0 && self.states[*follower] == State::Open {
-                self.ready.insert((self.ranks[*follower], *follower));
-            }
-        }
+        let free = self.waits.settle(index).into_iter();
+        let free = free.filter(|index| self.states[*index] == State::Open);
+        self.ready.extend(free.map(|index| (self.ranks[index], index)));
     }
 
     /// An operation that was started failed. Gives those that will not be started for that,
@@ -91,12 +78,12 @@ impl Schedule {
         let mut skipped = BTreeSet::new();
         let mut causes = vec![index];
         while let Some(cause) = causes.pop() {
-            for follower in self.followers[cause].clone() {
-                if self.states[follower] == State::Open {
-                    self.states[follower] = State::Over;
+            for follower in self.waits.followers(cause) {
+                if self.states[*follower] == State::Open {
+                    self.states[*follower] = State::Over;
                     self.open -= 1;
-                    skipped.insert(follower);
-                    causes.push(follower);
+                    skipped.insert(*follower);
+                    causes.push(*follower);
                 }
             }
         }
@@ -121,10 +108,10 @@ impl Schedule {
 }
 
 /// The rank of each operation, from the last ones back.
-fn ranks(waits_for: &[Vec<usize>], followers: &[Vec<usize>]) -> Vec<Rank> {
-    let mut chains = vec![1_usize; followers.len()];
-    let mut behind = vec![0_u64; followers.len()];
-    let mut left: Vec<usize> = followers.iter().map(Vec::len).collect();
+fn ranks(waits_for: &[Vec<usize>], waits: &Waits) -> Vec<Rank> {
+    let mut left: Vec<usize> = waits.counts().collect();
+    let mut chains = vec![1_usize; left.len()];
+    let mut behind = vec![0_u64; left.len()];
     let mut settled: Vec<usize> = (0..left.len()).filter(|index| left[*index] == 0).collect();
     while let Some(index) = settled.pop() {
         for before in waits_for[index].iter().copied() {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::given::{annotations_change, annotations_or_none, named_room, room, text_change};
+use super::option_values::{
+    annotations_change, annotations_or_none, named_room, room, text_change,
+};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, show};
 use super::show::{ListArgs, Listed, ShowArgs};
 use crate::api::request::Request;

@@ -10,21 +10,22 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::show::ShowArgs;
+use super::signals::Signals;
 use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
 use crate::api::request::Request;
 use crate::conceal;
 use crate::connection::By;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::output;
 use crate::serving::{self, Bounds};
 use crate::settings::project_file::ProjectFile;
@@ -125,8 +126,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let url = flow.url(&program, &scope);
     let listeners = listen().await?;
     // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
-    let mut interrupt =
-        signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
+    let mut interrupt = Signals::listen(&[Signal::SIGINT])?;
     output::note("waiting for you to sign in; Ctrl-C gives up:");
     output::note(&url);
     if !args.no_browser {
@@ -134,7 +134,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     }
     let code = tokio::select! {
         code = wait_for_code(listeners, &flow.state) => code?,
-        _ = interrupt.recv() => return Err(Error::failed("the sign-in was given up")),
+        _ = interrupt.received() => return Err(Error::failed("the sign-in was cancelled")),
     };
     let tokens = flow.redeem(&program, &code).await?;
     SessionFile::begun(tokens, &base).write().await

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::given::{self, named_room};
+use super::option_values::{self, named_room};
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::http::{self, Unread};
@@ -211,7 +211,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };
-    let arguments = given::json("--arguments", Some(&args.arguments), Class::Failed)?;
+    let arguments = option_values::json("--arguments", Some(&args.arguments), Class::Failed)?;
     let arguments = arguments.unwrap_or_default();
     let token = match (&args.permissions, variable("MESHAGENT_TOKEN")) {
         (Some(path), _) => {

@@ -90,7 +90,7 @@ fn plural(count: usize, noun: &str) -> String {
 async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
     let project = connection.project.as_ref().or(connection.fallback_project.as_ref());
     let Some(project) = project else {
-        return Err(Error::usage("it is not said which project is meant")
+        return Err(Error::usage("no project is given")
             .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
     };
     let reader = connection.client.reader();

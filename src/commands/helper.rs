@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::signals::{self, Signals};
 use crate::agents::Callee;
 use crate::agents::host::{Endpoint, Host, listen};
 use crate::agents::schema::SCHEMAS;
@@ -40,7 +40,14 @@ pub struct ServiceArgs {}
 pub async fn run(command: HelperCommand) -> Result<ExitCode> {
     let HelperCommand::Service(ServiceArgs {}) = command;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
-    let stop = stop_signal()?;
+    let [terminate, interrupt] = signals::STOP;
+    let mut signals = Signals::listen(&[terminate, interrupt, Signal::SIGABRT])?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        signals.received().await;
+        told.cancel();
+    });
     let host = variable("MESHAGENT_HOST").unwrap_or_else(|| "0.0.0.0".to_owned());
     let listener = listen(&host, PORT).await?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
@@ -67,23 +74,4 @@ fn endpoint(
     callee: impl Fn() -> Box<dyn Callee> + Send + Sync + 'static,
 ) -> Endpoint {
     Endpoint { path, identity: "agent".to_owned(), scope: None, callee: Box::new(callee) }
-}
-
-/// What is cancelled when the system tells the program to stop.
-fn stop_signal() -> Result<CancellationToken> {
-    let listen = |kind| signal(kind).context(|| "failed to listen for signals".to_owned());
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut abort = listen(SignalKind::from_raw(Signal::SIGABRT as i32))?;
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = abort.recv() => {}
-        }
-        told.cancel();
-    });
-    Ok(stop)
 }

@@ -5,8 +5,6 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::group::{Group, Lenient};
 use crate::error::{Class, Error, Result};
@@ -23,17 +21,18 @@ pub mod completion;
 pub mod evaluation;
 pub mod explain;
 pub mod export;
-pub mod given;
 mod group;
 pub mod helper;
 pub mod mailbox;
+pub mod option_values;
 mod own_inputs;
 pub mod plan;
+pub mod platform_secret;
 pub mod policy;
 pub mod project;
 pub mod rooms;
 pub mod route;
-pub mod saved;
+pub mod saved_plan;
 pub mod scheduled_task;
 pub mod schema;
 pub mod secret;
@@ -45,7 +44,7 @@ pub mod sets;
 pub mod setup;
 pub mod shortcut;
 pub mod show;
-pub mod stored_secret;
+mod signals;
 mod toggle;
 pub mod token;
 pub mod usage;
@@ -176,7 +175,7 @@ pub fn whole_tree() -> clap::Command {
 
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
-    outlive_file_limits();
+    signals::outlive_file_limits();
     // A shell that completes a line is answered, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(|| completion::with_names(whole_tree()))
         .var(completion::VARIABLE)
@@ -206,20 +205,6 @@ pub fn main() -> ExitCode {
     };
     output::settle();
     code
-}
-
-/// From here on SIGXFSZ does nothing: a file that may not grow any further is an error as a full
-/// disk is one, and no reason to end. What this program starts is not concerned.
-fn outlive_file_limits() {
-    let signal_of_files = SignalKind::from_raw(Signal::SIGXFSZ as i32);
-    let heard = tokio::runtime::Builder::new_current_thread().enable_io().build().and_then(|it| {
-        let _within = it.enter();
-        // Once it is listened for, it stays without effect.
-        signal(signal_of_files).map(drop)
-    });
-    if let Err(cause) = heard {
-        tracing::debug!(%cause, "failed to listen for SIGXFSZ");
-    }
 }
 
 /// How the program ends that came to its end: data that could not be written is a failure.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
-use super::saved::name_of;
+use super::saved_plan::name_of;
 use super::set::{FileArgs, PolicyArgs, SetArgs, decide};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};

@@ -77,7 +77,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
         }
         ProjectCommand::Activate(args) => {
             if args.id.is_none() && !args.interactive {
-                return Err(Error::failed("it is not said which project is meant")
+                return Err(Error::failed("no project is given")
                     .hint("give its name or id, or choose one with --interactive"));
             }
             args.platform
@@ -166,7 +166,7 @@ pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
     let (new, exit) = (projects.len() + 1, projects.len() + 2);
     output::note(&format!("[{new}] a new project"));
     output::note(&format!("[{exit}] none"));
-    let wrong = || Error::failed("that is none of the numbers above");
+    let wrong = || Error::failed("that is not one of the numbers above");
     let choice: usize = ask("Which one? ")?.parse().map_err(|_| wrong())?;
     match choice {
         0 => Err(wrong()),

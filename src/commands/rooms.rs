@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::given::{annotations, annotations_change, named_room};
+use super::option_values::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
@@ -150,7 +150,8 @@ fn shown(room: &Value) -> Value {
 }
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
-    let metadata = super::given::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
+    let metadata =
+        super::option_values::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
     let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
     args.platform
         .with(async |connection| {
@@ -184,7 +185,7 @@ async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, 
         return Ok((id, None));
     }
     let Some(name) = given(&which.name) else {
-        return Err(Error::failed("it is not said which room is meant").hint("give --id or --name"));
+        return Err(Error::failed("no room is given").hint("give --id or --name"));
     };
     let observed = find(connection, KindName::Room, &name)
         .await

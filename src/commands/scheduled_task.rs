@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::given::{annotations_change, annotations_or_none, named_room, text_change};
+use super::option_values::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
 use super::show::{ListArgs, Listed};
 use crate::api::request::Request;
@@ -161,7 +161,7 @@ impl PayloadArgs {
             (None, Some(path)) => read(path)?,
             (None, None) => return Ok(None),
         };
-        match super::given::json("the payload", Some(&text), Class::Usage)? {
+        match super::option_values::json("the payload", Some(&text), Class::Usage)? {
             Some(payload @ Value::Object(_)) => Ok(Some(payload)),
             _ => Err(Error::usage("the payload is not a JSON object")),
         }

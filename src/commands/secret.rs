@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
-use super::shortcut::DeleteArgs;
-use super::show::AllArgs;
-use super::stored_secret::{
+use super::platform_secret::{
     self, AcrContent, DockerContent, GarContent, KeysContent, WriteCommand,
 };
+use super::shortcut::DeleteArgs;
+use super::show::AllArgs;
 use super::wait;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
@@ -101,12 +101,12 @@ pub struct KeygenArgs {
 /// What cannot be read, encrypted, decrypted or written.
 pub fn run(command: SecretCommand) -> Result<ExitCode> {
     match command {
-        SecretCommand::List(args) => return wait(stored_secret::list(args)),
-        SecretCommand::Delete(args) => return wait(stored_secret::remove(args)),
-        SecretCommand::Key(command) => return wait(stored_secret::write(command)),
-        SecretCommand::Docker(command) => return wait(stored_secret::write(command)),
-        SecretCommand::Acr(command) => return wait(stored_secret::write(command)),
-        SecretCommand::Gar(command) => return wait(stored_secret::write(command)),
+        SecretCommand::List(args) => return wait(platform_secret::list(args)),
+        SecretCommand::Delete(args) => return wait(platform_secret::remove(args)),
+        SecretCommand::Key(command) => return wait(platform_secret::write(command)),
+        SecretCommand::Docker(command) => return wait(platform_secret::write(command)),
+        SecretCommand::Acr(command) => return wait(platform_secret::write(command)),
+        SecretCommand::Gar(command) => return wait(platform_secret::write(command)),
         SecretCommand::Encrypt(args) => encrypt(&args)?,
         SecretCommand::Decrypt(args) => decrypt(&args)?,
         SecretCommand::Keygen(args) => keygen(args.output)?,

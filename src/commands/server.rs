@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::{STOP, Signals};
 use crate::conceal;
 use crate::connection;
 use crate::error::{Context, Error, Result};
@@ -164,7 +164,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         return Ok(());
     }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen(&STOP)?;
     descriptors::raise();
     let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
         let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
@@ -193,7 +193,10 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     if args.print_env {
         print_env(&platform.bootstrap(), Some(address))?;
     }
-    platform.serve(listener, stop).await
+    let stopped = async move {
+        signals.received().await;
+    };
+    platform.serve(listener, stopped).await
 }
 
 /// Prints the environment of a client, and nothing else; without an address where nothing is
@@ -227,18 +230,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// A text as one word of a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let listen = |kind| signal(kind).context(|| "failed to listen for signals".to_owned());
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use nix::sys::signal::Signal;
 
 use super::auth::{self, SignInArgs};
+use super::signals::Signals;
 use super::{api_key, project};
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
@@ -30,13 +31,11 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
     // Having caught Ctrl-C once, a process does not end by it any more, and a question that
     // waits for its answer looks at nothing else. All files are written whole, so it may end
     // anywhere.
-    let mut interrupt =
-        signal(SignalKind::interrupt()).context(|| "failed to listen for signals".to_owned())?;
+    let mut interrupt = Signals::listen(&[Signal::SIGINT])?;
     tokio::spawn(async move {
-        if interrupt.recv().await.is_some() {
-            output::error(&Error::failed("setup was given up; you stay signed in"));
-            std::process::exit(i32::from(Class::Failed.exit_code()));
-        }
+        interrupt.received().await;
+        output::error(&Error::failed("setup was cancelled; you stay signed in"));
+        std::process::exit(i32::from(Class::Failed.exit_code()));
     });
     let SignInArgs { api_url, insecure, .. } = args;
     let platform = PlatformArgs { api_url, insecure, ..PlatformArgs::default() };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::given::warn_of_secret;
+use super::option_values::warn_of_secret;
 use super::own_inputs::{Written, written_file};
 use crate::api::key::ApiKey;
 use crate::api::token::{Signer, Token, TokenSpec};

@@ -86,7 +86,7 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     let payload = args.payload.as_deref().filter(|text| !text.is_empty());
-    let payload = super::given::json("--payload", payload, Class::Usage)?;
+    let payload = super::option_values::json("--payload", payload, Class::Usage)?;
     args.platform
         .with(async |connection| {
             let description = Some(&args.description).filter(|text| !text.is_empty());

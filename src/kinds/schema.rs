@@ -8,6 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{ALL, Kind, NameRule};
+use crate::api::specs::keywords::{RULE, SECRET, SET};
 use crate::api::specs::rules::{NAME_LIMIT, Rule, TEXT_LIMIT};
 
 /// The published schema of a kind's documents.
@@ -28,7 +29,7 @@ fn show_rules(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(show_rules),
         Value::Object(keywords) => {
             keywords.values_mut().for_each(show_rules);
-            let rule = keywords.shift_remove("x-rule");
+            let rule = keywords.shift_remove(RULE);
             let rule = rule.as_ref().and_then(Value::as_str).and_then(Rule::named);
             for (name, value) in rule.into_iter().flat_map(Rule::keywords) {
                 keywords.entry(name).or_insert(value);
@@ -55,7 +56,7 @@ fn bound_texts(schema: &mut Value) {
             if is_text && !is_bounded {
                 keywords.insert("maxLength".to_owned(), TEXT_LIMIT.into());
             }
-            if keywords.get("x-set") == Some(&Value::Bool(true)) {
+            if keywords.get(SET) == Some(&Value::Bool(true)) {
                 keywords.insert("uniqueItems".to_owned(), true.into());
             }
         }
@@ -198,7 +199,7 @@ fn bound_own_texts(schema: &mut Value, NameRule { field, .. }: NameRule) {
 }
 
 fn rule_of_names(field: &mut Map<String, Value>) {
-    field.insert("x-rule".to_owned(), "name".into());
+    field.insert(RULE.to_owned(), "name".into());
     field.extend(Rule::Name.keywords());
 }
 
@@ -268,7 +269,7 @@ pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
 pub fn secret_fields() -> &'static [String] {
     fn collect(schema: &Value, names: &mut Vec<String>) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            if field["x-secret"] == true && !names.contains(name) {
+            if field[SECRET] == true && !names.contains(name) {
                 names.push(name.clone());
             }
             collect(field, names);

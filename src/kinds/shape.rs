@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 
 use super::path::{FieldPath, Step};
 use super::tree::{Sealed, Tree, same_number};
+use crate::api::specs::keywords::{
+    EMPTY, KEY, NUMBER, PARTIAL, REPEATS, RULE, SECRET, SET, UNIQUE,
+};
 use crate::api::specs::rules::{self, Rule};
 
 /// What is known of a field.
@@ -133,14 +136,14 @@ impl Shape {
         let flag = |name: &str| keywords.get(name).and_then(Value::as_bool).unwrap_or_default();
         let mut shape = Self {
             default: keywords.get("default").cloned(),
-            empty_is_absent: keywords.get("x-empty").is_some(),
-            secret: flag("x-secret"),
+            empty_is_absent: keywords.get(EMPTY).is_some_and(|value| value == "absent"),
+            secret: flag(SECRET),
             withheld: false,
-            partial: flag("x-partial"),
-            number: flag("x-number"),
-            rule: keywords.get("x-rule").and_then(Value::as_str).and_then(Rule::named),
-            repeats: flag("x-repeats"),
-            unique: keywords.get("x-unique").map(texts).unwrap_or_default(),
+            partial: flag(PARTIAL),
+            number: flag(NUMBER),
+            rule: keywords.get(RULE).and_then(Value::as_str).and_then(Rule::named),
+            repeats: flag(REPEATS),
+            unique: keywords.get(UNIQUE).map(texts).unwrap_or_default(),
             form: Form::Scalar,
         };
         // An optional struct is `anyOf: [struct, null]`; what stands beside `anyOf` is ours.
@@ -154,8 +157,6 @@ impl Shape {
                 shape.secret |= inner.secret;
                 shape.rule = shape.rule.or(inner.rule);
                 shape.unique.extend(inner.unique);
-            } else if keywords.get("x-free").is_some() {
-                shape.form = Form::Free;
             }
             return shape;
         }
@@ -168,9 +169,9 @@ impl Shape {
             Self::object_form(keywords)
         } else if has_type("array") {
             let items = keywords.get("items").map_or_else(Self::default, Self::from_schema);
-            let identity = match keywords.get("x-key").and_then(Value::as_str) {
+            let identity = match keywords.get(KEY).and_then(Value::as_str) {
                 Some(field) => Identity::Field(field.to_owned()),
-                None if flag("x-set") => Identity::Value,
+                None if flag(SET) => Identity::Value,
                 None => Identity::Position,
             };
             Form::List { items: Box::new(items), identity }
@@ -519,6 +520,7 @@ fn repeated(items: &[Tree], identity: &Identity, unique: &[String]) -> Vec<Broke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::specs::keywords;
     use crate::api::specs::service::{ContainerSpec, PortSpec};
     use serde_json::json;
 
@@ -534,6 +536,28 @@ mod tests {
             Shape::of::<PortSpec>().read(&json!({"num": "*", "type": "http"})).redacted(),
             json!({})
         );
+    }
+
+    #[test]
+    fn every_keyword_says_something() {
+        let list = |keyword: &str, value: Value| {
+            let item = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+            let mut schema = json!({"type": "array", "items": item});
+            schema[keyword] = value;
+            format!("{:?}", Shape::from_schema(&schema))
+        };
+        let nothing = list("title", json!("a"));
+        for keyword in keywords::ALL {
+            let value = match keyword {
+                EMPTY => json!("absent"),
+                KEY => json!("name"),
+                UNIQUE => json!(["name"]),
+                RULE => json!("segment"),
+                _ => json!(true),
+            };
+            assert_ne!(list(keyword, value), nothing, "{keyword} is not read");
+            assert_eq!(list(keyword, json!("other")) == nothing, keyword != KEY, "{keyword}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::document::Document;
 use super::quoting;
 use super::sealing;
 use super::yaml::{self, Node};
+use crate::api::specs::keywords::{RULE, SECRET};
 use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -18,9 +19,25 @@ const MOST: usize = 1_000;
 
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
+    check_where(document, value, |_| true)
+}
+
+/// The same for a part of a document: no field is missed.
+pub(super) fn check_part(document: &Document, value: &Value) -> Vec<Problem> {
+    check_where(document, value, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
+}
+
+fn check_where(
+    document: &Document,
+    value: &Value,
+    is_told: impl Fn(&ValidationErrorKind) -> bool,
+) -> Vec<Problem> {
     let Some(validator) = schema::validator(document.kind) else { return Vec::new() };
     let mut problems: Vec<Problem> = Vec::new();
-    for error in validator.iter_errors(value).filter(|error| !is_hidden(document, error)) {
+    let is_told = |error: &jsonschema::ValidationError<'_>| {
+        is_told(error.kind()) && !is_hidden(document, error)
+    };
+    for error in validator.iter_errors(value).filter(is_told) {
         match MOST.checked_sub(problems.len()).filter(|left| *left > 0) {
             Some(left) => problems.extend(schema_problems(document, &error, left)),
             None => problems.extend(brief(document, &error)),
@@ -89,7 +106,7 @@ fn unknown(document: &Document, path: &FieldPath, name: &str) -> String {
 fn is_secret(kind: &dyn Kind, path: &FieldPath) -> bool {
     (1..=path.0.len()).any(|length| {
         let above = schema_at(kind, &FieldPath(path.0[..length].to_vec()));
-        above.get("x-secret") == Some(&Value::Bool(true))
+        above.get(SECRET) == Some(&Value::Bool(true))
     })
 }
 
@@ -256,7 +273,7 @@ fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Va
 fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option<Problem> {
     let (last, above) = path.0.split_last()?;
     let above = schema_at(document.kind, &FieldPath(above.to_vec()));
-    if *last != Step::Field("from".to_owned()) || above.get("x-secret") != Some(&true.into()) {
+    if *last != Step::Field("from".to_owned()) || above.get(SECRET) != Some(&true.into()) {
         return None;
     }
     let fault = secret_source::fault(from)?;
@@ -335,7 +352,7 @@ fn schema_at(kind: &dyn Kind, path: &FieldPath) -> &'static Value {
 
 /// The rule of a field.
 fn rule_at(kind: &dyn Kind, path: &FieldPath) -> Option<Rule> {
-    schema_at(kind, path).get("x-rule").and_then(Value::as_str).and_then(Rule::named)
+    schema_at(kind, path).get(RULE).and_then(Value::as_str).and_then(Rule::named)
 }
 
 fn known_fields(kind: &dyn Kind, path: &FieldPath) -> Vec<String> {

@@ -357,18 +357,20 @@ impl Meter {
     /// What a namespace is to keep: nothing that could hold the namespace itself, and nothing
     /// that grows deeper with each step of a loop.
     fn kept(&self, value: Value) -> Result<Value, Error> {
-        let is_namespace = |value: &Value| {
-            let object = value.as_object();
-            match object.is_some_and(|object| object.type_name().ends_with("::Namespace")) {
-                true => Err(Error::new(
-                    ErrorKind::InvalidOperation,
-                    "a namespace cannot be kept in a namespace",
-                )),
-                false => Ok(()),
-            }
+        let refuse_namespace = |value: &Value| match is_namespace(value) {
+            true => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a namespace cannot be kept in a namespace",
+            )),
+            false => Ok(()),
         };
-        self.walk_with(&value, 0, &is_namespace, PIECE).map(|()| value)
+        self.walk_with(&value, 0, &refuse_namespace, PIECE).map(|()| value)
     }
+}
+
+/// Whether a value is a namespace. The engine keeps the type to itself and gives its name.
+fn is_namespace(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.type_name().ends_with("::Namespace"))
 }
 
 /// The numbers that a filter is given, by position or by name.
@@ -416,6 +418,19 @@ mod tests {
         let values = values.as_object().cloned().unwrap_or_default();
         render(&measured(text).unwrap(), &variables, &values)
             .map_err(|error| error.detail().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_namespace_is_known_by_the_name_of_its_type() {
+        let made = minijinja::functions::namespace(None).unwrap();
+        assert!(is_namespace(&made));
+        for other in [Value::from(1), Value::from(vec![1, 2])] {
+            assert!(!is_namespace(&other), "{other}");
+        }
+        assert_eq!(
+            rendered("{% set n = namespace(s=1) %}{% set n.s = [n] %}").unwrap_err(),
+            "a namespace cannot be kept in a namespace"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Files become documents with positions, documents become a set.
 //!
-//! Lives here: which files are read, the one YAML parser with its short way for plain values, templates, validation, and what
+//! Lives here: which files are read, the one YAML parser, templates, validation, and what
 //! the documents of a set declare together. Must not: anything that asks the platform.
 
 pub mod age;
@@ -14,14 +14,13 @@ pub(crate) mod engine;
 mod exact;
 pub mod export;
 mod form;
+mod jinja_differences;
 mod lifecycle;
 pub mod located;
-mod made_here;
 mod measured;
-mod merges;
-pub mod placed;
+mod own_files;
 pub mod placement;
-mod plain;
+pub mod placing_manifest;
 pub mod process;
 mod quoting;
 pub mod reach;
@@ -36,7 +35,6 @@ mod spelling;
 mod split;
 pub mod template;
 mod tokens;
-mod unlike;
 pub mod values;
 pub mod variables;
 pub mod walk;

@@ -83,7 +83,7 @@ pub fn names_a_field(document: &str, error: &YamlError) -> bool {
     let line = error
         .mark
         .and_then(|mark| document.lines().nth(usize::try_from(mark.line).ok()?.checked_sub(1)?));
-    error.message.starts_with("duplicate key")
+    error.duplicate.is_some()
         && line.is_some_and(|line| !line.contains(['{', '[', ',']) && line.contains(':'))
 }
 

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::made_here::MadeHere;
+use super::own_files::OwnFiles;
 use super::reach::Reach;
 use super::signs::Signs;
 use super::values::{self, FileValues};
@@ -152,7 +152,7 @@ pub fn read(paths: &[PathBuf], values: &FileValues, reach: &Reach) -> Reading {
     }
     for path in paths {
         if is_stdin(&path) {
-            let read = read_stdin().and_then(|source| match MadeHere::of(&source.text) {
+            let read = read_stdin().and_then(|source| match OwnFiles::of(&source.text) {
                 Some(made) => Err(made.problem(&source)),
                 None => Ok(source),
             });
@@ -246,7 +246,7 @@ impl Reading {
             }
             return true;
         }
-        match (MadeHere::of(&source.text), named) {
+        match (OwnFiles::of(&source.text), named) {
             (None, Named::With(files)) if is_stray(path, &source) => {
                 return self.leave_values(&source, files);
             }
@@ -266,7 +266,7 @@ impl Reading {
         let is_below = |file: &PathBuf| walk::is_template(file) && file.starts_with(&source.folder);
         let name = &source.name;
         if let Some(template) = files.iter().find(|file| is_below(file)) {
-            let message = "values are those of the templates beside them, and here is none";
+            let message = "these values are for templates beside them, and there are none here";
             self.problems.push(Source::whole(name, message).hint(format!(
                 "for {} give --values-file {}, or put the values beside it; what no template uses may go",
                 template.display(),
@@ -309,7 +309,7 @@ pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
         if path.is_dir() {
             let walk = walk::walk(path, &reach);
             let is_made_here =
-                |path: &PathBuf| read_text(path).is_ok_and(|text| MadeHere::of(&text).is_some());
+                |path: &PathBuf| read_text(path).is_ok_and(|text| OwnFiles::of(&text).is_some());
             files.extend(walk.files.into_iter().filter(|path| !is_made_here(path)));
             let values = walk.skipped.into_iter().filter(|skipped| skipped.why == Why::Values);
             files.extend(values.map(|skipped| skipped.path));

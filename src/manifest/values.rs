@@ -11,6 +11,7 @@ use minijinja::machinery::parse;
 
 use super::engine;
 use super::exact;
+use super::jinja_differences;
 use super::measured::measured;
 use super::quoting;
 use super::reach::Reach;
@@ -19,7 +20,6 @@ use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
 use super::tokens::{self, Unfit};
-use super::unlike;
 use super::variables::{Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
@@ -321,35 +321,33 @@ pub fn render(
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
-        let message = "was not rendered, for another template was given up and still goes on";
+        let message =
+            "was not rendered, because another template that was given up is still running";
         return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
-    match limited::run(TIME, move || written(&template, &all, &allowed)) {
-        Ok((written, lacks)) => {
-            let lacks = lacks.into_iter().flat_map(|it| Unrendered::Failed(it).problems(&source));
-            let lacks: Vec<Problem> = lacks.collect();
-            match written {
-                Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
-                    let text = source::with_line_feeds(text);
-                    let name = source.name + RENDERED;
-                    let rendered = Source::new(name, source.folder, text).with_signs(signs);
-                    match spelling::in_rendered(&rendered, &source.text) {
-                        respelled if respelled.is_empty() => {
-                            Ok(Rendered { source: rendered, not_read: lacks })
-                        }
-                        respelled => Err(respelled),
-                    }
+    let (written, lacks) =
+        limited::run(TIME, move || written(&template, &all, &allowed)).map_err(|unfinished| {
+            alone(Problem::new(format!("{}: the template {unfinished}", source.name)))
+        })?;
+    let lacks = lacks.into_iter().flat_map(|it| Unrendered::Failed(it).problems(&source));
+    let lacks: Vec<Problem> = lacks.collect();
+    match written {
+        Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
+            let text = source::with_line_feeds(text);
+            let name = source.name + RENDERED;
+            let rendered = Source::new(name, source.folder, text).with_signs(signs);
+            match spelling::in_rendered(&rendered, &source.text) {
+                respelled if respelled.is_empty() => {
+                    Ok(Rendered { source: rendered, not_read: lacks })
                 }
-                // What else is wrong may come of what is lacking.
-                _ if !lacks.is_empty() => Err(lacks),
-                Err(unrendered) => Err(unrendered.problems(&source)),
-                Ok(_) => Err(lacks),
+                respelled => Err(respelled),
             }
         }
-        Err(unfinished) => {
-            Err(alone(Problem::new(format!("{}: the template {unfinished}", source.name))))
-        }
+        // What else is wrong may come of what is lacking.
+        _ if !lacks.is_empty() => Err(lacks),
+        Err(unrendered) => Err(unrendered.problems(&source)),
+        Ok(_) => Err(lacks),
     }
 }
 
@@ -419,7 +417,7 @@ fn prepared(
     values: &Values,
     allowed: &[Allowed],
 ) -> Result<(String, Arc<Variables>), Unrendered> {
-    unlike::check(template).map_err(Unrendered::Unlike)?;
+    jinja_differences::check(template).map_err(Unrendered::Unlike)?;
     let others = serde_json::to_string(&values.map).unwrap_or_default();
     let variables = Variables::new(allowed, template, &others);
     // Only a template that can be read is changed, so that what is wrong is told of it.

@@ -37,6 +37,7 @@ pub mod summed;
 pub mod text;
 pub mod transfer;
 pub mod unified;
+pub mod waits;
 pub mod warnings;
 
 pub use counts::Counts;

@@ -1,9 +1,9 @@
 //! Operations in an order in which they can be done: a graph of operations, not of kinds.
 
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
+use std::collections::BTreeSet;
 
 use super::Operation;
+use super::waits::Waits;
 use crate::error::Problem;
 use crate::listed::{SOME, at_most};
 
@@ -16,73 +16,76 @@ pub type Edge = (usize, usize);
 ///
 /// # Errors
 ///
-/// A cycle, with the objects on it and their places.
+/// Each cycle, with the objects on it and their places.
 pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>, Vec<Problem>> {
-    let mut graph = DiGraph::<usize, ()>::with_capacity(operations.len(), edges.len());
-    let nodes: Vec<NodeIndex> = (0..operations.len()).map(|index| graph.add_node(index)).collect();
-    for (before, after) in edges {
-        if before != after {
-            graph.update_edge(nodes[*before], nodes[*after], ());
-        }
+    let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); operations.len()];
+    for (first, second) in edges.iter().filter(|(first, second)| first != second) {
+        before[*second].insert(*first);
     }
-    let mut waiting: Vec<usize> =
-        nodes.iter().map(|node| graph.edges_directed(*node, petgraph::Incoming).count()).collect();
-    let mut ready: std::collections::BTreeSet<usize> = waiting
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count == 0)
-        .map(|(index, _)| index)
-        .collect();
-    let mut position = vec![usize::MAX; operations.len()];
+    let waits_for: Vec<Vec<usize>> =
+        before.into_iter().map(|before| before.into_iter().collect()).collect();
+    let mut waits = Waits::new(&waits_for);
+    let mut ready: BTreeSet<usize> = waits.free().collect();
+    let mut position = vec![None; operations.len()];
     let mut order = Vec::with_capacity(operations.len());
-    while let Some(next) = ready.pop_first() {
-        position[next] = order.len();
-        order.push(next);
-        for edge in graph.edges(nodes[next]) {
-            let after = edge.target().index();
-            waiting[after] -= 1;
-            if waiting[after] == 0 {
-                ready.insert(after);
-            }
+    let mut cycles = Vec::new();
+    loop {
+        while let Some(next) = ready.pop_first() {
+            position[next] = Some(order.len());
+            order.push(next);
+            let free = waits.settle(next).into_iter();
+            // What is on a cycle that was told has its place by then.
+            ready.extend(free.filter(|index| position[*index].is_none()));
+        }
+        let Some(cycle) = cycle(&waits_for, &position) else { break };
+        cycles.push(told(&cycle, &operations));
+        // What is behind it may be on another one.
+        for index in cycle {
+            position[index] = Some(usize::MAX);
+            ready.insert(index);
         }
     }
-    if order.len() < operations.len() {
-        return Err(cycles(&graph, &operations));
+    if !cycles.is_empty() {
+        return Err(cycles);
     }
     let mut sorted: Vec<Option<Operation>> = operations.into_iter().map(Some).collect();
-    Ok(order
-        .into_iter()
-        .filter_map(|index| {
-            let mut operation = sorted[index].take()?;
-            operation.waits_for = graph
-                .edges_directed(nodes[index], petgraph::Incoming)
-                .map(|edge| position[edge.source().index()])
-                .collect();
-            operation.waits_for.sort_unstable();
-            Some(operation)
-        })
-        .collect())
+    let in_order = order.into_iter().filter_map(|index| {
+        let mut operation = sorted[index].take()?;
+        operation.waits_for = waits_for[index].iter().filter_map(|it| position[*it]).collect();
+        operation.waits_for.sort_unstable();
+        Some(operation)
+    });
+    Ok(in_order.collect())
 }
 
-fn cycles(graph: &DiGraph<usize, ()>, operations: &[Operation]) -> Vec<Problem> {
-    petgraph::algo::tarjan_scc(graph)
-        .into_iter()
-        .filter(|component| component.len() > 1)
-        .map(|mut component| {
-            component.sort_unstable();
-            let names: Vec<String> = component
-                .iter()
-                .map(|node| {
-                    let operation = &operations[graph[*node]];
-                    match &operation.place {
-                        Some(place) => format!("{} ({place})", operation.key),
-                        None => operation.key.to_string(),
-                    }
-                })
-                .collect();
-            Problem::new(format!("these wait for each other: {}", at_most(SOME, names)))
-        })
-        .collect()
+/// Operations that wait for each other in a circle, among those without a position; `None` where
+/// each has one.
+fn cycle(waits_for: &[Vec<usize>], position: &[Option<usize>]) -> Option<Vec<usize>> {
+    // What is left waits for something that is left, so going back comes to where it has been.
+    let left = |index: &usize| position[*index].is_none();
+    let mut way = vec![(0..position.len()).find(left)?];
+    loop {
+        let last = *way.last()?;
+        let before = *waits_for[last].iter().find(|before| left(before))?;
+        if let Some(start) = way.iter().position(|index| *index == before) {
+            let mut cycle = way.split_off(start);
+            cycle.sort_unstable();
+            return Some(cycle);
+        }
+        way.push(before);
+    }
+}
+
+fn told(cycle: &[usize], operations: &[Operation]) -> Problem {
+    let names = cycle.iter().map(|index| {
+        let operation = &operations[*index];
+        match &operation.place {
+            Some(place) => format!("{} ({place})", operation.key),
+            None => operation.key.to_string(),
+        }
+    });
+    let names: Vec<String> = names.collect();
+    Problem::new(format!("these wait for each other: {}", at_most(SOME, names)))
 }
 
 #[cfg(test)]
@@ -111,5 +114,16 @@ mod tests {
         let problems =
             sort(["a", "b", "c"].map(operation).into(), &[(0, 1), (1, 0), (1, 2)]).unwrap_err();
         assert_eq!(problems[0].message, "these wait for each other: Room/a, Room/b");
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn each_cycle_is_told_also_behind_another_one() {
+        let edges = [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 3), (4, 5)];
+        let operations = ["a", "b", "c", "d", "e", "f"].map(operation);
+        let problems = sort(operations.into(), &edges).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        let expected = ["Room/a, Room/b, Room/c", "Room/d, Room/e"];
+        assert_eq!(told, expected.map(|names| format!("these wait for each other: {names}")));
     }
 }

@@ -107,7 +107,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// A URL that is none; a room that cannot be reached or does not let the participant in.
+    /// An invalid URL; a room that cannot be reached or does not let the participant in.
     pub async fn enter(
         url: &str,
         token: &SecretString,
@@ -310,7 +310,7 @@ impl Shared {
                 if let Some(answer) = self.expected().answers.remove(&message.id) {
                     let content = Content::of(&message.header, message.bytes);
                     let _ = answer.send(content.unwrap_or_else(|what| {
-                        Content::Error(Refused::new(format!("the answer is of no use: {what}")))
+                        Content::Error(Refused::new(format!("the answer cannot be used: {what}")))
                     }));
                 }
             }
@@ -463,7 +463,7 @@ fn invocation(toolkit: &str, tool: &str, arguments: Value, call: &str) -> Value 
 }
 
 fn told_late(time: Duration) -> String {
-    format!("nothing came for {} s", time.as_secs_f64())
+    format!("nothing was received for {} s", time.as_secs_f64())
 }
 
 #[cfg(test)]

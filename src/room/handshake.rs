@@ -62,7 +62,7 @@ pub(super) async fn connect(
     }
     let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("what answered is no room".to_owned());
+        return Err("what answered is not a room".to_owned());
     }
     let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
     Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)

@@ -114,7 +114,7 @@ impl SessionFile {
     pub fn read() -> Result<Option<Self>> {
         let Ok(path) = path() else { return Ok(None) };
         let hint = "sign in again: `meshagent auth login`";
-        let Some(form) = home_file::read::<Form>(&path, "this is no session", hint)? else {
+        let Some(form) = home_file::read::<Form>(&path, "this is not a session", hint)? else {
             return Ok(None);
         };
         let Some(access_token) = form.access_token.filter(|token| !token.is_empty()) else {

@@ -193,7 +193,7 @@ fn an_update_changes_what_its_dry_run_shows_and_leaves_the_owners_mark() {
         let lines = shown.lines().filter(|line| line.starts_with("    ")).count();
         let has_name = wanted.contains(&"name");
         assert_eq!(lines + usize::from(has_name), wanted.len(), "{words:?}\n{shown}");
-        assert_eq!(shown.contains("so far "), has_name, "{words:?}\n{shown}");
+        assert_eq!(shown.contains("renamed from "), has_name, "{words:?}\n{shown}");
         assert!(!shown.contains("meshagent.set"), "{words:?}\n{shown}");
     }
     let marks = state(&sandbox).into_iter().filter(|(path, _)| path.ends_with("/meshagent.set"));

@@ -295,7 +295,7 @@ fn values_above_a_template_are_told_how_to_reach_it() {
     let run = sandbox.run(&validate);
     assert_eq!(run.code, 2, "{}", all(&run));
     for told in [
-        "m/values.yaml: values are those of the templates beside them, and here is none",
+        "m/values.yaml: these values are for templates beside them, and there are none here",
         "hint: for m/sub/a.yaml.j2 give --values-file m/values.yaml, or put the values beside it",
         "give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template",
     ] {

@@ -120,8 +120,9 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     if pattern.is_empty() {
         return Err(Refused::invalid("the pattern is empty"));
     }
-    let wrong =
-        |error: fancy_regex::Error| Refused::invalid(format!("the pattern is of no use: {error}"));
+    let wrong = |error: fancy_regex::Error| {
+        Refused::invalid(format!("the pattern cannot be used: {error}"))
+    };
     let pattern = fancy_regex::Regex::new(pattern).map_err(wrong)?;
     let first = text[..text.len() - searched.len()].matches('\n').count() + 1;
     let searched = searched.replace("\r\n", "\n");
@@ -194,7 +195,7 @@ mod tests {
         assert_eq!(told(" ").text, "the pattern is empty");
         for pattern in ["(", "(?:(?:a|a)*)*(?!b)$\\1(x)"] {
             let refused = told(pattern);
-            assert!(refused.text.starts_with("the pattern is of no use: "), "{refused}");
+            assert!(refused.text.starts_with("the pattern cannot be used: "), "{refused}");
             assert_eq!(refused.code, Some(1002));
         }
     }

@@ -6,19 +6,10 @@
 //! the kind that issues them.
 //!
 //! The schemas carry what the planner needs to compare two documents without knowing
-//! their types, as extension keywords:
-//!
-//! | keyword | on | meaning |
-//! |---|---|---|
-//! | `default` | a field | absent means this value |
-//! | `x-empty: "absent"` | a list or map | `null`, `[]`, `{}` and absent are one and the same |
-//! | `x-key: NAME` | a list | items are told apart by this field; order carries no meaning |
-//! | `x-set: true` | a list of scalars | order carries no meaning |
-//! | `x-repeats: true` | a list with `x-key` | the platform takes several items of one key |
-//! | `x-unique: [NAMES]` | a list | its order matters, and no two items agree in these fields |
-//! | `x-secret: true` | any | its text is never shown |
-//! | `x-rule: NAME` | any | what it must look like; see [`rules`] |
+//! their types: `default`, which is what an absent field means, and the extension
+//! [`keywords`].
 
+pub mod keywords;
 pub mod rules;
 pub mod scope;
 pub mod service;

@@ -14,8 +14,9 @@ use self::report::summary;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
-use super::saved::{self, Saved};
+use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
+use super::signals::{STOP, Signals};
 use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -120,7 +121,7 @@ pub struct DestroyArgs {
 /// no longer fits; [`Partial`](crate::error::Class::Partial) when some of it was done.
 pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
-    let saved = args.plan.as_deref().map(saved::read).transpose();
+    let saved = args.plan.as_deref().map(saved_plan::read).transpose();
     let mut manifests = args.files.clone();
     let mut others = args.reading.values.values_file.clone();
     others.extend(args.plan.clone());
@@ -161,7 +162,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
-        Err(error) if saved.is_some() => Err(saved::staleness(error.refusing_plan())),
+        Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -279,8 +280,8 @@ impl Run<'_> {
         let decision = decide(connection, set, self.policy, self.guards).await;
         let decision = match self.saved {
             Some(saved) => {
-                let decision = decision.map_err(saved::staleness)?;
-                refuse(&decision.plan).map_err(saved::staleness)?;
+                let decision = decision.map_err(saved_plan::staleness)?;
+                refuse(&decision.plan).map_err(saved_plan::staleness)?;
                 saved.check(&decision.plan, self.expected)?;
                 decision
             }
@@ -349,7 +350,8 @@ impl Run<'_> {
             break_lock: self.args.break_lock,
             ..Performing::in_folder(folder, progress.as_ref())
         };
-        let listener = tokio::spawn(stop_on_signal(performing.stop.clone()));
+        let signals = Signals::listen(&STOP)?;
+        let listener = tokio::spawn(stop_on_signal(signals, performing.stop.clone()));
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;
         drop(progress);
         listener.abort();
@@ -379,28 +381,14 @@ pub(super) fn confirm(question: &str) -> Result<bool> {
 }
 
 /// The first signal stops new work; a second one ends the program.
-async fn stop_on_signal(stop: CancellationToken) {
-    if wait_for_signal().await {
-        output::warning("stopping: what runs is finished, nothing new is started");
-        stop.cancel();
-    }
-    if wait_for_signal().await {
-        output::warning(
-            "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
-        );
-        output::settle();
-        std::process::exit(130);
-    }
-}
-
-async fn wait_for_signal() -> bool {
-    let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    else {
-        return tokio::signal::ctrl_c().await.is_ok();
-    };
-    tokio::select! {
-        received = tokio::signal::ctrl_c() => received.is_ok(),
-        received = terminate.recv() => received.is_some(),
-    }
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.received().await;
+    output::warning("stopping: what runs is finished, nothing new is started");
+    stop.cancel();
+    signals.received().await;
+    output::warning(
+        "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+    );
+    output::settle();
+    std::process::exit(130);
 }

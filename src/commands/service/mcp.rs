@@ -151,7 +151,7 @@ fn slug(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// What is no URL of one; a server that registers no clients.
+/// A URL that is not one of an MCP server; a server that registers no clients.
 pub async fn service(text: &str) -> Result<ServiceSpec> {
     let url = normalized(text)?;
     let oauth = match discover(&url).await? {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::given::room;
+use super::option_values::room;
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;

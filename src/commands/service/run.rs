@@ -7,13 +7,13 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::http::{self, Told};
 use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call::{self, Invitation};
-use crate::commands::given::named_room;
+use crate::commands::option_values::named_room;
+use crate::commands::signals::{self, Signals};
 use crate::commands::token::KeyArgs;
 use crate::error::{Class, Context, Error, Result};
 use crate::kinds::shape::Shape;
@@ -176,10 +176,8 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
         Some(port) => port,
         None => free_port()?,
     };
-    let failed = || "failed to listen for signals".to_owned();
-    let mut interrupt = signal(SignalKind::interrupt()).context(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).context(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).context(failed)?;
+    let [terminate, interrupt] = signals::STOP;
+    let mut signals = Signals::listen(&[terminate, interrupt, Signal::SIGHUP])?;
     let mut group = Group::start(&args.command, port)?;
     let mut registration = Box::pin(register(&args, &project, &room, port));
     let mut is_registered = false;
@@ -196,9 +194,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
                 }
                 return Err(Error::failed(format!("the command ended with {status}")));
             }
-            _ = interrupt.recv() => break Signal::SIGINT,
-            _ = terminate.recv() => break Signal::SIGTERM,
-            _ = hangup.recv() => break Signal::SIGHUP,
+            received = signals.received() => break received,
         }
     };
     group.tell(received);

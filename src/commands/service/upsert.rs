@@ -17,7 +17,7 @@ use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
-use crate::manifest::placed;
+use crate::manifest::placing_manifest;
 use crate::output;
 
 impl PlaceArgs {
@@ -202,9 +202,9 @@ impl Source {
             ))
             .hint("add a Service with `template` and `values` to the manifests by hand"));
         }
-        placed::manifest(&self.template.text, &self.template.values, room, spec).map_err(|why| {
-            Error::failed(format!("no manifest declares the service `{name}`: {why}"))
-        })
+        placing_manifest::manifest(&self.template.text, &self.template.values, room, spec).map_err(
+            |why| Error::failed(format!("no manifest declares the service `{name}`: {why}")),
+        )
     }
 }
 

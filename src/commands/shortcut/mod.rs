@@ -359,7 +359,11 @@ impl Shortcut {
     /// What is done, with what is sent.
     fn effect(&self, sent: Sent) -> Effect {
         let of = match (&self.observed, &self.id) {
-            (Some(observed), _) => observed.clone().into(),
+            // What was asked for is meant, whatever the answer says.
+            (Some(observed), Some(id)) => {
+                Observed { id: Some(id.clone()), ..observed.clone() }.into()
+            }
+            (Some(observed), None) => observed.clone().into(),
             (None, Some(id)) => Met::Id(id.clone()),
             (None, None) => Met::Name,
         };
@@ -411,7 +415,7 @@ impl Shortcut {
             sent.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
         }
         let reason = match &self.former {
-            Some(former) => Reason::new(Why::Renamed, format!("so far {}", former.name)),
+            Some(former) => Reason::new(Why::Renamed, format!("renamed from {}", former.name)),
             None => Why::AskedFor.into(),
         };
         let operation = Operation { changes, ..Operation::new(key, self.effect(sent), reason) };

@@ -18,6 +18,7 @@ pub use self::list::Listing;
 use super::App;
 use super::error::{Refusal, Result};
 use super::store::{Change, Write};
+use crate::decoding::{self, InQuery};
 
 mod body;
 pub mod list;
@@ -37,18 +38,15 @@ pub fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
 /// is taken from the message.
 fn at(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
     let mut field = error.path().to_string();
-    let mut message = error.inner().to_string();
-    if let Some(position) = message.rfind(" at line ") {
-        message.truncate(position);
-    }
-    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    match named {
+    let message = error.inner().to_string();
+    let message = decoding::without_place(&message);
+    match decoding::missing_field(message) {
         Some(name) if field == "." => name.clone_into(&mut field),
         Some(name) => field = format!("{field}.{name}"),
         None => {}
     }
     let field = (field != "." && field != "?").then_some(field);
-    Refusal::Invalid { field, message }
+    Refusal::Invalid { field, message: message.to_owned() }
 }
 
 /// The query of the request.
@@ -65,17 +63,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// The place of an error in a query. The text is that of the decoder: `name: what is wrong`
-/// behind a preamble, or a missing field.
+/// The place of an error in a query.
 fn at_query(text: &str) -> Refusal {
-    let text = text.rsplit_once("query string: ").map_or(text, |(_, rest)| rest);
-    if let Some(name) = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
-    {
-        return Refusal::field(name, "is required in the query");
-    }
-    match text.split_once(": ") {
-        Some((name, message)) => Refusal::field(name, message),
-        None => Refusal::Invalid { field: None, message: text.to_owned() },
+    match decoding::in_query(text) {
+        InQuery::Missing(name) => Refusal::field(name, "is required in the query"),
+        InQuery::Field(name, message) => Refusal::field(name, message),
+        InQuery::Other(message) => Refusal::Invalid { field: None, message: message.to_owned() },
     }
 }
 

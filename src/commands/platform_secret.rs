@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::given::warn_of_secret;
+use super::option_values::warn_of_secret;
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
 use super::show::{AllArgs, Listed};
 use crate::api::request::Request;

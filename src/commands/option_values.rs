@@ -80,7 +80,6 @@ pub fn room(given: Option<String>) -> Option<String> {
 /// Nothing names a room.
 pub fn named_room(given: Option<String>, option: &str, class: Class) -> Result<String> {
     room(given).ok_or_else(|| {
-        Error::new(class, "it is not said which room is meant")
-            .hint(format!("give {option}, or set MESHAGENT_ROOM"))
+        Error::new(class, "no room is given").hint(format!("give {option}, or set MESHAGENT_ROOM"))
     })
 }

@@ -8,14 +8,14 @@ use crate::error::Problem;
 
 /// What this program writes as JSON on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MadeHere {
+pub enum OwnFiles {
     /// A plan: `plan --out`, or `plan --output json`.
     Plan,
     /// What became of a plan: `--report`.
     Report,
 }
 
-impl MadeHere {
+impl OwnFiles {
     /// What a text is, where it is plainly no manifest but one of these.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
@@ -62,9 +62,9 @@ mod tests {
     #[test]
     fn plans_and_reports_are_told_from_manifests() {
         for (text, made) in [
-            (r#"{"tool": "meshagent 0.1.0", "operations": []}"#, Some(MadeHere::Plan)),
-            (r#" {"operations": [{}], "tool": "meshagent 9"}"#, Some(MadeHere::Plan)),
-            (r#"{"plan": null, "outcomes": [], "error": null}"#, Some(MadeHere::Report)),
+            (r#"{"tool": "meshagent 0.1.0", "operations": []}"#, Some(OwnFiles::Plan)),
+            (r#" {"operations": [{}], "tool": "meshagent 9"}"#, Some(OwnFiles::Plan)),
+            (r#"{"plan": null, "outcomes": [], "error": null}"#, Some(OwnFiles::Report)),
             (r#"{"tool": "other 1", "operations": []}"#, None),
             (r#"{"tool": "meshagent 1", "operations": {}}"#, None),
             (r#"{"kind": "Room", "tool": "meshagent 1", "operations": []}"#, None),
@@ -73,7 +73,7 @@ mod tests {
             (r#"[{"plan": 1, "outcomes": []}]"#, None),
             ("version: v1\nkind: Room\n# \"operations\"\n", None),
         ] {
-            assert_eq!(MadeHere::of(text), made, "{text}");
+            assert_eq!(OwnFiles::of(text), made, "{text}");
         }
     }
 }

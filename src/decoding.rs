@@ -1,0 +1,125 @@
+//! *Pure*: what the messages of serde tell beside their words. Serde gives the place of an
+//! error and the name of a missing field in its text only, so what hangs on that text is
+//! here, and the tests hold its exact form.
+
+/// A message of a JSON reader without the place that stands at its end.
+#[must_use]
+pub fn without_place(message: &str) -> &str {
+    let is_place = |rest: &str| {
+        let numbers = rest.split_once(" column ").is_some_and(|(line, column)| {
+            [line, column].iter().all(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
+        });
+        numbers && !rest.starts_with(' ')
+    };
+    match message.rsplit_once(" at line ") {
+        Some((what, rest)) if is_place(rest) => what,
+        _ => message,
+    }
+}
+
+/// The field that is missing, where that is what a message says. Serde reports it at the
+/// map that it is missing from.
+#[must_use]
+pub fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// What is wrong with a query.
+#[derive(Debug, PartialEq, Eq)]
+pub enum InQuery<'a> {
+    /// A field is missing.
+    Missing(&'a str),
+    /// This is wrong with a field.
+    Field(&'a str, &'a str),
+    /// This is wrong with something else.
+    Other(&'a str),
+}
+
+/// What the message of the query reader says.
+#[must_use]
+pub fn in_query(message: &str) -> InQuery<'_> {
+    let message = message.rsplit_once("query string: ").map_or(message, |(_, rest)| rest);
+    match (missing_field(message), message.split_once(": ")) {
+        (Some(name), _) => InQuery::Missing(name),
+        (None, Some((name, what))) => InQuery::Field(name, what),
+        (None, None) => InQuery::Other(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+    use axum::http::Uri;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is wrong with one is looked at")]
+    struct Asked {
+        name: String,
+        count: Option<u32>,
+    }
+
+    fn of_json(text: &str) -> String {
+        serde_json::from_str::<Asked>(text).unwrap_err().to_string()
+    }
+
+    fn of_query(query: &str) -> String {
+        let uri = format!("http://x.example/?{query}").parse::<Uri>().unwrap();
+        Query::<Asked>::try_from_uri(&uri).unwrap_err().body_text()
+    }
+
+    #[test]
+    fn the_place_of_an_error_in_json_is_left_out() {
+        for (text, message, what) in [
+            ("{", "EOF while parsing an object at line 1 column 1", "EOF while parsing an object"),
+            ("{}", "missing field `name` at line 1 column 2", "missing field `name`"),
+            (
+                "{\n\"name\": 1}",
+                "invalid type: integer `1`, expected a string at line 2 column 9",
+                "invalid type: integer `1`, expected a string",
+            ),
+        ] {
+            assert_eq!(of_json(text), message);
+            assert_eq!(without_place(message), what);
+        }
+        let value = serde_json::from_value::<Asked>(serde_json::json!({})).unwrap_err();
+        assert_eq!(value.to_string(), "missing field `name`", "a value has no places");
+        for text in ["a", "read at line feeds", "wait at line 1", "at line x column y"] {
+            assert_eq!(without_place(text), text);
+        }
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let message = of_json("{}");
+        assert_eq!(missing_field(without_place(&message)), Some("name"));
+        for text in ["{\"name\": 1}", "{\"name\": \"a\", \"other\": 1}", "[", "1"] {
+            assert_eq!(missing_field(&of_json(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_told_of_its_field() {
+        let message = of_query("");
+        assert_eq!(message, "Failed to deserialize query string: missing field `name`");
+        assert_eq!(in_query(&message), InQuery::Missing("name"));
+        let message = of_query("name=a&count=b");
+        assert_eq!(
+            message,
+            "Failed to deserialize query string: count: invalid digit found in string"
+        );
+        assert_eq!(in_query(&message), InQuery::Field("count", "invalid digit found in string"));
+        let message = of_query("name=a&other=1");
+        assert_eq!(
+            message,
+            "Failed to deserialize query string: other: unknown field `other`, expected `name` or `count`"
+        );
+        let what = "unknown field `other`, expected `name` or `count`";
+        assert_eq!(in_query(&message), InQuery::Field("other", what));
+        let message = of_query("name=a&name=b");
+        assert_eq!(in_query(&message), InQuery::Other("duplicate field `name`"), "{message}");
+    }
+}

@@ -1,0 +1,196 @@
+//! What documents declare becomes the objects of a set, each of a project.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::agreement;
+use super::super::declared_in::{DeclaredIn, Places};
+use super::super::document::Document;
+use super::super::form;
+use super::super::lifecycle;
+use super::super::placement::{self, Placement};
+use super::super::sealing;
+use super::super::secrets::{self, Literal};
+use super::documents::{DeclaredAlone, Read};
+use super::templates::templates;
+use super::unique::{Order, insert, shared_names};
+use super::{Desired, Input, Origin, Set};
+use crate::error::Problem;
+use crate::kinds::path::FieldPath;
+use crate::kinds::{Declared, Key, KindName, OWNER_ANNOTATION};
+
+/// One declared object with where it comes from, before its project is known.
+pub(in super::super) struct Found {
+    pub declared: Declared,
+    pub kind: KindName,
+    pub origin: Origin,
+}
+
+/// Adds to a set all that its documents declare.
+pub(super) fn declare_all(
+    set: &mut Set,
+    documents: Vec<Read>,
+    input: &Input,
+    problems: &mut Vec<Problem>,
+) {
+    let order = documents.iter().map(|(document, _)| Arc::as_ptr(document));
+    let order: Order = order.enumerate().map(|(index, document)| (document, index)).collect();
+    let mut found = found_in(documents, &mut set.notes, problems);
+    let projects = Projects::of(&found, input);
+    // Explicit documents go before derived ones, so that they win.
+    found.sort_by_key(|found| found.origin.derived_from.is_some());
+    let mut files = Files::default();
+    let mut last = std::ptr::null();
+    for found in found {
+        problems.extend(form::problems(&found));
+        // In each room of a service it is the same.
+        let document = Arc::as_ptr(&found.origin.document);
+        if std::mem::replace(&mut last, document) != document {
+            problems.extend(lifecycle::problems(&found));
+        }
+        declare(set, found, (&projects, &mut files), problems);
+    }
+    problems.extend(shared_names(set, &order));
+    problems.extend(agreement::purposes(set));
+}
+
+/// What the documents declare, one by one; of templates that which their placements make.
+fn found_in(
+    documents: Vec<Read>,
+    notes: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Found> {
+    let mut templates = templates(documents.iter().map(|(document, _)| document), problems);
+    let mut found = Vec::new();
+    let mut placed: Vec<Arc<Document>> = Vec::new();
+    for (document, declared) in documents {
+        if declared.is_none()
+            && let Some(placement) = Placement::of(&document, &templates)
+        {
+            if let Ok(placement) = &placement {
+                placed.push(Arc::clone(placement.template));
+            }
+            match placement.and_then(|placement| placement::place(&placement, notes)) {
+                Ok(placed) => found.extend(placed),
+                Err(faults) => problems.extend(faults),
+            }
+            continue;
+        }
+        let early = declared.map(|DeclaredAlone(declared)| declared);
+        match early.unwrap_or_else(|| document.kind.declare(&document.root().to_json())) {
+            Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
+                declared,
+                kind: document.kind.name(),
+                origin: Origin {
+                    document: Arc::clone(&document),
+                    derived_from: None,
+                    brought: None,
+                },
+            })),
+            Err(faults) => {
+                let sealed = sealing::sealed_ports(&document);
+                problems.extend(match sealed.is_empty() {
+                    true => placement::problems_of(&document, faults),
+                    false => sealed,
+                });
+            }
+        }
+    }
+    templates.retain(|_, template| {
+        !placed.iter().any(|document| Arc::ptr_eq(document, &template.document))
+    });
+    problems.extend(templates.into_values().filter_map(|template| template.unplaceable));
+    found
+}
+
+/// The projects of a set.
+struct Projects {
+    /// That of documents that name none.
+    default: Option<String>,
+    are_several: bool,
+}
+
+impl Projects {
+    fn of(found: &[Found], input: &Input) -> Self {
+        let projects: Vec<_> = found.iter().filter(|it| it.kind == KindName::Project).collect();
+        let only = match projects.as_slice() {
+            [only] => Some(only.declared.name.clone()),
+            _ => None,
+        };
+        let default = input.project.clone().or(only).or_else(|| input.fallback_project.clone());
+        Self { default, are_several: projects.len() > 1 }
+    }
+}
+
+/// The files of documents, each looked up once.
+#[derive(Default)]
+struct Files {
+    places: Places,
+    known: HashMap<String, DeclaredIn>,
+}
+
+impl Files {
+    fn of(&mut self, file: &str) -> DeclaredIn {
+        if let Some(known) = self.known.get(file) {
+            return known.clone();
+        }
+        let declared_in = self.places.of_source(file);
+        self.known.insert(file.to_owned(), declared_in.clone());
+        declared_in
+    }
+}
+
+/// Adds one object to a set.
+fn declare(
+    set: &mut Set,
+    Found { mut declared, kind, origin }: Found,
+    (projects, files): (&Projects, &mut Files),
+    problems: &mut Vec<Problem>,
+) {
+    problems.extend(sealing::seal(&mut declared, &origin));
+    problems.extend(owner_problem(&declared, &origin));
+    for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
+        match literal {
+            Literal::Rendered(problem) => problems.push(problem),
+            Literal::Written(note) => set.notes.push(note),
+        }
+    }
+    let is_of_none = declared.project.is_none() && kind != KindName::Project;
+    let project = match (kind, declared.project.or_else(|| projects.default.clone())) {
+        (KindName::Project, _) => declared.name.clone(),
+        (_, Some(project)) => project,
+        (_, None) => {
+            let problem =
+                origin.document.problem_at(&FieldPath::default(), "the document is of no project");
+            problems.push(problem.hint(
+                "write `project: NAME`, add a Project document, give --project-id, or set MESHAGENT_PROJECT_ID",
+            ));
+            return;
+        }
+    };
+    let key = Key { kind, project, room: declared.room, name: declared.name };
+    let declared_in = files.of(&origin.document.source.name);
+    let desired = Desired {
+        key: key.clone(),
+        fields: Arc::new(declared.fields),
+        lifecycle: declared.lifecycle,
+        origin,
+        declared_in,
+    };
+    let told = problems.len();
+    let project = format!("`project: NAME` says of which one it is, else it is `{}`", key.project);
+    insert(set, key, desired, problems);
+    if let Some(twice) = problems.get_mut(told).filter(|_| is_of_none && projects.are_several) {
+        twice.hint.get_or_insert(format!("the set has several projects; {project}"));
+    }
+}
+
+/// The mark of who owns an object is not the manifest's to set.
+fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
+    let path = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
+    declared.fields.at(&path)?;
+    let message = format!(
+        "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
+    );
+    Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
+}

@@ -1,0 +1,303 @@
+//! Documents become a set: the objects that they declare together.
+//!
+//! Lives here: the set and its objects, how documents are read side by side, and what they declare
+//! together. Must not: what a single document means, which is `document`'s and the kinds'.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use self::declaring::declare_all;
+use self::documents::read_documents;
+use super::brought::Brought;
+use super::declared_in::{DeclaredIn, LookedAt};
+use super::document::Document;
+use super::located;
+use super::reach::Reach;
+use super::secrets;
+use super::source::{self, Source};
+use super::split;
+use super::values::FileValues;
+use super::walk::{self, Skipped, Why};
+use crate::error::{Place, Problem};
+use crate::kinds::Key;
+use crate::kinds::document::{Lifecycle, OnDelete};
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::listed::at_most;
+
+pub(super) use self::declaring::Found;
+
+mod declaring;
+mod documents;
+mod templates;
+mod unique;
+
+/// Where an object comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The document that declares it.
+    pub document: Arc<Document>,
+    /// What a placed template made it from, such as ``variable `email` of Service/mail@lobby``.
+    pub derived_from: Option<String>,
+    /// The service that the template became, where it brought this object with it.
+    pub brought: Option<Brought>,
+}
+
+impl Origin {
+    /// The place of the document.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let root = self.document.root_for_places();
+        let mark = root.entry("metadata").map_or(root.mark, |(key, _)| key.mark);
+        self.document.source.place(mark)
+    }
+
+    /// The places of fields, where they are written in the document.
+    #[must_use]
+    pub fn places<'a>(&self, paths: impl Iterator<Item = &'a FieldPath>) -> Vec<Option<Place>> {
+        if self.derived_from.is_some() || self.document.template.is_some() {
+            return paths.map(|_| None).collect();
+        }
+        let root = self.document.root_for_places();
+        let mut places = located::Places::of(&root);
+        let place = |path: &FieldPath| {
+            let (mark, found) = places.locate(path);
+            found.then(|| self.document.source.place(mark))
+        };
+        paths.map(place).collect()
+    }
+}
+
+/// One object that the set wants.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// What it is.
+    pub key: Key,
+    /// Its fields.
+    pub fields: Arc<Tree>,
+    /// How the reconciler treats it.
+    pub lifecycle: Lifecycle,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The file of its document.
+    pub declared_in: DeclaredIn,
+}
+
+impl Desired {
+    /// Whether it may be deleted once its document is gone.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.lifecycle.delete == OnDelete::Orphan
+    }
+}
+
+/// All objects that the documents of one command declare.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// The objects, in the order of their keys.
+    pub objects: BTreeMap<Key, Desired>,
+    /// What the user should know and need not act on.
+    pub notes: Vec<String>,
+    /// The values that have no text here, where a plan is made without them.
+    pub not_read: Vec<Problem>,
+    /// The values that were named one by one and that no template uses.
+    pub unread_values: Vec<Problem>,
+    /// SHA-256 over the rendered texts, in order, as hex.
+    pub digest: String,
+    /// How many documents were read.
+    pub documents: usize,
+    /// What was looked at for documents.
+    pub looked_at: LookedAt,
+    /// Whether standard input was given and declares nothing, as a failed command in a pipe
+    /// would have it.
+    pub is_input_empty: bool,
+    /// The project that the user named for documents that name none.
+    pub named_project: Option<String>,
+    /// What was left out on purpose below the folders that were read.
+    pub skipped: Vec<Skipped>,
+    /// Which files the documents may name.
+    pub reach: Reach,
+}
+
+impl Set {
+    /// Adds an object; one that is declared already is a problem.
+    pub fn add(&mut self, desired: Desired, problems: &mut Vec<Problem>) {
+        unique::insert(self, desired.key.clone(), desired, problems);
+    }
+
+    /// What was left out and is not read in another way: secrets are read from files.
+    #[must_use]
+    pub fn passed_over(&self, skipped: &[Skipped]) -> Vec<Skipped> {
+        let mut left = skipped.to_vec();
+        if left.iter().any(|skipped| skipped.why == Why::Suffix) {
+            let named = secrets::files(&self.objects);
+            left.retain(|it| !it.path.canonicalize().is_ok_and(|path| named.contains(&path)));
+        }
+        left
+    }
+}
+
+/// What a set is read from.
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// Files, folders, or `-`.
+    pub paths: Vec<PathBuf>,
+    /// Values for `*.j2` files.
+    pub values: FileValues,
+    /// Folders of which files may be read, too.
+    pub allowed_folders: Vec<PathBuf>,
+    /// The project of documents that name none; it goes before a `Project` document of
+    /// the set.
+    pub project: Option<String>,
+    /// The project of documents that name none when the set has not exactly one `Project`
+    /// document.
+    pub fallback_project: Option<String>,
+}
+
+impl Input {
+    /// Which files may be read.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach::of(&self.paths, &self.allowed_folders)
+    }
+}
+
+/// Reads a set: every file, every document, every reference between documents.
+///
+/// # Errors
+///
+/// Every problem of every file, in the order of files and lines.
+pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
+    let reading = source::read(&input.paths, &input.values, &input.reach());
+    let mut set = from_sources(&reading.sources, reading.problems, input)?;
+    set.notes.extend(reading.notes);
+    set.not_read = reading.not_read;
+    let passed_over = set.passed_over(&reading.skipped);
+    set.notes.extend(walk::summary(&passed_over));
+    set.notes.extend(unused_values(&input.values.unused(&reading.used_values)));
+    set.unread_values = input.values.unread(&reading.used_values);
+    let skipped = reading.skipped.iter().filter(|skipped| skipped.why != Why::Again);
+    let skipped = skipped.map(|skipped| skipped.path.as_path());
+    set.looked_at = set.looked_at.without(skipped);
+    set.skipped = passed_over;
+    Ok(set)
+}
+
+/// What is said of values that were given and that no template uses.
+fn unused_values(names: &[String]) -> Option<String> {
+    let shown = at_most(8, names.iter().map(|name| format!("`{name}`")));
+    let (of, is) = if names.len() == 1 { ("value", "is") } else { ("values", "are") };
+    (!names.is_empty()).then(|| {
+        format!(
+            "the {of} {shown} {is} given, and no template (*.j2) uses {it}",
+            it = if names.len() == 1 { "it" } else { "them" }
+        )
+    })
+}
+
+/// Reads a set whose texts are known, with what was wrong with them so far.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn from_sources(
+    sources: &[Arc<Source>],
+    mut problems: Vec<Problem>,
+    input: &Input,
+) -> Result<Set, Vec<Problem>> {
+    let mut digest = Sha256::new();
+    for source in sources {
+        digest_of(source, &mut digest);
+    }
+    let (documents, found) = read_documents(sources);
+    problems.extend(found);
+    let mut set = Set {
+        digest: digest
+            .finalize()
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
+        documents: documents.len(),
+        looked_at: LookedAt::new(&input.paths),
+        is_input_empty: sources.iter().any(|source| source.name == "-")
+            && !documents.iter().any(|(document, _)| document.source.name == "-"),
+        named_project: input.project.clone(),
+        reach: input.reach(),
+        ..Set::default()
+    };
+    set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
+    declare_all(&mut set, documents, input, &mut problems);
+    if problems.is_empty() {
+        return Ok(set);
+    }
+    problems.sort_by(|one, other| one.place.cmp(&other.place));
+    // One document may stand for several objects.
+    problems.dedup();
+    Err(problems)
+}
+
+/// Adds a text to the digest. In the places of sealed variables stand signs: whoever reads the
+/// digest could try guesses. That one of them changed shows in the fields.
+fn digest_of(source: &Source, digest: &mut Sha256) {
+    digest.update(source.text.len().to_be_bytes());
+    digest.update(source.text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::documents::{BYTES_WORTH_THREADS, HELD_BYTES};
+    use super::*;
+
+    fn read(texts: &[String]) -> Result<Set, Vec<Problem>> {
+        let sources: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let name = format!("{index:02}.yaml");
+                Arc::new(Source::new(name, PathBuf::new(), text.clone()))
+            })
+            .collect();
+        let input = Input { project: Some("p".to_owned()), ..Input::default() };
+        from_sources(&sources, Vec::new(), &input)
+    }
+
+    fn rooms(file: usize, count: usize) -> String {
+        let room = |index| {
+            format!("version: v1\nkind: Room\nmetadata: {{name: room-{file:02}-{index:04}}}\n")
+        };
+        (0..count).map(room).collect::<Vec<_>>().join("---\n")
+    }
+
+    #[test]
+    fn a_set_means_the_same_however_large_it_is() {
+        for count in [1, 100, 1_000] {
+            let mut texts: Vec<String> = (0..40).map(|file| rooms(file, count)).collect();
+            let bytes: usize = texts.iter().map(String::len).sum();
+            // Alone with places, in threads with places, in threads without.
+            match count {
+                1 => assert!(bytes <= BYTES_WORTH_THREADS),
+                100 => assert!(bytes > BYTES_WORTH_THREADS && bytes <= HELD_BYTES),
+                _ => assert!(bytes > HELD_BYTES),
+            }
+            let set = read(&texts).unwrap();
+            assert_eq!((set.documents, set.objects.len()), (40 * count, 40 * count));
+            let last = set.objects.values().next_back().unwrap();
+            let line = 4 * (count - 1) + 3;
+            assert_eq!(last.origin.place().to_string(), format!("39.yaml:{line}:1"));
+
+            for file in [33, 7, 20] {
+                texts[file] += "---\nversion: v1\nkind: Rom\nmetadata: {name: a}\n";
+            }
+            let problems = read(&texts).unwrap_err();
+            let places: Vec<_> = problems
+                .iter()
+                .map(|problem| problem.place.as_ref().unwrap().to_string())
+                .collect();
+            let line = 4 * count + 2;
+            let expected = ["07", "20", "33"].map(|file| format!("{file}.yaml:{line}:7"));
+            assert_eq!(places, expected);
+        }
+    }
+}

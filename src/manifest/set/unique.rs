@@ -1,0 +1,70 @@
+//! One object is declared once.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::super::document::Document;
+use super::{Desired, Set};
+use crate::error::Problem;
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+
+/// The place of each document among all that were read.
+pub(super) type Order = HashMap<*const Document, usize>;
+
+/// Two objects of one name, in two projects, where a name is one on the whole platform. The
+/// first is the one that is read first.
+pub(super) fn shared_names(set: &Set, order: &Order) -> Vec<Problem> {
+    let objects = set.objects.values().filter(|it| it.key.kind.kind().is_unique_everywhere());
+    let mut objects: Vec<&Desired> = objects.collect();
+    objects.sort_by_key(|it| order.get(&Arc::as_ptr(&it.origin.document)));
+    let mut first: BTreeMap<Key, &Desired> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for desired in objects {
+        match first.entry(desired.key.claim()) {
+            Entry::Vacant(free) => drop(free.insert(desired)),
+            Entry::Occupied(first) => {
+                problems.push(twice(first.get(), desired, problems.len()).hint(
+                    "one name is one object on the whole platform, in whatever project it is",
+                ))
+            }
+        }
+    }
+    problems
+}
+
+/// How many problems of a set are told with their places in the documents. Thousands that are
+/// alike are counted.
+const DETAILED: usize = 1_000;
+
+/// A document that declares what another one declares, after so many problems.
+fn twice(first: &Desired, desired: &Desired, problems: usize) -> Problem {
+    if problems >= DETAILED {
+        let message = format!("{} is declared twice", desired.key);
+        return desired.origin.document.problem_in_brief(message);
+    }
+    let message = format!("{} is declared twice, first at {}", desired.key, first.origin.place());
+    desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message)
+}
+
+/// Adds an object; one that is declared already is a problem.
+pub(super) fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut Vec<Problem>) {
+    let Some(first) = set.objects.get(&key) else {
+        set.objects.insert(key, desired);
+        return;
+    };
+    match (&first.origin.derived_from, &desired.origin.derived_from) {
+        (None, Some(derived)) => {
+            set.notes.push(format!("{key} is declared at {}, so what {derived} implies is left out", first.origin.place()));
+        }
+        (Some(one), Some(other)) => problems.push(
+            desired.origin.document.problem_at(
+                &FieldPath::of(&["values"]),
+                format!("{key} follows from {one} and from {other}"),
+            )
+            .hint("give the placements different values, or turn one off with `lifecycle: {derive: false}`"),
+        ),
+        _ => problems.push(twice(first, &desired, problems.len())),
+    }
+}
