@@ -153,7 +153,7 @@ fn use_cases_know_no_terminal() {
         "crate::settings",
         "crate::connection",
         "std::env",
-        "std::process",
+        "process::exit",
         "stdin()",
         "signal",
         "Path::new(\".\")",

@@ -1,107 +1,15 @@
-//! Rules are evaluated in a process of their own: they are a stranger's program, and the
-//! interpreter has no limit of memory. The process is this program again, with nothing of its
-//! environment that is ours.
+//! The process in which rules are evaluated, as the program that is started for that has it.
 
-use std::io::{Read, Seek, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::io::Read;
+use std::process::ExitCode;
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
-use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Place, Problem, Result};
-use crate::limited;
-use crate::manifest::process::{self, Ended};
-use crate::manifest::secrets::Limits;
+use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::plan::policy::{Source, TIME_LIMIT, Verdict, evaluate};
+use crate::reconcile::evaluation::{MEMORY, answer};
 
-/// The name of the command that the process runs.
-const COMMAND: &str = "evaluate-policy";
-
-/// How long the interpreter may take to notice that its time is over.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// How long the process may take to start, to read the plan and to answer, besides that.
-const AROUND: Duration = Duration::from_secs(30);
-
-/// The memory of the process, where the system keeps such limits.
-const MEMORY: u64 = 1024 * 1024 * 1024;
-
-/// The most that it may answer, in bytes.
-const ANSWER: usize = 16 * 1024 * 1024;
-
-/// What is asked.
-#[derive(Serialize, Deserialize)]
-struct Question {
-    sources: Vec<(String, String)>,
-    plan: serde_json::Value,
-}
-
-/// What is answered.
-#[derive(Serialize, Deserialize)]
-enum Answer {
-    Said { denied: Vec<Said>, warned: Vec<String>, printed: Vec<String> },
-    Failed(Said),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Said {
-    place: Option<Place>,
-    message: String,
-    hint: Option<String>,
-}
-
-impl From<Problem> for Said {
-    fn from(problem: Problem) -> Self {
-        Self { place: problem.place, message: problem.message, hint: problem.hint }
-    }
-}
-
-impl From<Said> for Problem {
-    fn from(said: Said) -> Self {
-        Self { place: said.place, hint: said.hint, ..Self::new(said.message) }
-    }
-}
-
-/// Asks rules about a plan, within limits of time and memory.
-///
-/// # Errors
-///
-/// What keeps the rules from being evaluated.
-pub fn ask(sources: Vec<Source>, plan: serde_json::Value) -> Result<Verdict, Problem> {
-    let failed = |what: String| Problem::new(format!("the policy {what}"));
-    let cause = |error: std::io::Error| failed(format!("cannot be handed on: {error}"));
-    let sources = sources.into_iter().map(|source| (source.name, source.text)).collect();
-    let text = serde_json::to_vec(&Question { sources, plan });
-    let text = text.map_err(|error| failed(format!("cannot be handed on: {error}")))?;
-    let mut input = tempfile::tempfile().map_err(cause)?;
-    input.write_all(&text).and_then(|()| input.rewind()).map_err(cause)?;
-    let mut command = Command::new(std::env::current_exe().map_err(cause)?);
-    command.arg(COMMAND).stdin(Stdio::from(input)).stderr(Stdio::null());
-    let limits = Limits { time: TIME_LIMIT + GRACE + AROUND, bytes: ANSWER };
-    let answer = process::run(command, limits).map_err(|ended| match ended {
-        Ended::Failed(status) if status.signal() == Some(Signal::SIGABRT as i32) => {
-            failed(format!(
-                "takes more than {} GiB of memory, or calls itself too often",
-                MEMORY / (1024 * 1024 * 1024)
-            ))
-        }
-        ended => failed(ended.to_string()),
-    })?;
-    match serde_json::from_slice(&answer) {
-        Ok(Answer::Said { denied, warned, printed }) => {
-            let denied = denied.into_iter().map(Problem::from).collect();
-            Ok(Verdict { denied, warned, printed })
-        }
-        Ok(Answer::Failed(said)) => Err(said.into()),
-        Err(error) => Err(failed(format!("was not answered in order: {error}"))),
-    }
-}
-
-/// What the process does: it reads a question and writes the answer.
+/// Reads a question from standard input and writes the answer to standard output.
 ///
 /// # Errors
 ///
@@ -111,26 +19,13 @@ pub fn run() -> Result<ExitCode> {
         setrlimit(resource, most, most)
             .map_err(|cause| Error::failed("failed to limit the memory").because(cause))?;
     }
-    let failed = || "failed to read what to evaluate".to_owned();
-    let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text).context(failed)?;
-    let Question { sources, plan } = serde_json::from_slice(&text).context(failed)?;
-    drop(text);
-    let sources: Vec<Source> =
-        sources.into_iter().map(|(name, text)| Source { name, text }).collect();
-    let asked = limited::run(TIME_LIMIT + GRACE, move || evaluate(&sources, &plan));
-    let asked =
-        asked.unwrap_or_else(|unfinished| Err(Problem::new(format!("the policy {unfinished}"))));
-    let answer = match asked {
-        Ok(Verdict { denied, warned, printed }) => {
-            Answer::Said { denied: denied.into_iter().map(Said::from).collect(), warned, printed }
-        }
-        Err(problem) => Answer::Failed(problem.into()),
-    };
-    let failed = || "failed to write the answer".to_owned();
-    let text = serde_json::to_vec(&answer).context(failed)?;
+    let mut question = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut question)
+        .context(|| "failed to read what to evaluate".to_owned())?;
     // It is read by the program that asked, and shown by that.
-    output::raw(&text);
+    output::raw(&answer(&question)?);
     output::check()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,11 @@
-//! `--policy`: reads the rule files that a plan must pass, and says what they say.
+//! `--policy`: the folders of the rules that a plan must pass, and what the rules say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::evaluation;
-use crate::bounded;
 use crate::error::{Context, Error, Result};
-use crate::manifest::reach::Reach;
 use crate::output;
 use crate::plan::Plan;
-use crate::plan::document::PlanDocument;
-use crate::plan::policy::Source;
-
-/// The largest rule file that is read, in bytes.
-const MAX_BYTES: usize = 1024 * 1024;
+use crate::reconcile::rules::Rules;
 
 /// The rules that a plan must pass.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -43,7 +36,7 @@ impl RuleArgs {
     ///
     /// Rules that cannot be read.
     pub fn expect(&self) -> Result<()> {
-        self.folders.iter().try_for_each(|folder| read(folder).map(drop))
+        Rules::read(&self.folders).map(drop)
     }
 
     /// Asks the rules, prints their warnings, and refuses what they deny.
@@ -55,17 +48,10 @@ impl RuleArgs {
         if self.folders.is_empty() {
             return Ok(());
         }
-        let mut sources = Vec::new();
-        for folder in &self.folders {
-            sources.extend(read(folder)?);
-        }
-        let plan = serde_json::to_value(PlanDocument::of(plan))
-            .context(|| "failed to write the plan for the policy".to_owned())?;
-        let verdict = evaluation::ask(sources, plan).map_err(|problem| {
-            let mut error = Error::usage("the policy cannot be evaluated, so nothing was written");
-            error.problems.push(problem);
-            error
-        })?;
+        let rules = Rules::read(&self.folders)?;
+        let this = std::env::current_exe()
+            .context(|| "failed to find this program, which evaluates policies".to_owned())?;
+        let verdict = rules.judge(plan, &this)?;
         for line in verdict.printed {
             output::note(&line);
         }
@@ -74,32 +60,4 @@ impl RuleArgs {
         }
         if verdict.denied.is_empty() { Ok(()) } else { Err(Error::refused(verdict.denied)) }
     }
-}
-
-/// The rule files of a folder, in the order of their names. Tests of rules, by the
-/// convention of their own tools, are not rules.
-fn read(folder: &Path) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    if !folder.is_dir() {
-        return Err(Error::usage(format!("{} is not a folder", folder.display()))
-            .hint("--policy takes a folder of .rego files"));
-    }
-    let reach = Reach::of(&[folder.to_owned()], &[]);
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.context(|| format!("failed to read {}", folder.display()))?;
-        let name = entry.path().display().to_string();
-        if entry.file_type().is_dir() || !name.ends_with(".rego") || name.ends_with("_test.rego") {
-            continue;
-        }
-        let real = reach.resolve(entry.path()).map_err(|outside| {
-            Error::usage(outside.message(entry.path())).hint("put the file itself into the folder")
-        })?;
-        let text = bounded::text(&real, MAX_BYTES).context(|| format!("failed to read {name}"))?;
-        sources.push(Source { name, text });
-    }
-    if sources.is_empty() {
-        return Err(Error::usage(format!("{} holds no .rego files", folder.display()))
-            .hint("a policy without rules would agree to everything"));
-    }
-    Ok(sources)
 }

@@ -7,9 +7,11 @@
 //! whoever calls says what is meant, and gets what there is to tell as data.
 
 pub mod decide;
+pub mod evaluation;
 pub mod events;
 pub mod perform;
 pub mod report;
+pub mod rules;
 pub mod target;
 
 pub use decide::{Basis, Decision, Guards, decide};
