@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use meshagent::api::request::{Body, Request};
-use meshagent::kinds::{KindName, Target};
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect::{self, Target};
+use meshagent::kinds::KindName;
 use meshagent::manifest::set::{Input, Set, read};
 
 use super::child::{Run, meshagent};
@@ -107,7 +109,8 @@ fn requests(set: &Set, project: &str) -> [Vec<Request>; 2] {
             asked: &meshagent::kinds::Asked::NOTHING,
         };
         let wave = usize::from(!matches!(key.kind, KindName::Room | KindName::Secret));
-        waves[wave].push(key.kind.kind().create(&target));
+        let create = dialect::of(Spoken::V0_31, key.kind).create(&target);
+        waves[wave].push(create.expect("a create"));
     }
     waves
 }
