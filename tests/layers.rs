@@ -155,7 +155,7 @@ fn use_cases_know_no_terminal() {
         "std::env",
         "process::exit",
         "stdin()",
-        "signal",
+        "tokio::signal",
         "Path::new(\".\")",
     ];
     let files = files("reconcile");
