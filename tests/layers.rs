@@ -143,3 +143,22 @@ fn what_plans_and_applies_names_no_kind() {
     }
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
+
+/// How an API spells things stands in dialects: elsewhere no path of it is spelled. What finds a
+/// project by its name, and signs in, does so before anything of a platform is known.
+#[test]
+fn no_path_of_the_api_is_spelled_outside_of_dialects() {
+    let mut spelled = Vec::new();
+    for module in map() {
+        if ["dialect", "platform", "api"].contains(&module.name.as_str()) {
+            continue;
+        }
+        for (file, text) in files(&module.name) {
+            let path = ["\"accounts\"", "\"/accounts", "\"templates\", \"render\""];
+            if path.iter().any(|path| text.contains(path)) {
+                spelled.push(file);
+            }
+        }
+    }
+    assert!(spelled.is_empty(), "{}", spelled.join("\n"));
+}

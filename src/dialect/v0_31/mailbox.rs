@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{annotated, annotations, text_of};
-use crate::api::request::Request;
+use crate::api::request::{Listing, Request};
 use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -19,6 +19,11 @@ pub struct Mailbox;
 impl Spelling for Mailbox {
     fn place(&self) -> Place {
         Place::plain("mailboxes")
+    }
+
+    fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
+        let request = Request::get(&["accounts", "projects", project, "rooms", room, "mailboxes"]);
+        Some(Listing { request, envelope: "mailboxes", page: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{annotated, annotations, text_of};
-use crate::api::request::Request;
+use crate::api::request::{Listing, Request};
 use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -18,6 +18,11 @@ pub struct Route;
 impl Spelling for Route {
     fn place(&self) -> Place {
         Place::plain("routes")
+    }
+
+    fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
+        let request = Request::get(&["accounts", "projects", project, "rooms", room, "routes"]);
+        Some(Listing { request, envelope: "routes", page: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
