@@ -162,3 +162,17 @@ fn no_path_of_the_api_is_spelled_outside_of_dialects() {
     }
     assert!(spelled.is_empty(), "{}", spelled.join("\n"));
 }
+
+/// The planner takes where things are written from their origin, and knows no documents.
+#[test]
+fn what_plans_and_applies_reads_no_documents() {
+    let mut reading = Vec::new();
+    for module in ["plan", "apply"] {
+        let files = files(module).into_iter();
+        let reads =
+            |text: &str| text.contains("origin.document") || text.contains("manifest::document");
+        reading.extend(files.filter(|(_, text)| reads(text)).map(|(file, _)| file));
+    }
+    reading.retain(|file| !file.ends_with("acceptance.rs"));
+    assert!(reading.is_empty(), "{}", reading.join("\n"));
+}

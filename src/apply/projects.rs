@@ -57,9 +57,7 @@ pub(super) fn resolve_projects(
             continue;
         }
         let problem = |message: String| match desired {
-            Some(desired) => {
-                desired.origin.document.problem_at(&FieldPath::of(&["project"]), message)
-            }
+            Some(desired) => desired.origin.problem_at(&FieldPath::of(&["project"]), message),
             None => Problem::new(message),
         };
         let by_id = projects.iter().find(|project| project.id == name);
@@ -150,7 +148,7 @@ pub(super) fn only_project(
 
 /// Whether the document of an object says itself which project it is of.
 pub(super) fn names_project(desired: &Desired) -> bool {
-    desired.key.is_project() || desired.origin.document.root().get("project").is_some()
+    desired.key.is_project() || desired.origin.has(&FieldPath::of(&["project"]))
 }
 
 /// A project that no document names, but an option or a setting, and that is not there.
@@ -182,7 +180,7 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
     }
     let message =
         format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
-    let problem = first.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
+    let problem = first.origin.problem_at(&FieldPath::of(&["metadata", "name"]), message);
     Some(problem.hint("take the Project document out, or leave --project-id out"))
 }
 
