@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, text_of};
+use super::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::api::request::{Listing, Request};
 use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
 use crate::kinds::KindName;
@@ -47,20 +47,12 @@ impl Spelling for Mailbox {
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
-    /// The platform's own spelling, where it is another one.
     fn kept(&self, item: &Value) -> Value {
-        match item.get("address").and_then(Value::as_str) {
-            Some(given) if given != KindName::Mailbox.kind().natural_name(given) => {
-                json!({ "address": given })
-            }
-            _ => Value::Null,
-        }
+        own_spelling(KindName::Mailbox, item, "address")
     }
 
-    /// The address as the platform spells it.
     fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
-        let spelled = target.answered.and_then(|answered| answered.get("address"));
-        Some(spelled.and_then(Value::as_str).unwrap_or(target.name))
+        Some(spelled(target, "address"))
     }
 
     fn body(&self, target: &Target<'_>) -> Value {

@@ -103,3 +103,18 @@ fn text_of(item: &Value, field: &str) -> Result<String, String> {
         _ => Err(format!("the answer has no text in `{field}`")),
     }
 }
+
+/// The name in an answer where the platform spells it otherwise than names of the kind are
+/// compared.
+fn own_spelling(kind: KindName, item: &Value, field: &str) -> Value {
+    match item.get(field).and_then(Value::as_str) {
+        Some(given) if given != kind.kind().natural_name(given) => json!({ field: given }),
+        _ => Value::Null,
+    }
+}
+
+/// The name of an object as the platform spells it.
+fn spelled<'a>(target: &Target<'a>, field: &str) -> &'a str {
+    let spelled = target.answered.and_then(|answered| answered.get(field));
+    spelled.and_then(Value::as_str).unwrap_or(target.name)
+}
