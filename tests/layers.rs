@@ -166,3 +166,36 @@ fn use_cases_know_no_terminal() {
     });
     assert_eq!(found.collect::<Vec<_>>(), Vec::<String>::new());
 }
+
+/// How an API spells things stands in dialects: elsewhere no path of it is spelled. What finds a
+/// project by its name, and signs in, does so before anything of a platform is known.
+#[test]
+fn no_path_of_the_api_is_spelled_outside_of_dialects() {
+    let mut spelled = Vec::new();
+    for module in map() {
+        if ["dialect", "platform", "api"].contains(&module.name.as_str()) {
+            continue;
+        }
+        for (file, text) in files(&module.name) {
+            let path = ["\"accounts\"", "\"/accounts", "\"templates\", \"render\""];
+            if path.iter().any(|path| text.contains(path)) {
+                spelled.push(file);
+            }
+        }
+    }
+    assert!(spelled.is_empty(), "{}", spelled.join("\n"));
+}
+
+/// The planner takes where things are written from their origin, and knows no documents.
+#[test]
+fn what_plans_and_applies_reads_no_documents() {
+    let mut reading = Vec::new();
+    for module in ["plan", "apply"] {
+        let files = files(module).into_iter();
+        let reads =
+            |text: &str| text.contains("origin.document") || text.contains("manifest::document");
+        reading.extend(files.filter(|(_, text)| reads(text)).map(|(file, _)| file));
+    }
+    reading.retain(|file| !file.ends_with("acceptance.rs"));
+    assert!(reading.is_empty(), "{}", reading.join("\n"));
+}

@@ -420,7 +420,7 @@ fn settle_ambiguous(
         } else if recorded.is_none()
             && let Some(desired) = set.objects.get(&key)
         {
-            let problem = desired.origin.document.problem_at(
+            let problem = desired.origin.problem_at(
                 &FieldPath::of(&["metadata", "name"]),
                 format!(
                     "the platform has more than one {key}, so it is not clear which one is meant"

@@ -150,7 +150,7 @@ impl<'a> Resolver<'a> {
 /// What is wrong with what is said of a project, at its place where a document says it.
 fn problem_of(by: Option<&Desired>, message: String) -> Problem {
     match by {
-        Some(desired) => desired.origin.document.problem_at(&FieldPath::of(&["project"]), message),
+        Some(desired) => desired.origin.problem_at(&FieldPath::of(&["project"]), message),
         None => Problem::new(message),
     }
 }
@@ -188,7 +188,7 @@ pub(super) fn only_project(set: Set, project: &str, projects: &[Project]) -> Res
 
 /// Whether the document of an object says itself which project it is of.
 pub(super) fn names_project(desired: &Desired) -> bool {
-    desired.key.is_project() || desired.origin.document.root().get("project").is_some()
+    desired.key.is_project() || desired.origin.has(&FieldPath::of(&["project"]))
 }
 
 /// A project that no document names, but an option or a setting, and that is not there.
@@ -220,7 +220,7 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
     }
     let message =
         format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
-    let problem = first.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
+    let problem = first.origin.problem_at(&FieldPath::of(&["metadata", "name"]), message);
     Some(problem.hint("take the Project document out, or leave --project-id out"))
 }
 

@@ -11,7 +11,6 @@ use crate::api::specs::rules::{self, Rule};
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
-use crate::manifest::located::locate;
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
 
@@ -39,16 +38,16 @@ pub async fn refuse_unserved(
     let Some(domains) = mail_domains(reader).await? else { return Ok(()) };
     let unserved = |mailbox: &&Desired| {
         let message = rules::served(&mailbox.key.name, &domains).err()?;
-        let document = &mailbox.origin.document;
-        let field = match mailbox.origin.derived_from {
+        let origin = &mailbox.origin;
+        let field = match origin.derived_from {
             Some(_) => FieldPath::of(&["values"]),
             None => FieldPath::of(&["address"]),
         };
-        let path = match locate(&field, &document.root()).1 {
+        let path = match origin.has(&field) {
             true => field,
             false => FieldPath::of(&["metadata", "name"]),
         };
-        Some(document.problem_at(&path, format!("the address of {} {message}", mailbox.key)))
+        Some(origin.problem_at(&path, format!("the address of {} {message}", mailbox.key)))
     };
     let problems: Vec<_> = new.iter().filter_map(unserved).collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }

@@ -10,7 +10,7 @@ use super::option_values::{
 };
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, show};
 use super::show::{ListArgs, Listed, ShowArgs};
-use crate::api::request::Request;
+use crate::dialect::Speaks;
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
@@ -198,11 +198,16 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
     let room = room(args.room);
     args.platform
         .with(async |connection| {
-            let mut path = vec!["accounts", "projects", connection.project_id().await?];
-            path.extend(room.iter().flat_map(|room| ["rooms", room]));
-            path.push(T::NOUNS);
-            let request = Request::get(&path);
-            let mut items = connection.client.reader().items(&request, T::NOUNS).await?;
+            let reader = connection.client.reader();
+            let (spelling, project) = (reader.spelling(T::KIND), connection.project_id().await?);
+            let listing = match &room {
+                Some(room) => spelling.list_naming(project, room),
+                None => spelling.list(project, None),
+            };
+            let mut items = match listing {
+                Some(listing) => reader.items(&listing.request, listing.envelope).await?,
+                None => Vec::new(),
+            };
             if args.show.is_table() {
                 // Some answers call the room otherwise than the table does.
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {

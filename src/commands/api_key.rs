@@ -3,18 +3,18 @@
 use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::option_values::warn_of_secret;
 use super::shortcut::{DryRunArgs, foresee_form};
 use super::show::{AllArgs, Listed};
 use super::toggle::toggle;
 use crate::api::key::ApiKey;
-use crate::api::request::Request;
 use crate::api::specs::rules;
 use crate::bounded;
 use crate::conceal;
 use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::settings::project_file::ProjectFile;
@@ -117,8 +117,8 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
                     if args.dry.dry_run {
                         return preview_delete(connection, &args.id).await;
                     }
-                    let path = ["accounts", "projects", project, "api-keys", &args.id];
-                    connection.client.send(&Request::delete(&path)).await?;
+                    let client = &connection.client;
+                    client.send(&client.dialect().delete_api_key(project, &args.id)).await?;
                     Ok(ExitCode::SUCCESS)
                 })
                 .await
@@ -127,8 +127,9 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
 }
 
 async fn keys(connection: &Connection) -> Result<Vec<Value>> {
-    let path = ["accounts", "projects", connection.project_id().await?, "api-keys"];
-    Ok(connection.client.reader().items(&Request::get(&path), "keys").await?)
+    let reader = connection.client.reader();
+    let listing = reader.dialect().api_keys(connection.project_id().await?);
+    Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
 /// Shows what `create` would do. A key is no kind of a manifest, so there is no plan of it,
@@ -215,8 +216,7 @@ pub(super) async fn make(
     name: &str,
     description: &str,
 ) -> Result<SecretString> {
-    let body = json!({"name": name, "description": description});
-    let request = Request::post(&["accounts", "projects", project, "api-keys"], body);
+    let request = connection.client.dialect().make_api_key(project, name, description);
     let answer = connection.client.send_json(&request).await?;
     let key = answer.get("value").and_then(Value::as_str);
     key.map(SecretString::from).ok_or_else(|| Error::failed("the platform's answer holds no key"))

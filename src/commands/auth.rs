@@ -22,9 +22,9 @@ use super::show::ShowArgs;
 use super::signals::Signals;
 use crate::api::http;
 use crate::api::oauth::{Flow, REDIRECT_PORT, SCOPE};
-use crate::api::request::Request;
 use crate::conceal;
 use crate::connection::By;
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::output;
 use crate::serving::{self, Bounds};
@@ -250,7 +250,7 @@ async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let reader = connection.client.reader();
-            let request = Request::get(&["accounts", "profiles", "me"]);
+            let request = reader.dialect().own_profile();
             let profile = match reader.get_json(&request).await {
                 Ok(profile) => profile,
                 // No person is behind the key of a project.

@@ -10,9 +10,11 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use serde_json::Value;
 
-use crate::api::request::Request;
+use super::shortcut::listed;
 use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Context, Error, Result};
+use crate::kinds::KindName;
 use crate::output;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
@@ -132,26 +134,21 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
         item.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
     };
     let (items, value, help) = match names {
-        Names::Projects => {
-            let request = Request::get(&["accounts", "projects"]);
-            (reader.items(&request, "projects").await?, "/id", "/name")
-        }
+        Names::Projects => (listed(connection, KindName::Project, None).await?, "/id", "/name"),
         Names::Rooms => {
-            let path = ["accounts", "projects", connection.project_id().await?, "rooms"];
-            let request = Request::get(&path)
+            let spelling = reader.spelling(KindName::Room);
+            let request = spelling
+                .all(connection.project_id().await?)
                 .query("limit", "500")
                 .query("offset", "0")
                 .query("order_by", "room_name");
-            (reader.items(&request, "rooms").await?, "/name", "/metadata/displayName")
+            let rooms = reader.items(&request, spelling.place().envelope).await?;
+            (rooms, "/name", "/metadata/displayName")
         }
         Names::Services => {
             let room = variable("MESHAGENT_ROOM");
-            let mut path = vec!["accounts", "projects", connection.project_id().await?];
-            if let Some(room) = &room {
-                path.extend(["rooms", room]);
-            }
-            path.push("services");
-            (reader.items(&Request::get(&path), "services").await?, "/id", "/metadata/name")
+            let services = listed(connection, KindName::Service, room.as_deref()).await?;
+            (services, "/id", "/metadata/name")
         }
     };
     let pairs = items.iter().filter_map(|item| Some((text(item, value)?, text(item, help))));

@@ -6,9 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::option_values::warn_of_secret;
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
 use super::show::{AllArgs, Listed};
-use crate::api::request::Request;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::output;
@@ -250,8 +249,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
 pub async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let path = ["accounts", "projects", connection.project_id().await?, "secrets"];
-            let secrets = connection.client.reader().items(&Request::get(&path), "secrets").await?;
+            let secrets = listed(connection, KindName::Secret, None).await?;
             let row = |secret: &Value| {
                 let field = |name: &str| secret.get(name).cloned().unwrap_or_default();
                 let data = secret.get("data").and_then(Value::as_object);

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::shortcut::{DeclareArgs, Shortcut};
+use super::shortcut::{DeclareArgs, Shortcut, listed};
 use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::project::the_one;
-use crate::api::request::Request;
 use crate::connection::Connection;
+use crate::dialect::{Speaks, Target};
 use crate::error::{Context, Error, Result};
-use crate::kinds::KindName;
+use crate::kinds::{Key, KindName};
 use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
@@ -98,8 +98,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
 }
 
 async fn projects(connection: &Connection) -> Result<Vec<Value>> {
-    let request = Request::get(&["accounts", "projects"]);
-    Ok(connection.client.reader().items(&request, "projects").await?)
+    listed(connection, KindName::Project, None).await
 }
 
 fn text<'a>(project: &'a Value, field: &str) -> &'a str {
@@ -181,7 +180,10 @@ pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
 
 async fn create(connection: &Connection) -> Result<String> {
     let name = ask("The project's name: ")?;
-    let request = Request::post(&["accounts", "projects"], json!({"name": name, "settings": null}));
+    let key = Key::of_project(&name);
+    let target = Target::looked_for(&key, "", None);
+    let request = connection.client.spelling(KindName::Project).create(&target);
+    let request = request.ok_or_else(|| Error::failed("the platform makes no projects"))?;
     let answer = connection.client.send_json(&request).await?;
     Ok(text(&answer, "id").to_owned())
 }

@@ -8,8 +8,8 @@ use super::option_values::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
-use crate::api::request::Request;
 use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::output;
@@ -236,12 +236,14 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
 async fn list(args: ListArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let request =
-                Request::get(&["accounts", "projects", connection.project_id().await?, "rooms"])
-                    .query("limit", args.limit.to_string())
-                    .query("offset", args.offset.to_string())
-                    .query("order_by", args.order_by.as_str());
-            let items = connection.client.reader().items(&request, "rooms").await?;
+            let reader = connection.client.reader();
+            let spelling = reader.spelling(KindName::Room);
+            let request = spelling
+                .all(connection.project_id().await?)
+                .query("limit", args.limit.to_string())
+                .query("offset", args.offset.to_string())
+                .query("order_by", args.order_by.as_str());
+            let items = reader.items(&request, spelling.place().envelope).await?;
             let listed = Listed {
                 envelope: None,
                 columns: &["id", "name", "metadata", "annotations"],
@@ -258,8 +260,9 @@ async fn get(args: GetArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let project = connection.project_id().await?;
-            let request = Request::get(&["accounts", "projects", project, "rooms", &name]);
-            let room = connection.client.reader().get_json(&request).await?;
+            let reader = connection.client.reader();
+            let request = reader.spelling(KindName::Room).one(project, &name);
+            let room = reader.get_json(&request).await?;
             args.show.print(&shown(&room))
         })
         .await

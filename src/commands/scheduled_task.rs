@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::option_values::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
 use super::show::{ListArgs, Listed};
-use crate::api::request::Request;
 use crate::bounded;
+use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
@@ -213,8 +213,10 @@ async fn add(args: AddArgs) -> Result<ExitCode> {
 async fn list(args: TaskListArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let path = ["accounts", "projects", connection.project_id().await?, "scheduled-tasks"];
-            let mut request = Request::get(&path)
+            let reader = connection.client.reader();
+            let spelling = reader.spelling(KindName::ScheduledTask);
+            let mut request = spelling
+                .all(connection.project_id().await?)
                 .query("limit", args.limit.to_string())
                 .query("offset", args.offset.to_string());
             if let Some(room) = &args.room {

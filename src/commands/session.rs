@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::show::{AllArgs, ListArgs, Listed};
-use crate::api::request::Request;
+use crate::api::request::Listing;
+use crate::dialect::{Dialect, Speaks};
 use crate::error::Result;
 use crate::settings::PlatformArgs;
 
@@ -42,7 +43,7 @@ pub async fn run(command: SessionCommand) -> Result<ExitCode> {
                 name: "id",
                 none: "there are no sessions",
             };
-            list(&args.platform, &[], "sessions", listed, args.show).await
+            list(&args.platform, |it, project| it.sessions(project), listed, args.show).await
         }
         SessionCommand::Show(args) => {
             let listed = Listed {
@@ -51,23 +52,23 @@ pub async fn run(command: SessionCommand) -> Result<ExitCode> {
                 name: "type",
                 none: "the session has no events",
             };
-            list(&args.platform, &[&args.id, "events"], "events", listed, args.show).await
+            let of = |it: &dyn Dialect, project: &str| it.events(project, &args.id);
+            list(&args.platform, of, listed, args.show).await
         }
     }
 }
 
 async fn list(
     platform: &PlatformArgs,
-    below: &[&str],
-    envelope: &str,
+    of: impl Fn(&dyn Dialect, &str) -> Listing,
     listed: Listed<'_>,
     show: ListArgs,
 ) -> Result<ExitCode> {
     platform
         .with(async |connection| {
-            let mut path = vec!["accounts", "projects", connection.project_id().await?, "sessions"];
-            path.extend(below);
-            let items = connection.client.reader().items(&Request::get(&path), envelope).await?;
+            let reader = connection.client.reader();
+            let listing = of(reader.dialect(), connection.project_id().await?);
+            let items = reader.items(&listing.request, listing.envelope).await?;
             show.print(listed, items)
         })
         .await

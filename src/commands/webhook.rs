@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
 use super::show::{AllArgs, Listed};
-use crate::api::request::Request;
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
 use crate::output;
@@ -62,9 +61,7 @@ pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
         WebhookCommand::List(args) => {
             args.platform
                 .with(async |connection| {
-                    let path = ["accounts", "projects", connection.project_id().await?, "webhooks"];
-                    let reader = connection.client.reader();
-                    let webhooks = reader.items(&Request::get(&path), "webhooks").await?;
+                    let webhooks = listed(connection, KindName::Webhook, None).await?;
                     let listed = Listed {
                         envelope: Some("webhooks"),
                         columns: &["id", "name", "description", "url", "events", "action"],

@@ -22,6 +22,27 @@ pub use target::{Lookup, Seen, Target};
 pub trait Dialect: Sync {
     /// How it spells a kind; nothing where it does not know it.
     fn of(&self, kind: KindName) -> Option<&'static dyn Spelling>;
+
+    /// The request for the profile of whoever asks.
+    fn own_profile(&self) -> Request;
+
+    /// The request that lists the API keys of a project.
+    fn api_keys(&self, project: &str) -> Listing;
+
+    /// The request that makes an API key.
+    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request;
+
+    /// The request that deletes an API key.
+    fn delete_api_key(&self, project: &str, id: &str) -> Request;
+
+    /// The request that lists the sessions of a project.
+    fn sessions(&self, project: &str) -> Listing;
+
+    /// The request that lists what happened in a session.
+    fn events(&self, project: &str, session: &str) -> Listing;
+
+    /// The request that has the platform render a template.
+    fn render(&self, template: &str, values: &Value) -> Request;
 }
 
 /// Where a project's objects of one kind are listed.
@@ -64,8 +85,22 @@ pub trait Spelling: Sync {
     /// The request that lists its objects in a project, or in one room of it.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         let Place { envelope, page, .. } = self.place();
-        let request = || Request::get(&self.place().path(project, None));
-        room.is_none().then(|| Listing { request: request(), envelope, page })
+        room.is_none().then(|| Listing { request: self.all(project), envelope, page })
+    }
+
+    /// The request that lists those of its objects that name a room.
+    fn list_naming(&self, _project: &str, _room: &str) -> Option<Listing> {
+        None
+    }
+
+    /// The request that lists its objects without an order or a page.
+    fn all(&self, project: &str) -> Request {
+        Request::get(&self.place().path(project, None))
+    }
+
+    /// The request for one object, by what it is called in paths.
+    fn one(&self, project: &str, segment: &str) -> Request {
+        Request::get(&self.place().path(project, Some(segment)))
     }
 
     /// The request that answers with more of one object than its list does.
@@ -134,6 +169,11 @@ pub trait Speaks {
     fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
         of(self.spoken(), kind)
     }
+
+    /// How the platform spells all.
+    fn dialect(&self) -> &'static dyn Dialect {
+        dialect(self.spoken())
+    }
 }
 
 impl Speaks for Client {
@@ -148,13 +188,18 @@ impl Speaks for Reader {
     }
 }
 
+/// The dialect of a spelling.
+#[must_use]
+pub fn dialect(spoken: Spoken) -> &'static dyn Dialect {
+    match spoken {
+        Spoken::V0_31 => &v0_31::V0_31,
+    }
+}
+
 /// How a dialect spells a kind.
 #[must_use]
 pub fn of(spoken: Spoken, kind: KindName) -> &'static dyn Spelling {
-    let dialect: &dyn Dialect = match spoken {
-        Spoken::V0_31 => &v0_31::V0_31,
-    };
-    match dialect.of(kind) {
+    match dialect(spoken).of(kind) {
         Some(spelling) => spelling,
         None => &unspoken::Unspoken,
     }

@@ -62,7 +62,7 @@ pub fn ambiguous(desired: &Desired, found: &[Key]) -> Option<Problem> {
         ),
     };
     let path = FieldPath::of(&["lifecycle", "moved_from"]);
-    let problem = desired.origin.document.problem_at(&path, message);
+    let problem = desired.origin.problem_at(&path, message);
     Some(
         problem.hint(format!(
             "leave in `moved_from` the name that the object has, and take {other} out"
@@ -165,7 +165,7 @@ impl Candidates {
                 "{key} says that it was {source}, and both are on the platform and declared; {source} at {}",
                 other.origin.place()
             );
-            let problem = object.origin.document.problem_at(&path, message);
+            let problem = object.origin.problem_at(&path, message);
             self.problems.push(problem.hint(format!(
                 "take `moved_from` away if both stay what they are; to keep both while {source} becomes {key}, call the document of {source} by a new name and give it `moved_from: {0}`; for {source} to become {key} and the {key} of now to be deleted, take the document of {source} away, and keep `moved_from`",
                 key.name
@@ -259,7 +259,7 @@ fn contested(source: &Key, claimants: &[&Desired]) -> Option<Problem> {
         last.key,
         first.origin.place()
     );
-    let problem = last.origin.document.problem_at(&path, message);
+    let problem = last.origin.problem_at(&path, message);
     Some(problem.hint("take `moved_from` off one of them"))
 }
 

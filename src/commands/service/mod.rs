@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::option_values::room;
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
-use crate::api::request::Request;
 use crate::connection::Connection;
-use crate::error::Result;
-use crate::kinds::KindName;
+use crate::dialect::{Lookup, Speaks, Target};
+use crate::error::{Error, Result};
+use crate::kinds::{Key, KindName};
 use crate::output;
 use crate::settings::PlatformArgs;
 use source::{DocumentArgs, Origin, TemplateArgs};
@@ -186,10 +186,15 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
             let room = room(args.room);
             args.platform
                 .with(async |connection| {
-                    let path =
-                        path(connection.project_id().await?, room.as_deref(), Some(&args.id));
                     let reader = connection.client.reader();
-                    args.show.print(&reader.get_json(&Request::get(&path)).await?)
+                    let project = connection.project_id().await?;
+                    let key = Key { room: room.clone(), ..Key::of(KindName::Service, project, "") };
+                    let target = Target::looked_for(&key, project, Some(&args.id));
+                    let lookup = reader.spelling(KindName::Service).lookup(&target);
+                    let Some(Lookup::One(request, _)) = lookup else {
+                        return Err(Error::failed("a service cannot be read by its id"));
+                    };
+                    args.show.print(&reader.get_json(&request).await?)
                 })
                 .await
         }
@@ -206,21 +211,9 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
     }
 }
 
-/// The path of the services of a room or a project, or of one of them.
-fn path<'a>(project: &'a str, room: Option<&'a str>, id: Option<&'a str>) -> Vec<&'a str> {
-    let mut path = vec!["accounts", "projects", project];
-    if let Some(room) = room {
-        path.extend(["rooms", room]);
-    }
-    path.push("services");
-    path.extend(id);
-    path
-}
-
 /// The services of a room or of every room.
 async fn services(connection: &Connection, room: Option<&str>) -> Result<Vec<Value>> {
-    let request = Request::get(&path(connection.project_id().await?, room, None));
-    Ok(connection.client.reader().items(&request, "services").await?)
+    listed(connection, KindName::Service, room).await
 }
 
 async fn list(args: ServiceListArgs) -> Result<ExitCode> {

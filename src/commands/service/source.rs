@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::mcp;
 use crate::api::http::{self, Told};
-use crate::api::request::Request;
 use crate::api::specs::service::ServiceSpec;
 use crate::api::specs::template::ServiceTemplateSpec;
 use crate::bounded;
 use crate::commands::set::ValueArgs;
 use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::manifest::template::Values;
 use crate::manifest::yaml;
@@ -325,7 +325,6 @@ impl TemplateArgs {
 ///
 /// What the platform says of it.
 pub async fn render(connection: &Connection, text: &str, values: &Values) -> Result<Value> {
-    let body = json!({"template": text, "values": values});
-    let request = Request::post(&["templates", "render"], body);
-    Ok(connection.client.send_json(&request).await?)
+    let client = &connection.client;
+    Ok(client.send_json(&client.dialect().render(text, &json!(values))).await?)
 }

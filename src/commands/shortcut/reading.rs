@@ -90,6 +90,25 @@ pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result
         .ok_or_else(|| Error::failed(format!("{key} does not exist")))
 }
 
+/// The objects of a kind in the project, or in one room of it, as the platform answers with them.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn listed(
+    connection: &Connection,
+    kind: KindName,
+    room: Option<&str>,
+) -> Result<Vec<Value>> {
+    let project = match kind.is_project() {
+        true => "",
+        false => connection.project_id().await?,
+    };
+    let reader = connection.client.reader();
+    let Some(listing) = reader.spelling(kind).list(project, room) else { return Ok(Vec::new()) };
+    Ok(reader.items(&listing.request, listing.envelope).await?)
+}
+
 /// Shows one object that the platform answers with by its name.
 ///
 /// # Errors

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, text_of};
-use crate::api::request::Request;
+use super::{annotated, annotations, own_spelling, spelled, text_of};
+use crate::api::request::{Listing, Request};
 use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -19,6 +19,11 @@ pub struct Mailbox;
 impl Spelling for Mailbox {
     fn place(&self) -> Place {
         Place::plain("mailboxes")
+    }
+
+    fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
+        let request = Request::get(&["accounts", "projects", project, "rooms", room, "mailboxes"]);
+        Some(Listing { request, envelope: "mailboxes", page: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
@@ -42,20 +47,12 @@ impl Spelling for Mailbox {
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
-    /// The platform's own spelling, where it is another one.
     fn kept(&self, item: &Value) -> Value {
-        match item.get("address").and_then(Value::as_str) {
-            Some(given) if given != KindName::Mailbox.kind().natural_name(given) => {
-                json!({ "address": given })
-            }
-            _ => Value::Null,
-        }
+        own_spelling(KindName::Mailbox, item, "address")
     }
 
-    /// The address as the platform spells it.
     fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
-        let spelled = target.answered.and_then(|answered| answered.get("address"));
-        Some(spelled.and_then(Value::as_str).unwrap_or(target.name))
+        Some(spelled(target, "address"))
     }
 
     fn body(&self, target: &Target<'_>) -> Value {

@@ -2,9 +2,10 @@
 //!
 //! Must not live here: what a kind means, and anything that decides what is to be done.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Dialect, Spelling, Target};
+use crate::api::request::{Listing, Request};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{KindName, OWNER_ANNOTATION};
@@ -36,6 +37,38 @@ impl Dialect for V0_31 {
             KindName::Webhook => &webhook::Webhook,
         })
     }
+
+    fn own_profile(&self) -> Request {
+        Request::get(&["accounts", "profiles", "me"])
+    }
+
+    fn api_keys(&self, project: &str) -> Listing {
+        let request = Request::get(&["accounts", "projects", project, "api-keys"]);
+        Listing { request, envelope: "keys", page: None }
+    }
+
+    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request {
+        let body = json!({"name": name, "description": description});
+        Request::post(&["accounts", "projects", project, "api-keys"], body)
+    }
+
+    fn delete_api_key(&self, project: &str, id: &str) -> Request {
+        Request::delete(&["accounts", "projects", project, "api-keys", id])
+    }
+
+    fn sessions(&self, project: &str) -> Listing {
+        let request = Request::get(&["accounts", "projects", project, "sessions"]);
+        Listing { request, envelope: "sessions", page: None }
+    }
+
+    fn events(&self, project: &str, session: &str) -> Listing {
+        let path = ["accounts", "projects", project, "sessions", session, "events"];
+        Listing { request: Request::get(&path), envelope: "events", page: None }
+    }
+
+    fn render(&self, template: &str, values: &Value) -> Request {
+        Request::post(&["templates", "render"], json!({"template": template, "values": values}))
+    }
 }
 
 /// The annotations to send: the object's own, and the owner's.
@@ -60,7 +93,7 @@ fn annotated(item: &Value) -> (Value, Option<String>) {
         }
         _ => None,
     };
-    (serde_json::json!({ "annotations": annotations }), owner)
+    (json!({ "annotations": annotations }), owner)
 }
 
 /// A text field of an answer.
@@ -69,4 +102,19 @@ fn text_of(item: &Value, field: &str) -> Result<String, String> {
         Some(Value::String(text)) => Ok(text.clone()),
         _ => Err(format!("the answer has no text in `{field}`")),
     }
+}
+
+/// The name in an answer where the platform spells it otherwise than names of the kind are
+/// compared.
+fn own_spelling(kind: KindName, item: &Value, field: &str) -> Value {
+    match item.get(field).and_then(Value::as_str) {
+        Some(given) if given != kind.kind().natural_name(given) => json!({ field: given }),
+        _ => Value::Null,
+    }
+}
+
+/// The name of an object as the platform spells it.
+fn spelled<'a>(target: &Target<'a>, field: &str) -> &'a str {
+    let spelled = target.answered.and_then(|answered| answered.get(field));
+    spelled.and_then(Value::as_str).unwrap_or(target.name)
 }

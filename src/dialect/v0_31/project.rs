@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::text_of;
-use crate::api::request::{Listing, Request};
+use crate::api::request::Request;
 use crate::dialect::{Place, Seen, Spelling, Target};
 use crate::kinds::path::Step;
 use crate::kinds::tree::{Sealed, Tree};
@@ -16,12 +16,9 @@ impl Spelling for Project {
         Place::plain("projects")
     }
 
-    fn list(&self, _project: &str, room: Option<&str>) -> Option<Listing> {
-        room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects"]),
-            envelope: "projects",
-            page: None,
-        })
+    /// They are in no project.
+    fn all(&self, _project: &str) -> Request {
+        Request::get(&["accounts", "projects"])
     }
 
     /// The list need not hold the settings; the answer for one project does.

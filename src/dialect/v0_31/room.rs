@@ -28,8 +28,7 @@ impl Spelling for Room {
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
-            request: Request::get(&["accounts", "projects", project, "rooms"])
-                .query("order_by", "room_name"),
+            request: self.all(project).query("order_by", "room_name"),
             envelope: "rooms",
             page: Some(500),
         })

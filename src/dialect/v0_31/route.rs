@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, text_of};
-use crate::api::request::Request;
+use super::{annotated, annotations, own_spelling, spelled, text_of};
+use crate::api::request::{Listing, Request};
 use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -18,6 +18,11 @@ pub struct Route;
 impl Spelling for Route {
     fn place(&self) -> Place {
         Place::plain("routes")
+    }
+
+    fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
+        let request = Request::get(&["accounts", "projects", project, "rooms", room, "routes"]);
+        Some(Listing { request, envelope: "routes", page: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
@@ -37,20 +42,12 @@ impl Spelling for Route {
         Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
-    /// The platform's own spelling, where it is another one.
     fn kept(&self, item: &Value) -> Value {
-        match item.get("domain").and_then(Value::as_str) {
-            Some(given) if given != KindName::Route.kind().natural_name(given) => {
-                json!({ "domain": given })
-            }
-            _ => Value::Null,
-        }
+        own_spelling(KindName::Route, item, "domain")
     }
 
-    /// The domain as the platform spells it.
     fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
-        let spelled = target.answered.and_then(|answered| answered.get("domain"));
-        Some(spelled.and_then(Value::as_str).unwrap_or(target.name))
+        Some(spelled(target, "domain"))
     }
 
     fn body(&self, target: &Target<'_>) -> Value {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use self::declaring::declare_all;
@@ -24,7 +25,7 @@ use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem};
 use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::listed::at_most;
 
@@ -53,6 +54,30 @@ impl Origin {
         let root = self.document.root_for_places();
         let mark = root.entry("metadata").map_or(root.mark, |(key, _)| key.mark);
         self.document.source.place(mark)
+    }
+
+    /// Whether its document has a field.
+    #[must_use]
+    pub fn has(&self, path: &FieldPath) -> bool {
+        located::locate(path, &self.document.root()).1
+    }
+
+    /// A problem with a field, or with what is nearest to it in the document.
+    #[must_use]
+    pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
+        self.document.problem_at(path, message)
+    }
+
+    /// The field that says the room of an object that is in one.
+    #[must_use]
+    pub fn room_field(&self, room: Option<&str>) -> FieldPath {
+        let document = self.document.root().to_json();
+        let rooms = document.get("rooms").and_then(|rooms| rooms.as_array());
+        let is_it = |named: &Value| named.as_str().is_some_and(|named| Some(named) == room);
+        match rooms.into_iter().flatten().position(is_it) {
+            Some(index) => FieldPath::of(&["rooms"]).join(Step::Index(index)),
+            None => FieldPath::of(&["room"]),
+        }
     }
 
     /// The places of fields, where they are written in the document.

@@ -121,7 +121,7 @@ fn left_out(
             let mover = candidates.before(key).filter(|mover| !is_selected(mover))?;
             let path = FieldPath::of(&["lifecycle", "moved_from"]);
             let message = format!("{key} gets the name of {mover}, which is out of scope");
-            let problem = desired.get(key)?.origin.document.problem_at(&path, message);
+            let problem = desired.get(key)?.origin.problem_at(&path, message);
             Some(problem.hint(format!("do not exclude {mover}")))
         })
         .collect()

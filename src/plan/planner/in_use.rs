@@ -26,7 +26,7 @@ impl Planner<'_> {
                 let misfit = observed.and_then(|it| kind.kind().misfit(*purpose, &it.fields));
                 if let Some(misfit) = misfit {
                     let message = format!("{used} on the platform {}", misfit.what);
-                    let problem = desired.origin.document.problem_at(&reference.path, message);
+                    let problem = desired.origin.problem_at(&reference.path, message);
                     faults.push(problem.hint(misfit.hint));
                 }
             }
@@ -100,7 +100,7 @@ impl Planner<'_> {
         let message = format!(
             "{used} would get another {field} while {user} refers to it, which the platform refuses"
         );
-        let problem = desired.origin.document.problem_at(&FieldPath::of(&[field]), message);
+        let problem = desired.origin.problem_at(&FieldPath::of(&[field]), message);
         let kind = used.kind.to_string().to_lowercase();
         Some(problem.hint(format!(
             "give the {kind} of the new {field} another name, and let {user} refer to that"

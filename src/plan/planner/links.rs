@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ownership, Planner};
 use crate::error::Problem;
 use crate::kinds::Key;
-use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::listed::few;
 use crate::manifest::set::Desired;
@@ -90,8 +90,9 @@ impl Planner<'_> {
                     "{} refers to {former}, which this plan renames to {becomes}",
                     desired.key
                 );
-                let path = path.unwrap_or_else(|| room_field(desired));
-                let problem = desired.origin.document.problem_at(&path, message);
+                let path =
+                    path.unwrap_or_else(|| desired.origin.room_field(desired.key.room.as_deref()));
+                let problem = desired.origin.problem_at(&path, message);
                 problems.push(problem.hint(format!("write `{}` here", becomes.name)));
             }
         }
@@ -105,8 +106,10 @@ impl Planner<'_> {
         for desired in self.desired.values() {
             for (path, resolved) in self.known.references(&desired.key, &desired.fields) {
                 let at = |message: String| {
-                    let path = path.clone().unwrap_or_else(|| room_field(desired));
-                    desired.origin.document.problem_at(&path, message)
+                    let path = path
+                        .clone()
+                        .unwrap_or_else(|| desired.origin.room_field(desired.key.room.as_deref()));
+                    desired.origin.problem_at(&path, message)
                 };
                 match resolved {
                     Resolved::Missing(to) => {
@@ -158,7 +161,8 @@ impl Planner<'_> {
                 if !deleted.contains(&to) {
                     continue;
                 }
-                let path = path.unwrap_or_else(|| room_field(desired));
+                let path =
+                    path.unwrap_or_else(|| desired.origin.room_field(desired.key.room.as_deref()));
                 let is_ignored = desired.lifecycle.ignore.iter().any(|rule| {
                     FieldPath::parse(rule).is_ok_and(|rule| path.0.starts_with(&rule.0))
                 });
@@ -178,7 +182,7 @@ impl Planner<'_> {
                         "plan without what leaves {key} alone, turn it to something else on the platform, or keep the document of {to}"
                     ),
                 };
-                guards.push(desired.origin.document.problem_at(&path, message).hint(hint));
+                guards.push(desired.origin.problem_at(&path, message).hint(hint));
             }
         }
         self.guards.extend(guards);
@@ -209,7 +213,7 @@ impl Planner<'_> {
             if project.id.is_none() && self.is_selected(&desired.key) && !self.is_selected(&to) {
                 let path = FieldPath::of(&["project"]);
                 let message = left_out(&desired.key, &to);
-                let problem = desired.origin.document.problem_at(&path, message);
+                let problem = desired.origin.problem_at(&path, message);
                 guards.push(problem.hint(left_out_hint(&to)));
             }
         }
@@ -325,19 +329,6 @@ impl Planner<'_> {
             found.extend(operations.map(|index| (*index, is_sure)));
         }
         found
-    }
-}
-
-/// The field that says the room of an object that is in one.
-fn room_field(desired: &Desired) -> FieldPath {
-    let document = desired.origin.document.root().to_json();
-    let rooms = document.get("rooms").and_then(|rooms| rooms.as_array());
-    let position = rooms.into_iter().flatten().position(|room| {
-        room.as_str().is_some_and(|room| Some(room) == desired.key.room.as_deref())
-    });
-    match position {
-        Some(index) => FieldPath::of(&["rooms"]).join(Step::Index(index)),
-        None => FieldPath::of(&["room"]),
     }
 }
 

@@ -295,8 +295,7 @@ impl<'a> Planner<'a> {
     }
 
     fn guard(&mut self, desired: &Desired, message: String, hint: &str) {
-        let problem =
-            desired.origin.document.problem_at(&FieldPath::of(&["metadata", "name"]), message);
+        let problem = desired.origin.problem_at(&FieldPath::of(&["metadata", "name"]), message);
         self.guards.push(problem.hint(hint));
     }
 }

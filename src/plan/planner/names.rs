@@ -88,7 +88,7 @@ impl Planner<'_> {
             "{key} would be deleted, and {} says that it was {key}; that was another object, which has been renamed already",
             desired.key
         );
-        let problem = desired.origin.document.problem_at(&path, message);
+        let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(
             "take `moved_from` away if it is to be deleted; to rename it, do that, apply with --no-prune, and write `moved_from` again",
         ));
@@ -143,7 +143,7 @@ impl Planner<'_> {
         let displaced = self.renames.becomes(name).unwrap_or(name);
         let (stays, hint) = self.stays_because((displaced, name), &former);
         let message = format!("{former} cannot become {name}: {stays}");
-        let problem = desired.origin.document.problem_at(&path, message);
+        let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(hint));
     }
 
@@ -291,7 +291,7 @@ impl Planner<'_> {
             let Some(desired) = self.desired.get(wanted) else { continue };
             let message = wanted.held_by_another();
             let path = FieldPath::of(&["metadata", "name"]);
-            refused.push((desired, desired.origin.document.problem_at(&path, message)));
+            refused.push((desired, desired.origin.problem_at(&path, message)));
         }
         for key in self.state.objects.keys() {
             let Some(wanted) = created.get(&key.claim()) else { continue };
@@ -307,7 +307,7 @@ impl Planner<'_> {
                 key.project
             );
             let path = FieldPath::of(&["metadata", "name"]);
-            refused.push((desired, desired.origin.document.problem_at(&path, message)));
+            refused.push((desired, desired.origin.problem_at(&path, message)));
         }
         self.guards.extend(refused.into_iter().map(|(_, problem)| {
             problem.hint("one name is one object on the whole platform; delete it there first")

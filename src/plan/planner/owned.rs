@@ -124,7 +124,7 @@ impl<'a> Planner<'a> {
                 false => hint,
             };
             let path = FieldPath::of(&["metadata", "name"]);
-            guards.push(first.origin.document.problem_at(&path, message).hint(hint));
+            guards.push(first.origin.problem_at(&path, message).hint(hint));
         }
         self.guards.extend(guards);
     }
