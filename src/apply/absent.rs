@@ -94,7 +94,7 @@ impl Absent<'_> {
         let former: Vec<Key> =
             objects.flat_map(|desired| open_former_keys(state, desired)).collect();
         let looks: Vec<Vec<Sought<'_>>> = self.looks(state, &former);
-        // As they are made here, what waits for them may go on in any thread.
+        // Made by a closure of the stream they would not be `Send`, and neither would a whole run.
         let looks = looks.into_iter().map(|sought| async move { self.look(&sought).await });
         let looks: Vec<_> = stream::iter(looks.collect::<Vec<_>>())
             .buffered(CONCURRENT_LISTS)

@@ -112,7 +112,7 @@ pub(super) async fn inventories<'a>(
     set: &str,
     projects: Vec<&'a Project>,
 ) -> Vec<(&'a Project, Option<Inventory>)> {
-    // As they are made here, what waits for them may go on in any thread.
+    // Made by a closure of the stream they would not be `Send`, and neither would a whole run.
     let asked = projects.into_iter().take(MOST_ASKED).map(|project| async move {
         let stored = inventory::load(reader, set, &project.name, &project.id).await;
         (project, stored.ok().map(|stored| stored.inventory))
