@@ -15,6 +15,7 @@ use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Precondition;
+use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 use crate::kinds::document::FormerNames;
 use crate::kinds::fingerprint::Memory;
@@ -202,7 +203,7 @@ pub async fn load_if_allowed(
     project: &str,
     project_id: &str,
 ) -> Result<Result<Stored, ApiError>> {
-    let request = storage::download(project_id, &path(set));
+    let request = reader.dialect().download(project_id, &path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
         Err(ApiError { status: Some(404), .. }) => return Stored::empty().map(Ok),
@@ -394,7 +395,7 @@ fn changed(set: &str) -> Error {
 /// It is not; the platform's.
 pub async fn check(client: &Client, set: &str, project_id: &str, stored: &Stored) -> Result<()> {
     let Precondition::Revision(read) = &stored.precondition else { return Ok(()) };
-    match client.send(&storage::download(project_id, &path(set))).await {
+    match client.send(&client.dialect().download(project_id, &path(set))).await {
         Ok(answer) if answer.etag.as_ref() == Some(read) => Ok(()),
         Ok(_) | Err(ApiError { status: Some(404), .. }) => Err(changed(set)),
         Err(error) => Err(error.into()),

@@ -22,6 +22,7 @@ use super::storage;
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::request::Precondition;
+use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 
 /// How long a lease lasts that is not renewed.
@@ -96,7 +97,7 @@ pub async fn take(
 ) -> Result<Option<Lock>> {
     let Terms { set, project: (name, id), break_it, lasts } = terms;
     let path = format!(".meshagent/sets/{set}.lock");
-    let read = storage::download(id, &path);
+    let read = client.dialect().download(id, &path);
     for attempt in 1..=ATTEMPTS {
         let precondition = match client.send(&read).await {
             Err(ApiError { status: Some(404), .. }) => Precondition::Absent,
@@ -190,7 +191,7 @@ impl Held {
 
     /// Who has the lease now.
     async fn holder(&self) -> String {
-        let read = storage::download(&self.project_id, &self.path);
+        let read = self.client.dialect().download(&self.project_id, &self.path);
         let found = self.client.send(&read).await.ok();
         let found = found.and_then(|answer| serde_json::from_slice::<Lease>(&answer.body).ok());
         found.map_or_else(|| "somebody else".to_owned(), |lease| lease.holder)

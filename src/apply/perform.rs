@@ -33,11 +33,6 @@ pub(super) struct Write {
     pub project: String,
 }
 
-/// The platform's id of the object, as far as it is known before the write.
-fn known_id(operation: &Operation) -> Option<&str> {
-    operation.id()
-}
-
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
 fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
@@ -60,7 +55,7 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
     Target {
         fields: &write.fields,
         answered: operation.observed().map(|observed| &observed.answered),
-        ..Target::looked_for(key, &write.project, known_id(operation))
+        ..Target::looked_for(key, &write.project, operation.id())
     }
 }
 
@@ -501,7 +496,7 @@ impl Run<'_> {
             let target = target(key, operation, write);
             found = look_up(&self.client.reader(), key, &target, &names).await?;
             // Another object may have got the name since.
-            let is_meant = |found: &Observed| match (known_id(operation), &found.id) {
+            let is_meant = |found: &Observed| match (operation.id(), &found.id) {
                 (Some(id), Some(found)) => id == found,
                 _ => true,
             };
@@ -548,7 +543,7 @@ impl Run<'_> {
             project: &project,
             room: key.room.as_deref(),
             name: &key.name,
-            id: known_id(operation),
+            id: operation.id(),
             fields: &fields,
             owner: match self.plan.owner() {
                 Some(_) if operation.action() == Action::Release => None,

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
-use crate::api::request::Request;
 use crate::api::specs::rules::{self, Rule};
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
@@ -67,13 +67,13 @@ pub async fn unserved(reader: &Reader, address: &str) -> Option<String> {
 /// Whether the platform says that it refuses by the same rules of form as this program. Where
 /// that cannot be read, it is not known.
 pub async fn holds_rules_of_form(reader: &Reader) -> bool {
-    let config = reader.get_json(&Request::get(&["config"])).await;
+    let config = reader.get_json(&reader.dialect().config()).await;
     config.is_ok_and(|config| config.get("rules_of_form") == Some(&Value::Bool(true)))
 }
 
 /// The mail domains that the platform serves, where it tells them.
 async fn mail_domains(reader: &Reader) -> Result<Option<Vec<String>>> {
-    let config = match reader.get_json(&Request::get(&["config"])).await {
+    let config = match reader.get_json(&reader.dialect().config()).await {
         Ok(config) => config,
         Err(ApiError { status: Some(404), .. }) => return Ok(None),
         Err(error) => return Err(error.into()),

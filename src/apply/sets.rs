@@ -12,6 +12,7 @@ use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Precondition;
+use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 
 /// Where the list is.
@@ -100,7 +101,7 @@ async fn change(
 
 /// The list, and what a write of it has to ask for.
 async fn read(reader: &Reader, project_id: &str) -> Result<(BTreeSet<String>, Precondition)> {
-    let answer = match reader.get(&storage::download(project_id, PATH)).await {
+    let answer = match reader.get(&reader.dialect().download(project_id, PATH)).await {
         Ok(answer) => answer,
         Err(ApiError { status: Some(404), .. }) => {
             return Ok((BTreeSet::new(), Precondition::Absent));

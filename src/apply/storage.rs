@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
-use crate::api::request::{Body, Method, Precondition, Request};
+use crate::api::request::{Precondition, Request};
+use crate::dialect::Speaks;
 
 /// How long is waited before a file is read whose write had no answer; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// How often a write is sent whose answer is lost each time.
 const ATTEMPTS: u32 = 5;
-
-/// The request that reads a file.
-pub(super) fn download(project_id: &str, path: &str) -> Request {
-    Request::get(&["projects", project_id, "storage", "download"]).query("path", path)
-}
 
 /// Writes a file if it is still what the precondition says, exactly once. Gives what the
 /// next write has to ask for; nothing where the platform tells no revisions.
@@ -31,13 +27,9 @@ pub(super) async fn upload(
     bytes: Vec<u8>,
     precondition: &Precondition,
 ) -> Result<Precondition, ApiError> {
-    let read = download(project_id, path);
-    let write = Request {
-        body: Body::Bytes(bytes.clone()),
-        precondition: precondition.clone(),
-        ..Request::new(Method::Post, &["projects", project_id, "storage", "upload"])
-            .query("path", path)
-    };
+    let read = client.dialect().download(project_id, path);
+    let write = client.dialect().upload(project_id, path, bytes.clone());
+    let write = Request { precondition: precondition.clone(), ..write };
     let revision = |etag: Option<String>| etag.map_or(Precondition::None, Precondition::Revision);
     let mut wait = FIRST_WAIT;
     let mut attempts = 0;

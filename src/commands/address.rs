@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::option_values::{
     annotations_change, annotations_or_none, named_room, room, text_change,
 };
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, show};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, no_list, show};
 use super::show::{ListArgs, Listed, ShowArgs};
 use crate::dialect::Speaks;
 use crate::error::{Class, Result};
@@ -204,10 +204,8 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
                 Some(room) => spelling.list_naming(project, room),
                 None => spelling.list(project, None),
             };
-            let mut items = match listing {
-                Some(listing) => reader.items(&listing.request, listing.envelope).await?,
-                None => Vec::new(),
-            };
+            let listing = listing.ok_or_else(|| no_list(T::KIND, room.as_deref()))?;
+            let mut items = reader.items(&listing.request, listing.envelope).await?;
             if args.show.is_table() {
                 // Some answers call the room otherwise than the table does.
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {

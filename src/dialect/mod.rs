@@ -41,6 +41,15 @@ pub trait Dialect: Sync {
     /// The request that lists what happened in a session.
     fn events(&self, project: &str, session: &str) -> Listing;
 
+    /// The request that reads a file of a project's storage.
+    fn download(&self, project: &str, path: &str) -> Request;
+
+    /// The request that writes a file of a project's storage.
+    fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request;
+
+    /// The request for what a platform tells of itself.
+    fn config(&self) -> Request;
+
     /// The request that has the platform render a template.
     fn render(&self, template: &str, values: &Value) -> Request;
 }

@@ -54,7 +54,7 @@ macro_rules! kinds {
             $($(#[doc = $what])+ $kind,)+
         }
 
-        /// Every kind, in the order of their names' list.
+        /// Every kind, in the order of [`KindName`].
         pub static ALL: [&dyn Kind; [$(KindName::$kind),+].len()] = [$(&$module::$kind),+];
     };
 }
@@ -96,7 +96,7 @@ impl KindName {
     }
 }
 
-/// A kind: its documents, its fields, its references and its requests.
+/// A kind: its documents, its fields and its references.
 pub trait Kind: Sync {
     /// Its name.
     fn name(&self) -> KindName;

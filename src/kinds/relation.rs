@@ -247,8 +247,10 @@ mod tests {
     fn a_kind_is_told_what_refers_to_it() {
         let room = KindName::of_rooms();
         let by_name = |name: &str| (name.to_owned(), By::Name);
-        let expected = [by_name("Mailbox"), by_name("Route"), by_name("ScheduledTask")];
-        assert_eq!(names(room.referrers()), expected);
+        let referrers = names(room.referrers());
+        for kind in ["Mailbox", "Route", "ScheduledTask"] {
+            assert!(referrers.contains(&by_name(kind)), "{kind}: {referrers:?}");
+        }
         assert!(!room.is_referred_to_by_id() && !room.is_referred_to_in_rooms());
         let by_id = ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_referred_to_by_id());
         let by_id: Vec<KindName> = by_id.collect();

@@ -18,8 +18,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How deep lists and maps may stand in each other.
 pub const MAX_DEPTH: usize = 128;
 
-/// How many values and keys a text may have, with those that its aliases repeat. A list or a
-/// map counts twice, for its begin and its end.
+/// How many values and keys a text may have, with those that its aliases repeat.
 pub const MAX_EVENTS: usize = 1_000_000;
 
 /// Where something stands in its text.

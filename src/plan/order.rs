@@ -16,7 +16,7 @@ pub type Edge = (usize, usize);
 ///
 /// # Errors
 ///
-/// Each cycle, with the objects on it and their places.
+/// Cycles, with the objects on each and their places. Of cycles that share objects one is told.
 pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>, Vec<Problem>> {
     let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); operations.len()];
     for (first, second) in edges.iter().filter(|(first, second)| first != second) {

@@ -230,6 +230,22 @@ async fn a_room_runs_from_the_first_to_the_last() {
 }
 
 #[tokio::test]
+async fn who_enters_a_room_under_its_new_name_is_told_that_name() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    let given = server.connect(&server.owner, "demo").await;
+    let mut first = Visitor::enter(&server, "demo", &given).await;
+    assert_eq!(first.greeting().await.1["room_name"], "demo");
+    let renamed = server.own("PUT", &format!("/rooms/{room}")).json(&json!({"name": "hall"}));
+    renamed.send().await.expect(200);
+    let given = server.connect(&server.owner, "hall").await;
+    let mut second = Visitor::enter(&server, "hall", &given).await;
+    let (_, ready) = second.greeting().await;
+    assert_eq!(ready["room_name"], "hall");
+    assert!(ready["room_url"].as_str().is_some_and(|url| url.ends_with("/rooms/hall")), "{ready}");
+}
+
+#[tokio::test]
 async fn who_is_in_a_room_that_is_deleted_must_leave() {
     let server = Server::start().await;
     let (room, _) = (server.room("demo").await, server.room("other").await);

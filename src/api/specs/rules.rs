@@ -502,7 +502,7 @@ fn wrong_in(text: &str) -> String {
     };
     let wrong = (0..SCHEDULE_FIELDS.len()).find(|at| is_wrong(*at));
     match wrong.map(|at| SCHEDULE_FIELDS[at]) {
-        Some((name, range)) => format!("the {name} is out of range; it goes from {range}"),
+        Some((name, range)) => format!("the {name} is not valid; it goes from {range}"),
         None => "the fields do not go together".to_owned(),
     }
 }

@@ -105,8 +105,19 @@ pub async fn listed(
         false => connection.project_id().await?,
     };
     let reader = connection.client.reader();
-    let Some(listing) = reader.spelling(kind).list(project, room) else { return Ok(Vec::new()) };
+    let listing = reader.spelling(kind).list(project, room);
+    let listing = listing.ok_or_else(|| no_list(kind, room))?;
     Ok(reader.items(&listing.request, listing.envelope).await?)
+}
+
+/// What is told where no path leads to a list.
+pub fn no_list(kind: KindName, room: Option<&str>) -> Error {
+    match room {
+        Some(room) => Error::failed(format!(
+            "no path leads to the room {room:?}, so its {kind}s cannot be listed"
+        )),
+        None => Error::failed(format!("the platform has no list of {kind}s")),
+    }
 }
 
 /// Shows one object that the platform answers with by its name.

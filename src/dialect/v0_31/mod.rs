@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Dialect, Spelling, Target};
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Body, Listing, Method, Request};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{KindName, OWNER_ANNOTATION};
@@ -64,6 +64,19 @@ impl Dialect for V0_31 {
     fn events(&self, project: &str, session: &str) -> Listing {
         let path = ["accounts", "projects", project, "sessions", session, "events"];
         Listing { request: Request::get(&path), envelope: "events", page: None }
+    }
+
+    fn download(&self, project: &str, path: &str) -> Request {
+        Request::get(&["projects", project, "storage", "download"]).query("path", path)
+    }
+
+    fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request {
+        let request = Request::new(Method::Post, &["projects", project, "storage", "upload"]);
+        Request { body: Body::Bytes(bytes), ..request.query("path", path) }
+    }
+
+    fn config(&self) -> Request {
+        Request::get(&["config"])
     }
 
     fn render(&self, template: &str, values: &Value) -> Request {

@@ -242,6 +242,8 @@ pub(super) struct Reader<'a, T> {
     text: &'a str,
     anchors: HashMap<usize, Anchored<T>>,
     taken: Taken,
+    /// How much the copies take that aliases may stand for.
+    copied: Taken,
     /// How many events aliases have repeated in the document.
     repeated: usize,
     /// How many lists and maps stood in each other, since the last node with an anchor began.
@@ -260,6 +262,7 @@ impl<'a, T: Read> Reader<'a, T> {
             text,
             anchors: HashMap::new(),
             taken: Taken::default(),
+            copied: Taken::default(),
             repeated: 0,
             deepest: 0,
             numbers: notes_numbers.then(Vec::new),
@@ -297,10 +300,26 @@ impl<'a, T: Read> Reader<'a, T> {
     fn count(&mut self, events: usize, bytes: usize) -> Result<(), YamlError> {
         self.taken.events += events;
         self.taken.bytes += bytes;
-        match self.taken.events <= MAX_EVENTS && self.taken.bytes <= MAX_HELD {
-            true => Ok(()),
-            false => Err(YamlError::new("the text has more values than are read")),
+        self.within_limits()
+    }
+
+    /// Refuses what is too much, with the copies that aliases may stand for. These are counted
+    /// apart: a copy of what holds a copy is no more than what stands there.
+    fn within_limits(&self) -> Result<(), YamlError> {
+        if self.taken.events + self.copied.events > MAX_EVENTS {
+            return Err(YamlError::new("the text has more values than are read"));
         }
+        match self.taken.bytes + self.copied.bytes > MAX_HELD {
+            true => Err(YamlError::new("the text and what its aliases repeat are too long")),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a copy that is kept.
+    fn copy(&mut self, taken: Taken) -> Result<(), YamlError> {
+        self.copied.events += taken.events;
+        self.copied.bytes += taken.bytes;
+        self.within_limits()
     }
 
     /// The value that begins with an event, at so many levels of lists and maps.
@@ -433,8 +452,8 @@ impl<'a, T: Read> Reader<'a, T> {
         }
         if anchor != 0 {
             let value = T::scalar(Value::String(key.clone()), mark);
-            self.count(1, key.len())?;
             let taken = Taken { events: 1, bytes: key.len() };
+            self.copy(taken)?;
             let anchored =
                 Anchored { value, taken, height: 0, key: Some(key.clone()), numbers: Vec::new() };
             self.anchors.insert(anchor, anchored);
@@ -464,7 +483,7 @@ impl<'a, T: Read> Reader<'a, T> {
             events: self.taken.events - before.events,
             bytes: self.taken.bytes - before.bytes,
         };
-        self.count(taken.events, taken.bytes)?;
+        self.copy(taken)?;
         let height = self.deepest - depth;
         self.deepest = self.deepest.max(deepest);
         let numbers = self.numbers.iter().flat_map(|all| &all[noted..]);
@@ -502,7 +521,7 @@ impl<'a, T: Read> Reader<'a, T> {
 
     /// The level below, for what stands in a list or map.
     fn below(&mut self, depth: usize) -> Result<usize, YamlError> {
-        self.count(2, 0)?;
+        self.count(1, 0)?;
         self.deepest = self.deepest.max(depth + 1);
         if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(too_deep()) }
     }

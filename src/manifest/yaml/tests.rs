@@ -232,6 +232,29 @@ fn aliases_stand_for_values_and_for_keys() {
     assert_eq!(refusal("a: &a 1\n---\nb: *a\n"), "3:4: alias references unknown anchor");
 }
 
+/// A copy of what holds a copy is no more than what stands there.
+#[test]
+fn anchors_in_each_other_count_once() {
+    let depth = 60;
+    let anchors: String = (0..depth).map(|at| format!("&n{at} [")).collect();
+    let text = format!("a: {anchors}x{}\nb: *n{}\n", "]".repeat(depth), depth - 1);
+    let read = told(&text).unwrap().remove(0);
+    assert_eq!(read["b"], serde_json::json!(["x"]));
+    assert_eq!(read["a"].to_string().len(), 3 + 2 * depth);
+}
+
+#[test]
+fn a_block_ends_as_its_text_does() {
+    for (text, expected) in [
+        ("a: |\n  b\n", "b\n"),
+        ("a: |\n  b", "b"),
+        ("a: |\n  b\n# c", "b\n"),
+        ("a: |-\n  b\n# c", "b"),
+    ] {
+        assert_eq!(told(text).unwrap(), [serde_json::json!({"a": expected})], "{text:?}");
+    }
+}
+
 #[test]
 fn what_aliases_repeat_counts_as_if_it_were_written() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));

@@ -22,6 +22,22 @@ pub(super) enum Stays {
     Missed(Miss, String),
 }
 
+/// How an object leaves the set: the platform keeps it, or not.
+struct Leaves {
+    is_deleted: bool,
+    reason: Reason,
+}
+
+impl Leaves {
+    fn deleted(reason: impl Into<Reason>) -> Self {
+        Self { is_deleted: true, reason: reason.into() }
+    }
+
+    fn released(reason: impl Into<Reason>) -> Self {
+        Self { is_deleted: false, reason: reason.into() }
+    }
+}
+
 impl Planner<'_> {
     /// What the set owns and no longer declares.
     pub(super) fn decide_leavers(&mut self) {
@@ -60,14 +76,15 @@ impl Planner<'_> {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        let reason = match self.ownership(key, observed) {
-            Ownership::Foreign(owner) => {
-                Reason::new(Why::OwnedElsewhere, format!("the set `{owner}` owns it now"))
-            }
+        let leaves = match self.ownership(key, observed) {
+            Ownership::Foreign(owner) => Leaves::released(Reason::new(
+                Why::OwnedElsewhere,
+                format!("the set `{owner}` owns it now"),
+            )),
             Ownership::Nobodys if entry.is_claim_to(observed.id.as_deref()) => {
-                Why::Unclaimed.into()
+                Leaves::released(Why::Unclaimed)
             }
-            Ownership::Nobodys => Why::NameTaken.into(),
+            Ownership::Nobodys => Leaves::released(Why::NameTaken),
             Ownership::Ours if let Some(why) = stays => {
                 *self.staying.entry(why).or_default() += 1;
                 // The files that were looked at do not declare it any more.
@@ -77,13 +94,12 @@ impl Planner<'_> {
                 return;
             }
             Ownership::Ours => match self.why_it_leaves(key, entry) {
-                Some(reason) => reason,
+                Some(leaves) => leaves,
                 None => return,
             },
         };
         let fingerprint = fingerprint(observed, &self.fingerprinter(key));
-        let is_deleted = matches!(reason.why, Why::Destroyed | Why::InItsStead | Why::Undeclared);
-        let (effect, changes) = if is_deleted {
+        let (effect, changes) = if leaves.is_deleted {
             let of = observed.clone().into();
             (Effect::Delete { of, former: None, replaces: false }, Vec::new())
         } else {
@@ -94,7 +110,7 @@ impl Planner<'_> {
         self.push(Operation {
             changes,
             fingerprint: Some(fingerprint),
-            ..Operation::new(key.clone(), effect, reason)
+            ..Operation::new(key.clone(), effect, leaves.reason)
         });
     }
 
@@ -127,11 +143,12 @@ impl Planner<'_> {
         false
     }
 
-    /// Why an object that is the set's leaves it, which also says whether it is deleted; `None`
-    /// where it must not be, or another project of the set takes it.
-    fn why_it_leaves(&mut self, key: &Key, entry: &Entry) -> Option<Reason> {
+    /// How an object that is the set's leaves it; `None` where it must not, or another project of
+    /// the set takes it.
+    fn why_it_leaves(&mut self, key: &Key, entry: &Entry) -> Option<Leaves> {
         if let Some(to) = &entry.moving_to {
-            return Some(Reason::new(Why::Moves, format!("it is on its way to the set `{to}`")));
+            let told = format!("it is on its way to the set `{to}`");
+            return Some(Leaves::released(Reason::new(Why::Moves, told)));
         }
         if self.is_protected(key, entry) {
             let verb = if self.policy.destroy {
@@ -145,24 +162,24 @@ impl Planner<'_> {
             return None;
         }
         if self.is_orphan(key, entry) {
-            return Some(Why::Orphaned.into());
+            return Some(Leaves::released(Why::Orphaned));
         }
         if !key.kind.kind().is_deletable() {
             let told = format!("the platform has no call that deletes a {}", key.kind);
-            return Some(Reason::new(Why::Undeletable, told.to_lowercase()));
+            return Some(Leaves::released(Reason::new(Why::Undeletable, told.to_lowercase())));
         }
         if self.is_wanted_elsewhere(key, entry) {
             return None;
         }
         if self.policy.destroy {
-            return Some(Why::Destroyed.into());
+            return Some(Leaves::deleted(Why::Destroyed));
         }
         Some(match self.replacement(key) {
-            Some(becomes) => Reason::new(
+            Some(becomes) => Leaves::deleted(Reason::new(
                 Why::InItsStead,
                 format!("{becomes}, which was it, is created in its stead"),
-            ),
-            None => Why::Undeclared.into(),
+            )),
+            None => Leaves::deleted(Why::Undeclared),
         })
     }
 

@@ -57,8 +57,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whose an API key is, and what it is in a project now: in one query, which every request
-    /// asks.
+    /// Whose an API key is, and what it is in a project now: in one query.
     ///
     /// # Errors
     ///

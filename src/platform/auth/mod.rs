@@ -270,7 +270,12 @@ pub async fn admit(
     let param = |wanted: &str| {
         params.and_then(|all| all.iter().find(|(name, _)| *name == wanted)).map(|(_, value)| value)
     };
+    let not_utf8 =
+        || Refusal::Invalid { field: None, message: "the path is not valid UTF-8".into() };
     if access == Access::Participant {
+        if params.is_none() {
+            return Err(not_utf8());
+        }
         let credential = match bearer(&parts.headers) {
             Err(_) if !parts.headers.contains_key(header::AUTHORIZATION) => of_query(&parts.uri)?,
             bearer => bearer?.to_owned(),
@@ -288,10 +293,7 @@ pub async fn admit(
         return Err(Refusal::Forbidden("only the owner may do this".into()));
     }
     if params.is_none() {
-        return Err(Refusal::Invalid {
-            field: None,
-            message: "the path is not valid UTF-8".into(),
-        });
+        return Err(not_utf8());
     }
     if let Some(project) = project {
         let caller = caller(principal.clone(), project, role)?;

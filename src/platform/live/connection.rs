@@ -56,7 +56,8 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     let (outgoing, sent) = mpsc::channel(WAITING);
     let participant = &entrant.participant;
     let may_call = participant.scope().is_some();
-    let guest = Guest::new(&participant.claims.name, may_call, (url, outgoing));
+    let room = (entrant.room.name.clone(), url);
+    let guest = Guest::new(&participant.claims.name, may_call, room, outgoing);
     let id = || seat.participant.clone();
     if seat.events.send(Event::Entered(id(), Box::new(guest))).await.is_err() {
         return;

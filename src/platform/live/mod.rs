@@ -98,7 +98,7 @@ impl Rooms {
         let room = &arrival.entrant.room;
         let handle = rooms.entry(room.id.clone()).or_insert_with(|| {
             let (events, taken) = mpsc::channel(WAITING);
-            tasks.spawn(Running::new(&room.name).run(taken));
+            tasks.spawn(Running::begin().run(taken));
             Handle { events, stop: CancellationToken::new(), seats: 0 }
         });
         handle.seats += 1;

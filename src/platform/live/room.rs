@@ -43,7 +43,8 @@ pub struct Guest {
     attributes: Map<String, Value>,
     /// Whether it may call anything: its token has an `api` grant.
     may_call: bool,
-    /// The room's URL as this one reached it.
+    /// The room's name and URL as this one reached it: a room may get another name.
+    room: String,
     url: String,
     outgoing: mpsc::Sender<Message>,
     /// How many messages the room has sent to it on its own part.
@@ -55,10 +56,11 @@ impl Guest {
     pub fn new(
         name: &str,
         may_call: bool,
-        (url, outgoing): (String, mpsc::Sender<Message>),
+        (room, url): (String, String),
+        outgoing: mpsc::Sender<Message>,
     ) -> Self {
         let attributes = Map::from_iter([("name".to_owned(), json!(name))]);
-        Self { attributes, may_call, url, outgoing, pushed: 0 }
+        Self { attributes, may_call, room, url, outgoing, pushed: 0 }
     }
 
     /// Tells it something; whether it takes that.
@@ -110,16 +112,14 @@ fn is_end(chunk: &Value) -> bool {
 
 /// A room that runs.
 pub struct Running {
-    name: String,
     session: String,
     guests: HashMap<String, Guest>,
 }
 
 impl Running {
     /// A room with nobody in it.
-    pub fn new(name: &str) -> Self {
-        let session = Uuid::new_v4().to_string();
-        Self { name: name.to_owned(), session, guests: HashMap::new() }
+    pub fn begin() -> Self {
+        Self { session: Uuid::new_v4().to_string(), guests: HashMap::new() }
     }
 
     /// Lives as long as anybody may say something.
@@ -153,7 +153,7 @@ impl Running {
         let attributes = guest.attributes.clone();
         let init = json!({ "type": "init", "participantId": id, "attributes": attributes });
         let ready = json!({
-            "room_name": self.name,
+            "room_name": guest.room,
             "room_url": guest.url,
             "session_id": self.session,
         });
@@ -177,7 +177,8 @@ mod tests {
 
     fn guest(may_call: bool) -> (Guest, mpsc::Receiver<Message>) {
         let (outgoing, sent) = mpsc::channel(4);
-        (Guest::new("ada", may_call, ("ws://x/rooms/demo".to_owned(), outgoing)), sent)
+        let room = ("demo".to_owned(), "ws://x/rooms/demo".to_owned());
+        (Guest::new("ada", may_call, room, outgoing), sent)
     }
 
     fn code(guest: &Guest, kind: &str, header: Value) -> Option<i64> {
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn who_takes_nothing_is_let_go() {
-        let mut room = Running::new("demo");
+        let mut room = Running::begin();
         let (guest, sent) = guest(true);
         room.take(Event::Entered("a".to_owned(), Box::new(guest)));
         assert_eq!(sent.len(), 2, "the greeting");

@@ -183,8 +183,8 @@ async fn put(
     answer(&room)
 }
 
-/// The room's services and grants go with it, and whoever is in it must leave. Mailboxes, routes and tasks keep its name,
-/// and lead nowhere until a room of that name exists again.
+/// The room's services and grants go with it, and whoever is in it must leave. Mailboxes, routes
+/// and tasks keep its name, and lead nowhere until a room of that name exists again.
 async fn delete(
     State(app): State<App>,
     caller: Caller,
