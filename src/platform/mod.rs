@@ -242,7 +242,7 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let (connections, rooms) = (self.connections, Rooms::default());
+        let (connections, rooms) = (self.connections, Rooms::new(self.connections));
         let app = App {
             platform: self,
             address,
@@ -264,7 +264,7 @@ impl Platform {
         };
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,
-            () = look_after(&store) => Ok(()),
+            () = look_after(&store, &rooms) => Ok(()),
             () = told => Ok(()),
         };
         rooms.close().await;
@@ -277,12 +277,19 @@ impl Platform {
     }
 }
 
-/// Tells of files that were removed or overwritten, without an end.
-async fn look_after(store: &Store) {
+/// Tells of files that were removed or overwritten, and ends rooms that another process of the
+/// same store deleted, without an end.
+async fn look_after(store: &Store, rooms: &Rooms) {
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {
             notice::tell("the data folder is no longer whole", fault);
+        }
+        for room in rooms.running() {
+            // Where that cannot be known, the room goes on.
+            if let Ok(false) = objects::rooms::exists(store.reads(), &room).await {
+                rooms.end(&room);
+            }
         }
     }
 }

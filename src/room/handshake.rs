@@ -91,7 +91,12 @@ pub fn accepted(headers: &reqwest::header::HeaderMap) -> Result<String, String> 
     if !has(SEC_WEBSOCKET_VERSION, "13") {
         return Err("the header Sec-WebSocket-Version is not 13".to_owned());
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or("the header Sec-WebSocket-Key is missing")?;
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let key = keys.next().ok_or("the header Sec-WebSocket-Key is missing")?;
+    let is_key = STANDARD.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
+    if !is_key || keys.next().is_some() {
+        return Err("the header Sec-WebSocket-Key is not 16 bytes in base64, once".to_owned());
+    }
     Ok(derive_accept_key(key.as_bytes()))
 }
 

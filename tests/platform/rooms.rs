@@ -245,6 +245,47 @@ async fn who_enters_a_room_under_its_new_name_is_told_that_name() {
     assert!(ready["room_url"].as_str().is_some_and(|url| url.ends_with("/rooms/hall")), "{ready}");
 }
 
+/// Another process of the same store deletes it: nothing of that is heard, so it is looked for.
+#[tokio::test]
+async fn a_room_that_another_process_deleted_ends() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    let given = server.connect(&server.owner, "demo").await;
+    let mut visitor = Visitor::enter(&server, "demo", &given).await;
+    visitor.greeting().await;
+    let same = Platform::open(&server.folder()).await.expect("the same store");
+    let beside = Server::of(same, tempfile::tempdir().expect("a folder")).await;
+    beside.own("DELETE", &format!("/rooms/{room}")).send().await.expect(204);
+    assert_eq!(visitor.end().await, Some(1001));
+}
+
+/// How much memory this process holds, in bytes.
+fn held() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("a system with /proc");
+    let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("a number") * 4096
+}
+
+/// Answers to pings wait for who does not take them, up to a bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_takes_take_no_room() {
+    let server = Server::start().await;
+    server.room("demo").await;
+    let given = server.connect(&server.owner, "demo").await;
+    let mut visitor = Visitor::enter(&server, "demo", &given).await;
+    visitor.greeting().await;
+    let before = held();
+    // 100 MB of them.
+    for _ in 0..800_000 {
+        let ping = Frame::Ping(vec![b'x'; 125].into());
+        if visitor.socket.feed(ping).await.is_err() {
+            break;
+        }
+    }
+    let after = held();
+    assert!(after < before + 50_000_000, "{before} bytes before, {after} after");
+}
+
 #[tokio::test]
 async fn who_is_in_a_room_that_is_deleted_must_leave() {
     let server = Server::start().await;
@@ -291,21 +332,23 @@ async fn what_is_not_the_protocol_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn who_is_in_a_room_takes_the_place_of_a_connection() {
+async fn participants_have_half_of_the_connections_at_most() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Eight connections, six of them from one address.
+    // Eight connections.
     let process = Process::start(&mut server(&folder.path().join("data"), "ulimit -n 80;"));
     let reached = &process.reached;
     assert_eq!(reached.create_room("demo").await, Some(201));
     let given = token(&reached.key, json!({}));
     let mut inside = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..4 {
         let entered = Visitor::try_enter(&reached.url, "demo", &given, false).await;
         inside.push(entered.expect("a way in"));
     }
     let full = Visitor::try_enter(&reached.url, "demo", &given, false).await;
     assert_eq!(full.err(), Some(503));
-    for mut visitor in inside.drain(4..) {
+    // Whoever asks for something else still gets it.
+    assert_eq!(reached.create_room("other").await, Some(201));
+    for mut visitor in inside.drain(2..) {
         visitor.greeting().await;
         visitor.leave().await;
     }

@@ -140,7 +140,13 @@ fn aliases_that_explode_and_deep_nesting_are_refused() {
 /// What the text says, which is the same with places and without.
 fn told(text: &str) -> Result<Vec<serde_json::Value>, String> {
     let nodes = parse(text).map(|all| all.iter().map(Node::to_json).collect::<Vec<_>>());
-    assert_eq!(nodes, values(text), "{text:?}");
+    let values = values(text);
+    // Values alone have no place for a tag, so they are refused as soon as one stands there.
+    let is_of_tag = |error: &YamlError| error.message.ends_with("has no meaning here");
+    match (&nodes, &values) {
+        (Err(_), Err(other)) if is_of_tag(other) => {}
+        _ => assert_eq!(nodes, values, "{text:?}"),
+    }
     nodes.map_err(|error| error.message)
 }
 
@@ -268,11 +274,11 @@ fn what_aliases_repeat_counts_as_if_it_were_written() {
     // A long text that is repeated often, too.
     let long = "x".repeat(1024 * 1024);
     let text = format!("- &a {long}\n{}", "- *a\n".repeat(100));
-    assert_eq!(told(&text).unwrap_err(), "the text has more values than are read");
+    assert_eq!(told(&text).unwrap_err(), "the text and what its aliases repeat are too long");
     // And what is kept for aliases at every level.
     let kept: String = (0..100).map(|level| format!("[&a{level} ")).collect();
     let text = format!("{kept}{long}{}", "]".repeat(100));
-    assert_eq!(told(&text).unwrap_err(), "the text has more values than are read");
+    assert_eq!(told(&text).unwrap_err(), "the text and what its aliases repeat are too long");
 }
 
 #[test]

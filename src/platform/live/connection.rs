@@ -3,6 +3,7 @@
 //! It ends with its participant, with its room, when it breaks the protocol, when nothing is
 //! heard of it, or when it does not take what it is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -10,7 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -36,7 +37,13 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The largest message that is taken in, in bytes. There is no toolkit that takes more.
-const MOST: usize = 1024 * 1024;
+const MOST: usize = 128 * 1024;
+
+/// How long a message may take to come, from its first packet to its last.
+const COMING: Duration = Duration::from_secs(30);
+
+/// How many bytes wait to be taken by a participant, answers to its pings included.
+const UNSENT: usize = 1024 * 1024;
 
 /// Why a connection ends: what the other side is told, unless that is gone.
 type End = Option<(CloseCode, &'static str)>;
@@ -49,7 +56,11 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
         () = seat.stop.cancelled() => return,
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
-    let config = WebSocketConfig::default().max_message_size(Some(MOST)).max_frame_size(Some(MOST));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MOST))
+        .max_frame_size(Some(MOST))
+        .write_buffer_size(UNSENT / 16)
+        .max_write_buffer_size(UNSENT);
     let socket = TokioIo::new(upgraded);
     let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
@@ -77,9 +88,16 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
 /// Hands on what comes, until nothing may come any more.
 async fn read(stream: &mut SplitStream<Socket>, seat: &Seat) -> End {
     let (mut assembler, mut length) = (Assembler::default(), 0);
+    // When a message that was begun must be there.
+    let mut due: Option<Instant> = None;
     loop {
-        let Ok(frame) = timeout(HEARTBEAT * 2, stream.next()).await else {
-            return Some((CloseCode::Policy, "nothing was heard"));
+        let silence = Instant::now() + HEARTBEAT * 2;
+        let until = due.map_or(silence, |due| due.min(silence));
+        let Ok(frame) = timeout_at(until, stream.next()).await else {
+            return Some(match due {
+                Some(_) => (CloseCode::Policy, "a message took too long to come"),
+                None => (CloseCode::Policy, "nothing was heard"),
+            });
         };
         let packet = match frame {
             Some(Ok(Frame::Binary(packet))) => packet,
@@ -89,17 +107,28 @@ async fn read(stream: &mut SplitStream<Socket>, seat: &Seat) -> End {
             // The library answers pings and closes.
             Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => return TOO_LARGE,
+            Some(Err(Error::Protocol(_))) => {
+                return Some((CloseCode::Protocol, "what came is no websocket frame"));
+            }
+            Some(Err(Error::Utf8(_))) => {
+                return Some((CloseCode::Invalid, "the text is not UTF-8"));
+            }
             Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
         };
         length += packet.len();
         if length > MOST {
             return TOO_LARGE;
         }
+        // What is read of it may take many times as much, and all rooms share that.
+        let weight = u32::try_from(length).unwrap_or(u32::MAX);
+        let Ok(share) = Arc::clone(&seat.rooms.reading).acquire_many_owned(weight).await else {
+            return Some((CloseCode::Away, "the room closes"));
+        };
         match assembler.take(&packet) {
-            Ok(None) => {}
+            Ok(None) => due = due.or_else(|| Some(Instant::now() + COMING)),
             Ok(Some(message)) => {
-                length = 0;
-                let said = Event::Said(seat.participant.clone(), Box::new(message));
+                (length, due) = (0, None);
+                let said = Event::Said(seat.participant.clone(), Box::new(message), share);
                 if seat.events.send(said).await.is_err() {
                     return Some((CloseCode::Away, "the room closes"));
                 }
@@ -109,7 +138,7 @@ async fn read(stream: &mut SplitStream<Socket>, seat: &Seat) -> End {
     }
 }
 
-const TOO_LARGE: End = Some((CloseCode::Size, "a message is larger than 1 MiB"));
+const TOO_LARGE: End = Some((CloseCode::Size, "a message is larger than 128 KiB"));
 
 /// Sends what the room tells, until it tells nothing more.
 async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Message>) -> End {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -32,9 +33,19 @@ const WAITING: usize = 64;
 /// How long participants have to take leave when the platform closes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How many bytes of messages are read at once. What is made of them may be a hundred times
+/// as large until their room has taken them.
+const READING: usize = 1024 * 1024;
+
 /// The rooms that run. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Rooms(Arc<Mutex<Open>>);
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    open: Arc<Mutex<Open>>,
+    /// What may be read at once, a permit for each byte.
+    reading: Arc<Semaphore>,
+    /// How many participants there may be, in all rooms.
+    most: usize,
+}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -79,18 +90,31 @@ pub struct Arrival {
 }
 
 impl Rooms {
+    /// No rooms yet, of a platform that takes so many connections. Participants have half of
+    /// them, so that the others still reach it.
+    pub fn new(connections: usize) -> Self {
+        let reading = Arc::new(Semaphore::new(READING));
+        Self { open: Arc::default(), reading, most: (connections / 2).max(1) }
+    }
+
+    /// The ids of the rooms that run.
+    pub fn running(&self) -> Vec<String> {
+        self.open().rooms.keys().cloned().collect()
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a participant in. The first one starts the room, and after the last it has ended.
     ///
     /// # Errors
     ///
-    /// 503 while the platform closes.
+    /// 503 while the platform closes, and where there are too many participants.
     pub fn enter(&self, arrival: Arrival) -> Result<()> {
         let mut open = self.open();
-        if open.is_closed {
+        let seats: usize = open.rooms.values().map(|handle| handle.seats).sum();
+        if open.is_closed || seats >= self.most {
             return Err(Refusal::Busy);
         }
         let Open { rooms, tasks, .. } = &mut *open;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use crate::room::content::{Content, INVALID_REQUEST, Refused};
@@ -30,8 +30,8 @@ const NAME: usize = 100;
 pub enum Event {
     /// Somebody comes in.
     Entered(String, Box<Guest>),
-    /// A participant says something.
-    Said(String, Box<Message>),
+    /// A participant says something, with its share of what all rooms may have read at once.
+    Said(String, Box<Message>, OwnedSemaphorePermit),
     /// A participant is gone.
     Left(String),
 }
@@ -138,7 +138,7 @@ impl Running {
                     self.guests.insert(id, *guest);
                 }
             }
-            Event::Said(id, message) => {
+            Event::Said(id, message, _share) => {
                 let Some(guest) = self.guests.get_mut(&id) else { return };
                 if !respond(guest, *message) {
                     self.guests.remove(&id);
@@ -173,6 +173,10 @@ fn respond(guest: &mut Guest, message: Message) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     fn guest(may_call: bool) -> (Guest, mpsc::Receiver<Message>) {
@@ -235,7 +239,8 @@ mod tests {
         assert_eq!(sent.len(), 2, "the greeting");
         for _ in 0..3 {
             let asked = Message::new(1, "room.list_toolkits", json!({}));
-            room.take(Event::Said("a".to_owned(), Box::new(asked)));
+            let share = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a share");
+            room.take(Event::Said("a".to_owned(), Box::new(asked), share));
         }
         assert!(room.guests.is_empty() && sent.is_closed());
     }

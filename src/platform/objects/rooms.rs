@@ -9,6 +9,20 @@ use crate::platform::store::{Change, Reads, Write, insert, select};
 /// The tables whose rows keep the name of a room, which may be renamed or gone.
 pub const NAMING: [&str; 3] = ["mailboxes", "routes", "scheduled_tasks"];
 
+/// Whether there is a room of this id, in whatever project.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn exists(reads: impl Reads, id: &str) -> Result<bool> {
+    let found: Option<Room> =
+        select("SELECT id, name, metadata, annotations, rev FROM rooms WHERE id = $1")
+            .bind(id)
+            .find(reads)
+            .await?;
+    Ok(found.is_some())
+}
+
 /// A stored room.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Room {

@@ -2,7 +2,7 @@
 //! the websocket itself.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
+use axum::http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -158,6 +158,10 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
     // Who asks for the headers of what GET answers gets no websocket.
     if request.method() != Method::GET {
         return Err(Refusal::MethodNotAllowed);
+    }
+    if request.version() < Version::HTTP_11 {
+        let message = "a websocket needs HTTP/1.1".to_owned();
+        return Err(Refusal::Invalid { field: None, message });
     }
     let accepted = handshake::accepted(request.headers())
         .map_err(|message| Refusal::Invalid { field: None, message })?;
