@@ -343,7 +343,7 @@ impl PolicyArgs {
 ///
 /// # Errors
 ///
-/// As [`reconcile::decide`].
+/// As [`reconcile::decide()`].
 pub async fn decide(
     connection: &Connection,
     set: Set,

@@ -1,5 +1,5 @@
 //! The one YAML parser: text becomes a tree in which every value knows its place, or values
-//! alone. [`read`] makes them of the parser's events, and [`scalar`] says what a scalar means.
+//! alone. `read` makes them of the parser's events, and `scalar` says what a scalar means.
 //!
 //! YAML 1.2 decides what a plain scalar is: `yes`, `on` and `010` stay the text that the
 //! writer sees. Duplicate keys, aliases that explode and non-finite numbers are errors.
