@@ -123,6 +123,9 @@ fn the_manifest_of_a_template_command_places_the_template() {
     let manifest = sandbox.embedded(0, &[&create[..], &["--as-manifest"]].concat()).stdout;
     assert!(manifest.ends_with(&format!("---\n{TEMPLATE}")), "{manifest}");
     assert_eq!(sandbox.embedded(0, &["service", "list", "--room", "lobby"]).stdout, "");
+    // What no path leads to is no empty list.
+    let refused = sandbox.embedded(1, &["service", "list", "--room", ".."]);
+    assert!(refused.stderr.contains("cannot be listed"), "{}", refused.stderr);
     std::fs::create_dir(sandbox.path("m")).unwrap();
     sandbox.write("m/room.yaml", &room.stdout);
     sandbox.write("m/service.yaml", &manifest);

@@ -259,6 +259,37 @@ async fn a_room_that_another_process_deleted_ends() {
     assert_eq!(visitor.end().await, Some(1001));
 }
 
+/// The status of an upgrade that is written by hand.
+async fn upgraded(server: &Server, line: &str, key: &str, token: &str) -> String {
+    let address = server.url.strip_prefix("http://").expect("a URL");
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let request = format!(
+        "{line}\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{key}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("a way out");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("a status");
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn what_asks_for_no_websocket_gets_none() {
+    let server = Server::start().await;
+    server.room("demo").await;
+    let given = server.connect(&server.owner, "demo").await;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    for (line, key, status) in [
+        ("GET /rooms/demo HTTP/1.1", key, "101"),
+        ("GET /rooms/demo HTTP/1.0", key, "400"),
+        ("GET /rooms/demo HTTP/1.1", "Sec-WebSocket-Key: x", "400"),
+        ("GET /rooms/demo HTTP/1.1", &format!("{key}\r\n{key}"), "400"),
+        ("GET /rooms/demo HTTP/1.1", "X: y", "400"),
+        ("GET /rooms/%ff HTTP/1.1", key, "400"),
+    ] {
+        assert_eq!(upgraded(&server, line, key, &given).await, status, "{line} {key}");
+    }
+}
+
 /// How much memory this process holds, in bytes.
 fn held() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").expect("a system with /proc");
