@@ -5,8 +5,10 @@ mod documents;
 mod fields;
 mod secrecy;
 
+use std::collections::BTreeSet;
+
 use meshagent::dialect::Target;
-use meshagent::kinds::{self, Kind, KindName, schema};
+use meshagent::kinds::{self, By, Kind, KindName, ReferredTo, Relation, schema};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::Action;
 use serde_json::Value;
@@ -109,6 +111,38 @@ fn scalars(value: &Value, found: &mut Vec<Value>) {
         Value::Null => {}
         scalar => found.push(scalar.clone()),
     }
+}
+
+/// What is read before a deletion, and what follows a rename, hang on what a kind says of all its
+/// objects; a reference of one object that its kind does not mention would be overlooked there.
+#[test]
+fn what_an_object_refers_to_is_what_its_kind_may_refer_to() {
+    let (mut by_object, mut met) = (0, BTreeSet::new());
+    for variant in kinds::ALL.into_iter().flat_map(variants) {
+        let (kind, document) = (variant.kind.name(), &variant.document);
+        for declared in variant.kind.declare(document).unwrap() {
+            for reference in variant.kind.references(&declared.fields) {
+                let relations = variant.kind.relations().iter();
+                let is_it = |relation: &&Relation| match &reference.to {
+                    ReferredTo::Object { kind, .. } => {
+                        relation.to == *kind && relation.by != By::Port
+                    }
+                    ReferredTo::Port { .. } => relation.by == By::Port,
+                };
+                let relation = relations.clone().find(is_it);
+                let relation = relation.unwrap_or_else(|| panic!("{kind}: {reference:?}"));
+                met.insert((kind, relation.to));
+                by_object += 1;
+            }
+        }
+    }
+    // And the other way round: nothing is mentioned that no object says.
+    let said = |kind: &'static dyn Kind| {
+        kind.relations().iter().map(move |relation| (kind.name(), relation.to))
+    };
+    let said: BTreeSet<_> = kinds::ALL.into_iter().flat_map(said).collect();
+    assert_eq!(met, said);
+    assert!(by_object > 5, "{by_object}");
 }
 
 #[test]

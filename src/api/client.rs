@@ -40,6 +40,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     credentials: Arc<dyn Credentials>,
+    spoken: Spoken,
     retry: Retry,
     pace: Pace,
     /// By how many milliseconds the platform's clock is ahead of ours.
@@ -99,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A URL that is none of a platform.
+    /// A URL that is not one of a platform.
     pub fn asking_as(base: &str, credentials: Arc<dyn Credentials>, retry: Retry) -> Result<Self> {
         let base = base.trim_end_matches('/');
         http::check_platform(base)?;
@@ -111,14 +112,15 @@ impl Client {
         let http = http::build(http)?;
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
-        Ok(Self { http, base: base.to_owned(), credentials, retry, pace, ahead })
+        // Platforms do not tell; one that speaks another is known by its answers (see `newer`).
+        let spoken = Spoken::V0_31;
+        Ok(Self { http, base: base.to_owned(), credentials, spoken, retry, pace, ahead })
     }
 
     /// The spelling of the API that the platform speaks.
     #[must_use]
     pub const fn spoken(&self) -> Spoken {
-        // Platforms do not tell; one that speaks another is known by its answers (see `newer`).
-        Spoken::V0_31
+        self.spoken
     }
 
     /// How often a request is tried at most.

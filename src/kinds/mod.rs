@@ -197,8 +197,8 @@ pub trait Kind: Sync {
         ("", Vec::new())
     }
 
-    /// Whether objects of this kind live in a room when their key names one.
-    fn is_listed_by_room(&self) -> bool {
+    /// Whether objects of this kind may be in a room, which their key names then.
+    fn is_in_rooms(&self) -> bool {
         false
     }
 

@@ -109,7 +109,7 @@ impl KindName {
     /// Whether its objects may be in a room.
     #[must_use]
     pub fn is_in_rooms(self) -> bool {
-        self.kind().is_listed_by_room()
+        self.kind().is_in_rooms()
     }
 
     /// How its objects may refer to those of a kind; nothing where they do not.

@@ -345,7 +345,7 @@ impl Kind for Service {
         ("container.environment", names.collect())
     }
 
-    fn is_listed_by_room(&self) -> bool {
+    fn is_in_rooms(&self) -> bool {
         true
     }
 

@@ -277,20 +277,18 @@ impl Platform {
     }
 }
 
-/// Tells of files that were removed or overwritten, and ends rooms that another process of the
-/// same store deleted, without an end.
+/// Tells of files that were removed or overwritten, and ends rooms that are no more, without an
+/// end. Another process of the same store may have deleted one, and so may whoever did it right
+/// before somebody came in.
 async fn look_after(store: &Store, rooms: &Rooms) {
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {
             notice::tell("the data folder is no longer whole", fault);
         }
-        for room in rooms.running() {
-            // Where that cannot be known, the room goes on.
-            if let Ok(false) = objects::rooms::exists(store.reads(), &room).await {
-                rooms.end(&room);
-            }
-        }
+        // Where that cannot be known, they go on.
+        let gone = objects::rooms::gone(store.reads(), rooms.running()).await;
+        gone.unwrap_or_default().iter().for_each(|room| rooms.end(room));
     }
 }
 

@@ -1,6 +1,6 @@
-//! The use cases: decide what is to become of a set ([`decide()`]), and make it so ([`perform()`]). The terminal
-//! is one front end of them; a controller or a program that uses this library is another. All of
-//! them can be called many times in one process.
+//! The use cases: decide what is to become of a set ([`decide()`]), and make it so
+//! ([`perform()`]). The terminal is one front end of them; a controller or a program that uses
+//! this library is another. All of them can be called many times in one process.
 //!
 //! Must not live here: anything of one front end. No arguments are parsed, nothing is printed or
 //! asked, the process is not ended, and neither the environment nor the working folder is read:

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
@@ -86,7 +86,7 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
 }
 
 /// Hands on what comes, until nothing may come any more.
-async fn read(stream: &mut SplitStream<Socket>, seat: &Seat) -> End {
+async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), seat: &Seat) -> End {
     let (mut assembler, mut length) = (Assembler::default(), 0);
     // When a message that was begun must be there.
     let mut due: Option<Instant> = None;
@@ -175,5 +175,74 @@ async fn take_leave(
     };
     if said.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use serde_json::json;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::platform::live::{READING, Rooms};
+
+    fn seat(events: mpsc::Sender<Event>) -> Seat {
+        Seat {
+            rooms: Rooms::new(8),
+            room: "r".to_owned(),
+            participant: "p".to_owned(),
+            events,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn packets(size: usize) -> Vec<Vec<u8>> {
+        let header = json!({ "text": "x".repeat(size) });
+        Message::new(1, "room.list_toolkits", header)
+            .packets()
+            .into_iter()
+            .map(Into::into)
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_read_at_once_is_bounded() {
+        const SIZE: usize = 100_000;
+        const COUNT: usize = 40;
+        let (events, mut taken) = mpsc::channel(COUNT * 2);
+        let seat = seat(events);
+        let free = Arc::clone(&seat.rooms.reading);
+        let frames = (0..COUNT).flat_map(|_| packets(SIZE)).map(|it| Ok(Frame::binary(it)));
+        let mut frames = stream::iter(frames.collect::<Vec<_>>());
+        let reading = tokio::spawn(async move { read(&mut frames, &seat).await.is_none() });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // The room takes none of them, and so no more than these are held.
+        assert!((2..=READING / SIZE).contains(&taken.len()), "{}", taken.len());
+        assert!(free.available_permits() < SIZE * 2);
+        let mut count = 0;
+        while let Some(Event::Said(..)) = taken.recv().await {
+            count += 1;
+        }
+        assert_eq!(count, COUNT);
+        assert!(reading.await.expect("the end of what comes"));
+        assert_eq!(free.available_permits(), READING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_was_begun_must_come() {
+        let (events, _taken) = mpsc::channel(1);
+        let begun = packets(MOST / 2).remove(0);
+        let ping = || Some((Ok(Frame::Ping(Vec::new().into())), ()));
+        // Pings do not make up for the rest of it.
+        let pings = stream::unfold((), |()| async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            ping()
+        });
+        let mut frames = Box::pin(stream::iter([Ok(Frame::binary(begun))]).chain(pings));
+        let start = Instant::now();
+        let end = read(&mut frames, &seat(events)).await;
+        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to come")));
+        assert_eq!(start.elapsed(), COMING);
     }
 }

@@ -1,6 +1,9 @@
 //! Rooms.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
+use sqlx::{QueryBuilder, SqlitePool};
 
 use super::stored;
 use crate::platform::error::{Refusal, Result};
@@ -9,18 +12,24 @@ use crate::platform::store::{Change, Reads, Write, insert, select};
 /// The tables whose rows keep the name of a room, which may be renamed or gone.
 pub const NAMING: [&str; 3] = ["mailboxes", "routes", "scheduled_tasks"];
 
-/// Whether there is a room of this id, in whatever project.
+/// Which of these ids are those of no room, in whatever project.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub async fn exists(reads: impl Reads, id: &str) -> Result<bool> {
-    let found: Option<Room> =
-        select("SELECT id, name, metadata, annotations, rev FROM rooms WHERE id = $1")
-            .bind(id)
-            .find(reads)
-            .await?;
-    Ok(found.is_some())
+pub async fn gone(reads: &SqlitePool, ids: Vec<String>) -> Result<Vec<String>> {
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    let mut question = QueryBuilder::new("SELECT id FROM rooms WHERE id IN (");
+    let mut listed = question.separated(", ");
+    for id in &ids {
+        listed.push_bind(id);
+    }
+    listed.push_unseparated(")");
+    let there: HashSet<String> =
+        question.build_query_scalar().fetch_all(reads).await?.into_iter().collect();
+    Ok(ids.into_iter().filter(|id| !there.contains(id)).collect())
 }
 
 /// A stored room.

@@ -167,18 +167,12 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
         .map_err(|message| Refusal::Invalid { field: None, message })?;
     let connection = request.extensions_mut().remove::<Connection>();
     let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
-    let (project, room) = (entrant.participant.claims.sub.clone(), entrant.room.clone());
     app.rooms().enter(Arrival {
         url: room_url(&app, request.headers(), &entrant.room.name),
         entrant,
         lasting: connection.outlast(),
         upgrade: hyper::upgrade::on(&mut request),
     })?;
-    // Whoever deleted it meanwhile may have ended it before it began.
-    if Room::find_by_id(app.store().reads(), &project, &room.id).await?.is_none() {
-        app.rooms().end(&room.id);
-        return Err(Refusal::missing("room", &room.name));
-    }
     let headers = [
         (header::CONNECTION, "Upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
