@@ -199,11 +199,7 @@ mod tests {
 
     fn packets(size: usize) -> Vec<Vec<u8>> {
         let header = json!({ "text": "x".repeat(size) });
-        Message::new(1, "room.list_toolkits", header)
-            .packets()
-            .into_iter()
-            .map(Into::into)
-            .collect()
+        Message::new(1, "room.list_toolkits", header).packets()
     }
 
     #[tokio::test(start_paused = true)]
