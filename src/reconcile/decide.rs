@@ -4,18 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
+use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
+use crate::dialect::{Speaks, Unsaid};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
 use crate::listed::{few, word};
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Set};
 use crate::plan::guards::{self, Consent, Origin};
 use crate::plan::planner::{self, Policy, Refusal};
 use crate::plan::warnings::warnings;
-use crate::plan::{NotRead, Plan, State};
+use crate::plan::{Incomplete, NotRead, Plan, State};
 
 /// What was consented to.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +98,11 @@ pub async fn decide(
         let desired = desired.values().filter(|desired| desired.key.project == *project);
         inventory.prepare(desired, policy.is_only_shown);
     }
-    let mut plan = planner::plan(&desired, &state, &policy).map_err(|it| refused(it, &state))?;
+    refuse_unsaid(&reader, &desired)?;
+    let mut plan = planner::plan(&desired, &state, &policy).map_err(|refusal| {
+        let doubt = doubt(&desired, &state, &policy);
+        refused(refusal, doubt)
+    })?;
     let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
         return Err(unknown_here(&policy, &plan, &state));
@@ -183,22 +190,55 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
     notes
 }
 
-/// What the planner refused, as an error.
-fn refused(refusal: Refusal, state: &State) -> Error {
-    match refusal {
-        Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
-        Refusal::Scope(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => doubtful(Error::refused(problems), state),
+/// Refuses what the API of the platform has no word for: it would be left out of what is sent.
+fn refuse_unsaid(speaker: &impl Speaks, desired: &BTreeMap<Key, Desired>) -> Result<()> {
+    let problems = desired.values().flat_map(|desired| {
+        unsaid(desired, speaker.spelling(desired.key.kind).unsaid(), speaker.spoken())
+    });
+    let problems: Vec<Problem> = problems.collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::manifests(problems).refusing_plan()),
     }
 }
 
-/// A refusal, with its cause where that is a list which could not be read whole.
-fn doubtful(refusal: Error, state: &State) -> Error {
-    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
-    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
-        Some(reason) => refusal.because(reason.clone()),
-        None => refusal,
+/// The fields of an object that an API has no word for, each at its place.
+fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
+    let told = |path: &FieldPath| {
+        let message = format!("{}: {}", desired.key, Unsaid::told(path, spoken));
+        desired.origin.problem_at(path, message).hint(Unsaid::HINT)
+    };
+    words.in_use(&desired.fields).iter().map(told).collect()
+}
+
+/// What the planner refused, as an error; with its cause where that is a list which could not be
+/// read whole.
+fn refused(refusal: Refusal, doubt: Option<&Incomplete>) -> Error {
+    match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
+        Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => match doubt {
+            Some(list) => Error::refused(problems).because(list.reason.clone()),
+            None => Error::refused(problems),
+        },
     }
+}
+
+/// The list that leaves it open whether something exists which was to be planned: the planner
+/// refuses to plan that.
+fn doubt<'a>(
+    desired: &BTreeMap<Key, Desired>,
+    state: &'a State,
+    policy: &Policy,
+) -> Option<&'a Incomplete> {
+    if policy.destroy {
+        return None;
+    }
+    let selection = planner::selected(desired, state, policy);
+    let is_meant = |key: &Key| selection.as_ref().is_none_or(|selection| selection.contains(key));
+    let absent = desired.keys().filter(|key| is_meant(key) && !state.objects.contains_key(*key));
+    let open: Vec<&Incomplete> = absent.filter_map(|key| state.doubt(key)).collect();
+    state.incomplete.iter().find(|list| open.contains(list))
 }
 
 /// A set that is to be destroyed and owns nothing in the projects that are meant.

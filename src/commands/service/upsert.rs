@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::source::{self, Blueprint, Origin, SERVICE_ID};
 use super::{CreateArgs, PlaceArgs, UpdateArgs, services};
-use crate::api::specs::service::ServiceSpec;
-use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
 use crate::commands::own_inputs::Written;
 use crate::commands::shortcut::{self, Shortcut, Writing};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
+use crate::dialect::v0_31::wire::ServiceTemplateSpec;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
+use crate::kinds::specs::service::ServiceSpec;
 use crate::manifest::placing_manifest;
 use crate::output;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::api::request::{Listing, Request};
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -17,8 +17,8 @@ fn shape() -> &'static Shape {
 pub struct Mailbox;
 
 impl Spelling for Mailbox {
-    fn place(&self) -> Place {
-        Place::plain("mailboxes")
+    fn collection(&self) -> Collection {
+        Collection::plain("mailboxes")
     }
 
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {

@@ -18,6 +18,7 @@ mod scheduled_task;
 mod secret;
 mod service;
 mod webhook;
+pub mod wire;
 
 /// The dialect.
 pub struct V0_31;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::text_of;
 use crate::api::request::Request;
-use crate::dialect::{Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::path::Step;
 use crate::kinds::tree::{Sealed, Tree};
 
@@ -12,8 +12,8 @@ use crate::kinds::tree::{Sealed, Tree};
 pub struct Project;
 
 impl Spelling for Project {
-    fn place(&self) -> Place {
-        Place::plain("projects")
+    fn collection(&self) -> Collection {
+        Collection::plain("projects")
     }
 
     /// They are in no project.

@@ -1,12 +1,14 @@
 //! `Service` on the wire.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::text_of;
+use super::wire::ServiceSpec;
 use crate::api::request::{Listing, Request};
-use crate::api::specs::service::ServiceSpec;
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -29,9 +31,13 @@ fn path<'a>(target: &Target<'a>, id: Option<&'a str>) -> Vec<&'a str> {
 /// The spelling.
 pub struct Service;
 
+/// The fields of manifests that 0.31 does not have.
+static UNSAID: LazyLock<Unsaid> =
+    LazyLock::new(|| Unsaid::of(shape(), include_str!("service_fields.txt")));
+
 impl Spelling for Service {
-    fn place(&self) -> Place {
-        Place::plain("services")
+    fn collection(&self) -> Collection {
+        Collection::plain("services")
     }
 
     /// No path can lead to the services of a room that is called `.` or `..`, so nobody can
@@ -69,6 +75,10 @@ impl Spelling for Service {
             Some(id) => Some(Lookup::One(Request::get(&path(target, Some(id))), None)),
             None => self.list(target.project, target.room).map(Lookup::Among),
         }
+    }
+
+    fn unsaid(&self) -> &'static Unsaid {
+        &UNSAID
     }
 
     fn kept(&self, item: &Value) -> Value {
@@ -109,6 +119,7 @@ impl Spelling for Service {
             .ok()
             .and_then(|spec| serde_json::to_value(spec).ok())
             .unwrap_or(body);
+        UNSAID.leave_out(&mut whole);
         if let Some(answered) = target.answered {
             shape().keep_unknown(&mut whole, answered);
         }
