@@ -6,6 +6,7 @@
 //! asked, the process is not ended, and neither the environment nor the working folder is read:
 //! whoever calls says what is meant, and gets what there is to tell as data.
 
+pub mod accept;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
