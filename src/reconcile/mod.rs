@@ -11,6 +11,7 @@ pub mod decide;
 pub mod evaluation;
 pub mod events;
 pub mod perform;
+pub mod relocate;
 pub mod report;
 pub mod rules;
 pub mod target;
