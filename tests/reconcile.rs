@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use meshagent::apply::execute::{Outcome, Progress};
 use meshagent::apply::journal;
 use meshagent::error::Class;
+use meshagent::plan::document::PlanDocument;
 use meshagent::plan::planner::Policy;
 use meshagent::plan::{Action, Operation};
 use meshagent::reconcile::events::{Event, Events};
@@ -90,6 +91,51 @@ async fn a_set_is_decided_and_performed_again_and_again_in_one_process() {
         assert_eq!(journal::leftover(folder.path(), "s"), None);
     }
     assert_eq!(existing(&world).await, ["room-01", "room-02", "room-03"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_runs_again_for_a_set_that_is_the_same() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let count = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    let command = format!("echo run >> {}; echo hunter2", runs.display());
+    let secret = |name: &str, more: &str| {
+        let from = json!({"command": ["sh", "-c", command]});
+        let data = json!({"KEY": {"from": from}, "OTHER": more});
+        json!({"version": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "keys", "data": data})
+    };
+    let guards = Guards { may_run_commands: true, ..Guards::default() };
+    // Two objects with one source, which one run answers.
+    let set = [secret("one", "x"), secret("two", "x")];
+    let mut plans = Vec::new();
+    for _ in 0..3 {
+        let decision = decided(&world, &set, &guards).await;
+        plans.push(
+            serde_json::to_value(PlanDocument::of(&decision.plan)).unwrap()["operations"].clone(),
+        );
+        assert!(!format!("{:?} {:?}", guards, decision).contains("hunter2"));
+    }
+    assert_eq!((count(), plans[0].as_array().map(Vec::len)), (1, Some(2)));
+    assert_eq!(plans[0], plans[2]);
+    // What is planned with it is what is written.
+    let decision = decided(&world, &set, &guards).await;
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    perform(&target(&world), &decision, &performing).await.unwrap().verdict().unwrap();
+    assert_eq!(decided(&world, &set, &guards).await.plan.operations.len(), 0);
+    assert_eq!(count(), 1);
+    // Another set, another process, and nobody's consent.
+    let other = [secret("one", "y"), secret("two", "x")];
+    let decision = decided(&world, &other, &guards).await;
+    assert_eq!((count(), decision.plan.operations.len()), (2, 1));
+    let anew = Guards { may_run_commands: true, ..Guards::default() };
+    decided(&world, &other, &anew).await;
+    assert_eq!(count(), 3);
+    let withheld = Guards { may_run_commands: false, ..guards.clone() };
+    let set = world.set_of(&other).expect("a set");
+    let error = decide(&target(&world), set, &policy("s"), &withheld).await.unwrap_err();
+    assert!(error.problems[0].message.contains("no command is run without consent"), "{error}");
+    assert_eq!(count(), 3);
 }
 
 /// Stops the run when so many operations are done.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::known_secrets::KnownSecrets;
 use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
 use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
@@ -31,6 +32,9 @@ pub struct Guards {
     pub expected_project: Option<String>,
     /// Whether the manifests may run the commands whose output is a secret.
     pub may_run_commands: bool,
+    /// What these commands printed before. Whoever decides many times gives the same each time,
+    /// and none is run again for a set that is the same.
+    pub known_secrets: KnownSecrets,
 }
 
 /// A plan, with what is needed to perform it. Its notes, what guards refuse of it as a whole, and
@@ -91,7 +95,9 @@ pub async fn decide(
             let (commands, may_miss) = (guards.may_run_commands, policy.may_miss);
             let reach = std::mem::take(&mut set.reach);
             let reading = Reading { commands, reach, may_miss, limits: Limits::STANDARD };
-            with_secrets(desired, selection, reading).await?
+            // What nobody consents to is not used either.
+            let known = commands.then(|| (set.digest.clone(), guards.known_secrets.clone()));
+            with_secrets(desired, selection, reading, known.unwrap_or_default()).await?
         }
     };
     for (project, inventory) in &state.inventories {
@@ -153,10 +159,15 @@ async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
     reading: Reading,
+    (digest, known): (String, KnownSecrets),
 ) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
     let read = tokio::task::spawn_blocking(move || {
+        let unknown = known.fill(&digest, &mut objects, selection.as_ref());
         let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
         outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
+        if outcome.problems.is_empty() {
+            known.learn(&digest, &objects, unknown);
+        }
         (objects, outcome)
     });
     let (objects, outcome) =

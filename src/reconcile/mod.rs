@@ -10,6 +10,7 @@ pub mod accept;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
+pub mod known_secrets;
 pub mod perform;
 pub mod relocate;
 pub mod report;
@@ -17,5 +18,6 @@ pub mod rules;
 pub mod target;
 
 pub use decide::{Basis, Decision, Guards, decide};
+pub use known_secrets::KnownSecrets;
 pub use perform::{Performed, Performing, perform};
 pub use target::{DEFAULT_SET, Target, unknown_set};
