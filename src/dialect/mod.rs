@@ -48,6 +48,9 @@ pub trait Dialect: Sync {
     /// The request that writes a file of a project's storage.
     fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request;
 
+    /// The request for a token that lets whoever asks into a room; the answer has it in `jwt`.
+    fn connect(&self, project: &str, room: &str) -> Request;
+
     /// The request for what a platform tells of itself.
     fn config(&self) -> Request;
 

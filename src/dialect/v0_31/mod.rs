@@ -76,6 +76,11 @@ impl Dialect for V0_31 {
         Request { body: Body::Bytes(bytes), ..request.query("path", path) }
     }
 
+    fn connect(&self, project: &str, room: &str) -> Request {
+        let path = ["accounts", "projects", project, "rooms", room, "connect"];
+        Request::post(&path, json!({}))
+    }
+
     fn config(&self) -> Request {
         Request::get(&["config"])
     }
