@@ -44,6 +44,7 @@ mod reference;
 mod registry;
 mod renames;
 mod rewritten;
+mod room;
 mod rules;
 mod saved;
 mod scenarios;

@@ -141,7 +141,7 @@ pub trait Spelling: Sync {
 
     /// What of an object of a list an update sends back, because this program does not know
     /// it or does not change it. Nothing else of the answer is kept in memory.
-    fn kept(&self, _item: &Value) -> Value {
+    fn sent_back(&self, _item: &Value) -> Value {
         Value::Null
     }
 

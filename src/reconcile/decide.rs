@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known_secrets::KnownSecrets;
-use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
+use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
 use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
@@ -71,7 +71,7 @@ pub async fn decide(
     guards: &Guards,
 ) -> Result<Decision> {
     let reader = target.client.reader();
-    let scope = target.scope(Wanted {
+    let scope = target.scope(Intent {
         is_destroyed: policy.destroy,
         is_declared: !set.objects.is_empty(),
         may_be_empty: guards.may_be_empty,

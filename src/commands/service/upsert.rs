@@ -44,7 +44,7 @@ impl PlaceArgs {
 }
 
 /// A service that is to be written, and where.
-struct Wanted<'a> {
+struct WantedService<'a> {
     place: &'a PlaceArgs,
     room: Option<&'a str>,
     spec: ServiceSpec,
@@ -68,7 +68,7 @@ fn logical_id(annotation: Option<&str>) -> Option<&str> {
     annotation.map(str::trim).filter(|id| !id.is_empty())
 }
 
-impl Wanted<'_> {
+impl WantedService<'_> {
     fn logical_id(&self) -> Option<&str> {
         let annotations = self.spec.metadata.annotations.as_ref();
         logical_id(annotations.and_then(|it| it.get(SERVICE_ID)).map(String::as_str))
@@ -213,10 +213,12 @@ async fn wanted<'a>(
     connection: &Connection,
     place: &'a PlaceArgs,
     blueprint: Blueprint,
-) -> Result<Wanted<'a>> {
+) -> Result<WantedService<'a>> {
     let room = place.scope()?;
     let (text, values) = match blueprint {
-        Blueprint::Service(spec) => return Ok(Wanted { place, room, spec: *spec, template: None }),
+        Blueprint::Service(spec) => {
+            return Ok(WantedService { place, room, spec: *spec, template: None });
+        }
         Blueprint::Template(text, values) => (text, values),
     };
     let rendered = source::render(connection, &text, &values).await?;
@@ -227,7 +229,7 @@ async fn wanted<'a>(
     let has_obscure_values = variables.any(|it| it.obscure && is_given(&it.name));
     let spec = rendered.into_service().map_err(Error::failed)?;
     let template = Some(Source { template: Template { text, values }, has_obscure_values });
-    Ok(Wanted { place, room, spec, template })
+    Ok(WantedService { place, room, spec, template })
 }
 
 /// Runs `service create` and `service create-template`.

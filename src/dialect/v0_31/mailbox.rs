@@ -47,7 +47,7 @@ impl Spelling for Mailbox {
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         own_spelling(KindName::Mailbox, item, "address")
     }
 

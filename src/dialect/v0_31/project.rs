@@ -43,7 +43,7 @@ impl Spelling for Project {
         })
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
     }
 

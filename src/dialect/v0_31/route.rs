@@ -42,7 +42,7 @@ impl Spelling for Route {
         Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         own_spelling(KindName::Route, item, "domain")
     }
 

@@ -81,7 +81,7 @@ impl Spelling for Service {
         &UNSAID
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         shape().unknown(item).unwrap_or_default()
     }
 
