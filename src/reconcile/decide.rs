@@ -267,3 +267,34 @@ fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
         None => unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kinds::KindName;
+    use crate::manifest::set::{Input, from_sources};
+    use crate::manifest::source::Source;
+
+    #[test]
+    fn what_an_api_has_no_word_for_is_refused_at_its_line() {
+        let text = "version: v1\nkind: Service\nmetadata: {name: bot}\nroom: lobby\n\
+                    container:\n  image: busybox\n  on_demand: true\n";
+        let source = Source::new("set.yaml".to_owned(), PathBuf::new(), text.to_owned());
+        let input = Input { project: Some("p".to_owned()), ..Input::default() };
+        let set = from_sources(&[Arc::new(source)], Vec::new(), &input).expect("a set");
+        let desired = set.objects.values().next().expect("an object");
+        let told = |spoken: &str| -> Vec<String> {
+            let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
+            unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()
+        };
+        let lacks = "the API of the platform, that of 0.31, has no field";
+        assert_eq!(
+            told("metadata\ncontainer\ncontainer.image"),
+            [format!("set.yaml:7:3: Service/bot@lobby: {lacks} `container.on_demand`")]
+        );
+        assert_eq!(told("container\ncontainer.image\ncontainer.on_demand"), Vec::<String>::new());
+    }
+}
