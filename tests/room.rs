@@ -65,7 +65,7 @@ async fn what_cannot_be_entered_is_told_in_a_line() {
     assert_eq!(unnamed.code, 2);
     assert_eq!(
         unnamed.stderr,
-        "error: no room is given\n  hint: give --room, or set MESHAGENT_ROOM\n"
+        "error: no room is given\nhint: give --room, or set MESHAGENT_ROOM\n"
     );
 }
 

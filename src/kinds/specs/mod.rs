@@ -17,7 +17,7 @@ pub mod service;
 pub mod template;
 pub mod token;
 
-/// The only version of documents.
+/// The only document version that release 0.31.4 knows.
 #[derive(
     Debug,
     Clone,
