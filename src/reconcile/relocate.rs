@@ -289,7 +289,7 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     let entries = &sides.from.stored.inventory.entries;
     let found = entries.iter().find_map(|(key, entry)| Some((key, entry.was.as_ref()?)));
     let Some((key, was)) = found else { return Ok(()) };
-    let known = Key { name: was.clone(), ..key.clone() };
+    let known = key.with_name(was.clone());
     if sides.renamed_by_hand.contains(&known) {
         return Err(Error::new(
                 Class::Refused,
