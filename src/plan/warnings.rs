@@ -20,8 +20,7 @@ pub fn warnings(
     for (key, object) in desired {
         let kind = key.kind.kind();
         for (path, remark) in kind.remarks(&object.fields) {
-            let place = object.origin.places(std::iter::once(&path)).pop().flatten();
-            let place = place.unwrap_or_else(|| object.origin.place());
+            let place = object.origin.place_in_brief(&path);
             notes.push(format!("`{path}` of {key} {remark} ({place})"));
         }
         for reference in kind.references(&object.fields) {

@@ -90,6 +90,29 @@ impl Document {
         tree.clone().unwrap_or_else(|| self.read_again())
     }
 
+    /// Whether its tree is held, so that a look at it costs nothing.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Where its `metadata` stands, or else its beginning. Where one line of the text begins with
+    /// that word, it is the field: all else in a block is indented. So the text need not be read
+    /// again, which for the places of all objects of a large set would take longer than to plan.
+    #[must_use]
+    pub fn metadata_mark(&self) -> Mark {
+        let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
+        let lines = (self.lines + 1..).zip(text.lines());
+        let mut found = lines.filter(|(_, line)| line.starts_with("metadata:"));
+        if self.template.is_none()
+            && let (Some((line, _)), None) = (found.next(), found.next())
+        {
+            return Mark { line, ..START };
+        }
+        let root = self.root_for_places();
+        root.entry("metadata").map_or(root.mark, |(key, _)| key.mark)
+    }
+
     fn read_again(&self) -> Arc<Node> {
         let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
         let part = Part { text, lines: self.lines, bytes: self.bytes.start };

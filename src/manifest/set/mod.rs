@@ -51,9 +51,16 @@ impl Origin {
     /// The place of the document.
     #[must_use]
     pub fn place(&self) -> Place {
-        let root = self.document.root_for_places();
-        let mark = root.entry("metadata").map_or(root.mark, |(key, _)| key.mark);
-        self.document.source.place(mark)
+        self.document.source.place(self.document.metadata_mark())
+    }
+
+    /// The place of a field for a note; that of its object where the field is not written, and in
+    /// a set so large that the documents would have to be read again for it: of what is hardly
+    /// meant there may be a note for each object.
+    #[must_use]
+    pub fn place_in_brief(&self, path: &FieldPath) -> Place {
+        let exact = || self.places(std::iter::once(path)).pop().flatten();
+        self.document.is_held().then(exact).flatten().unwrap_or_else(|| self.place())
     }
 
     /// Whether its document has a field.

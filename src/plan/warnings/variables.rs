@@ -41,8 +41,7 @@ pub(super) fn collisions(
         // The list is told of, not the first of its items.
         let path = first.filter(|_| !sources.is_empty())?.parent();
         let told = sources.iter().map(|(name, sources)| format!("`{name}` from {}", few(sources)));
-        let place = object.origin.places(std::iter::once(&path)).pop().flatten();
-        let place = place.unwrap_or_else(|| object.origin.place());
+        let place = object.origin.place_in_brief(&path);
         Some(format!(
             "{key} gets variables from several places, and the platform does not say which counts: {} ({place})",
             few(told)
