@@ -31,6 +31,7 @@ mod limits;
 mod markdown;
 mod moving;
 mod needs;
+mod plain;
 mod planning;
 mod platform;
 mod policy;
