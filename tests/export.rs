@@ -20,12 +20,7 @@ fn the_document_of_every_kind_declares_the_same_fields_again() {
                 let source = || Sealed::Source(SecretSource::Env("V".to_owned()).into());
                 matches!(leaf, Tree::Secret(_)).then(|| Tree::Secret(source()))
             });
-            let key = Key {
-                kind: kind.name(),
-                project: "p".to_owned(),
-                room: declared.room.clone(),
-                name: declared.name.clone(),
-            };
+            let key = Key::new(kind.name(), "p", declared.room.clone(), declared.name.clone());
             let document = kind.document(&key, &declared.fields);
             let again = kind.declare(&document).unwrap();
             assert_eq!(again.len(), 1, "{document}");

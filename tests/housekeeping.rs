@@ -129,7 +129,7 @@ fn the_question_says_what_happens() {
 /// A set that was about to create so many rooms and webhooks, of which nothing is there.
 fn unfinished(rooms: usize) -> State {
     let claim = Entry::default();
-    let key = |kind: KindName, name: String| Key { kind, project: "p".into(), room: None, name };
+    let key = |kind: KindName, name: String| Key::new(kind, "p", None, name);
     let rooms = (0..rooms).map(|number| key(KindName::Room, format!("r{number:03}")));
     let hooks = (0..3).map(|number| key(KindName::Webhook, format!("h{number}")));
     let entries = rooms.chain(hooks).map(|key| (key, claim.clone())).collect();

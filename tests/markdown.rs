@@ -40,7 +40,7 @@ const HOSTILE: [&str; 23] = [
 
 fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
     let text = |index: usize| texts[index % texts.len()].clone();
-    let key = Key { kind: KindName::Room, project: text(0), room: Some(text(1)), name: text(2) };
+    let key = Key::new(KindName::Room, text(0), Some(text(1)), text(2));
     let change = |index: usize| FieldChange {
         path: FieldPath::of(&["room_metadata", &text(index), &text(index + 1)]),
         old: (!index.is_multiple_of(3)).then(|| Tree::text(text(index + 2))),

@@ -89,7 +89,6 @@ impl Absent<'_> {
     ///
     /// The platform is newer than this program.
     pub async fn look_up(&self, state: &mut State) -> Result<()> {
-        let again = || Incomplete::AGAIN.to_owned();
         let objects = self.set.objects.values();
         let former: Vec<Key> =
             objects.flat_map(|desired| open_former_keys(state, desired)).collect();
@@ -113,18 +112,12 @@ impl Absent<'_> {
                     continue;
                 }
             };
-            let Key { kind, project, room, name } = key;
             // What is in a room that was not shown was not asked for.
-            for inside in KindName::in_rooms().filter(|_| kind.is_room()) {
-                state.incomplete.push(Incomplete {
-                    kind: inside,
-                    project: project.clone(),
-                    room: Some(name.clone()),
-                    reason: reason.clone(),
-                    hint: again(),
-                });
+            for inside in KindName::in_rooms().filter(|_| key.is_room()) {
+                let inside = Key::new(inside, &key.project, Some(key.name.clone()), "");
+                state.incomplete.push(Incomplete::with(&inside, reason.clone()));
             }
-            state.incomplete.push(Incomplete { kind, project, room, reason, hint: again() });
+            state.incomplete.push(Incomplete::with(&key, reason));
         }
         Ok(())
     }
@@ -279,7 +272,7 @@ pub(super) fn hides(key: &Key) -> String {
 
 /// Whether a list did show the object, under the name that it has by now.
 fn is_shown(state: &State, Hidden { key, name, id }: &Hidden) -> bool {
-    let by_name = Key { name: name.clone(), ..key.clone() };
+    let by_name = key.with_name(name.clone());
     let is_it = |(other, observed): (&Key, &Observed)| {
         other.kind == key.kind && id.is_some() && observed.id == *id
     };

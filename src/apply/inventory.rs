@@ -238,12 +238,12 @@ pub async fn load_if_allowed(
         .objects
         .into_iter()
         .map(|object| {
-            let key = Key {
-                kind: object.kind,
-                project: project.to_owned(),
-                room: object.room,
-                name: object.kind.kind().natural_name(&object.name),
-            };
+            let key = Key::new(
+                object.kind,
+                project,
+                object.room,
+                object.kind.kind().natural_name(&object.name),
+            );
             let entry = Entry {
                 id: object.id,
                 applied: object.applied,

@@ -377,7 +377,7 @@ mod tests {
 
     fn room(name: &str) -> Key {
         let project = "p".to_owned();
-        Key { kind: KindName::Room, project, room: None, name: name.to_owned() }
+        Key::new(KindName::Room, project, None, name)
     }
 
     /// What a run that was killed leaves, in whose plan this was open.
@@ -444,8 +444,7 @@ mod tests {
                 operation("deleted", Effect::Release { of: None, by_id: Vec::new() }),
                 operation("there", delete),
             ],
-            as_declared: [room("made"), Key { project: "q".to_owned(), ..room("elsewhere") }]
-                .into(),
+            as_declared: [room("made"), room("elsewhere").with_project("q")].into(),
             ..Plan::default()
         };
         assert_eq!(

@@ -349,7 +349,7 @@ impl Intake<'_> {
             let spelling = self.reader.spelling(kind);
             let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
             let name = seen.name.clone();
-            let key = Key { kind, project: self.project.to_owned(), room: room.cloned(), name };
+            let key = Key::new(kind, self.project, room.cloned(), name);
             let mut observed = observed(spelling, seen, &item, None);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {

@@ -130,7 +130,7 @@ fn renamed(
         let Some(now) = names.get(&(key.kind, id.as_str())) else { continue };
         let called = [&key.name].into_iter().chain(&entry.moved_from.0).chain(&entry.was);
         for name in called {
-            let former = Key { name: name.clone(), ..key.clone() };
+            let former = key.with_name(name.clone());
             if lost.contains(&former) {
                 found.insert(former, (*now).clone());
             }

@@ -76,7 +76,7 @@ fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -
 pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     let is_renamable = operation.key.kind.kind().is_renamable();
     let Some(called) = found.called.as_ref().filter(|_| is_renamable) else { return false };
-    let now = Key { name: called.clone(), ..operation.key.clone() }.claim();
+    let now = operation.key.with_name(called.clone()).claim();
     let known = operation.former().into_iter().chain([&operation.key]);
     !known.into_iter().any(|key| key.claim() == now)
 }
@@ -301,11 +301,9 @@ impl Run<'_> {
         if let (Ok(Some(_)), Outcome::Failed { message, .. }) =
             (self.look_up(operation, write).await, &mut outcome)
         {
-            let Key { kind, project, room, .. } = operation.key.clone();
             let reason = hides(&operation.key);
             *message = format!("{message}; {reason}");
-            let hint = Incomplete::AGAIN.to_owned();
-            locked(&self.incomplete).push(Incomplete { kind, project, room, reason, hint });
+            locked(&self.incomplete).push(Incomplete::with(&operation.key, reason));
         }
         outcome
     }

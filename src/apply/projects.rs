@@ -78,7 +78,7 @@ fn renamed(mut set: Set, names: &BTreeMap<String, String>) -> Result<Set> {
     let mut problems = Vec::new();
     for (_, mut desired) in std::mem::take(&mut set.objects) {
         if let Some(name) = names.get(&desired.key.project) {
-            desired.key.project.clone_from(name);
+            desired.key = desired.key.with_project(name);
         }
         set.add(desired, &mut problems);
     }

@@ -76,7 +76,7 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             let spelling = reader.spelling(kind);
             let seen = spelling.seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
             let name = seen.name.clone();
-            let key = Key { kind, project: project.name.clone(), room: room.clone(), name };
+            let key = Key::new(kind, project.name.clone(), room.clone(), name);
             if survey.objects.contains_key(&key) {
                 survey.shared.push(key);
                 continue;

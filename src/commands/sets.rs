@@ -306,7 +306,7 @@ impl Sides {
         let entries = &self.from.stored.inventory.entries;
         let found = entries.iter().find_map(|(key, entry)| Some((key, entry.was.as_ref()?)));
         let Some((key, was)) = found else { return Ok(()) };
-        let known = Key { name: was.clone(), ..key.clone() };
+        let known = key.with_name(was.clone());
         if self.renamed_by_hand.contains(&known) {
             return Err(Error::new(
                 Class::Refused,

@@ -1,19 +1,29 @@
 //! What tells an object apart from all others.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::KindName;
 use crate::listed::word;
 use crate::visible;
 
 /// What tells an object apart from all others: kind, project, room where it has one, name.
+/// A key stands in many places at once, so its clones share their parts.
+#[derive(Clone)]
+pub struct Key(Arc<Parts>);
+
+/// The parts of a key.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
-pub struct Key {
+#[schemars(rename = "Key")]
+#[serde(rename = "Key")]
+pub struct Parts {
     /// The kind.
     pub kind: KindName,
     /// The project's name, or its id where the name is not known; a project's own name.
@@ -23,6 +33,81 @@ pub struct Key {
     pub room: Option<String>,
     /// The name, address, domain or id.
     pub name: String,
+}
+
+impl From<Parts> for Key {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Key {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parts::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl JsonSchema for Key {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Parts::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        Parts::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Parts::json_schema(generator)
+    }
 }
 
 impl fmt::Display for Key {
@@ -41,6 +126,34 @@ impl fmt::Display for Key {
 }
 
 impl Key {
+    /// The key of an object.
+    pub fn new(
+        kind: KindName,
+        project: impl Into<String>,
+        room: Option<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Parts { kind, project: project.into(), room, name: name.into() }.into()
+    }
+
+    /// The same with another name.
+    #[must_use]
+    pub fn with_name(&self, name: impl Into<String>) -> Self {
+        Parts { name: name.into(), ..Parts::clone(self) }.into()
+    }
+
+    /// The same in a room, or in none.
+    #[must_use]
+    pub fn with_room(&self, room: Option<String>) -> Self {
+        Parts { room, ..Parts::clone(self) }.into()
+    }
+
+    /// The same in another project.
+    #[must_use]
+    pub fn with_project(&self, project: impl Into<String>) -> Self {
+        Parts { project: project.into(), ..Parts::clone(self) }.into()
+    }
+
     /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this
     /// key's kind are compared.
     #[must_use]
@@ -68,7 +181,7 @@ impl Key {
     #[must_use]
     pub fn claim(&self) -> Self {
         match self.kind.kind().is_unique_everywhere() {
-            true => Self { project: String::new(), room: None, ..self.clone() },
+            true => Self::of(self.kind, "", &self.name),
             false => self.clone(),
         }
     }

@@ -260,11 +260,8 @@ mod tests {
 
     #[test]
     fn an_object_is_called_by_its_kind_until_it_has_a_name() {
-        let named = |name: &str, room: Option<&str>| Key {
-            kind: KindName::Service,
-            project: "p".to_owned(),
-            room: room.map(str::to_owned),
-            name: name.to_owned(),
+        let named = |name: &str, room: Option<&str>| {
+            Key::new(KindName::Service, "p", room.map(str::to_owned), name)
         };
         assert_eq!(named("a", None).to_string(), "Service/a");
         assert_eq!(named("a", Some("r")).to_string(), "Service/a@r");

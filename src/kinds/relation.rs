@@ -171,7 +171,7 @@ impl Key {
     /// The key of an object that is in no room.
     #[must_use]
     pub fn of(kind: KindName, project: &str, name: &str) -> Self {
-        Self { kind, project: project.to_owned(), room: None, name: name.to_owned() }
+        Self::new(kind, project, None, name)
     }
 
     /// The key of a project.
@@ -263,7 +263,7 @@ mod tests {
     fn a_holder_holds_what_names_it() {
         let (project, other) = (Key::of_project("p"), Key::of_project("q"));
         let room = Key::of(KindName::of_rooms(), "p", "r");
-        let in_room = Key { room: Some("r".to_owned()), ..Key::of(KindName::Service, "p", "s") };
+        let in_room = Key::of(KindName::Service, "p", "s").with_room(Some("r".to_owned()));
         assert!(project.holds(&room) && project.holds(&in_room) && room.holds(&in_room));
         assert!(!project.holds(&project) && !other.holds(&room) && !room.holds(&room));
         assert_eq!(in_room.room_key(), Some(room.clone()));

@@ -21,11 +21,6 @@ impl Brought {
     /// The service, in a project.
     #[must_use]
     pub fn by(&self, project: &str) -> Key {
-        Key {
-            kind: KindName::Service,
-            project: project.to_owned(),
-            room: Some(self.room.clone()),
-            name: self.service.clone(),
-        }
+        Key::new(KindName::Service, project, Some(self.room.clone()), &self.service)
     }
 }

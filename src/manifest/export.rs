@@ -393,7 +393,7 @@ mod tests {
 
     fn key(kind: KindName, name: &str, room: Option<&str>) -> Key {
         let room = room.map(str::to_owned);
-        Key { kind, project: "p".to_owned(), room, name: name.to_owned() }
+        Key::new(kind, "p", room, name)
     }
 
     fn object(key: Key, fields: Tree) -> Object {

@@ -392,12 +392,9 @@ impl Installation<'_> {
     }
 
     fn key(&self) -> Key {
-        Key {
-            kind: KindName::Service,
-            project: self.project.clone().unwrap_or_default(),
-            room: self.room.map(str::to_owned),
-            name: self.service.metadata.name.clone(),
-        }
+        let project = self.project.clone().unwrap_or_default();
+        let room = self.room.map(str::to_owned);
+        Key::new(KindName::Service, project, room, &self.service.metadata.name)
     }
 
     /// What is wrong with a variable, where the template says what it is.

@@ -49,7 +49,7 @@ fn name_that_it_has(
     }
     let called = |key: Key| {
         let former = objects.get(&key).map(former_keys).unwrap_or_default();
-        [key].into_iter().chain(former).map(|key| key.name).collect::<Vec<_>>()
+        [key].into_iter().chain(former).map(|key| key.name.clone()).collect::<Vec<_>>()
     };
     let service = brought.by(&key.project);
     let room = Key::of(KindName::of_rooms(), &key.project, &brought.room);

@@ -88,7 +88,7 @@ pub fn renamed(state: &State, renames: &Renames) -> State {
                 let named = names.get(&(KindName::of_rooms(), key.project.as_str(), room));
                 named.cloned().unwrap_or_else(|| room.to_owned())
             });
-            Key { room, ..key.clone() }
+            key.with_room(room)
         }
     };
     let mut moved = State { objects: BTreeMap::new(), ..state.clone() };

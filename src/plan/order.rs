@@ -95,7 +95,7 @@ mod tests {
     use crate::plan::{Effect, Why};
 
     fn operation(name: &str) -> Operation {
-        let key = Key { kind: KindName::Room, project: "p".into(), room: None, name: name.into() };
+        let key = Key::new(KindName::Room, "p", None, name);
         let effect = Effect::Release { of: None, by_id: Vec::new() };
         Operation::new(key, effect, Why::Gone)
     }

@@ -22,7 +22,7 @@ pub fn former_keys(desired: &Desired) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
     for name in &desired.lifecycle.moved_from.0 {
         let name = desired.key.kind.kind().natural_name(name);
-        let key = Key { name, ..desired.key.clone() };
+        let key = desired.key.with_name(name);
         if key.name != desired.key.name && !keys.contains(&key) {
             keys.push(key);
         }
@@ -187,7 +187,7 @@ fn known_as(state: &State) -> BTreeMap<Key, Key> {
     entries
         .filter_map(|(key, entry)| Some((key, entry.was.clone()?)))
         .filter(|(key, _)| state.objects.contains_key(*key))
-        .map(|(key, was)| (Key { name: was, ..key.clone() }, key.clone()))
+        .map(|(key, was)| (key.with_name(was), key.clone()))
         .collect()
 }
 
@@ -389,7 +389,7 @@ pub(super) fn stand_in(key: &Key, state: &State) -> Key {
             let digest = Sha256::digest(format!("{} {of:?} {salt}", key.kind));
             let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             let name = format!("{STAND_IN}{}", &digits[..STAND_IN_DIGITS]);
-            Key { name, ..key.clone() }
+            key.with_name(name)
         })
         .find(|key| !state.objects.contains_key(key) && entry(state, key).is_none())
         .unwrap_or_else(|| key.clone())

@@ -187,6 +187,18 @@ impl Incomplete {
     /// What helps where reading again may bring the whole list.
     pub const AGAIN: &str = "run the same command again";
 
+    /// The list in which an object would be, which reading again may bring whole.
+    #[must_use]
+    pub fn with(key: &Key, reason: String) -> Self {
+        Self {
+            kind: key.kind,
+            project: key.project.clone(),
+            room: key.room.clone(),
+            reason,
+            hint: Self::AGAIN.to_owned(),
+        }
+    }
+
     /// Whether an object may be in the list that was not met.
     #[must_use]
     pub fn may_hold(&self, key: &Key) -> bool {

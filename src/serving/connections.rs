@@ -117,8 +117,8 @@ impl Drop for Answering {
     }
 }
 
-/// The connection of a request, for what goes on over it once the request is answered. It
-/// stands in the extensions of every request.
+/// The connection of a request: where it comes from, and what may go on over it once the request
+/// is answered. It stands in the extensions of every request.
 #[derive(Debug, Clone)]
 pub struct Connection(Arc<Taken>);
 
@@ -126,6 +126,11 @@ impl Connection {
     /// The connection with a place.
     pub const fn new(taken: Arc<Taken>) -> Self {
         Self(taken)
+    }
+
+    /// The address of its other end.
+    pub fn peer(&self) -> IpAddr {
+        self.0.peer
     }
 
     /// Counts the connection among those that are open and busy until what is given is dropped,
@@ -154,6 +159,7 @@ impl Drop for Lasting {
 #[derive(Debug)]
 pub struct Connections {
     most: usize,
+    stop: CancellationToken,
     open: Mutex<Open>,
 }
 
@@ -178,6 +184,7 @@ pub struct Taken {
     pub doing: Arc<Doing>,
     /// Tells it to end.
     pub give_way: CancellationToken,
+    peer: IpAddr,
     number: u64,
     connections: Arc<Connections>,
 }
@@ -194,9 +201,14 @@ pub enum Admitted {
 }
 
 impl Connections {
-    /// None yet, and room for so many.
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, open: Mutex::default() })
+    /// None yet, and room for so many, which all end once `stop` is cancelled.
+    pub fn new(most: usize, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { most, stop, open: Mutex::default() })
+    }
+
+    /// Whether all of them are to end.
+    pub fn are_ending(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     /// How many there may be at once.
@@ -214,8 +226,8 @@ impl Connections {
     }
 
     /// Takes a place for a connection from an address.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Admitted {
-        let address = network(address);
+    pub fn admit(self: &Arc<Self>, peer: IpAddr) -> Admitted {
+        let address = network(peer);
         let mut open = self.open();
         let of_it = open.of.get(&address).copied().unwrap_or_default();
         let other = if of_it >= self.most_of_one() {
@@ -223,11 +235,11 @@ impl Connections {
         } else if open.all.len() >= self.most {
             open.longest_waiting(None)
         } else {
-            return Admitted::Free(self.take(&mut open, address));
+            return Admitted::Free(self.take(&mut open, peer));
         };
         let Some(other) = other else { return Admitted::Refused };
         open.remove(other);
-        Admitted::InPlaceOfAnother(self.take(&mut open, address))
+        Admitted::InPlaceOfAnother(self.take(&mut open, peer))
     }
 
     /// Lets the connection go that has waited longest.
@@ -238,14 +250,15 @@ impl Connections {
         }
     }
 
-    fn take(self: &Arc<Self>, open: &mut Open, address: IpAddr) -> Taken {
-        let number = open.next;
+    fn take(self: &Arc<Self>, open: &mut Open, peer: IpAddr) -> Taken {
+        let (number, address) = (open.next, network(peer));
         open.next += 1;
-        let (doing, give_way) = (Arc::new(Doing::new()), CancellationToken::new());
+        // A token of its own: what all connections waited for would be locked for each request.
+        let (doing, give_way) = (Arc::new(Doing::new()), self.stop.child_token());
         let place = Place { address, doing: Arc::clone(&doing), give_way: give_way.clone() };
         open.all.insert(number, place);
         *open.of.entry(address).or_default() += 1;
-        Taken { doing, give_way, number, connections: Arc::clone(self) }
+        Taken { doing, give_way, peer, number, connections: Arc::clone(self) }
     }
 }
 
@@ -297,6 +310,10 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn connections(most: usize) -> Arc<Connections> {
+        Connections::new(most, CancellationToken::new())
+    }
+
     fn taken(admitted: Admitted) -> Taken {
         match admitted {
             Admitted::Free(taken) | Admitted::InPlaceOfAnother(taken) => taken,
@@ -306,7 +323,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_has_waited_longest_gives_way() {
-        let connections = Connections::new(4);
+        let connections = connections(4);
         let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
         let mut open = Vec::new();
         for address in [one, other, one, one] {
@@ -326,7 +343,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_address_leaves_room_for_others() {
-        let connections = Connections::new(8);
+        let connections = connections(8);
         let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
         let busy: Vec<_> = (0..6).map(|_| taken(connections.admit(one))).collect();
         let answering: Vec<_> = busy.iter().map(|taken| taken.doing.answers()).collect();
@@ -342,7 +359,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_it_waits_for_decides_how_long() {
-        let connections = Connections::new(1);
+        let connections = connections(1);
         let taken = taken(connections.admit(address("::1")));
         let doing = &taken.doing;
         let start = Instant::now();
@@ -361,7 +378,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_outlasts_the_answer_keeps_its_place() {
-        let connections = Connections::new(1);
+        let connections = connections(1);
         let held = Arc::new(taken(connections.admit(address("::1"))));
         let answering = held.doing.answers();
         let lasting = Connection::new(Arc::clone(&held)).outlast();

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -108,7 +108,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let serving = Arc::new(Serving {
         answers,
-        connections: Connections::new(bounds.connections),
+        connections: Connections::new(bounds.connections, stop.clone()),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         stop,
     });
@@ -187,11 +187,11 @@ impl<A: Answer> Serving<A> {
         if let Err(cause) = stream.set_nodelay(true) {
             tracing::debug!(%cause, "failed to set TCP_NODELAY");
         }
-        running.spawn(Arc::clone(self).hold(stream, peer, taken));
+        running.spawn(Arc::clone(self).hold(stream, taken));
     }
 
     /// Answers what comes over a connection, until one side has had enough.
-    async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, taken: Taken) {
+    async fn hold(self: Arc<Self>, stream: TcpStream, taken: Taken) {
         let taken = Arc::new(taken);
         let is_local = stream.local_addr().is_ok_and(|address| address.ip().is_loopback());
         let doing = Arc::clone(&taken.doing);
@@ -199,7 +199,6 @@ impl<A: Answer> Serving<A> {
             let answering = doing.answers();
             let mut request =
                 request.map(|body| Body::new(Arriving::new(body, Arc::clone(&doing))));
-            request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(Connection::new(Arc::clone(&taken)));
             let (answer, doing) = (self.answer(request, is_local), &doing);
             async move {
@@ -219,17 +218,12 @@ impl<A: Answer> Serving<A> {
         let mut alarm = pin!(sleep_until(taken.doing.deadline()));
         let mut is_ending = false;
         loop {
-            let ends = async {
-                tokio::select! {
-                    () = taken.give_way.cancelled() => taken.doing.is_asking(),
-                    () = self.stop.cancelled() => false,
-                }
-            };
             tokio::select! {
+                biased;
                 // A connection that broke off concerns its client alone.
                 _ = connection.as_mut() => return,
-                at_once = ends, if !is_ending => {
-                    if at_once {
+                () = taken.give_way.cancelled(), if !is_ending => {
+                    if taken.doing.is_asking() && !self.connections.are_ending() {
                         return;
                     }
                     connection.as_mut().graceful_shutdown();

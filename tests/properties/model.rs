@@ -209,7 +209,7 @@ impl Model {
         }
         let key = index.get(&keys);
         let name = format!("{}-by-hand", key.name);
-        self.give_name(key, &Key { name, ..key.clone() });
+        self.give_name(key, &key.with_name(name));
     }
 
     /// Gives an object another key.
@@ -226,7 +226,7 @@ impl Model {
             }
             let is_in_it = is_here && key.room.as_ref() == Some(&from.name);
             let room = if is_in_it { Some(to.name.clone()) } else { key.room.clone() };
-            self.objects.insert(Key { room, ..key }, object);
+            self.objects.insert(key.with_room(room), object);
         }
     }
 

@@ -134,12 +134,7 @@ fn what_a_stopped_run_did_not_start_is_one_line() {
     use meshagent::plan::{Effect, Operation, Plan, Sent, Why};
     let names = ["a", "b", "c\n::warning::d", "e", "f"];
     let operations = names.map(|name| {
-        let key = meshagent::kinds::Key {
-            kind: meshagent::kinds::KindName::Room,
-            project: "p".to_owned(),
-            room: None,
-            name: name.to_owned(),
-        };
+        let key = meshagent::kinds::Key::new(meshagent::kinds::KindName::Room, "p", None, name);
         let fields = meshagent::kinds::tree::Tree::map([]).into();
         let sent = Sent::new(fields, Vec::new());
         Operation::new(key, Effect::Create { sent, replaces: false }, Why::NotThere)

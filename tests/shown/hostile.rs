@@ -106,12 +106,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
     let long = |last: &str| Tree::text(format!("{}{last}", text.repeat(20)));
     let lines = |last: &str| Tree::text(format!("a\n{text}\n{text}{last}\n"));
     let fields = || Tree::map([(text, tree("1")), ("x", lines("1"))]);
-    let key = Key {
-        kind: KindName::Service,
-        project: text.to_owned(),
-        room: Some(text.to_owned()),
-        name: text.to_owned(),
-    };
+    let key = Key::new(KindName::Service, text, Some(text.to_owned()), text);
     let met = Observed {
         id: None,
         owner: None,

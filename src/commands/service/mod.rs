@@ -188,7 +188,7 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                 .with(async |connection| {
                     let reader = connection.client.reader();
                     let project = connection.project_id().await?;
-                    let key = Key { room: room.clone(), ..Key::of(KindName::Service, project, "") };
+                    let key = Key::new(KindName::Service, project, room.clone(), "");
                     let target = Target::looked_for(&key, project, Some(&args.id));
                     let lookup = reader.spelling(KindName::Service).lookup(&target);
                     let Some(Lookup::One(request, _)) = lookup else {

@@ -98,7 +98,7 @@ impl Shortcut {
 
     /// What the platform would refuse in a project as it is now.
     fn refused(&self, survey: &Survey, fields: Option<&Tree>) -> Vec<String> {
-        let own = Key { project: survey.project.clone(), ..self.key.clone() };
+        let own = self.key.with_project(survey.project.clone());
         let mut refused = Vec::new();
         let mut missing = |key: &Key| refused.push(format!("{key} does not exist"));
         let is_written = self.action != Action::Delete;

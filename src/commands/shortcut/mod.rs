@@ -76,7 +76,7 @@ impl Shortcut {
     fn new(kind: KindName, project: &str, name: &str, action: Action, fields: Fields) -> Self {
         let (project, name) = (project.to_owned(), name.to_owned());
         Self {
-            key: Key { kind, project, room: None, name },
+            key: Key::new(kind, project, None, name),
             action,
             fields,
             id: None,
@@ -127,7 +127,7 @@ impl Shortcut {
     /// The same, in a room.
     #[must_use]
     pub fn in_room(mut self, room: Option<&str>) -> Self {
-        self.key.room = room.map(str::to_owned);
+        self.key = self.key.with_room(room.map(str::to_owned));
         self
     }
 
@@ -164,7 +164,7 @@ impl Shortcut {
     pub fn renaming(mut self, former: &str) -> Self {
         if former != self.key.name {
             self.action = Action::Rename;
-            self.former = Some(Key { name: former.to_owned(), ..self.key.clone() });
+            self.former = Some(self.key.with_name(former.to_owned()));
         }
         self
     }
@@ -407,7 +407,7 @@ impl Shortcut {
         let changes = changes.into_iter().filter(|it| !it.path.0.is_empty()).collect();
         let mut key = self.key.clone();
         if let (true, Some(id)) = (key.name.is_empty(), &self.id) {
-            key.name.clone_from(id);
+            key = key.with_name(id);
         }
         let mut sent = Sent::new(fields.into(), Vec::new());
         sent.asked = self.asked.clone();
@@ -437,7 +437,7 @@ fn by_name(connection: &Connection, mut plan: Plan, read: Option<String>) -> Pla
     };
     let operations = plan.operations.iter_mut();
     for operation in operations.filter(|operation| operation.key.kind != KindName::Project) {
-        operation.key.project.clone_from(name);
+        operation.key = operation.key.with_project(name);
     }
     let projects = plan.projects.into_values().map(|state| (name.clone(), state)).collect();
     Plan { projects, ..plan }

@@ -16,7 +16,7 @@ use crate::settings::PlatformArgs;
 
 async fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key> {
     let project = connection.project_id().await?.to_owned();
-    Ok(Key { kind, project, room: None, name: name.to_owned() })
+    Ok(Key::new(kind, project, None, name))
 }
 
 /// Reads an object by its id where that is known, else by its name, and gives it with the
@@ -56,13 +56,13 @@ pub async fn look_up_id(
     id: &str,
     names: &[&str],
 ) -> Result<Option<(String, Observed)>> {
-    let nameless = Key { name: String::new(), ..key.clone() };
+    let nameless = key.with_name(String::new());
     let by_id = Target::looked_for(&nameless, &key.project, Some(id));
     let spelling = connection.client.spelling(key.kind);
     let lookup = spelling.lookup(&by_id);
     if matches!(lookup, Some(Lookup::Among(_))) {
         for name in names.iter().filter(|name| !name.is_empty()) {
-            let key = Key { name: (*name).to_owned(), ..key.clone() };
+            let key = key.with_name((*name).to_owned());
             let target = Target::looked_for(&key, &key.project, None);
             let is_alone = spelling.lookup(&target);
             if !matches!(is_alone, Some(Lookup::One(..))) {

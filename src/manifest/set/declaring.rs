@@ -168,7 +168,7 @@ fn declare(
             return;
         }
     };
-    let key = Key { kind, project, room: declared.room, name: declared.name };
+    let key = Key::new(kind, project, declared.room, declared.name);
     let declared_in = files.of(&origin.document.source.name);
     let desired = Desired {
         key: key.clone(),

@@ -288,7 +288,7 @@ impl<'a> Planner<'a> {
         for (path, to) in self.known.by_id(key, &fields) {
             let is_name = fields.at(&path).and_then(Tree::as_str) == Some(&to.name);
             if !is_name && let Some(leaf) = Arc::make_mut(&mut fields).at_mut(&path) {
-                *leaf = Tree::text(to.name);
+                *leaf = Tree::text(&to.name);
             }
         }
         fields

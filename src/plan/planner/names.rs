@@ -66,7 +66,7 @@ impl Planner<'_> {
         if self.policy.destroy || self.renames.displaces(key) || !key.kind.kind().is_renamable() {
             return false;
         }
-        let known_as = entry.was.as_ref().map(|was| Key { name: was.clone(), ..key.clone() });
+        let known_as = entry.was.as_ref().map(|was| key.with_name(was.clone()));
         let by_name = known_as.and_then(|key| self.desired.get(&key));
         // One that says what it was is another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {

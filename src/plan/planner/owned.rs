@@ -68,7 +68,7 @@ impl<'a> Planner<'a> {
     /// is nothing, and which is as declared. A run that was killed right after it created one
     /// leaves it so, and so does a set that was destroyed.
     fn is_free(&self, desired: &Desired, observed: &Observed) -> bool {
-        let Key { name, .. } = &desired.key;
+        let name = &desired.key.name;
         desired.key.is_project()
             && (desired.fields == observed.fields || *desired.fields == Tree::map([]))
             && !self.state.objects.keys().any(|key| desired.key.holds(key))

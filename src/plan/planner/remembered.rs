@@ -33,7 +33,7 @@ impl Planner<'_> {
             protected: desired.lifecycle.prevent_destroy,
             orphan: desired.is_orphaned(),
             moved_from: FormerNames(
-                renames::former_keys(desired).into_iter().map(|former| former.name).collect(),
+                renames::former_keys(desired).iter().map(|former| former.name.clone()).collect(),
             ),
             was: None,
             ignore: desired.lifecycle.ignore.clone(),

@@ -11,10 +11,8 @@
 mod page;
 mod token;
 
-use std::net::SocketAddr;
-
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::extract::{Extension, Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -33,6 +31,7 @@ use crate::platform::auth::Access;
 use crate::platform::auth::holder::Holder;
 use crate::platform::auth::sign_in::{self, Asked};
 use crate::platform::error::{Refusal, Result};
+use crate::serving::Connection;
 
 /// Where the client's one address leads.
 const REDIRECT_ORIGIN: &str = "http://localhost:8765";
@@ -205,7 +204,7 @@ async fn show(
 
 async fn submit(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     form: std::result::Result<Form<Submitted>, FormRejection>,
 ) -> Result<Response> {
@@ -225,7 +224,7 @@ async fn submit(
         Ok(asked) => asked,
         Err(wrong) => return wanted.refuse(&wrong),
     };
-    let (host, from) = (host(&app, &headers), from.ip());
+    let (host, from) = (host(&app, &headers), connection.peer());
     if !is_from_here(&headers, &host, form.page.as_deref()) {
         let problem = "The page was too old, or another site sent the form. Try again.";
         return wanted.ask(&host, StatusCode::FORBIDDEN, Some(problem));
