@@ -17,7 +17,7 @@
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
-//! | [`api`] | requests as values, the client that sends them, the platform's own shapes |
+//! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |

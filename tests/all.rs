@@ -45,6 +45,7 @@ mod reconciler;
 mod registry;
 mod renames;
 mod rewritten;
+mod room;
 mod rules;
 mod saved;
 mod scenarios;

@@ -118,7 +118,7 @@ fn published_services_give_the_documents_that_the_reference_gives() {
         names.push(path);
         ours.push(parsed.and_then(|documents| {
             assert_eq!(documents.len(), 1);
-            let spec: meshagent::api::specs::service::ServiceSpec =
+            let spec: meshagent::kinds::specs::service::ServiceSpec =
                 serde_json::from_value(documents[0].to_json())
                     .map_err(|error| error.to_string())?;
             Ok(serde_json::to_value(spec).expect("a service is JSON"))

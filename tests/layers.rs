@@ -144,6 +144,19 @@ fn what_plans_and_applies_names_no_kind() {
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
 
+/// What people write is ours: a second API may have other names for it, or none.
+#[test]
+fn kinds_know_no_api() {
+    let files = files("kinds");
+    assert!(files.len() > 20, "kinds has few files");
+    let of_apis = ["api", "dialect", "room", "platform"];
+    let known = files.iter().flat_map(|(file, text)| {
+        let known = imported(text).into_iter().filter(|module| of_apis.contains(&module.as_str()));
+        known.map(move |module| format!("{file} imports {module}"))
+    });
+    assert_eq!(known.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
 /// A use case is for any front end: it takes what it needs and gives back what there is to tell.
 #[test]
 fn use_cases_know_no_terminal() {

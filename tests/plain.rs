@@ -124,7 +124,7 @@ pub fn of_path(path: &str) -> Option<KindName> {
     let below = path.strip_prefix("/accounts/projects/{project}/")?;
     let below = below.strip_prefix("rooms/{room}/").unwrap_or(below);
     let noun = below.split('/').next()?;
-    all().find(|kind| spelling(*kind).place().noun == noun)
+    all().find(|kind| spelling(*kind).collection().noun == noun)
 }
 
 #[test]

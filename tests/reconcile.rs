@@ -8,9 +8,12 @@ use std::sync::Mutex;
 use meshagent::apply::execute::{Outcome, Progress};
 use meshagent::apply::journal;
 use meshagent::error::Class;
+use meshagent::manifest::set::Input;
 use meshagent::plan::planner::Policy;
 use meshagent::plan::{Action, Operation};
+use meshagent::reconcile::accept::Accepting;
 use meshagent::reconcile::events::{Event, Events};
+use meshagent::reconcile::relocate::Relocating;
 use meshagent::reconcile::{Decision, Guards, Performed, Performing, Target, decide, perform};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -90,6 +93,89 @@ async fn a_set_is_decided_and_performed_again_and_again_in_one_process() {
         assert_eq!(journal::leftover(folder.path(), "s"), None);
     }
     assert_eq!(existing(&world).await, ["room-01", "room-02", "room-03"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_runs_again_for_a_set_that_is_the_same() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let count = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    let command = format!("echo run >> {}; echo hunter2", runs.display());
+    let secret = |name: &str, more: &str| {
+        let from = json!({"command": ["sh", "-c", command]});
+        let data = json!({"KEY": {"from": from}, "OTHER": more});
+        json!({"version": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "keys", "data": data})
+    };
+    let guards = Guards { may_run_commands: true, ..Guards::default() };
+    // Two objects with one source, which one run answers.
+    let set = [secret("one", "x"), secret("two", "x")];
+    for _ in 0..3 {
+        let decision = decided(&world, &set, &guards).await;
+        assert_eq!((count(), decision.plan.operations.len()), (1, 2));
+        assert!(!format!("{guards:?} {decision:?}").contains("hunter2"));
+    }
+    // What is known is what the command printed: it is written, and nothing is left to change.
+    let decision = decided(&world, &set, &guards).await;
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    perform(&target(&world), &decision, &performing).await.unwrap().verdict().unwrap();
+    assert_eq!(decided(&world, &set, &guards).await.plan.operations.len(), 0);
+    assert_eq!(count(), 1);
+    // Another set, another process, and nobody's consent.
+    let other = [secret("one", "y"), secret("two", "x")];
+    let decision = decided(&world, &other, &guards).await;
+    assert_eq!((count(), decision.plan.operations.len()), (2, 1));
+    let anew = Guards { may_run_commands: true, ..Guards::default() };
+    decided(&world, &other, &anew).await;
+    assert_eq!(count(), 3);
+    let withheld = Guards { may_run_commands: false, ..guards.clone() };
+    let set = world.set_of(&other).expect("a set");
+    let error = decide(&target(&world), set, &policy("s"), &withheld).await.unwrap_err();
+    assert!(error.problems[0].message.contains("no command is run without consent"), "{error}");
+    assert_eq!(count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_set_owns_goes_to_another_and_what_drifted_is_written_down() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (target, performing) = (target(&world), Performing::in_folder(folder.path(), &Silent));
+    let decision = decided(&world, &rooms(0..2), &Guards::default()).await;
+    perform(&target, &decision, &performing).await.unwrap().verdict().unwrap();
+
+    let read = async || {
+        let sets = ("s", "other");
+        sent(Relocating::read(&target, &world.server.project, sets)).await.unwrap()
+    };
+    let first = ["Room/room-00".to_owned()];
+    let relocation = sent(read().await.some(&first)).await.unwrap().expect("something to move");
+    assert_eq!(relocation.plan.operations.len(), 1);
+    let report = sent(relocation.perform(&target, &performing)).await.unwrap();
+    sent(relocation.conclude(&target, &report)).await.unwrap();
+    assert!(read().await.some(&first).await.unwrap().is_none());
+    let taken = read().await.all().err().expect("a refusal");
+    assert_eq!((taken.class, journal::leftover(folder.path(), "s")), (Class::Refused, None));
+
+    let room = world.server.read("/rooms/room-00").await.expect(200).json();
+    let path = format!("/rooms/{}", room["id"].as_str().unwrap());
+    let drifted = json!({"name": "room-00", "metadata": {"mood": "good"}});
+    assert!(world.server.send("PUT", &path, drifted).await.status < 300);
+    let document = "version: v1\nkind: Room\nmetadata:\n  name: room-00\n";
+    let file = world.write("drifted.yaml", document);
+    let input = Input {
+        paths: vec![file.clone()],
+        fallback_project: Some("default".to_owned()),
+        ..Input::default()
+    };
+    let accepting = Accepting::read(&input).unwrap();
+    let accepted = sent(accepting.decide(&target, "other", &[])).await.unwrap();
+    let edits: Vec<_> = accepted.edits().collect();
+    assert_eq!(edits.len(), 1);
+    assert!(edits[0].hunks().contains("mood"), "{}", edits[0].hunks());
+    edits[0].write().unwrap();
+    assert!(std::fs::read_to_string(file).unwrap().contains("mood"));
+    let again = Accepting::read(&input).unwrap().decide(&target, "other", &[]).await.unwrap();
+    assert!(again.acceptance.texts.is_empty() && again.acceptance.left.is_empty());
 }
 
 /// Stops the run when so many operations are done.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use meshagent::api::specs::keywords;
-use meshagent::api::specs::rules::Rule;
-use meshagent::api::specs::scope::ApiScope;
+use meshagent::kinds::specs::keywords;
+use meshagent::kinds::specs::rules::Rule;
+use meshagent::kinds::specs::scope::ApiScope;
 
 use meshagent::kinds;
 use serde_json::Value;

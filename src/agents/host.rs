@@ -21,9 +21,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Callee;
-use crate::api::specs::scope::ApiScope;
 use crate::api::webhook::{self, Event, RoomCall};
 use crate::error::{Context, Error, Result, with_causes};
+use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;

@@ -1,5 +1,5 @@
-//! The platform's REST API: requests as values, the client that sends them, the shapes of
-//! its documents. Wire types stay here; what people mean by them lives in `kinds`.
+//! The platform's REST API: requests as values, and the client that sends them. What documents
+//! say lives in `kinds`, and how an API spells them in `dialect`.
 
 pub mod client;
 pub mod credentials;
@@ -14,7 +14,6 @@ pub mod python_json;
 pub mod reader;
 pub mod request;
 pub mod retry;
-pub mod specs;
 pub mod spoken;
 pub mod token;
 pub mod webhook;

@@ -4,58 +4,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::key::ApiKey;
-use super::specs::Version;
-use super::specs::scope::ApiScope;
 
 /// The release whose tokens these are; receivers read it from the claim `version`.
 pub const VERSION: &str = "0.31.4";
-
-/// The literal `ParticipantToken`.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
-pub enum TokenKind {
-    /// The only value.
-    #[default]
-    ParticipantToken,
-}
-
-/// What a participant is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// A person.
-    User,
-    /// An agent.
-    Agent,
-    /// A tool.
-    Tool,
-}
-
-/// A document that says what a token grants. Fields it does not know are passed over, as
-/// the reference does.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct TokenSpec {
-    /// Always `v1`.
-    pub version: Version,
-    /// Always `ParticipantToken`.
-    pub kind: TokenKind,
-    /// The room that it lets in.
-    #[serde(default)]
-    pub room: Option<String>,
-    /// The participant's name.
-    pub identity: String,
-    /// What the participant is.
-    #[serde(default)]
-    pub role: Option<Role>,
-    /// What the participant may do in the room.
-    pub api: ApiScope,
-}
 
 /// What signs a token: an API key, whose ids the token names, or a bare secret.
 #[derive(Debug, Clone)]
@@ -87,8 +43,8 @@ impl Token {
         self
     }
 
-    /// The same, with what the participant may do in the room: an [`ApiScope`], in which what
-    /// is not said, and what is as it would be anyway, is left out.
+    /// The same, with what the participant may do in the room: a scope, in which what is
+    /// not said, and what is as it would be anyway, is left out.
     #[must_use]
     pub fn api(mut self, scope: Value) -> Self {
         self.grants.push(json!({ "name": "api", "scope": scope }));

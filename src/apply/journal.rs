@@ -43,14 +43,14 @@ enum Line {
     /// A run began.
     Began { at: Timestamp, process: u32, platform: String },
     /// A write is about to be sent.
-    Sending(Sent),
+    Sending(WriteNote),
     /// A write was answered.
-    Answered(Sent),
+    Answered(WriteNote),
 }
 
 /// A write, by its object and what becomes of that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Sent {
+pub struct WriteNote {
     /// Empty in what earlier versions wrote.
     #[serde(default)]
     project: String,
@@ -58,7 +58,7 @@ pub struct Sent {
     action: Action,
 }
 
-impl Sent {
+impl WriteNote {
     fn new(key: &Key, action: Action) -> Self {
         Self { project: key.project.clone(), object: key.to_string(), action }
     }
@@ -68,7 +68,7 @@ impl Sent {
     }
 }
 
-impl fmt::Display for Sent {
+impl fmt::Display for WriteNote {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}", self.action, visible::line(&self.object))
     }
@@ -91,7 +91,7 @@ pub struct Leftover {
     /// How many of its writes were answered.
     pub answered: usize,
     /// Its writes that were not: whether they happened is not known.
-    pub open: Vec<Sent>,
+    pub open: Vec<WriteNote>,
 }
 
 impl Leftover {
@@ -115,7 +115,7 @@ impl Leftover {
     /// Done is only what was seen to be as it was to be. Nothing where none was open.
     #[must_use]
     pub fn findings(self, plan: &Plan) -> Option<String> {
-        let mut told: BTreeMap<Finding, Vec<Sent>> = BTreeMap::new();
+        let mut told: BTreeMap<Finding, Vec<WriteNote>> = BTreeMap::new();
         for sent in self.open {
             let finding = match self.platform == plan.platform {
                 true => Finding::of(&sent, plan),
@@ -140,7 +140,7 @@ enum Finding {
 }
 
 impl Finding {
-    fn of(sent: &Sent, plan: &Plan) -> Self {
+    fn of(sent: &WriteNote, plan: &Plan) -> Self {
         let mut operations = plan.operations.iter().filter(|it| sent.is_on(&it.key)).peekable();
         let is_planned = operations.peek().is_some();
         let is_met = |operation: &Operation| operation.observed().is_some();
@@ -165,7 +165,7 @@ impl Finding {
     }
 }
 
-fn list(writes: &[Sent]) -> String {
+fn list(writes: &[WriteNote]) -> String {
     few(writes)
 }
 
@@ -341,7 +341,7 @@ impl Journal {
     ///
     /// A disk that takes no more; the write must not be sent then.
     pub fn sending(&self, key: &Key, action: Action) -> Result<()> {
-        self.write(&Line::Sending(Sent::new(key, action)))
+        self.write(&Line::Sending(WriteNote::new(key, action)))
     }
 
     /// Says that a write was answered.
@@ -350,7 +350,7 @@ impl Journal {
     ///
     /// A disk that takes no more.
     pub fn answered(&self, key: &Key, action: Action) -> Result<()> {
-        self.write(&Line::Answered(Sent::new(key, action)))
+        self.write(&Line::Answered(WriteNote::new(key, action)))
     }
 
     /// Ends the journal of a run that ended by itself.
@@ -408,7 +408,7 @@ mod tests {
         forget(folder.path(), "s");
         drop(journal);
         let left = leftover(folder.path(), "s").unwrap();
-        let b = Sent::new(&room("b"), Action::Create);
+        let b = WriteNote::new(&room("b"), Action::Create);
         assert_eq!((left.answered, left.open.as_slice()), (1, &[b][..]));
         assert!(left.sentence().contains("create Room/b"));
         begin().end();

@@ -396,7 +396,7 @@ pub fn observed(
         id: seen.id,
         owner: seen.owner,
         fields: Arc::new(seen.fields),
-        answered: spelling.kept(item),
+        answered: spelling.sent_back(item),
         revision,
         called: None,
     }

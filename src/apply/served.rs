@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
-use crate::api::specs::rules::{self, Rule};
 use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::specs::rules::{self, Rule};
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
 

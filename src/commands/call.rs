@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::option_values::{self, named_room};
+use super::room::entering;
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::http::{self, Unread};
-use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
-use crate::api::{python_json, request, token as signing};
+use crate::api::{python_json, token as signing};
 use crate::error::{Class, Error, Result};
 use crate::kinds::shape::Shape;
+use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::room::client::Room;
 use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
@@ -141,15 +142,7 @@ fn is_private(address: IpAddr) -> bool {
 
 /// The URL of a room's connection.
 fn room_url(room: &str) -> String {
-    let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {
-        let base = PlatformArgs::default().url();
-        match base.strip_prefix("http") {
-            Some(rest) => format!("ws{rest}"),
-            None => base,
-        }
-    });
-    let segment = percent_encoding::utf8_percent_encode(room, request::SEGMENT);
-    format!("{}/rooms/{segment}", base.trim_end_matches('/'))
+    entering::url(&PlatformArgs::default().url(), room)
 }
 
 /// Posts the webhook that lets a callee enter a room. The token in it goes to that URL and to

@@ -142,7 +142,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
                 .query("limit", "500")
                 .query("offset", "0")
                 .query("order_by", "room_name");
-            let rooms = reader.items(&request, spelling.place().envelope).await?;
+            let rooms = reader.items(&request, spelling.collection().envelope).await?;
             (rooms, "/name", "/metadata/displayName")
         }
         Names::Services => {

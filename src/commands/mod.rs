@@ -30,6 +30,7 @@ pub mod plan;
 pub mod platform_secret;
 pub mod policy;
 pub mod project;
+pub mod room;
 pub mod rooms;
 pub mod route;
 pub mod saved_plan;
@@ -120,6 +121,9 @@ enum Command {
     /// Create, list and change the rooms of a project
     #[command(subcommand)]
     Rooms(Lenient<rooms::RoomsCommand>),
+    /// Do something in a room, as one of its participants
+    #[command(subcommand)]
+    Room(Lenient<room::RoomCommand>),
     /// Create, list and change services; check and render their templates
     #[command(subcommand)]
     Service(Lenient<service::ServiceCommand>),
@@ -258,6 +262,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ApiKey(Group(command)) => wait(api_key::run(command)),
         Command::Session(Group(command)) => wait(session::run(command)),
         Command::Rooms(Group(command)) => wait(rooms::run(command)),
+        Command::Room(Group(command)) => wait(room::run(command)),
         Command::Service(Group(command)) => wait(service::execute(command)),
         Command::Mailbox(Group(command)) => wait(address::run(command)),
         Command::Route(Group(command)) => wait(address::run(command)),

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::shortcut::{DeclareArgs, Shortcut, listed};
+use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, listed};
 use super::show::{AllArgs, ListArgs, Listed};
 use crate::api::project::the_one;
 use crate::connection::Connection;
-use crate::dialect::{Speaks, Target};
 use crate::error::{Context, Error, Result};
-use crate::kinds::{Key, KindName};
+use crate::kinds::KindName;
 use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
@@ -61,10 +60,7 @@ pub async fn run(command: ProjectCommand) -> Result<ExitCode> {
         ProjectCommand::Create(args) => {
             args.platform
                 .with(async |connection| {
-                    let shortcut =
-                        Shortcut::create(KindName::Project, &args.name, &args.name, &Value::Null);
-                    // Two projects may share a name, so a lost answer cannot be made up for.
-                    let written = shortcut.once().run(connection, &args.declare).await?;
+                    let written = shortcut(&args.name).run(connection, &args.declare).await?;
                     if let Some(written) = written {
                         output::value(&written.id.unwrap_or_default());
                     }
@@ -180,12 +176,13 @@ pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
 
 async fn create(connection: &Connection) -> Result<String> {
     let name = ask("The project's name: ")?;
-    let key = Key::of_project(&name);
-    let target = Target::looked_for(&key, "", None);
-    let request = connection.client.spelling(KindName::Project).create(&target);
-    let request = request.ok_or_else(|| Error::failed("the platform makes no projects"))?;
-    let answer = connection.client.send_json(&request).await?;
-    Ok(text(&answer, "id").to_owned())
+    let written = shortcut(&name).run(connection, &WriteArgs::default()).await?;
+    Ok(written.and_then(|written| written.id).unwrap_or_default())
+}
+
+/// Creates a project. Two may share a name, so a lost answer cannot be made up for.
+fn shortcut(name: &str) -> Shortcut {
+    Shortcut::create(KindName::Project, name, name, &Value::Null).once()
 }
 
 /// Asks on standard error and reads a line, from a terminal or not.

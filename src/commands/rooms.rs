@@ -243,7 +243,7 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
                 .query("limit", args.limit.to_string())
                 .query("offset", args.offset.to_string())
                 .query("order_by", args.order_by.as_str());
-            let items = reader.items(&request, spelling.place().envelope).await?;
+            let items = reader.items(&request, spelling.collection().envelope).await?;
             let listed = Listed {
                 envelope: None,
                 columns: &["id", "name", "metadata", "annotations"],

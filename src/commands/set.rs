@@ -304,6 +304,7 @@ impl GuardArgs {
             may_be_empty: self.allow_empty,
             expected_project: self.expect_project.clone(),
             may_run_commands: self.allow_commands,
+            ..Guards::default()
         }
     }
 }

@@ -80,6 +80,12 @@ fn on_a_pipe(form: Option<Form>) -> Form {
 }
 
 impl JsonListArgs {
+    /// Whether a table is printed.
+    #[must_use]
+    pub fn is_table(self) -> bool {
+        on_a_pipe(self.output) == Form::Table && !self.quiet
+    }
+
     /// Prints a list.
     ///
     /// # Errors

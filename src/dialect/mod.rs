@@ -14,9 +14,10 @@ use crate::kinds::KindName;
 
 mod target;
 mod unspoken;
-mod v0_31;
+pub mod v0_31;
 
 pub use target::{Lookup, Seen, Target};
+pub use unspoken::Unsaid;
 
 /// How an API spells all kinds.
 pub trait Dialect: Sync {
@@ -47,6 +48,9 @@ pub trait Dialect: Sync {
     /// The request that writes a file of a project's storage.
     fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request;
 
+    /// The request for a token that lets whoever asks into a room; the answer has it in `jwt`.
+    fn connect(&self, project: &str, room: &str) -> Request;
+
     /// The request for what a platform tells of itself.
     fn config(&self) -> Request;
 
@@ -56,7 +60,7 @@ pub trait Dialect: Sync {
 
 /// Where a project's objects of one kind are listed.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct Collection {
     /// The last part of the path, below the project's.
     pub noun: &'static str,
     /// The field of the answer that holds the list.
@@ -65,7 +69,7 @@ pub struct Place {
     pub page: Option<usize>,
 }
 
-impl Place {
+impl Collection {
     /// A list without pages, in a field that is called as its path ends.
     #[must_use]
     pub const fn plain(noun: &'static str) -> Self {
@@ -84,7 +88,7 @@ impl Place {
 /// DELETE below it.
 pub trait Spelling: Sync {
     /// Where its objects are listed.
-    fn place(&self) -> Place;
+    fn collection(&self) -> Collection;
 
     /// What an object is called in paths; nothing where that is not known.
     fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
@@ -93,7 +97,7 @@ pub trait Spelling: Sync {
 
     /// The request that lists its objects in a project, or in one room of it.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        let Place { envelope, page, .. } = self.place();
+        let Collection { envelope, page, .. } = self.collection();
         room.is_none().then(|| Listing { request: self.all(project), envelope, page })
     }
 
@@ -104,12 +108,12 @@ pub trait Spelling: Sync {
 
     /// The request that lists its objects without an order or a page.
     fn all(&self, project: &str) -> Request {
-        Request::get(&self.place().path(project, None))
+        Request::get(&self.collection().path(project, None))
     }
 
     /// The request for one object, by what it is called in paths.
     fn one(&self, project: &str, segment: &str) -> Request {
-        Request::get(&self.place().path(project, Some(segment)))
+        Request::get(&self.collection().path(project, Some(segment)))
     }
 
     /// The request that answers with more of one object than its list does.
@@ -130,9 +134,14 @@ pub trait Spelling: Sync {
         self.list(target.project, target.room).map(Lookup::Among)
     }
 
+    /// The fields of manifests that the API has no word for. Whoever decides refuses what has one.
+    fn unsaid(&self) -> &'static Unsaid {
+        Unsaid::NOTHING
+    }
+
     /// What of an object of a list an update sends back, because this program does not know
     /// it or does not change it. Nothing else of the answer is kept in memory.
-    fn kept(&self, _item: &Value) -> Value {
+    fn sent_back(&self, _item: &Value) -> Value {
         Value::Null
     }
 
@@ -146,21 +155,21 @@ pub trait Spelling: Sync {
 
     /// The request that creates an object; `None` where the platform has no such call.
     fn create(&self, target: &Target<'_>) -> Option<Request> {
-        let path = self.place().path(target.project, None);
+        let path = self.collection().path(target.project, None);
         Some(Request::post(&path, self.new_body(target)))
     }
 
     /// The request that changes an object; `None` where the platform has no such call.
     fn update(&self, target: &Target<'_>) -> Option<Request> {
         let one = Some(self.segment(target).unwrap_or_default());
-        let path = self.place().path(target.project, one);
+        let path = self.collection().path(target.project, one);
         Some(Request::put(&path, self.body(target)))
     }
 
     /// The request that deletes an object; `None` where the platform has no such call.
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         let one = self.segment(target)?;
-        Some(Request::delete(&self.place().path(target.project, Some(one))))
+        Some(Request::delete(&self.collection().path(target.project, Some(one))))
     }
 
     /// The platform's id in the answer to a create.

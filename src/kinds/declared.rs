@@ -7,7 +7,7 @@ use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::shape::Broken;
 use super::tree::Tree;
-use crate::api::specs::rules::Rule;
+use crate::kinds::specs::rules::Rule;
 
 /// One object that a document declares.
 #[derive(Debug, Clone)]

@@ -49,7 +49,7 @@ pub struct Lifecycle {
     pub delete: OnDelete,
     /// Whether a placed template brings the mailboxes, routes and scheduled tasks that it
     /// asks for. Only for services made from a template.
-    #[serde(default = "crate::api::specs::service::yes")]
+    #[serde(default = "crate::kinds::specs::service::yes")]
     pub derive: bool,
 }
 

@@ -13,8 +13,8 @@ use super::tree::Tree;
 use super::{
     By, Declared, Fault, Key, Kind, KindName, NameRule, Reference, Relation, kind_tag, typed,
 };
-use crate::api::specs::Version;
-use crate::api::specs::rules::Rule;
+use crate::kinds::specs::Version;
+use crate::kinds::specs::rules::Rule;
 
 kind_tag!(MailboxTag, Mailbox);
 

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::specs::rules::Rule;
+use crate::kinds::specs::rules::Rule;
 use path::FieldPath;
 use shape::{Broken, Shape};
 use tree::Tree;
@@ -28,6 +28,7 @@ mod relation;
 pub mod schema;
 pub mod secret_source;
 pub mod shape;
+pub mod specs;
 pub mod tree;
 
 pub use asked::Asked;

@@ -10,7 +10,7 @@ use super::document::{Lifecycle, Metadata, SecretFrom};
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
 use super::{Declared, Fault, Holds, Kind, KindName, kind_tag, typed};
-use crate::api::specs::Version;
+use crate::kinds::specs::Version;
 
 kind_tag!(ProjectTag, Project);
 

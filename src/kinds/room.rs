@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::document::{AnnotatedMetadata, Lifecycle};
 use super::shape::Shape;
 use super::{Declared, Fault, Holds, Kind, KindName, NameRule, kind_tag, typed};
-use crate::api::specs::Version;
-use crate::api::specs::rules::Rule;
+use crate::kinds::specs::Version;
+use crate::kinds::specs::rules::Rule;
 
 kind_tag!(RoomTag, Room);
 

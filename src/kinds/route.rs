@@ -15,9 +15,9 @@ use super::{
     By, Declared, Fault, Key, Kind, KindName, NameRule, Reference, ReferredTo, Relation, kind_tag,
     typed,
 };
-use crate::api::specs::Version;
-use crate::api::specs::rules::Rule;
-use crate::api::specs::service::PortNumber;
+use crate::kinds::specs::Version;
+use crate::kinds::specs::rules::Rule;
+use crate::kinds::specs::service::PortNumber;
 
 kind_tag!(RouteTag, Route);
 

@@ -12,9 +12,9 @@ use super::relation::to_room;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{By, Declared, Fault, Kind, KindName, NameRule, Reference, Relation, kind_tag, typed};
-use crate::api::specs::Version;
-use crate::api::specs::rules::{self, Rule};
-use crate::api::specs::service::yes;
+use crate::kinds::specs::Version;
+use crate::kinds::specs::rules::{self, Rule};
+use crate::kinds::specs::service::yes;
 
 kind_tag!(ScheduledTaskTag, ScheduledTask);
 

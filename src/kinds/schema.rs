@@ -8,8 +8,8 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{ALL, Kind, NameRule};
-use crate::api::specs::keywords::{RULE, SECRET, SET};
-use crate::api::specs::rules::{NAME_LIMIT, Rule, TEXT_LIMIT};
+use crate::kinds::specs::keywords::{RULE, SECRET, SET};
+use crate::kinds::specs::rules::{NAME_LIMIT, Rule, TEXT_LIMIT};
 
 /// The published schema of a kind's documents.
 #[must_use]

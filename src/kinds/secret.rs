@@ -11,7 +11,7 @@ use super::document::{Lifecycle, Metadata, SecretText};
 use super::shape::Shape;
 use super::tree::{Fields, Tree};
 use super::{Declared, Fault, Key, Kind, KindName, Misfit, Purpose, kind_tag, typed};
-use crate::api::specs::Version;
+use crate::kinds::specs::Version;
 
 kind_tag!(SecretTag, Secret);
 

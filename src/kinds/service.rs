@@ -17,8 +17,8 @@ use super::tree::Tree;
 use super::{
     By, Declared, Fault, Kind, KindName, Purpose, Reference, ReferredTo, Relation, kind_tag, typed,
 };
-use crate::api::specs::Version;
-use crate::api::specs::service::{
+use crate::kinds::specs::Version;
+use crate::kinds::specs::service::{
     AgentSpec, ContainerSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata,
     ServiceSpec,
 };

@@ -12,9 +12,9 @@ use super::document::Lifecycle;
 use super::service::MOST_ROOMS;
 use super::shape::Shape;
 use super::{Declared, Fault, Kind, KindName, kind_tag};
-use crate::api::specs::Version;
-use crate::api::specs::service::{AgentSpec, PortSpec, ServiceMetadata};
-use crate::api::specs::template::{
+use crate::kinds::specs::Version;
+use crate::kinds::specs::service::{AgentSpec, PortSpec, ServiceMetadata};
+use crate::kinds::specs::template::{
     ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateVariable,
 };
 

@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 
 use super::path::{FieldPath, Step};
 use super::tree::{Sealed, Tree, same_number};
-use crate::api::specs::keywords::{
+use crate::kinds::specs::keywords::{
     EMPTY, KEY, NUMBER, PARTIAL, REPEATS, RULE, SECRET, SET, UNIQUE,
 };
-use crate::api::specs::rules::{self, Rule};
+use crate::kinds::specs::rules::{self, Rule};
 
 /// What is known of a field.
 #[derive(Debug, Clone, Default)]
@@ -520,8 +520,8 @@ fn repeated(items: &[Tree], identity: &Identity, unique: &[String]) -> Vec<Broke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::specs::keywords;
-    use crate::api::specs::service::{ContainerSpec, PortSpec};
+    use crate::kinds::specs::keywords;
+    use crate::kinds::specs::service::{ContainerSpec, PortSpec};
     use serde_json::json;
 
     #[test]
@@ -570,7 +570,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_inside_a_scope_is_not_absent() {
-        let shape = Shape::of::<crate::api::specs::scope::ApiScope>();
+        let shape = Shape::of::<crate::kinds::specs::scope::ApiScope>();
         let scope = json!({"queues": {"send": [], "receive": null, "list": true}, "admin": null});
         assert_eq!(shape.read(&scope).redacted(), json!({"queues": {"send": []}}));
     }

@@ -10,8 +10,8 @@ use super::document::{Lifecycle, Metadata};
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{Declared, Fault, Kind, KindName, kind_tag, typed};
-use crate::api::specs::Version;
-use crate::api::specs::rules::Event;
+use crate::kinds::specs::Version;
+use crate::kinds::specs::rules::Event;
 
 kind_tag!(WebhookTag, Webhook);
 

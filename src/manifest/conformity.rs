@@ -7,10 +7,10 @@ use super::document::Document;
 use super::quoting;
 use super::sealing;
 use super::yaml::{self, Node};
-use crate::api::specs::keywords::{RULE, SECRET};
-use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::specs::keywords::{RULE, SECRET};
+use crate::kinds::specs::rules::Rule;
 use crate::kinds::{Kind, KindName, schema, secret_source};
 use crate::listed::nearest;
 

@@ -1,10 +1,10 @@
 //! *Pure*: what `lifecycle` says of an object must be able to mean something.
 
 use super::set::Found;
-use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Identity, Shape};
+use crate::kinds::specs::rules::Rule;
 use crate::kinds::tree::Tree;
 use crate::kinds::{self, KindName};
 

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::set::{self, Input};
 use super::source::Source;
 use super::template::{self, Values};
-use crate::api::specs::service::ServiceSpec;
 use crate::kinds::service::fields_of;
+use crate::kinds::specs::service::ServiceSpec;
 use crate::visible;
 
 /// Writes the documents that declare a service which was made from a template: a `Service`

@@ -9,11 +9,11 @@ use super::set::Origin;
 use super::source::Source;
 use super::split::Part;
 use super::yaml::{Key, Mark, Node, Value};
-use crate::api::specs::rules::Rule;
 use crate::error::Problem;
 use crate::kinds::Declared;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Shape;
+use crate::kinds::specs::rules::Rule;
 use crate::kinds::tree::{Sealed, Tree};
 
 /// Fields at the top of a document that say what it is, where it belongs and how it is treated.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::api::python_json;
-use crate::api::specs::template::ServiceTemplateSpec;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 use crate::limited;
 
 use super::yaml::{self, Mark, Node, YamlError};

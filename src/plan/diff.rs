@@ -5,11 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::Value;
 
 use super::{Cause, FieldChange};
-use crate::api::specs::rules::MASK;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::SECRET;
 use crate::kinds::shape::{Form, Identity, Shape};
+use crate::kinds::specs::rules::MASK;
 use crate::kinds::tree::{Fields, Sealed, Tree, same_number};
 
 /// What helps to tell secrets apart that the platform does not give back.

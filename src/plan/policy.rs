@@ -59,7 +59,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
         check_length(source)?;
         let package = engine
             .add_policy(source.name.clone(), source.text.clone())
-            .map_err(|error| problem(&error.to_string()))?;
+            .map_err(|error| problem(&error.to_string(), sources))?;
         if package == "data.meshagent" || package.starts_with("data.meshagent.") {
             packages.entry(package).or_default().insert(&source.name);
         }
@@ -69,7 +69,8 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
     let mut asked = 0;
     for (package, files) in &packages {
         for rule in ["deny", "warn"] {
-            let Some(answer) = ask(&mut engine, package, rule)? else { continue };
+            let answer = ask(&mut engine, package, rule).map_err(|told| problem(&told, sources))?;
+            let Some(answer) = answer else { continue };
             asked += 1;
             let files = files.iter().copied().collect::<Vec<_>>().join(", ");
             for (text, object) in messages(&answer, &files, rule)? {
@@ -99,11 +100,10 @@ fn check_length(source: &Source) -> Result<(), Problem> {
 }
 
 /// The value of a rule; `None` when the package has no such rule. A set without elements
-/// is a value.
-fn ask(engine: &mut Engine, package: &str, rule: &str) -> Result<Option<Value>, Problem> {
-    let results = engine
-        .eval_query(format!("{package}.{rule}"), false)
-        .map_err(|error| problem(&error.to_string()))?;
+/// is a value. What is wrong is told as the interpreter tells it.
+fn ask(engine: &mut Engine, package: &str, rule: &str) -> Result<Option<Value>, String> {
+    let results =
+        engine.eval_query(format!("{package}.{rule}"), false).map_err(|error| error.to_string())?;
     let value = results.result.into_iter().next().and_then(|mut result| result.expressions.pop());
     Ok(value.map(|expression| expression.value).filter(|value| *value != Value::Undefined))
 }
@@ -142,25 +142,37 @@ fn messages(
         .collect()
 }
 
-/// An error of the interpreter, which draws `--> file:line:column`, the line with a mark
-/// below it, and the message last.
-fn problem(drawn: &str) -> Problem {
-    let mut place = None;
-    let mut message = None;
-    for line in drawn.lines() {
-        if let Some(at) = line.strip_prefix("--> ") {
-            let mut parts = at.rsplitn(3, ':');
-            let column = parts.next().and_then(|text| text.parse().ok());
-            let number = parts.next().and_then(|text| text.parse().ok());
-            if let (Some(column), Some(line), Some(file)) = (column, number, parts.next()) {
-                place.get_or_insert(Place { file: file.to_owned(), line, column });
-            }
-        } else if let Some(text) = line.strip_prefix("error: ") {
-            message.get_or_insert_with(|| text.to_owned());
-        }
+/// What an error of the interpreter tells. It has no type, only a text.
+enum Told<'a> {
+    /// What is wrong at a place of one of the files.
+    At(Place, &'a str),
+    /// Anything else.
+    Other(&'a str),
+}
+
+impl<'a> Told<'a> {
+    /// Reads `--> file:line:column`, the line with a mark below it, and `error: ` with the message.
+    /// Just what names a file that was given is taken for a place.
+    fn of(text: &'a str, sources: &[Source]) -> Self {
+        let at = sources.iter().find_map(|Source { name, .. }| {
+            let (_, drawn) = text.split_once(&format!("--> {name}:"))?;
+            let (at, drawn) = drawn.split_once('\n')?;
+            let (line, column) = at.split_once(':')?;
+            let (_, message) = drawn.split_once("\nerror: ")?;
+            let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+            let place = Place { file: name.clone(), line, column };
+            Some(Self::At(place, message.lines().next().unwrap_or_default()))
+        });
+        at.unwrap_or(Self::Other(text))
     }
-    let message = message.unwrap_or_else(|| drawn.split_whitespace().collect::<Vec<_>>().join(" "));
-    Problem { place, ..Problem::new(message) }
+}
+
+/// An error of the interpreter, in one line.
+fn problem(text: &str, sources: &[Source]) -> Problem {
+    match Told::of(text, sources) {
+        Told::At(place, message) => Problem { place: Some(place), ..Problem::new(message) },
+        Told::Other(text) => Problem::new(text.split_whitespace().collect::<Vec<_>>().join(" ")),
+    }
 }
 
 #[cfg(test)]

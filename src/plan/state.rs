@@ -25,7 +25,7 @@ pub struct Observed {
     /// the set wants, both hold the same tree.
     pub fields: Arc<Tree>,
     /// What is to be sent back of the platform's answer, because this program does not know
-    /// it; see [`crate::dialect::Spelling::kept`].
+    /// it; see [`crate::dialect::Spelling::sent_back`].
     pub answered: Value,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,

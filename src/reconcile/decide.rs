@@ -3,19 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::{DEFAULT_SET, Target, Wanted, unknown_set};
+use super::known_secrets::KnownSecrets;
+use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
+use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
+use crate::dialect::{Speaks, Unsaid};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
 use crate::listed::{few, word};
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Set};
 use crate::plan::guards::{self, Consent, Origin};
 use crate::plan::planner::{self, Policy, Refusal};
 use crate::plan::warnings::warnings;
-use crate::plan::{NotRead, Plan, State};
+use crate::plan::{Incomplete, NotRead, Plan, State};
 
 /// What was consented to.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +32,9 @@ pub struct Guards {
     pub expected_project: Option<String>,
     /// Whether the manifests may run the commands whose output is a secret.
     pub may_run_commands: bool,
+    /// What these commands printed before. Whoever decides many times gives the same each time,
+    /// and none is run again for a set that is the same.
+    pub known_secrets: KnownSecrets,
 }
 
 /// A plan, with what is needed to perform it. Its notes, what guards refuse of it as a whole, and
@@ -64,7 +71,7 @@ pub async fn decide(
     guards: &Guards,
 ) -> Result<Decision> {
     let reader = target.client.reader();
-    let scope = target.scope(Wanted {
+    let scope = target.scope(Intent {
         is_destroyed: policy.destroy,
         is_declared: !set.objects.is_empty(),
         may_be_empty: guards.may_be_empty,
@@ -88,14 +95,20 @@ pub async fn decide(
             let (commands, may_miss) = (guards.may_run_commands, policy.may_miss);
             let reach = std::mem::take(&mut set.reach);
             let reading = Reading { commands, reach, may_miss, limits: Limits::STANDARD };
-            with_secrets(desired, selection, reading).await?
+            // What nobody consents to is not used either.
+            let known = commands.then(|| (set.digest.clone(), guards.known_secrets.clone()));
+            with_secrets(desired, selection, reading, known.unwrap_or_default()).await?
         }
     };
     for (project, inventory) in &state.inventories {
         let desired = desired.values().filter(|desired| desired.key.project == *project);
         inventory.prepare(desired, policy.is_only_shown);
     }
-    let mut plan = planner::plan(&desired, &state, &policy).map_err(|it| refused(it, &state))?;
+    refuse_unsaid(&reader, &desired)?;
+    let mut plan = planner::plan(&desired, &state, &policy).map_err(|refusal| {
+        let doubt = doubt(&desired, &state, &policy);
+        refused(refusal, doubt)
+    })?;
     let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
         return Err(unknown_here(&policy, &plan, &state));
@@ -146,10 +159,15 @@ async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
     reading: Reading,
+    (digest, known): (String, KnownSecrets),
 ) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
     let read = tokio::task::spawn_blocking(move || {
+        let unknown = known.fill(&digest, &mut objects, selection.as_ref());
         let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
         outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
+        if outcome.problems.is_empty() {
+            known.learn(&digest, &objects, unknown);
+        }
         (objects, outcome)
     });
     let (objects, outcome) =
@@ -183,22 +201,55 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
     notes
 }
 
-/// What the planner refused, as an error.
-fn refused(refusal: Refusal, state: &State) -> Error {
-    match refusal {
-        Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
-        Refusal::Scope(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => doubtful(Error::refused(problems), state),
+/// Refuses what the API of the platform has no word for: it would be left out of what is sent.
+fn refuse_unsaid(speaker: &impl Speaks, desired: &BTreeMap<Key, Desired>) -> Result<()> {
+    let problems = desired.values().flat_map(|desired| {
+        unsaid(desired, speaker.spelling(desired.key.kind).unsaid(), speaker.spoken())
+    });
+    let problems: Vec<Problem> = problems.collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::manifests(problems).refusing_plan()),
     }
 }
 
-/// A refusal, with its cause where that is a list which could not be read whole.
-fn doubtful(refusal: Error, state: &State) -> Error {
-    let is_told = |reason: &str| refusal.problems.iter().any(|it| it.message.contains(reason));
-    match state.incomplete.iter().map(|list| &list.reason).find(|reason| is_told(reason)) {
-        Some(reason) => refusal.because(reason.clone()),
-        None => refusal,
+/// The fields of an object that an API has no word for, each at its place.
+fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
+    let told = |path: &FieldPath| {
+        let message = format!("{}: {}", desired.key, Unsaid::told(path, spoken));
+        desired.origin.problem_at(path, message).hint(Unsaid::HINT)
+    };
+    words.in_use(&desired.fields).iter().map(told).collect()
+}
+
+/// What the planner refused, as an error; with its cause where that is a list which could not be
+/// read whole.
+fn refused(refusal: Refusal, doubt: Option<&Incomplete>) -> Error {
+    match refusal {
+        Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
+        Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Guard(problems) => match doubt {
+            Some(list) => Error::refused(problems).because(list.reason.clone()),
+            None => Error::refused(problems),
+        },
     }
+}
+
+/// The list that leaves it open whether something exists which was to be planned: the planner
+/// refuses to plan that.
+fn doubt<'a>(
+    desired: &BTreeMap<Key, Desired>,
+    state: &'a State,
+    policy: &Policy,
+) -> Option<&'a Incomplete> {
+    if policy.destroy {
+        return None;
+    }
+    let selection = planner::selected(desired, state, policy);
+    let is_meant = |key: &Key| selection.as_ref().is_none_or(|selection| selection.contains(key));
+    let absent = desired.keys().filter(|key| is_meant(key) && !state.objects.contains_key(*key));
+    let open: Vec<&Incomplete> = absent.filter_map(|key| state.doubt(key)).collect();
+    state.incomplete.iter().find(|list| open.contains(list))
 }
 
 /// A set that is to be destroyed and owns nothing in the projects that are meant.
@@ -214,5 +265,36 @@ fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
             policy.flags
         )),
         None => unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kinds::KindName;
+    use crate::manifest::set::{Input, from_sources};
+    use crate::manifest::source::Source;
+
+    #[test]
+    fn what_an_api_has_no_word_for_is_refused_at_its_line() {
+        let text = "version: v1\nkind: Service\nmetadata: {name: bot}\nroom: lobby\n\
+                    container:\n  image: busybox\n  on_demand: true\n";
+        let source = Source::new("set.yaml".to_owned(), PathBuf::new(), text.to_owned());
+        let input = Input { project: Some("p".to_owned()), ..Input::default() };
+        let set = from_sources(&[Arc::new(source)], Vec::new(), &input).expect("a set");
+        let desired = set.objects.values().next().expect("an object");
+        let told = |spoken: &str| -> Vec<String> {
+            let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
+            unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()
+        };
+        let lacks = "the API of the platform, that of 0.31, has no field";
+        assert_eq!(
+            told("metadata\ncontainer\ncontainer.image"),
+            [format!("set.yaml:7:3: Service/bot@lobby: {lacks} `container.on_demand`")]
+        );
+        assert_eq!(told("container\ncontainer.image\ncontainer.on_demand"), Vec::<String>::new());
     }
 }

@@ -6,14 +6,18 @@
 //! asked, the process is not ended, and neither the environment nor the working folder is read:
 //! whoever calls says what is meant, and gets what there is to tell as data.
 
+pub mod accept;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
+pub mod known_secrets;
 pub mod perform;
+pub mod relocate;
 pub mod report;
 pub mod rules;
 pub mod target;
 
 pub use decide::{Basis, Decision, Guards, decide};
+pub use known_secrets::KnownSecrets;
 pub use perform::{Performed, Performing, perform};
 pub use target::{DEFAULT_SET, Target, unknown_set};

@@ -27,7 +27,7 @@ pub struct Target {
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct Intent {
     /// Whether the set is to be destroyed.
     pub is_destroyed: bool,
     /// Whether documents declare anything.
@@ -39,16 +39,16 @@ pub(super) struct Wanted {
 impl Target {
     /// The projects that are looked at. Without documents there is one project; what is to be
     /// destroyed may be anywhere where nothing names one.
-    pub(super) fn scope(&self, wanted: Wanted) -> Result<Scope<'_>> {
-        let is_destroyed = wanted.is_destroyed;
+    pub(super) fn scope(&self, intent: Intent) -> Result<Scope<'_>> {
+        let is_destroyed = intent.is_destroyed;
         Ok(match (&self.project, &self.fallback_project) {
             (Some(project), _) if is_destroyed => Scope::Only(project),
-            _ if wanted.is_declared => Scope::Documents,
+            _ if intent.is_declared => Scope::Documents,
             (Some(project), _) => Scope::Project(project),
             (None, _) if is_destroyed && !self.is_chosen => Scope::Everywhere,
             (None, Some(project)) if is_destroyed => Scope::Only(project),
             (None, Some(project)) => Scope::Project(project),
-            (None, None) if wanted.may_be_empty => {
+            (None, None) if intent.may_be_empty => {
                 return Err(Error::usage(
                     "the manifests declare nothing, so they do not say which project is meant",
                 )

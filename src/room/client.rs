@@ -20,6 +20,7 @@ use super::call::Call;
 use super::content::{Content, Refused};
 use super::handshake;
 use super::message::{Assembler, Message};
+use super::operation::not_done;
 use crate::error::{Error, Result};
 use crate::visible;
 
@@ -164,10 +165,7 @@ impl Room {
     /// long.
     pub async fn ask(&self, kind: &str, header: Value) -> Result<Value> {
         let answer = self.request(kind, header, Vec::new()).await;
-        let content = answer.map_err(|refused| {
-            let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
-            Error::failed(format!("the room did not do {kind}")).because(format!("{refused}{code}"))
-        })?;
+        let content = answer.map_err(|refused| not_done(kind, &refused))?;
         Ok(content.into_parts().0)
     }
 

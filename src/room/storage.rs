@@ -1,11 +1,13 @@
 //! The toolkit `storage`, which every room has: its files.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::Room;
 use super::content::{Content, Refused};
 use super::message::MAX_BYTES;
 use super::mime;
+use super::operation::{At, Operation};
 
 /// The largest part of a file that is sent or asked for, in bytes.
 const PART: usize = 64 * 1024;
@@ -21,6 +23,45 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
+/// Whether there is a file or a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exists {
+    /// Its path.
+    pub path: String,
+}
+
+/// Whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsThere {
+    /// It is.
+    pub exists: bool,
+}
+
+/// What is in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// Its path; empty for the root.
+    pub path: String,
+}
+
+/// The files and folders in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Files {
+    /// Objects with `name`, `is_folder`, and where the room tells them, `size` in bytes,
+    /// `created_at` and `updated_at`.
+    pub files: Vec<Value>,
+}
+
+impl Operation for Exists {
+    type Answer = IsThere;
+    const AT: At = At::Tool("storage", "exists");
+}
+
+impl Operation for List {
+    type Answer = Files;
+    const AT: At = At::Tool("storage", "list");
+}
+
 /// An operation, whose errors are those of [`Room::request`], or an answer that makes no
 /// sense.
 impl Room {
@@ -30,28 +71,18 @@ impl Room {
     ///
     /// As all operations.
     pub async fn has_file(&self, path: &str) -> Result<bool, Refused> {
-        match self.invoke("storage", "exists", json!({ "path": path })).await? {
-            Content::Json(answer) => answer["exists"].as_bool(),
-            _ => None,
-        }
-        .ok_or_else(|| Refused::unexpected("storage.exists"))
+        let asked = Exists { path: path.to_owned() };
+        self.perform(&asked).await.map(|answer| answer.exists)
     }
 
-    /// What is in a folder, the empty path being the root: objects with `name`, `is_folder`,
-    /// and where the room tells them, `size` in bytes, `created_at` and `updated_at`.
+    /// What is in a folder, as [`Files`] has it; the empty path is the root.
     ///
     /// # Errors
     ///
     /// As all operations.
     pub async fn list_files(&self, path: &str) -> Result<Vec<Value>, Refused> {
-        match self.invoke("storage", "list", json!({ "path": path })).await? {
-            Content::Json(mut answer) => match answer["files"].take() {
-                Value::Array(files) => Some(files),
-                _ => None,
-            },
-            _ => None,
-        }
-        .ok_or_else(|| Refused::unexpected("storage.list"))
+        let asked = List { path: path.to_owned() };
+        self.perform(&asked).await.map(|answer| answer.files)
     }
 
     /// Stores a file, whose media type is that of its name.

@@ -1,7 +1,7 @@
 //! Every text has a bound, in manifests, schemas and on the platform.
 
 use super::{Sandbox, service, tells, validate};
-use meshagent::api::specs::rules::{SCHEDULE_LIMIT, TEXT_LIMIT};
+use meshagent::kinds::specs::rules::{SCHEDULE_LIMIT, TEXT_LIMIT};
 
 fn longer() -> String {
     "x".repeat(TEXT_LIMIT + 1)

@@ -188,8 +188,9 @@ impl Before<'_> {
             }
             (_, [room, rest @ ..]) => {
                 let of_kind = Plain::kinds().into_iter().find(|it| it.to_string() == kind);
-                let called = of_kind
-                    .map_or(called.to_owned(), |kind| name(spelling(kind).place().noun, called));
+                let called = of_kind.map_or(called.to_owned(), |kind| {
+                    name(spelling(kind).collection().noun, called)
+                });
                 let room = name("rooms", room);
                 (format!("{kind}/{called}"), [&[room.as_str()], rest].concat().join(" "))
             }
@@ -328,7 +329,7 @@ impl Place {
         for (kind, _, seen) in self.plain_objects(|_| true).await {
             // What has no id keeps its name.
             if let Some(id) = seen.id {
-                names.insert((spelling(kind).place().noun, id), seen.name);
+                names.insert((spelling(kind).collection().noun, id), seen.name);
             }
         }
         names

@@ -77,8 +77,8 @@ async fn every_route_answers_as_the_sdk_reads_it() {
 async fn plain_kinds(walk: &mut Walk) {
     for kind in plain::all() {
         let (spelling, project) = (spelling(kind), walk.server.project.clone());
-        let base = format!("{PROJECT}/{}", spelling.place().noun);
-        let of_room = format!("{PROJECT}/rooms/{{room}}/{}", spelling.place().noun);
+        let base = format!("{PROJECT}/{}", spelling.collection().noun);
+        let of_room = format!("{PROJECT}/rooms/{{room}}/{}", spelling.collection().noun);
         let routes: Vec<_> = Platform::routes();
         let one = routes.iter().find(|route| route.path.starts_with(&format!("{base}/")));
         let one = one.unwrap_or_else(|| panic!("{kind}: no route below {base}")).path;
@@ -110,7 +110,7 @@ async fn plain_kinds(walk: &mut Walk) {
         }
         walk.go("DELETE", one, &[name], Value::Null).await;
         let list = walk.get(&base, &[]).await;
-        assert_eq!(list[spelling.place().envelope], json!([]), "{kind}: {list}");
+        assert_eq!(list[spelling.collection().envelope], json!([]), "{kind}: {list}");
     }
 }
 
@@ -122,7 +122,7 @@ async fn listed(
     name: &str,
 ) -> (Value, Seen) {
     let list = walk.get(route, values).await;
-    let items = list[spelling(kind).place().envelope].as_array().expect("a list").clone();
+    let items = list[spelling(kind).collection().envelope].as_array().expect("a list").clone();
     let read = |item: Value| {
         let seen = spelling(kind).seen(&item).unwrap_or_else(|why| panic!("{kind}: {why}: {item}"));
         (item, seen)

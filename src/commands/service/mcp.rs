@@ -8,8 +8,8 @@ use url::Url;
 
 use super::source::SERVICE_ID;
 use crate::api::http::{self, Told};
-use crate::api::specs::service::ServiceSpec;
 use crate::error::{Error, Result};
+use crate::kinds::specs::service::ServiceSpec;
 use crate::visible;
 
 /// How long one question to the server may take.

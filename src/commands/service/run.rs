@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::api::http::{self, Told};
-use crate::api::specs::scope::ApiScope;
 use crate::api::token::Token;
 use crate::commands::call::{self, Invitation};
 use crate::commands::option_values::named_room;
@@ -17,6 +16,7 @@ use crate::commands::signals::{self, Signals};
 use crate::commands::token::KeyArgs;
 use crate::error::{Class, Context, Error, Result};
 use crate::kinds::shape::Shape;
+use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::settings::{ProjectArgs, variable};
 

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::mcp;
 use crate::api::http::{self, Told};
-use crate::api::specs::service::ServiceSpec;
-use crate::api::specs::template::ServiceTemplateSpec;
 use crate::bounded;
 use crate::commands::set::ValueArgs;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Error, Result};
+use crate::kinds::specs::service::ServiceSpec;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 use crate::manifest::template::Values;
 use crate::manifest::yaml;
 use crate::visible;

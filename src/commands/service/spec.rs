@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::source::{self, DocumentArgs, SERVICE_ID};
-use crate::api::specs::service::ServiceSpec;
-use crate::api::specs::template::{
-    ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
-};
 use crate::bounded;
 use crate::error::{Error, Result};
+use crate::kinds::specs::service::ServiceSpec;
+use crate::kinds::specs::template::{
+    ContainerTemplateSpec, ExternalServiceTemplateSpec, ServiceTemplateSpec, TemplateKind,
+};
 use crate::kinds::{Fault, service};
 use crate::output;
 use crate::visible;

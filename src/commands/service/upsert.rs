@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::source::{self, Blueprint, Origin, SERVICE_ID};
 use super::{CreateArgs, PlaceArgs, UpdateArgs, services};
-use crate::api::specs::service::ServiceSpec;
-use crate::api::specs::template::ServiceTemplateSpec;
 use crate::apply::observe;
 use crate::commands::own_inputs::Written;
 use crate::commands::shortcut::{self, Shortcut, Writing};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
+use crate::dialect::v0_31::wire::ServiceTemplateSpec;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
+use crate::kinds::specs::service::ServiceSpec;
 use crate::manifest::placing_manifest;
 use crate::output;
 
@@ -44,7 +44,7 @@ impl PlaceArgs {
 }
 
 /// A service that is to be written, and where.
-struct Wanted<'a> {
+struct WantedService<'a> {
     place: &'a PlaceArgs,
     room: Option<&'a str>,
     spec: ServiceSpec,
@@ -68,7 +68,7 @@ fn logical_id(annotation: Option<&str>) -> Option<&str> {
     annotation.map(str::trim).filter(|id| !id.is_empty())
 }
 
-impl Wanted<'_> {
+impl WantedService<'_> {
     fn logical_id(&self) -> Option<&str> {
         let annotations = self.spec.metadata.annotations.as_ref();
         logical_id(annotations.and_then(|it| it.get(SERVICE_ID)).map(String::as_str))
@@ -213,10 +213,12 @@ async fn wanted<'a>(
     connection: &Connection,
     place: &'a PlaceArgs,
     blueprint: Blueprint,
-) -> Result<Wanted<'a>> {
+) -> Result<WantedService<'a>> {
     let room = place.scope()?;
     let (text, values) = match blueprint {
-        Blueprint::Service(spec) => return Ok(Wanted { place, room, spec: *spec, template: None }),
+        Blueprint::Service(spec) => {
+            return Ok(WantedService { place, room, spec: *spec, template: None });
+        }
         Blueprint::Template(text, values) => (text, values),
     };
     let rendered = source::render(connection, &text, &values).await?;
@@ -227,7 +229,7 @@ async fn wanted<'a>(
     let has_obscure_values = variables.any(|it| it.obscure && is_given(&it.name));
     let spec = rendered.into_service().map_err(Error::failed)?;
     let template = Some(Source { template: Template { text, values }, has_obscure_values });
-    Ok(Wanted { place, room, spec, template })
+    Ok(WantedService { place, room, spec, template })
 }
 
 /// Runs `service create` and `service create-template`.

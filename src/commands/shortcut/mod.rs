@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::connection::Connection;
+use crate::dialect::{Speaks, Unsaid};
 use crate::error::{Error, Result};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
@@ -196,6 +197,7 @@ impl Shortcut {
     ) -> Result<Option<Written>> {
         let mode = writing.mode();
         self.refuse_mark()?;
+        self.refuse_unsaid(connection)?;
         if mode != Mode::Write || self.needs_reading() {
             self.observe(connection).await?;
             if self.action == Action::Create && self.observed.is_some() {
@@ -251,6 +253,25 @@ impl Shortcut {
             ))
             .hint("take it out; a manifest that is applied with --adopt takes an object over")),
             false => Ok(()),
+        }
+    }
+
+    /// Refuses what the API of the platform has no word for, which would be left out of what is
+    /// sent.
+    fn refuse_unsaid(&self, connection: &Connection) -> Result<()> {
+        let client = &connection.client;
+        let unsaid = client.spelling(self.key.kind).unsaid();
+        let used = match &self.fields {
+            Fields::Whole(fields) => unsaid.in_use(fields),
+            Fields::Some(given) => {
+                let mut fields = Tree::map([]);
+                given.iter().for_each(|(path, value)| fields.put(path, value.clone()));
+                unsaid.in_use(&fields)
+            }
+        };
+        match used.first() {
+            Some(path) => Err(Error::usage(Unsaid::told(path, client.spoken())).hint(Unsaid::HINT)),
+            None => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::api::request::{Listing, Request};
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -20,8 +20,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Mailbox);
 pub struct Mailbox;
 
 impl Spelling for Mailbox {
-    fn place(&self) -> Place {
-        Place::plain("mailboxes")
+    fn collection(&self) -> Collection {
+        Collection::plain("mailboxes")
     }
 
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
@@ -50,7 +50,7 @@ impl Spelling for Mailbox {
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         own_spelling(KindName::Mailbox, item, "address")
     }
 

@@ -25,6 +25,7 @@ macro_rules! spellings {
 }
 
 crate::kinds::every_kind!(spellings);
+pub mod wire;
 
 /// The dialect.
 pub struct V0_31;
@@ -69,6 +70,11 @@ impl Dialect for V0_31 {
     fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request {
         let request = Request::new(Method::Post, &["projects", project, "storage", "upload"]);
         Request { body: Body::Bytes(bytes), ..request.query("path", path) }
+    }
+
+    fn connect(&self, project: &str, room: &str) -> Request {
+        let path = ["accounts", "projects", project, "rooms", room, "connect"];
+        Request::post(&path, json!({}))
     }
 
     fn config(&self) -> Request {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::text_of;
 use crate::api::request::Request;
-use crate::dialect::{Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::path::Step;
 use crate::kinds::tree::{Sealed, Tree};
 
@@ -15,8 +15,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Project);
 pub struct Project;
 
 impl Spelling for Project {
-    fn place(&self) -> Place {
-        Place::plain("projects")
+    fn collection(&self) -> Collection {
+        Collection::plain("projects")
     }
 
     /// They are in no project.
@@ -46,7 +46,7 @@ impl Spelling for Project {
         })
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
     }
 

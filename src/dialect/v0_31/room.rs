@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{annotated, annotations, text_of};
 use crate::api::request::{Listing, Request};
-use crate::api::specs::rules::Rule;
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
+use crate::kinds::specs::rules::Rule;
 use crate::kinds::tree::Tree;
 
 fn shape() -> &'static Shape {
@@ -25,8 +25,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Room);
 pub struct Room;
 
 impl Spelling for Room {
-    fn place(&self) -> Place {
-        Place { noun: "rooms", envelope: "rooms", page: Some(500) }
+    fn collection(&self) -> Collection {
+        Collection { noun: "rooms", envelope: "rooms", page: Some(500) }
     }
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::api::request::{Listing, Request};
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
 
@@ -19,8 +19,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Route);
 pub struct Route;
 
 impl Spelling for Route {
-    fn place(&self) -> Place {
-        Place::plain("routes")
+    fn collection(&self) -> Collection {
+        Collection::plain("routes")
     }
 
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
@@ -45,7 +45,7 @@ impl Spelling for Route {
         Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Value {
         own_spelling(KindName::Route, item, "domain")
     }
 

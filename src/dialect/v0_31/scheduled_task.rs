@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{annotated, annotations, text_of};
 use crate::api::request::{Listing, Request};
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -33,8 +33,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&ScheduledTask);
 pub struct ScheduledTask;
 
 impl Spelling for ScheduledTask {
-    fn place(&self) -> Place {
-        Place { noun: "scheduled-tasks", envelope: "tasks", page: Some(500) }
+    fn collection(&self) -> Collection {
+        Collection { noun: "scheduled-tasks", envelope: "tasks", page: Some(500) }
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::text_of;
-use crate::dialect::{Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::secret::NO_EMAIL;
 use crate::kinds::shape::Shape;
@@ -27,8 +27,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Secret);
 pub struct Secret;
 
 impl Spelling for Secret {
-    fn place(&self) -> Place {
-        Place::plain("secrets")
+    fn collection(&self) -> Collection {
+        Collection::plain("secrets")
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

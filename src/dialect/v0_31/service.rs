@@ -1,12 +1,14 @@
 //! `Service` on the wire.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::text_of;
+use super::wire::ServiceSpec;
 use crate::api::request::{Listing, Request};
-use crate::api::specs::service::ServiceSpec;
-use crate::dialect::{Lookup, Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -32,9 +34,13 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Service);
 /// The spelling.
 pub struct Service;
 
+/// The fields of manifests that 0.31 does not have.
+static UNSAID: LazyLock<Unsaid> =
+    LazyLock::new(|| Unsaid::of(shape(), include_str!("service_fields.txt")));
+
 impl Spelling for Service {
-    fn place(&self) -> Place {
-        Place::plain("services")
+    fn collection(&self) -> Collection {
+        Collection::plain("services")
     }
 
     /// No path can lead to the services of a room that is called `.` or `..`, so nobody can
@@ -74,7 +80,11 @@ impl Spelling for Service {
         }
     }
 
-    fn kept(&self, item: &Value) -> Value {
+    fn unsaid(&self) -> &'static Unsaid {
+        &UNSAID
+    }
+
+    fn sent_back(&self, item: &Value) -> Value {
         shape().unknown(item).unwrap_or_default()
     }
 
@@ -112,6 +122,7 @@ impl Spelling for Service {
             .ok()
             .and_then(|spec| serde_json::to_value(spec).ok())
             .unwrap_or(body);
+        UNSAID.leave_out(&mut whole);
         if let Some(answered) = target.answered {
             shape().keep_unknown(&mut whole, answered);
         }

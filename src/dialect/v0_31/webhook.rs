@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::text_of;
-use crate::dialect::{Place, Seen, Spelling, Target};
+use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::tree::Tree;
 use crate::kinds::webhook;
 
@@ -14,8 +14,8 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Webhook);
 pub struct Webhook;
 
 impl Spelling for Webhook {
-    fn place(&self) -> Place {
-        Place::plain("webhooks")
+    fn collection(&self) -> Collection {
+        Collection::plain("webhooks")
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::super::yaml::{self, Node};
 use super::Document;
-use crate::api::specs::keywords::SECRET;
 use crate::error::Problem;
 use crate::kinds::schema;
+use crate::kinds::specs::keywords::SECRET;
 
 /// How many bytes of secrets a document may hold for its lines to be looked through for each.
 const SOUGHT: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Principal, Role};
-use crate::api::specs::scope::ApiScope;
+use crate::kinds::specs::scope::ApiScope;
 use crate::platform::error::{Refusal, Result};
 
 /// The areas that agents have unless told otherwise, and beside them those that are never

@@ -254,7 +254,7 @@ impl IntoResponse for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::specs::service::ServiceSpec;
+    use crate::kinds::specs::service::ServiceSpec;
     use serde_json::json;
 
     fn field_of(value: Value) -> Option<String> {

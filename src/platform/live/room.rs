@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
+use crate::room::agents::{LIST_TOOLKITS, ListToolkits, Toolkits};
 use crate::room::content::{Content, INVALID_REQUEST, Refused};
 use crate::room::message::Message;
+use crate::room::operation::Operation;
 
 /// Why something is refused, as rooms number it.
 const PERMISSION_DENIED: i64 = 1001;
@@ -92,7 +94,10 @@ impl Guest {
             // The end of an input may come after the call has ended.
             "room.tool_call_request_chunk" if is_end(&message.header["chunk"]) => Content::Empty,
             _ if !self.may_call => refused(PERMISSION_DENIED, DENIED.to_owned()),
-            "room.list_toolkits" => Content::Json(json!({ "tools": {} })),
+            LIST_TOOLKITS => match ListToolkits::read(&message.header) {
+                Ok(_) => ListToolkits::answer(&Toolkits::default()),
+                Err(refused) => Content::Error(refused),
+            },
             "room.invoke_tool" => {
                 let toolkit = message.header["toolkit"].as_str().unwrap_or_default();
                 let toolkit: String = toolkit.chars().take(NAME).collect();

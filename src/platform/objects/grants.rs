@@ -1,6 +1,6 @@
 //! Room grants: what a user may do in a room.
 
-use crate::api::specs::scope::ApiScope;
+use crate::kinds::specs::scope::ApiScope;
 use crate::platform::error::Result;
 use crate::platform::store::{Reads, Write, insert, select};
 

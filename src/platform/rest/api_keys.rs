@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Route;
 use super::plain::{self, Draft, Resource};
 use crate::api::key::ApiKey;
-use crate::api::specs::rules;
+use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};

@@ -15,7 +15,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// `api_version` is the release of the public SDK that the platform is held to, and
-/// `rules_of_form` says that it refuses what breaks [`crate::api::specs::rules`].
+/// `rules_of_form` says that it refuses what breaks [`crate::kinds::specs::rules`].
 async fn config() -> Answer {
     Answer::json(&json!({
         "name": "meshagent",

@@ -20,8 +20,8 @@ use serde::Deserialize;
 use super::auth::Access;
 use super::error::{Refusal, Result};
 use super::{App, RouteSummary};
-use crate::api::specs::rules;
 use crate::kinds::OWNER_ANNOTATION;
+use crate::kinds::specs::rules;
 
 /// A route: nothing is served without an access.
 pub struct Route {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Route;
-use crate::api::specs::rules;
+use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal, Role};
 use crate::platform::error::{Refusal, Result};

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Page, Route, check_annotations};
-use crate::api::specs::rules;
-use crate::api::specs::scope::ApiScope;
+use crate::kinds::specs::rules;
+use crate::kinds::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};

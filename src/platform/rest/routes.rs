@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource};
 use super::{Route, check_annotations};
-use crate::api::specs::rules;
+use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::{stored, text_of};

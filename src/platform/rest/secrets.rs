@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Route;
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource, Stored};
-use crate::api::specs::rules::{self, MASK, Rule};
+use crate::kinds::specs::rules::{self, MASK, Rule};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource, Stored};
 use super::{Page, Route, check_annotations};
-use crate::api::specs::rules;
+use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};

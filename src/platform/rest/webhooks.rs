@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Route;
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource};
-use crate::api::specs::rules;
+use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::stored;

@@ -90,7 +90,7 @@ fn is_host(host: &str) -> bool {
     };
     port.is_none_or(is_port)
         && match address {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
             None => host.split('.').all(is_label),
         }
 }

@@ -24,7 +24,7 @@ pub enum ServiceKind {
     Service,
 }
 
-/// A service, as the platform stores it and answers with it.
+/// A service without where it is placed and how it is treated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSpec {

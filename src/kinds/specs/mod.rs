@@ -1,9 +1,10 @@
-//! The platform's own documents: services, service templates and API scopes, in the shapes
-//! that release 0.31.4 of the public SDK sends and accepts.
+//! What documents are made of: the parts of services and their templates, what tokens grant, and
+//! the rules of form for all of it. They are what people write, and ours: an API may have other
+//! names for a part, or none. How it spells them is in its dialect.
 //!
-//! Lives here: the types and their JSON Schemas. Must not: what a manifest adds to them
-//! (`room`, `values`, `lifecycle`), which belongs to `kinds`; requests, which belong to
-//! the kind that issues them.
+//! Lives here: the types and their JSON Schemas, from which the published ones are made. Must
+//! not: where a document is placed and how it is treated (`room`, `values`, `lifecycle`), which
+//! stands with its kind; anything of one API.
 //!
 //! The schemas carry what the planner needs to compare two documents without knowing
 //! their types: `default`, which is what an absent field means, and the extension
@@ -14,6 +15,7 @@ pub mod rules;
 pub mod scope;
 pub mod service;
 pub mod template;
+pub mod token;
 
 /// The only document version that release 0.31.4 knows.
 #[derive(

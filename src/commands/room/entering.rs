@@ -1,0 +1,66 @@
+//! How a room is entered: by a token that is there, or one that the platform gives.
+
+use percent_encoding::utf8_percent_encode;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::api::request::SEGMENT;
+use crate::conceal;
+use crate::connection::Connection;
+use crate::dialect::Speaks;
+use crate::error::{Error, Result};
+use crate::room::client::{Incoming, Room};
+use crate::settings::{PlatformArgs, is_insecure, variable};
+
+/// A way into a room.
+pub struct Entering {
+    url: String,
+    token: SecretString,
+}
+
+impl Entering {
+    /// The way in for whoever was called into this room: its token is in the environment.
+    pub fn invited(room: &str, platform: &PlatformArgs) -> Option<Self> {
+        let is_meant = platform.embedded.is_none() && variable("MESHAGENT_ROOM")? == room;
+        let token = variable("MESHAGENT_TOKEN").filter(|_| is_meant)?;
+        Some(Self { url: url(&platform.url(), room), token: token.into() })
+    }
+
+    /// Asks the platform for a way in. Its answer says where the room is, too, and that is known:
+    /// the token goes to the platform that gave it, and nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// The platform's.
+    pub async fn ask(connection: &Connection, room: &str) -> Result<Self> {
+        let client = &connection.client;
+        let request = client.dialect().connect(connection.project_id().await?, room);
+        let answer = client.send_json(&request).await?;
+        let token = answer.get("jwt").and_then(Value::as_str).ok_or_else(|| {
+            Error::failed(format!("the platform gave no token for the room {room:?}"))
+        })?;
+        let token = SecretString::from(token);
+        conceal::credential(&token);
+        Ok(Self { url: url(client.base(), room), token })
+    }
+
+    /// Enters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::enter`].
+    pub async fn enter(self, platform: &PlatformArgs) -> Result<(Room, Incoming)> {
+        Room::enter(&self.url, &self.token, platform.insecure || is_insecure()).await
+    }
+}
+
+/// The URL of a room's websocket, below the platform's unless the environment names another
+/// place for rooms.
+pub fn url(platform: &str, room: &str) -> String {
+    let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {
+        platform
+            .strip_prefix("http")
+            .map_or_else(|| platform.to_owned(), |rest| format!("ws{rest}"))
+    });
+    format!("{}/rooms/{}", base.trim_end_matches('/'), utf8_percent_encode(room, SEGMENT))
+}

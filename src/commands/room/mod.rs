@@ -1,0 +1,104 @@
+//! `room`: what is done in a room, as one of its participants.
+//!
+//! A command is its arguments, what it asks of the room, and how the answer is shown; all of them
+//! are run by [`run_one`]. What goes over the wire is in `crate::room`, one file a toolkit.
+
+use std::process::ExitCode;
+
+use self::entering::Entering;
+use super::group::Lenient;
+use super::option_values;
+use crate::error::{Class, Result};
+use crate::room::client::Room;
+use crate::room::operation::{Operation, not_done};
+use crate::settings::PlatformArgs;
+
+mod agent;
+pub mod entering;
+
+/// Commands of `room`.
+#[derive(Debug, clap::Subcommand)]
+pub enum RoomCommand {
+    /// See which agents and toolkits are in a room
+    #[command(subcommand, alias = "agents")]
+    Agent(Lenient<agent::AgentCommand>),
+}
+
+/// Which room is entered.
+#[derive(Debug, clap::Args)]
+pub struct RoomArgs {
+    /// The room's name [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+impl RoomArgs {
+    /// Enters the room, does the work, and leaves.
+    ///
+    /// # Errors
+    ///
+    /// No room; one that does not let the participant in; the work's.
+    async fn with<T>(&self, work: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
+        let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
+        let within = async |entering: Entering| {
+            let (room, _pushed) = entering.enter(&self.platform).await?;
+            let done = work(&room).await;
+            room.leave().await;
+            done
+        };
+        match Entering::invited(&room, &self.platform) {
+            Some(entering) => within(entering).await,
+            None => {
+                let entering = async |it: &_| within(Entering::ask(it, &room).await?).await;
+                self.platform.with(entering).await
+            }
+        }
+    }
+}
+
+/// A command that asks a room for one operation.
+trait InRoom: clap::Args {
+    /// What it asks for.
+    type Asked: Operation;
+
+    /// Which room it is about.
+    fn at(&self) -> &RoomArgs;
+
+    /// What is asked, as the arguments say it.
+    ///
+    /// # Errors
+    ///
+    /// Arguments that are not what they should be. Nothing has been asked then.
+    fn asked(&self) -> Result<Self::Asked>;
+
+    /// Shows what was answered.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be written.
+    fn show(&self, answer: <Self::Asked as Operation>::Answer) -> Result<ExitCode>;
+}
+
+/// Runs a command that asks a room for one operation.
+async fn run_one(command: &impl InRoom) -> Result<ExitCode> {
+    let asked = command.asked()?;
+    let answer = command.at().with(async |room| ask(room, &asked).await).await?;
+    command.show(answer)
+}
+
+async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
+    room.perform(asked).await.map_err(|refused| not_done(O::AT, &refused))
+}
+
+/// Runs a command of `room`.
+///
+/// # Errors
+///
+/// What the platform or the room refuses; options that are not what they should be.
+pub async fn run(command: RoomCommand) -> Result<ExitCode> {
+    match command {
+        RoomCommand::Agent(command) => agent::run(command.0).await,
+    }
+}

@@ -1,0 +1,269 @@
+//! What drifted on the platform becomes what the manifests say.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::target::Target;
+use crate::apply::observe::{self, Scope};
+use crate::bounded;
+use crate::conceal;
+use crate::error::{Class, Context, Error, Result};
+use crate::kinds::Key;
+use crate::kinds::path::FieldPath;
+use crate::manifest::set::{Input, Set, from_sources};
+use crate::manifest::source::{self, Source};
+use crate::manifest::walk::{self, Skipped};
+use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
+use crate::plan::planner::{self, Policy, Prune, Refusal};
+use crate::plan::scope::{matches, meant};
+use crate::plan::{Plan, unified};
+
+/// Manifests into which drift may be written.
+pub struct Accepting<'a> {
+    input: &'a Input,
+    sources: Vec<Arc<Source>>,
+    set: Set,
+    /// What there is to know of how they were read.
+    pub notes: Vec<String>,
+    /// What was left out below their folders.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What of the drift can be written into manifests, and is not written yet.
+pub struct Accepted {
+    sources: Vec<Arc<Source>>,
+    documents: Documents,
+    /// The fields that are written back, and what is not, with the reason.
+    pub acceptance: Acceptance,
+}
+
+/// A file of manifests that changes.
+pub struct Edit<'a> {
+    /// Its name.
+    pub file: &'a str,
+    old: &'a str,
+    new: &'a str,
+    documents: &'a Documents,
+}
+
+impl<'a> Accepting<'a> {
+    /// Reads manifests.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every file.
+    pub fn read(input: &'a Input) -> Result<Self> {
+        let source::Reading { sources, problems, skipped, mut notes, .. } =
+            source::read(&input.paths, &input.values, &input.reach());
+        let set = from_sources(&sources, problems, input).map_err(Error::manifests)?;
+        let skipped = set.passed_over(&skipped);
+        notes.extend(walk::summary(&skipped));
+        Ok(Self { input, sources, set, notes, skipped })
+    }
+
+    /// Finds what drifted of these objects, by patterns, or of all where none is named, and makes
+    /// of it what the manifests are to say. The platform is only read.
+    ///
+    /// # Errors
+    ///
+    /// An object that the manifests do not declare; what keeps a plan from being made.
+    pub async fn decide(self, target: &Target, set: &str, objects: &[String]) -> Result<Accepted> {
+        let Self { input, sources, set: declared, .. } = self;
+        let documents = Documents::of(&declared);
+        let keys: Vec<&Key> = declared.objects.keys().collect();
+        let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));
+        if let Some(unknown) = objects.iter().find(|name| !is_declared(name)) {
+            return Err(Error::usage(format!("the manifests declare no {unknown}"))
+                .hint(meant(unknown, &keys)));
+        }
+        let wanted = |key: &Key| objects.is_empty() || objects.iter().any(|it| matches(it, key));
+        let read = |sources: &[Arc<Source>]| {
+            from_sources(sources, Vec::new(), input).map_err(Error::manifests)
+        };
+        let plan = plan(target, set, declared).await?;
+        let mut refused = Vec::new();
+        loop {
+            let acceptance = accept(&plan, &documents, &wanted, &refused);
+            if acceptance.texts.is_empty() {
+                return Ok(Accepted { sources, documents, acceptance });
+            }
+            // Whether the manifests say it now is what the planner says, before anything is
+            // written.
+            let after = match read(&edited(&sources, &acceptance)) {
+                Ok(declared) => self::plan(target, set, declared).await?,
+                Err(error) => {
+                    let fits = |keys: &[&Key]| {
+                        let part = accept(&plan, &documents, &|key| keys.contains(&key), &refused);
+                        read(&edited(&sources, &part)).map(drop)
+                    };
+                    let unreadable = unreadable(&acceptance, &fits);
+                    if unreadable.is_empty() {
+                        return Err(error);
+                    }
+                    refused.extend(unreadable);
+                    continue;
+                }
+            };
+            let open: Vec<Left> = still_open(&after, &acceptance);
+            if open.is_empty() {
+                return Ok(Accepted { sources, documents, acceptance });
+            }
+            refused.extend(open);
+        }
+    }
+}
+
+impl Accepted {
+    /// The files that change.
+    pub fn edits(&self) -> impl Iterator<Item = Edit<'_>> {
+        self.acceptance.texts.iter().map(|(file, new)| {
+            let old = self.sources.iter().find(|source| source.name == *file);
+            let old = old.map_or("", |source| source.text.as_str());
+            Edit { file, old, new, documents: &self.documents }
+        })
+    }
+}
+
+impl Edit<'_> {
+    /// What changes in it, as parts of a unified difference, without lines that hold secrets.
+    #[must_use]
+    pub fn hunks(&self) -> String {
+        let instead = |line| self.documents.instead_of(self.file, line);
+        unified::hunks(self.old, self.new, &instead)
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    ///
+    /// A file that changed meanwhile, or cannot be written; a credential of the one who writes
+    /// that would stand in it.
+    pub fn write(&self) -> Result<()> {
+        replace_file(Path::new(self.file), self.old, self.new)
+    }
+}
+
+/// The sources as they are once the changes are written.
+fn edited(sources: &[Arc<Source>], acceptance: &Acceptance) -> Vec<Arc<Source>> {
+    let sources = sources.iter().map(|source| match acceptance.texts.get(&source.name) {
+        Some(text) => {
+            let Source { name, folder, .. } = &**source;
+            Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
+        }
+        None => Arc::clone(source),
+    });
+    sources.collect()
+}
+
+/// What was accepted of objects whose documents cannot be read once it is written, with what is
+/// wrong then. `fits` tells that of some objects together.
+fn unreadable(acceptance: &Acceptance, fits: &dyn Fn(&[&Key]) -> Result<()>) -> Vec<Left> {
+    let mut keys: Vec<&Key> = acceptance.accepted.iter().map(|(key, _)| key).collect();
+    keys.dedup();
+    let blamed = blamed(&keys, fits);
+    let left = acceptance.accepted.iter().filter_map(|(key, path)| {
+        let reason = format!("its document would be wrong: {}", blamed.get(key)?);
+        Some(Left { key: key.clone(), path: path.clone(), reason })
+    });
+    left.collect()
+}
+
+/// Those of the objects that do not fit, each with why: the objects are halved until one is
+/// left, or some that fit apart and not together.
+fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMap<&'a Key, String> {
+    let Err(error) = fits(keys) else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    if keys.len() > 1 {
+        let (first, second) = keys.split_at(keys.len() / 2);
+        found.extend(blamed(first, fits));
+        found.extend(blamed(second, fits));
+    }
+    if found.is_empty() {
+        let first = error.problems.first().map(|problem| &problem.message);
+        let reason = first.unwrap_or(&error.message);
+        found.extend(keys.iter().map(|key| (*key, reason.clone())));
+    }
+    found
+}
+
+/// What the platform would have to be given to be what the manifests say.
+async fn plan(target: &Target, set_name: &str, set: Set) -> Result<Plan> {
+    let reader = target.client.reader();
+    let observation =
+        observe::observe(&reader, &Policy::standard(set_name), set, Scope::Documents).await?;
+    let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
+    planner::plan(&observation.set.objects, &observation.state, &policy).map_err(|refusal| {
+        match refusal {
+            Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
+            Refusal::Guard(problems) => Error::refused(problems),
+        }
+    })
+}
+
+/// What was accepted and differs all the same.
+fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
+    let changes: BTreeMap<&Key, Vec<_>> = after
+        .operations
+        .iter()
+        .filter(|operation| !operation.changes.is_empty())
+        .map(|operation| {
+            (&operation.key, operation.changes.iter().map(|change| &change.path).collect())
+        })
+        .collect();
+    let is_open = |key: &Key, path| {
+        changes.get(key).is_some_and(|paths: &Vec<&FieldPath>| {
+            paths.iter().any(|open| open.0.starts_with(path) || path.starts_with(&open.0))
+        })
+    };
+    acceptance
+        .accepted
+        .iter()
+        .filter(|(key, path)| is_open(key, &path.0))
+        .map(|(key, path)| Left {
+            key: key.clone(),
+            path: path.clone(),
+            reason: "a manifest cannot say so".to_owned(),
+        })
+        .collect()
+}
+
+/// Writes a file in one step, with the mode that it had, unless it changed meanwhile.
+fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    // A link stays one.
+    let path = &std::fs::canonicalize(path).context(failed)?;
+    let current = bounded::text(path, bounded::STANDARD).context(failed)?;
+    let (mark, text) = match current.strip_prefix('\u{feff}') {
+        Some(text) => ("\u{feff}", text),
+        None => ("", current.as_str()),
+    };
+    if source::with_line_feeds(text.to_owned()) != old {
+        return Err(Error::failed(format!("{} changed while it was edited", path.display()))
+            .hint("run the same command again"));
+    }
+    let holds = |text: &str| conceal::within(text.into()) != text;
+    if holds(new) && !holds(old) {
+        let what = format!("a credential of yours would stand in {}", path.display());
+        return Err(Error::new(Class::Refused, what)
+            .hint("the platform holds it in a field that drifted: replace the credential, and take it out there"));
+    }
+    // Lines go on to end as they did.
+    let new = match (text.contains('\r'), text.contains('\n')) {
+        (true, false) => new.replace('\n', "\r"),
+        _ => new.to_owned(),
+    };
+    let mode = std::fs::metadata(path).context(failed)?.permissions();
+    let folder = path.parent().unwrap_or(path);
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(mark.as_bytes())
+        .and_then(|()| file.write_all(new.as_bytes()))
+        .context(failed)?;
+    file.as_file()
+        .set_permissions(mode)
+        .and_then(|()| file.as_file().sync_all())
+        .context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
+}

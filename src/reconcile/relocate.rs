@@ -1,0 +1,320 @@
+//! Objects go from one set to another, some of them or all: read, decided, performed and
+//! concluded, in each project that is meant.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use secrecy::ExposeSecret;
+
+use super::perform::Performing;
+use super::target::{Target, unknown_set};
+use crate::apply::execute::{Options, Outcome, Report};
+use crate::apply::inventory::{self, is_set_name};
+use crate::apply::observe::{self, Scope};
+use crate::apply::run::Surroundings;
+use crate::apply::transfer::{Side, Sides, perform};
+use crate::apply::{sets, survey};
+use crate::error::{Class, Error, Result};
+use crate::kinds::Key;
+use crate::listed::{few, word};
+use crate::manifest::set::Set;
+use crate::plan::derived::brought_by;
+use crate::plan::naming;
+use crate::plan::planner::{Policy, renamed_by_hand};
+use crate::plan::scope::{matches, meant};
+use crate::plan::{Entry, Plan};
+
+/// How many inventories are read at once.
+pub const CONCURRENT_READS: usize = 8;
+
+/// Two sets as they were read: the first gives, the second takes.
+pub struct Relocating<'a> {
+    target: &'a Target,
+    from: &'a str,
+    to: &'a str,
+    /// The name of the project that is meant.
+    project: String,
+    /// One for each project in which the first set owns something, and for that one.
+    sides: Vec<Sides>,
+}
+
+/// What goes from the one set to the other in one project.
+pub struct Relocation {
+    sides: Sides,
+    keys: BTreeSet<Key>,
+    /// What the second set takes.
+    pub plan: Plan,
+}
+
+impl<'a> Relocating<'a> {
+    /// Reads both sets, and the objects of the first, in each project in which it owns something.
+    /// The project that is meant is told by its id; neither set need be in it.
+    ///
+    /// # Errors
+    ///
+    /// Names that no set can have, or are the same; the platform's.
+    pub async fn read(
+        target: &'a Target,
+        project: &str,
+        (from, to): (&'a str, &'a str),
+    ) -> Result<Self> {
+        for name in [from, to] {
+            if !is_set_name(name) {
+                return Err(Error::usage(format!("{name:?} cannot be the name of a set")));
+            }
+        }
+        if from == to {
+            return Err(Error::usage(format!("`{from}` is the same set")));
+        }
+        let reader = target.client.reader();
+        let (project, id) = survey::find_project(&reader, project).await?;
+        let (policy, scope) = (Policy::standard(from), Scope::Project(&id));
+        let mut observation = observe::observe(&reader, &policy, Set::default(), scope).await?;
+        // An object that somebody renamed is still the same one.
+        let renamed_by_hand = renamed_by_hand(&observation.state);
+        let state = naming::follow_ids(&observation.state).into_owned();
+        let mut all = Vec::new();
+        for (name, project) in &state.projects {
+            let (Some(id), Some(mut stored)) = (&project.id, observation.stored.remove(name))
+            else {
+                continue;
+            };
+            if let Some(inventory) = state.inventories.get(name) {
+                stored.inventory = inventory.clone();
+            }
+            let taking = inventory::load(&reader, to, name, id).await?.with_key(stored.key());
+            let mut state = state.clone();
+            state.projects.retain(|project, _| project == name);
+            all.push(Sides {
+                from: Side { set: from.to_owned(), stored },
+                to: Side { set: to.to_owned(), stored: taking },
+                project: (name.clone(), id.clone()),
+                renamed_by_hand: renamed_by_hand.clone(),
+                state,
+            });
+        }
+        Ok(Self { target, from, to, project, sides: all })
+    }
+
+    /// The other projects in which the first set owns something.
+    #[must_use]
+    pub fn elsewhere(&self) -> Vec<&str> {
+        let projects = self.sides.iter().map(|sides| sides.project.0.as_str());
+        projects.filter(|name| *name != self.project).collect()
+    }
+
+    /// Decides that objects of the project that is meant go to the second set, each told by a
+    /// pattern; `None` where it owns them already.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that means nothing of the first set; what the sets cannot give or take.
+    pub async fn some(mut self, patterns: &[String]) -> Result<Option<Relocation>> {
+        let Some(at) = self.sides.iter().position(|it| it.project.0 == self.project) else {
+            return Err(Error::failed(format!("failed to read the set `{}`", self.from)));
+        };
+        let sides = self.sides.swap_remove(at);
+        let matching = |side: &Side, pattern: &str| -> BTreeSet<Key> {
+            let keys = side.stored.inventory.entries.keys();
+            keys.filter(|key| matches(pattern, key)).cloned().collect()
+        };
+        refuse_open_renames(&sides, self.from)?;
+        let mut keys = BTreeSet::new();
+        for pattern in patterns {
+            let found = matching(&sides.from, pattern);
+            // What an earlier try has moved is where it is to be.
+            if found.is_empty() && matching(&sides.to, pattern).is_empty() {
+                return Err(self.nothing_matches(&sides, pattern).await?);
+            }
+            keys.extend(found);
+        }
+        let entries = &sides.from.stored.inventory.entries;
+        keys.extend(brought_by(entries, &keys).into_keys());
+        if keys.is_empty() && !sides.from.stored.exists() {
+            return Err(unknown_set(self.from, &self.project));
+        }
+        match keys.is_empty() {
+            true => Ok(None),
+            false => Relocation::decide(self.target, sides, keys).map(Some),
+        }
+    }
+
+    /// Nothing of the first set is what a pattern means.
+    async fn nothing_matches(&self, sides: &Sides, pattern: &str) -> Result<Error> {
+        let hint = match self.owned_elsewhere(sides, pattern).await? {
+            Some(hint) => hint,
+            None => {
+                let owned: Vec<&Key> = sides.from.stored.inventory.entries.keys().collect();
+                let meant = meant(pattern, &owned);
+                format!("{meant}; `meshagent export --set {}` shows what the set owns", self.from)
+            }
+        };
+        Ok(Error::usage(format!(
+            "the set `{}` owns nothing in project {} that matches `{pattern}`",
+            self.from, self.project
+        ))
+        .hint(hint))
+    }
+
+    /// Which other sets own what a pattern means, and the command that moves it from there.
+    async fn owned_elsewhere(&self, sides: &Sides, pattern: &str) -> Result<Option<String>> {
+        let reader = &self.target.client.reader();
+        let (project, id) = &sides.project;
+        let mut names = sets::listed(reader, id).await?.names;
+        names.retain(|name| ![self.from, self.to].contains(&name.as_str()));
+        let owners: Vec<(String, Key)> = stream::iter(names)
+            .map(|name| async move {
+                let stored = inventory::load(reader, &name, project, id).await?;
+                let mut keys = stored.inventory.entries.into_keys();
+                Ok::<_, Error>(keys.find(|key| matches(pattern, key)).map(|key| (name, key)))
+            })
+            .buffered(CONCURRENT_READS)
+            .try_filter_map(async |found| Ok(found))
+            .try_collect()
+            .await?;
+        let (to, flags) = (self.to, &self.target.flags);
+        Ok(match owners.as_slice() {
+            [] => None,
+            [(set, key)] => Some(format!(
+                "the set `{set}` owns {key}: meshagent set move {} --set {} --to {to} --project-id {}{flags}",
+                word(pattern),
+                word(set),
+                word(project)
+            )),
+            several => Some(format!(
+                "other sets own what matches: {}; name the one that gives with --set",
+                few(several.iter().map(|(set, key)| format!("`{set}` has {key}")))
+            )),
+        })
+    }
+
+    /// Decides that everything goes to the second set, which must have nothing of its own.
+    ///
+    /// # Errors
+    ///
+    /// A second set that is there already; a first one that is not, or owns nothing.
+    pub fn all(self) -> Result<Vec<Relocation>> {
+        if self.sides.iter().all(|sides| !sides.from.stored.exists()) {
+            return Err(unknown_set(self.from, ""));
+        }
+        let mut moves = Vec::new();
+        for sides in self.sides {
+            refuse_open_renames(&sides, self.from)?;
+            let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
+            let taken = &sides.to.stored.inventory.entries;
+            // What an earlier try has moved already is in both, or is all there is left.
+            let is_begun = keys.iter().any(|key| taken.contains_key(key));
+            if !taken.is_empty() && !is_begun {
+                return Err(Error::new(
+                    Class::Refused,
+                    format!("there is a set `{}` already, so nothing was written", self.to),
+                )
+                .hint(format!(
+                    "to join the two: meshagent set move '*' --set {} --to {} --project-id {}{}",
+                    word(self.from),
+                    word(self.to),
+                    word(&sides.project.0),
+                    self.target.flags
+                )));
+            }
+            if !keys.is_empty() {
+                moves.push((sides, keys));
+            }
+        }
+        if moves.is_empty() {
+            let what = format!("the set `{}` owns nothing in this project", self.from);
+            return Err(Error::usage(what).hint("`meshagent set list` shows the sets"));
+        }
+        moves
+            .into_iter()
+            .map(|(sides, keys)| Relocation::decide(self.target, sides, keys))
+            .collect()
+    }
+}
+
+impl Relocation {
+    fn decide(target: &Target, sides: Sides, keys: BTreeSet<Key>) -> Result<Self> {
+        let plan = sides.transfer(keys.clone()).take().map_err(Error::refused)?;
+        let mut plan = Plan { platform: target.name.clone(), ..plan };
+        plan.notes.extend(about_secrets(&sides, &plan));
+        Ok(Self { sides, keys, plan })
+    }
+
+    /// Performs it, as a plan is performed: each step under the lease of its set.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else is applying one of the sets; the platform's.
+    pub async fn perform(&self, target: &Target, performing: &Performing<'_>) -> Result<Report> {
+        let Performing { folder, break_lock, lease, progress, .. } = *performing;
+        let surroundings = Surroundings { folder, break_lock, lease, progress };
+        let options = Options {
+            attempts: target.client.tries(),
+            stop: performing.stop.clone(),
+            ..Options::standard(performing.parallelism)
+        };
+        let transfer = self.sides.transfer(self.keys.clone());
+        let how = (&options, surroundings);
+        perform(&target.client, &self.sides, &transfer, &self.plan, how).await
+    }
+
+    /// Takes the first set off the project's list where it owns nothing there any more.
+    ///
+    /// # Errors
+    ///
+    /// Not everything moved; the platform's.
+    pub async fn conclude(&self, target: &Target, report: &Report) -> Result<()> {
+        if !report.is_complete() {
+            let done = report.count(|outcome| *outcome == Outcome::Done);
+            let class = if done > 0 { Class::Partial } else { Class::Failed };
+            let open = report.outcomes.len() - done;
+            return Err(Error::new(
+                class,
+                format!("{open} of {} objects did not move", self.plan.operations.len()),
+            )
+            .hint("run the same command again to go on from here"));
+        }
+        let (from, (project, id)) = (&self.sides.from.set, &self.sides.project);
+        let mut left = inventory::load(&target.client.reader(), from, project, id).await?;
+        if left.inventory.entries.is_empty() {
+            inventory::retire(&target.client, from, id, &mut left).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to move anything while a run that was cut off has left objects between two
+/// names: who has which in the end, only the whole set knows.
+fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
+    let entries = &sides.from.stored.inventory.entries;
+    let found = entries.iter().find_map(|(key, entry)| Some((key, entry.was.as_ref()?)));
+    let Some((key, was)) = found else { return Ok(()) };
+    let known = key.with_name(was.clone());
+    if sides.renamed_by_hand.contains(&known) {
+        return Err(Error::new(
+                Class::Refused,
+                format!("{known} was renamed to {key} behind the back of the set `{set}`"),
+            )
+            .hint(format!(
+                "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
+                key.name
+            )));
+    }
+    Err(Error::new(
+        Class::Refused,
+        format!("{key} is between two names since a run of the set `{set}` was cut off"),
+    )
+    .hint("apply the set first, which ends that"))
+}
+/// What there is to know of secrets that move.
+fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
+    let mut moved = plan.operations.iter().filter_map(|operation| operation.entry.as_ref());
+    let key = |side: &Side| side.stored.key().map(|key| key.expose_secret().to_owned());
+    let differ = key(&sides.from) != key(&sides.to);
+    (differ && moved.any(Entry::is_keyed)).then(|| {
+        format!(
+            "each set has its own fingerprints of secrets of an earlier version, so the next apply of the set `{}` sends those that moved once more",
+            sides.to.set
+        )
+    })
+}
