@@ -9,7 +9,7 @@ use meshagent::kinds::recorded::Recorded;
 use meshagent::kinds::tree::{Sealed, Tree};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::plan::planner::{Policy, plan};
-use meshagent::plan::{Action, Entry, Observed, Plan, ProjectState, State, suggestion};
+use meshagent::plan::{Action, Facts, Observed, Plan, ProjectState, State, suggestion};
 use serde_json::{Value, json};
 
 fn document(kind: &str, name: &str, fields: Value) -> Value {
@@ -51,14 +51,8 @@ fn state(documents: &[Value]) -> State {
         let mut fields = desired.fields;
         mask(Arc::make_mut(&mut fields));
         let owner = desired.key.kind.kind().carries_owner().then(|| "s".to_owned());
-        let observed = Observed {
-            id: None,
-            owner,
-            fields,
-            answered: Value::Null,
-            revision: None,
-            called: None,
-        };
+        let observed =
+            Observed { id: None, owner, fields, answered: None, revision: None, called: None };
         (desired.key, observed)
     });
     let objects: BTreeMap<Key, Observed> = objects.collect();
@@ -70,8 +64,8 @@ fn state(documents: &[Value]) -> State {
             let salt = fingerprints.salt_of(key);
             let fingerprinter = fingerprints.under(&salt);
             let applied = Some(Recorded::of(&observed.fields, &fingerprinter));
-            let entry = Entry { applied, salt: Some(salt), ..Entry::default() };
-            (key.clone(), entry)
+            let entry = Facts { applied, salt: Some(salt), ..Facts::default() };
+            (key.clone(), entry.into())
         })
         .collect();
     State {

@@ -352,7 +352,7 @@ impl Life<'_> {
             let target = Target {
                 fields: &fields,
                 owner: Some("s"),
-                answered: Some(&observed.answered),
+                answered: observed.sent_back(),
                 ..Target::looked_for(key, &self.place.project, observed.id.as_deref())
             };
             let spelling = spelling(key.kind);

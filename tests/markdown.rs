@@ -52,7 +52,7 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
         id: None,
         owner: None,
         fields: Tree::map([]).into(),
-        answered: serde_json::Value::Null,
+        answered: None,
         revision: None,
         called: None,
     };

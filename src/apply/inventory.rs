@@ -24,7 +24,7 @@ use crate::kinds::{Key, KindName};
 use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::fingerprints::Fingerprints;
-use crate::plan::{Entry, Inventory};
+use crate::plan::{Entry, Facts, Inventory};
 use crate::visible;
 
 /// The version of the file's form.
@@ -244,7 +244,7 @@ pub async fn load_if_allowed(
                 object.room,
                 object.kind.kind().natural_name(&object.name),
             );
-            let entry = Entry {
+            let entry = Facts {
                 id: object.id,
                 applied: object.applied,
                 claimed: object.claimed,
@@ -264,7 +264,7 @@ pub async fn load_if_allowed(
                 revision: object.revision,
                 salt: object.salt,
             };
-            (key, entry)
+            (key, entry.into())
         })
         .collect();
     Ok(Ok(Stored {
@@ -332,7 +332,7 @@ async fn write(
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored
             .key()
-            .filter(|_| entries.values().any(Entry::is_keyed))
+            .filter(|_| entries.values().any(|entry| entry.is_keyed()))
             .map(|key| key.expose_secret().to_owned()),
         salt: Some(stored.inventory.fingerprints.salt.clone()),
         seals: stored.inventory.seals.clone(),

@@ -421,7 +421,7 @@ mod tests {
             id: None,
             owner: None,
             fields: Arc::new(Tree::map([])),
-            answered: serde_json::Value::Null,
+            answered: None,
             revision: None,
             called: None,
         };

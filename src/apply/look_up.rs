@@ -69,7 +69,7 @@ fn goes_by_name(spelling: &dyn Spelling, target: &Target<'_>) -> bool {
         Some(Lookup::One(request, _)) => Some(request),
         _ => None,
     };
-    let by_name = request(&Target { id: None, ..*target });
+    let by_name = request(&Target { id: None, ..target.clone() });
     by_name.is_some() && by_name == request(target)
 }
 

@@ -23,13 +23,14 @@ use crate::api::reader::{List, ListError, Reader};
 use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
+use crate::kinds::recorded::Recorded;
 use crate::kinds::{By, Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::{NamesById, name_ids};
-use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
+use crate::plan::{Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -368,7 +369,8 @@ impl Intake<'_> {
             name_ids(key, Arc::make_mut(&mut observed.fields), &self.names);
         }
         if let Some(inventory) = self.state.inventories.get(self.project)
-            && let Some(Entry { applied: Some(applied), .. }) = inventory.entries.get(key)
+            && let Some(entry) = inventory.entries.get(key)
+            && let Some(applied) = &entry.applied
         {
             let fields = Arc::make_mut(&mut observed.fields);
             fields.seal_recorded(applied, &inventory.fingerprinter(key));
@@ -396,7 +398,7 @@ pub fn observed(
         id: seen.id,
         owner: seen.owner,
         fields: Arc::new(seen.fields),
-        answered: spelling.sent_back(item),
+        answered: spelling.sent_back(item).map(|kept| Recorded::from(&kept)),
         revision,
         called: None,
     }

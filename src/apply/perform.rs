@@ -54,7 +54,7 @@ fn is_claimed(operation: &Operation) -> bool {
 fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
-        answered: operation.observed().map(|observed| &observed.answered),
+        answered: operation.observed().and_then(Observed::sent_back),
         ..Target::looked_for(key, &write.project, operation.id())
     }
 }
@@ -549,7 +549,7 @@ impl Run<'_> {
                 // Where no set is meant, an object stays with the one that owns it.
                 None => observed.and_then(|observed| observed.owner.as_deref()),
             },
-            answered: observed.map(|observed| &observed.answered),
+            answered: observed.and_then(Observed::sent_back),
             removed: &removed,
             asked: operation.sent().map_or(&Asked::NOTHING, |sent| &sent.asked),
         };

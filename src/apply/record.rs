@@ -125,7 +125,8 @@ impl Run<'_> {
             match (&outcomes[index], operation.action()) {
                 (Outcome::Done, _) => operation.entry.clone().map(|entry| {
                     let id = locked(&self.ids).get(&operation.key).cloned().or(entry.id.clone());
-                    Entry { id, revision: self.revision(operation, &entry), ..entry }
+                    let revision = self.revision(operation, &entry);
+                    entry.but(|it| (it.id, it.revision) = (id, revision))
                 }),
                 // It may have been created all the same, so the claim stays.
                 (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
@@ -145,19 +146,18 @@ impl Run<'_> {
 
 /// What the inventory says of an object before it is known whether its operation was done.
 fn claimed(operation: &Operation) -> Option<Entry> {
-    let claim = || {
-        let entry = operation.entry.clone()?;
-        Some(Entry { applied: None, claimed: entry.applied.clone(), ..entry })
-    };
+    let claim = || Some(operation.entry.clone()?.but(|it| it.claimed = it.applied.take()));
     match &operation.effect {
         // Until the half of a replacement that deletes is done, the object is the former one.
         Effect::Create { replaces, .. } => {
             let former = operation.before.as_ref().filter(|_| *replaces);
-            Some(Entry { id: former.and_then(|entry| entry.id.clone()), ..claim()? })
+            Some(claim()?.but(|it| it.id = former.and_then(|entry| entry.id.clone())))
         }
         Effect::Rename { former, .. } => operation.before.clone().map(unwritten).or_else(|| {
-            let was = Some(former.name.clone());
-            Some(Entry { was, moved_from: FormerNames::default(), ..claim()? })
+            Some(claim()?.but(|it| {
+                it.was = Some(former.name.clone());
+                it.moved_from = FormerNames::default();
+            }))
         }),
         _ => known(operation).or_else(|| operation.entry.clone()),
     }
@@ -165,7 +165,7 @@ fn claimed(operation: &Operation) -> Option<Entry> {
 
 /// What is known of an object that is about to be written.
 fn unwritten(entry: Entry) -> Entry {
-    Entry { revision: None, ..entry }
+    entry.but(|it| it.revision = None)
 }
 
 /// What is known of an object that is there, before the run has changed it: what was known, and
@@ -179,6 +179,10 @@ fn known(operation: &Operation) -> Option<Entry> {
     else {
         return Some(before);
     };
-    let id = if before.applied.is_none() { entry.id.clone() } else { None };
-    Some(Entry { id: id.or(before.id), moved_from: entry.moved_from.clone(), ..before })
+    Some(before.but(|it| {
+        if let (None, Some(id)) = (&it.applied, &entry.id) {
+            it.id = Some(id.clone());
+        }
+        it.moved_from = entry.moved_from.clone();
+    }))
 }

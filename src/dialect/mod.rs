@@ -91,7 +91,7 @@ pub trait Spelling: Sync {
     fn collection(&self) -> Collection;
 
     /// What an object is called in paths; nothing where that is not known.
-    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+    fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {
         target.id
     }
 
@@ -141,8 +141,8 @@ pub trait Spelling: Sync {
 
     /// What of an object of a list an update sends back, because this program does not know
     /// it or does not change it. Nothing else of the answer is kept in memory.
-    fn sent_back(&self, _item: &Value) -> Value {
-        Value::Null
+    fn sent_back(&self, _item: &Value) -> Option<Value> {
+        None
     }
 
     /// The body that changes an object.

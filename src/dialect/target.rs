@@ -21,7 +21,7 @@ pub struct Seen {
 }
 
 /// What a write is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// The project's id; empty when a project is created.
     pub project: &'a str,
@@ -36,7 +36,7 @@ pub struct Target<'a> {
     /// The set to write into the owner annotation, where the kind carries annotations.
     pub owner: Option<&'a str>,
     /// What [`super::Spelling::sent_back`] kept of the platform's answer when the object was observed.
-    pub answered: Option<&'a Value>,
+    pub answered: Option<Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],
     /// What a command asks for beyond the fields.

@@ -13,11 +13,11 @@ use crate::listed::word;
 use crate::visible;
 
 /// What tells an object apart from all others: kind, project, room where it has one, name.
-/// A key stands in many places at once, so its clones share their parts.
+/// It stands in many places at once, so its clones share their parts.
 #[derive(Clone)]
 pub struct Key(Arc<Parts>);
 
-/// The parts of a key.
+/// What tells an object apart from all others: kind, project, room where it has one, name.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

@@ -20,6 +20,7 @@ mod asked;
 mod common;
 mod declared;
 pub mod document;
+pub mod fields;
 pub mod fingerprint;
 mod key;
 pub mod path;

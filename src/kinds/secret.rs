@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata, SecretText};
+use super::fields::Fields;
 use super::shape::Shape;
-use super::tree::{Fields, Tree};
+use super::tree::Tree;
 use super::{Declared, Fault, Key, Kind, KindName, Misfit, Purpose, kind_tag, typed};
 use crate::kinds::specs::Version;
 

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::fingerprint::Fingerprinter;
 use super::path::{FieldPath, Step};
 use super::recorded::{Recorded, Recording, SECRET};
@@ -31,10 +31,6 @@ pub enum Tree {
     /// stand in the tree itself.
     Map(Box<Fields>),
 }
-
-/// The fields of a map. The standard hasher takes longer than all else in a lookup; this
-/// one is seeded at random as well.
-pub type Fields = IndexMap<Arc<str>, Tree, foldhash::fast::RandomState>;
 
 /// Text that must not be shown, or the knowledge that there is one.
 #[derive(Clone)]
@@ -486,12 +482,9 @@ fn recorded_secrets<'a>(
 }
 
 impl<N: Into<Arc<str>>> FromIterator<(N, Tree)> for Tree {
-    /// A map that takes no more memory than its fields: most objects of a plan are kept and
-    /// never changed.
     fn from_iter<I: IntoIterator<Item = (N, Self)>>(fields: I) -> Self {
-        let fields: Vec<(Arc<str>, Self)> =
-            fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Self::Map(Box::new(fields.into_iter().collect()))
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), value));
+        Self::Map(Box::new(fields.collect()))
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::Value;
 
 use super::{Cause, FieldChange};
+use crate::kinds::fields::Fields;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::SECRET;
 use crate::kinds::shape::{Form, Identity, Shape};
 use crate::kinds::specs::rules::MASK;
-use crate::kinds::tree::{Fields, Sealed, Tree, same_number};
+use crate::kinds::tree::{Sealed, Tree, same_number};
 
 /// What helps to tell secrets apart that the platform does not give back.
 #[derive(Clone, Copy)]
@@ -299,7 +300,7 @@ impl<'a> Walk<'a> {
         let hidden = Tree::Secret(Sealed::Masked);
         let recorded = self.recorded_at(path).and_then(Value::as_object);
         let is_recorded = |name: &str| recorded.is_some_and(|recorded| recorded.contains_key(name));
-        for (name, field) in new {
+        for (name, field) in new.iter() {
             let step = Step::Field(name.to_string());
             let old = is_recorded(name).then_some(&hidden);
             let shape = shape.and_then(|shape| shape.child(&step));

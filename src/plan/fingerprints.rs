@@ -80,7 +80,7 @@ impl Fingerprints {
     #[must_use]
     pub fn of(&self, key: &Key, entry: Option<&Entry>) -> Fingerprinter {
         match (entry, &self.key) {
-            (Some(Entry { salt: Some(salt), .. }), _) => self.under(salt),
+            (Some(entry), _) if let Some(salt) = &entry.salt => self.under(salt),
             (Some(entry), Some(key)) if entry.is_keyed() => Fingerprinter::new(key.expose_secret()),
             _ => self.under(self.salt_of(key)),
         }

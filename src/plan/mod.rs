@@ -45,7 +45,7 @@ pub use operation::{
     Action, Cause, Effect, FieldChange, Met, NotRead, Operation, Reason, Sent, Sequel, Why,
 };
 pub use state::{
-    Entry, Incomplete, Inventory, LeftBehind, Observed, ProjectState, State, UnknownOwner,
+    Entry, Facts, Incomplete, Inventory, LeftBehind, Observed, ProjectState, State, UnknownOwner,
 };
 
 /// What is to be done, in an order in which it can be done.

@@ -53,7 +53,7 @@ pub fn follow_ids(state: &State) -> Cow<'_, State> {
             continue;
         }
         let was = entry.was.clone().unwrap_or_else(|| key.name.clone());
-        let moved = Entry { was: (was != now.name).then_some(was), ..entry.clone() };
+        let moved = entry.clone().but(|it| it.was = (was != now.name).then_some(was));
         if let (Some(applied), Some(observed)) = (&moved.applied, followed.objects.get_mut(now)) {
             let fingerprinter = inventory.fingerprints.of(now, Some(&moved));
             Arc::make_mut(&mut observed.fields).seal_recorded(applied, &fingerprinter);
@@ -112,17 +112,21 @@ pub fn renamed(state: &State, renames: &Renames) -> State {
 }
 
 /// The entry of an object; `observed` where it gets another name.
-fn entry_of(key: &Key, mut entry: Entry, observed: Option<&Observed>, names: &Names<'_>) -> Entry {
-    if let Some(observed) = observed {
-        entry.was.get_or_insert_with(|| key.name.clone());
-        entry.id = observed.id.clone().or(entry.id);
+fn entry_of(key: &Key, entry: Entry, observed: Option<&Observed>, names: &Names<'_>) -> Entry {
+    let applied = entry.applied.as_ref();
+    let renamed = applied.and_then(|it| with_names(key, &Tree::from(&it.value()), names));
+    if observed.is_none() && renamed.is_none() {
+        return entry;
     }
-    if let Some(applied) = &entry.applied
-        && let Some(fields) = with_names(key, &Tree::from(&applied.value()), names)
-    {
-        entry.applied = Some(Recorded::from(&fields.reveal()));
-    }
-    entry
+    entry.but(|it| {
+        if let Some(observed) = observed {
+            it.was.get_or_insert_with(|| key.name.clone());
+            it.id = observed.id.clone().or(it.id.take());
+        }
+        if let Some(fields) = renamed {
+            it.applied = Some(Recorded::from(&fields.reveal()));
+        }
+    })
 }
 
 /// The fields of an object with the names that others get; `None` where none is said.

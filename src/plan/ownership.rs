@@ -35,8 +35,8 @@ impl Ownership {
                 }
             }
             // Another object under the same name: somebody deleted ours and made their own.
-            (None, Some(Entry { id: Some(recorded), .. }))
-                if observed.id.as_ref().is_some_and(|id| id != recorded) =>
+            (None, Some(entry))
+                if entry.id.is_some() && observed.id.is_some() && entry.id != observed.id =>
             {
                 Self::Nobodys
             }
@@ -59,7 +59,7 @@ mod tests {
             id: id.map(str::to_owned),
             owner: owner.map(str::to_owned),
             fields: Arc::new(Tree::map([])),
-            answered: serde_json::Value::Null,
+            answered: None,
             revision: None,
             called: None,
         }
@@ -67,7 +67,7 @@ mod tests {
 
     fn entry(id: Option<&str>, was_applied: bool) -> Entry {
         let applied = was_applied.then(|| Recorded::from(&serde_json::json!({})));
-        Entry { id: id.map(str::to_owned), applied, ..Entry::default() }
+        crate::plan::Facts { id: id.map(str::to_owned), applied, ..Default::default() }.into()
     }
 
     #[test]

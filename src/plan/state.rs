@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -26,11 +27,19 @@ pub struct Observed {
     pub fields: Arc<Tree>,
     /// What is to be sent back of the platform's answer, because this program does not know
     /// it; see [`crate::dialect::Spelling::sent_back`].
-    pub answered: Value,
+    pub answered: Option<Recorded>,
     /// Its revision, where the platform tells it in a list.
     pub revision: Option<String>,
     /// What the platform calls it, where it was looked up alone.
     pub called: Option<String>,
+}
+
+impl Observed {
+    /// What an update sends back of the platform's answer.
+    #[must_use]
+    pub fn sent_back(&self) -> Option<Value> {
+        self.answered.as_ref().map(Recorded::value)
+    }
 }
 
 impl fmt::Debug for Observed {
@@ -44,9 +53,14 @@ impl fmt::Debug for Observed {
     }
 }
 
-/// What a set knows of one object that it owns.
+/// What a set knows of one object that it owns. Most objects stay as they are, so what is known
+/// of one is held once, however many plans and inventories have it.
+#[derive(Clone, Default)]
+pub struct Entry(Arc<Facts>);
+
+/// What an entry says.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Entry {
+pub struct Facts {
     /// The platform's id, when it was known.
     pub id: Option<String>,
     /// The fields that were last applied; secrets as fingerprints. `None` while an apply
@@ -83,7 +97,42 @@ pub struct Entry {
     pub salt: Option<String>,
 }
 
+impl From<Facts> for Entry {
+    fn from(facts: Facts) -> Self {
+        Self(Arc::new(facts))
+    }
+}
+
+impl Deref for Entry {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
 impl Entry {
+    /// The same, but for what changes.
+    #[must_use]
+    pub fn but(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl Facts {
     /// Whether fingerprints are in it that an earlier version of this program made.
     #[must_use]
     pub fn is_keyed(&self) -> bool {

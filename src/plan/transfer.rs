@@ -52,7 +52,7 @@ impl Transfer<'_> {
         let nothing = BTreeMap::new();
         let known = Known::new(&nothing, self.state);
         for (key, entry) in self.entries() {
-            let entry = &Entry { arrived: true, ..settled(entry) };
+            let entry = &settled(entry).but(|it| it.arrived = true);
             if let Some(doubt) = self.state.doubt(key) {
                 problems.push(
                     Problem::new(format!("it is not known whether {key} exists: {}", doubt.reason))
@@ -98,7 +98,7 @@ impl Transfer<'_> {
 
     /// What the first set knows of an object while it is on its way.
     fn held(&self, entry: &Entry) -> Entry {
-        Entry { moving_to: Some(self.to.0.to_owned()), ..entry.clone() }
+        entry.clone().but(|it| it.moving_to = Some(self.to.0.to_owned()))
     }
 
     /// What the first set knows of the objects.
@@ -201,5 +201,5 @@ impl Transfer<'_> {
 
 /// What a set knows of an object that is not on its way to another one.
 fn settled(entry: &Entry) -> Entry {
-    Entry { moving_to: None, ..entry.clone() }
+    entry.clone().but(|it| it.moving_to = None)
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Observed, Plan};
-use crate::error::Place;
 use crate::kinds::{Key, ReferredTo};
 use crate::manifest::set::Desired;
 
@@ -49,8 +48,8 @@ pub fn warnings(
 
 mod variables;
 
-/// What publishes a port, with where it is declared, if it is.
-type Publishers<'a> = Vec<(&'a Key, Option<Place>)>;
+/// What publishes a port, and what declares it, if anything does.
+type Publishers<'a> = Vec<(&'a Key, Option<&'a Desired>)>;
 
 /// What publishes a port, by project and port. What is declared counts as it is
 /// declared, and what the plan takes away or renames does not count.
@@ -70,10 +69,9 @@ fn publishers<'a>(
     let mut publishers: BTreeMap<_, Publishers<'a>> = BTreeMap::new();
     for (key, fields, object) in declared.chain(others) {
         for port in key.kind.kind().published(fields) {
-            let place = object.map(|object| object.origin.place());
             let known = publishers.entry((key.project.as_str(), port)).or_default();
             if known.last().is_none_or(|(last, _)| *last != key) {
-                known.push((key, place));
+                known.push((key, object));
             }
         }
     }
@@ -83,19 +81,20 @@ fn publishers<'a>(
 /// What publishes one port in one room. Of two that nobody declares here nothing
 /// is told.
 fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
-    let mut first: BTreeMap<Option<&str>, &(&Key, Option<Place>)> = BTreeMap::new();
+    let mut first: BTreeMap<Option<&str>, &(&Key, Option<&Desired>)> = BTreeMap::new();
     let mut notes = Vec::new();
     for publisher in publishers {
-        let (key, place) = publisher;
+        let (key, object) = publisher;
         let room = key.room.as_deref();
         let other = match room {
             Some(_) => first.get(&room).or_else(|| first.get(&None)),
             None => first.values().next(),
         };
-        if let Some((other, other_place)) = other
-            && let Some(place) = place.as_ref().or(other_place.as_ref())
+        if let Some((other, other_object)) = other
+            && let Some(declared) = object.or(*other_object)
         {
-            let place = place.to_string();
+            // Only now: a place may have to be looked for in the text.
+            let place = declared.origin.place();
             notes.push(format!("{other} and {key} both publish port {port} in one room ({place})"));
         }
         first.entry(room).or_insert(publisher);

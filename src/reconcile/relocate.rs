@@ -18,11 +18,11 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
 use crate::listed::{few, word};
 use crate::manifest::set::Set;
+use crate::plan::Plan;
 use crate::plan::derived::brought_by;
 use crate::plan::naming;
 use crate::plan::planner::{Policy, renamed_by_hand};
 use crate::plan::scope::{matches, meant};
-use crate::plan::{Entry, Plan};
 
 /// How many inventories are read at once.
 pub const CONCURRENT_READS: usize = 8;
@@ -311,7 +311,7 @@ fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
     let mut moved = plan.operations.iter().filter_map(|operation| operation.entry.as_ref());
     let key = |side: &Side| side.stored.key().map(|key| key.expose_secret().to_owned());
     let differ = key(&sides.from) != key(&sides.to);
-    (differ && moved.any(Entry::is_keyed)).then(|| {
+    (differ && moved.any(|entry| entry.is_keyed())).then(|| {
         format!(
             "each set has its own fingerprints of secrets of an earlier version, so the next apply of the set `{}` sends those that moved once more",
             sides.to.set

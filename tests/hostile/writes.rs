@@ -162,7 +162,7 @@ async fn meddle(world: &World) {
         let target = Target {
             fields: &fields,
             owner: Some("s"),
-            answered: Some(&observed.answered),
+            answered: observed.sent_back(),
             ..Target::looked_for(key, &world.server.project, observed.id.as_deref())
         };
         let update = spelling(key.kind).update(&target).unwrap();

@@ -16,7 +16,6 @@ use meshagent::plan::fingerprints::Fingerprints;
 use meshagent::plan::references::{Known, NamesById, Resolved, name_ids};
 use meshagent::plan::{Action, Entry, Inventory, Observed, Operation, Plan, ProjectState, State};
 use proptest::sample::Index;
-use serde_json::Value;
 
 /// An object of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +102,7 @@ impl Model {
                 id: object.id.clone(),
                 owner: object.owner.clone(),
                 fields: Arc::new(fields),
-                answered: Value::Null,
+                answered: None,
                 revision: None,
                 called: None,
             };
@@ -282,7 +281,8 @@ impl Model {
             }
             match operation.entry.clone() {
                 Some(entry) => {
-                    entries.insert(key.clone(), Entry { id: id.or(entry.id.clone()), ..entry })
+                    let id = id.or(entry.id.clone());
+                    entries.insert(key.clone(), entry.but(|it| it.id = id))
                 }
                 None => entries.remove(key),
             };

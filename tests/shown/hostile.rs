@@ -111,7 +111,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
         id: None,
         owner: None,
         fields: Tree::map([(text, tree("2")), ("x", lines("2"))]).into(),
-        answered: Value::Null,
+        answered: None,
         revision: None,
         called: None,
     };

@@ -12,7 +12,7 @@ use meshagent::kinds::recorded::Recorded;
 use meshagent::manifest::set::{Desired, Input, from_sources};
 use meshagent::manifest::source::Source;
 use meshagent::plan::fingerprints::Fingerprints;
-use meshagent::plan::{Entry, Inventory};
+use meshagent::plan::{Facts, Inventory};
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
@@ -44,12 +44,12 @@ fn remembered(desired: &BTreeMap<Key, Desired>) -> Inventory {
         let with = inventory.fingerprints.under(&salt);
         let text = desired.fields.reveal()["data"]["A"].as_str().unwrap().to_owned();
         with.learn(&text, &format!("made-up-{number}"));
-        let entry = Entry {
+        let entry = Facts {
             applied: Some(Recorded::of(&desired.fields, &with)),
             salt: Some(salt),
-            ..Entry::default()
+            ..Facts::default()
         };
-        inventory.entries.insert(key.clone(), entry);
+        inventory.entries.insert(key.clone(), entry.into());
     }
     inventory.seals = inventory.sealed(&inventory.entries);
     inventory
@@ -96,7 +96,8 @@ fn a_seal_that_does_not_belong_there_proves_nothing() {
     let mut forged = read_again(&inventory);
     let (one, other) = (all.keys().next().unwrap(), all.keys().nth(1).unwrap());
     let applied = forged.entries[other].applied.clone();
-    forged.entries.get_mut(one).unwrap().applied = applied;
+    let entry = forged.entries.get_mut(one).unwrap();
+    *entry = entry.clone().but(|it| it.applied = applied);
     assert!(unmade(&forged, &all) < 20);
     let mut forged = read_again(&inventory);
     forged.seals.values_mut().for_each(|seal| *seal = "0".repeat(16));

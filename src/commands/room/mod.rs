@@ -1,7 +1,7 @@
 //! `room`: what is done in a room, as one of its participants.
 //!
 //! A command is its arguments, what it asks of the room, and how the answer is shown; all of them
-//! are run by [`run_one`]. What goes over the wire is in `crate::room`, one file a toolkit.
+//! are run by `run_one`. What goes over the wire is in `crate::room`, one file a toolkit.
 
 use std::process::ExitCode;
 

@@ -50,11 +50,11 @@ impl Spelling for Mailbox {
         Some(Lookup::One(Request::get(&path), Some("mailbox")))
     }
 
-    fn sent_back(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Option<Value> {
         own_spelling(KindName::Mailbox, item, "address")
     }
 
-    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+    fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {
         Some(spelled(target, "address"))
     }
 

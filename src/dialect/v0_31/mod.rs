@@ -121,15 +121,13 @@ fn text_of(item: &Value, field: &str) -> Result<String, String> {
 
 /// The name in an answer where the platform spells it otherwise than names of the kind are
 /// compared.
-fn own_spelling(kind: KindName, item: &Value, field: &str) -> Value {
-    match item.get(field).and_then(Value::as_str) {
-        Some(given) if given != kind.kind().natural_name(given) => json!({ field: given }),
-        _ => Value::Null,
-    }
+fn own_spelling(kind: KindName, item: &Value, field: &str) -> Option<Value> {
+    let given = item.get(field)?.as_str()?;
+    (given != kind.kind().natural_name(given)).then(|| json!({ field: given }))
 }
 
 /// The name of an object as the platform spells it.
-fn spelled<'a>(target: &Target<'a>, field: &str) -> &'a str {
-    let spelled = target.answered.and_then(|answered| answered.get(field));
+fn spelled<'a>(target: &'a Target<'_>, field: &str) -> &'a str {
+    let spelled = target.answered.as_ref().and_then(|answered| answered.get(field));
     spelled.and_then(Value::as_str).unwrap_or(target.name)
 }

@@ -46,8 +46,8 @@ impl Spelling for Project {
         })
     }
 
-    fn sent_back(&self, item: &Value) -> Value {
-        item.get("settings").map_or(Value::Null, |settings| json!({ "settings": settings }))
+    fn sent_back(&self, item: &Value) -> Option<Value> {
+        item.get("settings").map(|settings| json!({ "settings": settings }))
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {
@@ -62,7 +62,8 @@ impl Spelling for Project {
     /// The body is the settings themselves; those that the manifest does not name are sent
     /// back as they were answered.
     fn body(&self, target: &Target<'_>) -> Value {
-        let mut body = match target.answered.and_then(|answered| answered.get("settings")) {
+        let mut body = match target.answered.as_ref().and_then(|answered| answered.get("settings"))
+        {
             Some(Value::Object(settings)) => settings.clone(),
             _ => serde_json::Map::new(),
         };

@@ -45,11 +45,11 @@ impl Spelling for Route {
         Some(Lookup::One(Request::get(&path), Some("route")))
     }
 
-    fn sent_back(&self, item: &Value) -> Value {
+    fn sent_back(&self, item: &Value) -> Option<Value> {
         own_spelling(KindName::Route, item, "domain")
     }
 
-    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+    fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {
         Some(spelled(target, "domain"))
     }
 

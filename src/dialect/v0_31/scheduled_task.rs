@@ -57,7 +57,7 @@ impl Spelling for ScheduledTask {
         Some(Lookup::Among(Listing { request, envelope: "tasks", page: Some(50) }))
     }
 
-    fn segment<'a>(&self, target: &Target<'a>) -> Option<&'a str> {
+    fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {
         Some(target.name)
     }
 

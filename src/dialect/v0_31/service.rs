@@ -84,8 +84,8 @@ impl Spelling for Service {
         &UNSAID
     }
 
-    fn sent_back(&self, item: &Value) -> Value {
-        shape().unknown(item).unwrap_or_default()
+    fn sent_back(&self, item: &Value) -> Option<Value> {
+        shape().unknown(item)
     }
 
     /// What is sent is the service as it was planned. A template is sent as such, because the
@@ -123,7 +123,7 @@ impl Spelling for Service {
             .and_then(|spec| serde_json::to_value(spec).ok())
             .unwrap_or(body);
         UNSAID.leave_out(&mut whole);
-        if let Some(answered) = target.answered {
+        if let Some(answered) = &target.answered {
             shape().keep_unknown(&mut whole, answered);
         }
         whole

@@ -8,7 +8,7 @@ use crate::kinds::tree::Tree;
 use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::renames;
-use crate::plan::{Effect, Entry, Operation, Reason, Sent, Why};
+use crate::plan::{Effect, Operation, Reason, Sent, Why};
 
 impl<'a> Planner<'a> {
     /// Refuses to plan what may exist or not, in one sentence for each kind of a project.
@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
                 ));
                 Why::NotThere.into()
             }
-            (_, Some(Entry { applied: Some(_), .. })) => Why::Deleted.into(),
+            (_, Some(entry)) if entry.applied.is_some() => Why::Deleted.into(),
             _ => Why::NotThere.into(),
         };
         let former = there.first().filter(|_| !is_renamable);

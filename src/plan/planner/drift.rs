@@ -10,7 +10,7 @@ use crate::manifest::set::Desired;
 use crate::plan::diff::has_masked;
 use crate::plan::references::Resolved;
 use crate::plan::renames::former_keys;
-use crate::plan::{Cause, Entry, FieldChange, Observed, Operation, State};
+use crate::plan::{Cause, FieldChange, Observed, Operation, State};
 
 /// The objects that the set knows and the platform has under other names, though no run of this
 /// set renamed them.
@@ -119,7 +119,7 @@ impl Planner<'_> {
                 ));
                 if let Some(entry) = self.entry(key).cloned() {
                     let now = operation.former().cloned().unwrap_or_else(|| key.clone());
-                    self.plan.kept.insert(now, Entry { was: None, ..entry });
+                    self.plan.kept.insert(now, entry.but(|it| it.was = None));
                 }
                 self.plan.waiting.insert(operation.key.clone());
                 // What would have been created is not there for others either.
@@ -146,7 +146,7 @@ impl Planner<'_> {
     /// What the inventory says of an object stays as it is.
     fn keep_recorded(&mut self, key: &Key) {
         if let Some(entry) = self.entry(key).cloned() {
-            self.plan.kept.insert(key.clone(), Entry { was: None, ..entry });
+            self.plan.kept.insert(key.clone(), entry.but(|it| it.was = None));
         }
     }
 }

@@ -97,7 +97,8 @@ impl Planner<'_> {
         for path in unsent {
             recorded.put(path, before.at(path).cloned());
         }
-        entry.applied = Some((&recorded.recorded(&self.fingerprinter(key))).into());
+        let recorded = recorded.recorded(&self.fingerprinter(key));
+        *entry = entry.clone().but(|it| it.applied = Some((&recorded).into()));
     }
 
     /// The fields of an object that is made anew in the stead of another one of the set: what
@@ -162,7 +163,7 @@ impl Planner<'_> {
             "{known_as} stays as it is, and what its document changes waits: it is sent as a whole, and what `{path}` holds, which --ignore-drift leaves alone, the platform does not tell"
         ));
         if let Some(entry) = self.entry(key).cloned() {
-            self.plan.kept.insert(known_as.clone(), Entry { was: None, ..entry });
+            self.plan.kept.insert(known_as.clone(), entry.but(|it| it.was = None));
         }
         self.plan.waiting.insert(key.clone());
     }

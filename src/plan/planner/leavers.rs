@@ -88,8 +88,10 @@ impl Planner<'_> {
             Ownership::Ours if let Some(why) = stays => {
                 *self.staying.entry(why).or_default() += 1;
                 // The files that were looked at do not declare it any more.
-                let mut entry = entry.clone();
-                entry.declared_in.retain(|file| self.policy.looked_at.miss(file).is_some());
+                let looked_at = &self.policy.looked_at;
+                let entry = entry
+                    .clone()
+                    .but(|it| it.declared_in.retain(|file| looked_at.miss(file).is_some()));
                 self.plan.kept.insert(key.clone(), entry);
                 return;
             }

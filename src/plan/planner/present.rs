@@ -158,7 +158,7 @@ impl<'a> Planner<'a> {
         let mut entry = self.entry_for(desired, observed.id.clone(), &difference.intended);
         self.keep_unsent(key, &mut entry, (&observed.fields, &difference.unsent));
         if key.kind.kind().hides_values() && entry.revision.is_none() {
-            entry.revision = observed.revision.clone();
+            entry = entry.but(|it| it.revision = observed.revision.clone());
         }
         if !adopts && difference.changes.is_empty() {
             self.plan.unchanged += 1;

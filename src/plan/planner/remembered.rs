@@ -6,7 +6,7 @@ use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::manifest::set::Desired;
-use crate::plan::Entry;
+use crate::plan::{Entry, Facts};
 
 impl Planner<'_> {
     /// What is remembered of an object that is as it is declared.
@@ -26,7 +26,7 @@ impl Planner<'_> {
         // What is as it was is held once, and not again for what it will be.
         let known = known.and_then(|entry| entry.applied.as_ref());
         let applied = known.filter(|known| **known == recorded).cloned().unwrap_or(recorded);
-        Entry {
+        let entry = Facts {
             id,
             applied: Some(applied),
             claimed: None,
@@ -43,6 +43,10 @@ impl Planner<'_> {
             moving_to: None,
             revision: self.entry(key).and_then(|entry| entry.revision.clone()),
             salt,
+        };
+        match self.entry(key) {
+            Some(known) if **known == entry => known.clone(),
+            _ => entry.into(),
         }
     }
 }
