@@ -220,7 +220,7 @@ fn the_commands_that_are_checked_in_are_the_references() {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&file, written(&theirs)).expect("the commands are written");
     }
-    let kept = std::fs::read_to_string(&file).expect("the commands");
-    let diff = similar::TextDiff::from_lines(&kept, &written(&theirs)).unified_diff().to_string();
+    let (kept, anew) = (std::fs::read_to_string(&file).expect("the commands"), written(&theirs));
+    let diff = similar::TextDiff::from_lines(&kept, &*anew).unified_diff().to_string();
     assert!(diff.is_empty(), "BLESS=1 writes it anew:\n{diff}");
 }

@@ -156,7 +156,7 @@ impl Others {
 fn parameter_of(kind: KindName) -> String {
     let list = format!("/accounts/projects/{{project}}/{}/", spelling(kind).collection().noun);
     let routes = Platform::routes().into_iter();
-    let mut parameters = routes.filter_map(|route| Some(route.path.strip_prefix(&list)?));
+    let mut parameters = routes.filter_map(|route| route.path.strip_prefix(&list));
     parameters.next().unwrap_or_else(|| panic!("{kind} has no routes below {list}")).to_owned()
 }
 
