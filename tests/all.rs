@@ -2,7 +2,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
-mod absent;
 mod accept;
 mod apply;
 mod around;
@@ -31,16 +30,18 @@ mod lifecycle;
 mod limits;
 mod markdown;
 mod moving;
+mod needs;
+mod plain;
 mod planning;
 mod platform;
 mod policy;
 mod properties;
 mod pruning;
+mod published;
 mod reading;
 mod readme;
 mod reconcile;
 mod reconciler;
-mod reference;
 mod registry;
 mod renames;
 mod rewritten;
@@ -54,5 +55,6 @@ mod secrets;
 mod sets;
 mod shortcuts;
 mod shown;
+mod skipping;
 mod strangers;
 mod usage;

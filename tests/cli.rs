@@ -259,6 +259,7 @@ fn wrong_usage_is_told_in_one_line_with_a_hint() {
         // The plan itself is shown before it is asked for.
         shown += &format!("$ meshagent {}\n{}[exit {}]\n\n", case.join(" "), run.stderr, run.code);
     }
+    let shown = crate::scenarios::without_kinds(&shown);
     insta::assert_snapshot!(shown);
 }
 

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
-use crate::reference;
+use crate::needs;
 use cases::Case;
 pub use cases::KEY;
 use platform::{Asked, Platform};
@@ -201,8 +201,7 @@ fn every_case_does_what_the_reference_does_but_for_the_told_differences() {
     let untold: Vec<_> = used.difference(&told).collect();
     assert!(untold.is_empty(), "the README does not tell of {untold:?}");
     let platform = Platform::start();
-    let Some(python) = reference::python("the comparison of the commands with the reference")
-    else {
+    let Some(python) = needs::python("the comparison of the commands with the reference") else {
         return;
     };
     let theirs = references(&python, &cases, &platform);

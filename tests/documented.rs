@@ -19,9 +19,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::auth::{Terminal, interrupt};
 use crate::cli::{Run, Sandbox};
+use crate::needs;
 use crate::platform::harness::Server;
 use crate::platform::sign_in::Browser;
-use crate::reference;
 use cases::{Documentation, Reader, Sort, Step, Visit};
 
 /// How long a step may take; a script of the SDK imports for some seconds.
@@ -372,7 +372,7 @@ fn every_command_of_the_documentation_does_what_the_page_says() {
 
 #[test]
 fn every_script_of_the_documentation_is_run_as_a_service() {
-    let Some(python) = reference::python("the scripts of the documentation") else {
+    let Some(python) = needs::python("the scripts of the documentation") else {
         return;
     };
     visit(&cases::all(), runs_scripts, Some(&python));

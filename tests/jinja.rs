@@ -2,14 +2,14 @@
 //! Jinja2 is tested in `crates/jinja`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use meshagent::api::python_json;
 use meshagent::manifest::template::{Values, render};
 use serde_json::{Value, json};
 
-use crate::reference;
+use crate::{needs, published};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -17,7 +17,7 @@ fn root() -> PathBuf {
 
 /// Asks the reference about a batch; nothing when there is no reference.
 fn ask(what: &str, batch: &Value) -> Option<Vec<Value>> {
-    let python = reference::python("the comparison with Jinja2")?;
+    let python = needs::python("the comparison of templates with the reference")?;
     let mut child = Command::new(python)
         .arg("-Wignore")
         .arg(root().join("tests/jinja/reference.py"))
@@ -79,33 +79,10 @@ fn what_is_no_service_template_is_refused_with_its_place() {
     }
 }
 
-/// The published examples, when they lie beside the project.
-fn corpus() -> Vec<(PathBuf, String)> {
-    fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            if path.is_dir() {
-                collect(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                let text = std::fs::read_to_string(&path).expect("the example is readable");
-                found.push((path, text));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect(&root().join("../shared/corpus"), &mut found);
-    if found.is_empty() {
-        println!("SKIPPED: the published examples are not beside the project");
-    }
-    found
-}
-
 #[test]
 fn published_templates_give_the_documents_that_the_reference_gives() {
     let (mut batch, mut ours, mut names) = (Vec::new(), Vec::new(), Vec::new());
-    for (path, text) in corpus() {
+    for (path, text) in published::documents("documents of the reference") {
         if !text.contains("kind: ServiceTemplate") {
             continue;
         }
@@ -127,13 +104,13 @@ fn published_templates_give_the_documents_that_the_reference_gives() {
             ours.push(rendered);
         }
     }
-    compare_documents("template", &names, batch, &ours);
+    compare_documents(("template", 16), &names, batch, &ours);
 }
 
 #[test]
 fn published_services_give_the_documents_that_the_reference_gives() {
     let (mut batch, mut ours, mut names) = (Vec::new(), Vec::new(), Vec::new());
-    for (path, text) in corpus() {
+    for (path, text) in published::documents("documents of the reference") {
         if !text.contains("kind: Service\n") {
             continue;
         }
@@ -148,18 +125,16 @@ fn published_services_give_the_documents_that_the_reference_gives() {
         }));
         batch.push(json!(text));
     }
-    compare_documents("service", &names, batch, &ours);
+    compare_documents(("service", 20), &names, batch, &ours);
 }
 
 fn compare_documents(
-    what: &str,
+    (what, least): (&str, usize),
     names: &[PathBuf],
     batch: Vec<Value>,
     ours: &[Result<Value, String>],
 ) {
-    if batch.is_empty() {
-        return;
-    }
+    assert!(batch.len() >= least, "only {} documents of kind {what}", batch.len());
     for (name, ours) in names.iter().zip(ours) {
         assert!(ours.is_ok(), "{}: {ours:?}", name.display());
     }

@@ -8,22 +8,18 @@ use crate::cli::Sandbox;
 use crate::hostile::plans::{run, snapshot};
 use crate::hostile::proxy::Hostile;
 use crate::platform::harness::Server;
+use crate::published;
 
 /// Everything that can be given to a plan: each folder of a scenario, the example, and each
-/// published example where they are beside the project.
+/// published one.
 fn sets() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sets = vec![root.join("examples/manifests")];
     let parts = walkdir::WalkDir::new(root.join("tests/scenarios")).min_depth(2).max_depth(2);
     let parts = parts.into_iter().map(|part| part.unwrap().into_path());
     sets.extend(parts.filter(|part| part.is_dir()));
-    let published = root.join("../shared/corpus");
-    if !published.is_dir() {
-        println!("SKIPPED: the published examples are not beside the project");
-        return sets;
-    }
-    let files = walkdir::WalkDir::new(published).into_iter().map(|it| it.unwrap().into_path());
-    sets.extend(files.filter(|file| file.extension().is_some_and(|it| it == "yaml")));
+    let published = published::documents("what plans write").into_iter();
+    sets.extend(published.map(|(file, _)| file));
     sets
 }
 

@@ -94,8 +94,7 @@ echo "$*" >> "$TOLD"
 #[test]
 fn the_workflow_updates_no_comment_of_others() {
     use std::os::unix::fs::PermissionsExt;
-    let has_jq = Command::new("jq").arg("--version").output().is_ok();
-    if !crate::absent::unless(has_jq, "the comment of the README's workflow", "jq") {
+    if !crate::needs::programs("the comment of the README's workflow", &["jq"]) {
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,7 +1,7 @@
 //! Rules that every kind keeps. Each test walks the whole registry, so a new kind, or a new
 //! field of a kind, is under all of them.
 
-mod documents;
+pub mod documents;
 mod fields;
 mod secrecy;
 

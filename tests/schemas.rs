@@ -12,12 +12,11 @@ use serde_json::Value;
 #[test]
 fn checked_in_schemas_are_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    let all = meshagent::commands::schema::all();
+    let all = meshagent::commands::schema::published().unwrap();
     let drifted: Vec<&String> = all
         .iter()
-        .filter(|(name, schema)| {
-            let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-            text != serde_json::to_string_pretty(schema).unwrap() + "\n"
+        .filter(|(name, text)| {
+            std::fs::read_to_string(folder.join(name)).unwrap_or_default() != *text
         })
         .map(|(name, _)| name)
         .collect();

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::reference;
+use crate::needs;
 
 #[test]
 fn the_public_sdk_works_against_the_embedded_platform() {
-    let Some(python) = reference::python("the tests of the public SDK") else { return };
+    let Some(python) = needs::python("the tests of the public SDK") else { return };
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
     let output = Command::new(python)
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header"])

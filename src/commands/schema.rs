@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Context, Error, Result};
-use crate::kinds::{self, schema};
+use crate::kinds::{self, By, Relation, schema};
 use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
@@ -42,6 +42,41 @@ pub fn all() -> Vec<(String, Value)> {
     all
 }
 
+/// What is published in `schemas/`, by the names of the files: every schema, and a table of the
+/// kinds for people.
+///
+/// # Errors
+///
+/// A schema cannot be written as JSON.
+pub fn published() -> Result<Vec<(String, String)>> {
+    let text = |(name, schema): (String, Value)| {
+        let text = serde_json::to_string_pretty(&schema);
+        Ok((name, text.context(|| "failed to write JSON".to_owned())? + "\n"))
+    };
+    let mut files: Vec<_> = all().into_iter().map(text).collect::<Result<_>>()?;
+    files.push(("kinds.md".to_owned(), table()));
+    Ok(files)
+}
+
+/// The table of the kinds, in Markdown.
+fn table() -> String {
+    let mut text = "# The kinds\n\n\
+        Written by `meshagent schema -d schemas`, like the schemas beside it.\n\n\
+        | kind | what it is | refers to |\n|---|---|---|\n"
+        .to_owned();
+    for kind in kinds::ALL {
+        let (name, summary) = (kind.name(), kind.summary());
+        let said = |relation: &Relation| match relation.by {
+            By::Name | By::Id => format!("`{}`", relation.to),
+            By::Port => format!("`{}`, by its port", relation.to),
+        };
+        let refers_to = kind.relations().iter().map(said).collect::<Vec<_>>().join(", ");
+        let file = name.to_string().to_lowercase();
+        text += &format!("| [`{name}`]({file}.json) | {summary} | {refers_to} |\n");
+    }
+    text
+}
+
 /// Runs `schema`.
 ///
 /// # Errors
@@ -51,11 +86,9 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.dir {
         std::fs::create_dir_all(folder)
             .context(|| format!("failed to make {}", folder.display()))?;
-        for (name, schema) in all() {
+        for (name, text) in published()? {
             let path = folder.join(name);
-            let text = serde_json::to_string_pretty(&schema)
-                .context(|| "failed to write JSON".to_owned())?;
-            std::fs::write(&path, text + "\n")
+            std::fs::write(&path, text)
                 .context(|| format!("failed to write {}", path.display()))?;
         }
         return Ok(ExitCode::SUCCESS);

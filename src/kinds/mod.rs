@@ -61,27 +61,35 @@ macro_rules! kinds {
     };
 }
 
-// Their order is the one in which plans and lists have them.
-kinds! {
-    /// A project.
-    Project in project,
-    /// A room of a project.
-    Room in room,
-    /// A project secret.
-    Secret in secret,
-    /// A service, of a room or of every room.
-    Service in service,
-    /// A template of services.
-    ServiceTemplate in service_template,
-    /// A mailbox.
-    Mailbox in mailbox,
-    /// A route from a domain to a port.
-    Route in route,
-    /// A scheduled task.
-    ScheduledTask in scheduled_task,
-    /// A webhook.
-    Webhook in webhook,
+/// The list of the kinds, given to a macro that makes something of it. Their order is the one in
+/// which plans and lists have them.
+macro_rules! every_kind {
+    ($make:ident) => {
+        $make! {
+            /// A project.
+            Project in project,
+            /// A room of a project.
+            Room in room,
+            /// A project secret.
+            Secret in secret,
+            /// A service, of a room or of every room.
+            Service in service,
+            /// A template of services.
+            ServiceTemplate in service_template,
+            /// A mailbox.
+            Mailbox in mailbox,
+            /// A route from a domain to a port.
+            Route in route,
+            /// A scheduled task.
+            ScheduledTask in scheduled_task,
+            /// A webhook.
+            Webhook in webhook,
+        }
+    };
 }
+
+every_kind!(kinds);
+pub(crate) use every_kind;
 
 impl fmt::Display for KindName {
     /// As it stands in `kind:`.

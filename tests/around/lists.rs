@@ -1,15 +1,32 @@
 //! Lists that are not whole, and platforms that are newer than the program: nothing that a
 //! list did not show is created again, deleted or forgotten because of that.
 
+use std::collections::BTreeSet;
+
+use meshagent::kinds::Key;
+use meshagent::manifest::set::{self, Input};
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
 use crate::hostile::plans::run;
 use crate::hostile::proxy::{Fault, Hostile, Mischief};
 use crate::platform::harness::Server;
+use crate::reconciler::spelling;
 
-const LISTS: [&str; 7] =
-    ["/projects", "/rooms", "/mailboxes", "/routes", "/secrets", "/webhooks", "/scheduled-tasks"];
+/// How the paths of the lists end that are read for the examples: those of their kinds.
+fn lists() -> BTreeSet<&'static str> {
+    let sandbox = Sandbox::with_examples();
+    let input = Input { paths: vec![sandbox.path("examples/manifests")], ..Input::default() };
+    let set = set::read(&input).expect("the examples");
+    let list = |key: &Key| spelling(key.kind).list("p", None).expect("a list").request.path;
+    let paths: BTreeSet<String> = set.objects.keys().map(list).collect();
+    let end = |path: String| &*path[path.rfind('/').expect("a path")..].to_owned().leak();
+    let ends: BTreeSet<&str> = paths.into_iter().map(end).collect();
+    for known in ["/projects", "/rooms", "/mailboxes", "/secrets", "/services", "/webhooks"] {
+        assert!(ends.contains(known), "{ends:?}");
+    }
+    ends
+}
 
 /// What is done to the body of an answer.
 type Edit = fn(&mut Value);
@@ -102,7 +119,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_in_any_list_stops_the_plan() {
     let world = World::applied().await;
-    for list in LISTS.into_iter().chain(["/services"]) {
+    for list in lists() {
         let apply = ["apply", "-f", "examples/manifests", "--yes"];
         let (run, writes) = world.run(Some(edit(with_token).at(list)), &apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{list}: {}", run.stderr);
@@ -220,7 +237,7 @@ async fn what_is_gone_is_forgotten_and_what_cannot_be_looked_up_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_that_cannot_be_read_is_not_empty() {
     let world = World::applied().await;
-    for list in LISTS.into_iter().chain(["/services"]) {
+    for list in lists() {
         for status in [403, 404] {
             let plan = ["plan", "-f", "examples/manifests", "--exit-code"];
             let (run, _) = world.run(Some(Fault::Status(status).at(list)), &plan).await;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Waiting, blocking, output};
-use crate::absent;
 use crate::cli::Sandbox;
+use crate::needs;
 use crate::platform::harness::{Server, client};
 
 /// The name that the protocol gives to an element's id.
@@ -22,15 +22,9 @@ struct Chromium {
     _profile: tempfile::TempDir,
 }
 
-/// Whether there is a browser; its absence is told, and in continuous integration a failure.
+/// Whether there is a browser.
 fn is_there() -> bool {
-    let starts = |name| {
-        let mut command = Command::new(name);
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let is_there = starts("chromium") && starts("chromedriver");
-    absent::unless(is_there, "the page to sign in", "a chromium with chromedriver")
+    needs::programs("the page to sign in", &["chromium", "chromedriver"])
 }
 
 impl Chromium {

@@ -1,56 +1,102 @@
-//! The tree of commands against the reference's, as its published text tells it.
+//! The tree of commands against the reference's. What is known of that is checked in, as
+//! `reference.json`: one line a command, and nothing of its help. With Python it is made anew and
+//! compared; `BLESS=1` writes it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
 
 use clap::{Arg, ArgAction, Command};
+use serde::{Deserialize, Serialize};
 
-/// The groups whose commands are the reference's.
-const GROUPS: [&str; 16] = [
-    "version",
-    "setup",
-    "auth",
-    "project",
-    "api-key",
-    "session",
-    "token",
-    "call",
-    "helper",
-    "webhook",
-    "service",
-    "secret",
-    "rooms",
-    "mailbox",
-    "route",
-    "scheduled-task",
-];
+use crate::needs;
 
-/// Those of its other groups that are here, too.
-const MORE: [&str; 1] = ["room agent list-toolkits"];
+/// How many commands the reference has.
+const OF_THE_REFERENCE: usize = 231;
 
-/// What stands beside the reference's commands in its groups.
-const OWN: [&str; 3] = ["secret encrypt", "secret decrypt", "secret keygen"];
+/// How many of them are here.
+const HERE: usize = 63;
 
 /// What waits for a person and a browser, or for rooms that call, which the comparison has
 /// not; tests of their own stand for it.
 const WAITS: [&str; 3] = ["setup", "auth login", "helper service"];
 
-fn is_ours(path: &str) -> bool {
-    let group = path.split(' ').next().unwrap_or_default();
-    GROUPS.contains(&group) && !OWN.contains(&path)
+/// The groups of which some commands are here and others are not yet. They enter rooms, which the
+/// comparison has not, either.
+const IN_PART: [&str; 1] = ["room"];
+
+/// A command of the reference.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    /// Its name behind those of its groups.
+    path: String,
+    options: Vec<ToldOption>,
+    arguments: Vec<ToldArgument>,
 }
 
-/// Whether a group is one of the reference's.
-pub fn is_compared(group: &str) -> bool {
-    GROUPS.contains(&group)
+/// An option.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToldOption {
+    names: Vec<String>,
+    takes: Takes,
+    required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+}
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Takes {
+    Flag,
+    Value,
+    Values,
+}
+
+/// What stands at a place of its own.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToldArgument {
+    name: String,
+    required: bool,
+}
+
+/// The commands of the reference, as they are checked in.
+fn told() -> Vec<Told> {
+    serde_json::from_str(include_str!("reference.json")).expect("commands")
+}
+
+/// The first word of a path.
+fn group(path: &str) -> &str {
+    path.split(' ').next().unwrap_or_default()
+}
+
+/// The reference's commands that must be here: those in the groups that are here as well; of a
+/// group that is here in part, those that are.
+fn expected(tree: &Command) -> Vec<Told> {
+    let is_here = |told: &Told| match IN_PART.contains(&group(&told.path)) {
+        true => find(tree, &told.path).is_some(),
+        false => tree.find_subcommand(group(&told.path)).is_some(),
+    };
+    told().into_iter().filter(is_here).collect()
+}
+
+/// Whether a group is one of the reference's, and whole.
+pub fn is_compared(name: &str) -> bool {
+    !IN_PART.contains(&name) && told().iter().any(|told| group(&told.path) == name)
 }
 
 /// The commands that are compared with the reference, without aliases.
 pub fn compared() -> Vec<String> {
-    let mut paths = Vec::new();
-    leaves(&meshagent::commands::whole_tree(), "", &mut paths);
-    paths.retain(|path| is_ours(path) && !WAITS.contains(&path.as_str()));
-    paths
+    let tree = meshagent::commands::whole_tree();
+    let mut own = Vec::new();
+    leaves(&tree, "", &mut own);
+    let paths = expected(&tree).into_iter().map(|told| told.path);
+    let is_compared = |path: &String| {
+        own.contains(path) && is_compared(group(path)) && !WAITS.contains(&path.as_str())
+    };
+    paths.filter(is_compared).collect()
 }
 
 fn leaves(command: &Command, path: &str, paths: &mut Vec<String>) {
@@ -61,40 +107,6 @@ fn leaves(command: &Command, path: &str, paths: &mut Vec<String>) {
             false => paths.push(path),
         }
     }
-}
-
-/// A command of the published text.
-#[derive(Default)]
-struct Told {
-    options: Vec<String>,
-    arguments: Vec<String>,
-}
-
-fn told(text: &str) -> BTreeMap<String, Told> {
-    let mut commands: BTreeMap<String, Told> = BTreeMap::new();
-    let mut path: Option<String> = None;
-    let mut part = "";
-    for line in text.lines() {
-        let line = line.trim();
-        let is_title = line.strip_prefix("meshagent ").filter(|rest| {
-            rest.split(' ').all(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
-        });
-        if let Some(title) = is_title {
-            path = Some(title.to_owned());
-            commands.entry(title.to_owned()).or_default();
-            part = "";
-        } else if line.ends_with(':') && !line.starts_with('•') {
-            part = line;
-        } else if let (Some(path), Some(item)) = (&path, line.strip_prefix("• ")) {
-            let command = commands.entry(path.clone()).or_default();
-            match part {
-                "Options:" => command.options.push(item.to_owned()),
-                "Arguments:" => command.arguments.push(item.to_owned()),
-                _ => {}
-            }
-        }
-    }
-    commands
 }
 
 fn find<'a>(command: &'a Command, path: &str) -> Option<&'a Command> {
@@ -114,39 +126,33 @@ fn argument<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
     })
 }
 
-/// What is wrong with one option, given as `-o, --output TEXT: help [default: x] [required]`.
-fn check(command: &Command, option: &str) -> Vec<String> {
-    let (names, help) = option.split_once(':').unwrap_or((option, ""));
+/// What is wrong with one option.
+fn check(command: &Command, option: &ToldOption) -> Vec<String> {
     let mut wrong = Vec::new();
-    let takes_value = names
-        .split(' ')
-        .any(|word| word.chars().all(|c| c.is_ascii_uppercase()) || word.starts_with('['));
-    let spelled: Vec<&str> =
-        names.split([' ', ',', '/']).filter(|word| word.starts_with('-')).collect();
-    for name in &spelled {
-        // Everything has help, and completion is installed by another command.
-        if matches!(*name, "--help" | "--install-completion" | "--show-completion") {
-            continue;
-        }
+    for name in &option.names {
         let Some(argument) = argument(command, name) else {
             wrong.push(format!("{name} is missing"));
             continue;
         };
-        let has_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
-        if has_value != takes_value {
-            wrong.push(format!("{name} takes a value: {has_value} here, {takes_value} there"));
+        let takes = match argument.get_action() {
+            ArgAction::Set => Takes::Value,
+            ArgAction::Append => Takes::Values,
+            _ => Takes::Flag,
+        };
+        // Several values where one is enough are no difference to whoever gives one.
+        let is_more = (takes, option.takes) == (Takes::Values, Takes::Value);
+        if takes != option.takes && !is_more {
+            wrong.push(format!("{name} takes a {takes:?} here, a {:?} there", option.takes));
         }
         // A project may also come from the environment, a file or the key.
-        let required = help.contains("[required]") && *name != "--project-id" && *name != "--room";
+        let required = option.required && name != "--project-id" && name != "--room";
         if argument.is_required_set() != required {
             wrong.push(format!("{name} is required: {} here, {required} there", !required));
         }
-        let default = help.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
-        if let (Some((default, _)), true) = (default, has_value) {
-            let default = default.split(';').next().unwrap_or_default();
+        if let Some(default) = &option.default {
             let ours: Vec<_> =
                 argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect();
-            if ours != [default] {
+            if ours != [default.as_str()] {
                 wrong.push(format!("{name} defaults to {ours:?} here, to {default:?} there"));
             }
         }
@@ -156,22 +162,16 @@ fn check(command: &Command, option: &str) -> Vec<String> {
 
 #[test]
 fn every_option_of_the_reference_is_here() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/commands.txt");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIPPED: the tree of commands, for the reference's is not beside the project");
-        return;
-    };
-    let told = told(&text);
+    assert_eq!(told().len(), OF_THE_REFERENCE);
     let tree = meshagent::commands::whole_tree();
+    let expected = expected(&tree);
     let mut wrong = Vec::new();
-    let mut compared = 0;
-    let is_here = |path: &str| is_ours(path) || MORE.contains(&path);
-    for (path, told) in told.iter().filter(|(path, _)| is_here(path)) {
+    for told in &expected {
+        let path = &told.path;
         let Some(command) = find(&tree, path) else {
             wrong.push(format!("{path} is missing"));
             continue;
         };
-        compared += 1;
         for option in &told.options {
             wrong.extend(check(command, option).into_iter().map(|what| format!("{path}: {what}")));
         }
@@ -180,12 +180,47 @@ fn every_option_of_the_reference_is_here() {
             wrong.push(format!("{path}: {} arguments there", told.arguments.len()));
         }
         for (ours, theirs) in positionals.iter().zip(&told.arguments) {
-            if ours.is_required_set() != theirs.contains("[required]") {
-                wrong.push(format!("{path}: {theirs} is required there, or here"));
+            if ours.is_required_set() != theirs.required {
+                wrong.push(format!("{path}: {} is required there, or here", theirs.name));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(MORE.iter().all(|path| told.contains_key(*path)), "the reference has no such command");
-    assert!(compared > 40, "{compared} commands of the reference were found");
+    for name in IN_PART {
+        assert!(expected.iter().any(|told| group(&told.path) == name), "nothing of {name} is here");
+    }
+    assert!(expected.len() >= HERE, "only {} commands of the reference are here", expected.len());
+}
+
+/// One line a command, so that a difference is told by its lines.
+fn written(told: &[Told]) -> String {
+    let line = |told: &Told| serde_json::to_string(told).expect("JSON");
+    format!("[\n{}\n]\n", told.iter().map(line).collect::<Vec<_>>().join(",\n"))
+}
+
+#[test]
+fn the_commands_that_are_checked_in_are_the_references() {
+    let Some(python) = needs::python("the commands of the reference") else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Its settings are read while it is imported.
+    let home = tempfile::tempdir().expect("a folder");
+    let output = Process::new(python)
+        .arg(root.join("tests/commands/reference.py"))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("Python starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the reference does not tell its commands: {said}");
+    let theirs: Vec<Told> = serde_json::from_slice(&output.stdout).expect("commands");
+    let file: PathBuf = root.join("tests/commands/reference.json");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, written(&theirs)).expect("the commands are written");
+    }
+    let (kept, anew) = (std::fs::read_to_string(&file).expect("the commands"), written(&theirs));
+    let diff = similar::TextDiff::from_lines(&kept, &*anew).unified_diff().to_string();
+    assert!(diff.is_empty(), "BLESS=1 writes it anew:\n{diff}");
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::program::{Program, TOKEN, webhook};
 use super::room::{Manner, Rooms, Session, answering, is_end};
 use crate::commands::told_differences;
-use crate::reference;
+use crate::needs;
 
 /// A call of a tool.
 #[derive(Deserialize)]
@@ -241,7 +241,7 @@ async fn the_host_does_what_the_reference_does_but_for_the_told_differences() {
         .collect();
     let readme = told_differences();
     assert!(used.is_subset(&readme), "the README does not tell of {used:?}");
-    let Some(python) = reference::python("the comparison of the host with the reference") else {
+    let Some(python) = needs::python("the comparison of the host with the reference") else {
         return;
     };
     let theirs = all(&Program::reference(&python).await, &mut rooms).await;

@@ -14,6 +14,7 @@ use meshagent::plan::planner::Policy;
 use serde_json::{Value, json};
 
 use super::proxy::{Fault, Hostile};
+use crate::plain::{self, Form};
 use crate::platform::opened;
 use crate::reconciler::{World, describe, destroying, policy, spelling};
 
@@ -34,27 +35,9 @@ fn documents(version: u8) -> Vec<Value> {
         of("Secret", "keys", json!({"type": "keys", "data": {"TEXT": format!("text {version}")}})),
         of("Service", "everywhere", json!({"container": container})),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
-        of(
-            "Mailbox",
-            "box@mail.localhost",
-            json!({"room": "lobby", "queue": format!("q{version}")}),
-        ),
-        of(
-            "Route",
-            "route.meshagent.app",
-            json!({"room": "lobby", "port": 5000 + u16::from(version)}),
-        ),
-        of(
-            "ScheduledTask",
-            "task",
-            json!({"room": "lobby", "queue": "q", "schedule": "0 7 * * *", "active": version == 1}),
-        ),
-        of(
-            "Webhook",
-            "hook",
-            json!({"url": format!("https://example.com/{version}"), "events": ["*"]}),
-        ),
     ];
+    let form = if version == 1 { Form::First } else { Form::Second };
+    documents.extend(plain::all().map(|kind| plain::document(kind, "plain", "lobby", form)));
     for document in &mut documents[1..] {
         document["project"] = "default".into();
     }
@@ -156,6 +139,11 @@ async fn what_exists_and_is_not_shown_yet_is_waited_for() {
     assert_eq!(objects(&world).await.len(), 1);
 }
 
+/// What the first version of an object of a plain kind becomes by hand.
+fn touched(kind: KindName) -> Value {
+    plain::document(kind, "plain", "lobby", Form::Touched)
+}
+
 /// Somebody changes all that the set owns.
 async fn meddle(world: &World) {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
@@ -169,10 +157,7 @@ async fn meddle(world: &World) {
             KindName::Service => {
                 fields.set("container", Tree::map([("image", Tree::text("by:hand"))]));
             }
-            KindName::Mailbox => fields.set("queue", Tree::text("by hand")),
-            KindName::Route => fields.set("port", Tree::text("1234")),
-            KindName::ScheduledTask => fields.set("queue", Tree::text("by hand")),
-            _ => fields.set("url", Tree::text("https://by.hand")),
+            kind => fields = plain::declared(kind, &touched(kind)).fields,
         }
         let target = Target {
             fields: &fields,

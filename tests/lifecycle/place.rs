@@ -8,12 +8,18 @@ use std::process::{Child, Command, Stdio};
 
 use meshagent::api::client::Client;
 use meshagent::api::retry::Retry;
+use meshagent::dialect::Seen;
+use meshagent::kinds::KindName;
+use meshagent::kinds::tree::Tree;
+use serde_json::Value;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use crate::plain;
 use crate::platform::harness::{self, Server};
 use crate::platform::opened;
-use crate::properties::generate::{Service, Wish};
+use crate::properties::generate::{Plain, Service, Wish};
+use crate::reconciler::spelling;
 
 /// A platform.
 pub struct Place {
@@ -38,9 +44,9 @@ pub type Facts = BTreeMap<String, String>;
 /// The names of objects by their tables and ids.
 pub type Names = BTreeMap<(&'static str, String), String>;
 
-/// The objects of every kind: a name that tells one from all others, what its document
-/// says of it, and the number in its own name.
-const FACTS: [&str; 6] = [
+/// The objects of the kinds that have wishes of their own: a name that tells one from all others,
+/// what its document says of it, and the number in its own name.
+const FACTS: [&str; 4] = [
     "SELECT 'Room/' || name, json_extract(annotations, '$.\"meshagent.set\"') || ' ' || \
      coalesce(json_extract(metadata, '$.note'), ''), name FROM rooms",
     "SELECT 'Service/' || s.name || '@' || coalesce(r.name, ''), \
@@ -51,19 +57,14 @@ const FACTS: [&str; 6] = [
      FROM services s LEFT JOIN rooms r ON r.id = s.room_id",
     "SELECT 'Mailbox/' || given, room_name || ' ' || public, given FROM mailboxes",
     "SELECT 'Route/' || given, room_name || ' ' || port, given FROM routes",
-    "SELECT 'ScheduledTask/' || id, room_name || ' ' || queue_name || ' ' || once || ' ' || \
-     active, id FROM scheduled_tasks",
-    "SELECT 'Webhook/' || name, url, name FROM webhooks",
 ];
 
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 6] = [
     ("rooms", "name"),
     ("secrets", "name"),
     ("services", "name"),
     ("mailboxes", "given"),
     ("routes", "given"),
-    ("scheduled_tasks", "id"),
-    ("webhooks", "name"),
     ("files", "path"),
 ];
 
@@ -90,14 +91,17 @@ pub fn fact(wish: &Wish) -> (String, String) {
             format!("Route/route-{name}.meshagent.app"),
             format!("room-{room} {}", 5000 + u16::from(*port)),
         ),
-        Wish::Task { name, room, once, active } => (
-            format!("ScheduledTask/task-{name}"),
-            format!("room-{room} q {} {}", u8::from(*once), u8::from(*active)),
-        ),
-        Wish::Webhook { name, text, .. } => {
-            (format!("Webhook/hook-{name}"), format!("https://example.com/{text}"))
+        Wish::Plain(Plain { kind, name, .. }) => {
+            let declared = plain::declared(*kind, &wish.document());
+            (format!("{kind}/{}", Plain::called(*kind, *name)), plain_fact(&declared.fields))
         }
     }
+}
+
+/// What is said of an object of a plain kind: the room that it names, or `-`, and its fields.
+fn plain_fact(fields: &Tree) -> String {
+    let room = fields.get("room").and_then(Tree::as_str).unwrap_or("-");
+    format!("{room} {}", plain::told(fields))
 }
 
 /// Whether a run may be under way, and objects on their way to another name.
@@ -175,7 +179,6 @@ impl Before<'_> {
         match (kind, words.as_slice()) {
             ("Room", _) => (format!("Room/{}", name("rooms", called)), fact.to_owned()),
             ("Secret", _) => (format!("Secret/{}", name("secrets", called)), fact.to_owned()),
-            ("Webhook", _) => (format!("Webhook/{}", name("webhooks", called)), fact.to_owned()),
             ("Service", [image, secrets, port]) => {
                 let secrets = secrets.split(',').map(|secret| name("secrets", secret));
                 let mut secrets: Vec<String> = secrets.collect();
@@ -184,7 +187,12 @@ impl Before<'_> {
                 (format!("Service/{}", name("services", called)), fact)
             }
             (_, [room, rest @ ..]) => {
-                (key.to_owned(), [&[name("rooms", room).as_str()], rest].concat().join(" "))
+                let of_kind = Plain::kinds().into_iter().find(|it| it.to_string() == kind);
+                let called = of_kind.map_or(called.to_owned(), |kind| {
+                    name(spelling(kind).collection().noun, called)
+                });
+                let room = name("rooms", room);
+                (format!("{kind}/{called}"), [&[room.as_str()], rest].concat().join(" "))
             }
             _ => panic!("{key} is told as {fact:?}"),
         }
@@ -250,7 +258,7 @@ impl Place {
     pub async fn others(&self, stage: Stage) -> Others {
         let mut found = BTreeMap::new();
         for (table, name) in TABLES {
-            let in_rooms = matches!(table, "mailboxes" | "routes" | "scheduled_tasks");
+            let in_rooms = matches!(table, "mailboxes" | "routes");
             let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
                 "SELECT '''' || name || ''', ' || CASE type WHEN 'BLOB' THEN 'hex(' || name || \
                  ')' ELSE name END FROM pragma_table_info('{table}') \
@@ -272,15 +280,42 @@ impl Place {
             let rows = rows.into_iter().filter(|(name, ..)| !is_ours(name, stage));
             found.extend(rows.map(|(_, row, room, rev)| (row, room.map(|room| (room, rev)))));
         }
+        for (kind, item, seen) in self.plain_objects(|name| !is_ours(name, stage)).await {
+            let mut row = item.clone();
+            let room = seen.fields.get("room").and_then(Tree::as_str).map(|room| {
+                // All that changes with the room's name.
+                let fields = row.as_object_mut().unwrap();
+                fields.retain(|name, _| !name.starts_with("room") && name != "etag");
+                let rev = item["etag"].as_str().unwrap().trim_matches('"').parse().unwrap();
+                (room.to_owned(), rev)
+            });
+            found.insert(format!("{kind} {row}"), room);
+        }
         let rooms = sqlx::query_as("SELECT id, name FROM rooms").fetch_all(&self.store);
         let rooms: Vec<(String, String)> = rooms.await.unwrap();
         Others { rows: found, rooms: rooms.into_iter().collect() }
     }
 
+    /// The objects of the plain kinds without wishes of their own, whose names are such, as the
+    /// platform lists them and as they are read.
+    async fn plain_objects(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(KindName, Value, Seen)> {
+        let mut found = Vec::new();
+        for kind in Plain::kinds() {
+            let listing = spelling(kind).list(&self.project, None).unwrap();
+            for item in self.client().reader().list(&listing).await.unwrap() {
+                let seen = spelling(kind).seen(&item).unwrap();
+                if is_meant(&seen.name) {
+                    found.push((kind, item, seen));
+                }
+            }
+        }
+        found
+    }
+
     /// The names of what can be renamed, by kind and id; of services with their rooms.
     pub async fn names(&self) -> Names {
         let mut names = BTreeMap::new();
-        for table in ["rooms", "secrets", "services", "webhooks"] {
+        for table in ["rooms", "secrets", "services"] {
             let query = match table {
                 "services" => "SELECT s.id, s.name || '@' || coalesce(r.name, '') FROM services s \
                      LEFT JOIN rooms r ON r.id = s.room_id"
@@ -290,6 +325,12 @@ impl Place {
             let rows = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&self.store);
             let rows: Vec<(String, String)> = rows.await.unwrap();
             names.extend(rows.into_iter().map(|(id, name)| ((table, id), name)));
+        }
+        for (kind, _, seen) in self.plain_objects(|_| true).await {
+            // What has no id keeps its name.
+            if let Some(id) = seen.id {
+                names.insert((spelling(kind).collection().noun, id), seen.name);
+            }
         }
         names
     }
@@ -317,6 +358,11 @@ impl Place {
                     assert_eq!(twice, None, "{key} is there twice");
                 }
             }
+        }
+        for (kind, _, seen) in self.plain_objects(|name| is_ours(name, stage)).await {
+            let key = format!("{kind}/{}", seen.name);
+            let twice = facts.insert(key.clone(), plain_fact(&seen.fields));
+            assert_eq!(twice, None, "{key} is there twice");
         }
         facts
     }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use meshagent::dialect::Seen;
+use meshagent::kinds::KindName;
 use meshagent::platform::{Access, Platform};
 use serde_json::{Value, json};
 
 use super::harness::{Reply, Server, parts, service};
+use crate::plain::{self, Form};
+use crate::reconciler::spelling;
 
 /// Remembers which routes were walked.
 struct Walk {
@@ -59,6 +63,7 @@ async fn every_route_answers_as_the_sdk_reads_it() {
     tasks(&mut walk).await;
     sessions(&mut walk).await;
     storage(&mut walk).await;
+    plain_kinds(&mut walk).await;
     // The SDK does not sign in, and enters rooms over websockets, which `rooms` does.
     let mut routes = Platform::routes();
     routes.retain(|route| !matches!(route.access, Access::Open | Access::Participant));
@@ -66,6 +71,64 @@ async fn every_route_answers_as_the_sdk_reads_it() {
         routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(all.len(), routes.len(), "a route is there twice");
     assert_eq!(walk.walked, all, "routes without a walk, or walks without a route");
+}
+
+/// What is asked of the list and the objects of every plain kind, in its own spelling.
+async fn plain_kinds(walk: &mut Walk) {
+    for kind in plain::all() {
+        let (spelling, project) = (spelling(kind), walk.server.project.clone());
+        let base = format!("{PROJECT}/{}", spelling.collection().noun);
+        let of_room = format!("{PROJECT}/rooms/{{room}}/{}", spelling.collection().noun);
+        let routes: Vec<_> = Platform::routes();
+        let one = routes.iter().find(|route| route.path.starts_with(&format!("{base}/")));
+        let one = one.unwrap_or_else(|| panic!("{kind}: no route below {base}")).path;
+        let has = |path: &str| {
+            routes.iter().any(|route| route.method.as_str() == "GET" && route.path == path)
+        };
+        let of = |form| plain::declared(kind, &plain::document(kind, "walked", "demo", form));
+        let first = of(Form::First);
+        let body = spelling.new_body(&plain::target(&project, &first, None));
+        let made = walk.go("POST", &base, &[], body).await.json();
+        let id = spelling.created_id(&made);
+        let second = of(Form::Second);
+        let target = plain::target(&project, &second, id.as_deref());
+        let name = spelling.segment(&target).expect("a name in paths");
+        for (declared, is_changed) in [(&first, false), (&second, true)] {
+            if is_changed {
+                walk.go("PUT", one, &[name], spelling.body(&target)).await;
+            }
+            let (item, seen) = listed(walk, kind, (&base, &[]), &declared.name).await;
+            assert!(item["etag"].is_string(), "{kind}: {item}");
+            assert_eq!(seen.id, id, "{kind}: {item}");
+            assert_eq!(seen.fields.redacted(), declared.fields.redacted(), "{kind}: {item}");
+        }
+        if has(one) {
+            walk.get(one, &[name]).await;
+        }
+        if has(&of_room) {
+            listed(walk, kind, (&of_room, &["demo"]), &second.name).await;
+        }
+        walk.go("DELETE", one, &[name], Value::Null).await;
+        let list = walk.get(&base, &[]).await;
+        assert_eq!(list[spelling.collection().envelope], json!([]), "{kind}: {list}");
+    }
+}
+
+/// An object in a list of the platform, and what it is read as.
+async fn listed(
+    walk: &mut Walk,
+    kind: KindName,
+    (route, values): (&str, &[&str]),
+    name: &str,
+) -> (Value, Seen) {
+    let list = walk.get(route, values).await;
+    let items = list[spelling(kind).collection().envelope].as_array().expect("a list").clone();
+    let read = |item: Value| {
+        let seen = spelling(kind).seen(&item).unwrap_or_else(|why| panic!("{kind}: {why}: {item}"));
+        (item, seen)
+    };
+    let found = items.into_iter().map(read).find(|(_, seen)| seen.name == name);
+    found.unwrap_or_else(|| panic!("{kind}: {name} is not in {list}"))
 }
 
 const PROJECT: &str = "/accounts/projects/{project}";

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use meshagent::kinds::KindName;
 use meshagent::manifest::set::{Input, Set};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{Adopt, Policy};
@@ -9,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::model::Model;
+use crate::plain::{self, Form};
 use crate::reconciler::{decide, policy};
 
 /// One document, by what makes it differ from others.
@@ -19,8 +21,30 @@ pub enum Wish {
     Service(Service),
     Mailbox { name: u8, room: u8, public: bool, is_loud: bool },
     Route { name: u8, room: u8, port: u8 },
-    Task { name: u8, room: u8, once: bool, active: bool },
-    Webhook { name: u8, text: u8, from: Vec<u8> },
+    Plain(Plain),
+}
+
+/// An object of any other plain kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plain {
+    pub kind: KindName,
+    pub name: u8,
+    pub room: u8,
+    pub form: Form,
+    pub from: Vec<u8>,
+}
+
+impl Plain {
+    /// The plain kinds that have no wish of their own.
+    pub fn kinds() -> Vec<KindName> {
+        let own = [KindName::Mailbox, KindName::Route];
+        plain::all().filter(|kind| !own.contains(kind)).collect()
+    }
+
+    /// What an object of a kind is called by its number.
+    pub fn called(kind: KindName, number: u8) -> String {
+        plain::called(kind, &format!("{}-{number}", kind.to_string().to_lowercase()))
+    }
 }
 
 /// A service, of a room or of all.
@@ -47,15 +71,16 @@ impl Wish {
     pub fn moved(&self, by: u8) -> Self {
         let mut moved = self.clone();
         let numbers: Vec<&mut u8> = match &mut moved {
-            Self::Room { name, from, .. }
-            | Self::Secret { name, from, .. }
-            | Self::Webhook { name, from, .. } => [name].into_iter().chain(from).collect(),
+            Self::Room { name, from, .. } | Self::Secret { name, from, .. } => {
+                [name].into_iter().chain(from).collect()
+            }
+            Self::Plain(Plain { name, room, from, .. }) => {
+                [name, room].into_iter().chain(from).collect()
+            }
             Self::Service(Service { name, room, secrets, from, .. }) => {
                 [name].into_iter().chain(room).chain(secrets).chain(from).collect()
             }
-            Self::Mailbox { name, room, .. }
-            | Self::Route { name, room, .. }
-            | Self::Task { name, room, .. } => vec![name, room],
+            Self::Mailbox { name, room, .. } | Self::Route { name, room, .. } => vec![name, room],
         };
         numbers.into_iter().for_each(|number| *number += by);
         moved
@@ -110,19 +135,9 @@ impl Wish {
                 document["port"] = (5000 + u16::from(*port)).into();
                 document
             }
-            Self::Task { name, room: placed, once, active } => {
-                let mut document = of("ScheduledTask", format!("task-{name}"));
-                document["room"] = room(*placed).into();
-                document["queue"] = "q".into();
-                document["schedule"] = "0 7 * * *".into();
-                document["once"] = (*once).into();
-                document["active"] = (*active).into();
-                document
-            }
-            Self::Webhook { name, text, .. } => {
-                let mut document = of("Webhook", format!("hook-{name}"));
-                document["url"] = format!("https://example.com/{text}").into();
-                document["events"] = json!(["*"]);
+            Self::Plain(Plain { kind, name, room: placed, form, .. }) => {
+                let mut document = plain::document(*kind, "", &room(*placed), *form);
+                document["metadata"]["name"] = Plain::called(*kind, *name).into();
                 document
             }
         };
@@ -142,9 +157,18 @@ impl Wish {
         match self {
             Self::Room { from, .. } => all(from, room),
             Self::Secret { from, .. } => all(from, secret),
-            Self::Webhook { from, .. } => all(from, |name| format!("hook-{name}")),
+            Self::Plain(Plain { kind, from, .. }) => all(from, |name| Plain::called(*kind, name)),
             Self::Service(Service { from, .. }) => all(from, |name| format!("service-{name}")),
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether its document may have annotations.
+    pub fn has_annotations(&self) -> bool {
+        match self {
+            Self::Secret { .. } => false,
+            Self::Plain(Plain { kind, .. }) => kind.kind().carries_owner(),
+            _ => true,
         }
     }
 
@@ -153,7 +177,7 @@ impl Wish {
         match &mut self {
             Self::Room { from, .. }
             | Self::Secret { from, .. }
-            | Self::Webhook { from, .. }
+            | Self::Plain(Plain { from, .. })
             | Self::Service(Service { from, .. }) => from.clear(),
             _ => {}
         }
@@ -167,17 +191,15 @@ impl Wish {
             Self::Service(Service { name, room, .. }) => (2, *name, *room),
             Self::Mailbox { name, .. } => (3, *name, None),
             Self::Route { name, .. } => (4, *name, None),
-            Self::Task { name, .. } => (5, *name, None),
-            Self::Webhook { name, .. } => (6, *name, None),
+            Self::Plain(Plain { kind, name, .. }) => (5 + *kind as u8, *name, None),
         }
     }
 
     fn rooms(&self) -> Option<u8> {
         match self {
             Self::Service(Service { room, .. }) => *room,
-            Self::Mailbox { room, .. } | Self::Route { room, .. } | Self::Task { room, .. } => {
-                Some(*room)
-            }
+            Self::Mailbox { room, .. } | Self::Route { room, .. } => Some(*room),
+            Self::Plain(Plain { kind, room, .. }) => plain::names_room(*kind).then_some(*room),
             _ => None,
         }
     }
@@ -200,13 +222,24 @@ fn former(names: u8) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// An object of a plain kind; it had other names before only where it can have had.
+fn plain_wish() -> impl Strategy<Value = Wish> {
+    let kind = prop::sample::select(Plain::kinds());
+    let forms = vec![Form::First, Form::Second, Form::Touched, Form::Remade];
+    let form = prop::sample::select(forms);
+    (kind, 0..3_u8, 0..3_u8, form, former(3)).prop_map(|(kind, name, room, form, from)| {
+        let from = if kind.kind().is_renamable() { from } else { Vec::new() };
+        Wish::Plain(Plain { kind, name, room, form, from })
+    })
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     let name = || 0..3_u8;
     let from = || former(3);
     prop_oneof![
-        (name(), 0..2_u8, from()).prop_map(|(name, note, from)| Wish::Room { name, note, from }),
-        (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Secret { name, text, from }),
-        (
+        1 => (name(), 0..2_u8, from()).prop_map(|(name, note, from)| Wish::Room { name, note, from }),
+        1 => (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Secret { name, text, from }),
+        1 => (
             0..2_u8,
             prop::option::of(name()),
             prop::collection::btree_set(name(), 0..3),
@@ -222,13 +255,12 @@ fn wish() -> impl Strategy<Value = Wish> {
                 note,
                 from,
             })),
-        (name(), name(), any::<bool>(), any::<bool>()).prop_map(|(name, room, public, is_loud)| {
+        1 => (name(), name(), any::<bool>(), any::<bool>()).prop_map(|(name, room, public, is_loud)| {
             Wish::Mailbox { name, room, public, is_loud }
         }),
-        (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
-        (name(), name(), any::<bool>(), any::<bool>())
-            .prop_map(|(name, room, once, active)| Wish::Task { name, room, once, active }),
-        (name(), 0..2_u8, from()).prop_map(|(name, text, from)| Wish::Webhook { name, text, from }),
+        1 => (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
+        // As many of these as there are kinds of them.
+        u32::try_from(Plain::kinds().len()).unwrap() => plain_wish(),
     ]
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use super::generate::Plain;
+use crate::plain::{self, Form};
 use crate::reconciler::spelling;
 
 use meshagent::kinds::path::FieldPath;
@@ -184,14 +186,17 @@ impl Model {
             return;
         }
         let key = index.get(&keys);
-        let field = match key.kind {
-            KindName::Mailbox => ("queue", Tree::text("elsewhere")),
-            KindName::ScheduledTask => ("active", Tree::Bool(false)),
-            KindName::Webhook => ("action", Tree::text("by hand")),
-            KindName::Room => ("room_metadata", Tree::map([("by", Tree::text("hand"))])),
-            _ => return,
-        };
-        self.objects.get_mut(key).unwrap().fields.set(field.0, field.1);
+        let fields = &mut self.objects.get_mut(key).unwrap().fields;
+        match key.kind {
+            KindName::Room => fields.set("room_metadata", Tree::map([("by", Tree::text("hand"))])),
+            KindName::Mailbox => fields.set("queue", Tree::text("elsewhere")),
+            kind if Plain::kinds().contains(&kind) => {
+                let room = fields.get("room").and_then(Tree::as_str).unwrap_or_default();
+                let touched = plain::document(kind, "by-hand", room, Form::Touched);
+                *fields = plain::declared(kind, &touched).fields;
+            }
+            _ => {}
+        }
     }
 
     /// Somebody gives an object another name by hand, and what is in it goes along.

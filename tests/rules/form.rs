@@ -14,6 +14,7 @@ use meshagent::manifest::yaml;
 use serde_json::{Value, json};
 
 use crate::cli::Sandbox;
+use crate::plain;
 use crate::platform::harness::Server;
 use crate::reconciler::spelling;
 
@@ -52,6 +53,39 @@ const HOLES: [&str; 32] = [
     "kind: Webhook\nmetadata: {name: one}\nurl: @\nevents: ['*']\n",
     "kind: Webhook\nmetadata: {name: two}\nurl: http://x\nevents:\n- '*'\n- @\n",
 ];
+
+/// The text of a hole in a document that is written out.
+const HOLE: &str = "the-hole-in-it";
+
+/// The same of every text of a plain kind's own, in its example: so that a kind which was just
+/// added, or a new field, is held to the rule.
+fn holes_of_plain_kinds() -> Vec<String> {
+    let mut holes = Vec::new();
+    for kind in plain::all() {
+        let example = document(kind.kind().example());
+        let properties = schema::inlined(kind.kind())["properties"].as_object().expect("fields");
+        let is_text = |of: &Value| {
+            let is_string = |it: &Value| it == "string";
+            let types = &of["type"];
+            (is_string(types) || types.as_array().is_some_and(|it| it.iter().any(is_string)))
+                && of["enum"].is_null()
+        };
+        // Which rooms and projects there are is no matter of form.
+        let fields = properties.iter().filter(|(name, of)| {
+            is_text(of) && !["version", "kind", "project", "room"].contains(&name.as_str())
+        });
+        for pointer in fields.map(|(name, _)| format!("/{name}")).chain(["/metadata/name".into()]) {
+            let mut holed = example.clone();
+            if plain::names_room(kind) {
+                holed["room"] = "lobby".into();
+            }
+            let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+            holed.pointer_mut(parent).expect("a map")[name] = HOLE.into();
+            holes.push(meshagent::visible::yaml(&holed).replace(HOLE, "@"));
+        }
+    }
+    holes
+}
 
 /// Texts that are good somewhere and bad elsewhere.
 fn texts() -> Vec<Value> {
@@ -204,8 +238,8 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
     let server = Server::start().await;
     server.room("lobby").await;
     let (mut refused, mut accepted, mut unsendable) = (0, 0, 0);
-    for hole in HOLES {
-        let template = format!("version: v1\n{hole}");
+    let by_hand = HOLES.iter().map(|hole| format!("version: v1\n{hole}"));
+    for template in by_hand.chain(holes_of_plain_kinds()) {
         let line = template.lines().position(|line| line.ends_with('@')).expect("a hole") + 1;
         let kind = template.lines().find_map(|line| line.strip_prefix("kind: ")).expect("a kind");
         let published = schema::published(kinds::find(kind).expect("a kind"));
@@ -241,7 +275,7 @@ async fn manifests_are_refused_where_the_platform_refuses_and_nowhere_else() {
         }
     }
     assert!(refused > 500 && accepted > 500, "{refused} refused, {accepted} accepted");
-    assert!(unsendable < 500, "{unsendable} could not be sent");
+    assert!(unsendable * 7 < refused + accepted, "{unsendable} could not be sent");
 }
 
 /// What is wrong, with its line, in a manifest that the platform would refuse.

@@ -13,6 +13,9 @@ fn shape() -> &'static Shape {
     KindName::Mailbox.kind().shape()
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Mailbox);
+
 /// The spelling.
 pub struct Mailbox;
 

@@ -1,4 +1,4 @@
-//! The API as the public SDK 0.31.4 spells it: a file a kind.
+//! The API as the public SDK 0.31.4 spells it: a file a kind, each with its `SPELLING`.
 //!
 //! Must not live here: what a kind means, and anything that decides what is to be done.
 
@@ -10,14 +10,21 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{KindName, OWNER_ANNOTATION};
 
-mod mailbox;
-mod project;
-mod room;
-mod route;
-mod scheduled_task;
-mod secret;
-mod service;
-mod webhook;
+/// Makes the modules of the spellings and the choice between them, of the list of kinds.
+macro_rules! spellings {
+    ($($(#[doc = $what:literal])+ $kind:ident in $module:ident,)+) => {
+        $(mod $module;)+
+
+        /// How a kind is spelled, where it is.
+        fn spelling(kind: KindName) -> Option<&'static dyn Spelling> {
+            match kind {
+                $(KindName::$kind => $module::SPELLING,)+
+            }
+        }
+    };
+}
+
+crate::kinds::every_kind!(spellings);
 pub mod wire;
 
 /// The dialect.
@@ -25,18 +32,7 @@ pub struct V0_31;
 
 impl Dialect for V0_31 {
     fn of(&self, kind: KindName) -> Option<&'static dyn Spelling> {
-        Some(match kind {
-            KindName::Project => &project::Project,
-            KindName::Room => &room::Room,
-            KindName::Secret => &secret::Secret,
-            KindName::Service => &service::Service,
-            // What is made of a template are services.
-            KindName::ServiceTemplate => return None,
-            KindName::Mailbox => &mailbox::Mailbox,
-            KindName::Route => &route::Route,
-            KindName::ScheduledTask => &scheduled_task::ScheduledTask,
-            KindName::Webhook => &webhook::Webhook,
-        })
+        spelling(kind)
     }
 
     fn own_profile(&self) -> Request {

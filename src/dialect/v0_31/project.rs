@@ -8,6 +8,9 @@ use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::path::Step;
 use crate::kinds::tree::{Sealed, Tree};
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Project);
+
 /// The spelling.
 pub struct Project;
 

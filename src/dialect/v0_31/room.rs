@@ -18,6 +18,9 @@ fn room_metadata(target: &Target<'_>) -> Option<Value> {
     target.fields.get("room_metadata").map(Tree::reveal)
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Room);
+
 /// The spelling.
 pub struct Room;
 

@@ -12,6 +12,9 @@ fn shape() -> &'static Shape {
     KindName::Route.kind().shape()
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Route);
+
 /// The spelling.
 pub struct Route;
 

@@ -26,6 +26,9 @@ fn whole(target: &Target<'_>) -> serde_json::Map<String, Value> {
     ])
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&ScheduledTask);
+
 /// The spelling.
 pub struct ScheduledTask;
 

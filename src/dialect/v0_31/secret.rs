@@ -20,6 +20,9 @@ fn is_mask(text: &str) -> bool {
     stars >= text.chars().count().div_ceil(2)
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Secret);
+
 /// The spelling.
 pub struct Secret;
 

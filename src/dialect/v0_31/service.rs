@@ -28,6 +28,9 @@ fn path<'a>(target: &Target<'a>, id: Option<&'a str>) -> Vec<&'a str> {
     path
 }
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Service);
+
 /// The spelling.
 pub struct Service;
 

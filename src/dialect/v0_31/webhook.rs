@@ -7,6 +7,9 @@ use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::tree::Tree;
 use crate::kinds::webhook;
 
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&Webhook);
+
 /// The spelling.
 pub struct Webhook;
 

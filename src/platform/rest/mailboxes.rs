@@ -65,6 +65,7 @@ impl Resource for Mailbox {
     const TABLE: &'static str = "mailboxes";
     const KEY: &'static str = "address";
     const NOUN: &'static str = "mailbox";
+    const TELLS_ROOM_ID: bool = true;
     const ELSEWHERE: Option<&'static str> = Some("the address belongs to another project");
 
     fn key(given: &str) -> String {

@@ -7,25 +7,8 @@
 //! What the plain resources share stands in `plain`. A resource imports no rows of another
 //! one: what several ask for is in `objects`. Nothing here lives longer than a request.
 
-mod api_keys;
 mod columns;
-mod config;
-mod connect;
-mod grants;
-mod mailboxes;
-mod oauth;
 mod plain;
-mod projects;
-mod rooms;
-mod routes;
-mod secrets;
-mod services;
-mod sessions;
-mod storage;
-mod tasks;
-mod templates;
-mod users;
-mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -78,30 +61,36 @@ impl Route {
     }
 }
 
-/// Every route of the platform.
-pub fn routes() -> Vec<Route> {
-    [
-        oauth::routes(),
-        config::routes(),
-        projects::routes(),
-        users::routes(),
-        api_keys::routes(),
-        rooms::routes(),
-        connect::routes(),
-        grants::routes(),
-        services::routes(),
-        templates::routes(),
-        secrets::routes(),
-        mailboxes::routes(),
-        routes::routes(),
-        tasks::routes(),
-        webhooks::routes(),
-        sessions::routes(),
-        storage::routes(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// Makes the modules of the resources, and the table of their routes.
+macro_rules! resources {
+    ($($module:ident,)+) => {
+        $(mod $module;)+
+
+        /// Every route of the platform.
+        pub fn routes() -> Vec<Route> {
+            [$($module::routes()),+].into_iter().flatten().collect()
+        }
+    };
+}
+
+resources! {
+    oauth,
+    config,
+    projects,
+    users,
+    api_keys,
+    rooms,
+    connect,
+    grants,
+    services,
+    templates,
+    secrets,
+    mailboxes,
+    routes,
+    tasks,
+    webhooks,
+    sessions,
+    storage,
 }
 
 /// The page of a list. The SDK always asks for one where a list has pages.

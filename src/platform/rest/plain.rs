@@ -15,7 +15,7 @@ use crate::platform::App;
 use crate::platform::auth::Caller;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::objects::rooms::{self, NAMING, Room};
+use crate::platform::objects::rooms::{self, Room};
 use crate::platform::store::{OfRow, Reads, Write, select};
 
 /// A resource whose rows are listed and deleted like those of others, by what is told of one.
@@ -31,6 +31,8 @@ pub trait Resource: OfRow + Sync + 'static {
     /// What is told of one that another project has, where keys are no secret because they are
     /// taken once for all; otherwise there is no such thing for this project.
     const ELSEWHERE: Option<&'static str> = None;
+    /// Whether the id of the room that a row names is told with it.
+    const TELLS_ROOM_ID: bool = false;
     /// The end of a condition that leaves out rows which are none of these.
     const AMONG: &'static str = "";
 
@@ -104,7 +106,7 @@ impl<T: Resource> Stored<T> {
 /// A question for rows, with the ids of rooms where they name some.
 pub fn question<T: Resource>(condition: &str) -> AssertSqlSafe<String> {
     let table = T::TABLE;
-    let (column, join) = match NAMING.contains(&table) {
+    let (column, join) = match T::TELLS_ROOM_ID {
         true => (
             ", rooms.id AS room_id",
             format!(

@@ -59,6 +59,7 @@ impl Resource for Domain {
     const TABLE: &'static str = "routes";
     const KEY: &'static str = "domain";
     const NOUN: &'static str = "route";
+    const TELLS_ROOM_ID: bool = true;
     const ELSEWHERE: Option<&'static str> = Some("the domain belongs to another project");
 
     fn key(given: &str) -> String {

@@ -76,6 +76,7 @@ impl Resource for Task {
     const TABLE: &'static str = "scheduled_tasks";
     const KEY: &'static str = "id";
     const NOUN: &'static str = "scheduled task";
+    const TELLS_ROOM_ID: bool = true;
     const LIST: &'static str = "tasks";
 
     fn whole(&self) -> Result<Value> {

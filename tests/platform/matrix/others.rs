@@ -1,14 +1,19 @@
 //! What another project has, and every way to name it from one's own.
 
+use meshagent::api::request::Body;
+use meshagent::kinds::KindName;
+use meshagent::platform::Platform;
 use serde_json::{Value, json};
 
 use super::{Row, rows};
+use crate::plain::{self, Form};
 use crate::platform::harness::{Reply, Server, service};
+use crate::reconciler::spelling;
 
 /// What another project has, by the parameter that names it in a path.
 pub(super) struct Others {
     pub(super) project: String,
-    ids: Vec<(&'static str, String)>,
+    ids: Vec<(String, String)>,
     room: String,
 }
 
@@ -19,34 +24,24 @@ impl Others {
         let (project, _) = server.other_project("canary project").await;
         let mut others = Self { project, ids: Vec::new(), room: String::new() };
         others.room = others.make(server, "/rooms", json!({"name": "canary-room"})).await;
-        let hook = json!({"name": "canary", "url": "http://x", "events": ["*"]});
         let secret = json!({"name": "canary", "type": "keys", "data": {"canary": "canary"}});
         let key = json!({"name": "canary", "description": ""});
         for (parameter, path, body) in [
-            ("{webhook}", "/webhooks", hook),
             ("{secret}", "/secrets", secret),
             ("{key}", "/api-keys", key),
             ("{service}", "/services", service("canary")),
         ] {
             let id = others.make(server, path, body).await;
-            others.ids.push((parameter, id));
+            others.ids.push((parameter.to_owned(), id));
         }
-        let room = "canary-room";
-        let mailbox = json!({"room": room, "queue": "q", "address": "canary@mail.localhost"});
-        let route = json!({"domain": "canary.example.com", "room_name": room, "port": "80"});
-        let task = json!({
-            "id": "canary", "room_name": room, "queue_name": "q", "payload": {}, "schedule": "@daily",
-        });
+        for kind in plain::all() {
+            let name = others.make_plain(server, kind).await;
+            others.ids.push((parameter_of(kind), name));
+        }
         let user = json!({"user_id": "canary@example.com"});
         let grant =
             json!({"room_id": others.room, "user_id": "canary@example.com", "permissions": {}});
-        for (path, body) in [
-            ("/mailboxes", mailbox),
-            ("/routes", route),
-            ("/scheduled-tasks", task),
-            ("/users", user),
-            ("/room-grants", grant),
-        ] {
+        for (path, body) in [("/users", user), ("/room-grants", grant)] {
             others.send(server, ("POST", path), &body).await.expect(201);
         }
         let session = uuid::Uuid::new_v4().to_string();
@@ -62,17 +57,26 @@ impl Others {
         .await
         .expect("a session");
         pool.close().await;
-        for (parameter, id) in [
-            ("{address}", "canary@mail.localhost"),
-            ("{domain}", "canary.example.com"),
-            ("{task}", "canary"),
-            ("{user}", "canary@example.com"),
-            ("{grant}", "unused"),
-            ("{session}", &session),
-        ] {
-            others.ids.push((parameter, id.to_owned()));
+        for (parameter, id) in
+            [("{user}", "canary@example.com"), ("{grant}", "unused"), ("{session}", &session)]
+        {
+            others.ids.push((parameter.to_owned(), id.to_owned()));
         }
         others
+    }
+
+    /// An object of a plain kind, by what paths call it.
+    async fn make_plain(&self, server: &Server, kind: KindName) -> String {
+        let document = plain::document(kind, MARK, "canary-room", Form::First);
+        let declared = plain::declared(kind, &document);
+        let target = plain::target(&self.project, &declared, None);
+        let spelling = spelling(kind);
+        let create = spelling.create(&target).expect("a create");
+        let Body::Json(body) = &create.body else { panic!("{kind}: no body") };
+        let made = server.ask("POST", &create.path).bearer(&server.owner).json(body).send().await;
+        let id = spelling.created_id(&made.expect(201).json());
+        let target = plain::target(&self.project, &declared, id.as_deref());
+        spelling.segment(&target).expect("a name in paths").to_owned()
     }
 
     pub(super) async fn send(
@@ -112,7 +116,7 @@ impl Others {
                 "{project}" => project.to_owned(),
                 "{room}" => room.to_owned(),
                 segment if segment.starts_with('{') => {
-                    let known = self.ids.iter().find(|(parameter, _)| *parameter == segment);
+                    let known = self.ids.iter().find(|(parameter, _)| parameter == segment);
                     let (_, id) = known
                         .unwrap_or_else(|| panic!("make something for {segment} of {}", row.path));
                     id.clone()
@@ -126,19 +130,34 @@ impl Others {
         paths
     }
 
-    /// A body that every route takes which takes one.
+    /// A body that a route takes, if it takes one.
     pub(super) fn body(&self, row: &Row) -> Value {
         if row.path.contains("/services") {
             return service("taken");
         }
+        if let Some(kind) = plain::of_path(&row.path) {
+            let document = plain::document(kind, "taken", "taken", Form::Second);
+            let declared = plain::declared(kind, &document);
+            let target = plain::target(&self.project, &declared, None);
+            return match row.method.as_str() {
+                "POST" => spelling(kind).new_body(&target),
+                _ => spelling(kind).body(&target),
+            };
+        }
         json!({
-            "name": "taken", "type": "keys", "data": {}, "url": "http://x", "events": ["*"],
-            "room": "taken", "room_name": "taken", "queue": "q", "queue_name": "q", "public": true,
-            "port": "81", "schedule": "@hourly", "payload": {}, "room_id": self.room,
+            "name": "taken", "type": "keys", "data": {}, "room_id": self.room,
             "user_id": "canary@example.com", "permissions": {}, "is_admin": true,
             "is_developer": true, "can_create_rooms": true, "first_name": "Taken",
         })
     }
+}
+
+/// What stands for an object of a kind in the platform's paths.
+fn parameter_of(kind: KindName) -> String {
+    let list = format!("/accounts/projects/{{project}}/{}/", spelling(kind).collection().noun);
+    let routes = Platform::routes().into_iter();
+    let mut parameters = routes.filter_map(|route| route.path.strip_prefix(&list));
+    parameters.next().unwrap_or_else(|| panic!("{kind} has no routes below {list}")).to_owned()
 }
 
 #[tokio::test]
@@ -174,7 +193,7 @@ async fn what_another_project_has_cannot_be_named_in_a_body() {
     let others = Others::new(&server).await;
     let before = others.listed(&server).await;
     let (_, secret) =
-        others.ids.iter().find(|(parameter, _)| *parameter == "{secret}").expect("one");
+        others.ids.iter().find(|(parameter, _)| parameter == "{secret}").expect("one");
     let mut with_secret = service("a");
     with_secret["container"]["secrets"] = json!([secret]);
     let mut with_pull_secret = service("b");

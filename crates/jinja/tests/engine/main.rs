@@ -3,13 +3,12 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "../../../../tests/absent.rs"]
-mod absent;
 mod agreement;
 mod hostile;
+#[path = "../../../../tests/needs.rs"]
+#[expect(dead_code, reason = "the tests of the program need more")]
+mod needs;
 mod random;
-#[path = "../../../../tests/reference.rs"]
-mod reference;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -36,7 +35,7 @@ fn render(template: &str, values: &Values) -> Result<String, Error> {
 
 /// Asks Jinja2 about templates and their values; nothing where it is not at hand.
 fn ask(batch: &Value) -> Option<Value> {
-    let python = reference::python("the comparison with Jinja2")?;
+    let python = needs::python("the comparison with Jinja2")?;
     let mut child = Command::new(python)
         .arg("-Wignore")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference.py"))

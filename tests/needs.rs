@@ -1,0 +1,73 @@
+//! What a test needs and may not find: it is asked for here and nowhere else, so that no test
+//! passes in silence for want of something.
+//!
+//! With `CI=true` a test fails where something is absent. Elsewhere it is skipped, which is told
+//! on standard error, and in the file that `MESHAGENT_TEST_SKIPPED` names, where `tests/run`
+//! counts them.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The variable that names a Python interpreter with the reference installed.
+const PYTHON: &str = "MESHAGENT_TEST_PYTHON";
+
+/// The variable that names the file in which skipped tests are counted.
+const SKIPPED: &str = "MESHAGENT_TEST_SKIPPED";
+
+/// Whether something must be there.
+fn must_be() -> bool {
+    std::env::var("CI").as_deref() == Ok("true")
+}
+
+/// Tells what is skipped, and why.
+fn skipped(tested: &str, needed: &str) {
+    let line = format!("SKIPPED: {tested}: there is no {needed}");
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests is told what is skipped")]
+    {
+        eprintln!("{line}");
+    }
+    if let Some(file) = std::env::var_os(SKIPPED) {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        // One write, for tests run side by side.
+        let told = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        told.expect("the file of skipped tests can be written");
+    }
+}
+
+/// Whether what a test needs is there.
+pub fn met(is_there: bool, tested: &str, needed: &str) -> bool {
+    assert!(is_there || !must_be(), "{tested}: there is no {needed}, which is needed with CI=true");
+    if !is_there {
+        skipped(tested, needed);
+    }
+    is_there
+}
+
+/// The interpreter that has the reference.
+pub fn python(tested: &str) -> Option<PathBuf> {
+    let python = std::env::var_os(PYTHON).filter(|python| !python.is_empty());
+    met(python.is_some(), tested, &format!("Python with the reference, named by {PYTHON}"));
+    python.map(PathBuf::from)
+}
+
+/// Whether programs start that a test needs.
+pub fn programs(tested: &str, names: &[&str]) -> bool {
+    let starts = |name: &&str| {
+        let mut command = Command::new(name);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    met(names.iter().all(starts), tested, &names.join(" and "))
+}
+
+/// Files beside the project, which no clone of it has. A test that looks at them as well does
+/// so on top of what is checked in and is whole without them, with `CI=true` too.
+pub fn beside(tested: &str, name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
+    if !path.exists() {
+        skipped(&format!("{tested}, for what is not checked in"), &format!("../shared/{name}"));
+        return None;
+    }
+    Some(path)
+}
