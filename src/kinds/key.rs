@@ -51,7 +51,7 @@ impl Deref for Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
+        fmt::Debug::fmt(&*self.0, out)
     }
 }
 
@@ -154,6 +154,14 @@ impl Key {
         Parts { project: project.into(), ..Parts::clone(self) }.into()
     }
 
+    /// The text of all its parts from which inventories make salts and seals. It must stay as
+    /// it is: another text would make every fingerprint of every set anew, which takes long.
+    #[must_use]
+    pub fn in_fingerprints(&self) -> String {
+        let Parts { kind, project, room, name } = &**self;
+        format!("Key {{ kind: {kind:?}, project: {project:?}, room: {room:?}, name: {name:?} }}")
+    }
+
     /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this
     /// key's kind are compared.
     #[must_use]
@@ -184,5 +192,29 @@ impl Key {
             true => Self::of(self.kind, "", &self.name),
             false => self.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fingerprints_are_made_of_stays_as_it_is() {
+        let key = Key::of(KindName::Service, "p \"1\"", "é\n");
+        let text = r#"Key { kind: Service, project: "p \"1\"", room: None, name: "é\n" }"#;
+        assert_eq!(key.in_fingerprints(), text);
+        let text = r#"Key { kind: Service, project: "p \"1\"", room: Some("r"), name: "é\n" }"#;
+        assert_eq!(key.with_room(Some("r".to_owned())).in_fingerprints(), text);
+    }
+
+    #[test]
+    fn keys_are_equal_and_ordered_by_their_parts() {
+        let key = |project: &str, name: &str| Key::of(KindName::Room, project, name);
+        assert_eq!(key("p", "a"), key("p", "a"));
+        assert_ne!(key("p", "a"), key("q", "a"));
+        assert!(key("p", "b") < key("q", "a") && key("p", "a") < key("p", "b"));
+        assert_eq!(key("p", "a").with_name("b"), key("p", "b"));
+        assert_eq!(key("p", "a").with_project("q"), key("q", "a"));
     }
 }

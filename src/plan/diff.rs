@@ -281,7 +281,7 @@ impl<'a> Walk<'a> {
         }
         let names = new_fields
             .keys()
-            .chain(old_fields.keys().filter(|name| !new_fields.contains_key(*name)));
+            .chain(old_fields.keys().filter(|name| !new_fields.contains_key(name)));
         for name in names {
             let step = Step::Field(name.to_string());
             let below = path.join(step.clone());

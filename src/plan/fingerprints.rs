@@ -67,7 +67,7 @@ impl Fingerprints {
     /// The salt of an object that has none yet.
     #[must_use]
     pub fn salt_of(&self, key: &Key) -> String {
-        digest(&format!("{} {key:?}", self.salt))
+        digest(&format!("{} {}", self.salt, key.in_fingerprints()))
     }
 
     /// What makes the fingerprints under a salt.
@@ -189,7 +189,7 @@ impl Inventory {
             let with =
                 self.fingerprints.under(salt.unwrap_or_else(|| self.fingerprints.salt_of(key)));
             pairs(&desired.fields, applied.as_ref(), &mut |text, recorded| {
-                let (key, with) = (format!("{key:?}"), with.clone());
+                let (key, with) = (key.in_fingerprints(), with.clone());
                 let recorded = recorded.and_then(Value::as_str).map(str::to_owned);
                 all.push(Compared { key, with, text: text.clone(), recorded });
             });
@@ -230,7 +230,7 @@ impl Inventory {
         for (key, entry) in entries {
             if let (Some(_), Some(applied)) = (&entry.salt, &entry.applied) {
                 fingerprints_in(&applied.value(), &mut |it| {
-                    recorded.push((format!("{key:?}"), it.to_owned()));
+                    recorded.push((key.in_fingerprints(), it.to_owned()));
                 });
             }
         }
