@@ -77,7 +77,9 @@ fn renamed(mut set: Set, names: &BTreeMap<String, String>) -> Result<Set> {
     }
     let mut problems = Vec::new();
     for (_, mut desired) in std::mem::take(&mut set.objects) {
-        if let Some(name) = names.get(&desired.key.project) {
+        if let Some(name) = names.get(&desired.key.project)
+            && *name != desired.key.project
+        {
             desired.key = desired.key.with_project(name);
         }
         set.add(desired, &mut problems);

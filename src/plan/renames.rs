@@ -35,6 +35,9 @@ pub fn former_keys(desired: &Desired) -> Vec<Key> {
 #[must_use]
 pub fn open_former_keys(state: &State, desired: &Desired) -> Vec<Key> {
     let mut keys = former_keys(desired);
+    if keys.is_empty() {
+        return keys;
+    }
     let Some(entry) = entry(state, &desired.key) else { return keys };
     let is_settled = |key: &Key| entry.moved_from.0.contains(&key.name);
     let is_there = entry.was.is_none() && state.objects.contains_key(&desired.key);
