@@ -17,7 +17,8 @@ fn the_document_of_every_kind_declares_the_same_fields_again() {
         let example = meshagent::manifest::yaml::parse(kind.example()).unwrap().remove(0).to_json();
         for mut declared in kind.declare(&example).unwrap() {
             declared.fields.rewrite_leaves(&mut |_, leaf| {
-                let source = || Sealed::Source(SecretSource::Env("V".to_owned()).into());
+                let source = SecretSource::Env("V".to_owned());
+                let source = || Sealed::Source(Box::new(source.clone().into()));
                 matches!(leaf, Tree::Secret(_)).then(|| Tree::Secret(source()))
             });
             let key = Key::new(kind.name(), "p", declared.room.clone(), declared.name.clone());

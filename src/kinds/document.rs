@@ -217,7 +217,7 @@ impl From<SecretText> for super::tree::Tree {
     fn from(text: SecretText) -> Self {
         match text {
             SecretText::Text(text) => Self::secret(text),
-            SecretText::From(from) => Self::Secret(super::tree::Sealed::Source(from)),
+            SecretText::From(from) => Self::Secret(super::tree::Sealed::Source(from.into())),
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Project;
 fn settings(value: &Value) -> Tree {
     match value {
         Value::Object(fields) => match source(fields) {
-            Some(source) => Tree::Secret(Sealed::Source(source)),
+            Some(source) => Tree::Secret(Sealed::Source(Box::new(source))),
             None => fields.iter().map(|(name, value)| (name.clone(), settings(value))).collect(),
         },
         Value::Array(items) => Tree::List(items.iter().map(settings).collect()),

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::document::SecretFrom;
 use super::fields::Fields;
 use super::fingerprint::Fingerprinter;
 use super::path::{FieldPath, Step};
 use super::recorded::{Recorded, Recording, SECRET};
 
-/// The fields of an object, or a part of them.
+/// The fields of an object, or a part of them. A plan holds hundreds of thousands of them, so
+/// what is large and rare stands elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {
     /// Nothing; only inside free JSON, elsewhere an absent field is left out.
@@ -32,6 +34,8 @@ pub enum Tree {
     Map(Box<Fields>),
 }
 
+const _: () = assert!(size_of::<Tree>() <= 32);
+
 /// Text that must not be shown, or the knowledge that there is one.
 #[derive(Clone)]
 pub enum Sealed {
@@ -40,7 +44,7 @@ pub enum Sealed {
     /// A number, written as text.
     Number(SecretString),
     /// Text that is read when it is needed.
-    Source(super::document::SecretFrom),
+    Source(Box<SecretFrom>),
     /// Text that the platform keeps to itself.
     Masked,
     /// Text that could not be read here, in a plan that is for reading only.

@@ -210,7 +210,7 @@ fn refer(
             name = format!("{name}_{}", digest(&json!([key.name, path])).to_ascii_uppercase());
         }
         variables.insert(name.clone(), format!("{key} {path}"));
-        Some(Tree::Secret(Sealed::Source(SecretSource::Env(name).into())))
+        Some(Tree::Secret(Sealed::Source(Box::new(SecretSource::Env(name).into()))))
     });
 }
 

@@ -134,10 +134,8 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
     for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
         let origin = &desired.origin;
         desired.fields.clone().as_ref().clone().rewrite_leaves(&mut |way, leaf| {
-            let Tree::Secret(Sealed::Source(SecretFrom { from: source, allow_empty })) = leaf
-            else {
-                return None;
-            };
+            let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
+            let SecretFrom { from: source, allow_empty } = &**source;
             let what = match source {
                 SecretSource::Env(name) if is_own_variable(name) => own(name),
                 SecretSource::Env(name) => match std::env::var_os(name) {
@@ -176,8 +174,9 @@ pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
     for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
         let folder = &desired.origin.document.source.folder;
         desired.fields.as_ref().clone().rewrite_leaves(&mut |_, leaf| {
-            if let Tree::Secret(Sealed::Source(SecretFrom { from, .. })) = leaf
-                && let SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) = from
+            if let Tree::Secret(Sealed::Source(source)) = leaf
+                && let SecretSource::File(path)
+                | SecretSource::Age(AgeText::Beside { file: path }) = &source.from
             {
                 files.extend(folder.join(path).canonicalize());
             }
