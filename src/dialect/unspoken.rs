@@ -141,11 +141,12 @@ fn take_out(value: &mut Value, path: &[String]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
-    use crate::dialect;
-    use crate::kinds::{ALL, KindName};
+    use crate::kinds::KindName;
 
     fn names(shape: &Shape) -> Vec<String> {
         let mut names = Vec::new();
@@ -156,17 +157,16 @@ mod tests {
         names
     }
 
-    /// A field that is new in manifests, and that this API lacks, belongs to no list here: it is
-    /// refused by name until the API has it.
+    /// Manifests may have more: a field that this API lacks is in no line, and is refused by name.
     #[test]
     fn manifests_have_the_fields_of_services_that_0_31_has() {
-        let shape = KindName::Service.kind().shape();
+        let ours = names(KindName::Service.kind().shape());
         let spoken: Vec<&str> = include_str!("v0_31/service_fields.txt").lines().collect();
-        assert_eq!(names(shape), spoken);
-        for kind in ALL {
-            let spelling = dialect::of(Spoken::V0_31, kind.name());
-            assert_eq!(spelling.unsaid(), Unsaid::NOTHING, "{}", kind.name());
-        }
+        let is_unknown = |it: &&&str| ours.iter().all(|name| name != **it);
+        let unknown: Vec<_> = spoken.iter().filter(is_unknown).collect();
+        assert!(unknown.is_empty(), "manifests have no such fields: {unknown:?}");
+        let distinct: BTreeSet<_> = spoken.iter().collect();
+        assert!(distinct.len() == spoken.len() && spoken.len() > 200, "{} lines", spoken.len());
     }
 
     #[test]
