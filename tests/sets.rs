@@ -210,6 +210,44 @@ async fn a_move_that_is_killed_anywhere_goes_on_from_there() {
     assert!(kills > 10, "only {kills} runs were killed");
 }
 
+/// Two moves of one object at once would leave it with two sets, so the second one is refused
+/// until the first has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_to_one_set_goes_to_no_other() {
+    let world = World::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &room("lobby"));
+    let quiet = Hostile::in_front_of(&world.server).start().await;
+    let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+    assert_eq!(run(&["apply", "-f", "set.yaml", "--set", "a", "--yes"]).await.code, 0);
+    let to = |set: &'static str| ["set", "move", "*", "--set", "a", "--to", set, "--yes"];
+    // The move to `b` has begun once the first set holds on to nothing any more.
+    let is_begun = async || {
+        let reader = world.client.reader();
+        let project = &world.server.project;
+        let giver = inventory::load(&reader, "a", "default", project).await.unwrap().inventory;
+        giver.entries.values().any(|entry| entry.moving_to.as_deref() == Some("b"))
+    };
+    for write in 1.. {
+        let proxy =
+            Hostile::in_front_of(&world.server).pausing(write, Moment::Before).start().await;
+        assert!(killed(&sandbox, &world, &proxy, &to("b")).await, "it never begins");
+        if is_begun().await {
+            break;
+        }
+    }
+    let other = run(&to("c")).await;
+    assert_eq!(other.code, 6, "{}{}", other.stdout, other.stderr);
+    assert!(other.stderr.contains("Room/lobby is on its way to the set `b`"), "{}", other.stderr);
+    let ends = "`meshagent set move Room/lobby --set a --to b` ends that";
+    assert!(other.stderr.contains(ends), "{}", other.stderr);
+    let first = run(&["set", "move", "Room/lobby", "--set", "a", "--to", "b", "--yes"]).await;
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let on = run(&["set", "move", "*", "--set", "b", "--to", "c", "--yes"]).await;
+    assert_eq!(on.code, 0, "{}", on.stderr);
+    assert_eq!(run(&["plan", "-f", "set.yaml", "--set", "c", "--exit-code"]).await.code, 0);
+}
+
 /// Runs the program and kills it when the proxy pauses; whether it did.
 async fn killed(sandbox: &Sandbox, world: &World, proxy: &Running, words: &[&str]) -> bool {
     let place = ["--project-id", "default", "--api-url", &proxy.url];

@@ -52,6 +52,10 @@ impl Transfer<'_> {
         let nothing = BTreeMap::new();
         let known = Known::new(&nothing, self.state);
         for (key, entry) in self.entries() {
+            if let Some(other) = entry.moving_to.as_deref().filter(|other| *other != to) {
+                problems.push(self.moves_elsewhere(key, other));
+                continue;
+            }
             let entry = &settled(entry).but(|it| it.arrived = true);
             if let Some(doubt) = self.state.doubt(key) {
                 problems.push(
@@ -79,6 +83,17 @@ impl Transfer<'_> {
         let entries = inventory.entries.iter();
         let kept = entries.filter(|(key, _)| !self.keys.contains(*key));
         Ok(self.plan(to, operations, kept))
+    }
+
+    /// Another move of the object is under way, or was cut off: two that went on at once would
+    /// leave it with two sets.
+    fn moves_elsewhere(&self, key: &Key, other: &str) -> Problem {
+        let from = self.from.0;
+        Problem::new(format!("{key} is on its way to the set `{other}`")).hint(format!(
+            "`meshagent set move {} --set {from} --to {}` ends that; then move it on from there",
+            key.as_word(),
+            word(other)
+        ))
     }
 
     /// The first set forgets the objects that were taken, and holds the others as before.

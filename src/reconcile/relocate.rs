@@ -203,7 +203,8 @@ impl<'a> Relocating<'a> {
             let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
             let taken = &sides.to.stored.inventory.entries;
             // What an earlier try has moved already is in both, or is all there is left.
-            let is_begun = keys.iter().any(|key| taken.contains_key(key));
+            let is_over = keys.is_empty() && sides.from.stored.exists();
+            let is_begun = is_over || keys.iter().any(|key| taken.contains_key(key));
             if !taken.is_empty() && !is_begun {
                 return Err(Error::new(
                     Class::Refused,
@@ -217,7 +218,8 @@ impl<'a> Relocating<'a> {
                     self.target.flags
                 )));
             }
-            if !keys.is_empty() {
+            // A set that is there and owns nothing any more only has to be taken off the list.
+            if !keys.is_empty() || is_over && !taken.is_empty() {
                 moves.push((sides, keys));
             }
         }
@@ -306,6 +308,7 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     )
     .hint("apply the set first, which ends that"))
 }
+
 /// What there is to know of secrets that move.
 fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
     let mut moved = plan.operations.iter().filter_map(|operation| operation.entry.as_ref());
