@@ -44,7 +44,8 @@ pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
         may_miss: false,
         limits: Limits::STANDARD,
     };
-    let problems = secrets::resolve(&mut set.objects, None, reading).problems;
+    let problems =
+        secrets::resolve(&mut set.objects, None, reading, secrets::Printed::new()).problems;
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }
 
@@ -52,7 +53,7 @@ pub fn read_secrets(set: &mut Set) -> Result<(), Error> {
 pub fn decide(set: &Set, state: &State, policy: &Policy) -> Result<Plan, Error> {
     let mut plan = planner::plan(&set.objects, state, policy).map_err(|refusal| match refusal {
         Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => Error::refused(problems),
+        Refusal::Guard { problems, .. } => Error::refused(problems),
     })?;
     plan.notes.splice(0..0, set.notes.iter().cloned());
     plan.digest.clone_from(&set.digest);

@@ -246,22 +246,17 @@ async fn read_project(
     while let Some((kind, room, list)) = lists.try_next().await? {
         intake.take_list((kind, room), list, &mut unproven)?;
     }
-    let known = &wanted.rooms;
-    let more = match wanted.all_rooms {
-        true => other_rooms(intake.state, name, known),
-        false => followed_rooms(intake.state, name, known),
-    };
-    let more = more
-        .into_iter()
-        .flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room.clone())));
-    let mut more = stream::iter(more)
-        .map(|(kind, room)| async move {
-            let read = read_list(reader, &project.id, kind, Some(&room)).await?;
-            Ok::<_, Error>(((kind, Some(room)), read))
-        })
-        .buffered(CONCURRENT_LISTS);
-    while let Some((of, list)) = more.try_next().await? {
-        intake.take_list(of, list, &mut unproven)?;
+    let mut known = wanted.rooms.clone();
+    if !wanted.all_rooms {
+        let followed = followed_rooms(intake.state, name, &known);
+        intake.take_rooms(&project.id, &followed, &mut unproven).await?;
+        known.extend(followed);
+    }
+    // What is not in its room any more may be in another one: rooms of others get other names,
+    // too, with all that is in them.
+    if wanted.all_rooms || misses_any(intake.state, name) {
+        let others = other_rooms(intake.state, name, &known);
+        intake.take_rooms(&project.id, &others, &mut unproven).await?;
     }
     if wanted.project {
         let detailed = detailed_project(reader, project).await?;
@@ -295,6 +290,20 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
         .collect()
 }
 
+/// Whether something that the set owns in a room of a project was met nowhere.
+fn misses_any(state: &State, project: &str) -> bool {
+    let of_kind = state.objects.iter().filter(|(key, _)| key.room.is_some());
+    let met: BTreeSet<(KindName, &str)> = of_kind
+        .filter(|(key, _)| key.project == project)
+        .filter_map(|(key, observed)| Some((key.kind, observed.id.as_deref()?)))
+        .collect();
+    let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
+    entries
+        .filter(|(key, _)| key.room.is_some())
+        .filter_map(|(key, entry)| Some((key.kind, entry.id.as_deref()?)))
+        .any(|wanted| !met.contains(&wanted))
+}
+
 /// The rooms of a project that are there and are not among the known ones.
 fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     let keys = state.objects.keys();
@@ -322,6 +331,28 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
+    /// Reads what is in these rooms.
+    async fn take_rooms(
+        &mut self,
+        project_id: &str,
+        rooms: &BTreeSet<String>,
+        unproven: &mut BTreeSet<absent::ListOf>,
+    ) -> Result<()> {
+        let reader = self.reader;
+        let lists =
+            rooms.iter().flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room)));
+        let mut lists = stream::iter(lists)
+            .map(|(kind, room)| async move {
+                let read = read_list(reader, project_id, kind, Some(room)).await?;
+                Ok::<_, Error>(((kind, Some(room.clone())), read))
+            })
+            .buffered(CONCURRENT_LISTS);
+        while let Some((of, list)) = lists.try_next().await? {
+            self.take_list(of, list, unproven)?;
+        }
+        Ok(())
+    }
+
     /// What was read of one list.
     fn take_list(
         &mut self,

@@ -59,7 +59,12 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// What is not here, where a plan is made without it.
     pub not_read: Vec<Problem>,
+    /// What commands printed, now or before.
+    pub printed: Printed,
 }
+
+/// What commands printed, by the folder that each ran in and its source as JSON.
+pub type Printed = BTreeMap<(PathBuf, String), SecretString>;
 
 impl Outcome {
     fn add(&mut self, failure: Failure, problem: Problem, may_miss: bool) {
@@ -73,15 +78,16 @@ impl Outcome {
 
 /// Replaces the sources of these objects by their texts; without a selection, of all. What
 /// cannot be read is a problem at its field. Where a plan may be made without it, what is
-/// just not here becomes a text that was not read.
+/// just not here becomes a text that was not read. No command is run whose output is given.
 #[must_use]
 pub fn resolve(
     objects: &mut BTreeMap<Key, Desired>,
     selection: Option<&BTreeSet<Key>>,
     reading: Reading,
+    printed: Printed,
 ) -> Outcome {
     let may_miss = reading.may_miss;
-    let mut read = Known { reading, texts: BTreeMap::new() };
+    let mut read = Known { reading, texts: BTreeMap::new(), printed };
     let mut outcome = Outcome::default();
     // One document may stand for several objects.
     let mut told = HashSet::new();
@@ -120,7 +126,7 @@ pub fn resolve(
             outcome.problems.push(Problem { hint: broken.hint, ..problem });
         }
     }
-    outcome
+    Outcome { printed: read.printed, ..outcome }
 }
 
 /// What is known to be missing without reading any secret: variables that are not set, or
@@ -236,14 +242,26 @@ fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
 struct Known {
     reading: Reading,
     texts: BTreeMap<(PathBuf, String), Result<SecretString, Failure>>,
+    printed: Printed,
 }
 
 impl Known {
     fn text(&mut self, source: &SecretFrom, origin: &Origin) -> Result<SecretString, Failure> {
         let folder = &origin.document.source.folder;
-        let name = serde_json::to_string(source).unwrap_or_default();
-        let text = self.texts.entry((folder.clone(), name));
-        text.or_insert_with(|| read(source, folder, &self.reading)).clone()
+        let name = (folder.clone(), serde_json::to_string(source).unwrap_or_default());
+        if let Some(text) = self.printed.get(&name) {
+            return Ok(text.clone());
+        }
+        if !matches!(source.from, SecretSource::Command(_)) {
+            let text = self.texts.entry(name);
+            return text.or_insert_with(|| read(source, folder, &self.reading)).clone();
+        }
+        let text = self.texts.entry(name.clone());
+        let text = text.or_insert_with(|| read(source, folder, &self.reading)).clone();
+        if let Ok(text) = &text {
+            self.printed.insert(name, text.clone());
+        }
+        text
     }
 }
 

@@ -11,6 +11,12 @@ use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo};
 
+/// Whether an object may come under another key without being another one: it can be renamed,
+/// or the room can that it is in.
+fn may_move(key: &Key) -> bool {
+    key.kind.kind().is_renamable() || key.room.is_some()
+}
+
 /// The state with each object that a set owns under the name that it has. A run that
 /// stopped, and people, give objects other names than the inventory says; the platform's
 /// ids tell which is which.
@@ -18,14 +24,14 @@ use crate::kinds::{Key, KindName, ReferredTo};
 pub fn follow_ids(state: &State) -> Cow<'_, State> {
     let is_elsewhere = |(key, entry): &(&Key, &Entry)| {
         let there = state.objects.get(*key).and_then(|observed| observed.id.as_ref());
-        key.kind.kind().is_renamable() && entry.id.is_some() && there != entry.id.as_ref()
+        may_move(key) && entry.id.is_some() && there != entry.id.as_ref()
     };
     let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
     let lost: Vec<(&Key, &Entry)> = entries.filter(is_elsewhere).collect();
     if lost.is_empty() {
         return Cow::Borrowed(state);
     }
-    let objects = state.objects.iter().filter(|(key, _)| key.kind.kind().is_renamable());
+    let objects = state.objects.iter().filter(|(key, _)| may_move(key));
     let by_id: BTreeMap<(KindName, &str, &str), &Key> = objects
         .filter_map(|(key, observed)| {
             Some(((key.kind, key.project.as_str(), observed.id.as_deref()?), key))

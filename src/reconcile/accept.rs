@@ -197,7 +197,7 @@ async fn plan(target: &Target, set_name: &str, set: Set) -> Result<Plan> {
     planner::plan(&observation.set.objects, &observation.state, &policy).map_err(|refusal| {
         match refusal {
             Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
-            Refusal::Guard(problems) => Error::refused(problems),
+            Refusal::Guard { problems, .. } => Error::refused(problems),
         }
     })
 }

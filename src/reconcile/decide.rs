@@ -19,7 +19,7 @@ use crate::manifest::set::{Desired, Set};
 use crate::plan::guards::{self, Consent, Origin};
 use crate::plan::planner::{self, Policy, Refusal};
 use crate::plan::warnings::warnings;
-use crate::plan::{Incomplete, NotRead, Plan, State};
+use crate::plan::{NotRead, Plan, State};
 
 /// What was consented to.
 #[derive(Debug, Clone, Default)]
@@ -105,10 +105,7 @@ pub async fn decide(
         inventory.prepare(desired, policy.is_only_shown);
     }
     refuse_unsaid(&reader, &desired, (&state, &policy))?;
-    let mut plan = planner::plan(&desired, &state, &policy).map_err(|refusal| {
-        let doubt = doubt(&desired, &state, &policy);
-        refused(refusal, doubt)
-    })?;
+    let mut plan = planner::plan(&desired, &state, &policy).map_err(refused)?;
     let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
         return Err(unknown_here(&policy, &plan, &state));
@@ -162,12 +159,10 @@ async fn with_secrets(
     (digest, known): (String, KnownSecrets),
 ) -> Result<(BTreeMap<Key, Desired>, Vec<Problem>)> {
     let read = tokio::task::spawn_blocking(move || {
-        let unknown = known.fill(&digest, &mut objects, selection.as_ref());
-        let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading);
+        let printed = known.of(&digest);
+        let mut outcome = secrets::resolve(&mut objects, selection.as_ref(), reading, printed);
         outcome.problems.sort_by(|one, other| one.place.cmp(&other.place));
-        if outcome.problems.is_empty() {
-            known.learn(&digest, &objects, unknown);
-        }
+        known.learn(&digest, std::mem::take(&mut outcome.printed));
         (objects, outcome)
     });
     let (objects, outcome) =
@@ -243,32 +238,15 @@ fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
 
 /// What the planner refused, as an error; with its cause where that is a list which could not be
 /// read whole.
-fn refused(refusal: Refusal, doubt: Option<&Incomplete>) -> Error {
+fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
         Refusal::Scope(problems) => Error::manifests(problems),
-        Refusal::Guard(problems) => match doubt {
-            Some(list) => Error::refused(problems).because(list.reason.clone()),
-            None => Error::refused(problems),
-        },
+        Refusal::Guard { problems, doubt: None } => Error::refused(problems),
+        Refusal::Guard { problems, doubt: Some(reason) } => {
+            Error::refused(problems).because(reason)
+        }
     }
-}
-
-/// The list that leaves it open whether something exists which was to be planned: the planner
-/// refuses to plan that.
-fn doubt<'a>(
-    desired: &BTreeMap<Key, Desired>,
-    state: &'a State,
-    policy: &Policy,
-) -> Option<&'a Incomplete> {
-    if policy.destroy {
-        return None;
-    }
-    let selection = planner::selected(desired, state, policy);
-    let is_meant = |key: &Key| selection.as_ref().is_none_or(|selection| selection.contains(key));
-    let absent = desired.keys().filter(|key| is_meant(key) && !state.objects.contains_key(*key));
-    let open: Vec<&Incomplete> = absent.filter_map(|key| state.doubt(key)).collect();
-    state.incomplete.iter().find(|list| open.contains(list))
 }
 
 /// A set that is to be destroyed and owns nothing in the projects that are meant.

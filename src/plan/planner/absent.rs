@@ -19,6 +19,7 @@ impl<'a> Planner<'a> {
             let message = format!("it is not known whether {names} {exist}: {reason}");
             if let Some(first) = objects.first() {
                 self.guard(first, message, &hint);
+                self.doubt.get_or_insert(reason);
             }
         }
     }

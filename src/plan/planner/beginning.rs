@@ -66,7 +66,7 @@ pub(super) fn begin(
     let state = moved.as_ref().unwrap_or(state);
     let others = take(find(state, &|key| !is_holder(key)), state);
     if !problems.is_empty() {
-        return Err(Refusal::Guard(problems));
+        return Err(Refusal::guard(problems));
     }
     let renames = holders.clone().and(others);
     Ok(Beginning { selected, renames, meant, holders, notes })

@@ -51,7 +51,20 @@ pub enum Refusal {
     /// The scope names what is not in the set.
     Scope(Vec<Problem>),
     /// A guard refused.
-    Guard(Vec<Problem>),
+    Guard {
+        /// What.
+        problems: Vec<Problem>,
+        /// Why it is not known whether something exists that was to be planned, where that is
+        /// among it.
+        doubt: Option<String>,
+    },
+}
+
+impl Refusal {
+    /// A guard refused, and nothing was in doubt.
+    const fn guard(problems: Vec<Problem>) -> Self {
+        Self::Guard { problems, doubt: None }
+    }
 }
 
 /// Decides. Of a set that is destroyed, what is declared only says what is protected.
@@ -90,6 +103,7 @@ pub fn plan(
         by_key: BTreeMap::new(),
         foreign: Vec::new(),
         doubted: BTreeMap::new(),
+        doubt: None,
         guards: Vec::new(),
         faults: Vec::new(),
         plan: Plan {
@@ -101,7 +115,7 @@ pub fn plan(
             ..Plan::default()
         },
     };
-    planner.check_former_names().map_err(Refusal::Guard)?;
+    planner.check_former_names().map_err(Refusal::guard)?;
     for desired in desired.values() {
         if planner.is_selected(&desired.key) {
             planner.decide(desired);
@@ -126,7 +140,7 @@ pub fn plan(
         return Err(Refusal::Manifests(planner.faults));
     }
     if !planner.guards.is_empty() {
-        return Err(Refusal::Guard(planner.guards));
+        return Err(Refusal::Guard { problems: planner.guards, doubt: planner.doubt });
     }
     planner.hint_at_renames();
     planner.tell_others_of_renames();
@@ -186,6 +200,8 @@ struct Planner<'a> {
     foreign: Vec<owned::Foreign<'a>>,
     /// What may exist or not, by project, kind and what helps, with why of the first.
     doubted: BTreeMap<(String, KindName, String), (String, Vec<&'a Desired>)>,
+    /// Why the first of them was refused.
+    doubt: Option<String>,
     guards: Vec<Problem>,
     faults: Vec<Problem>,
     plan: Plan,
