@@ -339,12 +339,14 @@ impl Intake<'_> {
         unproven: &mut BTreeSet<absent::ListOf>,
     ) -> Result<()> {
         let reader = self.reader;
-        let lists =
-            rooms.iter().flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room)));
+        let lists: Vec<(KindName, String)> = rooms
+            .iter()
+            .flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room.clone())))
+            .collect();
         let mut lists = stream::iter(lists)
             .map(|(kind, room)| async move {
-                let read = read_list(reader, project_id, kind, Some(room)).await?;
-                Ok::<_, Error>(((kind, Some(room.clone())), read))
+                let read = read_list(reader, project_id, kind, Some(&room)).await?;
+                Ok::<_, Error>(((kind, Some(room)), read))
             })
             .buffered(CONCURRENT_LISTS);
         while let Some((of, list)) = lists.try_next().await? {
