@@ -359,6 +359,44 @@ fn a_rename_tells_what_other_sets_have_in_the_room() {
     tells(&run, "Room/a becomes Room/b, and the set `bots` has Service/bot@b there");
 }
 
+/// The room of a service is another set's or nobody's, and gets another name.
+#[test]
+fn what_is_in_a_room_that_another_renames_is_still_there() {
+    let service = |room: &str| {
+        document("Service", "s", &format!("room: {room}\ncontainer: {{image: a/b}}\n"))
+    };
+    let started = || {
+        let sandbox = Sandbox::new();
+        apply(&sandbox, "rooms", &(room("hall") + &room("attic")));
+        apply(&sandbox, "services", &service("hall"));
+        sandbox
+    };
+    let names = |sandbox: &Sandbox, room: &str| {
+        sandbox.embedded(0, &["service", "list", "-q", "--room", room]).stdout.lines().count()
+    };
+    // It is destroyed where it is by now.
+    let sandbox = started();
+    apply(&sandbox, "rooms", &(from("hall", &room("loft")) + &room("attic")));
+    let run = sandbox.embedded(0, &["destroy", "--set", "services", "--yes"]);
+    tells(&run, "delete Service/s@loft");
+    assert_eq!(names(&sandbox, "loft"), 0);
+    // Two rooms swap their names, and the document says the one that it means.
+    let sandbox = started();
+    apply(&sandbox, "rooms", &(from("hall", &room("attic")) + &from("attic", &room("hall"))));
+    sandbox.write("set.yaml", &service("hall"));
+    let words = ["apply", "-f", "set.yaml", "--set", "services", "--prune", "all", "--yes"];
+    let run = sandbox.embedded(0, &[&words[..], &["--allow-deletes", "1"]].concat());
+    keeps_quiet(&run, "behind the set's back");
+    assert_eq!((names(&sandbox, "hall"), names(&sandbox, "attic")), (1, 0));
+    // Another set gets it under the name of its room.
+    let sandbox = started();
+    sandbox.embedded(0, &["rooms", "update", "--name", "hall", "--new-name", "old"]);
+    let run = sandbox.embedded(0, &["set", "move", "*", "--set", "services", "--to", "t", "--yes"]);
+    tells(&run, "Service/s@old");
+    let run = sandbox.embedded(0, &["destroy", "--set", "t", "--yes"]);
+    tells(&run, "delete Service/s@old");
+}
+
 #[test]
 fn names_are_matched_in_any_case_where_they_have_none() {
     let sandbox = Sandbox::new();

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use syn::parse::{Parse, ParseStream, discouraged::Speculative};
 use syn::visit::{self, Visit};
 
 /// How many lines a file may have.
@@ -12,7 +13,7 @@ const OF_A_FILE: usize = 600;
 const OF_A_FUNCTION: usize = 100;
 
 /// How many blocks may stand in each other in a function; a deeper one says why in a comment
-/// `// deep: …` above it.
+/// `// deep: …` right above it, and no other has one.
 const DEEP: usize = 5;
 
 /// The files of the program and of its crates, with their texts.
@@ -111,20 +112,44 @@ fn functions_are_found_wherever_they_stand() {
     assert_eq!(told, ["a 3", "b 11", "e 1", "f 1", "g 2"]);
 }
 
+/// A function.
+#[derive(Debug)]
+struct Function {
+    name: String,
+    /// How many blocks stand in each other in it.
+    depth: usize,
+    /// Whether a comment above it says why it is deep.
+    says_why: bool,
+}
+
 /// The functions of a file, with how deep they are.
 #[derive(Default)]
 struct Depths {
-    found: Vec<(String, usize)>,
+    found: Vec<Function>,
     /// How deep it is here, and at most, of each function that stands around this place.
     around: Vec<(usize, usize)>,
+    /// Calls of macros that hold code and could not be read.
+    unread: Vec<String>,
 }
 
 impl Depths {
-    fn function(&mut self, name: &syn::Ident, below: impl FnOnce(&mut Self)) {
+    fn function(
+        &mut self,
+        (name, attributes): (&syn::Ident, &[syn::Attribute]),
+        below: impl FnOnce(&mut Self),
+    ) {
         self.around.push((0, 0));
         below(self);
-        let (_, most) = self.around.pop().expect("a function");
-        self.found.push((name.to_string(), most));
+        let (_, depth) = self.around.pop().expect("a function");
+        let is_why = |it: &syn::Attribute| match &it.meta {
+            syn::Meta::NameValue(syn::MetaNameValue { value: syn::Expr::Lit(text), .. }) => {
+                let text = &text.lit;
+                matches!(text, syn::Lit::Str(text) if text.value().starts_with(" deep: "))
+            }
+            _ => false,
+        };
+        let says_why = attributes.iter().any(is_why);
+        self.found.push(Function { name: name.to_string(), depth, says_why });
     }
 
     fn block(&mut self, below: impl FnOnce(&mut Self)) {
@@ -152,15 +177,15 @@ impl<'ast> Visit<'ast> for Depths {
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.function(&item.sig.ident, |it| visit::visit_item_fn(it, item));
+        self.function((&item.sig.ident, &item.attrs), |it| visit::visit_item_fn(it, item));
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.function(&item.sig.ident, |it| visit::visit_impl_item_fn(it, item));
+        self.function((&item.sig.ident, &item.attrs), |it| visit::visit_impl_item_fn(it, item));
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
-        self.function(&item.sig.ident, |it| visit::visit_trait_item_fn(it, item));
+        self.function((&item.sig.ident, &item.attrs), |it| visit::visit_trait_item_fn(it, item));
     }
 
     /// What follows an `else if` is no deeper than what follows the `if`.
@@ -199,43 +224,157 @@ impl<'ast> Visit<'ast> for Depths {
             body => self.visit_expr(body),
         }
     }
+    fn visit_expr_async(&mut self, it: &'ast syn::ExprAsync) {
+        self.block(|depths| depths.visit_block(&it.block));
+    }
+
+    fn visit_expr_unsafe(&mut self, it: &'ast syn::ExprUnsafe) {
+        self.block(|depths| depths.visit_block(&it.block));
+    }
+
+    /// What stands in a macro is code as well, where it is not the macro itself.
+    fn visit_macro(&mut self, it: &'ast syn::Macro) {
+        if it.path.is_ident("macro_rules") {
+            return;
+        }
+        let is_select = it.path.segments.last().is_some_and(|last| last.ident == "select");
+        if is_select && let Ok(Arms { asked, done }) = it.parse_body() {
+            asked.iter().for_each(|asked| self.visit_expr(asked));
+            self.block(|depths| done.iter().for_each(|done| depths.visit_expr(done)));
+        } else if !is_select && let Ok(read) = it.parse_body_with(values) {
+            read.iter().for_each(|value| self.visit_expr(value));
+        } else if !is_select && let Ok(read) = it.parse_body_with(syn::Block::parse_within) {
+            read.iter().for_each(|statement| self.visit_stmt(statement));
+        } else if is_select || it.parse_body_with(has_code).unwrap_or(true) {
+            self.unread.push(it.tokens.to_string());
+        }
+    }
 }
 
-/// The functions of a text, with how many blocks stand in each other in them.
-fn depths(text: &str) -> Vec<(String, usize)> {
+/// The arms of a `select!`.
+struct Arms {
+    /// What is waited for, and whether it is.
+    asked: Vec<syn::Expr>,
+    /// What is done then.
+    done: Vec<syn::Expr>,
+}
+
+impl Parse for Arms {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut arms = Self { asked: Vec::new(), done: Vec::new() };
+        if input.peek(syn::Ident) && input.peek2(syn::Token![;]) {
+            input.parse::<syn::Ident>()?;
+            input.parse::<syn::Token![;]>()?;
+        }
+        while !input.is_empty() {
+            if input.parse::<Option<syn::Token![else]>>()?.is_none() {
+                syn::Pat::parse_multi_with_leading_vert(input)?;
+                input.parse::<syn::Token![=]>()?;
+                arms.asked.push(input.parse()?);
+                if input.parse::<Option<syn::Token![,]>>()?.is_some() {
+                    input.parse::<syn::Token![if]>()?;
+                    arms.asked.push(input.parse()?);
+                }
+            }
+            input.parse::<syn::Token![=>]>()?;
+            arms.done.push(match input.peek(syn::token::Brace) {
+                // What follows a block is the next arm.
+                true => syn::Expr::Block(syn::ExprBlock {
+                    attrs: Vec::new(),
+                    label: None,
+                    block: input.parse()?,
+                }),
+                false => input.parse()?,
+            });
+            input.parse::<Option<syn::Token![,]>>()?;
+        }
+        Ok(arms)
+    }
+}
+
+/// The values that a macro is given: those of `format!`, of `matches!`, of `vec![_; _]`.
+fn values(input: ParseStream<'_>) -> syn::Result<Vec<syn::Expr>> {
+    let mut values = Vec::new();
+    while !input.is_empty() {
+        let ahead = input.fork();
+        if let Ok(value) = ahead.parse() {
+            input.advance_to(&ahead);
+            values.push(value);
+        } else {
+            syn::Pat::parse_multi_with_leading_vert(input)?;
+        }
+        if input.parse::<Option<syn::Token![if]>>()?.is_some() {
+            values.push(input.parse()?);
+        }
+        if !input.is_empty() && input.parse::<Option<syn::Token![;]>>()?.is_none() {
+            input.parse::<syn::Token![,]>()?;
+        }
+    }
+    Ok(values)
+}
+
+/// Whether a macro is given code: whether a word that begins a block is among what it is given.
+fn has_code(input: ParseStream<'_>) -> syn::Result<bool> {
+    fn within(mut at: syn::buffer::Cursor<'_>) -> bool {
+        while !at.eof() {
+            if let Some((inside, _, _, after)) = at.any_group() {
+                if within(inside) {
+                    return true;
+                }
+                at = after;
+            } else if let Some((word, after)) = at.ident() {
+                let words = ["async", "for", "if", "loop", "match", "unsafe", "while"];
+                if words.iter().any(|it| word == it) {
+                    return true;
+                }
+                at = after;
+            } else {
+                let Some((_, after)) = at.token_tree() else { return false };
+                at = after;
+            }
+        }
+        false
+    }
+    input.step(|at| {
+        let mut rest = *at;
+        while let Some((_, after)) = rest.token_tree() {
+            rest = after;
+        }
+        Ok((within(*at), rest))
+    })
+}
+
+/// The functions of a text, and the calls of macros in it that could not be read. A comment that
+/// says why a function is deep is read as what documents it, so that it belongs to that one.
+fn depths(text: &str) -> Depths {
+    let text = text.replace("// deep: ", "/// deep: ");
     let mut depths = Depths::default();
-    depths.visit_file(&syn::parse_file(text).expect("Rust"));
-    depths.found
-}
-
-/// Whether a comment above a function says why it is deep.
-fn says_why(text: &str, name: &str) -> bool {
-    let lines: Vec<&str> = text.lines().collect();
-    let is_it = |line: &&str| {
-        let rest = line.split_once(&format!("fn {name}")).map(|(_, rest)| rest);
-        rest.is_some_and(|rest| rest.starts_with(['(', '<']))
-    };
-    let above = |at: usize| lines[..at].iter().rev().take_while(|line| !line.trim().is_empty());
-    let places = lines.iter().enumerate().filter(|(_, line)| is_it(line)).map(|(at, _)| at);
-    places.into_iter().any(|at| above(at).any(|line| line.trim().starts_with("// deep: ")))
+    depths.visit_file(&syn::parse_file(&text).expect("Rust"));
+    depths
 }
 
 #[test]
 fn no_function_is_deeper_than_can_be_followed() {
-    let (mut deeper, mut count) = (Vec::new(), 0);
+    let (mut deeper, mut needless, mut unread, mut count) = (vec![], vec![], vec![], 0);
     for (file, text) in sources() {
         if file.ends_with("tests.rs") {
             continue;
         }
-        for (name, depth) in depths(&text) {
-            count += 1;
-            if depth > DEEP && !says_why(&text, &name) {
-                deeper.push(format!("{file} {name}: {depth}"));
+        let depths = depths(&text);
+        count += depths.found.len();
+        unread.extend(depths.unread.iter().map(|call| format!("{file}: {call}")));
+        for Function { name, depth, says_why } in depths.found {
+            match (depth > DEEP, says_why) {
+                (true, false) => deeper.push(format!("{file} {name}: {depth}")),
+                (false, true) => needless.push(format!("{file} {name}: {depth}")),
+                _ => {}
             }
         }
     }
     assert!(count > 3_000, "only {count} functions were found");
+    assert!(unread.is_empty(), "macros whose code is not read: {unread:#?}");
     assert!(deeper.is_empty(), "deeper than {DEEP}: {deeper:#?}");
+    assert!(needless.is_empty(), "not deep, whatever they say: {needless:#?}");
 }
 
 #[test]
@@ -248,13 +387,48 @@ fn depths_are_counted_by_what_stands_in_what() {
                 if a { b } else if c { for d in e { f.map(|g| { h }) } } else { i }
             }
         }
+        impl B {
+            fn three(&self) { loop { loop { loop {} } } }
+        }
         fn of_match() { match a { B => { c }, D if e => if f { g } else { h } } }
         fn with_one_in_it() { loop { fn inner() { while a { loop {} } } } }
+        fn of_blocks() { async move { unsafe { a } } }
+        fn of_select() {
+            tokio::select! {
+                biased;
+                Some(_) = a.next(), if b => match c {
+                    D => e,
+                },
+                f = async { loop {} } => { if g { h } }
+                else => break,
+            }
+        }
+        fn of_values() { assert!(a, \"{}\", if b { c } else { loop {} }); matches!(d, E { .. } if f) }
+        fn of_statements() { thread_local! { static A: B = C; } d! { if e { f } else { g } } }
+        fn of_data() { json!({\"a\": [1, null]}) }
+        fn of_what_is_unread() { a! { @ if b } }
         #[cfg(test)]
         mod tests { fn none() { loop {} } }
     ";
-    let told: Vec<String> =
-        depths(text).iter().map(|(name, depth)| format!("{name} {depth}")).collect();
-    assert_eq!(told, ["flat 0", "three 3", "of_match 2", "inner 2", "with_one_in_it 1"]);
-    assert!(says_why(text, "three") && !says_why(text, "flat"));
+    let Depths { found, unread, .. } = depths(text);
+    let told: Vec<String> = found.iter().map(|it| format!("{} {}", it.name, it.depth)).collect();
+    let expected = [
+        "flat 0",
+        "three 3",
+        "three 3",
+        "of_match 2",
+        "inner 2",
+        "with_one_in_it 1",
+        "of_blocks 2",
+        "of_select 2",
+        "of_values 2",
+        "of_statements 1",
+        "of_data 0",
+        "of_what_is_unread 0",
+    ];
+    assert_eq!(told, expected);
+    let why: Vec<usize> =
+        found.iter().enumerate().filter(|(_, it)| it.says_why).map(|(at, _)| at).collect();
+    assert_eq!(why, [1], "the comment is that of the function below it");
+    assert_eq!(unread, ["@ if b"]);
 }

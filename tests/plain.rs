@@ -10,10 +10,10 @@ use meshagent::dialect::{self, Target};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self};
 use meshagent::kinds::{Asked, Declared, Kind, KindName, schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::reconciler::spelling;
-use crate::registry::documents::{Variant, variants, with};
+use crate::registry::documents::{Field, Variant, variants, with};
 
 /// The plain kinds. Others hold objects, are in several places, or keep values to themselves.
 pub fn all() -> impl Iterator<Item = KindName> {
@@ -36,6 +36,16 @@ pub enum Form {
     Touched,
     /// As the first, and what cannot be changed is something else; the first where all can be.
     Remade,
+    /// Only what must be there: whatever else an object has is what it has by default.
+    Least,
+    /// As the least, and all that can be changed is there, as in the first.
+    Grown,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::First, Self::Second, Self::Touched, Self::Remade, Self::Least, Self::Grown];
 }
 
 /// The full documents of the plain kinds, which take long to grow.
@@ -61,9 +71,14 @@ pub fn document(kind: KindName, name: &str, room: &str, form: Form) -> Value {
     let Variant { document, fields, .. } = &VARIANTS[&kind];
     let frozen = kind.kind().immutable();
     let is_meant = |names: &[String]| match form {
-        Form::First => false,
+        Form::First | Form::Least | Form::Grown => false,
         Form::Second | Form::Touched => !frozen.contains(&names[0].as_str()),
         Form::Remade => frozen.contains(&names[0].as_str()),
+    };
+    let is_absent = |field: &&Field| match form {
+        Form::Least => !field.required,
+        Form::Grown => !field.required && frozen.contains(&field.names[0].as_str()),
+        _ => false,
     };
     let other = fields.iter().filter(|field| {
         let is_other = field.values.len() > 1 && !field.composite && !field.identity;
@@ -73,11 +88,35 @@ pub fn document(kind: KindName, name: &str, room: &str, form: Form) -> Value {
     let mut document = other.take(count).fold(document.clone(), |document, field| {
         with(&document, &field.pointer, Some(&field.values[1]))
     });
+    for field in fields.iter().filter(is_absent) {
+        // It may have been taken out with what it stood in.
+        if document.pointer(&field.pointer).is_some() {
+            document = with(&document, &field.pointer, None);
+        }
+    }
     document["metadata"]["name"] = called(kind, name).into();
     if names_room(kind) {
         document["room"] = room.into();
     }
     document
+}
+
+/// How many fields of a kind are flags.
+pub fn count_of_flags(kind: KindName) -> usize {
+    flags(kind).count()
+}
+
+fn flags(kind: KindName) -> impl Iterator<Item = &'static Field> {
+    let fields = VARIANTS[&kind].fields.iter();
+    fields.filter(|field| field.names.len() == 1 && field.values[0].is_boolean())
+}
+
+/// The document with flags of its kind as they are drawn; a flag that is not drawn stays as it is.
+pub fn with_flags(kind: KindName, document: Value, drawn: &[Option<bool>]) -> Value {
+    let drawn = flags(kind).zip(drawn).filter_map(|(field, drawn)| Some((field, (*drawn)?)));
+    drawn.fold(document, |document, (field, flag)| {
+        with(&document, &field.pointer, Some(&flag.into()))
+    })
 }
 
 /// What a document declares.
@@ -138,9 +177,32 @@ fn the_forms_of_a_document_differ_as_they_say() {
     }
     for kind in kinds {
         let fields = |form| declared(kind, &document(kind, "a", "lobby", form)).fields;
-        let [first, second, touched, remade] =
-            [Form::First, Form::Second, Form::Touched, Form::Remade].map(fields);
+        let [first, second, touched, remade, least, grown] = Form::ALL.map(fields);
         assert!(first != second && first != touched && second != remade, "{kind}");
-        assert_eq!(first == remade, kind.kind().immutable().is_empty(), "{kind}");
+        let is_whole = kind.kind().immutable().is_empty();
+        assert_eq!(first == remade, is_whole, "{kind}");
+        assert_eq!(first == grown, is_whole, "{kind}");
+        assert!(least != grown && least != first, "{kind}");
     }
+}
+
+/// What is absent from documents is what the defaults are for.
+#[test]
+fn the_least_of_a_document_lacks_whatever_need_not_be_there() {
+    for kind in all() {
+        let least = document(kind, "a", "lobby", Form::Least);
+        for field in VARIANTS[&kind].fields.iter().filter(|field| field.names.len() == 1) {
+            let is_there = least.pointer(&field.pointer).is_some();
+            assert_eq!(is_there, field.required, "{kind} {:?}: {least}", field.names);
+        }
+    }
+    let task = document(KindName::ScheduledTask, "a", "lobby", Form::Least);
+    let task = declared(KindName::ScheduledTask, &task).fields;
+    let default = json!({"queue": "one queue", "room": "lobby", "schedule": "0 7 * * *"});
+    let shape = KindName::ScheduledTask.kind().shape();
+    assert_eq!(task.redacted(), shape.read(&default).redacted());
+    assert_eq!(count_of_flags(KindName::ScheduledTask), 2);
+    assert_eq!(count_of_flags(KindName::Webhook), 0);
+    let drawn = with_flags(KindName::ScheduledTask, default, &[None, Some(true)]);
+    assert_eq!((drawn.get("active"), &drawn["once"]), (None, &json!(true)));
 }

@@ -226,6 +226,38 @@ fn a_pipe_that_brings_nothing_deletes_nothing() {
     assert_eq!(rooms(&sandbox), ["a"]);
 }
 
+/// What a shell's `<(…)` opens has a number that says nothing of what comes of it.
+#[test]
+fn a_pipe_with_a_number_is_no_place() {
+    let sandbox = applied(&[("manifests/a.yaml", &room("a"))]);
+    let piped = |text: &str, more: &str| {
+        sandbox.write("piped.txt", text);
+        let words = ["apply", "--yes", "-f", "manifests", "-f", "/dev/fd/9", "--embedded"];
+        let command = sandbox.command(&words);
+        let mut shell = std::process::Command::new("bash");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let script = format!("exec 9< <(cat piped.txt); exec \"$0\" \"$@\" {more}");
+        shell.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
+        Run::of(shell.output().unwrap())
+    };
+    assert_eq!(piped(&room("x"), "").code, 0);
+    let run = piped(&room("y"), "");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    tells(&run, "declared in a pipe, which was not given; it stays");
+    assert_eq!(rooms(&sandbox), ["a", "x", "y"]);
+    let run = piped("", "");
+    assert_eq!(run.code, 6, "{}", run.stdout);
+    tells(&run, "standard input declares nothing");
+}
+
 #[test]
 fn files_destroy_what_they_declare_and_a_set_without_files_all_of_it() {
     let sandbox = applied(&[("manifests/a.yaml", &room("a")), ("manifests/b.yaml", &room("b"))]);

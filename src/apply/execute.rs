@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inventory::Stored;
 use super::journal::Journal;
+use super::owners::OfOthers;
 use super::schedule::Schedule;
 use crate::api::client::Client;
 use crate::error::{Error, Result};
@@ -260,6 +261,8 @@ pub(super) struct Run<'a> {
     /// The inventories; claimed once before a project's first operation.
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
     pub claims: BTreeMap<String, OnceCell<()>>,
+    /// What other sets own, read where that matters, once a project is claimed.
+    pub others: BTreeMap<String, OnceCell<OfOthers>>,
     /// The lists that turned out not to have shown what exists.
     pub incomplete: Mutex<Vec<Incomplete>>,
 }
@@ -291,11 +294,23 @@ impl<'a> Run<'a> {
             ids.insert(key.clone(), id.clone());
         }
         let claims = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
+        let others = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let stored = stored
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
             .collect();
         let (ids, revisions, incomplete) = (Mutex::new(ids), Mutex::default(), Mutex::default());
-        Self { client, plan, options, listeners, ids, revisions, stored, claims, incomplete }
+        Self {
+            client,
+            plan,
+            options,
+            listeners,
+            ids,
+            revisions,
+            stored,
+            claims,
+            others,
+            incomplete,
+        }
     }
 }

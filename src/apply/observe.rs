@@ -339,10 +339,10 @@ impl Intake<'_> {
         unproven: &mut BTreeSet<absent::ListOf>,
     ) -> Result<()> {
         let reader = self.reader;
-        let lists: Vec<(KindName, String)> = rooms
-            .iter()
-            .flat_map(|room| KindName::in_rooms().map(move |kind| (kind, room.clone())))
-            .collect();
+        let mut lists = Vec::new();
+        for kind in KindName::in_rooms() {
+            lists.extend(rooms.iter().map(|room| (kind, room.clone())));
+        }
         let mut lists = stream::iter(lists)
             .map(|(kind, room)| async move {
                 let read = read_list(reader, project_id, kind, Some(&room)).await?;

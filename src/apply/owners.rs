@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
 
+use super::execute::{Outcome, Run, locked};
 use super::inventory::{self, is_set_name};
 use super::observe::CONCURRENT_LISTS;
+use super::perform::not_sent;
 use super::sets::{self, Listed};
 use crate::api::reader::Reader;
 use crate::error::{Error, Result};
@@ -17,7 +19,7 @@ use crate::plan::naming::follow_ids;
 use crate::plan::planner::Policy;
 use crate::plan::references::{Known, Resolved};
 use crate::plan::renames::former_keys;
-use crate::plan::{Entry, Observed, State, UnknownOwner};
+use crate::plan::{Effect, Entry, Observed, Operation, State, UnknownOwner};
 
 /// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
@@ -146,17 +148,66 @@ pub(super) async fn is_free(
     (project, project_id): (&str, &str),
     (key, observed): (&Key, &Observed),
 ) -> bool {
-    let Ok(listed) = sets::listed(reader, project_id).await else { return false };
-    if listed.doubt().is_some() {
-        return false;
+    let others = of_others(reader, set, (project, project_id)).await;
+    others.is_ok_and(|others| holder(&others, key, observed).is_none())
+}
+
+/// What other sets own in a project, by their names.
+pub(super) type OfOthers = Vec<(String, BTreeMap<Key, Entry>)>;
+
+/// What the other sets of a project own in it.
+///
+/// # Errors
+///
+/// The platform's; a list of sets, or an inventory, that cannot be read.
+pub(super) async fn of_others(
+    reader: &Reader,
+    set: &str,
+    (project, project_id): (&str, &str),
+) -> Result<OfOthers> {
+    let listed = sets::listed(reader, project_id).await?;
+    if let Some(doubt) = listed.doubt() {
+        return Err(Error::failed(doubt));
     }
-    for other in listed.names.iter().filter(|other| *other != set) {
-        match inventory::load(reader, other, project, project_id).await {
-            Ok(stored) if !is_among(&stored.inventory.entries, key, observed) => {}
-            _ => return false,
+    let mut others = Vec::new();
+    for other in listed.names.into_iter().filter(|other| other != set) {
+        let stored = inventory::load(reader, &other, project, project_id).await?;
+        others.push((other, stored.inventory.entries));
+    }
+    Ok(others)
+}
+
+/// Which of other sets has an object.
+pub(super) fn holder<'a>(others: &'a OfOthers, key: &Key, observed: &Observed) -> Option<&'a str> {
+    let has_it = |(_, entries): &&(String, _)| is_among(entries, key, observed);
+    others.iter().find(has_it).map(|(set, _)| set.as_str())
+}
+
+impl Run<'_> {
+    /// Whether another set took over meanwhile what this one is to take over, of what cannot
+    /// say itself whose it is. This set's inventory says by now that it does, so of two that
+    /// would at once at least one sees the other.
+    pub(super) async fn check_owner(&self, operation: &Operation) -> Result<(), Outcome> {
+        let key = &operation.key;
+        let (Effect::Adopt { of, .. }, Some(set)) = (&operation.effect, self.plan.owner()) else {
+            return Ok(());
+        };
+        let id = locked(&self.ids).get(&Key::of_project(&key.project)).cloned();
+        let (Some(others), Some(id)) = (self.others.get(&key.project), id) else { return Ok(()) };
+        if key.kind.kind().carries_owner() {
+            return Ok(());
+        }
+        let reader = self.client.reader();
+        let read = || of_others(&reader, set, (&key.project, &id));
+        let others = others.get_or_try_init(read).await;
+        let others = others.map_err(|error| not_sent(error.to_string()))?;
+        match holder(others, key, of) {
+            Some(other) => {
+                Err(Outcome::Stale { message: format!("the set `{other}` owns it by now") })
+            }
+            None => Ok(()),
         }
     }
-    true
 }
 
 /// The objects that cannot say whose they are, and that this set only meant to create, or does

@@ -102,6 +102,9 @@ impl Run<'_> {
         {
             return not_sent(error.to_string());
         }
+        if let Err(outcome) = self.check_owner(operation).await {
+            return outcome;
+        }
         let mut write = match self.write(operation) {
             Ok(Some(write)) => write,
             Ok(None) => return Outcome::Done,

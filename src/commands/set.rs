@@ -86,7 +86,7 @@ pub struct SetArgs {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
     /// Take over objects that exist and that no set owns: all, or those given, with * and ?
-    #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "")]
+    #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "*", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub adopt: Vec<String>,
 
     /// What is deleted that left the manifests: what was in files and folders that are given
@@ -321,7 +321,7 @@ impl PolicyArgs {
     pub fn policy(&self, set: &str) -> Policy {
         let adopt = if self.adopt.is_empty() {
             Adopt::None
-        } else if self.adopt.iter().any(String::is_empty) {
+        } else if self.adopt.iter().any(|given| given == "*") {
             Adopt::All
         } else {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())

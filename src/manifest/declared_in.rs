@@ -14,10 +14,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::repository;
+use crate::bounded::is_open;
 use crate::error::RENDERED;
 
 /// The name of standard input, as it is given and as it is kept.
 const STANDARD_INPUT: &str = "-";
+
+/// What is kept for a pipe that a shell opened, as `<(…)` does. Its number says nothing: the
+/// next command's pipe has the same one, and something else may come of it. So nobody ever
+/// looks at it again.
+const PIPE: &str = "-|";
+
+/// Whether a path that was given, or the name of a source, means standard input.
+#[must_use]
+pub fn is_standard_input(name: &str) -> bool {
+    [STANDARD_INPUT, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&name)
+}
 
 /// The file that declares an object, or `-` for standard input. Parts are separated by `/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +71,11 @@ impl DeclaredIn {
         Self { file: STANDARD_INPUT.into(), repository: None, checkout: None }
     }
 
+    /// A pipe.
+    fn pipe() -> Self {
+        Self { file: PIPE.into(), repository: None, checkout: None }
+    }
+
     /// Its path, where its name says where it lies: without a repository, and in one that has
     /// no origin.
     fn path(&self) -> Option<PathBuf> {
@@ -85,7 +102,7 @@ impl DeclaredIn {
         let folder = other.file.trim_end_matches('/');
         let below = || self.file.strip_prefix(folder)?.strip_prefix('/');
         self.file == other.file
-            || other.file.is_empty() && *self.file != *STANDARD_INPUT
+            || other.file.is_empty() && ![STANDARD_INPUT, PIPE].contains(&&*self.file)
             || below().is_some()
     }
 
@@ -105,6 +122,7 @@ impl DeclaredIn {
         let file = self.seen_from(looked_at);
         let folder = match file.rsplit_once('/') {
             _ if *file == *STANDARD_INPUT => "standard input".to_owned(),
+            _ if *file == *PIPE => "a pipe".to_owned(),
             Some((folder, _)) => format!("{folder}/"),
             None => file.to_owned(),
         };
@@ -122,6 +140,7 @@ impl fmt::Display for DeclaredIn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.file {
             STANDARD_INPUT => out.write_str("standard input"),
+            PIPE => out.write_str("a pipe"),
             path => out.write_str(path),
         }
     }
@@ -149,6 +168,8 @@ impl Places {
     pub fn of_source(&mut self, name: &str) -> DeclaredIn {
         match name {
             STANDARD_INPUT => DeclaredIn::standard_input(),
+            name if is_standard_input(name) => DeclaredIn::standard_input(),
+            name if is_open(Path::new(name)) => DeclaredIn::pipe(),
             name => self.of_path(Path::new(name.trim_end_matches(RENDERED))).place,
         }
     }
@@ -224,12 +245,14 @@ impl LookedAt {
     #[must_use]
     pub fn new(roots: &[PathBuf]) -> Self {
         let mut places = Places::default();
-        let root = |path: &PathBuf| match path.as_os_str() == STANDARD_INPUT {
-            true => Root { place: DeclaredIn::standard_input(), base: PathBuf::new() },
-            false => places.of_path(path),
+        let input = || Root { place: DeclaredIn::standard_input(), base: PathBuf::new() };
+        let root = |path: &PathBuf| match path {
+            path if path.to_str().is_some_and(is_standard_input) => Some(input()),
+            path if is_open(path) => None,
+            path => Some(places.of_path(path)),
         };
         Self {
-            roots: roots.iter().map(root).collect(),
+            roots: roots.iter().filter_map(root).collect(),
             here: std::env::current_dir().unwrap_or_default(),
             ..Self::default()
         }
@@ -328,6 +351,23 @@ mod tests {
             skipped: skipped.iter().map(root).collect(),
             here: PathBuf::from("/here"),
             ..LookedAt::default()
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_never_looked_at_again() {
+        for given in ["/dev/fd/63", "/proc/self/fd/7"] {
+            let place = Places::default().of_source(given);
+            assert_eq!(place.to_string(), "a pipe");
+            let looked = LookedAt::new(&[PathBuf::from(given)]);
+            assert_eq!(looked.miss(&place), Some(Miss::NotGiven));
+            let looked = LookedAt::new(&[PathBuf::from("/")]).knowing([&place].into_iter());
+            assert!(looked.may_declare(&place));
+        }
+        for given in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+            let place = Places::default().of_source(given);
+            assert_eq!(place.to_string(), "standard input");
+            assert_eq!(LookedAt::new(&[PathBuf::from(given)]).miss(&place), None);
         }
     }
 

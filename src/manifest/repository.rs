@@ -19,12 +19,13 @@ const CHECKOUT_BYTES: usize = 12;
 /// checkout may be another user's as a whole, as in a container.
 #[must_use]
 pub fn around(path: &Path) -> Option<&Path> {
-    let owners = [
-        Some(0),
-        Some(nix::unistd::geteuid().as_raw()),
-        path.metadata().ok().map(|about| about.uid()),
-    ];
+    let owners = owners(path, nix::unistd::geteuid().as_raw());
     path.ancestors().find(|folder| is_repository(&folder.join(".git"), &owners))
+}
+
+/// Who may have put a repository around a path, for a user.
+fn owners(path: &Path, user: u32) -> [Option<u32>; 3] {
+    [Some(0), Some(user), path.metadata().ok().map(|about| about.uid())]
 }
 
 /// Whether a `.git` is what Git makes, a folder with a `HEAD` or a file that leads to one, and
@@ -191,17 +192,17 @@ mod tests {
         ] {
             assert_eq!(is_within(path), is_one, "{path}");
         }
-        // Only the administrator can give files away.
-        if nix::unistd::geteuid().is_root() {
-            for path in ["folder/.git", "tree/.git"] {
-                std::os::unix::fs::lchown(root.join(path), Some(65_534), None).expect("an owner");
-            }
-            for path in ["folder", "tree"] {
-                assert!(!is_within(path), "{path}");
-            }
-            std::os::unix::fs::lchown(root.join("folder"), Some(65_534), None).expect("an owner");
-            assert!(is_within("folder"));
+        // Files cannot be given away, so others are asked for instead.
+        let user = root.metadata().expect("a folder").uid();
+        let others = [Some(user + 1), Some(user + 2), None];
+        for path in ["folder/.git", "tree/.git"] {
+            assert!(is_repository(&root.join(path), &[others[0], Some(user), None]), "{path}");
+            assert!(!is_repository(&root.join(path), &others), "{path}");
         }
+        // A checkout may be another user's as a whole, and nobody owns what is not there.
+        let stranger = Some(user + 1);
+        assert_eq!(owners(&root, user + 1), [Some(0), stranger, Some(user)]);
+        assert_eq!(owners(&root.join("none"), user + 1), [Some(0), stranger, None]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use meshagent::kinds::Key;
+use meshagent::kinds::{self, KindName};
 use meshagent::manifest::set::{self, Input};
 use serde_json::{Value, json};
 
@@ -13,18 +13,20 @@ use crate::hostile::proxy::{Fault, Hostile, Mischief};
 use crate::platform::harness::Server;
 use crate::reconciler::spelling;
 
-/// How the paths of the lists end that are read for the examples: those of their kinds.
+/// How the paths of the lists end that are read for the examples: those of every kind, of each of
+/// which there is an example.
 fn lists() -> BTreeSet<&'static str> {
     let sandbox = Sandbox::with_examples();
     let input = Input { paths: vec![sandbox.path("examples/manifests")], ..Input::default() };
     let set = set::read(&input).expect("the examples");
-    let list = |key: &Key| spelling(key.kind).list("p", None).expect("a list").request.path;
-    let paths: BTreeSet<String> = set.objects.keys().map(list).collect();
-    let end = |path: String| &*path[path.rfind('/').expect("a path")..].to_owned().leak();
-    let ends: BTreeSet<&str> = paths.into_iter().map(end).collect();
-    for known in ["/projects", "/rooms", "/mailboxes", "/secrets", "/services", "/webhooks"] {
-        assert!(ends.contains(known), "{ends:?}");
-    }
+    let end = |kind: KindName| {
+        let path = spelling(kind).list("p", None)?.request.path;
+        Some(&*path[path.rfind('/').expect("a path")..].to_owned().leak())
+    };
+    let ends: BTreeSet<&str> = set.objects.keys().filter_map(|key| end(key.kind)).collect();
+    let all: BTreeSet<&str> = kinds::ALL.into_iter().filter_map(|kind| end(kind.name())).collect();
+    assert!(all.len() > 7, "{all:?}");
+    assert_eq!(ends, all, "there are no examples of some");
     ends
 }
 

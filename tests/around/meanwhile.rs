@@ -31,12 +31,24 @@ impl Meanwhile {
         faults: Vec<Mischief>,
         meanwhile: impl AsyncFnOnce(),
     ) -> Run {
+        self.apply_with(&[], documents, faults, meanwhile).await
+    }
+
+    /// The same, with more options.
+    async fn apply_with(
+        &self,
+        more: &[&str],
+        documents: &[&str],
+        faults: Vec<Mischief>,
+        meanwhile: impl AsyncFnOnce(),
+    ) -> Run {
         self.sandbox.write("set.yaml", &documents.join("---\n"));
         let hostile = Hostile::in_front_of(&self.platform).pausing(1, Moment::Before);
         let proxy = faults.into_iter().fold(hostile, Hostile::with).start().await;
         let project = self.platform.project.as_str();
         let words =
             ["apply", "-f", "set.yaml", "--yes", "--allow-deletes", "9", "--project-id", project];
+        let words = [&words[..], more].concat();
         let applied = run(&self.sandbox, &self.platform, &proxy, &words);
         let happens = async {
             proxy.paused().await;
@@ -219,4 +231,37 @@ async fn a_delete_that_is_answered_with_nothing_to_delete_is_looked_after() {
         assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
         assert!(!meanwhile.has_room("lobby").await, "{}", run.stdout);
     }
+}
+
+/// What cannot say itself whose it is, is taken over by one set alone, also where nothing is
+/// written to it.
+#[tokio::test]
+async fn two_sets_do_not_take_over_the_same_object() {
+    let webhook = "version: v1\nkind: Webhook\nmetadata: {name: w}\nurl: https://example.com/\nevents: [room.started]\n";
+    let meanwhile = Meanwhile::applied(&[ROOM]).await;
+    let body = json!({"name": "w", "url": "https://example.com/", "events": ["room.started"]});
+    meanwhile.platform.send("POST", "/webhooks", body).await.expect(201);
+    let own = ["--set", "one", "--adopt"];
+    let first = meanwhile
+        .apply_with(&own, &[webhook], vec![], async || {
+            let other = ["--set", "other", "--adopt"];
+            let second = meanwhile.apply_with(&other, &[webhook], vec![], async || {}).await;
+            assert_eq!(second.code, 0, "{}{}", second.stdout, second.stderr);
+        })
+        .await;
+    assert_eq!(first.code, 5, "{}{}", first.stdout, first.stderr);
+    let told = "adopt Webhook/w: the set `other` owns it by now";
+    assert!(first.stderr.contains(told) || first.stdout.contains(told), "{}", first.stderr);
+    let words = ["destroy", "--set", "one", "--yes"];
+    let destroyed = run_alone(&meanwhile, &words).await;
+    assert_eq!(destroyed.code, 0, "{}{}", destroyed.stdout, destroyed.stderr);
+    let left = meanwhile.platform.read("/webhooks").await.expect(200).json();
+    assert_eq!(left["webhooks"].as_array().map(Vec::len), Some(1), "{left}");
+}
+
+async fn run_alone(meanwhile: &Meanwhile, words: &[&str]) -> Run {
+    let proxy = Hostile::in_front_of(&meanwhile.platform).start().await;
+    let project = meanwhile.platform.project.as_str();
+    let words = [words, &["--project-id", project]].concat();
+    run(&meanwhile.sandbox, &meanwhile.platform, &proxy, &words).await
 }

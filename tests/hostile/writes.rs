@@ -18,8 +18,9 @@ use crate::plain::{self, Form};
 use crate::platform::opened;
 use crate::reconciler::{World, describe, destroying, policy, spelling};
 
-/// How long is waited before an object is looked up whose write had no answer.
-const WAIT: Duration = Duration::from_millis(20);
+/// How long is waited before an object is looked up whose write had no answer. A half of it is
+/// enough for a write to be done, on a busy machine as well.
+const WAIT: Duration = Duration::from_millis(200);
 
 /// A set with every kind, in two rooms; its objects differ between versions.
 fn documents(version: u8) -> Vec<Value> {
@@ -36,8 +37,16 @@ fn documents(version: u8) -> Vec<Value> {
         of("Service", "everywhere", json!({"container": container})),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
     ];
-    let form = if version == 1 { Form::First } else { Form::Second };
-    documents.extend(plain::all().map(|kind| plain::document(kind, "plain", "lobby", form)));
+    // Each kind with fields that become others, that come, and that go.
+    let versions = [
+        ("plain", Form::First, Form::Second),
+        ("growing", Form::Least, Form::Grown),
+        ("shrinking", Form::Grown, Form::Least),
+    ];
+    for (name, first, second) in versions {
+        let form = if version == 1 { first } else { second };
+        documents.extend(plain::all().map(|kind| plain::document(kind, name, "lobby", form)));
+    }
     for document in &mut documents[1..] {
         document["project"] = "default".into();
     }

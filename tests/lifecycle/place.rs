@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 
 use meshagent::api::client::Client;
 use meshagent::api::retry::Retry;
-use meshagent::dialect::Seen;
-use meshagent::kinds::KindName;
+use meshagent::kinds::shape::Form;
 use meshagent::kinds::tree::Tree;
-use serde_json::Value;
+use meshagent::kinds::{KindName, schema};
+use serde_json::{Map, Value, json};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -59,6 +59,11 @@ const FACTS: [&str; 4] = [
     "SELECT 'Route/' || given, room_name || ' ' || port, given FROM routes",
 ];
 
+/// A row of a table, by its columns.
+type Row = Map<String, Value>;
+
+/// The tables whose rows are looked at whole, and the columns with their names. Those of the plain
+/// kinds without wishes of their own come on top.
 const TABLES: [(&str, &str); 6] = [
     ("rooms", "name"),
     ("secrets", "name"),
@@ -93,15 +98,65 @@ pub fn fact(wish: &Wish) -> (String, String) {
         ),
         Wish::Plain(Plain { kind, name, .. }) => {
             let declared = plain::declared(*kind, &wish.document());
-            (format!("{kind}/{}", Plain::called(*kind, *name)), plain_fact(&declared.fields))
+            let owner = if kind.kind().carries_owner() { "s" } else { "-" };
+            let fact = plain_fact(&declared.fields, owner);
+            (format!("{kind}/{}", Plain::called(*kind, *name)), fact)
         }
     }
 }
 
-/// What is said of an object of a plain kind: the room that it names, or `-`, and its fields.
-fn plain_fact(fields: &Tree) -> String {
+/// What is said of an object of a plain kind: the room that it names and the set that owns it, or
+/// `-`, and its fields.
+fn plain_fact(fields: &Tree, owner: &str) -> String {
     let room = fields.get("room").and_then(Tree::as_str).unwrap_or("-");
-    format!("{room} {}", plain::told(fields))
+    format!("{room} {owner} {}", plain::told(fields))
+}
+
+/// The table of a plain kind, which is called as its list is.
+fn table_of(kind: KindName) -> String {
+    spelling(kind).collection().noun.replace('-', "_")
+}
+
+/// The column by which objects are called in a table of a plain kind: where there are no names,
+/// they have their ids from whoever makes them.
+fn name_in(row: &Row) -> &'static str {
+    if row.contains_key("name") { "name" } else { "id" }
+}
+
+/// The fields of an object of a plain kind, and the set that owns it, as its row has them. The
+/// column of a field is called as the field is, and ends in `_name` where that names something else.
+fn fields_in(kind: KindName, row: &Row) -> (Tree, String) {
+    let (shape, schema) = (kind.kind().shape(), schema::inlined(kind.kind()));
+    let Form::Object(fields) = &shape.form else { panic!("{kind} has no fields") };
+    let json = |text: &Value| match text {
+        Value::String(text) => serde_json::from_str(text).unwrap(),
+        null => null.clone(),
+    };
+    let (mut document, mut owner) = (Map::new(), "-".to_owned());
+    for (field, shape) in fields {
+        if &**field == "metadata" {
+            let mut annotations: Value = json(&row["annotations"]);
+            let set = annotations.as_object_mut().unwrap().shift_remove("meshagent.set");
+            owner = set.map_or(owner, |set| set.as_str().unwrap().to_owned());
+            document.insert(field.to_string(), json!({"annotations": annotations}));
+            continue;
+        }
+        let named = format!("{field}_name");
+        let value = row.get(&**field).or_else(|| row.get(&named));
+        let value = value.unwrap_or_else(|| panic!("{kind} has no column for `{field}`: {row:?}"));
+        let value = match shape.form {
+            Form::Scalar if schema["properties"][&**field]["type"] == "boolean" => {
+                (*value == json!(1)).into()
+            }
+            Form::Scalar => value.clone(),
+            _ => json(value),
+        };
+        // What need not be there is kept as an empty text.
+        if value != "" {
+            document.insert(field.to_string(), value);
+        }
+    }
+    (shape.read(&document.into()), owner)
 }
 
 /// Whether a run may be under way, and objects on their way to another name.
@@ -254,60 +309,57 @@ impl Place {
         Client::new(url, self.key.clone().into(), retry).unwrap()
     }
 
+    /// The rows of a table.
+    async fn rows(&self, table: &str) -> Vec<Row> {
+        let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT '''' || name || ''', ' || CASE type WHEN 'BLOB' THEN 'hex(' || name || ')' \
+             ELSE name END FROM pragma_table_info('{table}')"
+        )))
+        .fetch_all(&self.store)
+        .await
+        .unwrap();
+        assert!(!columns.is_empty(), "there is no table {table}");
+        let query = format!("SELECT json_object({}) FROM {table}", columns.join(", "));
+        let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&self.store);
+        let rows: Vec<String> = rows.await.unwrap();
+        rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+    }
+
     /// The objects that are not ours, whole, with their revisions.
     pub async fn others(&self, stage: Stage) -> Others {
-        let mut found = BTreeMap::new();
+        let mut tables = Vec::new();
         for (table, name) in TABLES {
-            let in_rooms = matches!(table, "mailboxes" | "routes");
-            let columns: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-                "SELECT '''' || name || ''', ' || CASE type WHEN 'BLOB' THEN 'hex(' || name || \
-                 ')' ELSE name END FROM pragma_table_info('{table}') \
-                 WHERE name NOT IN ({})",
-                if in_rooms { "'room_name', 'rev'" } else { "''" }
-            )))
-            .fetch_all(&self.store)
-            .await
-            .unwrap();
-            let placed = if in_rooms { "room_name, rev" } else { "NULL, 0" };
-            let rows: Vec<(String, String, Option<String>, i64)> =
-                sqlx::query_as(sqlx::AssertSqlSafe(format!(
-                    "SELECT {name}, '{table} ' || json_object({}), {placed} FROM {table}",
-                    columns.join(", ")
-                )))
-                .fetch_all(&self.store)
-                .await
-                .unwrap();
-            let rows = rows.into_iter().filter(|(name, ..)| !is_ours(name, stage));
-            found.extend(rows.map(|(_, row, room, rev)| (row, room.map(|room| (room, rev)))));
+            tables.push((table.to_owned(), name, self.rows(table).await));
         }
-        for (kind, item, seen) in self.plain_objects(|name| !is_ours(name, stage)).await {
-            let mut row = item.clone();
-            let room = seen.fields.get("room").and_then(Tree::as_str).map(|room| {
+        for kind in Plain::kinds() {
+            let rows = self.rows(&table_of(kind)).await;
+            let name = rows.first().map_or("id", name_in);
+            tables.push((table_of(kind), name, rows));
+        }
+        let mut found = BTreeMap::new();
+        for (table, name, rows) in tables {
+            let is_other = |row: &Row| !is_ours(row[name].as_str().unwrap(), stage);
+            for mut row in rows.into_iter().filter(is_other) {
                 // All that changes with the room's name.
-                let fields = row.as_object_mut().unwrap();
-                fields.retain(|name, _| !name.starts_with("room") && name != "etag");
-                let rev = item["etag"].as_str().unwrap().trim_matches('"').parse().unwrap();
-                (room.to_owned(), rev)
-            });
-            found.insert(format!("{kind} {row}"), room);
+                let room = row.shift_remove("room_name").map(|room| {
+                    let rev = row.shift_remove("rev").and_then(|rev| rev.as_i64()).unwrap();
+                    (room.as_str().unwrap().to_owned(), rev)
+                });
+                found.insert(format!("{table} {}", Value::Object(row)), room);
+            }
         }
         let rooms = sqlx::query_as("SELECT id, name FROM rooms").fetch_all(&self.store);
         let rooms: Vec<(String, String)> = rooms.await.unwrap();
         Others { rows: found, rooms: rooms.into_iter().collect() }
     }
 
-    /// The objects of the plain kinds without wishes of their own, whose names are such, as the
-    /// platform lists them and as they are read.
-    async fn plain_objects(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(KindName, Value, Seen)> {
+    /// The objects of the plain kinds without wishes of their own, with what they are called.
+    async fn plain_objects(&self) -> Vec<(KindName, String, Row)> {
         let mut found = Vec::new();
         for kind in Plain::kinds() {
-            let listing = spelling(kind).list(&self.project, None).unwrap();
-            for item in self.client().reader().list(&listing).await.unwrap() {
-                let seen = spelling(kind).seen(&item).unwrap();
-                if is_meant(&seen.name) {
-                    found.push((kind, item, seen));
-                }
-            }
+            let rows = self.rows(&table_of(kind)).await.into_iter();
+            let named = |row: Row| (kind, row[name_in(&row)].as_str().unwrap().to_owned(), row);
+            found.extend(rows.map(named));
         }
         found
     }
@@ -326,10 +378,11 @@ impl Place {
             let rows: Vec<(String, String)> = rows.await.unwrap();
             names.extend(rows.into_iter().map(|(id, name)| ((table, id), name)));
         }
-        for (kind, _, seen) in self.plain_objects(|_| true).await {
-            // What has no id keeps its name.
-            if let Some(id) = seen.id {
-                names.insert((spelling(kind).collection().noun, id), seen.name);
+        for (kind, name, row) in self.plain_objects().await {
+            // What is called by its id keeps it.
+            if name_in(&row) == "name" {
+                let id = row["id"].as_str().unwrap().to_owned();
+                names.insert((spelling(kind).collection().noun, id), name);
             }
         }
         names
@@ -359,10 +412,13 @@ impl Place {
                 }
             }
         }
-        for (kind, _, seen) in self.plain_objects(|name| is_ours(name, stage)).await {
-            let key = format!("{kind}/{}", seen.name);
-            let twice = facts.insert(key.clone(), plain_fact(&seen.fields));
-            assert_eq!(twice, None, "{key} is there twice");
+        for (kind, name, row) in self.plain_objects().await {
+            if is_ours(&name, stage) {
+                let key = format!("{kind}/{name}");
+                let (fields, owner) = fields_in(kind, &row);
+                let twice = facts.insert(key.clone(), plain_fact(&fields, &owner));
+                assert_eq!(twice, None, "{key} is there twice");
+            }
         }
         facts
     }

@@ -31,6 +31,8 @@ pub struct Plain {
     pub name: u8,
     pub room: u8,
     pub form: Form,
+    /// The flags that are not as in the form.
+    pub flags: Vec<Option<bool>>,
     pub from: Vec<u8>,
 }
 
@@ -135,8 +137,9 @@ impl Wish {
                 document["port"] = (5000 + u16::from(*port)).into();
                 document
             }
-            Self::Plain(Plain { kind, name, room: placed, form, .. }) => {
-                let mut document = plain::document(*kind, "", &room(*placed), *form);
+            Self::Plain(Plain { kind, name, room: placed, form, flags, .. }) => {
+                let document = plain::document(*kind, "", &room(*placed), *form);
+                let mut document = plain::with_flags(*kind, document, flags);
                 document["metadata"]["name"] = Plain::called(*kind, *name).into();
                 document
             }
@@ -225,11 +228,17 @@ fn former(names: u8) -> impl Strategy<Value = Vec<u8>> {
 /// An object of a plain kind; it had other names before only where it can have had.
 fn plain_wish() -> impl Strategy<Value = Wish> {
     let kind = prop::sample::select(Plain::kinds());
-    let forms = vec![Form::First, Form::Second, Form::Touched, Form::Remade];
-    let form = prop::sample::select(forms);
-    (kind, 0..3_u8, 0..3_u8, form, former(3)).prop_map(|(kind, name, room, form, from)| {
+    let form = prop::sample::select(Form::ALL.to_vec());
+    // Mostly as in the form, which has those that are absent, too.
+    let flag = prop::option::weighted(0.25, any::<bool>());
+    let most = Plain::kinds().into_iter().map(plain::count_of_flags).max().unwrap_or_default();
+    let flags = prop::collection::vec(flag, most);
+    let wish = (kind, 0..3_u8, 0..3_u8, form, flags, former(3));
+    wish.prop_map(|(kind, name, room, form, flags, from)| {
         let from = if kind.kind().is_renamable() { from } else { Vec::new() };
-        Wish::Plain(Plain { kind, name, room, form, from })
+        // A kind without flags has none that could differ.
+        let flags = flags.into_iter().take(plain::count_of_flags(kind)).collect();
+        Wish::Plain(Plain { kind, name, room, form, flags, from })
     })
 }
 

@@ -112,6 +112,14 @@ def platform():
         assert code == 0, f"the server ends with {code} on SIGTERM"
 
 
+class Corpus(list):
+    """Paths of examples. It is whole where those beside the project are among them."""
+
+    def __init__(self, paths, is_whole):
+        super().__init__(paths)
+        self.is_whole = is_whole
+
+
 @pytest.fixture(scope="session")
 def corpus():
     """The published examples: those that are checked in, and those beside the project."""
@@ -119,7 +127,8 @@ def corpus():
     folders = (tests / "documented" / "files", tests.parents[1] / "shared" / "corpus")
     files = [path for folder in folders for path in sorted(folder.rglob("*.yaml"))]
     # Most are in both places.
-    return list({path.read_text(): path for path in reversed(files)}.values())
+    paths = list({path.read_text(): path for path in reversed(files)}.values())
+    return Corpus(paths, is_whole=folders[1].is_dir())
 
 
 def pytest_pyfunc_call(pyfuncitem):

@@ -184,6 +184,8 @@ pub async fn follow(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::sqlite::SqliteConnectOptions;
+
     use super::*;
     use crate::platform::store::Store;
 
@@ -195,13 +197,12 @@ mod tests {
     async fn tables_that_name_rooms_are_known_by_their_column() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data").as_path().into()).await.unwrap();
-        let mut change = store.write().await.unwrap();
-        sqlx::query("CREATE VIEW recent AS SELECT room_name, rev, project_id FROM sessions")
-            .execute(change.on())
-            .await
-            .unwrap();
-        let tables: Vec<String> = sqlx::query_scalar(NAMING).fetch_all(change.on()).await.unwrap();
-        assert_eq!(tables, RENAMED);
         store.close().await;
+        let file = SqliteConnectOptions::new().filename(folder.path().join("data/platform.sqlite"));
+        let file = SqlitePool::connect_with(file).await.unwrap();
+        let view = "CREATE VIEW recent AS SELECT room_name, rev, project_id FROM sessions";
+        sqlx::query(view).execute(&file).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(NAMING).fetch_all(&file).await.unwrap();
+        assert_eq!(tables, RENAMED);
     }
 }
