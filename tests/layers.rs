@@ -1,7 +1,7 @@
 //! The map in `src/lib.rs` is true: what stands above imports what stands below, never the other
 //! way round, and what is called pure does no input or output.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One line of the map.
@@ -155,6 +155,66 @@ fn kinds_know_no_api() {
         known.map(move |module| format!("{file} imports {module}"))
     });
     assert_eq!(known.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// Which version of the API is spoken is a dialect's to know: elsewhere it has no version.
+#[test]
+fn no_version_of_the_api_is_named_outside_of_dialects() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dialect");
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let names = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name());
+    let versions: Vec<String> = names.map(|name| name.into_string().expect("a name")).collect();
+    assert!(versions.contains(&"v0_31".to_owned()), "{versions:?}");
+    let mut named = Vec::new();
+    for module in map().into_iter().filter(|module| module.name != "dialect") {
+        for (file, text) in files(&module.name) {
+            let found = versions.iter().filter(|version| text.contains(version.as_str()));
+            named.extend(found.map(|version| format!("{file} names {version}")));
+        }
+    }
+    assert_eq!(named, Vec::<String>::new());
+}
+
+/// The picture in `docs/architecture.md`: its modules, and those that arrows lead to from each.
+fn picture() -> BTreeMap<String, BTreeSet<String>> {
+    let text = source("docs/architecture.md");
+    let picture = text.split("```mermaid").nth(1).and_then(|rest| rest.split("```").next());
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in picture.expect("a picture").lines() {
+        if let Some((name, _)) = line.split_once("[\"") {
+            arrows.entry(name.trim().to_owned()).or_default();
+        }
+        let names = |side: &str| -> Vec<String> {
+            side.split('&').map(|name| name.trim().to_owned()).collect()
+        };
+        if let Some((from, to)) = line.split_once("-->") {
+            names(from)
+                .into_iter()
+                .for_each(|from| arrows.entry(from).or_default().extend(names(to)));
+        }
+    }
+    arrows
+}
+
+/// Every module in the picture imports only what its arrows lead to, over others if need be.
+#[test]
+fn the_picture_leaves_out_no_import() {
+    let arrows = picture();
+    assert!(arrows.len() > 10, "{arrows:?}");
+    let mut missing = Vec::new();
+    for module in arrows.keys() {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![module]);
+        while let Some(next) = open.pop() {
+            open.extend(arrows[next].iter().filter(|below| reached.insert((*below).clone())));
+        }
+        for (file, text) in files(module) {
+            let imports = imported(&text).into_iter().filter(|other| arrows.contains_key(other));
+            let unseen = imports.filter(|other| other != module && !reached.contains(other));
+            missing.extend(unseen.map(|other| format!("{file}: no arrow leads to {other}")));
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// A use case is for any front end: it takes what it needs and gives back what there is to tell.

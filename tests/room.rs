@@ -1,6 +1,9 @@
 //! `meshagent room`: what is done in a room from the command line.
 
+use std::sync::LazyLock;
+
 use futures_util::{SinkExt, StreamExt};
+use meshagent::api::token::{Signer, Token};
 use meshagent::room::client::Room;
 use meshagent::room::message::{Assembler, Message};
 use secrecy::SecretString;
@@ -105,9 +108,46 @@ async fn answering(answer: Value) -> (String, tokio::task::JoinHandle<Message>) 
     (url, asked)
 }
 
+/// A token for the room `demo`, which no platform knows.
+static TOKEN: LazyLock<String> = LazyLock::new(|| {
+    let signer = Signer::Secret(SecretString::from("secret"));
+    Token::new("bot").grant("role", "agent").grant("room", "demo").sign(&signer)
+});
+
 /// The environment of whoever was called into a room.
 fn called(url: &str) -> [(&str, &str); 3] {
-    [("MESHAGENT_ROOM", "demo"), ("MESHAGENT_TOKEN", "t"), ("MESHAGENT_ROOM_URL", url)]
+    [("MESHAGENT_ROOM", "demo"), ("MESHAGENT_TOKEN", &TOKEN), ("MESHAGENT_ROOM_URL", url)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_is_a_way_in_only_where_it_is_a_token_for_the_room_and_nothing_else_is_said() {
+    let server = Server::start().await;
+    server.room("demo").await;
+    let (other, _key) = server.other_project("other").await;
+    let path = format!("/accounts/projects/{other}/rooms");
+    let made = server.ask("POST", &path).bearer(&server.owner).json(&json!({"name": "demo"}));
+    made.send().await.expect(201);
+    let token = server.connect(&server.owner, "demo").await;
+    let listed = async |words: &[&str], more: &[(&str, &str)]| {
+        let platform = [("MESHAGENT_API_URL", server.url.as_str()), ("MESHAGENT_ROOM", "demo")];
+        run(&[&LIST, words].concat(), &[&platform, more].concat()).await
+    };
+    let project = ("MESHAGENT_PROJECT_ID", server.project.as_str());
+    let key = ("MESHAGENT_API_KEY", server.owner.as_str());
+    for environment in [
+        // Nobody is asked for a token that is there: no project is known.
+        &[("MESHAGENT_TOKEN", token.as_str())][..],
+        &[("MESHAGENT_TOKEN", &server.owner), project],
+        &[("MESHAGENT_TOKEN", &TOKEN), key, project],
+        &[("MESHAGENT_TOKEN", "t"), key, project],
+    ] {
+        let run = listed(&[], environment).await;
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{environment:?}");
+        assert_eq!(run.json(), json!([]));
+    }
+    // A token of one project opens no room of another that is called the same.
+    let elsewhere = listed(&["--project-id", &other], &[("MESHAGENT_TOKEN", &token)]).await;
+    assert_eq!((elsewhere.code, elsewhere.stdout.as_str()), (1, ""), "{}", elsewhere.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

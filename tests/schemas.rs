@@ -1,5 +1,6 @@
 //! The checked-in schemas are those of the types.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use meshagent::kinds::specs::keywords;
@@ -8,6 +9,8 @@ use meshagent::kinds::specs::scope::ApiScope;
 
 use meshagent::kinds;
 use serde_json::Value;
+
+use crate::cli::Sandbox;
 
 #[test]
 fn checked_in_schemas_are_what_the_types_say() {
@@ -26,6 +29,42 @@ fn checked_in_schemas_are_what_the_types_say() {
     );
     let files = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(files, all.len(), "schemas/ holds a file that no type stands for");
+}
+
+/// README sends people to the table for what kinds refer to, so it leaves nothing out.
+#[test]
+fn the_table_says_what_every_kind_refers_to() {
+    let published = meshagent::commands::schema::published().unwrap();
+    let (_, table) = published.iter().find(|(name, _)| name == "kinds.md").expect("a table");
+    let row = |kind: &str| -> BTreeSet<String> {
+        let row = table.lines().find(|line| line.starts_with(&format!("| [`{kind}`]")));
+        let cell = row.expect("a row").split(" | ").nth(2).expect("a cell");
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(row("Service"), set(&["Room", "Secret", "ServiceTemplate"]));
+    assert_eq!(row("ServiceTemplate"), set(&["Room"]));
+    assert_eq!(row("Route"), set(&["Room", "Service"]));
+    for kind in kinds::ALL {
+        let row = row(&kind.name().to_string());
+        let related = kind.relations().iter().map(|relation| relation.to.to_string());
+        let placed = kind.is_in_rooms().then(|| "Room".to_owned());
+        related.chain(placed).for_each(|name| assert!(row.contains(&name), "{}", kind.name()));
+    }
+}
+
+#[test]
+fn the_help_says_what_is_written() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run(&["schema", "-d", "out"]).code, 0);
+    let help = sandbox.run(&["schema", "--help"]).stdout;
+    let entries = std::fs::read_dir(sandbox.path("out")).unwrap().map(Result::unwrap);
+    let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+    let (schemas, others): (Vec<_>, Vec<_>) = names.partition(|name| name.ends_with(".json"));
+    assert!(schemas.len() > kinds::ALL.len());
+    for other in others {
+        assert!(help.contains(&other), "{other} is written, and the help does not say so");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::Callee;
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
-use crate::room::toolkit::{Forwarded, answer, forwarded, unregister};
+use crate::room::toolkit::{Forwarded, Register, Unregister, answer, forwarded};
 
 /// How many calls are worked on at once in one room.
 const AT_ONCE: usize = 32;
@@ -34,11 +34,11 @@ pub trait Toolkit: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Content, Refused>>;
 }
 
-/// What a room is told of a toolkit: the header of `room.register_toolkit`.
+/// What a room is told of a toolkit.
 #[derive(Debug)]
 pub struct Offer {
     name: String,
-    header: Value,
+    registering: Register,
     tools: HashMap<String, Tool>,
 }
 
@@ -71,7 +71,7 @@ impl Offer {
                 .collect();
             tools.insert(tool.clone(), Tool { validator, optional });
         }
-        Ok(Self { name, header, tools })
+        Ok(Self { name, registering: Register(header), tools })
     }
 
     /// The arguments of a call, with null for those that were left out.
@@ -147,15 +147,9 @@ impl<T: Toolkit> Hosted<T> {
 impl<T: Toolkit> Callee for Hosted<T> {
     fn start<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<(), Refused>> {
         Box::pin(async move {
-            let header = self.offer.header.clone();
-            match room.request("room.register_toolkit", header, Vec::new()).await? {
-                Content::Json(mut registered) if !registered["id"].is_null() => {
-                    let id = registered["id"].take();
-                    *self.id.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
-                    Ok(())
-                }
-                _ => Err(Refused::unexpected("room.register_toolkit")),
-            }
+            let registered = room.perform(&self.offer.registering).await?;
+            *self.id.lock().unwrap_or_else(PoisonError::into_inner) = Some(registered.id);
+            Ok(())
         })
     }
 
@@ -174,9 +168,8 @@ impl<T: Toolkit> Callee for Hosted<T> {
         Box::pin(async move {
             let id = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(id) = id {
-                let (kind, header) = unregister(&id);
                 // A room drops what was registered when it is left, too.
-                let _ = timeout(ENDING, room.request(kind, header, Vec::new())).await;
+                let _ = timeout(ENDING, room.perform(&Unregister { id })).await;
             }
             let calls =
                 std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner));

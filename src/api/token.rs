@@ -67,6 +67,18 @@ impl Token {
     }
 }
 
+/// The room that a participant token says it is for; nothing for anything else, such as an API
+/// key. Whether the token is good is for the platform to tell.
+#[must_use]
+pub fn room_of(token: &str) -> Option<String> {
+    let [_header, claims, _signature] = token.split('.').collect::<Vec<_>>().try_into().ok()?;
+    let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let mut grants = claims.get("grants")?.as_array()?.iter();
+    let room = grants.find(|grant| grant["name"] == "room")?;
+    room["scope"].as_str().map(str::to_owned)
+}
+
 /// Signs claims.
 #[must_use]
 pub fn sign(claims: &Value, secret: &SecretString) -> String {
@@ -100,6 +112,26 @@ fn ascii(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_says_which_room_it_is_for() {
+        let signer = Signer::Secret(SecretString::from("secret".to_owned()));
+        let token = Token::new("ada").grant("role", "user");
+        assert_eq!(room_of(&token.clone().grant("room", "demo").sign(&signer)).unwrap(), "demo");
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for other in [
+            token.sign(&signer),
+            "ma-id.key.secret".to_owned(),
+            "t".to_owned(),
+            String::new(),
+            "..".to_owned(),
+            format!("x.{}.x", part("[]")),
+            format!("x.{}.x", part(r#"{"grants": [{"name": "room", "scope": 5}]}"#)),
+            format!("x.{}.x.x", part(r#"{"grants": [{"name": "room", "scope": "demo"}]}"#)),
+        ] {
+            assert_eq!(room_of(&other), None, "{other}");
+        }
+    }
 
     #[test]
     fn claims_are_ascii_and_in_order() {

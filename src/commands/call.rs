@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::option_values::{self, named_room};
-use super::room::entering;
+use super::room::{ask, entering};
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::http::{self, Unread};
@@ -20,6 +20,7 @@ use crate::error::{Class, Error, Result};
 use crate::kinds::shape::Shape;
 use crate::kinds::specs::scope::ApiScope;
 use crate::output;
+use crate::room::agents::CallAgent;
 use crate::room::client::Room;
 use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
 use crate::visible;
@@ -236,8 +237,8 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
     output::note(&format!("entering the room {room}"));
     let (entered, _) = Room::enter(&room_url(&room), &SecretString::from(token), insecure).await?;
     // What the callee may do is said by its token, which the room makes.
-    let call = json!({"url": args.url, "arguments": arguments, "name": name, "api": null});
-    let answer = entered.ask("room.call", call).await;
+    let (url, name) = (args.url.clone(), name.clone());
+    let answer = ask(&entered, &CallAgent { url, arguments, name, api: None }).await;
     entered.leave().await;
     answer?;
     output::note(&format!("the room was asked to call {}", visible::url(&args.url)));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::error::{Context, Error, Result};
-use crate::kinds::{self, By, Relation, schema};
+use crate::kinds::{self, By, Kind, KindName, Relation, schema};
 use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
@@ -21,7 +21,7 @@ use crate::reconcile::report::ReportDocument;
 pub struct SchemaArgs {
     /// A kind, `plan` for plans, `events` for what apply prints as JSON, or `report` for what --report writes; without it, one schema for all kinds
     kind: Option<String>,
-    /// Write every schema to this folder
+    /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
     dir: Option<PathBuf>,
 }
@@ -61,20 +61,36 @@ pub fn published() -> Result<Vec<(String, String)>> {
 /// The table of the kinds, in Markdown.
 fn table() -> String {
     let mut text = "# The kinds\n\n\
-        Written by `meshagent schema -d schemas`, like the schemas beside it.\n\n\
+        Written by `meshagent schema -d schemas`, like the schemas beside it. Everything but a\n\
+        `Project` is in one, which its document may name.\n\n\
         | kind | what it is | refers to |\n|---|---|---|\n"
         .to_owned();
     for kind in kinds::ALL {
         let (name, summary) = (kind.name(), kind.summary());
-        let said = |relation: &Relation| match relation.by {
-            By::Name | By::Id => format!("`{}`", relation.to),
-            By::Port => format!("`{}`, by its port", relation.to),
-        };
-        let refers_to = kind.relations().iter().map(said).collect::<Vec<_>>().join(", ");
+        let refers_to = referred_to(kind).join(", ");
         let file = name.to_string().to_lowercase();
         text += &format!("| [`{name}`]({file}.json) | {summary} | {refers_to} |\n");
     }
     text
+}
+
+/// What documents of a kind may name: where they are placed, what their objects are made of, and
+/// what these refer to.
+fn referred_to(kind: &dyn Kind) -> Vec<String> {
+    let document = schema::inlined(kind);
+    let names = |field: &str, to| {
+        let is_field = document["properties"].get(field).is_some();
+        let is_related = kind.name().refers_to(to).is_some();
+        (is_field && !is_related).then_some(Relation { to, by: By::Name })
+    };
+    let placed = [("room", KindName::of_rooms()), ("template", KindName::ServiceTemplate)];
+    let placed = placed.into_iter().filter_map(|(field, to)| names(field, to));
+    let relations = placed.chain(kind.relations().iter().copied());
+    let told = relations.map(|relation| match relation.by {
+        By::Name | By::Id => format!("`{}`", relation.to),
+        By::Port => format!("`{}`, by its port", relation.to),
+    });
+    told.collect()
 }
 
 /// Runs `schema`.

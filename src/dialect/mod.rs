@@ -11,13 +11,16 @@ use crate::api::reader::Reader;
 use crate::api::request::{Listing, Request};
 use crate::api::spoken::Spoken;
 use crate::kinds::KindName;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 
 mod target;
+mod unsaid;
 mod unspoken;
-pub mod v0_31;
+mod v0_31;
 
 pub use target::{Lookup, Seen, Target};
-pub use unspoken::Unsaid;
+pub use unsaid::{Unsaid, Words};
+pub use v0_31::wire;
 
 /// How an API spells all kinds.
 pub trait Dialect: Sync {
@@ -56,6 +59,13 @@ pub trait Dialect: Sync {
 
     /// The request that has the platform render a template.
     fn render(&self, template: &str, values: &Value) -> Request;
+
+    /// The template in the answer to [`Self::render`].
+    ///
+    /// # Errors
+    ///
+    /// The answer is no template.
+    fn rendered(&self, answer: Value) -> serde_json::Result<ServiceTemplateSpec>;
 }
 
 /// Where a project's objects of one kind are listed.
@@ -140,7 +150,7 @@ pub trait Spelling: Sync {
     }
 
     /// What of an object of a list an update sends back, because this program does not know
-    /// it or does not change it. Nothing else of the answer is kept in memory.
+    /// it, or does not change it, or the API lacks it (see [`Words`]). Nothing else of the answer is kept in memory.
     fn sent_back(&self, _item: &Value) -> Option<Value> {
         None
     }

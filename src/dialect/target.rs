@@ -35,7 +35,8 @@ pub struct Target<'a> {
     pub fields: &'a Tree,
     /// The set to write into the owner annotation, where the kind carries annotations.
     pub owner: Option<&'a str>,
-    /// What [`super::Spelling::sent_back`] kept of the platform's answer when the object was observed.
+    /// What [`super::Spelling::sent_back`] kept of the platform's answer when the object was
+    /// observed.
     pub answered: Option<Value>,
     /// The fields that go away.
     pub removed: &'a [FieldPath],

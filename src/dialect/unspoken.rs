@@ -1,16 +1,11 @@
-//! What an API has no word for: a kind that a platform does not know, and fields of manifests
-//! that the API of a kind lacks. Neither is left out in silence: whoever decides asks here first.
+//! A kind that an API does not know: nothing of it is there, and nothing can be made.
 
 use serde_json::Value;
 
 use super::{Collection, Seen, Spelling, Target};
 use crate::api::request::{Listing, Request};
-use crate::api::spoken::Spoken;
-use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::shape::{Form, Shape};
-use crate::kinds::tree::Tree;
 
-/// The spelling of a kind that has none: nothing of it is there, and nothing can be made.
+/// The spelling of a kind that has none.
 pub(super) struct Unspoken;
 
 impl Spelling for Unspoken {
@@ -40,158 +35,5 @@ impl Spelling for Unspoken {
 
     fn delete(&self, _target: &Target<'_>) -> Option<Request> {
         None
-    }
-}
-
-/// Fields of a kind that an API has no word for: the names on the way to each, through maps and
-/// the items of lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unsaid(Vec<Vec<String>>);
-
-impl Unsaid {
-    /// What to do about such a field.
-    pub const HINT: &'static str = "take it out, or name a platform of a later release";
-
-    /// None: the API has a word for each.
-    pub const NOTHING: &'static Self = &Self(Vec::new());
-
-    /// The fields of a shape that are not among those of an API, which stand one a line, with
-    /// dots between names: `container.environment.value`.
-    #[must_use]
-    pub fn of(shape: &Shape, spoken: &str) -> Self {
-        let spoken: Vec<&str> = spoken.lines().collect();
-        let mut unsaid = Vec::new();
-        collect(shape, &mut Vec::new(), &mut |path| {
-            let is_said = spoken.contains(&path.join(".").as_str());
-            if !is_said {
-                unsaid.push(path.to_vec());
-            }
-            is_said
-        });
-        Self(unsaid)
-    }
-
-    /// Where an object has such a field.
-    #[must_use]
-    pub fn in_use(&self, fields: &Tree) -> Vec<FieldPath> {
-        let mut found = Vec::new();
-        self.0.iter().for_each(|path| find(fields, path, &FieldPath::default(), &mut found));
-        found
-    }
-
-    /// What an API of this spelling lacks, as a sentence.
-    #[must_use]
-    pub fn told(path: &FieldPath, spoken: Spoken) -> String {
-        format!("the API of the platform, that of {spoken}, has no field `{path}`")
-    }
-
-    /// Takes such fields out of a body that was made of ours.
-    pub fn leave_out(&self, body: &mut Value) {
-        self.0.iter().for_each(|path| take_out(body, path));
-    }
-}
-
-/// Goes through the fields of a shape, and into those for which `enter` says so.
-fn collect(shape: &Shape, path: &mut Vec<String>, enter: &mut dyn FnMut(&[String]) -> bool) {
-    match &shape.form {
-        Form::Object(fields) => {
-            for (name, field) in fields {
-                path.push(name.to_string());
-                if enter(path) {
-                    collect(field, path, enter);
-                }
-                path.pop();
-            }
-        }
-        Form::List { items, .. } => collect(items, path, enter),
-        // What stands in a map is not named by anybody but its author.
-        Form::Scalar | Form::Free | Form::Map(_) => {}
-    }
-}
-
-fn find(tree: &Tree, path: &[String], at: &FieldPath, found: &mut Vec<FieldPath>) {
-    match (tree, path) {
-        (Tree::Null, _) => {}
-        (_, []) => found.push(at.clone()),
-        (Tree::List(items), _) => {
-            for (index, item) in items.iter().enumerate() {
-                find(item, path, &at.join(Step::Index(index)), found);
-            }
-        }
-        (tree, [name, below @ ..]) => {
-            if let Some(field) = tree.get(name) {
-                find(field, below, &at.join(Step::Field(name.clone())), found);
-            }
-        }
-    }
-}
-
-fn take_out(value: &mut Value, path: &[String]) {
-    match (value, path) {
-        (Value::Array(items), _) => items.iter_mut().for_each(|item| take_out(item, path)),
-        (Value::Object(fields), [last]) => drop(fields.shift_remove(last)),
-        (Value::Object(fields), [name, below @ ..]) => {
-            if let Some(field) = fields.get_mut(name) {
-                take_out(field, below);
-            }
-        }
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::KindName;
-
-    fn names(shape: &Shape) -> Vec<String> {
-        let mut names = Vec::new();
-        collect(shape, &mut Vec::new(), &mut |path| {
-            names.push(path.join("."));
-            true
-        });
-        names
-    }
-
-    /// Manifests may have more: a field that this API lacks is in no line, and is refused by name.
-    #[test]
-    fn manifests_have_the_fields_of_services_that_0_31_has() {
-        let ours = names(KindName::Service.kind().shape());
-        let spoken: Vec<&str> = include_str!("v0_31/service_fields.txt").lines().collect();
-        let is_unknown = |it: &&&str| ours.iter().all(|name| name != **it);
-        let unknown: Vec<_> = spoken.iter().filter(is_unknown).collect();
-        assert!(unknown.is_empty(), "manifests have no such fields: {unknown:?}");
-        let distinct: BTreeSet<_> = spoken.iter().collect();
-        assert!(distinct.len() == spoken.len() && spoken.len() > 200, "{} lines", spoken.len());
-    }
-
-    #[test]
-    fn what_an_api_has_no_word_for_is_found_where_it_is_used_and_not_sent() {
-        let shape = KindName::Service.kind().shape();
-        let without = ["container.environment.token", "container.on_demand", "ports.endpoints.mcp"];
-        let kept =
-            names(shape).into_iter().filter(|it| !without.iter().any(|no| it.starts_with(no)));
-        let unsaid = Unsaid::of(shape, &kept.collect::<Vec<_>>().join("\n"));
-        let written = json!({
-            "container": {
-                "image": "x",
-                "on_demand": true,
-                "environment": [
-                    {"name": "A", "value": "1"},
-                    {"name": "B", "token": {"identity": "b"}},
-                ],
-            },
-        });
-        let used = unsaid.in_use(&shape.read(&written));
-        let used: Vec<String> = used.iter().map(ToString::to_string).collect();
-        assert_eq!(used, ["container.environment[1].token", "container.on_demand"]);
-        let mut body = written;
-        unsaid.leave_out(&mut body);
-        let environment = json!([{"name": "A", "value": "1"}, {"name": "B"}]);
-        assert_eq!(body, json!({"container": {"image": "x", "environment": environment}}));
     }
 }

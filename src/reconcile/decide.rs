@@ -104,7 +104,7 @@ pub async fn decide(
         let desired = desired.values().filter(|desired| desired.key.project == *project);
         inventory.prepare(desired, policy.is_only_shown);
     }
-    refuse_unsaid(&reader, &desired)?;
+    refuse_unsaid(&reader, &desired, (&state, &policy))?;
     let mut plan = planner::plan(&desired, &state, &policy).map_err(refused)?;
     let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
     if policy.destroy && !is_known && policy.set != DEFAULT_SET {
@@ -197,14 +197,33 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
 }
 
 /// Refuses what the API of the platform has no word for: it would be left out of what is sent.
-fn refuse_unsaid(speaker: &impl Speaks, desired: &BTreeMap<Key, Desired>) -> Result<()> {
-    let problems = desired.values().flat_map(|desired| {
-        unsaid(desired, speaker.spelling(desired.key.kind).unsaid(), speaker.spoken())
-    });
-    let problems: Vec<Problem> = problems.collect();
-    match problems.is_empty() {
+/// What the plan does not write is not asked about.
+fn refuse_unsaid(
+    speaker: &impl Speaks,
+    desired: &BTreeMap<Key, Desired>,
+    (state, policy): (&State, &Policy),
+) -> Result<()> {
+    let mut unsaid: Vec<(&Key, Problem)> = desired
+        .values()
+        .flat_map(|desired| {
+            let words = speaker.spelling(desired.key.kind).unsaid();
+            let problems = unsaid(desired, words, speaker.spoken());
+            problems.into_iter().map(|problem| (&desired.key, problem))
+        })
+        .collect();
+    // There is hardly ever any, and finding what is selected takes a while.
+    if unsaid.is_empty() || policy.destroy {
+        return Ok(());
+    }
+    if let Some(selection) = planner::selected(desired, state, policy) {
+        unsaid.retain(|(key, _)| selection.contains(key));
+    }
+    match unsaid.is_empty() {
         true => Ok(()),
-        false => Err(Error::manifests(problems).refusing_plan()),
+        false => {
+            let problems = unsaid.into_iter().map(|(_, problem)| problem).collect();
+            Err(Error::manifests(problems).refusing_plan())
+        }
     }
 }
 
@@ -251,19 +270,93 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
+    use serde_json::Value;
+
     use super::*;
+    use crate::api::request::Request;
+    use crate::dialect::{Collection, Seen, Spelling, Words};
     use crate::kinds::KindName;
     use crate::manifest::set::{Input, from_sources};
     use crate::manifest::source::Source;
+    use crate::plan::scope;
+
+    /// The objects that a text declares.
+    fn declared(text: &str) -> BTreeMap<Key, Desired> {
+        let source = Source::new("set.yaml".to_owned(), PathBuf::new(), text.to_owned());
+        let input = Input { project: Some("p".to_owned()), ..Input::default() };
+        from_sources(&[Arc::new(source)], Vec::new(), &input).expect("a set").objects
+    }
+
+    /// A platform whose API lacks `container.on_demand`.
+    struct Poor;
+
+    impl Speaks for Poor {
+        fn spoken(&self) -> Spoken {
+            Spoken::V0_31
+        }
+
+        fn spelling(&self, _kind: KindName) -> &'static dyn Spelling {
+            &Poor
+        }
+    }
+
+    impl Spelling for Poor {
+        fn collection(&self) -> Collection {
+            Collection::plain("services")
+        }
+
+        fn seen(&self, _item: &Value) -> std::result::Result<Seen, String> {
+            Err("nothing is there".to_owned())
+        }
+
+        fn unsaid(&self) -> &'static Unsaid {
+            static WORDS: std::sync::LazyLock<Words> = std::sync::LazyLock::new(|| {
+                let spoken = "metadata\ncontainer\ncontainer.image";
+                Words::of(KindName::Service.kind().shape(), spoken)
+            });
+            WORDS.unsaid()
+        }
+
+        fn body(&self, _target: &crate::dialect::Target<'_>) -> Value {
+            Value::Null
+        }
+
+        fn update(&self, _target: &crate::dialect::Target<'_>) -> Option<Request> {
+            None
+        }
+    }
+
+    #[test]
+    fn an_api_is_asked_only_about_what_a_plan_writes() {
+        let service = |name: &str, more: &str| {
+            format!(
+                "version: v1\nkind: Service\nmetadata: {{name: {name}}}\nroom: lobby\n\
+                 container:\n  image: busybox\n{more}---\n"
+            )
+        };
+        let text = service("new", "  on_demand: true\n") + &service("old", "");
+        let (desired, state) = (declared(&text), State::default());
+        let refused = |change: &dyn Fn(&mut Policy)| {
+            let mut policy = Policy::standard("s");
+            change(&mut policy);
+            refuse_unsaid(&Poor, &desired, (&state, &policy)).is_err()
+        };
+        let target = |name: &str| scope::Scope {
+            targets: vec![format!("Service/{name}")],
+            ..scope::Scope::default()
+        };
+        assert!(refused(&|_| {}));
+        assert!(refused(&|policy| policy.scope = target("new@lobby")));
+        assert!(!refused(&|policy| policy.scope = target("old@lobby")));
+        assert!(!refused(&|policy| policy.destroy = true));
+    }
 
     #[test]
     fn what_an_api_has_no_word_for_is_refused_at_its_line() {
         let text = "version: v1\nkind: Service\nmetadata: {name: bot}\nroom: lobby\n\
                     container:\n  image: busybox\n  on_demand: true\n";
-        let source = Source::new("set.yaml".to_owned(), PathBuf::new(), text.to_owned());
-        let input = Input { project: Some("p".to_owned()), ..Input::default() };
-        let set = from_sources(&[Arc::new(source)], Vec::new(), &input).expect("a set");
-        let desired = set.objects.values().next().expect("an object");
+        let objects = declared(text);
+        let desired = objects.values().next().expect("an object");
         let told = |spoken: &str| -> Vec<String> {
             let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
             unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()

@@ -3,8 +3,9 @@
 //! this library is another. All of them can be called many times in one process.
 //!
 //! Must not live here: anything of one front end. No arguments are parsed, nothing is printed or
-//! asked, the process is not ended, and neither the environment nor the working folder is read:
-//! whoever calls says what is meant, and gets what there is to tell as data.
+//! asked, the process is not ended, and the environment is not read: whoever calls says what is
+//! meant, and gets what there is to tell as data. Files are called as whoever read the manifests
+//! called them, so a relative name is one below the working folder.
 
 pub mod accept;
 pub mod decide;

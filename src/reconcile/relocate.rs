@@ -293,14 +293,11 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     let Some((key, was)) = found else { return Ok(()) };
     let known = key.with_name(was.clone());
     if sides.renamed_by_hand.contains(&known) {
-        return Err(Error::new(
-                Class::Refused,
-                format!("{known} was renamed to {key} behind the back of the set `{set}`"),
-            )
-            .hint(format!(
-                "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
-                key.name
-            )));
+        let what = format!("{known} was renamed to {key} behind the back of the set `{set}`");
+        return Err(Error::new(Class::Refused, what).hint(format!(
+            "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
+            key.name
+        )));
     }
     Err(Error::new(
         Class::Refused,

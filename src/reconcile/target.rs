@@ -25,7 +25,7 @@ pub struct Target {
     pub flags: String,
 }
 
-/// What is to be looked at.
+/// What a run is for, as far as it says which projects are looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Intent {
     /// Whether the set is to be destroyed.

@@ -1,9 +1,10 @@
 //! *Pure*: what a room is asked about agents and their toolkits.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::content::Content;
 use super::operation::{At, Operation};
 
 /// The kind of messages that ask for toolkits.
@@ -36,14 +37,17 @@ pub struct Toolkits {
 #[serde(default)]
 pub struct Toolkit {
     /// A heading to show.
+    #[serde(deserialize_with = "or_nothing")]
     pub title: String,
     /// What it is for.
+    #[serde(deserialize_with = "or_nothing")]
     pub description: String,
     /// An image to show.
     pub thumbnail_url: Option<String>,
     /// The participant that hosts it.
     pub participant_id: Option<String>,
     /// Its tools, by their names.
+    #[serde(deserialize_with = "or_nothing")]
     pub tools: IndexMap<String, Tool>,
 }
 
@@ -52,8 +56,10 @@ pub struct Toolkit {
 #[serde(default)]
 pub struct Tool {
     /// A heading to show.
+    #[serde(deserialize_with = "or_nothing")]
     pub title: String,
     /// What it does.
+    #[serde(deserialize_with = "or_nothing")]
     pub description: String,
     /// What it takes.
     pub input_spec: Option<Spec>,
@@ -67,8 +73,11 @@ pub struct Tool {
     /// What its schemas refer to.
     pub defs: Option<Map<String, Value>>,
     /// Whether it takes the context of its caller.
-    #[serde(alias = "supportsContext")]
-    pub supports_context: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_context: Option<bool>,
+    /// The same as rooms of old say it. Where both are said, the other one holds.
+    #[serde(rename = "supportsContext", skip_serializing_if = "Option::is_none")]
+    pub supports_context_of_old: Option<bool>,
 }
 
 /// What a tool takes or answers.
@@ -82,6 +91,29 @@ pub struct Spec {
     /// The JSON Schema of what is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
+}
+
+/// Has an agent called into the room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallAgent {
+    /// Where the agent is reached.
+    pub url: String,
+    /// What it is told: an object.
+    pub arguments: Value,
+    /// What it is called in the room.
+    pub name: String,
+    /// What it may do there; without it, what the room lets it do.
+    pub api: Option<Value>,
+}
+
+impl Operation for CallAgent {
+    type Answer = ();
+    const AT: At = At::Room("room.call");
+
+    /// Whatever is answered, it was called.
+    fn answered(_answer: Content) -> Option<()> {
+        Some(())
+    }
 }
 
 impl Operation for ListToolkits {
@@ -98,6 +130,21 @@ impl Tool {
             .and_then(|spec| spec.schema.as_ref())
             .or(self.input_schema.as_ref())
     }
+
+    /// Whether it takes the context of its caller.
+    #[must_use]
+    pub fn takes_context(&self) -> bool {
+        self.supports_context.or(self.supports_context_of_old).unwrap_or_default()
+    }
+}
+
+/// Reads null as what is not said.
+fn or_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]
@@ -105,7 +152,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::room::content::Content;
 
     #[test]
     fn what_is_asked_comes_out_as_it_went_in() {
@@ -119,6 +165,39 @@ mod tests {
         let refused = ListToolkits::read(&json!({"participant_id": 5})).unwrap_err();
         assert_eq!(refused.code, Some(1002));
         assert!(refused.text.starts_with("room.list_toolkits cannot be asked so: invalid type"));
+        for header in [json!(null), json!([]), json!(["p"]), json!("p"), json!(5)] {
+            assert_eq!(ListToolkits::read(&header).unwrap(), ListToolkits::default(), "{header}");
+        }
+    }
+
+    #[test]
+    fn an_agent_is_called_as_the_public_sdk_does() {
+        let header = json!({"url": "http://x", "arguments": {"a": 1}, "name": "bot", "api": null});
+        let asked = CallAgent::read(&header).unwrap();
+        assert_eq!(serde_json::to_value(&asked).unwrap(), header);
+        for answer in [Content::Empty, Content::Json(json!({"x": 1})), Content::Text("x".into())] {
+            assert_eq!(CallAgent::answered(answer), Some(()));
+        }
+    }
+
+    #[test]
+    fn what_is_null_is_not_said() {
+        let told = json!({"tools": {
+            "none": {"title": null, "description": null, "tools": null},
+            "some": {"tools": {
+                "null": {"title": null, "description": null, "supports_context": null},
+                "both": {"supports_context": false, "supportsContext": true},
+                "old": {"supports_context": null, "supportsContext": true},
+            }},
+        }});
+        let toolkits: Toolkits = serde_json::from_value(told).unwrap();
+        assert_eq!(toolkits.tools["none"], Toolkit::default());
+        let some = &toolkits.tools["some"].tools;
+        assert_eq!(some["null"], Tool::default());
+        assert_eq!(
+            ["null", "both", "old"].map(|it| some[it].takes_context()),
+            [false, false, true]
+        );
     }
 
     #[test]
@@ -132,7 +211,7 @@ mod tests {
         }}}});
         let toolkits: Toolkits = serde_json::from_value(told).unwrap();
         let toolkit = &toolkits.tools["t"];
-        let of = |name: &str| (toolkit.tools[name].takes(), toolkit.tools[name].supports_context);
+        let of = |name: &str| (toolkit.tools[name].takes(), toolkit.tools[name].takes_context());
         assert_eq!(of("new"), (Some(&schema), true));
         assert_eq!(of("old"), (Some(&schema), true));
         assert_eq!(of("bare"), (None, false));

@@ -1,11 +1,12 @@
-//! Operations of a room: what is asked and what is answered is one struct each, which client and
-//! server share, so that neither can spell it otherwise.
+//! Operations of a room that it answers at once: what is asked and what is answered is one struct
+//! each, which client and server share, so that neither can spell it otherwise. What is a stream
+//! is no operation; [`super::call`] has those.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::client::Room;
 use super::content::{Content, Refused};
@@ -37,13 +38,15 @@ pub trait Operation: Serialize + DeserializeOwned {
     /// Where it is asked for.
     const AT: At;
 
-    /// What a message asks for that is such an operation.
+    /// What a message asks for that is such an operation. One whose header is no object says
+    /// nothing of what may be said.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
     fn read(asked: &Value) -> Result<Self, Refused> {
-        Self::deserialize(asked)
+        let nothing = Value::Object(Map::new());
+        Self::deserialize(if asked.is_object() { asked } else { &nothing })
             .map_err(|error| Refused::invalid(format!("{} cannot be asked so: {error}", Self::AT)))
     }
 
@@ -52,6 +55,14 @@ pub trait Operation: Serialize + DeserializeOwned {
         match serde_json::to_value(answer) {
             Ok(answer) => Content::Json(answer),
             Err(error) => Content::Error(Refused::new(error.to_string())),
+        }
+    }
+
+    /// What an answer says, which is no error; nothing where it makes no sense.
+    fn answered(answer: Content) -> Option<Self::Answer> {
+        match answer {
+            Content::Json(answer) => Self::Answer::deserialize(answer).ok(),
+            _ => None,
         }
     }
 }
@@ -68,11 +79,7 @@ impl Room {
             At::Room(kind) => self.request(kind, header, Vec::new()).await?,
             At::Tool(toolkit, tool) => self.invoke(toolkit, tool, header).await?,
         };
-        match answer {
-            Content::Json(answer) => O::Answer::deserialize(answer).ok(),
-            _ => None,
-        }
-        .ok_or_else(|| Refused::unexpected(&O::AT.to_string()))
+        O::answered(answer).ok_or_else(|| Refused::unexpected(&O::AT.to_string()))
     }
 }
 

@@ -1,9 +1,27 @@
 //! The toolkit `sync`, which every room has: documents that several edit at once.
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::client::Room;
-use super::content::{Content, Refused};
+use super::content::Refused;
+use super::operation::{At, Operation};
+
+/// What stands in a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Describe {
+    /// Its path.
+    pub path: String,
+    /// The file of its schema; without it, the one of its name.
+    #[serde(default)]
+    pub schema_path: Option<String>,
+}
+
+impl Operation for Describe {
+    /// The document as an object.
+    type Answer = Map<String, Value>;
+    const AT: At = At::Tool("sync", "describe");
+}
 
 impl Room {
     /// What stands in a document: an object.
@@ -12,10 +30,27 @@ impl Room {
     ///
     /// As [`Room::request`]; an answer that is no object.
     pub async fn describe(&self, path: &str) -> Result<Value, Refused> {
-        let arguments = json!({"path": path, "schema_path": null});
-        match self.invoke("sync", "describe", arguments).await? {
-            Content::Json(document) if document.is_object() => Ok(document),
-            _ => Err(Refused::unexpected("sync.describe")),
+        let asked = Describe { path: path.to_owned(), schema_path: None };
+        self.perform(&asked).await.map(Value::Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::room::content::Content;
+
+    #[test]
+    fn a_document_is_asked_for_as_the_public_sdk_does_and_is_an_object() {
+        let header = json!({"path": "a.thread", "schema_path": null});
+        let asked = Describe { path: "a.thread".to_owned(), schema_path: None };
+        assert_eq!(serde_json::to_value(&asked).unwrap(), header);
+        assert_eq!(Describe::read(&header).unwrap(), asked);
+        assert!(Describe::answered(Content::Json(json!({"root": []}))).is_some());
+        for answer in [Content::Empty, Content::Json(json!([])), Content::Json(json!(null))] {
+            assert_eq!(Describe::answered(answer), None);
         }
     }
 }

@@ -1,9 +1,53 @@
 //! *Pure*: toolkits that a participant offers to a room, as they stand in messages.
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::content::{Content, Refused};
 use super::message::Message;
+use super::operation::{At, Operation};
+
+/// Offers a toolkit to the room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Register(
+    /// The toolkit: its `name`, what there is to show of it, and its `tools`.
+    pub Value,
+);
+
+/// A toolkit that the room took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Registered {
+    /// What the room calls the registration.
+    pub id: Value,
+}
+
+impl Operation for Register {
+    type Answer = Registered;
+    const AT: At = At::Room("room.register_toolkit");
+
+    fn answered(answer: Content) -> Option<Registered> {
+        let Content::Json(answer) = answer else { return None };
+        Registered::deserialize(answer).ok().filter(|registered| !registered.id.is_null())
+    }
+}
+
+/// Takes a toolkit away again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unregister {
+    /// What the room called the registration.
+    pub id: Value,
+}
+
+impl Operation for Unregister {
+    type Answer = ();
+    const AT: At = At::Room("room.unregister_toolkit");
+
+    /// Whatever is answered, it is done.
+    fn answered(_answer: Content) -> Option<()> {
+        Some(())
+    }
+}
 
 /// A call of a tool that the room hands on.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,15 +87,26 @@ pub fn answer(id: u64, answer: Result<Content, Refused>) -> Message {
     Message { id, kind: "room.tool_call_response".to_owned(), header, bytes }
 }
 
-/// The question that takes a toolkit away again, by the id that the room gave it.
-#[must_use]
-pub fn unregister(id: &Value) -> (&'static str, Value) {
-    ("room.unregister_toolkit", json!({ "id": id }))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_room_that_takes_a_toolkit_says_what_it_calls_it() {
+        let header = json!({"name": "storage", "tools": {}});
+        assert_eq!(serde_json::to_value(Register(header.clone())).unwrap(), header);
+        let id = |answer: Content| Register::answered(answer).map(|registered| registered.id);
+        assert_eq!(id(Content::Json(json!({"id": "r"}))), Some(json!("r")));
+        for answer in [json!({"id": null}), json!({}), json!("r")] {
+            assert_eq!(id(Content::Json(answer)), None);
+        }
+        assert_eq!(id(Content::Empty), None);
+        let gone = Unregister { id: json!("r") };
+        assert_eq!(serde_json::to_value(&gone).unwrap(), json!({"id": "r"}));
+        assert_eq!(Unregister::answered(Content::Empty), Some(()));
+    }
 
     fn call(arguments: Value, bytes: &[u8]) -> Option<Result<Content, Refused>> {
         let header = json!({"name": "x", "arguments": arguments, "caller_id": "c"});

@@ -82,7 +82,7 @@ fn shown_tool(name: &str, tool: &Tool) -> Value {
         "input_schema": tool.takes(),
         "thumbnail_url": tool.thumbnail_url,
         "defs": tool.defs,
-        "supports_context": tool.supports_context,
+        "supports_context": tool.takes_context(),
     })
 }
 

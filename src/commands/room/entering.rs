@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::api::request::SEGMENT;
+use crate::api::token;
 use crate::conceal;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
@@ -19,15 +20,20 @@ pub struct Entering {
 }
 
 impl Entering {
-    /// The way in for whoever was called into this room: its token is in the environment.
+    /// The way in for whoever was called into this room: a token for it is in the environment.
+    /// Who says which project is meant, or has an API key, was not called: the platform is asked.
     pub fn invited(room: &str, platform: &PlatformArgs) -> Option<Self> {
-        let is_meant = platform.embedded.is_none() && variable("MESHAGENT_ROOM")? == room;
-        let token = variable("MESHAGENT_TOKEN").filter(|_| is_meant)?;
-        Some(Self { url: url(&platform.url(), room), token: token.into() })
+        let is_called = platform.embedded.is_none()
+            && platform.project_id.is_none()
+            && variable("MESHAGENT_API_KEY").is_none()
+            && variable("MESHAGENT_ROOM")? == room;
+        let token = variable("MESHAGENT_TOKEN").filter(|_| is_called)?;
+        let is_for_room = token::room_of(&token).is_some_and(|of| of == room);
+        is_for_room.then(|| Self { url: url(&platform.url(), room), token: token.into() })
     }
 
-    /// Asks the platform for a way in. Its answer says where the room is, too, and that is known:
-    /// the token goes to the platform that gave it, and nowhere else.
+    /// Asks the platform for a way in. Its answer says where the room is, too, but the token goes
+    /// where [`url`] says: to the platform that gave it, or to where the environment has its rooms.
     ///
     /// # Errors
     ///

@@ -88,7 +88,12 @@ async fn run_one(command: &impl InRoom) -> Result<ExitCode> {
     command.show(answer)
 }
 
-async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
+/// Asks the room for an operation.
+///
+/// # Errors
+///
+/// What the room did not do, and why.
+pub async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
     room.perform(asked).await.map_err(|refused| not_done(O::AT, &refused))
 }
 

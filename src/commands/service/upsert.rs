@@ -12,7 +12,6 @@ use crate::commands::own_inputs::Written;
 use crate::commands::shortcut::{self, Shortcut, Writing};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
-use crate::dialect::v0_31::wire::ServiceTemplateSpec;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::{self, Template};
@@ -222,8 +221,10 @@ async fn wanted<'a>(
         Blueprint::Template(text, values) => (text, values),
     };
     let rendered = source::render(connection, &text, &values).await?;
-    let rendered: ServiceTemplateSpec = serde_json::from_value(rendered)
-        .map_err(|error| Error::failed("the platform's answer is not a template").because(error))?;
+    let rendered =
+        connection.client.dialect().rendered(rendered).map_err(|error| {
+            Error::failed("the platform's answer is not a template").because(error)
+        })?;
     let is_given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
     let mut variables = rendered.variables.iter().flatten();
     let has_obscure_values = variables.any(|it| it.obscure && is_given(&it.name));

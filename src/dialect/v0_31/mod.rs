@@ -2,11 +2,13 @@
 //!
 //! Must not live here: what a kind means, and anything that decides what is to be done.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Dialect, Spelling, Target};
 use crate::api::request::{Body, Listing, Method, Request};
 use crate::kinds::path::FieldPath;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 use crate::kinds::tree::Tree;
 use crate::kinds::{KindName, OWNER_ANNOTATION};
 
@@ -83,6 +85,10 @@ impl Dialect for V0_31 {
 
     fn render(&self, template: &str, values: &Value) -> Request {
         Request::post(&["templates", "render"], json!({"template": template, "values": values}))
+    }
+
+    fn rendered(&self, answer: Value) -> serde_json::Result<ServiceTemplateSpec> {
+        wire::ServiceTemplateSpec::deserialize(answer)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::text_of;
 use super::wire::ServiceSpec;
 use crate::api::request::{Listing, Request};
-use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
@@ -34,9 +34,9 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Service);
 /// The spelling.
 pub struct Service;
 
-/// The fields of manifests that 0.31 does not have.
-static UNSAID: LazyLock<Unsaid> =
-    LazyLock::new(|| Unsaid::of(shape(), include_str!("service_fields.txt")));
+/// The fields of manifests that 0.31 has.
+static WORDS: LazyLock<Words> =
+    LazyLock::new(|| Words::of(shape(), include_str!("service_fields.txt")));
 
 impl Spelling for Service {
     fn collection(&self) -> Collection {
@@ -59,18 +59,7 @@ impl Spelling for Service {
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let metadata = item.get("metadata").ok_or("the answer has no `metadata`")?;
-        let mut fields = shape().read(item);
-        let annotations = FieldPath::of(&["metadata", "annotations"]);
-        let mut owner = None;
-        if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
-            owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
-            // A map that lost its last field is as absent as one that never had any.
-            if annotations.is_empty() {
-                fields = shape().normalize(fields).unwrap_or_else(|| Tree::map([]));
-            }
-        }
-        Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+        seen(item, WORDS.said())
     }
 
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
@@ -81,52 +70,15 @@ impl Spelling for Service {
     }
 
     fn unsaid(&self) -> &'static Unsaid {
-        &UNSAID
+        WORDS.unsaid()
     }
 
     fn sent_back(&self, item: &Value) -> Option<Value> {
-        shape().unknown(item)
+        WORDS.said().unknown(item)
     }
 
-    /// What is sent is the service as it was planned. A template is sent as such, because the
-    /// platform makes the planned service of it; but not where a set owns the service, whose
-    /// mark no template can carry.
     fn body(&self, target: &Target<'_>) -> Value {
-        if let (Some(template), None) = (&target.asked.template, target.owner) {
-            return json!({ "template": template.text, "values": template.values });
-        }
-        let mut body = match target.fields.reveal() {
-            Value::Object(fields) => fields,
-            _ => serde_json::Map::new(),
-        };
-        let mut metadata = match body.remove("metadata") {
-            Some(Value::Object(metadata)) => metadata,
-            _ => serde_json::Map::new(),
-        };
-        metadata.insert("name".to_owned(), target.name.into());
-        if let Some(owner) = target.owner {
-            let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-            if let Value::Object(annotations) = annotations {
-                annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
-            }
-        }
-        body.insert("metadata".to_owned(), Value::Object(metadata));
-        body.insert("version".to_owned(), "v1".into());
-        body.insert("kind".to_owned(), "Service".into());
-        if let Some(id) = target.id {
-            body.insert("id".to_owned(), id.into());
-        }
-        // The reference always sends the whole document, nulls included, in the model's order.
-        let body = Value::Object(body);
-        let mut whole = ServiceSpec::deserialize(&body)
-            .ok()
-            .and_then(|spec| serde_json::to_value(spec).ok())
-            .unwrap_or(body);
-        UNSAID.leave_out(&mut whole);
-        if let Some(answered) = &target.answered {
-            shape().keep_unknown(&mut whole, answered);
-        }
-        whole
+        body(target, &WORDS)
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {
@@ -140,5 +92,108 @@ impl Spelling for Service {
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         Some(Request::delete(&path(target, Some(target.id?))))
+    }
+}
+
+/// Reads a service, of which the API has these fields.
+fn seen(item: &Value, said: &Shape) -> Result<Seen, String> {
+    let metadata = item.get("metadata").ok_or("the answer has no `metadata`")?;
+    let mut fields = said.read(item);
+    let annotations = FieldPath::of(&["metadata", "annotations"]);
+    let mut owner = None;
+    if let Some(Tree::Map(annotations)) = fields.at_mut(&annotations) {
+        owner = annotations.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.scalar());
+        // A map that lost its last field is as absent as one that never had any.
+        if annotations.is_empty() {
+            fields = said.normalize(fields).unwrap_or_else(|| Tree::map([]));
+        }
+    }
+    Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+}
+
+/// What is sent is the service as it was planned. A template is sent as such, because the
+/// platform makes the planned service of it; but not where a set owns the service, whose
+/// mark no template can carry.
+fn body(target: &Target<'_>, words: &Words) -> Value {
+    if let (Some(template), None) = (&target.asked.template, target.owner) {
+        return json!({ "template": template.text, "values": template.values });
+    }
+    let mut body = match target.fields.reveal() {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let mut metadata = match body.remove("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        _ => serde_json::Map::new(),
+    };
+    metadata.insert("name".to_owned(), target.name.into());
+    if let Some(owner) = target.owner {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if let Value::Object(annotations) = annotations {
+            annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
+        }
+    }
+    body.insert("metadata".to_owned(), Value::Object(metadata));
+    body.insert("version".to_owned(), "v1".into());
+    body.insert("kind".to_owned(), "Service".into());
+    if let Some(id) = target.id {
+        body.insert("id".to_owned(), id.into());
+    }
+    // The reference always sends the whole document, nulls included, in the model's order.
+    let body = Value::Object(body);
+    let mut whole = ServiceSpec::deserialize(&body)
+        .ok()
+        .and_then(|spec| serde_json::to_value(spec).ok())
+        .unwrap_or(body);
+    words.spell(&mut whole, target.answered.as_ref());
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{Asked, Key};
+
+    /// The API without these fields of services.
+    fn without(fields: &[&str]) -> Words {
+        let spoken = include_str!("service_fields.txt").lines();
+        let spoken = spoken.filter(|line| !fields.iter().any(|field| line.starts_with(field)));
+        Words::of(shape(), &spoken.collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn what_an_api_lacks_is_not_compared_and_stays_on_an_update() {
+        let words = without(&["container.on_demand", "container.environment.token"]);
+        let token = json!({"identity": "b"});
+        let answered = json!({
+            "id": "1",
+            "metadata": {"name": "bot"},
+            "container": {
+                "image": "x",
+                "on_demand": true,
+                "environment": [{"name": "A", "value": "1"}, {"name": "B", "token": token}],
+            },
+        });
+        let written = json!({"container": {
+            "image": "x",
+            "environment": [{"name": "A", "value": "1"}, {"name": "B"}],
+        }});
+        let seen = seen(&answered, words.said()).expect("a service");
+        let mut fields = seen.fields.redacted();
+        fields.as_object_mut().expect("fields").shift_remove("metadata");
+        assert_eq!(fields, written, "a plan would find drift that no document can undo");
+
+        let key = Key::of(KindName::Service, "p", "bot");
+        let fields = shape().read(&written);
+        let target = Target {
+            fields: &fields,
+            answered: words.said().unknown(&answered),
+            asked: &Asked::NOTHING,
+            ..Target::looked_for(&key, "p", Some("1"))
+        };
+        let body = body(&target, &words);
+        assert_eq!(body["container"]["on_demand"], true);
+        assert_eq!(body["container"]["environment"][1]["token"], token);
+        assert_eq!(body["container"]["environment"][0].get("token"), None);
     }
 }

@@ -17,7 +17,7 @@ pub mod service;
 pub mod template;
 pub mod token;
 
-/// The only document version that release 0.31.4 knows.
+/// The version of documents.
 #[derive(
     Debug,
     Clone,

@@ -220,6 +220,15 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_toolkits_of_nobody_is_told_of_all() {
+        let (caller, _sent) = guest(true);
+        for header in [json!({}), json!(null), json!([]), json!("x"), json!(5)] {
+            let answer = caller.answer(&Message::new(1, LIST_TOOLKITS, header.clone()));
+            assert_eq!(answer, Some(Content::Json(json!({"tools": {}}))), "{header}");
+        }
+    }
+
+    #[test]
     fn a_long_name_is_not_repeated_whole() {
         let (caller, _sent) = guest(true);
         let call = Message::new(1, "room.invoke_tool", json!({"toolkit": "x".repeat(10_000)}));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Route;
 use super::templates::{self, TemplateBody};
-use crate::dialect::v0_31::wire::ServiceSpec;
+use crate::dialect::wire::ServiceSpec;
 use crate::kinds::{Fault, service};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};

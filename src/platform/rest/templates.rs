@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Route;
-use crate::dialect::v0_31::wire::ServiceTemplateSpec;
+use crate::dialect::wire::ServiceTemplateSpec;
 use crate::manifest::template;
 use crate::platform::auth::{Access, Principal};
 use crate::platform::error::{Refusal, Result};
