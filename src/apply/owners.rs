@@ -171,8 +171,11 @@ pub(super) async fn of_others(
     }
     let mut others = Vec::new();
     for other in listed.names.into_iter().filter(|other| other != set) {
-        let stored = inventory::load(reader, &other, project, project_id).await?;
-        others.push((other, stored.inventory.entries));
+        let mut entries =
+            inventory::load(reader, &other, project, project_id).await?.inventory.entries;
+        // What is on its way to this set, the other one has given up.
+        entries.retain(|_, entry| entry.moving_to.as_deref() != Some(set));
+        others.push((other, entries));
     }
     Ok(others)
 }

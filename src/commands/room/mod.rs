@@ -43,7 +43,10 @@ impl RoomArgs {
     async fn with<T>(&self, work: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
         let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
         let within = async |entering: Entering| {
-            let (room, _pushed) = entering.enter(&self.platform).await?;
+            let (room, pushed) = entering.enter(&self.platform).await?;
+            // Nobody listens to what the room tells besides, and a reader that waits for that would
+            // never come to the answer.
+            drop(pushed);
             let done = work(&room).await;
             room.leave().await;
             done
