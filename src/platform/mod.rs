@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
@@ -68,6 +68,11 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// What a write is refused with for what others have written. They may have done so in the same
+/// transaction; whoever is refused for it must then find it, and so learns of it once it lasts.
+const SEEN_BEFORE_IT_LASTS: [StatusCode; 3] =
+    [StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED];
 
 /// How often the files of the store are looked at, whether or not anybody writes.
 const LOOKING: Duration = Duration::from_secs(2);
@@ -252,7 +257,12 @@ impl Platform {
             spool: Spool::default(),
             rooms: rooms.clone(),
         };
-        let served = Arc::new(Served { router: router(app), names, numbers: Numbers::new() });
+        let served = Arc::new(Served {
+            store: Arc::clone(&store),
+            router: router(app),
+            names,
+            numbers: Numbers::new(),
+        });
         let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
         // Who is in a room may stay for days, so nobody waits for them: they are told to go
@@ -295,6 +305,7 @@ async fn look_after(store: &Store, rooms: &Rooms) {
 
 /// What answers requests.
 struct Served {
+    store: Arc<Store>,
     router: Router,
     names: Names,
     numbers: Numbers,
@@ -340,6 +351,9 @@ impl Answer for Served {
             },
             Err(refusal) => refusal.into_response(),
         };
+        if !method.is_safe() && SEEN_BEFORE_IT_LASTS.contains(&response.status()) {
+            self.store.settled().await;
+        }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let status = response.status().as_u16();
         tracing::info!(%id, %method, path, status, milliseconds, "request");

@@ -20,7 +20,7 @@ use crate::reconciler::{World, describe, destroying, policy, spelling};
 
 /// How long is waited before an object is looked up whose write had no answer. A half of it is
 /// enough for a write to be done, on a busy machine as well.
-const WAIT: Duration = Duration::from_millis(200);
+const WAIT: Duration = Duration::from_millis(20);
 
 /// A set with every kind, in two rooms; its objects differ between versions.
 fn documents(version: u8) -> Vec<Value> {

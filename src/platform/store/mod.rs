@@ -222,6 +222,11 @@ impl Store {
         self.writer.start(PATIENCE * 2).await
     }
 
+    /// Waits until what was written so far lasts, whoever wrote it.
+    pub async fn settled(&self) {
+        self.writer.clone().commit().await;
+    }
+
     /// Closes all connections, which folds the write-ahead log into the file, unless somebody
     /// overwrote that: then the log stays as it is, for a copy of the database.
     pub async fn close(&self) {

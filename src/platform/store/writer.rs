@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Commits what is written by the time its turn comes.
-    async fn commit(self) {
+    pub async fn commit(self) {
         if let Some(transaction) = &mut *self.0.lock().await {
             transaction.commit().await;
         }
