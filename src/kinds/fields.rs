@@ -89,8 +89,16 @@ impl Fields {
 
     /// Takes a field away; the others keep their order.
     pub fn shift_remove(&mut self, name: &str) -> Option<Tree> {
-        let (_, value) = self.all.remove(self.position(name)?);
-        self.note_positions();
+        let position = self.position(name)?;
+        let (_, value) = self.all.remove(position);
+        match &mut self.positions {
+            Some(positions) if self.all.len() > FEW => {
+                positions.remove(name);
+                let behind = positions.values_mut().filter(|it| **it > position);
+                behind.for_each(|it| *it -= 1);
+            }
+            _ => self.positions = None,
+        }
         Some(value)
     }
 

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Observed, Plan};
+use crate::error::Place;
+use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, ReferredTo};
 use crate::manifest::set::Desired;
 
@@ -17,10 +19,11 @@ pub fn warnings(
 ) -> Vec<String> {
     let publishers = publishers(desired, observed, plan);
     let mut notes = Vec::new();
+    let mut places = Places::default();
     for (key, object) in desired {
         let kind = key.kind.kind();
         for (path, remark) in kind.remarks(&object.fields) {
-            let place = object.origin.place_in_brief(&path);
+            let place = places.of(object, &path);
             notes.push(format!("`{path}` of {key} {remark} ({place})"));
         }
         for reference in kind.references(&object.fields) {
@@ -41,11 +44,32 @@ pub fn warnings(
     for ((_, port), publishers) in &publishers {
         notes.extend(collisions(port, publishers));
     }
-    notes.extend(variables::collisions(desired, observed));
+    notes.extend(variables::collisions(desired, observed, &mut places));
     notes
 }
 
 mod variables;
+
+/// So many notes tell the place of the field that they are about; the others that of its object.
+/// There may be a note for each object of a large set, and to find a field takes a look into
+/// its document.
+const EXACT: usize = 100;
+
+/// The places that notes tell.
+#[derive(Debug, Default)]
+struct Places {
+    told: usize,
+}
+
+impl Places {
+    fn of(&mut self, object: &Desired, path: &FieldPath) -> Place {
+        self.told += 1;
+        match self.told <= EXACT {
+            true => object.origin.place_of(path),
+            false => object.origin.place(),
+        }
+    }
+}
 
 /// What publishes a port, and what declares it, if anything does.
 type Publishers<'a> = Vec<(&'a Key, Option<&'a Desired>)>;

@@ -326,7 +326,8 @@ impl Numbers {
     /// The next one. It costs no random bytes, for which every request would ask the system.
     fn next(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}-{number}", self.process)
+        // An odd factor gives each number another one, which does not tell how many there were.
+        format!("{:016x}", self.process.wrapping_add(number.wrapping_mul(self.process | 1)))
     }
 }
 

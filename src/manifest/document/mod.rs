@@ -91,26 +91,43 @@ impl Document {
     }
 
     /// Whether its tree is held, so that a look at it costs nothing.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
+    fn is_held(&self) -> bool {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Where its `metadata` stands, or else its beginning. Where one line of the text begins with
-    /// that word, it is the field: all else in a block is indented. So the text need not be read
-    /// again, which for the places of all objects of a large set would take longer than to plan.
+    /// Where its `metadata` stands, or else its beginning. A tree that is not held need not be
+    /// made for that, which for the places of all objects of a large set would take longer than
+    /// to plan.
     #[must_use]
     pub fn metadata_mark(&self) -> Mark {
-        let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
-        let lines = (self.lines + 1..).zip(text.lines());
-        let mut found = lines.filter(|(_, line)| line.starts_with("metadata:"));
-        if self.template.is_none()
-            && let (Some((line, _)), None) = (found.next(), found.next())
+        if !self.is_held()
+            && self.template.is_none()
+            && let Some(line) = self.metadata_line()
         {
             return Mark { line, ..START };
         }
         let root = self.root_for_places();
         root.entry("metadata").map_or(root.mark, |(key, _)| key.mark)
+    }
+
+    /// The line of `metadata`, where the text alone tells: in a document that is a block as a
+    /// whole just the names of its fields begin a line. What is in braces or quotes may go on
+    /// at the beginning of one.
+    fn metadata_line(&self) -> Option<u64> {
+        let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
+        let mut line_of_it = None;
+        for (number, line) in (self.lines + 1..).zip(text.lines()) {
+            let is_plain = line.starts_with(|first: char| {
+                first == '#' || first == ' ' || first.is_ascii_alphabetic()
+            });
+            if !is_plain && !line.is_empty() && !line.starts_with("---") {
+                return None;
+            }
+            if line.starts_with("metadata:") && line_of_it.replace(number).is_some() {
+                return None;
+            }
+        }
+        line_of_it
     }
 
     fn read_again(&self) -> Arc<Node> {

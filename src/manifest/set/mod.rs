@@ -55,13 +55,11 @@ impl Origin {
         self.document.source.place(self.document.metadata_mark())
     }
 
-    /// The place of a field for a note; that of its object where the field is not written, and in
-    /// a set so large that the documents would have to be read again for it: of what is hardly
-    /// meant there may be a note for each object.
+    /// The place of a field; that of its object where the field is not written.
     #[must_use]
-    pub fn place_in_brief(&self, path: &FieldPath) -> Place {
-        let exact = || self.places(std::iter::once(path)).pop().flatten();
-        self.document.is_held().then(exact).flatten().unwrap_or_else(|| self.place())
+    pub fn place_of(&self, path: &FieldPath) -> Place {
+        let exact = self.places(std::iter::once(path)).pop().flatten();
+        exact.unwrap_or_else(|| self.place())
     }
 
     /// Whether its document has a field.
@@ -308,6 +306,29 @@ mod tests {
             format!("version: v1\nkind: Room\nmetadata: {{name: room-{file:02}-{index:04}}}\n")
         };
         (0..count).map(room).collect::<Vec<_>>().join("---\n")
+    }
+
+    #[test]
+    fn the_place_of_an_object_is_that_of_its_metadata() {
+        let padding = rooms(99, HELD_BYTES / 50);
+        for (text, line, column) in [
+            ("version: v1\nkind: Room\nmetadata: {name: a}\n", 3, 1),
+            ("version: v1\nkind: Room\nmetadata:\n  name: a\n# metadata: no\n", 3, 1),
+            ("{version: v1, kind: Room, metadata: {name: a, annotations: {\nmetadata: x}}}", 1, 27),
+            (
+                "version: v1\nkind: Room\n\"metadata\": {name: b, annotations: {\nmetadata: x}}\n",
+                3,
+                1,
+            ),
+            ("version: v1\nkind: Room\nmetadata: {name: b, annotations: {\nmetadata: x}}\n", 3, 1),
+        ] {
+            // With trees that are held, and without.
+            for more in [String::new(), padding.clone()] {
+                let set = read(&[text.to_owned(), more]).unwrap();
+                let object = set.objects.values().find(|it| it.key.name.len() == 1).unwrap();
+                assert_eq!(object.origin.place().to_string(), format!("00.yaml:{line}:{column}"));
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Places;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, Purpose, ReferredTo};
 use crate::listed::few;
@@ -13,6 +14,7 @@ use crate::plan::Observed;
 pub(super) fn collisions(
     desired: &BTreeMap<Key, Desired>,
     observed: &BTreeMap<Key, Observed>,
+    places: &mut Places,
 ) -> Vec<String> {
     let notes = desired.iter().filter_map(|(key, object)| {
         let kind = key.kind.kind();
@@ -41,7 +43,7 @@ pub(super) fn collisions(
         // The list is told of, not the first of its items.
         let path = first.filter(|_| !sources.is_empty())?.parent();
         let told = sources.iter().map(|(name, sources)| format!("`{name}` from {}", few(sources)));
-        let place = object.origin.place_in_brief(&path);
+        let place = places.of(object, &path);
         Some(format!(
             "{key} gets variables from several places, and the platform does not say which counts: {} ({place})",
             few(told)
