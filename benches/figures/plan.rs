@@ -57,8 +57,8 @@ pub fn figures() -> Table {
     let best = planned.best();
     let (wall, middle) = smallest_and_middle(planned.usages.runs.iter().map(|run| run.wall));
     table.aimed("objects", MIX.objects().to_string(), "10000");
-    table.aimed("processor time, user and system", time(best.cpu), "2 s");
-    table.aimed("peak memory", megabytes(planned.usages.peak), "150 MB");
+    table.aimed("processor time, user and system", time(best.cpu), "1 s");
+    table.aimed("peak memory", megabytes(planned.usages.peak), "100 MB");
     table.row("wall, smallest / middle", format!("{} / {}", time(wall), time(middle)));
     table.row(
         "requests",
