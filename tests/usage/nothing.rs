@@ -48,6 +48,17 @@ fn options_that_match_nothing_are_refused() {
     }
 }
 
+/// A variable that is not set must not take over everything.
+#[test]
+fn an_empty_pattern_means_not_all() {
+    let sandbox = sandbox();
+    for adopt in [&["--adopt", ""][..], &["--adopt="], &["--adopt=", "--adopt=Room/a"]] {
+        let run = sandbox.embedded(2, &[&["plan", "-f", "set.yaml"], adopt].concat());
+        tells(&run, "a value is required for '--adopt");
+    }
+    sandbox.embedded(0, &["plan", "-f", "set.yaml", "--adopt"]);
+}
+
 #[test]
 fn sets_that_have_never_been_are_refused() {
     let sandbox = sandbox();

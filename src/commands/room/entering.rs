@@ -33,7 +33,7 @@ impl Entering {
     }
 
     /// Asks the platform for a way in. Its answer says where the room is, too, but the token goes
-    /// where [`url`] says: to the platform that gave it, or to where the environment has its rooms.
+    /// where [`url()`] says: to the platform that gave it, or to where the environment has its rooms.
     ///
     /// # Errors
     ///
