@@ -267,6 +267,24 @@ fn a_repository_that_got_another_origin_is_still_the_same() {
     });
 }
 
+/// Where a file was read last is remembered, also of objects in which nothing changed.
+#[test]
+fn a_repository_that_moved_and_got_another_origin_is_still_the_same() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("one/m")).unwrap();
+    git(&sandbox, &["init", "-q", "one"]);
+    git(&sandbox, &["-C", "one", "remote", "add", "origin", "https://example.com/a/b.git"]);
+    sandbox.write("one/m/rooms.yaml", &(room("a") + &room("b")));
+    sandbox.embedded(0, &["apply", "-f", "one/m", "--yes"]);
+    std::fs::rename(sandbox.path("one"), sandbox.path("two")).unwrap();
+    sandbox.write("two/m/rooms.yaml", &(room("a") + &room("b") + &room("c")));
+    sandbox.embedded(0, &["apply", "-f", "two/m", "--yes"]);
+    git(&sandbox, &["-C", "two", "remote", "set-url", "origin", "https://example.com/a/new.git"]);
+    sandbox.write("two/m/rooms.yaml", &(room("a") + &room("c")));
+    sandbox.embedded(0, &["apply", "-f", "two/m", "--yes"]);
+    assert_eq!(rooms(&sandbox, "default"), "a\nc\n");
+}
+
 #[test]
 fn another_checkout_keeps_what_it_declares() {
     let sandbox = Sandbox::new();

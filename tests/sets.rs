@@ -248,6 +248,35 @@ async fn what_is_on_its_way_to_one_set_goes_to_no_other() {
     assert_eq!(run(&["plan", "-f", "set.yaml", "--set", "c", "--exit-code"]).await.code, 0);
 }
 
+/// A rename that is killed once everything moved, and before the first set is gone, is ended by
+/// the same command.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_that_is_killed_at_its_end_is_ended_by_the_same_command() {
+    for write in 1.. {
+        let world = World::start().await;
+        let sandbox = Sandbox::new();
+        sandbox.write("set.yaml", &room("lobby"));
+        let quiet = Hostile::in_front_of(&world.server).start().await;
+        let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+        assert_eq!(run(&["apply", "-f", "set.yaml", "--set", "a", "--yes"]).await.code, 0);
+        let words = ["set", "rename", "a", "b", "--yes"];
+        let proxy =
+            Hostile::in_front_of(&world.server).pausing(write, Moment::Before).start().await;
+        assert!(killed(&sandbox, &world, &proxy, &words).await, "it is never left so");
+        let reader = world.client.reader();
+        let project = &world.server.project;
+        let giver = inventory::load(&reader, "a", "default", project).await.unwrap();
+        if !giver.exists() || !giver.inventory.entries.is_empty() {
+            continue;
+        }
+        let again = run(&words).await;
+        assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+        let listed = sets::listed(&reader, project).await.unwrap().names;
+        assert!(listed.contains("b") && !listed.contains("a"), "{listed:?}");
+        break;
+    }
+}
+
 /// Runs the program and kills it when the proxy pauses; whether it did.
 async fn killed(sandbox: &Sandbox, world: &World, proxy: &Running, words: &[&str]) -> bool {
     let place = ["--project-id", "default", "--api-url", &proxy.url];

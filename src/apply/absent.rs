@@ -114,10 +114,11 @@ impl Absent<'_> {
             };
             // What is in a room that was not shown was not asked for.
             for inside in KindName::in_rooms().filter(|_| key.is_room()) {
-                let inside = Key::new(inside, &key.project, Some(key.name.clone()), "");
-                state.incomplete.push(Incomplete::with(&inside, reason.clone()));
+                let room = Some(key.name.as_str());
+                state.incomplete.push(Incomplete::new(inside, &key.project, room, reason.clone()));
             }
-            state.incomplete.push(Incomplete::with(&key, reason));
+            let room = key.room.as_deref();
+            state.incomplete.push(Incomplete::new(key.kind, &key.project, room, reason));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Reads everything that a plan is decided on: the projects of the set, what the set owns
 //! in them, and one list for each kind that matters; one more for each room that exists and in
 //! which there may be something. Those are the rooms that the set knows, and all of them where
-//! something may leave to which any of them may refer, whoever owns that; see `wanted`.
+//! something may leave to which any of them may refer, whoever owns that; see `wanted`. All of
+//! them are also read where something of the set was not met in its room.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -292,9 +293,9 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
 
 /// Whether something that the set owns in a room of a project was met nowhere.
 fn misses_any(state: &State, project: &str) -> bool {
-    let of_kind = state.objects.iter().filter(|(key, _)| key.room.is_some());
-    let met: BTreeSet<(KindName, &str)> = of_kind
-        .filter(|(key, _)| key.project == project)
+    let objects = state.objects.iter();
+    let met: BTreeSet<(KindName, &str)> = objects
+        .filter(|(key, _)| key.room.is_some() && key.project == project)
         .filter_map(|(key, observed)| Some((key.kind, observed.id.as_deref()?)))
         .collect();
     let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);

@@ -306,7 +306,9 @@ impl Run<'_> {
         {
             let reason = hides(&operation.key);
             *message = format!("{message}; {reason}");
-            locked(&self.incomplete).push(Incomplete::with(&operation.key, reason));
+            let key = &operation.key;
+            let list = Incomplete::new(key.kind, &key.project, key.room.as_deref(), reason);
+            locked(&self.incomplete).push(list);
         }
         outcome
     }

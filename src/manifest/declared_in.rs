@@ -71,6 +71,12 @@ impl DeclaredIn {
         Self { file: STANDARD_INPUT.into(), repository: None, checkout: None }
     }
 
+    /// Whether it is this file and was read in the same checkout.
+    #[must_use]
+    pub fn is_read_as(&self, other: &Self) -> bool {
+        self == other && self.checkout == other.checkout
+    }
+
     /// A pipe.
     fn pipe() -> Self {
         Self { file: PIPE.into(), repository: None, checkout: None }

@@ -236,16 +236,11 @@ impl Incomplete {
     /// What helps where reading again may bring the whole list.
     pub const AGAIN: &str = "run the same command again";
 
-    /// The list in which an object would be, which reading again may bring whole.
+    /// A list that reading again may bring whole.
     #[must_use]
-    pub fn with(key: &Key, reason: String) -> Self {
-        Self {
-            kind: key.kind,
-            project: key.project.clone(),
-            room: key.room.clone(),
-            reason,
-            hint: Self::AGAIN.to_owned(),
-        }
+    pub fn new(kind: KindName, project: &str, room: Option<&str>, reason: String) -> Self {
+        let (project, room) = (project.to_owned(), room.map(str::to_owned));
+        Self { kind, project, room, reason, hint: Self::AGAIN.to_owned() }
     }
 
     /// Whether an object may be in the list that was not met.

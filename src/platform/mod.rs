@@ -30,6 +30,7 @@ mod rest;
 mod store;
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,9 +38,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -257,12 +258,7 @@ impl Platform {
             spool: Spool::default(),
             rooms: rooms.clone(),
         };
-        let served = Arc::new(Served {
-            store: Arc::clone(&store),
-            router: router(app),
-            names,
-            numbers: Numbers::new(),
-        });
+        let served = Arc::new(Served { router: router(app), names, numbers: Numbers::default() });
         let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
         // Who is in a room may stay for days, so nobody waits for them: they are told to go
@@ -305,29 +301,24 @@ async fn look_after(store: &Store, rooms: &Rooms) {
 
 /// What answers requests.
 struct Served {
-    store: Arc<Store>,
     router: Router,
     names: Names,
     numbers: Numbers,
 }
 
-/// Gives each request a name that no other has, in this process or another one.
+/// Gives each request a name of its own, without the random bytes for which every request would
+/// ask the system, and without telling how many there were.
+#[derive(Default)]
 struct Numbers {
-    process: u64,
-    next: AtomicU64,
+    /// The key of the process, which is random.
+    key: RandomState,
+    last: AtomicU64,
 }
 
 impl Numbers {
-    fn new() -> Self {
-        let (process, _) = uuid::Uuid::new_v4().as_u64_pair();
-        Self { process, next: AtomicU64::new(1) }
-    }
-
-    /// The next one. It costs no random bytes, for which every request would ask the system.
+    /// The next one.
     fn next(&self) -> String {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // An odd factor gives each number another one, which does not tell how many there were.
-        format!("{:016x}", self.process.wrapping_add(number.wrapping_mul(self.process | 1)))
+        format!("{:016x}", self.key.hash_one(self.last.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -352,9 +343,6 @@ impl Answer for Served {
             },
             Err(refusal) => refusal.into_response(),
         };
-        if !method.is_safe() && SEEN_BEFORE_IT_LASTS.contains(&response.status()) {
-            self.store.settled().await;
-        }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let status = response.status().as_u16();
         tracing::info!(%id, %method, path, status, milliseconds, "request");
@@ -365,11 +353,25 @@ impl Answer for Served {
     }
 }
 
+/// Answers a write that is refused for what others wrote once that lasts.
+async fn settle(State(app): State<App>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if SEEN_BEFORE_IT_LASTS.contains(&response.status()) {
+        app.store().settled().await;
+    }
+    response
+}
+
 fn router(app: App) -> Router {
     let mut router = Router::new();
     for route in rest::routes() {
         let admit = middleware::from_fn_with_state((app.clone(), route.access), auth::admit);
-        router = router.route(route.path, route.handler.route_layer(admit));
+        let handler = match route.is_read() {
+            true => route.handler,
+            // Inside of what admits: nobody else waits for the store, or has it commit.
+            false => route.handler.route_layer(middleware::from_fn_with_state(app.clone(), settle)),
+        };
+        router = router.route(route.path, handler.route_layer(admit));
     }
     router
         .method_not_allowed_fallback(|| async { Refusal::MethodNotAllowed })

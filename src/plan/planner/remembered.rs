@@ -44,8 +44,13 @@ impl Planner<'_> {
             revision: self.entry(key).and_then(|entry| entry.revision.clone()),
             salt,
         };
+        // Files are equal wherever they were read, and where they were read last is remembered.
+        let is_read_there = |known: &Entry| {
+            let mut files = known.declared_in.iter().zip(&entry.declared_in);
+            files.all(|(one, other)| one.is_read_as(other))
+        };
         match self.entry(key) {
-            Some(known) if **known == entry => known.clone(),
+            Some(known) if **known == entry && is_read_there(known) => known.clone(),
             _ => entry.into(),
         }
     }

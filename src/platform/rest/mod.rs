@@ -35,6 +35,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        self.method.is_safe()
+    }
+
     fn get<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, App>) -> Self {
         Self { method: Method::GET, path, access, handler: on(MethodFilter::GET, handler) }
     }
