@@ -19,6 +19,7 @@
 //! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
+//! | [`whole_file`] | files that are written whole or not at all |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`notice`] | what goes wrong often is logged once |
@@ -86,3 +87,4 @@ pub mod room;
 pub mod serving;
 pub mod settings;
 pub mod visible;
+pub mod whole_file;

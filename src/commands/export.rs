@@ -19,6 +19,7 @@ use crate::output;
 use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
 use crate::visible;
+use crate::whole_file::Draft;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -231,17 +232,10 @@ fn write_file(folder: &Path, path: &Path, text: &str) -> Result<()> {
             format!("{} is a link, so nothing is written through it", parent.display()),
         ));
     }
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The umask takes away from it, as from any other file.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(parent).context(failed)?;
-    file.write_all(text.as_bytes()).context(failed)?;
-    file.persist(&path).context(failed)?;
-    Ok(())
+    // The umask takes away from it, as from any other file.
+    let draft = Draft::with_mode(&path, 0o666).context(failed)?;
+    draft.file().write_all(text.as_bytes()).context(failed)?;
+    draft.rename(&path).map(drop).context(failed)
 }
 
 fn tell(export: &Export, folder: &Path) {

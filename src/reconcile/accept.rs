@@ -19,6 +19,7 @@ use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
 use crate::plan::{Plan, unified};
+use crate::whole_file::Draft;
 
 /// Manifests into which drift may be written.
 pub struct Accepting<'a> {
@@ -255,15 +256,11 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
         _ => new.to_owned(),
     };
     let mode = std::fs::metadata(path).context(failed)?.permissions();
-    let folder = path.parent().unwrap_or(path);
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    let draft = Draft::of(path).context(failed)?;
+    let mut file = draft.file();
     file.write_all(mark.as_bytes())
         .and_then(|()| file.write_all(new.as_bytes()))
-        .context(failed)?;
-    file.as_file()
-        .set_permissions(mode)
-        .and_then(|()| file.as_file().sync_all())
-        .context(failed)?;
-    file.persist(path).context(failed)?;
-    Ok(())
+        .and_then(|()| file.set_permissions(mode))
+        .and_then(|()| draft.replace(path))
+        .context(failed)
 }

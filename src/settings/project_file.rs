@@ -54,7 +54,7 @@ impl ProjectFile {
         let form = form.unwrap_or_default();
         let keys = form.active_api_keys.unwrap_or_default();
         let keys: IndexMap<_, _> =
-            keys.into_iter().map(|(project, key)| (project, SecretString::from(key))).collect();
+            keys.into_iter().map(|(project, key)| (project, SecretString::from(key.trim()))).collect();
         keys.values().for_each(conceal::credential);
         Ok(Self {
             active_project: form.active_project,
