@@ -59,9 +59,9 @@ impl From<reqwest::Error> for Unanswered {
 
 /// The failure of TLS that a cause is, or holds.
 fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    cause.downcast_ref().or_else(|| {
-        cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
-    })
+    // An error of input and output passes over what it holds when it is asked for its cause.
+    let held = || cause.downcast_ref::<std::io::Error>()?.get_ref();
+    cause.downcast_ref().or_else(|| tls(held()?))
 }
 
 /// What a failure of TLS means, and what to do about it.
@@ -120,5 +120,34 @@ impl Proxy {
         let variable = names.find(is_set).unwrap_or("the system");
         let url = visible::url(&proxy.uri().to_string());
         Some(Self { url: url.trim_end_matches('/').to_owned(), variable })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_told_with_what_helps() {
+        let told = |wrong| of_tls(&rustls::Error::InvalidCertificate(wrong), "a.test");
+        for (wrong, what, helps) in [
+            (CertificateError::UnknownIssuer, "nobody whom this machine trusts", "SSL_CERT_FILE="),
+            (CertificateError::BadSignature, "nobody whom this machine trusts", "SSL_CERT_FILE="),
+            (CertificateError::NotValidForName, "is not for this name", "a name that it is for"),
+            (CertificateError::Expired, "has expired", "clock"),
+        ] {
+            let (message, hint) = told(wrong);
+            assert!(message.starts_with("the certificate of a.test "), "{message}");
+            assert!(message.contains(what), "{message}");
+            assert!(hint.as_ref().is_some_and(|hint| hint.contains(helps)), "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_tls_is_found_below_errors_of_input_and_output() {
+        let inner = std::io::Error::other(rustls::Error::DecryptError);
+        let outer = std::io::Error::other(inner);
+        assert!(matches!(tls(&outer), Some(rustls::Error::DecryptError)));
+        assert!(tls(&std::io::Error::other("no")).is_none());
     }
 }

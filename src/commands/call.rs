@@ -197,15 +197,16 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
     }
     let failed = || Error::failed(format!("failed to call {shown}"));
-    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
-        .await
-        .map_err(|_| failed().because(Unread::Late))?
-        .map_err(|unanswered| {
-            let known = unanswered.hint.clone();
-            failed().because(unanswered).hint(known.unwrap_or_else(|| {
-                "check --url, and that what is called listens there".to_owned()
-            }))
-        })?;
+    let answer =
+        tokio::time::timeout(PATIENCE, http::send(request.body(body)))
+            .await
+            .map_err(|_| failed().because(Unread::Late))?
+            .map_err(|unanswered| {
+                let known = unanswered.hint.clone();
+                failed().because(unanswered).hint(known.unwrap_or_else(|| {
+                    "check --url, and that what is called listens there".to_owned()
+                }))
+            })?;
     let status = answer.status();
     let refused = || Error::failed(format!("{shown} answered with {status}"));
     match status.as_u16() {
@@ -280,7 +281,8 @@ mod tests {
         for url in ["http://localhost:1/x", "https://a.test", "HTTP://127.0.0.1"] {
             assert!(check_url(url).is_ok(), "{url}");
         }
-        for url in ["", "word", "/x", "ftp://a.test/", "file:///x", "localhost:9000/x", "https://"] {
+        for url in ["", "word", "/x", "ftp://a.test/", "file:///x", "localhost:9000/x", "https://"]
+        {
             let error = check_url(url).unwrap_err();
             assert_eq!((error.class, error.hint.is_some()), (Class::Usage, true), "{url}");
         }

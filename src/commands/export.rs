@@ -74,6 +74,13 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let export = declare(survey, args.layout, args.obscure_values)?;
     write(&args.dir, &export.files, args.force)?;
     tell(&export, &args.dir);
+    if export.objects == 0 && args.set.is_none() {
+        let told = format!(
+            "note: project {} holds nothing; --project-id names another, and `meshagent project list` shows them",
+            visible::line(&project)
+        );
+        output::note(&told);
+    }
     output::data(&format!(
         "Exported {} of project {} to {} in {}.\n",
         plural(export.objects, "object"),

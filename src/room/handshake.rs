@@ -53,12 +53,10 @@ pub(super) async fn connect(
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key);
-    let answer = http::send(request)
-        .await
-        .map_err(|unanswered| match &unanswered.hint {
-            Some(hint) => format!("{unanswered} ({hint})"),
-            None => unanswered.to_string(),
-        })?;
+    let answer = http::send(request).await.map_err(|unanswered| match &unanswered.hint {
+        Some(hint) => format!("{unanswered} ({hint})"),
+        None => unanswered.to_string(),
+    })?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
         return Err(format!("it answered with {}", answer.status()));
     }

@@ -56,8 +56,11 @@ use crate::notice;
 /// The most that is kept of a connection's bytes, and so the largest headers.
 const BUFFER: usize = 64 * 1024;
 
-/// How many connections may be refused at the same time.
+/// The most connections that may be refused at the same time.
 const REFUSALS: usize = 16;
+
+/// One is refused beside so many that are served: it is open, too, for as long as that takes.
+const SERVED: usize = 4;
 
 /// How long a connection may take to end that was told to, while it is waiting.
 const ENDING: Duration = Duration::from_secs(1);
@@ -109,7 +112,7 @@ pub async fn serve(
     let serving = Arc::new(Serving {
         answers,
         connections: Connections::new(bounds.connections, stop.clone()),
-        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        refusals: Arc::new(Semaphore::new((bounds.connections / SERVED).clamp(1, REFUSALS))),
         stop,
     });
     let mut running = JoinSet::new();
