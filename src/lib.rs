@@ -19,12 +19,12 @@
 //! | [`room`] | what goes over a room's websocket: messages and the client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
-//! | [`whole_file`] | files that are written whole or not at all |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`notice`] | what goes wrong often is logged once |
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
+//! | [`whole_file`] | files that are written whole or not at all |
 //! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
