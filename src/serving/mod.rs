@@ -200,12 +200,13 @@ impl<A: Answer> Serving<A> {
         let doing = Arc::clone(&taken.doing);
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let answering = doing.answers();
+            let is_too_late = answering.is_too_late;
             let mut request =
                 request.map(|body| Body::new(Arriving::new(body, Arc::clone(&doing))));
             request.extensions_mut().insert(Connection::new(Arc::clone(&taken)));
             let (answer, doing) = (self.answer(request, is_local), &doing);
             async move {
-                let mut response = answer.await;
+                let mut response = if is_too_late { no_room() } else { answer.await };
                 if !response.status().is_success() && doing.has_unread() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
@@ -262,9 +263,21 @@ impl<A: Answer> Serving<A> {
     }
 }
 
+/// What a request is answered for which there is no room.
+const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
+
+/// The answer to a request that came over a connection when that had to make room.
+fn no_room() -> Response {
+    let head = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::RETRY_AFTER, "1"),
+        (header::CONNECTION, "close"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, head, BODY).into_response()
+}
+
 /// Tells a client that there is no room, and waits until it has seen it.
 async fn refuse(mut stream: TcpStream) {
-    const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
         BODY.len()
