@@ -57,7 +57,7 @@ fn the_examples_of_the_readme_show_what_it_says() {
     sandbox.embedded(0, &["apply", "-f", "examples/manifests", "--yes"]);
     let ran = |begins: &str| {
         let commands = commands(&readme);
-        let line = commands.into_iter().filter(|line| line.contains(begins)).last().unwrap();
+        let line = commands.into_iter().rfind(|line| line.contains(begins)).unwrap();
         let words = line.trim_start_matches("meshagent ").split(" || ").next().unwrap();
         sandbox.run(&words.split(' ').collect::<Vec<_>>())
     };
