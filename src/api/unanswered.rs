@@ -87,10 +87,10 @@ fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
         CertificateError::ExpiredContext { .. } | CertificateError::Expired => {
             (certificate("has expired"), Some("it is renewed there; check this machine's clock".to_owned()))
         }
-        _ if format!("{wrong:?}").contains("CaUsedAsEndEntity") => (
-            certificate("is one of an authority, which no server may show"),
+        CertificateError::Other(_) => (
+            certificate(&format!("cannot be used: {wrong}")),
             Some(
-                "give the server one that an authority signed, and name the authority's in SSL_CERT_FILE"
+                "a server shows one that an authority signed and that is not an authority's own; SSL_CERT_FILE=FILE names the authority's"
                     .to_owned(),
             ),
         ),

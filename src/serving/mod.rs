@@ -42,7 +42,7 @@ use nix::errno::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -121,7 +121,11 @@ pub async fn serve(
             () = serving.stop.cancelled() => break Ok(()),
             Some(_) = running.join_next() => {}
             taken = listener.accept() => match taken {
-                Ok((stream, peer)) => serving.take(stream, peer, &mut running),
+                Ok((stream, peer)) => {
+                    serving.take(stream, peer, &mut running);
+                    // Whoever has to make room closes before the next one comes.
+                    yield_now().await;
+                }
                 Err(cause) if is_of_one(&cause) => {}
                 Err(cause) if is_short(&cause) => {
                     notice::tell("no connection can be taken", &cause);
