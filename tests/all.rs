@@ -56,5 +56,6 @@ mod sets;
 mod shortcuts;
 mod shown;
 mod skipping;
+mod stopping;
 mod strangers;
 mod usage;
