@@ -12,6 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,8 +47,7 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 
 /// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
-    let mut out = anstream::stdout().lock();
-    put(&mut out, conceal::within(visible::lines(text)).as_bytes());
+    put(styled(&conceal::within(visible::lines(text))).as_bytes());
 }
 
 /// Prints one value as a line.
@@ -58,20 +58,30 @@ pub fn value(text: &str) {
 /// Prints a text as it is: what programs read and this one has made.
 pub fn exactly(text: &str) {
     let text = conceal::within(Cow::Borrowed(text));
-    put(&mut std::io::stdout().lock(), text.as_bytes());
+    put(text.as_bytes());
 }
 
 /// Prints lines that somebody asked for because a credential stands in them.
 pub fn credential(lines: &str) {
-    put(&mut anstream::stdout().lock(), visible::lines(lines).as_bytes());
+    put(styled(&visible::lines(lines)).as_bytes());
 }
 
 /// Prints bytes as they are: a secret that somebody asked for, or what the program tells itself.
 pub fn raw(bytes: &[u8]) {
-    put(&mut std::io::stdout().lock(), bytes);
+    put(bytes);
 }
 
-fn put(out: &mut impl Write, bytes: &[u8]) {
+/// The text with its styles where standard output shows them. They are taken off at once and not
+/// while it is written, which would be one write of the system's for each line.
+fn styled(text: &str) -> Cow<'_, str> {
+    match anstream::AutoStream::choice(&std::io::stdout()) {
+        anstream::ColorChoice::Never => Cow::Owned(strip_str(text).to_string()),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+fn put(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
     if UNWRITTEN.get().is_none()
         && let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
     {

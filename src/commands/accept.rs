@@ -8,8 +8,8 @@ use super::set::{FileArgs, SetArgs};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::plan::acceptance::Acceptance;
 use crate::reconcile::accept::{Accepted, Accepting};
+use crate::reconcile::acceptance::Acceptance;
 use crate::settings::PlatformArgs;
 use crate::visible;
 

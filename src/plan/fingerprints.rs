@@ -25,6 +25,10 @@ use crate::manifest::set::Desired;
 /// From how many secrets on there are seals.
 const MANY: usize = 8;
 
+/// From how many secrets on a group has a seal of its own. A seal takes as long as a fingerprint
+/// does, so one of a few would cost each run that records what the next one may save.
+const GROUP: usize = 4;
+
 /// The seal of all secrets.
 const ALL: &str = "all";
 
@@ -251,7 +255,9 @@ impl Inventory {
         }
         let groups: Vec<(String, String)> = groups
             .into_iter()
-            .filter_map(|(name, lines)| Some((name, content(lines?.iter()))))
+            .filter_map(|(name, lines)| Some((name, lines?)))
+            .filter(|(name, lines)| name == ALL || lines.len() >= GROUP)
+            .map(|(name, lines)| (name, content(lines.iter())))
             .collect();
         let seals = for_each(&groups, |(name, content)| (name.clone(), self.seal(name, content)));
         seals.into_iter().collect()

@@ -11,7 +11,6 @@ use crate::visible;
 
 use self::fingerprints::Fingerprints;
 
-pub mod acceptance;
 mod counts;
 pub mod derived;
 pub mod diff;

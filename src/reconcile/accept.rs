@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::acceptance::{Acceptance, Documents, Left, accept};
 use super::target::Target;
 use crate::apply::observe::{self, Scope};
 use crate::bounded;
@@ -15,7 +16,6 @@ use crate::kinds::path::FieldPath;
 use crate::manifest::set::{Input, Set, from_sources};
 use crate::manifest::source::{self, Source};
 use crate::manifest::walk::{self, Skipped};
-use crate::plan::acceptance::{Acceptance, Documents, Left, accept};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
 use crate::plan::{Plan, unified};

@@ -8,6 +8,7 @@
 //! called them, so a relative name is one below the working folder.
 
 pub mod accept;
+pub mod acceptance;
 pub mod decide;
 pub mod evaluation;
 pub mod events;

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Number, Value};
 
-use super::{Action, Cause, FieldChange, Operation, Plan};
-use crate::error::Place;
-use crate::error::RENDERED;
+use crate::error::{Place, RENDERED};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
@@ -16,6 +14,7 @@ use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
 use crate::manifest::source::Source;
+use crate::plan::{Action, Cause, FieldChange, Operation, Plan};
 use crate::visible;
 
 /// The documents of a set.
