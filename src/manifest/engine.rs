@@ -463,6 +463,7 @@ mod tests {
         const L: &str = "a loop needs a list";
         const C: &str = "a comparison needs numbers or texts";
         const I: &str = "`in` needs a list, a map or a text";
+        const T: &str = "`in` needs a text to look for in a text";
         const S: &str = "a slice needs a list or a text";
         for (text, needed) in [
             ("{% for i in n %}{{ i }}{% endfor %}x", L),
@@ -480,7 +481,10 @@ mod tests {
             ("{{ 1 not in n }}", I),
             ("{{ 1 is in(n) }}", I),
             ("{{ 1 is not in(m.n) }}", I),
-            ("{{ n is in('abc') }}", I),
+            ("{{ n is in('abc') }}", T),
+            ("{% if n in 'abc' %}{% endif %}", T),
+            ("{{ m.n not in a }}", T),
+            ("{{ [a, n in a] }}", T),
             ("{% for i in b if i in n %}{% endfor %}", I),
             ("{{ n < 1 }}", C),
             ("{{ 1 >= n }}", C),
@@ -536,6 +540,8 @@ mod tests {
         for (text, expected) in [
             ("{{ n == 1 }} {{ n != none }} {{ n is none }}", "False False True"),
             ("{{ n in b }} {{ n in [n] }} {{ n in m }}", "False True False"),
+            ("{{ a in 'xyz' }} {{ a not in a ~ 'y' }} {{ 'x' in a }}", "True False True"),
+            ("{{ b[0] in b }} {{ 1 in b and 3 not in b }} {{ a == 'x' in 'x' }}", "True True True"),
             ("{{ n ~ 1 }} {{ n|string }} {{ n|tojson }}", "None1 None null"),
             ("{{ n|int }} {{ n|default('d', true) }} {{ n or 'e' }}", "0 d e"),
             ("{% for i in n|default([], true) %}{{ i }}{% endfor %}x", "x"),

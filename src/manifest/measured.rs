@@ -80,6 +80,8 @@ struct Meter<'a> {
     statement: Statement,
     /// Where the last token ends.
     end: usize,
+    /// The last side of a comparison, where it is a name.
+    sought: Option<(usize, usize)>,
     /// Where the first long text is that nothing counts.
     unmeasured: Option<usize>,
     /// Whether something is repeated.
@@ -203,9 +205,12 @@ impl Meter<'_> {
             term.looked_at_by.extend(left);
         }
         self.flush(true);
+        // What is looked for in a text must not be null, and to name it once more costs nothing.
+        let sought = self.sought.take().and_then(|(start, end)| self.source.get(start..end));
         if let Some(term) = self.open.last_mut() {
             term.is_compared = true;
             term.looked_at_by.extend(right);
+            term.sought = sought.filter(|_| right == Some(WITHIN)).map(str::to_owned);
         }
     }
 
@@ -213,6 +218,10 @@ impl Meter<'_> {
         if let Some(term) = self.open.last_mut() {
             let mut term = std::mem::take(term);
             term.is_compared |= is_compared;
+            // Before `in` there is nothing more once `not` was read.
+            if term.range.is_some() {
+                self.sought = term.range.filter(|_| !term.is_computed);
+            }
             term.wrap(&mut self.insertions);
         }
     }
@@ -255,6 +264,10 @@ struct Term {
     range: Option<(usize, usize)>,
     /// Whether an operator in it can make something larger.
     grows: bool,
+    /// Whether it is more than a name.
+    is_computed: bool,
+    /// The name of what is looked for in it.
+    sought: Option<String>,
     /// Whether it is a side of a comparison.
     is_compared: bool,
     /// The calls that refuse null on this side of the comparison.
@@ -287,6 +300,7 @@ impl Term {
         self.is_loop = self.operand.is_none() && matches!(token, Token::Ident("loop"));
         self.place_operand(token, start);
         self.range = extended(self.range);
+        self.is_computed |= !matches!(token, Token::Ident(_) | Token::Dot);
         self.grows |= matches!(token, Token::Tilde | Token::Plus | Token::Mul);
         if matches!(token, Token::Tilde) {
             self.parts.extend(self.part.take());
@@ -317,12 +331,15 @@ impl Term {
     fn wrap(self, insertions: &mut Insertions) {
         let Some(whole) = self.range else { return };
         let parts = if self.parts.is_empty() { None } else { self.part };
-        let sized = self.parts.into_iter().chain(parts).chain([whole]).filter(|_| self.grows);
-        let weighed = self.is_compared.then_some((WEIGHED, whole));
-        let looked_at = self.looked_at_by.into_iter().map(|call| (call, whole));
-        for (call, range) in sized.map(|range| (SIZED, range)).chain(weighed).chain(looked_at) {
-            wrap(insertions, call, range);
+        let parts = self.parts.into_iter().chain(parts).filter(|_| self.grows);
+        parts.for_each(|part| wrap(insertions, SIZED, part));
+        // It belongs to the call that begins last and ends first of those around the whole.
+        if let Some(sought) = self.sought {
+            insertions.push((whole.1, whole.1, format!(", {sought}").into()));
         }
+        let counted = self.grows.then_some(SIZED).into_iter();
+        let counted = counted.chain(self.is_compared.then_some(WEIGHED));
+        counted.chain(self.looked_at_by).for_each(|call| wrap(insertions, call, whole));
     }
 }
 
@@ -336,7 +353,7 @@ mod tests {
             ("{{ a }} {% if a %}b{% endif %}", "{{ a }} {% if a %}b{% endif %}"),
             ("{{ a ~ b }}", "{{ _sized(_sized(a )~ _sized(b)) }}"),
             ("{% if a == b %}", "{% if _weighed(a) == _weighed(b) %}"),
-            ("{% if a not in b %}", "{% if _weighed(a) not in _weighed(_within(b)) %}"),
+            ("{% if a not in b %}", "{% if _weighed(a) not in _weighed(_within(b, a)) %}"),
             ("{% if a < b %}", "{% if _weighed(_ordered(a)) < _weighed(_ordered(b)) %}"),
             ("{% for a in b recursive %}", "{% for a in _each(b) recursive %}"),
             ("{% for a in recursive %}", "{% for a in _each( recursive) %}"),
@@ -353,7 +370,7 @@ mod tests {
             ("{{ [a, {'a': b}] }}", "{{ [a, {'a': b}] }}"),
             (
                 "{% for a in b if a in c %}",
-                "{% for a in _each(b) if _weighed(a) in _weighed(_within(c)) %}",
+                "{% for a in _each(b) if _weighed(a) in _weighed(_within(c, a)) %}",
             ),
             ("{% set n.a = b, 1 %}", "{% set n.a =_kept(( b, 1)) %}"),
             ("{% set a = b %}", "{% set a = b %}"),

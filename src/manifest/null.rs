@@ -1,7 +1,7 @@
 //! *Pure*: what a template must not do with null. The engine takes null for an empty list, and
 //! for less than everything; Jinja2 refuses it there, and so does this.
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 /// The function that looks at what a loop goes through.
@@ -23,9 +23,8 @@ const NEEDS_ORDER: &str = "a comparison needs numbers or texts";
 const NEEDS_CONTAINER: &str = "`in` needs a list, a map or a text";
 
 /// The functions, and what each says that is needed.
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 3] = [
     (EACH, "a loop needs a list"),
-    (WITHIN, NEEDS_CONTAINER),
     (ORDERED, NEEDS_ORDER),
     (SLICED, "a slice needs a list or a text"),
 ];
@@ -53,6 +52,10 @@ pub(super) fn add(environment: &mut Environment<'_>) {
             false => Ok(value),
         });
     }
+    // Null would count as no argument where there may be none.
+    environment.add_function(WITHIN, |value: Value, sought: Rest<ValueOrKwargs>| {
+        check_container(&value, sought.first().map(|sought| &**sought)).map(|()| value)
+    });
     environment.add_test("iterable", |value: &Value| {
         !value.is_none() && minijinja::tests::is_iterable(value)
     });
@@ -121,6 +124,17 @@ fn at(item: &Value, path: &str) -> Value {
     path.split('.').fold(item.clone(), |value, name| value.get_attr(name).unwrap_or_default())
 }
 
+/// Refuses null as what something is looked for in, and as what is looked for in a text.
+fn check_container(container: &Value, sought: Option<&Value>) -> Result<(), Error> {
+    match sought {
+        _ if container.is_none() => Err(refused(NEEDS_CONTAINER)),
+        Some(sought) if sought.is_none() && container.as_str().is_some() => {
+            Err(refused("`in` needs a text to look for in a text"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses null where a test of two values needs something else.
 ///
 /// # Errors
@@ -129,9 +143,7 @@ fn at(item: &Value, path: &str) -> Value {
 pub(super) fn check_test(name: &str, values: &[Value]) -> Result<(), Error> {
     let [value, other, ..] = values else { return Ok(()) };
     match name {
-        "in" if other.is_none() || (value.is_none() && other.as_str().is_some()) => {
-            Err(refused(NEEDS_CONTAINER))
-        }
+        "in" => check_container(other, Some(value)),
         "lt" | "lessthan" | "<" | "le" | "<=" | "gt" | "greaterthan" | ">" | "ge" | ">="
             if value.is_none() || other.is_none() =>
         {
