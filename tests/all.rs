@@ -57,5 +57,6 @@ mod sets;
 mod shortcuts;
 mod shown;
 mod skipping;
+mod stopping;
 mod strangers;
 mod usage;
