@@ -110,14 +110,18 @@ fn render(path: &str, schema: &Value) -> String {
     out
 }
 
-fn default_of(schema: &Value) -> String {
+/// The default of a field, as a part of a sentence; empty where there is none.
+#[must_use]
+pub fn default_of(schema: &Value) -> String {
     match schema.get("default") {
         None | Some(Value::Null) => String::new(),
         Some(default) => format!(", default {default}"),
     }
 }
 
-fn type_of(schema: &Value) -> String {
+/// The type of a field, in words.
+#[must_use]
+pub fn type_of(schema: &Value) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values: Vec<_> =
             values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
