@@ -22,6 +22,7 @@ mod helper;
 mod hostile;
 mod housekeeping;
 mod ignore;
+mod init;
 mod jinja;
 mod kept_back;
 mod keys;

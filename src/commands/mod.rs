@@ -23,6 +23,7 @@ pub mod explain;
 pub mod export;
 mod group;
 pub mod helper;
+pub mod init;
 pub mod mailbox;
 pub mod option_values;
 mod own_inputs;
@@ -81,6 +82,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a small project to begin with, and show its first plan
+    Init(init::InitArgs),
     /// Show what apply would do
     Plan(plan::PlanArgs),
     /// Show what apply would do as a unified difference of YAML
@@ -245,6 +248,7 @@ fn init_log(level: &str) -> Result<()> {
 /// Commands that need no platform run without a runtime.
 fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Init(args) => begin(&args),
         Command::Plan(args) => wait(plan::plan(args)),
         Command::Diff(args) => wait(plan::diff(args)),
         Command::Graph(args) => wait(plan::graph(args)),
@@ -282,6 +286,14 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Writes a project, and plans it as whoever types the command would.
+fn begin(args: &init::InitArgs) -> Result<ExitCode> {
+    let words = init::run(args)?;
+    let parsed = tree().try_get_matches_from(&words).and_then(|it| Cli::from_arg_matches(&it));
+    let cli = parsed.map_err(|error| Error::failed("failed to plan").because(error))?;
+    run(cli.command)
 }
 
 fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {

@@ -1,0 +1,256 @@
+//! `init`: a small project to begin with, and its first plan.
+//!
+//! The files that it writes lie beside this one, as they are written but for two names. They are
+//! checked as all manifests are before anything is written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::project::ask;
+use super::schema;
+use crate::error::{Context, Error, Result};
+use crate::manifest::set::{Input, from_sources};
+use crate::manifest::source::Source;
+use crate::manifest::yaml;
+use crate::output;
+use crate::visible;
+
+/// Arguments of `init`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meshagent init\n  meshagent init support --project acme-support --room lobby --ci github"
+)]
+pub struct InitArgs {
+    /// The folder to write to; it is made where it is missing
+    #[arg(default_value = ".", value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The project that is described: one that exists, or a name for a new one
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The name of the first room
+    #[arg(long, value_name = "NAME")]
+    room: Option<String>,
+    /// Whose workflow to write
+    #[arg(long, value_enum)]
+    ci: Option<Ci>,
+    /// Take the usual answers instead of asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Where changes are checked, planned and applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Ci {
+    /// GitHub Actions
+    Github,
+    /// GitLab CI/CD
+    Gitlab,
+    /// None
+    None,
+}
+
+/// What was answered.
+struct Answers {
+    project: String,
+    room: String,
+    ci: Ci,
+}
+
+/// The name of a room that nobody named.
+const ROOM: &str = "lobby";
+
+/// Writes the files and tells the words of the first plan's command.
+///
+/// # Errors
+///
+/// No terminal to ask on; a name that cannot be; a file that is there already; the system's.
+pub fn run(args: &InitArgs) -> Result<Vec<String>> {
+    let answers = answers(args)?;
+    check(&answers)?;
+    let folder = args.folder.as_path();
+    let files = files(&answers)?;
+    refuse_overwriting(folder, &files)?;
+    for (name, text) in &files {
+        write(&folder.join(name), text)?;
+        output::note(&format!("wrote {}", shown(folder, name)));
+    }
+    if folder.join(GITIGNORE.0).exists() && !files.iter().any(|(name, _)| *name == GITIGNORE.0) {
+        output::note("kept .gitignore; `.meshagent/` and saved plans do not belong into Git");
+    }
+    next(folder, answers.ci);
+    let below = |name: &str| shown(folder, name);
+    let embedded = format!("--embedded={}", below(".meshagent/embedded"));
+    Ok(["meshagent", "plan", "-f", &below("manifests"), &embedded].map(str::to_owned).to_vec())
+}
+
+fn answers(args: &InitArgs) -> Result<Answers> {
+    let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
+    let missing = [
+        ("--project", args.project.is_none()),
+        ("--room", args.room.is_none()),
+        ("--ci", args.ci.is_none()),
+    ];
+    let missing: Vec<&str> = missing.iter().filter(|it| it.1).map(|it| it.0).collect();
+    if !is_asked && !args.yes && !missing.is_empty() {
+        return Err(Error::usage("init asks questions, and there is no terminal")
+            .hint(format!("give {}, or --yes for the usual answers", missing.join(", "))));
+    }
+    let answer = |given: &Option<String>, question: &str, usual: String| -> Result<String> {
+        match given {
+            Some(given) => Ok(given.clone()),
+            None if !is_asked => Ok(usual),
+            None => {
+                let answer = ask(&format!("{question} [{}]: ", visible::line(&usual)))?;
+                Ok(if answer.is_empty() { usual } else { answer })
+            }
+        }
+    };
+    let project = answer(&args.project, "Project, existing or new", usual_project(&args.folder))?;
+    let room = answer(&args.room, "First room", ROOM.to_owned())?;
+    let ci = match args.ci {
+        Some(ci) => ci,
+        None => loop {
+            let said = answer(&None, "Workflow: github, gitlab or none", "github".to_owned())?;
+            match <Ci as clap::ValueEnum>::from_str(&said, true) {
+                Ok(ci) => break ci,
+                Err(_) => output::note("github, gitlab or none"),
+            }
+        },
+    };
+    Ok(Answers { project, room, ci })
+}
+
+/// The folder's own name.
+fn usual_project(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_default();
+    let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.is_empty() { "demo".to_owned() } else { name.to_owned() }
+}
+
+const GITIGNORE: (&str, &str) = (".gitignore", include_str!("gitignore"));
+
+/// The manifests, each with what was answered in it.
+fn manifests(answers: &Answers) -> [(&'static str, String); 3] {
+    let (project, room) = (plain(&answers.project), plain(&answers.room));
+    let fill = |text: &str| text.replace("@project@", &project).replace("@room@", &room);
+    [
+        ("manifests/project.yaml", fill(include_str!("project.yaml"))),
+        ("manifests/rooms.yaml", fill(include_str!("rooms.yaml"))),
+        ("manifests/agents.yaml", fill(include_str!("agents.yaml"))),
+    ]
+}
+
+/// A text as YAML reads it back: in quotes only where it needs them.
+fn plain(text: &str) -> String {
+    let read = yaml::parse(text).ok().map(|mut documents| match documents.len() {
+        1 => documents.remove(0).to_json(),
+        _ => serde_json::Value::Null,
+    });
+    match read.as_ref().and_then(serde_json::Value::as_str) {
+        Some(read) if read == text => text.to_owned(),
+        _ => serde_json::Value::from(text).to_string(),
+    }
+}
+
+fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {
+    let mut files = manifests(answers).to_vec();
+    let schema = schema::published()?.into_iter().find(|(name, _)| name == "manifest.json");
+    files.extend(schema.map(|(_, text)| ("schemas/manifest.json", text)));
+    files.push((".meshagentignore", include_str!("meshagentignore").to_owned()));
+    match answers.ci {
+        Ci::Github => {
+            files.push((".github/workflows/meshagent.yml", include_str!("github.yml").to_owned()));
+        }
+        Ci::Gitlab => files.push((".gitlab-ci.yml", include_str!("gitlab.yml").to_owned())),
+        Ci::None => {}
+    }
+    files.push((GITIGNORE.0, GITIGNORE.1.to_owned()));
+    Ok(files)
+}
+
+/// Refuses names that no manifest can have, in the words of the manifests' own rules.
+fn check(answers: &Answers) -> Result<()> {
+    let sources = manifests(answers).map(|(name, text)| {
+        Arc::new(Source::new(name.to_owned(), PathBuf::from("manifests"), text))
+    });
+    let Err(problems) = from_sources(&sources, Vec::new(), &Input::default()) else {
+        return Ok(());
+    };
+    let about = |file: &str| {
+        let mut problems = problems.iter();
+        problems.find(|problem| problem.place.as_ref().is_some_and(|place| place.file == file))
+    };
+    let [(project, _), (room, _), _] = manifests(answers);
+    let (option, value, problem) = match about(project) {
+        Some(problem) => ("--project", &answers.project, Some(problem)),
+        None => ("--room", &answers.room, about(room).or(problems.first())),
+    };
+    let error = Error::usage(format!("{option} {:?} is no name for one", visible::line(value)));
+    Err(match problem {
+        Some(problem) => error.hint(problem.message.clone()),
+        None => error,
+    })
+}
+
+fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
+    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    let there: Vec<String> = files
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| *name != GITIGNORE.0)
+        .filter(is_there)
+        .map(|name| shown(folder, name))
+        .collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{} is there already, and nothing was written", there.join(", ")))
+        .hint("name an empty folder: `meshagent init FOLDER`"))
+}
+
+/// Writes a file that is not there yet. A `.gitignore` that is stays as it is.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let failed = || format!("failed to write {}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).context(failed)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).context(failed),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.ends_with(GITIGNORE.0) => {
+            Ok(())
+        }
+        Err(error) => Err(Error::failed(failed()).because(error)),
+    }
+}
+
+/// A file as somebody in the working folder names it.
+fn shown(folder: &Path, name: &str) -> String {
+    match folder == Path::new(".") {
+        true => name.to_owned(),
+        false => folder.join(name).display().to_string(),
+    }
+}
+
+/// Says what to do once the plan was read.
+fn next(folder: &Path, ci: Ci) {
+    let below = |name: &str| shown(folder, name);
+    output::note("this is what `apply` would do on an empty platform on this machine; next:");
+    let manifests = below("manifests");
+    output::note(&format!(
+        "- edit {manifests}, and look again: `meshagent plan -f {manifests} --embedded`"
+    ));
+    output::note(&format!(
+        "- sign in with `meshagent setup`, then `meshagent apply -f {manifests}`"
+    ));
+    match ci {
+        Ci::Github => output::note(
+            "- put the program at tools/meshagent, and the key into the environments that the workflow names",
+        ),
+        Ci::Gitlab => output::note(
+            "- put the program at tools/meshagent, and the key into the variables that the workflow names",
+        ),
+        Ci::None => {}
+    }
+}

@@ -1,0 +1,109 @@
+//! `init`: what it writes is a project that plans, and nothing of others is written over.
+
+use crate::cli::Sandbox;
+use meshagent::manifest::yaml;
+
+fn read(sandbox: &Sandbox, file: &str) -> String {
+    std::fs::read_to_string(sandbox.path(file)).unwrap()
+}
+
+const WRITTEN: [&str; 6] = [
+    "manifests/project.yaml",
+    "manifests/rooms.yaml",
+    "manifests/agents.yaml",
+    "schemas/manifest.json",
+    ".meshagentignore",
+    ".gitignore",
+];
+
+#[test]
+fn the_usual_answers_make_a_project_that_is_planned() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["init", "support", "--yes"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("3 to create"), "{}", run.stdout);
+    for file in WRITTEN.iter().chain([&".github/workflows/meshagent.yml"]) {
+        assert!(sandbox.path("support").join(file).is_file(), "{file}");
+    }
+    assert!(read(&sandbox, "support/manifests/project.yaml").contains("\n  name: support\n"));
+    // What editors are told to check by is where the first lines say.
+    let modeline = "# yaml-language-server: $schema=../schemas/manifest.json\n";
+    assert!(read(&sandbox, "support/manifests/rooms.yaml").starts_with(modeline));
+    let applied = ["apply", "-f", "support/manifests", "--embedded=data", "--yes"];
+    assert_eq!(sandbox.run(&applied).code, 0);
+    let again = sandbox.run(&["plan", "-f", "support/manifests", "--embedded=data", "--exit-code"]);
+    assert_eq!(again.code, 0, "{}", again.stdout);
+}
+
+#[test]
+fn what_is_there_is_not_written_over() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("manifests")).unwrap();
+    sandbox.write("manifests/rooms.yaml", "mine\n");
+    sandbox.write(".gitignore", "mine\n");
+    let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
+    assert_eq!(run.code, 2);
+    assert_eq!(
+        run.stderr,
+        "error: manifests/rooms.yaml is there already, and nothing was written\nhint: name an empty folder: `meshagent init FOLDER`\n"
+    );
+    assert!(!sandbox.path("manifests/project.yaml").exists());
+    std::fs::remove_file(sandbox.path("manifests/rooms.yaml")).unwrap();
+    let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("kept .gitignore"), "{}", run.stderr);
+    assert_eq!(read(&sandbox, ".gitignore"), "mine\n");
+}
+
+#[test]
+fn names_are_written_so_that_yaml_reads_them_back() {
+    for name in ["123", "no", "null", "a: b", "x #y", "'", "- z", "@room@", "ä \"q\" \\"] {
+        let sandbox = Sandbox::new();
+        let project = format!("--project={name}");
+        let run = sandbox.run(&["init", "--yes", &project, "--room", "1e3", "--ci", "none"]);
+        assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+        let parsed = |file: &str| yaml::parse(&read(&sandbox, file)).unwrap().remove(0).to_json();
+        assert_eq!(parsed("manifests/project.yaml")["metadata"]["name"], name);
+        assert_eq!(parsed("manifests/rooms.yaml")["metadata"]["name"], "1e3");
+        assert_eq!(parsed("manifests/agents.yaml")["room"], "1e3");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_written() {
+    let sandbox = Sandbox::new();
+    for (words, wrong) in [
+        (["init", "--project", "", "--yes"], "--project \"\" is no name for one"),
+        (["init", "--room", "Big Room", "--yes"], "--room \"Big Room\" is no name for one"),
+        (["init", "--ci", "github", "-f"], "unexpected argument '-f' found"),
+    ] {
+        let run = sandbox.run(&words);
+        assert_eq!(run.code, 2, "{words:?}");
+        assert!(run.stderr.starts_with(&format!("error: {wrong}\nhint: ")), "{}", run.stderr);
+    }
+    // Without a terminal nothing is asked.
+    let run = sandbox.run(&["init", "--room", "lobby"]);
+    let hint = "hint: give --project, --ci, or --yes for the usual answers\n";
+    assert_eq!((run.code, run.stderr.ends_with(hint)), (2, true), "{}", run.stderr);
+    assert!(!sandbox.path("manifests").exists());
+}
+
+#[test]
+fn the_commands_of_the_workflows_are_ones_that_exist() {
+    for (ci, file) in [("github", ".github/workflows/meshagent.yml"), ("gitlab", ".gitlab-ci.yml")]
+    {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.run(&["init", "--yes", "--ci", ci]).code, 0);
+        let text = read(&sandbox, file);
+        assert_eq!(yaml::parse(&text).unwrap().len(), 1);
+        let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+        let lines: Vec<&str> = lines.filter(|line| line.starts_with("meshagent ")).collect();
+        assert!(lines.len() >= 5, "{lines:?}");
+        for line in lines {
+            let line = line.replace('"', "");
+            let words = line.split_whitespace().take_while(|word| !word.starts_with('>'));
+            let parsed = meshagent::commands::tree().try_get_matches_from(words);
+            assert!(parsed.is_ok(), "{line}");
+        }
+    }
+}
