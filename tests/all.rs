@@ -57,6 +57,7 @@ mod sets;
 mod shortcuts;
 mod shown;
 mod skipping;
+mod stopping;
 mod strangers;
 mod usage;
 mod workflow;

@@ -226,3 +226,19 @@ async fn whole_objects_that_drifted_are_left_with_what_needs_them() {
     let again = renamed.run(&["plan", "--exit-code"]).await;
     assert_eq!(again.code, 0, "{}", again.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_alone_is_told_and_is_not_counted_as_declared() {
+    let drifted = Drifted::start().await;
+    assert_eq!(drifted.run(&["apply", "--yes", "--ignore-drift"]).await.code, 0);
+    let plan = drifted.run(&["plan", "--ignore-drift"]).await;
+    let note = "note: --ignore-drift leaves as it is on the platform: `room_metadata.theirs` of Room/lobby";
+    assert!(plan.stderr.contains(note), "{}", plan.stderr);
+    let counted = "0 objects are as declared; drift of 2 is left alone.";
+    assert!(plan.stdout.contains(counted), "{}", plan.stdout);
+    // Once nothing drifted there is nothing to tell.
+    assert_eq!(drifted.run(&["apply", "--yes"]).await.code, 0);
+    let plan = drifted.run(&["plan", "--ignore-drift"]).await;
+    assert!(plan.stdout.contains("2 objects are as declared.\n"), "{}", plan.stdout);
+    assert!(!plan.stderr.contains("--ignore-drift"), "{}", plan.stderr);
+}

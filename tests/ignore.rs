@@ -219,3 +219,32 @@ fn each_suggested_rule_makes_its_change_disappear() {
     }
     assert!(tried > 60, "{tried} rules were tried");
 }
+
+/// What the program itself writes is no drift that could be ignored.
+#[test]
+fn no_rule_is_told_for_a_name_or_the_mark_of_the_set() {
+    let sandbox = crate::cli::Sandbox::new();
+    let room = |name: &str, rest: &str| {
+        format!(
+            "version: v1\nkind: Room\nmetadata: {{name: {name}, annotations: {{a: b}}}}\n{rest}"
+        )
+    };
+    sandbox.write("set.yaml", &room("hall", ""));
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
+    let suggested = || {
+        let plan = ["plan", "-f", "set.yaml", "--suggest-ignore"];
+        sandbox.embedded(0, &plan).stdout
+    };
+    sandbox.write(
+        "set.yaml",
+        &room("lobby", "lifecycle: {moved_from: hall, prevent_destroy: true}\n"),
+    );
+    let plan = suggested();
+    assert!(plan.contains("metadata.name: \"hall\" → \"lobby\""), "{plan}");
+    assert!(!plan.contains("ignore:"), "{plan}");
+    let annotated = room("lobby", "lifecycle: {moved_from: hall}\n").replace("a: b", "a: c");
+    sandbox.write("set.yaml", &annotated);
+    let plan = suggested();
+    assert_eq!(plan.matches("lifecycle: {ignore: [metadata.annotations.a]}").count(), 1, "{plan}");
+    assert_eq!(plan.matches("ignore:").count(), 1, "{plan}");
+}

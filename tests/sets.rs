@@ -291,3 +291,126 @@ async fn killed(sandbox: &Sandbox, world: &World, proxy: &Running, words: &[&str
         }
     }
 }
+
+/// A set that a kill left on the list with nothing in it is told of as such, and whatever was
+/// begun with it ends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_a_kill_left_on_the_list_alone_is_told_of_and_ended() {
+    let world = World::start().await;
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", &room("lobby"));
+    let quiet = Hostile::in_front_of(&world.server).start().await;
+    let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+    let reader = world.client.reader();
+    let project = &world.server.project;
+    let is_left = async || {
+        let stored = inventory::load(&reader, "a", "default", project).await.unwrap();
+        let listed = sets::listed(&reader, project).await.unwrap().names;
+        listed.contains("a") && !stored.exists()
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "a", "--yes", "--break-lock"];
+    for way_out in [
+        &["set", "rename", "a", "b", "--yes", "--break-lock"][..],
+        &["set", "move", "*", "--set", "a", "--to", "b", "--yes", "--break-lock"],
+        &["destroy", "--set", "a", "--yes", "--break-lock"],
+    ] {
+        for write in 1.. {
+            let proxy =
+                Hostile::in_front_of(&world.server).pausing(write, Moment::Before).start().await;
+            assert!(killed(&sandbox, &world, &proxy, &apply).await, "it is never left so");
+            if is_left().await {
+                break;
+            }
+        }
+        let list = run(&["set", "list"]).await;
+        let told = "the set `a` owns nothing: a run of it was cut off, or is under way";
+        assert!(list.stderr.contains(told), "{}", list.stderr);
+        let hint = "`meshagent destroy --set a --project-id default --api-url ";
+        assert!(list.stderr.contains(hint), "{}", list.stderr);
+        let ended = run(way_out).await;
+        assert_eq!(ended.code, 0, "{way_out:?}: {}", ended.stderr);
+        let told = "the set `a` owns nothing in project `default`, and is off the list of its sets";
+        assert!(ended.stderr.contains(told), "{way_out:?}: {}", ended.stderr);
+        assert!(sets::listed(&reader, project).await.unwrap().names.is_empty(), "{way_out:?}");
+    }
+    assert_eq!(run(&apply).await.code, 0);
+    assert!(!run(&["set", "list"]).await.stderr.contains("owns nothing"));
+}
+
+/// A move that is killed before the first set, which owns nothing any more, is off the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_of_everything_that_is_killed_at_its_end_is_ended_by_the_same_command() {
+    for write in 1.. {
+        let world = World::start().await;
+        let sandbox = Sandbox::new();
+        sandbox.write("set.yaml", &room("lobby"));
+        let quiet = Hostile::in_front_of(&world.server).start().await;
+        let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+        assert_eq!(run(&["apply", "-f", "set.yaml", "--set", "a", "--yes"]).await.code, 0);
+        let words = ["set", "move", "*", "--set", "a", "--to", "b", "--yes", "--break-lock"];
+        let proxy =
+            Hostile::in_front_of(&world.server).pausing(write, Moment::Before).start().await;
+        assert!(killed(&sandbox, &world, &proxy, &words).await, "it is never left so");
+        let reader = world.client.reader();
+        let project = &world.server.project;
+        let giver = inventory::load(&reader, "a", "default", project).await.unwrap();
+        if !giver.inventory.entries.is_empty() {
+            continue;
+        }
+        let again = run(&words).await;
+        assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+        let listed = sets::listed(&reader, project).await.unwrap().names;
+        assert!(listed.contains("b") && !listed.contains("a"), "{listed:?}");
+        break;
+    }
+}
+
+/// What bears the mark of a set and is not in its inventory, since that is an older one, is told
+/// of with the way back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_inventory_lost_is_told_of_with_the_way_back() {
+    let world = World::start().await;
+    let sandbox = Sandbox::new();
+    let quiet = Hostile::in_front_of(&world.server).start().await;
+    let run = async |words: &[&str]| plans::run(&sandbox, &world.server, &quiet, words).await;
+    let apply = ["apply", "-f", "set.yaml", "--set", "a", "--yes"];
+    let reader = world.client.reader();
+    let project = &world.server.project;
+    let stored = async || inventory::load(&reader, "a", "default", project).await.unwrap();
+    sandbox.write("set.yaml", &ROOMS.map(room).concat());
+    assert_eq!(run(&apply).await.code, 0);
+    let all = stored().await.inventory.entries;
+    let restore = async |names: &[&str]| {
+        let mut stored = stored().await;
+        let entries = all.iter().filter(|(key, _)| names.contains(&key.name.as_str()));
+        let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        inventory::save(&world.client, "a", project, &mut stored, entries).await.unwrap();
+    };
+    restore(&["lobby"]).await;
+    let note = "note: Room/hall names the set `a` as its owner, but the set's inventory does not know it; it is left alone; once its document is applied with --set a";
+    sandbox.write("less.yaml", &room("lobby"));
+    let plan = run(&["plan", "-f", "less.yaml", "--set", "a"]).await;
+    assert!(plan.stderr.contains(note), "{}", plan.stderr);
+    let destroyed = run(&["destroy", "--set", "a", "--yes"]).await;
+    assert_eq!(destroyed.code, 0, "{}", destroyed.stderr);
+    assert!(destroyed.stderr.contains(note), "{}", destroyed.stderr);
+    // The way back, to the letter.
+    let export = ["export", "--set", "a", "--dir", "written"];
+    assert_eq!(run(&export).await.code, 0);
+    let again = run(&["apply", "-f", "written", "--set", "a", "--yes"]).await;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(stored().await.inventory.entries.keys().any(|key| key.name == "hall"));
+    // What refers to what is deleted is told of in the same way.
+    sandbox.write("set.yaml", &(room("lobby") + secret() + &bot("lobby")));
+    assert_eq!(run(&apply).await.code, 0);
+    let mut less = stored().await;
+    let entries = less.inventory.entries.clone();
+    let entries = entries.into_iter().filter(|(key, _)| key.name != "bot").collect();
+    inventory::save(&world.client, "a", project, &mut less, entries).await.unwrap();
+    let refused = run(&["destroy", "--set", "a", "--yes"]).await;
+    assert_eq!(refused.code, 6, "{}", refused.stderr);
+    let told = "Service/bot@lobby, which refers to it, names the set `a` as its owner, but the set's inventory does not know it";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    let hint = "hint: once its document is applied with --set a, the set knows it again";
+    assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+}

@@ -473,3 +473,73 @@ fn the_mark_of_an_owner_is_nobodys_to_give() {
     }
     assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "a\n");
 }
+
+/// What was shown can be edited and written back: the mark in it is the object's own.
+#[test]
+fn a_mark_that_is_shown_is_taken_back_unless_it_is_another() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "set.yaml",
+        "version: v1\nkind: Room\nmetadata: {name: a}\n---\nversion: v1\nkind: Service\nmetadata: {name: bot, annotations: {x: y}}\nroom: a\ncontainer: {image: 'x:1'}\n",
+    );
+    sandbox.embedded(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    let id = sandbox.embedded(0, &["service", "list", "--room", "a", "-q"]).stdout;
+    let show = ["service", "show", id.trim(), "--room", "a", "-o", "yaml"];
+    let shown = sandbox.embedded(0, &show).stdout;
+    assert!(shown.contains("meshagent.set: s\n"), "{shown}");
+    let update = ["service", "update", "--room", "a", "--file", "edited.yaml"];
+    sandbox.write("edited.yaml", &shown.replace("x:1", "x:2"));
+    let plan = sandbox.embedded(0, &[&update[..], &["--dry-run"]].concat());
+    assert!(plan.stdout.ends_with("Plan: 1 to update.\n"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("meshagent.set"), "{}", plan.stdout);
+    sandbox.embedded(0, &update);
+    let written = sandbox.embedded(0, &show).stdout;
+    assert_eq!(written, shown.replace("x:1", "x:2"));
+    for other in ["meshagent.set: t", "meshagent.set: ''"] {
+        sandbox.write("edited.yaml", &shown.replace("meshagent.set: s", other));
+        let run = sandbox.embedded(2, &update);
+        assert!(run.stderr.contains("only the program sets it"), "{other}: {}", run.stderr);
+    }
+    // Whoever leaves it out keeps it, too.
+    sandbox.write("edited.yaml", &shown.replace("    meshagent.set: s\n", ""));
+    sandbox.embedded(0, &update);
+    assert_eq!(sandbox.embedded(0, &show).stdout, shown);
+    let rename = ["rooms", "update", "--name", "a", "--new-name", "a", "--annotations"];
+    for (code, mark) in [(0, r#"{"meshagent.set":"s"}"#), (2, r#"{"meshagent.set":"t"}"#)] {
+        sandbox.embedded(code, &[&rename[..], &[mark]].concat());
+        let room = sandbox.embedded(0, &["rooms", "get", "--name", "a"]).json();
+        assert_eq!(room["annotations"], json!({"meshagent.set": "s"}));
+    }
+}
+
+/// A list that is cut says so, and how the rest is shown.
+#[test]
+fn a_list_that_is_cut_tells_that_there_is_more() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "c"] {
+        sandbox.embedded(0, &["rooms", "create", "--name", name]);
+        let task = ["scheduled-task", "add", "--id", name, "-r", "a", "-q", "q"];
+        let rest = ["--schedule", "0 0 * * *", "--payload", "{}"];
+        sandbox.embedded(0, &[&task[..], &rest].concat());
+    }
+    for list in ["rooms", "scheduled-task"] {
+        let page = |page: &[&str]| {
+            let run = sandbox.embedded(0, &[&[list, "list", "-q"], page].concat());
+            (run.stdout, run.stderr)
+        };
+        let (shown, told) = page(&["--limit", "2"]);
+        assert_eq!(shown, "a\nb\n");
+        let note = "note: there are more than these 2: --offset 2 shows the next ones, and --limit more at once\n";
+        assert!(told.contains(note), "{list}: {told}");
+        for (whole, expected) in [
+            (&["--limit", "2", "--offset", "2"][..], "c\n"),
+            (&["--limit", "1", "--offset", "2"], "c\n"),
+            (&["--limit", "3"], "a\nb\nc\n"),
+            (&[], "a\nb\nc\n"),
+        ] {
+            let (shown, told) = page(whole);
+            assert_eq!(shown, expected, "{list} {whole:?}");
+            assert!(!told.contains("there are more"), "{list} {whole:?}: {told}");
+        }
+    }
+}

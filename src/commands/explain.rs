@@ -14,7 +14,7 @@ use crate::visible;
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent explain Service\n  meshagent explain service.container.environment\n  meshagent explain Room --example"
+    after_help = "Examples:\n  meshagent explain Service\n  meshagent explain service.container.environment\n  meshagent explain Service --recursive\n  meshagent explain Room --example"
 )]
 pub struct ExplainArgs {
     /// A kind, or one of its fields: Service.container.image
@@ -23,6 +23,9 @@ pub struct ExplainArgs {
     /// Print a complete document of the kind
     #[arg(long, requires = "what")]
     example: bool,
+    /// Show the fields below the fields, too
+    #[arg(short, long, requires = "what", conflicts_with = "example")]
+    recursive: bool,
 }
 
 /// Runs `explain`.
@@ -53,7 +56,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
             .ok_or_else(|| no_field(&path, &field, step))?;
         path = format!("{path}.{}", visible::line(step));
     }
-    output::data(&render(&path, &field));
+    output::data(&match args.recursive {
+        true => outline(&path, &field),
+        false => render(&path, &field),
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,15 +90,7 @@ fn render(path: &str, schema: &Value) -> String {
     if let Some(text) = schema.get("description").and_then(Value::as_str) {
         out += &format!("\n  {}\n", text.replace('\n', "\n  "));
     }
-    let required: Vec<&str> = schema
-        .get("items")
-        .unwrap_or(schema)
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required = required(schema);
     let fields = fields(schema);
     if !fields.is_empty() {
         out += "\nFields:\n";
@@ -108,6 +106,38 @@ fn render(path: &str, schema: &Value) -> String {
         }
     }
     out
+}
+
+/// A field and all that are below it, a line each.
+fn outline(path: &str, schema: &Value) -> String {
+    let mut out = format!("{path}: {}{}\n", type_of(schema), default_of(schema));
+    add_below(schema, 1, &mut out);
+    out
+}
+
+/// Adds the fields of a map, of the items of a list, or of what stands under any name in a map.
+fn add_below(schema: &Value, depth: usize, out: &mut String) {
+    let indent = 2 * depth;
+    let required = required(schema);
+    for (name, field) in fields(schema) {
+        let mark = if required.contains(&name.as_str()) { ", required" } else { "" };
+        let told = format!("{}{mark}{}", type_of(field), default_of(field));
+        *out += &format!("{:indent$}{name}: {told}\n", "");
+        add_below(field, depth + 1, out);
+    }
+    if let Some(any) = schema.get("additionalProperties").filter(|any| any.is_object())
+        && !fields(any).is_empty()
+    {
+        *out += &format!("{:indent$}NAME: {}\n", "", type_of(any));
+        add_below(any, depth + 1, out);
+    }
+}
+
+/// The fields that a map, or each item of a list, must have.
+fn required(schema: &Value) -> Vec<&str> {
+    let map = schema.get("items").unwrap_or(schema);
+    let names = map.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// The default of a field, as a part of a sentence; empty where there is none.

@@ -28,7 +28,7 @@ pub enum HelperCommand {
 /// Arguments of `helper service`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 where it is not set:\nwhoever reaches it can have it enter rooms, with tokens of their own. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It ends on SIGTERM, SIGINT\nor SIGABRT, and leaves every room before that."
+    after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 where it is not set:\nwhoever reaches it can have it enter rooms, with tokens of their own. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It ends on SIGTERM, SIGINT,\nSIGHUP or SIGABRT, and leaves every room before that."
 )]
 pub struct ServiceArgs {}
 
@@ -40,8 +40,7 @@ pub struct ServiceArgs {}
 pub async fn run(command: HelperCommand) -> Result<ExitCode> {
     let HelperCommand::Service(ServiceArgs {}) = command;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
-    let [terminate, interrupt] = signals::STOP;
-    let mut signals = Signals::listen(&[terminate, interrupt, Signal::SIGABRT])?;
+    let mut signals = Signals::listen(&[&signals::STOP[..], &[Signal::SIGABRT]].concat())?;
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {

@@ -161,6 +161,12 @@ enum Command {
     /// Evaluate the rules of a policy, for this program itself
     #[command(hide = true)]
     EvaluatePolicy,
+    /// Print the help of a command, as --help does
+    Help {
+        /// The command: `set move`
+        #[arg(value_name = "COMMAND")]
+        words: Vec<String>,
+    },
     /// Print the version
     Version,
 }
@@ -281,10 +287,24 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Completion(args) => completion::run(&args),
         Command::EvaluatePolicy => evaluation::run(),
+        Command::Help { words } => help(&words),
         Command::Version => {
             output::data(concat!(env!("CARGO_PKG_VERSION"), "\n"));
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Prints what `--help` behind these words would.
+fn help(words: &[String]) -> Result<ExitCode> {
+    let line = ["meshagent"].into_iter().chain(words.iter().map(String::as_str)).chain(["--help"]);
+    match tree().try_get_matches_from(line) {
+        Err(parser) if !parser.use_stderr() => {
+            parser.print().unwrap_or_else(output::unwritten);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(Error::usage(format!("there is no command {:?}", words.join(" ")))
+            .hint("`meshagent --help` lists them")),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::option_values::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
-use super::show::{JsonListArgs, Listed, ShowArgs};
+use super::show::{JsonListArgs, Listed, Page, ShowArgs};
 use super::toggle::toggle;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
@@ -15,6 +15,9 @@ use crate::kinds::KindName;
 use crate::output;
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
+
+/// The most rooms that the platform lists at once.
+const MOST: u16 = 500;
 
 /// Commands of `rooms`.
 #[derive(Debug, clap::Subcommand)]
@@ -101,7 +104,7 @@ pub struct UpdateArgs {
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// How many rooms at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST)))]
     limit: u16,
     /// How many rooms to pass over first
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -238,19 +241,25 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let reader = connection.client.reader();
             let spelling = reader.spelling(KindName::Room);
-            let request = spelling
-                .all(connection.project_id().await?)
-                .query("limit", args.limit.to_string())
-                .query("offset", args.offset.to_string())
-                .query("order_by", args.order_by.as_str());
-            let items = reader.items(&request, spelling.collection().envelope).await?;
+            let most = i128::from(MOST);
+            let page = Page { limit: args.limit.into(), offset: args.offset.into(), most };
+            let project = connection.project_id().await?;
+            let request = |page: Page| {
+                page.of(spelling.all(project)).query("order_by", args.order_by.as_str())
+            };
+            let envelope = spelling.collection().envelope;
+            let items = reader.items(&request(page), envelope).await?;
             let listed = Listed {
                 envelope: None,
                 columns: &["id", "name", "metadata", "annotations"],
                 name: "name",
                 none: "there are no rooms",
             };
-            args.show.print(listed, items.iter().map(shown).collect())
+            let code = args.show.print(listed, items.iter().map(shown).collect())?;
+            if let Some(next) = page.next(items.len()) {
+                page.tell_more(next, reader.items(&request(next), envelope).await);
+            }
+            Ok(code)
         })
         .await
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::option_values::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
-use super::show::{ListArgs, Listed};
+use super::show::{ListArgs, Listed, Page};
 use crate::bounded;
 use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
@@ -215,19 +215,22 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let reader = connection.client.reader();
             let spelling = reader.spelling(KindName::ScheduledTask);
-            let mut request = spelling
-                .all(connection.project_id().await?)
-                .query("limit", args.limit.to_string())
-                .query("offset", args.offset.to_string());
-            if let Some(room) = &args.room {
-                request = request.query("room_name", room.as_str());
-            }
-            if let Some(id) = &args.id {
-                request = request.query("task_id", id.as_str());
-            }
-            if args.active || args.inactive {
-                request = request.query("active", args.active.to_string());
-            }
+            let page =
+                Page { limit: args.limit.into(), offset: args.offset.into(), most: i128::MAX };
+            let project = connection.project_id().await?;
+            let request = |page: Page| {
+                let mut request = page.of(spelling.all(project));
+                if let Some(room) = &args.room {
+                    request = request.query("room_name", room.as_str());
+                }
+                if let Some(id) = &args.id {
+                    request = request.query("task_id", id.as_str());
+                }
+                if args.active || args.inactive {
+                    request = request.query("active", args.active.to_string());
+                }
+                request
+            };
             let listed = Listed {
                 envelope: Some("scheduled_tasks"),
                 columns: &[
@@ -242,7 +245,13 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
                 name: "id",
                 none: "there are no scheduled tasks",
             };
-            args.show.print(listed, connection.client.reader().items(&request, "tasks").await?)
+            let items = reader.items(&request(page), "tasks").await?;
+            let next = page.next(items.len());
+            let code = args.show.print(listed, items)?;
+            if let Some(next) = next {
+                page.tell_more(next, reader.items(&request(next), "tasks").await);
+            }
+            Ok(code)
         })
         .await
 }

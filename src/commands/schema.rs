@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::validate::Validation;
 use crate::error::{Context, Error, Result};
 use crate::kinds::{self, By, Kind, KindName, Relation, schema};
 use crate::listed::nearest;
@@ -19,7 +20,7 @@ use crate::reconcile::report::ReportDocument;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, `events` for what apply prints as JSON, or `report` for what --report writes; without it, one schema for all kinds
+    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -39,7 +40,22 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
     all.push(("events.json".to_owned(), schemars::schema_for!(Event).to_value()));
     all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
-    all
+    let validation = schemars::schema_for!(Validation).to_value();
+    all.push(("validation.json".to_owned(), validation));
+    let named = |(name, schema): (String, Value)| (name.clone(), identified(&name, schema));
+    all.into_iter().map(named).collect()
+}
+
+/// The schema with what it is written in and a name of its own, by which tools that hold several
+/// tell them apart. Nothing is to be found at that name.
+fn identified(file: &str, schema: Value) -> Value {
+    let Value::Object(keywords) = schema else { return schema };
+    let mut named = serde_json::Map::new();
+    named.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+    let name = file.trim_end_matches(".json");
+    named.insert("$id".to_owned(), format!("urn:meshagent:schema:{name}").into());
+    named.extend(keywords);
+    Value::Object(named)
 }
 
 /// What is published in `schemas/`, by the names of the files: every schema, and a table of the

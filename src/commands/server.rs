@@ -16,7 +16,7 @@ use crate::serving::descriptors;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
-/// It stops on SIGTERM or SIGINT, once the requests under way are answered. What secrets in
+/// It stops on SIGTERM, SIGINT or SIGHUP, once the requests under way are answered. What secrets in
 /// the folder are encrypted with is in a key file: keep a copy of it apart from those of the
 /// folder, since neither can be read without the other.
 #[derive(Debug, clap::Args)]

@@ -12,15 +12,16 @@ use super::apply::report::summary;
 use super::apply::{ApplyFormat, confirm, objects};
 use super::plan::print;
 use super::show::{AllArgs, Listed};
+use super::signals::Stopping;
 use crate::apply::{inventory, sets, survey};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::listed::few;
+use crate::listed::{few, word};
 use crate::manifest::declared_in::LookedAt;
 use crate::output::{self, Format};
 use crate::plan::Plan;
 use crate::reconcile::relocate::{CONCURRENT_READS, Relocating, Relocation};
-use crate::reconcile::{Performing, Target};
+use crate::reconcile::{Performing, Target, left_over};
 use crate::settings::PlatformArgs;
 
 /// See which sets a project has, and move objects between them.
@@ -150,7 +151,19 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         name: "name",
         none: "There are no sets.",
     };
-    args.show.print(listed, items.into_iter().flatten().collect())
+    let items: Vec<Value> = items.into_iter().flatten().collect();
+    let names = items.iter().filter(|item| item["objects"] == 0);
+    let empty: Vec<String> =
+        names.filter_map(|item| item["name"].as_str()).map(str::to_owned).collect();
+    let code = args.show.print(listed, items)?;
+    for set in empty {
+        output::note(&format!(
+            "note: the set `{set}` owns nothing: a run of it was cut off, or is under way; run that command again, or `meshagent destroy --set {set} --project-id {}{}` takes the set off the list",
+            word(project),
+            connection.target().flags
+        ));
+    }
+    Ok(code)
 }
 
 async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCode> {
@@ -158,6 +171,10 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
     let target = &connection.target();
     let id = connection.project_id().await?;
     let relocating = Relocating::read(target, id, (from, to)).await?;
+    let left = relocating.left_over().await?;
+    if !left.is_empty() {
+        return end_left_over(target, from, &left, perform).await;
+    }
     let others = relocating.elsewhere();
     if !others.is_empty() {
         output::note(&format!(
@@ -178,8 +195,40 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
     let RenameArgs { from, to, perform, .. } = args;
     let target = &connection.target();
     let id = connection.project_id().await?;
-    let relocations = Relocating::read(target, id, (from, to)).await?.all()?;
+    let relocating = Relocating::read(target, id, (from, to)).await?;
+    let left = relocating.left_over().await?;
+    if !left.is_empty() {
+        return end_left_over(target, from, &left, perform).await;
+    }
+    let relocations = relocating.all()?;
     relocate(target, (from, to), relocations, perform).await
+}
+
+/// Takes a set that owns nothing, so that nothing can move, off the lists on which a run that was
+/// cut off left it.
+async fn end_left_over(
+    target: &Target,
+    set: &str,
+    left: &[(String, String)],
+    args: &PerformArgs,
+) -> Result<ExitCode> {
+    for (name, _) in left {
+        output::note(&format!(
+            "nothing to move: the set `{set}` owns nothing in project `{name}`, and is on the list of its sets since a run was cut off"
+        ));
+    }
+    if args.dry_run {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes && !confirm(&format!("Take the set `{set}` off the list?"))? {
+        return Err(Error::failed("nothing was done"));
+    }
+    for (name, id) in left {
+        if left_over::end(target, set, (name, id), args.break_lock).await? {
+            output::note(&format!("note: {}", left_over::ended(set, name)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Shows, asks, performs, tells.
@@ -206,8 +255,10 @@ async fn relocate(
             break_lock: args.break_lock,
             ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
+        let stopping = Stopping::new(performing.stop.clone())?;
         let report = relocation.perform(target, &performing).await?;
         drop(progress);
+        drop(stopping);
         output::note(summary(plan, &report).trim_end());
         relocation.conclude(target, &report).await?;
         tell_documents(plan, (from, to));

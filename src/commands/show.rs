@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::api::reader::ListError;
+use crate::api::request::Request;
 use crate::error::Result;
 use crate::output;
 use crate::settings::PlatformArgs;
@@ -60,6 +62,47 @@ pub struct AllArgs {
     /// Where it is read.
     #[command(flatten)]
     pub platform: PlatformArgs,
+}
+
+/// The part of a list that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// How many objects at most.
+    pub limit: i128,
+    /// How many are passed over first.
+    pub offset: i128,
+    /// The highest limit that the platform takes.
+    pub most: i128,
+}
+
+impl Page {
+    /// A request for the page.
+    #[must_use]
+    pub fn of(self, request: Request) -> Request {
+        request.query("limit", self.limit.to_string()).query("offset", self.offset.to_string())
+    }
+
+    /// The object behind a page that is full: only the platform knows whether there is one.
+    #[must_use]
+    pub fn next(self, shown: usize) -> Option<Self> {
+        let is_full = self.limit > 0 && i128::try_from(shown).is_ok_and(|it| it >= self.limit);
+        is_full.then(|| Self { limit: 1, offset: self.offset.saturating_add(self.limit), ..self })
+    }
+
+    /// Tells how more is shown, where something was found behind the page, or it is not known
+    /// whether there is.
+    pub fn tell_more(self, next: Self, found: std::result::Result<Vec<Value>, ListError>) {
+        let are = match found {
+            Ok(items) if items.is_empty() => return,
+            Ok(_) => "are",
+            Err(_) => "may be",
+        };
+        let at_once = if self.limit < self.most { ", and --limit more at once" } else { "" };
+        output::note(&format!(
+            "note: there {are} more than these {}: --offset {} shows the next ones{at_once}",
+            self.limit, next.offset
+        ));
+    }
 }
 
 /// What a list is like.

@@ -5,28 +5,33 @@ use std::task::Poll;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Context, Result};
+use crate::output;
 
-/// Those by which a person or the system stops a program.
-pub const STOP: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+/// Those by which a person or the system stops a program: SIGHUP comes when the terminal is gone.
+pub const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
 /// Signals that are listened for. From the start on they do not end the program, and one that
 /// comes before it is asked for is kept.
 pub struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
-    /// Starts to listen.
+    /// Starts to listen. A program that was started to outlive its terminal, as `nohup` does it,
+    /// hears nothing of SIGHUP.
     ///
     /// # Errors
     ///
     /// The system does not let it.
     pub fn listen(signals: &[Signal]) -> Result<Self> {
+        let is_heard = |signal: &&Signal| **signal != Signal::SIGHUP || !is_ignored(**signal);
         let listen = |signal: &Signal| {
             let listener = unix::signal(SignalKind::from_raw(*signal as i32));
             Ok((*signal, listener.context(|| format!("failed to listen for {signal}"))?))
         };
-        signals.iter().map(listen).collect::<Result<_>>().map(Self)
+        signals.iter().filter(is_heard).map(listen).collect::<Result<_>>().map(Self)
     }
 
     /// The next of them that comes.
@@ -40,6 +45,46 @@ impl Signals {
             came.map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+}
+
+/// Whether whoever started this program had it ignore a signal. Only Linux tells.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
+}
+
+/// What listens for signals while something is under way. Until it is dropped.
+pub struct Stopping(JoinHandle<()>);
+
+impl Stopping {
+    /// The first signal stops new work; a second one ends the program. That the terminal is gone
+    /// may be told more than once, by the system and by the shell, and hurries nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signals::listen`].
+    pub fn new(stop: CancellationToken) -> Result<Self> {
+        let mut signals = Signals::listen(&STOP)?;
+        Ok(Self(tokio::spawn(async move {
+            signals.received().await;
+            output::warning("stopping: what runs is finished, nothing new is started");
+            stop.cancel();
+            while signals.received().await == Signal::SIGHUP {}
+            output::warning(
+                "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+            );
+            output::settle();
+            std::process::exit(130);
+        })))
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::set::FileArgs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::secrets;
 use crate::output;
 use crate::plan::Plan;
 use crate::plan::warnings::warnings;
+use crate::reconcile::events::Failure;
 use crate::settings::PlatformArgs;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -f service.yaml.j2 -v image=demo:1"
+    after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -f manifests --output json\n  meshagent validate -f service.yaml.j2 -v image=demo:1"
 )]
 pub struct ValidateArgs {
     #[command(flatten)]
@@ -22,6 +26,34 @@ pub struct ValidateArgs {
     /// The project of documents that name none
     #[arg(long, value_name = "PROJECT")]
     project_id: Option<String>,
+    /// How what was found is printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// How what was found is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people: problems on standard error
+    #[default]
+    Text,
+    /// For programs: one document, whatever was found (`meshagent schema validation`)
+    Json,
+}
+
+/// What was found, as programs read it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Validation {
+    /// Whether the manifests could be planned, as far as that is known without a platform.
+    pub valid: bool,
+    /// How many documents there are, where they are valid.
+    pub documents: Option<usize>,
+    /// How many objects they declare, where they are valid.
+    pub objects: Option<usize>,
+    /// What is worth a look and keeps nothing from being planned.
+    pub notes: Vec<String>,
+    /// Why they are not valid.
+    pub failure: Option<Failure>,
 }
 
 /// Runs `validate`.
@@ -30,6 +62,23 @@ pub struct ValidateArgs {
 ///
 /// Every problem of every file.
 pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
+    match (args.output, validated(args)) {
+        (Form::Text, found) => tell(&found?),
+        (Form::Json, Ok(found)) => output::json(&found)?,
+        (Form::Json, Err(error)) => {
+            output::json(&refused(&error))?;
+            return Ok(ExitCode::from(error.class.exit_code()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refused(error: &Error) -> Validation {
+    let failure = Some(Failure::of(error));
+    Validation { valid: false, documents: None, objects: None, notes: Vec::new(), failure }
+}
+
+fn validated(args: &ValidateArgs) -> Result<Validation> {
     let fallback = PlatformArgs::default().offline_project()?;
     // Which project it would be does not matter here.
     let set = args
@@ -38,15 +87,25 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
     // Whoever checks a proposal has none of its secrets.
     let missing = secrets::missing(&set.objects, &set.reach);
     let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
-    for note in set.notes.iter().chain(&missing).chain(&hardly_meant) {
+    let notes = set.notes.iter().chain(&missing).chain(&hardly_meant).map(ToString::to_string);
+    Ok(Validation {
+        valid: true,
+        documents: Some(set.documents),
+        objects: Some(set.objects.len()),
+        notes: notes.collect(),
+        failure: None,
+    })
+}
+
+fn tell(found: &Validation) {
+    for note in &found.notes {
         output::note(&format!("note: {note}"));
     }
     let plural =
         |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     output::data(&format!(
         "valid: {}, {}\n",
-        plural(set.documents, "document"),
-        plural(set.objects.len(), "object")
+        plural(found.documents.unwrap_or_default(), "document"),
+        plural(found.objects.unwrap_or_default(), "object")
     ));
-    Ok(ExitCode::SUCCESS)
 }

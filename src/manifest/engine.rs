@@ -13,6 +13,7 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
 };
 
+use super::null;
 use super::template::TIME;
 use super::variables::Variables;
 use super::yaml::MAX_BYTES;
@@ -142,6 +143,7 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
         let value = values.into_values().into_iter().next().unwrap_or_default();
         measure.walk(&value, 0, COMPARED).map(|()| value)
     });
+    null::add(&mut environment);
     bound_filters(&mut environment, &meter);
     bound_tests(&mut environment, &meter);
     environment
@@ -229,6 +231,7 @@ fn bound<F, Rv, Args>(
     let meter = Arc::clone(meter);
     environment.add_filter(name, move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
         let values = values.into_values();
+        null::check_filter(name, &values)?;
         meter.measure(name, &values)?;
         state.apply_filter(&plain, &values)
     });
@@ -250,6 +253,7 @@ fn bound_test<F, Rv, Args>(
     let meter = Arc::clone(meter);
     environment.add_test(name, move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
         let values = values.into_values();
+        null::check_test(name, &values)?;
         values.iter().try_for_each(|value| meter.walk(value, 0, COMPARED))?;
         state.perform_test(&plain, &values)
     });
@@ -414,7 +418,7 @@ mod tests {
 
     fn rendered(text: &str) -> Result<String, String> {
         let variables = Variables::new(&[], text, "");
-        let values = serde_json::json!({"a": "x", "b": [1, 2]});
+        let values = serde_json::json!({"a": "x", "b": [1, 2], "n": null, "m": {"n": null}});
         let values = values.as_object().cloned().unwrap_or_default();
         render(&measured(text).unwrap(), &variables, &values)
             .map_err(|error| error.detail().unwrap_or_default().to_owned())
@@ -449,6 +453,107 @@ mod tests {
             ("{{ 'a\nb'|indent(2) }}", "a\n  b"),
             ("{{ 'aXb'|replace('X', a) }}{{ b|tojson }}", "axb[1, 2]"),
             ("{{ '50 % * x' }}{{ a\n ~ a }}", "50 % * xxx"),
+        ] {
+            assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn null_is_refused_where_jinja2_refuses_it() {
+        const L: &str = "a loop needs a list";
+        const C: &str = "a comparison needs numbers or texts";
+        const I: &str = "`in` needs a list, a map or a text";
+        const T: &str = "`in` needs a text to look for in a text";
+        const S: &str = "a slice needs a list or a text";
+        for (text, needed) in [
+            ("{% for i in n %}{{ i }}{% endfor %}x", L),
+            ("{% for i in (n) if i %}{{ i }}{% endfor %}", L),
+            ("{% for i in\n n\n if i %}{{ i }}{% endfor %}", L),
+            ("{% for i in n recursive %}{% endfor %}", L),
+            ("{% for i in [[n]] recursive %}{% if i %}{{ loop(i[0]) }}{% endif %}{% endfor %}", L),
+            ("{% macro f(a) %}{% for i in a %}{% endfor %}{% endmacro %}{{ f(n) }}", L),
+            ("{% with a = n %}{% for i in a %}{% endfor %}{% endwith %}", L),
+            ("{% for i in m.n %}{% endfor %}", L),
+            ("{{ n[0:1] }}", S),
+            ("{{ [1, n[:]] }}", S),
+            ("{{ m.n[1:]|join }}", S),
+            ("{{ 1 in n }}", I),
+            ("{{ 1 not in n }}", I),
+            ("{{ 1 is in(n) }}", I),
+            ("{{ 1 is not in(m.n) }}", I),
+            ("{{ n is in('abc') }}", T),
+            ("{% if n in 'abc' %}{% endif %}", T),
+            ("{{ m.n not in a }}", T),
+            ("{{ [a, n in a] }}", T),
+            ("{% for i in b if i in n %}{% endfor %}", I),
+            ("{{ n < 1 }}", C),
+            ("{{ 1 >= n }}", C),
+            ("{{ 2 > 1 > n }}", C),
+            ("{{ n is lt(1) }}", C),
+            ("{{ 1 is ge(n) }}", C),
+            ("{{ b|select('>', n)|list }}", C),
+        ] {
+            assert_eq!(rendered(text), Err(format!("{needed}, and this is null")), "{text}");
+        }
+        for filter in [
+            "length",
+            "count",
+            "list",
+            "join(',')",
+            "join",
+            "reverse",
+            "sort",
+            "unique",
+            "min",
+            "max",
+            "sum",
+            "groupby('a')",
+            "batch(2)",
+            "slice(2)",
+            "dictsort",
+            "items",
+            // Jinja2 makes nothing of these, and what was meant to be there would be deleted.
+            "map('upper')",
+            "map(attribute='a')",
+            "select",
+            "reject",
+            "selectattr('a')",
+            "rejectattr('a')",
+            "chain(b)",
+            "zip(b)",
+        ] {
+            let name = filter.split('(').next().unwrap();
+            let expected = Err(format!("`{name}` needs a list, and this is null"));
+            assert_eq!(rendered(&format!("{{{{ n|{filter}|string }}}}")), expected, "{filter}");
+        }
+        for text in ["[3, n]|sort", "[3, n]|min", "[{'a': 1}, m]|max(attribute='n')"] {
+            let refused = rendered(&format!("{{{{ {text} }}}}")).unwrap_err();
+            assert!(refused.ends_with("compares what is in a list, and this is null"), "{text}");
+        }
+        for text in ["n + 1", "b + n", "a * n", "-n", "n|first", "n|last", "n|abs", "n|round"] {
+            assert!(rendered(&format!("{{{{ {text} }}}}")).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn null_is_taken_where_jinja2_takes_it() {
+        for (text, expected) in [
+            ("{{ n == 1 }} {{ n != none }} {{ n is none }}", "False False True"),
+            ("{{ n in b }} {{ n in [n] }} {{ n in m }}", "False True False"),
+            ("{{ a in 'xyz' }} {{ a not in a ~ 'y' }} {{ 'x' in a }}", "True False True"),
+            ("{{ b[0] in b }} {{ 1 in b and 3 not in b }} {{ a == 'x' in 'x' }}", "True True True"),
+            ("{{ n ~ 1 }} {{ n|string }} {{ n|tojson }}", "None1 None null"),
+            ("{{ n|int }} {{ n|default('d', true) }} {{ n or 'e' }}", "0 d e"),
+            ("{% for i in n|default([], true) %}{{ i }}{% endfor %}x", "x"),
+            ("{% for i in n or b %}{{ i }}{% endfor %}", "12"),
+            ("{% for recursive in b %}{{ recursive }}{% endfor %}", "12"),
+            ("{% for i in b if n is none %}{{ i }}{% endfor %}", "12"),
+            ("{{ n is iterable }} {{ b is iterable }} {{ n is sequence }}", "False True False"),
+            ("{% if n is iterable %}{% for i in n %}{% endfor %}{% endif %}x", "x"),
+            ("{{ [3, n]|join(',') }} {{ b[n:1] }} {{ [n]|sort }}", "3,None [1] [None]"),
+            ("{{ b[1:][0] }} {{ -b[1:][0] }} {{ {'k': b}.k[:1] + b[1:] }}", "2 -2 [1, 2]"),
+            ("{{ 'x' is in a[0:] }} {{ [1, b[0:2]][1][1:] }}", "True [2]"),
+            ("{{ [2, 1]|sort|first }} {{ 1 < 2 > 0 }}", "1 True"),
         ] {
             assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
         }

@@ -1,13 +1,16 @@
 //! *Pure*: a template becomes one that measures itself. The engine counts its steps; what one
 //! step can multiply is put into calls that count it: what `~`, `+` and `*` make, what a
-//! comparison goes through, what a namespace keeps, and long texts that a loop repeats. Lines
+//! comparison goes through, what a namespace keeps, and long texts that a loop repeats. What
+//! must not be null, where the engine would take it, is put into calls that refuse it. Lines
 //! stay lines.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use minijinja::machinery::{Token, tokenize};
 
 use super::engine::{KEPT, MADE, SIZED, WEIGHED, syntax};
+use super::null::{EACH, ORDERED, SLICED, WITHIN};
 
 /// From how many bytes on a text between tags is counted each time that it is written.
 const LONG: usize = 128;
@@ -29,10 +32,11 @@ pub(super) fn measured(source: &str) -> Result<String, usize> {
         return Err(at);
     }
     let mut insertions = meter.insertions;
-    insertions.sort_by_key(|(at, _)| *at);
+    // Of calls that begin at one place, the one that ends last stands around the others.
+    insertions.sort_by_key(|(at, until, _)| (*at, Reverse(*until)));
     let mut out = String::with_capacity(source.len() + insertions.len() * 8);
     let mut done = 0;
-    for (at, text) in insertions {
+    for (at, _, text) in insertions {
         out.push_str(&source[done..at]);
         out.push_str(&text);
         done = at;
@@ -40,8 +44,14 @@ pub(super) fn measured(source: &str) -> Result<String, usize> {
     Ok(out + &source[done..])
 }
 
-/// What is put in, and at which byte.
-type Insertions = Vec<(usize, Cow<'static, str>)>;
+/// What is put in, at which byte, and where that ends which begins with it.
+type Insertions = Vec<(usize, usize, Cow<'static, str>)>;
+
+/// Puts a call around a part of the source.
+fn wrap(insertions: &mut Insertions, call: &str, (start, end): (usize, usize)) {
+    insertions.push((start, end, format!("{call}(").into()));
+    insertions.push((end, end, ")".into()));
+}
 
 /// A statement whose parts have a meaning of their own.
 #[derive(Default)]
@@ -50,6 +60,8 @@ enum Statement {
     Other,
     /// A loop, up to its `in`.
     For,
+    /// What a loop goes through begins at this byte.
+    Each(usize),
     /// An assignment, up to its `=`, and whether it is to an attribute.
     Set { is_attribute: bool },
     /// What is assigned to an attribute begins at this byte.
@@ -68,6 +80,8 @@ struct Meter<'a> {
     statement: Statement,
     /// Where the last token ends.
     end: usize,
+    /// The last side of a comparison, where it is a name.
+    sought: Option<(usize, usize)>,
     /// Where the first long text is that nothing counts.
     unmeasured: Option<usize>,
     /// Whether something is repeated.
@@ -86,10 +100,11 @@ impl Meter<'_> {
                 self.statement = Statement::Other;
             }
             Token::VariableEnd | Token::BlockEnd => {
+                self.end_loop();
                 self.flush(false);
                 if let Statement::Kept(from) = std::mem::take(&mut self.statement) {
-                    self.insertions.push((from, format!("{KEPT}((").into()));
-                    self.insertions.push((self.end, "))".into()));
+                    self.insertions.push((from, self.end, format!("{KEPT}((").into()));
+                    self.insertions.push((self.end, self.end, "))".into()));
                 }
                 self.open.clear();
             }
@@ -106,19 +121,28 @@ impl Meter<'_> {
                 self.add(token, start, end);
             }
             Token::Comma | Token::Colon | Token::Assign => self.separator(token, end),
-            Token::Eq | Token::Ne | Token::Gt | Token::Gte | Token::Lt | Token::Lte => {
-                self.compare();
+            Token::Eq | Token::Ne => self.compare(None, None),
+            Token::Gt | Token::Gte | Token::Lt | Token::Lte => {
+                self.compare(Some(ORDERED), Some(ORDERED));
             }
             Token::Ident("in") if !was_named => match self.statement {
                 Statement::For if self.open.len() == 1 => {
                     self.flush(false);
-                    self.statement = Statement::Other;
+                    self.statement = Statement::Each(end);
                 }
-                _ => self.compare(),
+                _ => self.compare(None, Some(WITHIN)),
             },
             // What stands before it is the left side of `not in`.
             Token::Ident("not") => self.flush(true),
+            // A list may have this name.
+            Token::Ident("recursive") if matches!(self.statement, Statement::Each(from) if from == self.end) =>
+            {
+                self.add(token, start, end);
+            }
             Token::Ident("if" | "else" | "and" | "or" | "as" | "recursive") if !was_named => {
+                if let Token::Ident("if" | "recursive") = token {
+                    self.end_loop();
+                }
                 self.flush(false);
             }
             _ => self.add(token, start, end),
@@ -126,8 +150,22 @@ impl Meter<'_> {
         self.end = end;
     }
 
+    /// Ends what a loop goes through, if that is where the template is.
+    fn end_loop(&mut self) {
+        if let (Statement::Each(from), 1) = (&self.statement, self.open.len()) {
+            self.insertions.push((*from, self.end, format!(" {EACH}(").into()));
+            self.insertions.push((self.end, self.end, ")".into()));
+            self.statement = Statement::Other;
+        }
+    }
+
     fn separator(&mut self, token: &Token<'_>, end: usize) {
         self.flush(false);
+        if let (Token::Colon, [.., around, _]) = (token, &mut self.open[..])
+            && let Some(sliced) = around.subscribed.take()
+        {
+            wrap(&mut self.insertions, SLICED, sliced);
+        }
         if let (Token::Assign, Statement::Set { is_attribute: true }, 1) =
             (token, &self.statement, self.open.len())
         {
@@ -146,6 +184,11 @@ impl Meter<'_> {
             Token::ParenClose | Token::BracketClose | Token::BraceClose => {
                 self.flush(false);
                 self.open.pop();
+                let around = self.open.last_mut();
+                let again = around.and_then(|around| around.begins_again.take());
+                if let Some(from) = again.filter(|from| *from < self.end) {
+                    wrap(&mut self.insertions, EACH, (from, self.end));
+                }
             }
             _ => {}
         }
@@ -156,11 +199,18 @@ impl Meter<'_> {
         }
     }
 
-    /// Ends a side of a comparison, and begins the other one.
-    fn compare(&mut self) {
+    /// Ends a side of a comparison, and begins the other one: what looks at each of them.
+    fn compare(&mut self, left: Option<&'static str>, right: Option<&'static str>) {
+        if let Some(term) = self.open.last_mut() {
+            term.looked_at_by.extend(left);
+        }
         self.flush(true);
+        // What is looked for in a text must not be null, and to name it once more costs nothing.
+        let sought = self.sought.take().and_then(|(start, end)| self.source.get(start..end));
         if let Some(term) = self.open.last_mut() {
             term.is_compared = true;
+            term.looked_at_by.extend(right);
+            term.sought = sought.filter(|_| right == Some(WITHIN)).map(str::to_owned);
         }
     }
 
@@ -168,6 +218,10 @@ impl Meter<'_> {
         if let Some(term) = self.open.last_mut() {
             let mut term = std::mem::take(term);
             term.is_compared |= is_compared;
+            // Before `in` there is nothing more once `not` was read.
+            if term.range.is_some() {
+                self.sought = term.range.filter(|_| !term.is_computed);
+            }
             term.wrap(&mut self.insertions);
         }
     }
@@ -189,7 +243,7 @@ impl Meter<'_> {
                 return;
             }
         };
-        self.insertions.push((at, format!("{{{{ {MADE}({}) }}}}", text.len()).into()));
+        self.insertions.push((at, at, format!("{{{{ {MADE}({}) }}}}", text.len()).into()));
     }
 }
 
@@ -210,8 +264,24 @@ struct Term {
     range: Option<(usize, usize)>,
     /// Whether an operator in it can make something larger.
     grows: bool,
+    /// Whether it is more than a name.
+    is_computed: bool,
+    /// The name of what is looked for in it.
+    sought: Option<String>,
     /// Whether it is a side of a comparison.
     is_compared: bool,
+    /// The calls that refuse null on this side of the comparison.
+    looked_at_by: Vec<&'static str>,
+    /// Where the value begins that an index may follow.
+    operand: Option<usize>,
+    /// Whether the name of a test comes next.
+    is_tested: bool,
+    /// Whether this is nothing but `loop` so far.
+    is_loop: bool,
+    /// What has an index, in which the current place is.
+    subscribed: Option<(usize, usize)>,
+    /// Where that begins with which a recursive loop begins again.
+    begins_again: Option<usize>,
     /// The parts that `~` puts together, up to the last of them.
     parts: Vec<(usize, usize)>,
     part: Option<(usize, usize)>,
@@ -221,7 +291,16 @@ impl Term {
     fn add(&mut self, start: usize, end: usize, token: &Token<'_>) {
         let extended =
             |range: Option<(usize, usize)>| Some((range.map_or(start, |range| range.0), end));
+        let before = self.range.map_or(start, |range| range.1);
+        self.subscribed = match (token, self.operand) {
+            (Token::BracketOpen, Some(from)) => Some((from, before)),
+            _ => None,
+        };
+        self.begins_again = (self.is_loop && matches!(token, Token::ParenOpen)).then_some(end);
+        self.is_loop = self.operand.is_none() && matches!(token, Token::Ident("loop"));
+        self.place_operand(token, start);
         self.range = extended(self.range);
+        self.is_computed |= !matches!(token, Token::Ident(_) | Token::Dot);
         self.grows |= matches!(token, Token::Tilde | Token::Plus | Token::Mul);
         if matches!(token, Token::Tilde) {
             self.parts.extend(self.part.take());
@@ -230,15 +309,37 @@ impl Term {
         }
     }
 
+    /// Keeps where the value begins that ends here.
+    fn place_operand(&mut self, token: &Token<'_>, start: usize) {
+        match token {
+            Token::Tilde | Token::Plus | Token::Minus | Token::Mul | Token::Div => {
+                self.operand = None;
+            }
+            Token::FloorDiv | Token::Mod | Token::Pow => self.operand = None,
+            Token::Ident("is") => self.is_tested = true,
+            // The name of a test is no value, and what it is given may follow it.
+            Token::Ident(name) if self.is_tested => {
+                self.is_tested = *name == "not";
+                self.operand = None;
+            }
+            _ => {
+                self.operand.get_or_insert(start);
+            }
+        }
+    }
+
     fn wrap(self, insertions: &mut Insertions) {
         let Some(whole) = self.range else { return };
         let parts = if self.parts.is_empty() { None } else { self.part };
-        let sized = self.parts.into_iter().chain(parts).chain([whole]).filter(|_| self.grows);
-        let weighed = self.is_compared.then_some((WEIGHED, whole));
-        for (call, (start, end)) in sized.map(|range| (SIZED, range)).chain(weighed) {
-            insertions.push((start, format!("{call}(").into()));
-            insertions.push((end, ")".into()));
+        let parts = self.parts.into_iter().chain(parts).filter(|_| self.grows);
+        parts.for_each(|part| wrap(insertions, SIZED, part));
+        // It belongs to the call that begins last and ends first of those around the whole.
+        if let Some(sought) = self.sought {
+            insertions.push((whole.1, whole.1, format!(", {sought}").into()));
         }
+        let counted = self.grows.then_some(SIZED).into_iter();
+        let counted = counted.chain(self.is_compared.then_some(WEIGHED));
+        counted.chain(self.looked_at_by).for_each(|call| wrap(insertions, call, whole));
     }
 }
 
@@ -252,8 +353,25 @@ mod tests {
             ("{{ a }} {% if a %}b{% endif %}", "{{ a }} {% if a %}b{% endif %}"),
             ("{{ a ~ b }}", "{{ _sized(_sized(a )~ _sized(b)) }}"),
             ("{% if a == b %}", "{% if _weighed(a) == _weighed(b) %}"),
-            ("{% if a not in b %}", "{% if _weighed(a) not in _weighed(b) %}"),
-            ("{% for a in b if a in c %}", "{% for a in b if _weighed(a) in _weighed(c) %}"),
+            ("{% if a not in b %}", "{% if _weighed(a) not in _weighed(_within(b, a)) %}"),
+            ("{% if a < b %}", "{% if _weighed(_ordered(a)) < _weighed(_ordered(b)) %}"),
+            ("{% for a in b recursive %}", "{% for a in _each(b) recursive %}"),
+            ("{% for a in recursive %}", "{% for a in _each( recursive) %}"),
+            (
+                "{{ loop(a.b) ~ a.loop(b) }}",
+                "{{ _sized(_sized(loop(_each(a.b))) ~ _sized(a.loop(b))) }}",
+            ),
+            (
+                "{{ c ~ -a.b[1:][0][:2] }}",
+                "{{ _sized(_sized(c) ~ _sized(-_sliced(_sliced(a.b)[1:][0])[:2])) }}",
+            ),
+            ("{{ a is lt b[1:] }}", "{{ a is lt _sliced(b)[1:] }}"),
+            ("{{ {'a': [b]}[c:] }}", "{{ _sliced({'a': [b]})[c:] }}"),
+            ("{{ [a, {'a': b}] }}", "{{ [a, {'a': b}] }}"),
+            (
+                "{% for a in b if a in c %}",
+                "{% for a in _each(b) if _weighed(a) in _weighed(_within(c, a)) %}",
+            ),
             ("{% set n.a = b, 1 %}", "{% set n.a =_kept(( b, 1)) %}"),
             ("{% set a = b %}", "{% set a = b %}"),
             ("{{ a is in(b) }}", "{{ a is in(b) }}"),

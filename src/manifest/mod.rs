@@ -18,6 +18,7 @@ mod jinja_differences;
 mod lifecycle;
 pub mod located;
 mod measured;
+mod null;
 mod own_files;
 pub mod placement;
 pub mod placing_manifest;

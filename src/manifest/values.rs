@@ -13,6 +13,7 @@ use super::engine;
 use super::exact;
 use super::jinja_differences;
 use super::measured::measured;
+use super::null;
 use super::quoting;
 use super::reach::Reach;
 use super::repeated;
@@ -495,6 +496,7 @@ fn failed(error: &minijinja::Error, source: &Source) -> Problem {
         true => {
             problem.hint("give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template")
         }
+        false if null::is_reason(error) => problem.hint(null::HINT),
         false => problem,
     }
 }

@@ -81,6 +81,8 @@ pub struct Plan {
     /// The objects that the manifests change and that stay as they are for now, because of what
     /// is left alone on the platform.
     pub waiting: BTreeSet<Key>,
+    /// The objects of which something drifted that is left alone.
+    pub left_drifted: BTreeSet<Key>,
     /// Why it is not to be performed: it is shown, so that somebody can judge it.
     pub refused: Vec<Problem>,
     /// The values that were not read. A plan with any is for reading, not for applying.
@@ -100,13 +102,18 @@ impl Plan {
         !self.is_empty() || !self.waiting.is_empty()
     }
 
-    /// What is said of the objects that wait, behind all that is counted; nothing without any.
+    /// What is said of the objects that wait, and of those whose drift is left alone, behind all
+    /// that is counted; nothing without any.
     #[must_use]
     pub fn waits(&self) -> String {
-        match self.waiting.len() {
+        let waits = match self.waiting.len() {
             0 => String::new(),
             1 => "; 1 waits".to_owned(),
             count => format!("; {count} wait"),
+        };
+        match self.left_drifted.len() {
+            0 => waits,
+            count => format!("{waits}; drift of {count} is left alone"),
         }
     }
 

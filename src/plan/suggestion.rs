@@ -9,7 +9,8 @@ use crate::kinds::tree::Tree;
 
 /// The narrowest rule that makes a change disappear, if one does. The rule is tried before
 /// it is told. Positions shift when items come and go, so a list whose items have no name
-/// is left alone as a whole.
+/// is left alone as a whole. No rule leaves alone what the program itself writes: a name, the
+/// mark of the set, what the set takes note of.
 #[must_use]
 pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<FieldPath> {
     let fields = operation.fields()?;
@@ -36,8 +37,7 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         diff::Memory { fingerprinter: kept.as_ref().unwrap_or(&no_key), applied: applied.as_ref() };
     let shape = operation.key.kind.kind().shape();
     let observed = &shape.normalize(observed).unwrap_or_else(|| Tree::map([]));
-    let settles = |rule: &FieldPath| {
-        let rules = std::slice::from_ref(rule);
+    let is_settled_by = |rules: &[FieldPath]| {
         let left = Ignored { shape, applied: applied.as_ref(), rules }.leave(fields, observed);
         let mut open = diff::changes(shape, Some(observed), Some(&left.fields), memory);
         ignored::retain_told(&mut open, &left.untold);
@@ -47,10 +47,15 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
                 open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)
             })
     };
+    if is_settled_by(&[]) {
+        return None;
+    }
     let is_position = |step: &Step| matches!(step, Step::Index(_));
     let most = change.path.0.iter().position(is_position).unwrap_or(change.path.0.len());
     (1..=most).rev().map(|length| FieldPath(change.path.0[..length].to_vec())).find(|rule| {
-        shape.has(rule) && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule) && settles(rule)
+        shape.has(rule)
+            && FieldPath::parse(&rule.to_string()).as_ref() == Ok(rule)
+            && is_settled_by(std::slice::from_ref(rule))
     })
 }
 

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known_secrets::KnownSecrets;
+use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
+use crate::api::reader::Reader;
 use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
@@ -107,7 +109,11 @@ pub async fn decide(
     refuse_unsaid(&reader, &desired, (&state, &policy))?;
     let mut plan = planner::plan(&desired, &state, &policy).map_err(refused)?;
     let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
-    if policy.destroy && !is_known && policy.set != DEFAULT_SET {
+    if policy.destroy
+        && !is_known
+        && policy.set != DEFAULT_SET
+        && !is_left_over(&reader, &policy.set, &state).await?
+    {
         return Err(unknown_here(&policy, &plan, &state));
     }
     let is_everywhere = scope == Scope::Everywhere;
@@ -247,6 +253,17 @@ fn refused(refusal: Refusal) -> Error {
             Error::refused(problems).because(reason)
         }
     }
+}
+
+/// Whether a run that was cut off left the set on the list of one of the projects.
+async fn is_left_over(reader: &Reader, set: &str, state: &State) -> Result<bool> {
+    for (name, project) in &state.projects {
+        let Some(id) = &project.id else { continue };
+        if left_over::is_left(reader, set, (name, id)).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A set that is to be destroyed and owns nothing in the projects that are meant.

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod evaluation;
 pub mod events;
 pub mod known_secrets;
+pub mod left_over;
 pub mod perform;
 pub mod relocate;
 pub mod report;

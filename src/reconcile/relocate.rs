@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrecy::ExposeSecret;
 
+use super::left_over;
 use super::perform::Performing;
 use super::target::{Target, unknown_set};
 use crate::apply::execute::{Options, Outcome, Report};
@@ -101,6 +102,27 @@ impl<'a> Relocating<'a> {
     pub fn elsewhere(&self) -> Vec<&str> {
         let projects = self.sides.iter().map(|sides| sides.project.0.as_str());
         projects.filter(|name| *name != self.project).collect()
+    }
+
+    /// The projects, by name and id, where a run that was cut off left the first set on the list,
+    /// though it owns nothing there; none where it owns something in any of them.
+    ///
+    /// # Errors
+    ///
+    /// The platform's.
+    pub async fn left_over(&self) -> Result<Vec<(String, String)>> {
+        let mut left = Vec::new();
+        let entries = |side: &Side| !side.stored.inventory.entries.is_empty();
+        if self.sides.iter().any(|sides| entries(&sides.from)) {
+            return Ok(left);
+        }
+        let reader = self.target.client.reader();
+        for Sides { project: (name, id), .. } in &self.sides {
+            if left_over::is_left(&reader, self.from, (name, id)).await? {
+                left.push((name.clone(), id.clone()));
+            }
+        }
+        Ok(left)
     }
 
     /// Decides that objects of the project that is meant go to the second set, each told by a

@@ -126,3 +126,56 @@ fn sources_of_secrets_are_told_in_the_order_of_their_lines() {
         (6..9).filter_map(|line| run.stderr.find(&format!("m.yaml:{line}:"))).collect();
     assert!(lines.len() == 3 && lines.is_sorted(), "{}", run.stderr);
 }
+
+#[test]
+fn help_is_a_command_too() {
+    let sandbox = Sandbox::new();
+    for (words, option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "plan"], &["plan", "--help"]),
+        (&["help", "set", "move"], &["set", "move", "--help"]),
+    ] {
+        let (help, same) = (sandbox.run(words), sandbox.run(option));
+        assert_eq!((help.code, &help.stdout), (0, &same.stdout), "{words:?}");
+        assert!(help.stdout.contains("Usage: meshagent"), "{}", help.stdout);
+    }
+    let run = sandbox.run(&["help", "plan", "fast"]);
+    assert_eq!(run.code, 2);
+    assert_eq!(
+        run.stderr,
+        "error: there is no command \"plan fast\"\nhint: `meshagent --help` lists them\n"
+    );
+}
+
+#[test]
+fn a_kind_is_explained_with_all_that_is_in_it() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["explain", "Service.container", "--recursive"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.starts_with("Service.container: map\n"), "{}", run.stdout);
+    for line in
+        ["  environment: list of map\n", "    name: text, required\n", "      identity: text"]
+    {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_was_validated_is_told_to_programs() {
+    let sandbox = Sandbox::with_examples();
+    let run = |words: &[&str]| {
+        let run = sandbox.run(&[&["validate", "--output", "json", "-f"], words].concat());
+        let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        (run.code, document, run.stderr)
+    };
+    let (code, document, stderr) = run(&["examples/manifests"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(document["valid"], true);
+    assert!(document["objects"].as_u64() >= document["documents"].as_u64(), "{document}");
+    sandbox.write("wrong.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\ncolour: red\n");
+    let (code, document, stderr) = run(&["wrong.yaml"]);
+    assert_eq!((code, stderr.as_str()), (2, ""));
+    let place = serde_json::json!({"file": "wrong.yaml", "line": 4, "column": 1});
+    assert_eq!(document["failure"]["problems"][0]["place"], place, "{document}");
+    assert_eq!((&document["valid"], &document["failure"]["code"]), (&false.into(), &2.into()));
+}

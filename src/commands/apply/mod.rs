@@ -7,8 +7,6 @@ use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tokio_util::sync::CancellationToken;
-
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use super::own_inputs::{Written, written_file};
@@ -16,7 +14,7 @@ use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
-use super::signals::{STOP, Signals};
+use super::signals::Stopping;
 use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -26,7 +24,7 @@ use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::report::ReportDocument;
-use crate::reconcile::{self, Decision, Performed, Performing};
+use crate::reconcile::{self, Decision, Performed, Performing, left_over};
 use crate::settings::PlatformArgs;
 
 /// What performing takes.
@@ -300,10 +298,34 @@ impl Run<'_> {
             }
         }
         let (performed, refused) = match self.agree(plan) {
-            Ok(()) => (self.execute(connection, &decision, folder).await?, None),
+            Ok(()) => {
+                let performed = self.execute(connection, &decision, folder).await?;
+                self.end_left_over(connection, &decision).await?;
+                (performed, None)
+            }
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
         Ok(Ran { plan: decision.plan, performed, refused })
+    }
+
+    /// Takes a set that is destroyed and owns nothing off the lists on which a run that was cut
+    /// off left it.
+    async fn end_left_over(&self, connection: &Connection, decision: &Decision) -> Result<()> {
+        if !self.policy.destroy || !decision.plan.is_empty() {
+            return Ok(());
+        }
+        let (target, set) = (&connection.target(), &self.policy.set);
+        for (name, project) in &decision.plan.projects {
+            let Some(id) = &project.id else { continue };
+            if left_over::end(target, set, (name, id), self.args.break_lock).await? {
+                let message = left_over::ended(set, name);
+                match self.args.output {
+                    ApplyFormat::Text => output::note(&format!("note: {message}")),
+                    ApplyFormat::Json => print_event(&Event::Note { message }),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -350,11 +372,10 @@ impl Run<'_> {
             break_lock: self.args.break_lock,
             ..Performing::in_folder(folder, progress.as_ref())
         };
-        let signals = Signals::listen(&STOP)?;
-        let listener = tokio::spawn(stop_on_signal(signals, performing.stop.clone()));
+        let stopping = Stopping::new(performing.stop.clone())?;
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;
         drop(progress);
-        listener.abort();
+        drop(stopping);
         performed
     }
 }
@@ -378,17 +399,4 @@ pub(super) fn confirm(question: &str) -> Result<bool> {
         .read_line(&mut answer)
         .map_err(|error| Error::failed("failed to read the answer").because(error))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// The first signal stops new work; a second one ends the program.
-async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
-    signals.received().await;
-    output::warning("stopping: what runs is finished, nothing new is started");
-    stop.cancel();
-    signals.received().await;
-    output::warning(
-        "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
-    );
-    output::settle();
-    std::process::exit(130);
 }

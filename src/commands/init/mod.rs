@@ -73,11 +73,13 @@ pub fn run(args: &InitArgs) -> Result<Vec<String>> {
     let files = files(&answers)?;
     refuse_overwriting(folder, &files)?;
     for (name, text) in &files {
-        write(&folder.join(name), text)?;
-        output::note(&format!("wrote {}", shown(folder, name)));
-    }
-    if folder.join(GITIGNORE.0).exists() && !files.iter().any(|(name, _)| *name == GITIGNORE.0) {
-        output::note("kept .gitignore; `.meshagent/` and saved plans do not belong into Git");
+        match write(&folder.join(name), text)? {
+            true => output::note(&format!("wrote {}", shown(folder, name))),
+            false => output::note(&format!(
+                "kept {}; `.meshagent/` and saved plans do not belong into Git",
+                shown(folder, name)
+            )),
+        }
     }
     next(folder, answers.ci);
     let below = |name: &str| shown(folder, name);
@@ -134,7 +136,11 @@ const GITIGNORE: (&str, &str) = (".gitignore", include_str!("gitignore"));
 /// The manifests, each with what was answered in it.
 fn manifests(answers: &Answers) -> [(&'static str, String); 3] {
     let (project, room) = (plain(&answers.project), plain(&answers.room));
-    let fill = |text: &str| text.replace("@project@", &project).replace("@room@", &room);
+    // Nothing is looked for in what was filled in.
+    let fill = |text: &str| {
+        let parts: Vec<_> = text.split("@project@").map(|it| it.replace("@room@", &room)).collect();
+        parts.join(&project)
+    };
     [
         ("manifests/project.yaml", fill(include_str!("project.yaml"))),
         ("manifests/rooms.yaml", fill(include_str!("rooms.yaml"))),
@@ -210,16 +216,16 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
         .hint("name an empty folder: `meshagent init FOLDER`"))
 }
 
-/// Writes a file that is not there yet. A `.gitignore` that is stays as it is.
-fn write(path: &Path, text: &str) -> Result<()> {
+/// Writes a file that is not there yet, or says `false` of a `.gitignore` that is.
+fn write(path: &Path, text: &str) -> Result<bool> {
     let failed = || format!("failed to write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).context(failed)?;
     }
     match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).context(failed),
+        Ok(mut file) => file.write_all(text.as_bytes()).context(failed).map(|()| true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.ends_with(GITIGNORE.0) => {
-            Ok(())
+            Ok(false)
         }
         Err(error) => Err(Error::failed(failed()).because(error)),
     }

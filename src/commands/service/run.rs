@@ -176,8 +176,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
         Some(port) => port,
         None => free_port()?,
     };
-    let [terminate, interrupt] = signals::STOP;
-    let mut signals = Signals::listen(&[terminate, interrupt, Signal::SIGHUP])?;
+    let mut signals = Signals::listen(&signals::STOP)?;
     let mut group = Group::start(&args.command, port)?;
     let mut registration = Box::pin(register(&args, &project, &room, port));
     let mut is_registered = false;

@@ -196,10 +196,16 @@ impl Shortcut {
         writing: &impl Writing,
     ) -> Result<Option<Written>> {
         let mode = writing.mode();
-        self.refuse_mark()?;
+        let mark = self.take_mark();
+        if let Some(mark) = mark.as_ref().filter(|_| self.action == Action::Create) {
+            self.refuse_other_mark(mark)?;
+        }
         self.refuse_unsaid(connection)?;
-        if mode != Mode::Write || self.needs_reading() {
+        if mode != Mode::Write || mark.is_some() || self.needs_reading() {
             self.observe(connection).await?;
+            if let Some(mark) = &mark {
+                self.refuse_other_mark(mark)?;
+            }
             if self.action == Action::Create && self.observed.is_some() {
                 output::data(&format!("Nothing to change: {} exists.\n", self.key));
                 return Ok(None);
@@ -234,26 +240,37 @@ impl Shortcut {
         }
     }
 
-    /// Refuses the mark of an owner, as manifests do: only the program sets it, so it would not
-    /// be sent.
-    fn refuse_mark(&self) -> Result<()> {
+    /// Takes the mark of an owner out of what is given, and gives the set that it names.
+    fn take_mark(&mut self) -> Option<Tree> {
         let mark = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
-        let is_given = match &self.fields {
-            Fields::Whole(fields) => fields.at(&mark).is_some(),
-            Fields::Some(given) => given.iter().any(|(path, value)| {
-                let below = mark.0.strip_prefix(path.0.as_slice());
-                below.is_some_and(|rest| {
-                    value.as_ref().is_some_and(|it| it.at(&FieldPath(rest.to_vec())).is_some())
-                })
-            }),
+        let take = |fields: &mut Tree, path: &FieldPath| {
+            let found = fields.at(path).cloned()?;
+            fields.put(path, None);
+            Some(found)
         };
-        match is_given {
-            true => Err(Error::usage(format!(
-                "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
-            ))
-            .hint("take it out; a manifest that is applied with --adopt takes an object over")),
-            false => Ok(()),
+        match &mut self.fields {
+            Fields::Whole(fields) => take(fields, &mark),
+            Fields::Some(given) => given.iter_mut().find_map(|(path, value)| {
+                match mark.0.strip_prefix(path.0.as_slice())? {
+                    [] => value.take(),
+                    below => take(value.as_mut()?, &FieldPath(below.to_vec())),
+                }
+            }),
         }
+    }
+
+    /// Refuses another mark than the one that the object has: only the program sets it. The same
+    /// one is in what was shown before it was edited.
+    fn refuse_other_mark(&self, given: &Tree) -> Result<()> {
+        let owner = self.observed.as_ref().and_then(|observed| observed.owner.as_deref());
+        let given = given.scalar();
+        if self.action != Action::Create && given.is_some() && given.as_deref() == owner {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
+        ))
+        .hint("take it out, or leave it as it is shown; a manifest that is applied with --adopt takes an object over"))
     }
 
     /// Refuses what the API of the platform has no word for, which would be left out of what is

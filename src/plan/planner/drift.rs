@@ -81,6 +81,7 @@ impl Planner<'_> {
         if waits {
             self.plan.waiting.insert(key.clone());
         }
+        self.plan.left_drifted.insert(key.clone());
         self.keep_recorded(key);
         if key.kind.kind().is_named_by_others() {
             self.left.insert(key.clone());
@@ -96,6 +97,7 @@ impl Planner<'_> {
         self.plan.notes.push(format!(
             "{key} was deleted behind the set's back, and --ignore-drift does not create it again"
         ));
+        self.plan.left_drifted.insert(key.clone());
         self.keep_recorded(key);
         self.left.insert(key.clone());
         true

@@ -25,7 +25,9 @@ pub(super) struct Wanted {
     pub ignored: Vec<FieldPath>,
     /// What is ignored and stays as the platform has it.
     pub kept: Vec<FieldPath>,
-    /// The same for what drifted and is left alone.
+    /// What drifted and is left alone.
+    pub left_alone: Vec<FieldPath>,
+    /// What of that is not known: the fields must not be sent where there is any.
     pub drifted: Vec<FieldPath>,
 }
 
@@ -49,7 +51,7 @@ impl Planner<'_> {
             changes.extend(self.rewritten(desired, observed, &changes));
         }
         ignored::retain_told(&mut changes, &ignored);
-        let mut drifted = Vec::new();
+        let (mut left_alone, mut drifted) = (Vec::new(), Vec::new());
         if self.policy.ignore_drift {
             changes.retain(|change| {
                 // What was not read may differ from what was applied, too.
@@ -59,11 +61,12 @@ impl Planner<'_> {
                 if has_masked(observed.fields.at(&change.path)) {
                     drifted.push(change.path.clone());
                 }
+                left_alone.push(change.path.clone());
                 ignored::leave_drift(Arc::make_mut(&mut fields), &observed.fields, &change.path);
                 false
             });
         }
-        Wanted { fields, changes, ignored, kept, drifted }
+        Wanted { fields, changes, ignored, kept, left_alone, drifted }
     }
 
     /// The fields of an object where its document leaves some of what is there to others.
@@ -154,6 +157,16 @@ impl Planner<'_> {
         let hint = "use a key of somebody who may read it; or take it out of the document";
         self.guard(desired, message, hint);
         true
+    }
+
+    /// Tells which fields of an object drifted and are left alone.
+    pub(super) fn tell_left_alone(&mut self, (key, known_as): (&Key, &Key), fields: &[FieldPath]) {
+        let told: Vec<String> = fields.iter().map(|path| format!("`{path}`")).collect();
+        self.plan.notes.push(format!(
+            "--ignore-drift leaves as it is on the platform: {} of {known_as}",
+            told.join(", ")
+        ));
+        self.plan.left_drifted.insert(key.clone());
     }
 
     /// Leaves an object as it is that could only be written with a value that drifted and that

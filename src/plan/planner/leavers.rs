@@ -53,12 +53,21 @@ impl Planner<'_> {
             let names_us = observed.owner.as_ref() == Some(&self.policy.set);
             let is_unknown = self.entry(key).is_none() && !self.is_unread(key);
             if names_us && !self.desired.contains_key(key) && is_unknown {
+                let way_back = self.way_back(key);
                 self.plan.notes.push(format!(
-                    "{key} names the set `{}` as its owner, but the set's inventory does not know it; it is left alone",
+                    "{key} names the set `{}` as its owner, but the set's inventory does not know it; it is left alone; {way_back}",
                     self.policy.set
                 ));
             }
         }
+    }
+
+    /// How the set gets an object back that bears its mark and that its inventory lost.
+    pub(super) fn way_back(&self, key: &Key) -> String {
+        let (set, project, flags) = (&self.policy.set, word(&key.project), &self.policy.flags);
+        format!(
+            "once its document is applied with --set {set}, the set knows it again, and `meshagent export --set {set} --project-id {project}{flags} --dir DIR` writes the document"
+        )
     }
 
     fn decide_leaver(&mut self, key: &Key, entry: &Entry) {

@@ -237,13 +237,19 @@ impl Planner<'_> {
                     continue;
                 }
                 let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
+                let is_lost = is_ours && self.entry(key).is_none();
                 let why = match to.holds(key) {
+                    _ if is_lost => format!(
+                        "{key}, which refers to it, names the set `{}` as its owner, but the set's inventory does not know it",
+                        self.policy.set
+                    ),
                     _ if is_ours => format!("{key} refers to it and stays"),
                     true => format!("{key} in it is not owned by the set"),
                     false => format!("{key}, which is not owned by the set, refers to it"),
                 };
                 let name = self.named_now(&to);
                 let hint = match to.is_room() {
+                    _ if is_lost => self.way_back(key),
                     true => format!("delete or move {key} first"),
                     false => format!("take {name} out of {key} first, or delete {key}"),
                 };

@@ -117,12 +117,15 @@ impl<'a> Planner<'a> {
         let Found { desired, observed, former, .. } = found;
         let (key, known_as) = (&desired.key, found.known_as());
         let intended = self.with_names(key, Arc::clone(&desired.fields));
-        let Wanted { fields, mut changes, ignored, kept, drifted } =
+        let Wanted { fields, mut changes, ignored, kept, left_alone, drifted } =
             self.wanted(desired, observed, &intended);
         let is_left = found.is_by_hand && self.policy.ignore_drift;
         if let Some(former) = former.as_ref().filter(|_| is_left) {
             self.leave_renamed(key, former, !changes.is_empty());
             return None;
+        }
+        if !left_alone.is_empty() {
+            self.tell_left_alone((key, known_as), &left_alone);
         }
         let is_of_fields = !changes.is_empty();
         let cause = found.is_by_hand.then_some(Cause::Drift);
@@ -161,8 +164,10 @@ impl<'a> Planner<'a> {
             entry = entry.but(|it| it.revision = observed.revision.clone());
         }
         if !adopts && difference.changes.is_empty() {
-            self.plan.unchanged += 1;
-            self.plan.as_declared.insert(key.clone());
+            if !self.plan.left_drifted.contains(key) {
+                self.plan.unchanged += 1;
+                self.plan.as_declared.insert(key.clone());
+            }
             self.plan.kept.insert(key.clone(), entry);
             return;
         }

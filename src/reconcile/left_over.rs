@@ -1,0 +1,64 @@
+//! A set that owns nothing and is on a project's list of sets all the same: a run was cut off
+//! after it put the set on the list and before it owned anything, or once it owned nothing any
+//! more. A run that is under way looks the same from outside.
+
+use tokio_util::sync::CancellationToken;
+
+use super::Target;
+use crate::api::reader::Reader;
+use crate::apply::lock::{self, Terms};
+use crate::apply::{inventory, sets};
+use crate::error::Result;
+
+/// Whether the set is left on the list of a project, which is told by its name and id.
+///
+/// # Errors
+///
+/// The platform's; a list or an inventory that cannot be read.
+pub async fn is_left(reader: &Reader, set: &str, (project, id): (&str, &str)) -> Result<bool> {
+    if !sets::listed(reader, id).await?.names.contains(set) {
+        return Ok(false);
+    }
+    let stored = inventory::load(reader, set, project, id).await?;
+    // A set that went to other projects may be on the list still.
+    Ok(stored.inventory.entries.is_empty() && stored.projects.is_empty())
+}
+
+/// Takes the set off the list of a project where it is left on it, under the lease of the set;
+/// whether it was.
+///
+/// # Errors
+///
+/// As [`is_left`]; a run that is under way.
+pub async fn end(
+    target: &Target,
+    set: &str,
+    project: (&str, &str),
+    break_lock: bool,
+) -> Result<bool> {
+    let reader = target.client.reader();
+    if !is_left(&reader, set, project).await? {
+        return Ok(false);
+    }
+    let terms = Terms { set, project, break_it: break_lock, lasts: lock::LASTS };
+    let lock = lock::take(&target.client, terms, &CancellationToken::new()).await?;
+    let ended = async {
+        // Whoever had the lease before may have applied the set.
+        if !is_left(&reader, set, project).await? {
+            return Ok(false);
+        }
+        let mut stored = inventory::load(&reader, set, project.0, project.1).await?;
+        inventory::retire(&target.client, set, project.1, &mut stored).await.map(|()| true)
+    };
+    let ended = ended.await;
+    if let Some(lock) = lock {
+        lock.release().await?;
+    }
+    ended
+}
+
+/// What is told once that is done.
+#[must_use]
+pub fn ended(set: &str, project: &str) -> String {
+    format!("the set `{set}` owns nothing in project `{project}`, and is off the list of its sets")
+}
