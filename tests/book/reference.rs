@@ -10,9 +10,14 @@ use super::pages;
 /// The options that every command has are told once.
 const OF_ALL: [&str; 3] = ["help", "version", "log"];
 
-/// A text in a cell of a table.
+/// A text in a cell of a table. What is not code has no marks of Markdown.
 fn cell(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+    let parts = line.split('`').enumerate().map(|(index, part)| match index % 2 {
+        0 => part.replace('*', "\\*").replace('<', "\\<"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// An option or argument as it is written in a line.
@@ -142,8 +147,9 @@ fn kind(kind: &dyn Kind) -> String {
     let mut rows = String::new();
     fields("", schema::inlined(kind), &mut rows);
     let (name, summary, example) = (kind.name(), kind.summary(), kind.example().trim_end());
+    let summary = summary[..1].to_uppercase() + &summary[1..];
     format!(
-        "## {name}\n\nIt is {summary}.\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n\
+        "## {name}\n\n{summary}.\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n\
          ```yaml\n{example}\n```\n\n"
     )
 }
