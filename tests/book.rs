@@ -113,13 +113,27 @@ fn every_trouble_shows_its_message() {
 
 #[test]
 fn the_page_of_exit_codes_has_them_all() {
-    use meshagent::error::Class;
     let page = pages::text("docs/exit-codes.md");
-    for class in
-        [Class::Failed, Class::Usage, Class::Pending, Class::Partial, Class::Stale, Class::Refused]
-    {
-        assert!(page.contains(&format!("\n| {} | ", class.exit_code())), "{class:?}");
+    for it in meshagent::error::CODES {
+        let row = format!("\n| {} | {} |\n", it.code, it.meaning);
+        assert!(page.contains(&row), "docs/exit-codes.md has no row{row}");
     }
+}
+
+/// The examples show what the pages say of them.
+#[test]
+fn the_examples_show_what_the_pages_say() {
+    let sandbox = Sandbox::with_examples();
+    sandbox.embedded(0, &["apply", "-f", "examples/manifests", "--yes"]);
+    let plan = ["plan", "-f", "examples/manifests", "--policy", "examples/policies"];
+    let denied = sandbox.run(&[&plan[..], &["--embedded=.meshagent/empty"]].concat());
+    assert_eq!(denied.code, 6, "{}", denied.stderr);
+    assert!(denied.stderr.contains("a public mailbox needs"), "{}", denied.stderr);
+    let export = ["export", "-d", "exported", "--layout", "kind", "--project-id", "acme-support"];
+    let exported = sandbox.embedded(0, &export);
+    assert!(exported.stdout.starts_with("Exported 14 objects"), "{}", exported.stdout);
+    let nothing = sandbox.embedded(0, &["export", "-d", "nothing"]);
+    assert!(nothing.stderr.contains("--project-id names another"), "{}", nothing.stderr);
 }
 
 /// The page for people who come from the reference names each of its groups that is not here.
