@@ -111,15 +111,6 @@ fn every_trouble_shows_its_message() {
     assert!(quoted > 25, "the page lost its messages");
 }
 
-#[test]
-fn the_page_of_exit_codes_has_them_all() {
-    let page = pages::text("docs/exit-codes.md");
-    for it in meshagent::error::CODES {
-        let row = format!("\n| {} | {} |\n", it.code, it.meaning);
-        assert!(page.contains(&row), "docs/exit-codes.md has no row{row}");
-    }
-}
-
 /// The examples show what the pages say of them.
 #[test]
 fn the_examples_show_what_the_pages_say() {
