@@ -42,6 +42,23 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     (names.join(" "), found)
 }
 
+/// The groups of the reference that are not here yet.
+const LATER: [&str; 13] = [
+    "chatbot",
+    "codex",
+    "mailbot",
+    "mcp",
+    "meeting-transcriber",
+    "multi",
+    "port",
+    "process",
+    "task-runner",
+    "test",
+    "voicebot",
+    "webserver",
+    "worker",
+];
+
 /// What programs of this sort do by other names.
 fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
     let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
@@ -56,6 +73,12 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                 ),
                 "import" => Some(
                     "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+                ),
+                "state" | "refresh" => Some(
+                    "`meshagent plan --drift-only` shows what changed on the platform, `meshagent set list` what sets own",
+                ),
+                word if LATER.contains(&word) => Some(
+                    "this program does not have it yet: the Python command line does, with the same settings",
                 ),
                 _ => None,
             }
