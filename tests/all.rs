@@ -32,6 +32,7 @@ mod limits;
 mod markdown;
 mod moving;
 mod needs;
+mod packaging;
 mod plain;
 mod planning;
 mod platform;
