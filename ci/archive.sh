@@ -37,6 +37,10 @@ done
 if [[ -z "$target" ]]; then
     target="$(rustc -vV | sed -n 's/^host: //p')"
 fi
+if [[ -z "${SOURCE_DATE_EPOCH:-}" ]]; then
+    SOURCE_DATE_EPOCH="$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)"
+fi
+export SOURCE_DATE_EPOCH
 mkdir -p "$out"
 out="$(cd "$out" && pwd)"
 
@@ -53,10 +57,13 @@ if [[ -z "$program" ]]; then
     cd "$root"
     cargo auditable build --profile dist --locked --target "$target"
     program="${CARGO_TARGET_DIR:-target}/$target/dist/meshagent"
-    cargo cyclonedx --quiet --format json --describe binaries --target "$target" --no-build-deps \
+    cargo cyclonedx --quiet --format json --target "$target" --no-build-deps \
         --override-filename "$name.cdx"
-    find . -name "$name.cdx*.json" -not -path ./target/'*' -exec mv {} "$work/" ';'
-    sbom="$work/$name.cdx.json"
+    # There is one list for each crate of the workspace; that of the program has all the others,
+    # and tells where the checkout is.
+    sbom="$work/sbom"
+    sed "s|file://$root|file://.|g" "$name.cdx.json" >"$sbom"
+    rm -f "$name.cdx.json" crates/*/"$name.cdx.json"
 fi
 
 cp "$program" "$folder/meshagent"
@@ -72,10 +79,9 @@ done
 "$folder/meshagent" completion powershell >"$folder/completions/meshagent.ps1"
 
 # One order, one owner and one time, wherever and whenever it is built.
-time="${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}"
 tar="$(command -v gtar || command -v tar)"
 "$tar" --version | grep -q GNU || fail "$tar is not GNU tar" "install it; on macOS: brew install gnu-tar"
-"$tar" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \
+"$tar" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" \
     -C "$work" -cf - "$name" | gzip -n >"$work/archive"
 mv "$work/archive" "$out/$name.tar.gz"
 cd "$out"

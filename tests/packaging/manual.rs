@@ -26,8 +26,7 @@ fn every_command_has_a_page_with_its_options() {
     let written = std::fs::read_dir(sandbox.path("share/man1")).unwrap();
     let written: BTreeSet<String> =
         written.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-    let expected: BTreeSet<String> =
-        commands.iter().map(|(name, _)| format!("{name}.1")).collect();
+    let expected: BTreeSet<String> = commands.iter().map(|(name, _)| format!("{name}.1")).collect();
     assert_eq!(written, expected);
     for (name, options) in commands {
         let page = std::fs::read_to_string(sandbox.path(&format!("share/man1/{name}.1"))).unwrap();
