@@ -61,7 +61,7 @@ is_digest() {
 }
 
 install() {
-    from="${MESHAGENT_RELEASE:-}" to="${HOME:+$HOME/.local/bin}" wanted=""
+    from="${MESHAGENT_RELEASE:-}" to="${HOME:+${HOME%/}/.local/bin}" wanted=""
     while [ $# -gt 0 ]; do
         case "$1" in
         --help | -h)

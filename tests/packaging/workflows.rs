@@ -81,3 +81,44 @@ fn the_workflows_that_are_handed_out_comment_as_the_action_does() {
         assert_eq!(code(comment), code(&script), "{name}");
     }
 }
+
+/// The page names every input, and its examples name no others.
+#[test]
+fn the_page_about_installing_tells_the_inputs() {
+    let page = text("docs/installing.md");
+    let (before, gitlab) = page.split_once("\n## The GitLab template\n").expect("a section");
+    let (_, github) = before.split_once("\n## The GitHub action\n").expect("a section");
+    let action = documents(&text("action.yml")).remove(0);
+    let template = documents(&text("ci/gitlab.yml")).remove(0);
+    for (section, inputs) in [(github, &action["inputs"]), (gitlab, &template["spec"]["inputs"])] {
+        let inputs = inputs.as_object().expect("inputs");
+        let (_, table) =
+            section.split_once("\n| input | default | meaning |\n|---|---|---|\n").unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with("| "));
+        let told: Vec<(&str, &str)> = rows
+            .map(|row| {
+                let mut cells = row.split('|').skip(1).map(|cell| cell.trim().trim_matches('`'));
+                (cells.next().expect("a name"), cells.next().expect("a default"))
+            })
+            .collect();
+        let usual = |input: &serde_json::Value| input["default"].as_str().unwrap().to_owned();
+        let there: Vec<_> = inputs.iter().map(|(name, it)| (name.clone(), usual(it))).collect();
+        let there: Vec<_> = there.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+        let (mut told, mut there) = (told, there);
+        told.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(told, there);
+
+        let example = section.split("```yaml\n").nth(1).and_then(|it| it.split("\n```").next());
+        let example = documents(example.expect("an example")).remove(0);
+        let mut used = Vec::new();
+        if let Some(jobs) = example["jobs"].as_object() {
+            let steps = jobs.values().flat_map(|job| job["steps"].as_array().unwrap());
+            let own = steps.filter(|step| step["uses"] == "OWNER/REPOSITORY@COMMIT");
+            used.extend(own.flat_map(|step| step["with"].as_object().unwrap().keys().cloned()));
+        } else {
+            used.extend(example["include"][0]["inputs"].as_object().unwrap().keys().cloned());
+        }
+        assert!(!used.is_empty() && used.iter().all(|name| inputs.contains_key(name)), "{used:?}");
+    }
+}
