@@ -25,6 +25,59 @@ pub enum Class {
     Refused,
 }
 
+/// What the program tells by the code that it ends with. There is no other list of them.
+pub const CODES: [ExitCode; 7] = [
+    ExitCode { code: 0, word: "done", meaning: "done, or nothing to change, or nothing to list" },
+    ExitCode {
+        code: Class::Failed.exit_code(),
+        word: "failed",
+        meaning: "failed; also when the output cannot be written, as on a full disk, and when the platform has nothing of a name that is given, such as a project",
+    },
+    ExitCode {
+        code: Class::Usage.exit_code(),
+        word: "wrong usage",
+        meaning: "wrong usage: arguments, settings, or manifests that are only checked (`validate`)",
+    },
+    ExitCode {
+        code: Class::Pending.exit_code(),
+        word: "changes pending (--exit-code)",
+        meaning: "changes are pending, or may be because a value was not read (`plan` and `diff` with `--exit-code`)",
+    },
+    ExitCode {
+        code: Class::Partial.exit_code(),
+        word: "partly applied",
+        meaning: "partly applied",
+    },
+    ExitCode {
+        code: Class::Stale.exit_code(),
+        word: "stale plan",
+        meaning: "stale: the manifests, the platform or an object changed since the plan was made; nothing was written",
+    },
+    ExitCode {
+        code: Class::Refused.exit_code(),
+        word: "refused by a guard",
+        meaning: "refused by a guard, or manifests that are wrong or cannot be read, so that there is no plan; nothing was written",
+    },
+];
+
+/// An exit code with what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct ExitCode {
+    /// The code.
+    pub code: u8,
+    /// What it means, in a few words.
+    pub word: &'static str,
+    /// What it means, as the documentation says it.
+    pub meaning: &'static str,
+}
+
+/// All exit codes in one sentence.
+#[must_use]
+pub fn codes_told() -> String {
+    let told = CODES.map(|it| format!("{} {}", it.code, it.word));
+    format!("Exit codes: {}.", told.join(", "))
+}
+
 impl Class {
     /// The exit code of the program.
     #[must_use]

@@ -24,6 +24,7 @@
 //! | [`notice`] | what goes wrong often is logged once |
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
+//! | [`whole_file`] | files that are written whole or not at all |
 //! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
@@ -86,3 +87,4 @@ pub mod room;
 pub mod serving;
 pub mod settings;
 pub mod visible;
+pub mod whole_file;

@@ -1,12 +1,13 @@
 //! Folders that the program makes for its own files: readable by their owner only, and kept
 //! out of Git by themselves, because keys and secrets are in them.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{Error, ErrorKind, Result, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::bounded;
+use crate::whole_file::Draft;
 
 /// The folder for the program's own files, in a working folder and in the user's home.
 pub const NAME: &str = ".meshagent";
@@ -137,12 +138,16 @@ fn make(folder: &Path) -> Result<()> {
 
 fn ignore(folder: &Path) -> Result<()> {
     let path = folder.join(".gitignore");
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => file.write_all(b"*\n"),
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    // An empty one, as a killed run would leave it, would be taken for the user's own.
+    let written = Draft::of(&path).and_then(|draft| {
+        draft.file().write_all(b"*\n")?;
+        draft.create(&path)
+    });
+    match written {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         // A folder that takes no new file may still hold files that can be written.
         Err(_) if folder.exists() => Ok(()),

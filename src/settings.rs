@@ -237,10 +237,12 @@ pub fn is_insecure() -> bool {
     variable("MESHAGENT_INSECURE").is_some_and(|it| it == "1")
 }
 
-/// An environment variable that is set and not empty.
+/// An environment variable that is set and not empty. Blanks and line breaks around it come from
+/// the file or the line that it was pasted from, and are no part of it.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let value = std::env::var(name).ok()?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// The project that an API key belongs to.

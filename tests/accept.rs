@@ -280,3 +280,37 @@ async fn an_ignored_field_is_neither_planned_nor_sent() {
         .collect();
     assert_eq!(values, [("LEVEL", "theirs"), ("MODE", "fast"), ("EXTRA", "theirs")]);
 }
+
+/// A run that was killed while it wrote leaves a part of a file behind, which is no manifest, and
+/// which the next run takes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_behind_is_no_manifest_and_goes() {
+    let setting = Setting::start(MANIFEST).await;
+    std::fs::create_dir(setting.sandbox.path("m")).unwrap();
+    std::fs::rename(setting.sandbox.path("set.yaml"), setting.sandbox.path("m/set.yaml")).unwrap();
+    let left = setting.sandbox.path("m/.meshagent-aBc123.new");
+    std::fs::write(&left, "version: v1\nkind: Room\nmeta").unwrap();
+    setting.run(0, &["plan", "-f", "m"]).await;
+    setting.drift().await;
+    assert!(left.exists());
+    setting.run(0, &["accept", "-f", "m"]).await;
+    let names = std::fs::read_dir(setting.sandbox.path("m")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["set.yaml"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_was_never_applied_has_not_drifted() {
+    let setting = Setting { server: Server::start().await, sandbox: Sandbox::new() };
+    setting.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: hall}\n");
+    let run = setting.run(0, &["accept", "-f", "set.yaml"]).await;
+    assert!(
+        run.stderr.contains("the set `default` has not been applied here yet"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("nothing drifted"), "{}", run.stderr);
+    setting.run(0, &["apply", "-f", "set.yaml", "--yes"]).await;
+    let run = setting.run(0, &["accept", "-f", "set.yaml"]).await;
+    assert_eq!(run.stderr, "nothing drifted\n");
+}

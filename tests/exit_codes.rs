@@ -97,6 +97,55 @@ fn each_exit_code_is_the_same_for_people_and_programs() {
     both(&sandbox, 2, &["plan", "--never-heard-of"]);
 }
 
+/// The codes are told in one place, and what is told is what happens: the same fault has the same
+/// code whichever command meets it.
+#[test]
+fn the_table_of_exit_codes_is_the_only_one() {
+    use meshagent::error::CODES;
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let table = readme.split("\n## Exit codes\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let told = CODES.map(|it| format!("| {} | {} |", it.code, it.meaning));
+    assert_eq!(rows, told);
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).stdout.replace("\n", " ");
+    for it in CODES {
+        assert!(help.contains(&format!("{} {}", it.code, it.word)), "{help}");
+    }
+
+    sandbox.write("set.yaml", &room("a", ""));
+    sandbox.write("wrong.yaml", &room("a", "rom: 1\n"));
+    let planning: [&[&str]; 6] =
+        [&["plan"], &["diff"], &["graph"], &["apply", "--yes"], &["accept"], &["destroy", "--yes"]];
+    for command in planning {
+        let run = sandbox.embedded(6, &[command, &["-f", "wrong.yaml"]].concat());
+        assert!(run.stderr.contains("wrong.yaml:5:1: unknown field"), "{}", run.stderr);
+        let run = sandbox.embedded(6, &[command, &["-f", "nowhere.yaml"]].concat());
+        assert!(run.stderr.contains("nowhere.yaml"), "{}", run.stderr);
+    }
+    for file in ["wrong.yaml", "nowhere.yaml"] {
+        assert_eq!(sandbox.run(&["validate", "-f", file]).code, 2);
+    }
+    let asking: [&[&str]; 8] = [
+        &["export", "-d", "exported"],
+        &["rooms", "list"],
+        &["rooms", "create", "--name", "hall"],
+        &["service", "list"],
+        &["set", "list"],
+        &["api-key", "list"],
+        &["webhook", "list"],
+        &["room", "agent", "list-toolkits", "--room", "a"],
+    ];
+    let with_files = planning.map(|command| [command, &["-f", "set.yaml"]].concat());
+    for command in with_files.iter().map(Vec::as_slice).chain(asking) {
+        for project in ["nowhere", "0b6ce2f9-9a7e-4a4f-8e3e-6a1f1d8f3c11"] {
+            let run = sandbox.embedded(1, &[command, &["--project-id", project]].concat());
+            assert!(run.stderr.contains(project), "{command:?}: {}", run.stderr);
+        }
+    }
+}
+
 #[test]
 fn a_wrong_manifest_means_no_plan_at_all() {
     let sandbox = Sandbox::new();

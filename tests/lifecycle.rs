@@ -280,7 +280,7 @@ impl Life<'_> {
             destroy: policy.destroy,
             project: None,
         };
-        let origin = Origin { objects: set.objects.len(), is_input_empty: false };
+        let origin = Origin { objects: set.objects.len(), empty_input: None };
         let refused = guards::check(&plan, &seen.state, origin, &consent);
         match refused.is_empty() {
             true => Ok((plan, seen.stored)),

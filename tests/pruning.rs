@@ -255,7 +255,7 @@ fn a_pipe_with_a_number_is_no_place() {
     assert_eq!(rooms(&sandbox), ["a", "x", "y"]);
     let run = piped("", "");
     assert_eq!(run.code, 6, "{}", run.stdout);
-    tells(&run, "standard input declares nothing");
+    tells(&run, "a pipe declares nothing");
 }
 
 #[test]

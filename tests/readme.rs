@@ -48,6 +48,28 @@ fn every_command_of_the_readme_runs() {
     }
 }
 
+/// The examples show what the text beside them says, in the order of the page.
+#[test]
+fn the_examples_of_the_readme_show_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let sandbox = Sandbox::with_examples();
+    sandbox.embedded(0, &["apply", "-f", "examples/manifests", "--yes"]);
+    let ran = |begins: &str| {
+        let commands = commands(&readme);
+        let line = commands.into_iter().rfind(|line| line.contains(begins)).unwrap();
+        let words = line.trim_start_matches("meshagent ").split(" || ").next().unwrap();
+        sandbox.run(&words.split(' ').collect::<Vec<_>>())
+    };
+    let denied = ran("--policy examples/policies");
+    assert_eq!(denied.code, 6, "{}", denied.stderr);
+    assert!(denied.stderr.contains("a public mailbox needs"), "{}", denied.stderr);
+    let exported = ran("--layout kind");
+    assert!(exported.stdout.starts_with("Exported 14 objects"), "{}", exported.stdout);
+    let nothing = sandbox.embedded(0, &["export", "-d", "nothing"]);
+    assert!(nothing.stderr.contains("--project-id names another"), "{}", nothing.stderr);
+}
+
 #[test]
 fn the_readme_tells_the_exit_codes() {
     use meshagent::error::Class;

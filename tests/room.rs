@@ -108,6 +108,65 @@ async fn answering(answer: Value) -> (String, tokio::task::JoinHandle<Message>) 
     (url, asked)
 }
 
+/// How much of its memory a process has used at most, in KiB.
+fn most_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// What a room tells all who are in it comes before the answer, is passed over, and is not kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_through_behind_all_that_the_room_tells() {
+    const MESSAGES: usize = 2_000;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let mut command = Sandbox::new().command(&[&LIST[..], &["-q"]].concat());
+    command.current_dir("/").envs(called(&url));
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let process = child.id();
+    let room = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let init = json!({"type": "init", "participantId": "me", "attributes": {"name": "bot"}});
+        let ready = json!({"room_name": "demo", "room_url": "ws://x", "session_id": "s"});
+        let told =
+            json!({"from_participant_id": "other", "type": "chat", "text": "x".repeat(100_000)});
+        let told = |id| Message::new(id, "messaging.send", told.clone());
+        let mut assembler = Assembler::default();
+        let greeting = [Message::new(1, "connected", init), Message::new(2, "room_ready", ready)];
+        let before = greeting.into_iter().chain((0..500).map(|at| told(3 + at)));
+        for packet in before.flat_map(|message| message.packets()) {
+            socket.send(Frame::binary(packet)).await.unwrap();
+        }
+        let question = loop {
+            let Some(Ok(frame)) = socket.next().await else { panic!("no question") };
+            let Frame::Binary(packet) = frame else { continue };
+            if let Some(message) = assembler.take(&packet).unwrap() {
+                break message;
+            }
+        };
+        for packet in (0..MESSAGES as u64).flat_map(|at| told(1_000 + at).packets()) {
+            socket.send(Frame::binary(packet)).await.unwrap();
+        }
+        // All but what lies in the buffers of the system was taken by now.
+        let memory = most_memory(process);
+        let answer = json!({"type": "json", "json": {"tools": {"eyes": {"title": "Eyes"}}}});
+        let answer = Message::new(question.id, "__response__", answer);
+        for packet in answer.packets() {
+            socket.send(Frame::binary(packet)).await.unwrap();
+        }
+        while let Some(Ok(_)) = socket.next().await {}
+        memory
+    });
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap();
+    let run = Run::of(ended.unwrap());
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "eyes\n", ""));
+    let memory = room.await.unwrap();
+    assert!(memory < 100 * 1024, "{memory} KiB were used for {MESSAGES} messages of 100 KB");
+}
+
 /// A token for the room `demo`, which no platform knows.
 static TOKEN: LazyLock<String> = LazyLock::new(|| {
     let signer = Signer::Secret(SecretString::from("secret"));

@@ -13,3 +13,5 @@ mod hints;
 mod judged;
 #[path = "usage/nothing.rs"]
 mod nothing;
+#[path = "usage/reached.rs"]
+mod reached;

@@ -267,7 +267,7 @@ impl Client {
                 builder.header(CONTENT_TYPE, "application/octet-stream").body(bytes.clone())
             }
         };
-        let answer = http::send(builder).await.map_err(|error| Failure::of(&error))?;
+        let answer = http::send(builder).await.map_err(Failure::of)?;
         let status = answer.status().as_u16();
         let header = |name: &str| {
             answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)

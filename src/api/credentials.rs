@@ -5,6 +5,7 @@ use futures_util::future::{BoxFuture, ready};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::failure;
 use crate::error::{Error, Result};
 
 /// What a client sends to say who asks.
@@ -34,8 +35,13 @@ impl Credentials for SecretString {
 /// A credential that no header can carry.
 pub fn header(bearer: &SecretString) -> Result<HeaderValue> {
     let value = format!("Bearer {}", bearer.expose_secret());
-    let mut value = HeaderValue::from_str(&value)
-        .map_err(|_| Error::usage("the credential holds characters that no header can carry"))?;
+    let mut value = HeaderValue::from_str(&value).map_err(|_| {
+        Error::usage(format!(
+            "{} holds a line break, or another character that no request can carry",
+            failure::credential()
+        ))
+        .hint("a credential is one line of letters, digits and signs: set it anew")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::http::Unread;
 use super::pace::Ending;
 use super::request::{Method, Request};
+use super::unanswered::Unanswered;
 use crate::conceal;
-use crate::error::{Class, Error, causes, with_causes};
+use crate::error::{Class, Error, with_causes};
 
 /// How many characters are shown of a text that is no explanation in the platform's form.
 const SHOWN: usize = 500;
@@ -64,12 +65,17 @@ pub fn credential_from(origin: String) {
     let _ = CREDENTIAL.set(origin);
 }
 
+/// The credential that is sent, as it is told.
+pub(super) fn credential() -> &'static str {
+    CREDENTIAL.get().map_or("the API key or token", String::as_str)
+}
+
 /// What to do about a request that failed with this status, or without an answer.
 #[must_use]
 pub fn hint(status: Option<u16>) -> Option<String> {
     let told = match status {
         Some(401) => {
-            let origin = CREDENTIAL.get().map_or("the API key or token", String::as_str);
+            let origin = credential();
             return Some(format!(
                 "the platform does not know the credential: check {origin}, and that it is this platform's"
             ));
@@ -144,18 +150,19 @@ impl Failure {
     }
 
     /// No answer, or half of one.
-    pub fn of(error: &reqwest::Error) -> Self {
-        Self {
-            sent: !error.is_connect() && !error.is_builder(),
-            is_transient: !error.is_builder(),
-            ..Self::unsent(cause(error))
-        }
+    pub fn of(unanswered: Unanswered) -> Self {
+        let Unanswered { is_late, sent, is_transient, .. } = unanswered;
+        let what = match is_late {
+            true => "had no answer in time".to_owned(),
+            false => format!("had no answer: {unanswered}"),
+        };
+        Self { sent, is_transient, hint: unanswered.hint, ..Self::unsent(what) }
     }
 
     /// Half an answer, or too much of one.
     pub fn unread(unread: Unread) -> Self {
         let failure = match unread {
-            Unread::Failed(error) => Self::of(&error),
+            Unread::Failed(unanswered) => Self::of(unanswered),
             Unread::TooLarge(limit) => {
                 Self::unsent(format!("was answered with more than {} MiB", limit / 1024 / 1024))
             }
@@ -201,16 +208,6 @@ impl Failure {
 /// An answer that came and cannot be used.
 pub(super) fn unusable(request: &Request, what: String) -> ApiError {
     Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
-}
-
-/// The innermost cause, which says what the outer ones do not.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        "had no answer in time".to_owned()
-    } else {
-        let innermost = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
-        format!("had no answer: {innermost}")
-    }
 }
 
 /// What an error's body says, as one line.

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use url::{Host, Url};
 
+use super::unanswered::Unanswered;
 use crate::error::{Error, Result};
 use crate::visible;
 
@@ -37,9 +38,9 @@ pub const STANDARD: usize = 1024 * 1024;
 /// Why an answer, or the rest of it, did not come.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
-    /// The connection's reason; the URL may hold a credential, so it is not in it.
+    /// The connection's reason.
     #[error(transparent)]
-    Failed(reqwest::Error),
+    Failed(Unanswered),
     /// There is more than is read.
     #[error("there is more of the answer than {0} bytes")]
     TooLarge(usize),
@@ -48,9 +49,20 @@ pub enum Unread {
     Late,
 }
 
+impl Unread {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Failed(unanswered) => unanswered.hint.as_deref(),
+            Self::TooLarge(_) | Self::Late => None,
+        }
+    }
+}
+
 impl From<reqwest::Error> for Unread {
     fn from(error: reqwest::Error) -> Self {
-        Self::Failed(error.without_url())
+        Self::Failed(error.into())
     }
 }
 
@@ -70,7 +82,7 @@ pub struct Told {
 /// No answer, not all of it, or too much of it.
 pub async fn ask(request: RequestBuilder, time: Duration, limit: usize) -> Result<Told, Unread> {
     let asked = async {
-        let answer = send(request).await?;
+        let answer = send(request).await.map_err(Unread::Failed)?;
         Ok(Told { status: answer.status(), body: body(answer, limit).await? })
     };
     tokio::time::timeout(time, asked).await.unwrap_or(Err(Unread::Late))
@@ -83,13 +95,13 @@ pub async fn ask(request: RequestBuilder, time: Duration, limit: usize) -> Resul
 /// # Errors
 ///
 /// No answer.
-pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
-    let Some(connections) = connections() else { return request.send().await };
+pub async fn send(request: RequestBuilder) -> Result<Response, Unanswered> {
+    let Some(connections) = connections() else { return Ok(request.send().await?) };
     // Whoever waits no longer ends it.
     let mut sent = JoinSet::new();
     sent.spawn_on(request.send(), connections.handle());
     match sent.join_next().await {
-        Some(Ok(answer)) => answer,
+        Some(Ok(answer)) => Ok(answer?),
         Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // There is one task, and nobody else ends it.
         _ => std::future::pending().await,
@@ -220,7 +232,28 @@ fn builder(url: &str) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder =
         reqwest::Client::builder().user_agent(concat!("meshagent/", env!("CARGO_PKG_VERSION")));
-    if is_here(url) { builder.no_proxy() } else { builder }
+    if Url::parse(url).is_ok_and(|url| is_direct(&url)) { builder.no_proxy() } else { builder }
+}
+
+/// Whether a URL is asked without a proxy, whatever the environment names.
+pub(super) fn is_direct(url: &Url) -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let excepted = set("NO_PROXY").or_else(|| set("no_proxy"));
+    is_of_this_machine(url) || excepted.is_some_and(|excepted| is_excepted(url, &excepted))
+}
+
+/// Whether `NO_PROXY` names the host of a URL together with its port. Hosts without one are known
+/// to whoever sends.
+fn is_excepted(url: &Url, excepted: &str) -> bool {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return false;
+    };
+    let is_below = |name: &str| {
+        let above = host.strip_suffix(name.trim_start_matches('.'));
+        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+    };
+    let mut entries = excepted.split(',').filter_map(|entry| entry.trim().rsplit_once(':'));
+    entries.any(|(name, of)| !name.is_empty() && of.parse() == Ok(port) && is_below(name))
 }
 
 #[cfg(test)]
@@ -248,6 +281,29 @@ mod tests {
             "WS://a.test:1",
         ] {
             assert!(refuse_plain(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_excepted_from_proxies_with_its_port() {
+        let is_excepted = |url: &str, excepted| is_excepted(&Url::parse(url).unwrap(), excepted);
+        for (url, excepted) in [
+            ("https://a.test", "b.test:1, a.test:443"),
+            ("https://x.a.test/y", "a.test:443"),
+            ("https://x.a.test/y", ".a.test:443"),
+            ("http://10.0.0.1:8080", "10.0.0.1:8080"),
+            ("http://[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ] {
+            assert!(is_excepted(url, excepted), "{url} {excepted}");
+        }
+        for (url, excepted) in [
+            ("https://a.test", "a.test:80"),
+            ("https://ba.test", "a.test:443"),
+            ("https://a.test", ":443"),
+            ("https://a.test", "a.test"),
+            ("https://a.test", ""),
+        ] {
+            assert!(!is_excepted(url, excepted), "{url} {excepted}");
         }
     }
 

@@ -16,4 +16,5 @@ pub mod request;
 pub mod retry;
 pub mod spoken;
 pub mod token;
+pub mod unanswered;
 pub mod webhook;

@@ -165,7 +165,15 @@ impl Program {
             .header(ACCEPT, "application/json")
             .body(form);
         let told = http::ask(request, self.timeout, http::STANDARD);
-        let Told { status, body } = told.await.context(failed).map_err(again)?;
+        let told = told.await.map_err(|unread| {
+            let known = unread.hint().map(str::to_owned);
+            let error = Error::failed(failed()).because(unread);
+            again(match known {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })
+        });
+        let Told { status, body } = told?;
         let text = String::from_utf8(body)
             .context(|| "POST /oauth/token was not answered with text".to_owned());
         let text = SecretString::from(text.map_err(again)?);

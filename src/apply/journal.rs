@@ -16,7 +16,6 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use super::inventory::is_set_name;
 use crate::bounded;
@@ -27,6 +26,7 @@ use crate::listed::few;
 use crate::own_folder;
 use crate::plan::{Action, Operation, Plan};
 use crate::visible;
+use crate::whole_file::Draft;
 
 /// The most that is read of a journal, in bytes; one of a hundred thousand writes has less.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -269,7 +269,7 @@ pub fn forget(folder: &Path, set: &str) {
 /// A place for the journal of a run that has not begun. Nothing stays when it is dropped.
 #[derive(Debug)]
 pub struct Prepared {
-    file: NamedTempFile,
+    draft: Draft,
     path: PathBuf,
 }
 
@@ -290,9 +290,9 @@ impl Prepared {
         for place in places {
             own_folder::refuse_links(place)
                 .context(|| format!("failed to begin the journal in {}", place.display()))?;
-            let made = own_folder::create(place).and_then(|()| NamedTempFile::new_in(place));
+            let made = own_folder::create(place).and_then(|()| Draft::of(&place.join(&name)));
             match made {
-                Ok(file) => return Ok(Self { file, path: place.join(&name) }),
+                Ok(draft) => return Ok(Self { draft, path: place.join(&name) }),
                 Err(error) => reasons.push(format!("{}: {error}", place.display())),
             }
         }
@@ -309,19 +309,16 @@ impl Prepared {
     ///
     /// A disk that takes no more.
     pub fn begin(self, platform: &str) -> Result<Journal> {
-        let Self { file, path } = self;
+        let Self { draft, path } = self;
         let failed = || format!("failed to begin the journal {}", path.display());
         let began = Line::Began {
             at: Timestamp::now(),
             process: std::process::id(),
             platform: platform.to_owned(),
         };
-        // Before it has its name, so that it never looks like what a dead run left behind.
-        if let Err(error) = file.as_file().try_lock() {
-            tracing::debug!(%error, "failed to lock the journal");
-        }
-        file.as_file().write_all(&began.bytes().context(failed)?).context(failed)?;
-        let file = file.persist(&path).context(failed)?;
+        draft.file().write_all(&began.bytes().context(failed)?).context(failed)?;
+        // It is locked, so that it never looks like what a dead run left behind.
+        let file = draft.rename(&path).context(failed)?;
         Ok(Journal { path, file: Mutex::new(file) })
     }
 }

@@ -202,7 +202,7 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
         None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
             .to_owned(),
     };
-    Error::usage(format!(
+    Error::failed(format!(
         "there is no project `{shown}`, which --project-id, a setting or the credential names"
     ))
     .hint(hint)
@@ -272,7 +272,7 @@ mod tests {
         let error = resolve_projects(Set::default(), Some("acmee"), &projects).err().unwrap();
         assert_eq!(
             (error.class, error.hint.as_deref()),
-            (Class::Usage, Some("did you mean `acme`?"))
+            (Class::Failed, Some("did you mean `acme`?"))
         );
         let error = resolve_projects(Set::default(), Some("twice"), &projects).err().unwrap();
         assert_eq!(error.problems[0].message, "2 projects are called `twice`");

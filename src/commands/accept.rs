@@ -54,6 +54,14 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
             edit.write()?;
         }
     }
+    if !accepted.is_applied {
+        let told = format!(
+            "the set `{set_name}` has not been applied here yet, so nothing of it can have drifted"
+        );
+        output::note(&told);
+        output::note("hint: `meshagent apply` makes the platform what the manifests say");
+        return Ok(ExitCode::SUCCESS);
+    }
     conclude(&accepted.acceptance, args.dry_run)
 }
 
@@ -61,12 +69,13 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
 async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> Result<Accepted> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
-    let accepting = Accepting::read(&input)?;
+    let accepting = Accepting::read(&input).map_err(Error::refusing_plan)?;
     for note in &accepting.notes {
         output::note(&format!("note: {note}"));
     }
     args.files.list_skipped(&accepting.skipped);
-    accepting.decide(&connection.target(), set_name, &args.objects).await
+    let decided = accepting.decide(&connection.target(), set_name, &args.objects).await;
+    decided.map_err(Error::refusing_plan)
 }
 
 fn conclude(acceptance: &Acceptance, dry_run: bool) -> Result<ExitCode> {

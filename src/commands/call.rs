@@ -141,6 +141,25 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Refuses what no webhook can be posted to.
+///
+/// # Errors
+///
+/// What is not a URL, or one of another scheme than http and https.
+fn check_url(url: &str) -> Result<()> {
+    let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
+    if url::Url::parse(url).is_ok_and(|url| is_web(&url)) {
+        return Ok(());
+    }
+    let shown = visible::url(url);
+    let example = match url.contains("://") || url.starts_with('/') || url.is_empty() {
+        true => "http://localhost:9000/toolkits/storage".to_owned(),
+        false => format!("http://{shown}"),
+    };
+    Err(Error::usage(format!("--url {shown:?} is neither http nor https"))
+        .hint(format!("write it with its scheme and host, such as {example}")))
+}
+
 /// The URL of a room's connection.
 fn room_url(room: &str) -> String {
     entering::url(&PlatformArgs::default().url(), room)
@@ -178,13 +197,20 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
     }
     let failed = || Error::failed(format!("failed to call {shown}"));
-    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
-        .await
-        .map_err(|_| failed().because(Unread::Late))?
-        .map_err(|error| failed().because(error.without_url()))?;
+    let answer =
+        tokio::time::timeout(PATIENCE, http::send(request.body(body)))
+            .await
+            .map_err(|_| failed().because(Unread::Late))?
+            .map_err(|unanswered| {
+                let known = unanswered.hint.clone();
+                failed().because(unanswered).hint(known.unwrap_or_else(|| {
+                    "check --url, and that what is called listens there".to_owned()
+                }))
+            })?;
     let status = answer.status();
     let refused = || Error::failed(format!("{shown} answered with {status}"));
     match status.as_u16() {
+        404 => Err(refused().hint("something else answers there, or at another path: check --url")),
         400.. => Err(refused()),
         300.. => Err(refused().hint(
             "the token goes to the URL that is given and no further: give the one that answers",
@@ -202,6 +228,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;
     args.project.named()?;
+    check_url(&args.url)?;
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };
@@ -248,6 +275,20 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_goes_to_a_url_of_the_web() {
+        for url in ["http://localhost:1/x", "https://a.test", "HTTP://127.0.0.1"] {
+            assert!(check_url(url).is_ok(), "{url}");
+        }
+        for url in ["", "word", "/x", "ftp://a.test/", "file:///x", "localhost:9000/x", "https://"]
+        {
+            let error = check_url(url).unwrap_err();
+            assert_eq!((error.class, error.hint.is_some()), (Class::Usage, true), "{url}");
+        }
+        let secret = check_url("ftp://ada:hunter2@a.test/?k=hunter2").unwrap_err();
+        assert!(!secret.to_string().contains("hunter2"), "{secret}");
+    }
 
     #[tokio::test]
     async fn local_is_what_this_machine_and_private_networks_serve() {

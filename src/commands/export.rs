@@ -19,6 +19,7 @@ use crate::output;
 use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
 use crate::visible;
+use crate::whole_file::Draft;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,13 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     let export = declare(survey, args.layout, args.obscure_values)?;
     write(&args.dir, &export.files, args.force)?;
     tell(&export, &args.dir);
+    if export.objects == 0 && args.set.is_none() {
+        let told = format!(
+            "note: project {} holds nothing; --project-id names another, and `meshagent project list` shows them",
+            visible::line(&project)
+        );
+        output::note(&told);
+    }
     output::data(&format!(
         "Exported {} of project {} to {} in {}.\n",
         plural(export.objects, "object"),
@@ -231,17 +239,10 @@ fn write_file(folder: &Path, path: &Path, text: &str) -> Result<()> {
             format!("{} is a link, so nothing is written through it", parent.display()),
         ));
     }
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The umask takes away from it, as from any other file.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(parent).context(failed)?;
-    file.write_all(text.as_bytes()).context(failed)?;
-    file.persist(&path).context(failed)?;
-    Ok(())
+    // The umask takes away from it, as from any other file.
+    let draft = Draft::with_mode(&path, 0o666).context(failed)?;
+    draft.file().write_all(text.as_bytes()).context(failed)?;
+    draft.rename(&path).map(drop).context(failed)
 }
 
 fn tell(export: &Export, folder: &Path) {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::group::{Group, Lenient};
-use crate::error::{Class, Error, Result};
+use crate::error::{self, Class, Error, Result};
 use crate::output;
 use crate::settings;
 
@@ -61,9 +61,10 @@ pub mod webhook;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 changes pending (--exit-code), \
-4 partly applied, 5 stale plan, 6 refused by a guard.\n\n\
-Try it with no account:\n  meshagent apply -f examples/manifests --embedded"
+    after_help = format!(
+        "{}\n\nTry it with no account:\n  meshagent apply -f examples/manifests --embedded",
+        error::codes_told()
+    )
 )]
 struct Cli {
     /// What is logged on standard error: error, warn, info, debug or trace

@@ -9,6 +9,7 @@ use super::saved_plan::name_of;
 use super::set::{FileArgs, PolicyArgs, SetArgs, decide};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
+use crate::manifest::declared_in::stream;
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::Language;
@@ -163,10 +164,10 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
                 .hint("plan with a credential that may build in the project, or without --out"));
         }
         let inputs = args.planning.inputs(&planned, &args.rules)?;
-        if inputs.files.iter().any(|file| file == "-") {
-            output::note(
-                "note: the plan was made from standard input: `meshagent apply FILE` needs the same manifests again, with -f",
-            );
+        if let Some(stream) = inputs.files.iter().find_map(|file| stream(file)) {
+            output::note(&format!(
+                "note: the plan was made from {stream}: `meshagent apply FILE` needs the same manifests again, with -f",
+            ));
         }
         let document = PlanDocument::salted(&planned.plan, &inputs.salts);
         let document = PlanDocument { inputs: Some(inputs), ..document };

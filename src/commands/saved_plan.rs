@@ -8,6 +8,7 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::listed::few;
+use crate::manifest::declared_in::stream;
 use crate::manifest::reach::Reach;
 use crate::output;
 use crate::own_folder;
@@ -157,24 +158,23 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// Values that are not in a plan and were not given again; standard input.
+    /// Values that are not in a plan and were not given again; a stream that was read.
     pub fn files(&self, given: FileArgs) -> Result<FileArgs> {
         let paths = |texts: &[String]| texts.iter().map(PathBuf::from).collect::<Vec<_>>();
         let files = if given.files.is_empty() { paths(&self.inputs.files) } else { given.files };
+        let mut streams = self.inputs.files.iter().filter_map(|file| stream(file));
+        if let Some(stream) = streams.next().filter(|_| !self.is_given_files) {
+            return Err(Error::usage(format!(
+                "the plan was made from {stream}, which cannot be read again"
+            ))
+            .hint("give the same manifests with -f"));
+        }
         if !self.is_given_files {
             self.stays_here("-f", &self.inputs.files, &given.reading.allow_files)?;
         }
         if given.reading.values.values_file.is_empty() {
             let named = &self.inputs.values_files;
             self.stays_here("--values-file", named, &given.reading.allow_files)?;
-        }
-        if files.iter().any(|file| file.as_os_str() == "-")
-            && self.inputs.files.iter().any(|file| file == "-")
-        {
-            return Err(Error::usage(
-                "the plan was made from standard input, which cannot be read again",
-            )
-            .hint("give the same manifests with -f"));
         }
         let gone = |file: &&PathBuf| file.as_os_str() != "-" && !file.exists();
         if let Some(gone) = files.iter().find(gone).filter(|_| !self.is_given_files) {

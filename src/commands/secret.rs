@@ -18,6 +18,7 @@ use crate::error::{Class, Context, Error, Result};
 use crate::manifest::age::{self, Failure, Identities};
 use crate::output;
 use crate::own_folder;
+use crate::whole_file::Draft;
 
 /// Commands of `secret`.
 #[derive(Debug, clap::Subcommand)]
@@ -184,16 +185,14 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     own_folder::create(folder).context(failed)?;
     let (identity, recipient) = age::generate();
-    // A temporary file is made with mode 0600.
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    temporary.write_all(identity.expose_secret().as_bytes()).context(failed)?;
-    temporary.as_file().sync_all().context(failed)?;
-    temporary.persist_noclobber(&path).map_err(|error| {
-        if error.error.kind() == std::io::ErrorKind::AlreadyExists {
+    let draft = Draft::of(&path).context(failed)?;
+    draft.file().write_all(identity.expose_secret().as_bytes()).context(failed)?;
+    draft.create(&path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
             Error::new(Class::Refused, format!("{} exists and is kept", path.display()))
                 .hint("what is encrypted to it could not be read without it; give -o another file")
         } else {
-            Error::failed(failed()).because(error.error)
+            Error::failed(failed()).because(error)
         }
     })?;
     output::note(&format!("wrote {}; keep it, and keep it out of Git", path.display()));

@@ -77,7 +77,7 @@ impl KeyArgs {
             }
         };
         if let Some(key) = key {
-            return ApiKey::parse(key.expose_secret())
+            return ApiKey::parse(key.expose_secret().trim())
                 .map(Signer::Key)
                 .ok_or_else(|| Error::failed("what is to sign is not an API key: ma-..."));
         }

@@ -4,6 +4,7 @@
 use clap::error::{ContextKind, ErrorKind};
 
 use crate::error::Error;
+use crate::listed::nearest;
 use crate::visible;
 
 /// What is wrong with the line of these words, or nothing where the parser only shows help or a
@@ -24,6 +25,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let (names, command) = command(&usage, &tree);
     let guessed = habit(parser, &names, words).map(str::to_owned);
     let guessed = guessed.or_else(|| beside(parser, words));
+    let guessed = guessed.or_else(|| in_another_group(parser, &names, &tree));
     let hint = match guessed.or_else(|| meant(parser, &names, command)) {
         Some(guessed) => guessed,
         None if tips.is_empty() => way_on(parser.kind(), &usage, tree),
@@ -40,6 +42,23 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     (names.join(" "), found)
 }
 
+/// The groups of the reference that are not here yet.
+const LATER: [&str; 13] = [
+    "chatbot",
+    "codex",
+    "mailbot",
+    "mcp",
+    "meeting-transcriber",
+    "multi",
+    "port",
+    "process",
+    "task-runner",
+    "test",
+    "voicebot",
+    "webserver",
+    "worker",
+];
+
 /// What programs of this sort do by other names.
 fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
     let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
@@ -54,6 +73,12 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                 ),
                 "import" => Some(
                     "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+                ),
+                "state" | "refresh" => Some(
+                    "`meshagent plan --drift-only` shows what changed on the platform, `meshagent set list` what sets own",
+                ),
+                word if LATER.contains(&word) => Some(
+                    "this program does not have it yet: the Python command line does, with the same settings",
                 ),
                 _ => None,
             }
@@ -73,6 +98,30 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
         }
         _ => None,
     }
+}
+
+/// The command of this name that a group above has, or one whose name is nearly the same:
+/// `rooms list` for `room list`.
+fn in_another_group(parser: &clap::Error, names: &str, tree: &clap::Command) -> Option<String> {
+    if parser.kind() != ErrorKind::InvalidSubcommand || names.is_empty() {
+        return None;
+    }
+    let word = parser.get(ContextKind::InvalidSubcommand)?.to_string();
+    let has = |group: &clap::Command| {
+        let found = group.find_subcommand(&word);
+        found.is_some_and(|command| !command.is_hide_set())
+    };
+    let path: Vec<&str> = names.split(' ').collect();
+    let below = |length: usize| {
+        let group = path[..length].iter().try_fold(tree, |group, name| group.find_subcommand(name));
+        group.filter(|group| has(group)).map(|_| path[..length].join(" "))
+    };
+    let beside = || {
+        let groups = tree.get_subcommands().filter(|group| has(group));
+        nearest(path[0], groups.map(clap::Command::get_name))
+    };
+    let group = (1..path.len()).rev().find_map(below).or_else(beside)?;
+    Some(format!("`meshagent {group} {word}` is a command"))
 }
 
 /// What was meant by a word that belongs to the option before it.
@@ -254,6 +303,21 @@ mod tests {
                 "meshagent token tests",
                 "unrecognized subcommand 'tests'",
                 "`meshagent token` has generate",
+            ),
+            (
+                "meshagent room list",
+                "unrecognized subcommand 'list'",
+                "`meshagent rooms list` is a command",
+            ),
+            (
+                "meshagent rooms agent",
+                "unrecognized subcommand 'agent'",
+                "`meshagent room agent` is a command",
+            ),
+            (
+                "meshagent secret key list",
+                "unrecognized subcommand 'list'",
+                "`meshagent secret list` is a command",
             ),
             (
                 "meshagent secret lisst",

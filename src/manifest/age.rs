@@ -75,7 +75,10 @@ impl Identities {
     ///
     /// There are none, or they cannot be read.
     pub fn load() -> Result<Self, Failure> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let variable = |name: &str| {
+            let value = std::env::var(name).ok()?;
+            Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
         if let Some(text) = variable(KEY_VARIABLE) {
             return Self::parse(&SecretString::from(text), KEY_VARIABLE.to_owned());
         }

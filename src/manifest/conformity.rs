@@ -194,8 +194,10 @@ fn unknown_fields(
         }
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
+        let habit = habit(path, name);
         match nearest(name, known.iter().map(String::as_str)) {
             _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
+            _ if habit.is_some() => problem.hint(habit.unwrap_or_default()),
             Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
             None if known.is_empty() => problem,
             None => problem.hint(format!("known are {}", known.join(", "))),
@@ -204,6 +206,22 @@ fn unknown_fields(
     let counted = unexpected.iter().skip(most);
     let counted = counted.map(|it| unknown_in_brief(document, path, it));
     told.chain(counted).collect()
+}
+
+/// What is meant by a field that manifests of other programs have.
+fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
+    Some(match (path.to_string().as_str(), name) {
+        ("", "apiVersion") => "write `version: v1`",
+        ("", "spec") => "there is no `spec` here: its fields stand at the top of the document",
+        ("", "namespace") | ("metadata", "namespace") => {
+            "where an object belongs is said by `project` and `room`, at the top of the document"
+        }
+        ("metadata", "labels") => "write `metadata.annotations`",
+        ("container", "ports") => "write `ports` beside `container`: `ports: [{num: 8080}]`",
+        ("container", "env") => "write `container.environment`",
+        ("container", "args") => "write all of it in `container.command`, as one text",
+        _ => return None,
+    })
 }
 
 /// A field that is given or left out, and stands there without a value.
@@ -246,6 +264,15 @@ fn of_another_type(
     match sealed {
         Some(text) => problem.hint(sealing::no_text(&document.source, text)),
         None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
+        None if wanted == "true or false" => match instance.as_str() {
+            Some("yes" | "Yes" | "on" | "On" | "y") => {
+                problem.hint("write `true`: it is only YAML 1.1 that reads this as true")
+            }
+            Some("no" | "No" | "off" | "Off" | "n") => {
+                problem.hint("write `false`: it is only YAML 1.1 that reads this as false")
+            }
+            _ => problem,
+        },
         None => problem,
     }
 }

@@ -31,6 +31,16 @@ pub fn is_standard_input(name: &str) -> bool {
     [STANDARD_INPUT, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&name)
 }
 
+/// What a source is called that can be read just once, where it is one: it has no file.
+#[must_use]
+pub fn stream(name: &str) -> Option<&'static str> {
+    match name {
+        name if is_standard_input(name) => Some("standard input"),
+        name if is_open(Path::new(name)) => Some("a pipe"),
+        _ => None,
+    }
+}
+
 /// The file that declares an object, or `-` for standard input. Parts are separated by `/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeclaredIn {

@@ -40,7 +40,12 @@ pub fn output(words: &[String], folder: &Path, limits: Limits) -> Result<Vec<u8>
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::piped());
     run(command, limits).map_err(|ended| match ended {
-        Ended::Unstarted(error) => format!("failed to run {program:?}: {error}"),
+        Ended::Unstarted(error) => match error.raw_os_error() {
+            Some(nix::libc::EMFILE) => format!(
+                "failed to run {program:?}: too many files are open; raise the limit: `ulimit -n 1024`"
+            ),
+            _ => format!("failed to run {program:?}: {error}"),
+        },
         ended => format!("the command {program:?} {ended}"),
     })
 }

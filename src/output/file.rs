@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::conceal;
 use crate::error::{self, Context};
 use crate::visible;
+use crate::whole_file::Draft;
 
 /// How many links are followed, as by Linux.
 const LINKS: usize = 40;
@@ -57,17 +58,12 @@ fn write_to(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
 }
 
 fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // A temporary file is made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    let mut out = BufWriter::new(file.as_file_mut());
+    let draft = Draft::of(path)?;
+    let mut out = BufWriter::new(draft.file());
     content(&mut out)?;
     out.flush()?;
     drop(out);
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The name is on disk only once the folder is.
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    draft.replace(path)
 }
 
 /// What a path leads to.

@@ -83,9 +83,12 @@ impl Fingerprints {
     /// What made the fingerprints of an object, by what is known of it.
     #[must_use]
     pub fn of(&self, key: &Key, entry: Option<&Entry>) -> Fingerprinter {
-        match (entry, &self.key) {
-            (Some(entry), _) if let Some(salt) = &entry.salt => self.under(salt),
-            (Some(entry), Some(key)) if entry.is_keyed() => Fingerprinter::new(key.expose_secret()),
+        let salt = entry.and_then(|entry| entry.salt.as_ref());
+        match (salt, entry, &self.key) {
+            (Some(salt), _, _) => self.under(salt),
+            (None, Some(entry), Some(key)) if entry.is_keyed() => {
+                Fingerprinter::new(key.expose_secret())
+            }
             _ => self.under(self.salt_of(key)),
         }
     }

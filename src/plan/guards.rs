@@ -33,8 +33,8 @@ pub struct Consent {
 pub struct Origin {
     /// How many objects the manifests declare.
     pub objects: usize,
-    /// Whether standard input was read and declares nothing.
-    pub is_input_empty: bool,
+    /// What was read as a stream and declares nothing, as it is told.
+    pub empty_input: Option<&'static str>,
 }
 
 /// What the guards refuse.
@@ -42,12 +42,10 @@ pub struct Origin {
 pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> Vec<Problem> {
     let mut refused = Vec::new();
     let may_be_empty = consent.empty || consent.destroy;
-    if origin.is_input_empty && !may_be_empty {
-        let problem = Problem::new(
-            "standard input declares nothing, so what was declared there would be deleted",
-        );
+    if let Some(input) = origin.empty_input.filter(|_| !may_be_empty) {
         refused.push(
-            problem.hint("did the command before the pipe fail? if it is meant, add --allow-empty"),
+            Problem::new(format!("{input} declares nothing, as if what writes it had failed"))
+                .hint("look at the command that writes it; if it is meant, add --allow-empty"),
         );
     } else if origin.objects == 0 && !may_be_empty {
         refused.push(empty(plan));

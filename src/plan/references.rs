@@ -6,6 +6,7 @@ use super::State;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo};
+use crate::listed::nearest;
 use crate::manifest::set::Desired;
 use crate::visible;
 
@@ -63,6 +64,17 @@ impl<'a> Known<'a> {
             Some(((key.kind, key.project.as_str(), observed.id.as_deref()?), key))
         });
         Self { desired, state, publishers, by_id: by_id.collect() }
+    }
+
+    /// The name that was most likely meant by a key that leads to nothing.
+    #[must_use]
+    pub fn nearest(&self, missing: &Key) -> Option<String> {
+        let is_beside = |key: &&Key| {
+            let is_there = key.project == missing.project && key.room == missing.room;
+            key.kind == missing.kind && is_there
+        };
+        let keys = self.desired.keys().chain(self.state.objects.keys()).filter(is_beside);
+        nearest(&missing.name, keys.map(|key| key.name.as_str()))
     }
 
     fn has(&self, key: &Key) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::acceptance::{Acceptance, Documents, Left, accept};
 use super::target::Target;
+use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Scope};
 use crate::bounded;
 use crate::conceal;
@@ -19,6 +20,7 @@ use crate::manifest::walk::{self, Skipped};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
 use crate::plan::{Plan, unified};
+use crate::whole_file::Draft;
 
 /// Manifests into which drift may be written.
 pub struct Accepting<'a> {
@@ -37,6 +39,8 @@ pub struct Accepted {
     documents: Documents,
     /// The fields that are written back, and what is not, with the reason.
     pub acceptance: Acceptance,
+    /// Whether the set was applied before: what was not cannot have drifted.
+    pub is_applied: bool,
 }
 
 /// A file of manifests that changes.
@@ -82,17 +86,17 @@ impl<'a> Accepting<'a> {
         let read = |sources: &[Arc<Source>]| {
             from_sources(sources, Vec::new(), input).map_err(Error::manifests)
         };
-        let plan = plan(target, set, declared).await?;
+        let (plan, is_applied) = plan(target, set, declared).await?;
         let mut refused = Vec::new();
         loop {
             let acceptance = accept(&plan, &documents, &wanted, &refused);
             if acceptance.texts.is_empty() {
-                return Ok(Accepted { sources, documents, acceptance });
+                return Ok(Accepted { sources, documents, acceptance, is_applied });
             }
             // Whether the manifests say it now is what the planner says, before anything is
             // written.
             let after = match read(&edited(&sources, &acceptance)) {
-                Ok(declared) => self::plan(target, set, declared).await?,
+                Ok(declared) => self::plan(target, set, declared).await?.0,
                 Err(error) => {
                     let fits = |keys: &[&Key]| {
                         let part = accept(&plan, &documents, &|key| keys.contains(&key), &refused);
@@ -108,7 +112,7 @@ impl<'a> Accepting<'a> {
             };
             let open: Vec<Left> = still_open(&after, &acceptance);
             if open.is_empty() {
-                return Ok(Accepted { sources, documents, acceptance });
+                return Ok(Accepted { sources, documents, acceptance, is_applied });
             }
             refused.extend(open);
         }
@@ -188,18 +192,20 @@ fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMa
     found
 }
 
-/// What the platform would have to be given to be what the manifests say.
-async fn plan(target: &Target, set_name: &str, set: Set) -> Result<Plan> {
+/// What the platform would have to be given to be what the manifests say, and whether the set
+/// was applied before.
+async fn plan(target: &Target, set_name: &str, set: Set) -> Result<(Plan, bool)> {
     let reader = target.client.reader();
     let observation =
         observe::observe(&reader, &Policy::standard(set_name), set, Scope::Documents).await?;
     let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
-    planner::plan(&observation.set.objects, &observation.state, &policy).map_err(|refusal| {
-        match refusal {
-            Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
-            Refusal::Guard { problems, .. } => Error::refused(problems),
-        }
-    })
+    let is_applied = observation.stored.values().any(Stored::exists);
+    let plan = planner::plan(&observation.set.objects, &observation.state, &policy);
+    let plan = plan.map_err(|refusal| match refusal {
+        Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Guard { problems, .. } => Error::refused(problems),
+    })?;
+    Ok((plan, is_applied))
 }
 
 /// What was accepted and differs all the same.
@@ -255,15 +261,11 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
         _ => new.to_owned(),
     };
     let mode = std::fs::metadata(path).context(failed)?.permissions();
-    let folder = path.parent().unwrap_or(path);
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    let draft = Draft::of(path).context(failed)?;
+    let mut file = draft.file();
     file.write_all(mark.as_bytes())
         .and_then(|()| file.write_all(new.as_bytes()))
-        .context(failed)?;
-    file.as_file()
-        .set_permissions(mode)
-        .and_then(|()| file.as_file().sync_all())
-        .context(failed)?;
-    file.persist(path).context(failed)?;
-    Ok(())
+        .and_then(|()| file.set_permissions(mode))
+        .and_then(|()| draft.replace(path))
+        .context(failed)
 }

@@ -10,6 +10,7 @@ use crate::error::{Place, RENDERED};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
+use crate::manifest::declared_in::stream;
 use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
@@ -171,8 +172,8 @@ fn write(
         let name = document.source.name.trim_end_matches(RENDERED);
         return Err(format!("{name} is a template"));
     }
-    if document.source.name == "-" {
-        return refuse("it was read from standard input");
+    if let Some(stream) = stream(&document.source.name) {
+        return Err(format!("it was read from {stream}"));
     }
     if *count > 1 {
         let same = plan.operations.iter().filter(|other| other.place.as_ref() == Some(place));

@@ -126,7 +126,7 @@ pub async fn decide(
     if is_everywhere {
         leave_asked_projects(&mut plan, &state);
     }
-    let made_from = Origin { objects: declared, is_input_empty: set.is_input_empty };
+    let made_from = Origin { objects: declared, empty_input: set.empty_input };
     plan.refused = guards::check(&plan, &state, made_from, &consent);
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform.clone_from(&target.name);

@@ -53,10 +53,10 @@ pub(super) async fn connect(
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key);
-    let answer = http::send(request)
-        .await
-        // The URL holds the token.
-        .map_err(|error| with_causes(&error.without_url()))?;
+    let answer = http::send(request).await.map_err(|unanswered| match &unanswered.hint {
+        Some(hint) => format!("{unanswered} ({hint})"),
+        None => unanswered.to_string(),
+    })?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
         return Err(format!("it answered with {}", answer.status()));
     }
@@ -64,6 +64,7 @@ pub(super) async fn connect(
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err("what answered is not a room".to_owned());
     }
+    // The URL holds the token.
     let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
     Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
 }

@@ -40,45 +40,73 @@ impl Phase {
 
 /// What a connection does, as seen from outside.
 #[derive(Debug)]
-pub struct Doing(Mutex<(Phase, Instant, bool)>);
+pub struct Doing(Mutex<Now>);
+
+#[derive(Debug)]
+struct Now {
+    phase: Phase,
+    /// Since when.
+    since: Instant,
+    /// Whether a body was not read to its end.
+    is_unread: bool,
+    /// Whether its place is another one's.
+    has_given_way: bool,
+}
+
+impl Now {
+    /// Begins something else, with a body that was read.
+    fn begin(&mut self, phase: Phase) {
+        (self.phase, self.since) = (phase, Instant::now());
+    }
+}
 
 impl Doing {
     fn new() -> Self {
-        Self(Mutex::new((Phase::Asking, Instant::now(), false)))
+        let (phase, since) = (Phase::Asking, Instant::now());
+        Self(Mutex::new(Now { phase, since, is_unread: false, has_given_way: false }))
     }
 
-    fn now(&self) -> MutexGuard<'_, (Phase, Instant, bool)> {
+    fn now(&self) -> MutexGuard<'_, Now> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes came.
     pub fn came(&self) {
         let mut now = self.now();
-        if now.0 == Phase::Idle {
-            *now = (Phase::Asking, Instant::now(), now.2);
+        if now.phase == Phase::Idle {
+            now.begin(Phase::Asking);
         }
     }
 
     /// A request came, and is answered while this is held.
     pub fn answers(self: &Arc<Self>) -> Answering {
-        *self.now() = (Phase::Answering, Instant::now(), false);
-        Answering(Arc::clone(self))
+        let mut now = self.now();
+        now.begin(Phase::Answering);
+        now.is_unread = false;
+        Answering { doing: Arc::clone(self), is_too_late: now.has_given_way }
+    }
+
+    /// Gives its place to another one, unless somebody works on it.
+    fn gives_way(&self) -> bool {
+        let mut now = self.now();
+        now.has_given_way |= !now.phase.is_busy();
+        now.has_given_way
     }
 
     /// A body was not read to its end.
     pub fn left_unread(&self) {
-        self.now().2 = true;
+        self.now().is_unread = true;
     }
 
     /// Whether bytes may come that nobody is going to read.
     pub fn has_unread(&self) -> bool {
         let now = self.now();
-        now.2 || now.0 == Phase::Asking
+        now.is_unread || now.phase == Phase::Asking
     }
 
     /// When it has waited for too long, unless it does something by then.
     pub fn deadline(&self) -> Instant {
-        let (phase, since, _) = *self.now();
+        let Now { phase, since, .. } = *self.now();
         match phase {
             Phase::Idle => since + IDLE,
             Phase::Asking => since + HEADERS,
@@ -89,30 +117,34 @@ impl Doing {
 
     /// Whether a request may be on its way that was not understood yet.
     pub fn is_asking(&self) -> bool {
-        self.now().0 == Phase::Asking
+        self.now().phase == Phase::Asking
     }
 
     /// Whether it is busy with a request.
     pub fn is_answering(&self) -> bool {
-        self.now().0.is_busy()
+        self.now().phase.is_busy()
     }
 
     /// Since when it has nothing to do; `None` while it answers.
     fn waits_since(&self) -> Option<Instant> {
-        let (phase, since, _) = *self.now();
+        let Now { phase, since, .. } = *self.now();
         (!phase.is_busy()).then_some(since)
     }
 }
 
 /// The answer to a request, until all of it was taken.
 #[derive(Debug)]
-pub struct Answering(Arc<Doing>);
+pub struct Answering {
+    doing: Arc<Doing>,
+    /// Whether the request came when its connection had given its place to another one.
+    pub is_too_late: bool,
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut now = self.0.now();
-        if now.0 == Phase::Answering {
-            *now = (Phase::Idle, Instant::now(), now.2);
+        let mut now = self.doing.now();
+        if now.phase == Phase::Answering {
+            now.begin(Phase::Idle);
         }
     }
 }
@@ -137,9 +169,7 @@ impl Connection {
     /// though the request is answered before.
     #[must_use]
     pub fn outlast(self) -> Lasting {
-        let mut now = self.0.doing.now();
-        *now = (Phase::Lasting, Instant::now(), now.2);
-        drop(now);
+        self.0.doing.now().begin(Phase::Lasting);
         Lasting(self.0)
     }
 }
@@ -150,8 +180,7 @@ pub struct Lasting(Arc<Taken>);
 
 impl Drop for Lasting {
     fn drop(&mut self) {
-        let mut now = self.0.doing.now();
-        *now = (Phase::Idle, Instant::now(), now.2);
+        self.0.doing.now().begin(Phase::Idle);
     }
 }
 
@@ -230,24 +259,22 @@ impl Connections {
         let address = network(peer);
         let mut open = self.open();
         let of_it = open.of.get(&address).copied().unwrap_or_default();
-        let other = if of_it >= self.most_of_one() {
-            open.longest_waiting(Some(address))
+        let is_freed = if of_it >= self.most_of_one() {
+            open.free_one(Some(address))
         } else if open.all.len() >= self.most {
-            open.longest_waiting(None)
+            open.free_one(None)
         } else {
             return Admitted::Free(self.take(&mut open, peer));
         };
-        let Some(other) = other else { return Admitted::Refused };
-        open.remove(other);
-        Admitted::InPlaceOfAnother(self.take(&mut open, peer))
+        match is_freed {
+            true => Admitted::InPlaceOfAnother(self.take(&mut open, peer)),
+            false => Admitted::Refused,
+        }
     }
 
     /// Lets the connection go that has waited longest.
     pub fn free_one(&self) {
-        let mut open = self.open();
-        if let Some(number) = open.longest_waiting(None) {
-            open.remove(number);
-        }
+        self.open().free_one(None);
     }
 
     fn take(self: &Arc<Self>, open: &mut Open, peer: IpAddr) -> Taken {
@@ -263,6 +290,18 @@ impl Connections {
 }
 
 impl Open {
+    /// Lets the connection go that has waited longest, of all or of those from an address; whether
+    /// there was one. A request may come at that very moment, and then it is another one's turn.
+    fn free_one(&mut self, address: Option<IpAddr>) -> bool {
+        while let Some(number) = self.longest_waiting(address) {
+            if self.all.get(&number).is_some_and(|place| place.doing.gives_way()) {
+                self.remove(number);
+                return true;
+            }
+        }
+        false
+    }
+
     fn longest_waiting(&self, address: Option<IpAddr>) -> Option<u64> {
         let of_it = self
             .all
@@ -339,6 +378,9 @@ mod tests {
         drop(answering);
         drop(fifth);
         assert!(matches!(connections.admit(other), Admitted::Free(_)));
+        // What comes over a connection that gave way has no place any more.
+        assert!(open[1].doing.answers().is_too_late);
+        assert!(!open[2].doing.answers().is_too_late);
     }
 
     #[tokio::test(start_paused = true)]

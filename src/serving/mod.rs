@@ -42,7 +42,7 @@ use nix::errno::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -56,8 +56,11 @@ use crate::notice;
 /// The most that is kept of a connection's bytes, and so the largest headers.
 const BUFFER: usize = 64 * 1024;
 
-/// How many connections may be refused at the same time.
+/// The most connections that may be refused at the same time.
 const REFUSALS: usize = 16;
+
+/// One is refused beside so many that are served: it is open, too, for as long as that takes.
+const SERVED: usize = 4;
 
 /// How long a connection may take to end that was told to, while it is waiting.
 const ENDING: Duration = Duration::from_secs(1);
@@ -109,7 +112,7 @@ pub async fn serve(
     let serving = Arc::new(Serving {
         answers,
         connections: Connections::new(bounds.connections, stop.clone()),
-        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        refusals: Arc::new(Semaphore::new((bounds.connections / SERVED).clamp(1, REFUSALS))),
         stop,
     });
     let mut running = JoinSet::new();
@@ -118,7 +121,11 @@ pub async fn serve(
             () = serving.stop.cancelled() => break Ok(()),
             Some(_) = running.join_next() => {}
             taken = listener.accept() => match taken {
-                Ok((stream, peer)) => serving.take(stream, peer, &mut running),
+                Ok((stream, peer)) => {
+                    serving.take(stream, peer, &mut running);
+                    // Whoever has to make room closes before the next one comes.
+                    yield_now().await;
+                }
                 Err(cause) if is_of_one(&cause) => {}
                 Err(cause) if is_short(&cause) => {
                     notice::tell("no connection can be taken", &cause);
@@ -197,12 +204,13 @@ impl<A: Answer> Serving<A> {
         let doing = Arc::clone(&taken.doing);
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let answering = doing.answers();
+            let is_too_late = answering.is_too_late;
             let mut request =
                 request.map(|body| Body::new(Arriving::new(body, Arc::clone(&doing))));
             request.extensions_mut().insert(Connection::new(Arc::clone(&taken)));
             let (answer, doing) = (self.answer(request, is_local), &doing);
             async move {
-                let mut response = answer.await;
+                let mut response = if is_too_late { no_room() } else { answer.await };
                 if !response.status().is_success() && doing.has_unread() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
@@ -259,9 +267,21 @@ impl<A: Answer> Serving<A> {
     }
 }
 
+/// What a request is answered for which there is no room.
+const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
+
+/// The answer to a request that came over a connection when that had to make room.
+fn no_room() -> Response {
+    let head = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::RETRY_AFTER, "1"),
+        (header::CONNECTION, "close"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, head, BODY).into_response()
+}
+
 /// Tells a client that there is no room, and waits until it has seen it.
 async fn refuse(mut stream: TcpStream) {
-    const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
         BODY.len()

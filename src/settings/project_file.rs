@@ -53,8 +53,10 @@ impl ProjectFile {
         let form: Option<Form> = home_file::read(&path, "this is not what it should be", hint)?;
         let form = form.unwrap_or_default();
         let keys = form.active_api_keys.unwrap_or_default();
-        let keys: IndexMap<_, _> =
-            keys.into_iter().map(|(project, key)| (project, SecretString::from(key))).collect();
+        let keys: IndexMap<_, _> = keys
+            .into_iter()
+            .map(|(project, key)| (project, SecretString::from(key.trim())))
+            .collect();
         keys.values().for_each(conceal::credential);
         Ok(Self {
             active_project: form.active_project,

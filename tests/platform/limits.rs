@@ -98,6 +98,33 @@ async fn idle_connections_lock_nobody_out() {
     until(|| server.process.descriptors().others <= before).await;
 }
 
+/// A connection that has to make room may be given a request at that very moment. It must not go on
+/// beside those that have a place, until no more files can be opened.
+#[tokio::test]
+async fn a_burst_of_bodies_takes_no_more_places_than_there_are() {
+    let server = Watched::start("ulimit -n 96;");
+    let reached = &server.process.reached;
+    let before = server.process.descriptors().others;
+    let busy: Vec<_> = (0..300)
+        .map(|number| {
+            let mut stream = connect(reached);
+            let head = head(reached, &format!("{UPLOAD}file-{number}"), 1_000_000);
+            // Who is refused may be gone by now.
+            let _ = stream.write_all(head.as_bytes());
+            stream
+        })
+        .collect();
+    // There are 16 places, and a quarter of them is for others.
+    until(|| server.process.descriptors().others <= before + 16).await;
+    // The refusals of the burst take a moment; while there are many, they are just closed.
+    until(|| status(&mut connect(reached)) == Some(503)).await;
+    drop(busy);
+    until(|| server.process.descriptors().others <= before).await;
+    assert_eq!(reached.create_room("a").await, Some(201));
+    let log = std::fs::read_to_string(server.folder.path().join("log")).expect("a log");
+    assert!(!log.contains("Too many open files"), "{log}");
+}
+
 #[tokio::test]
 async fn one_address_does_not_take_the_places_of_others() {
     let server = Watched::start("ulimit -n 200;");

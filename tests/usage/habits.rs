@@ -179,3 +179,42 @@ fn what_was_validated_is_told_to_programs() {
     assert_eq!(document["failure"]["problems"][0]["place"], place, "{document}");
     assert_eq!((&document["valid"], &document["failure"]["code"]), (&false.into(), &2.into()));
 }
+
+#[test]
+fn what_manifests_of_others_have_leads_to_what_is_meant() {
+    let sandbox = Sandbox::new();
+    let service = "version: v1\nkind: Service\nmetadata: {name: a}\n";
+    for (manifest, hint) in [
+        ("apiVersion: v1\nkind: Room\nmetadata: {name: a}\n".to_owned(), "write `version: v1`"),
+        (ROOM.to_owned() + "spec: {}\n", "there is no `spec` here"),
+        (ROOM.replace("name: a", "name: a, namespace: b"), "is said by `project` and `room`"),
+        (ROOM.replace("name: a", "name: a, labels: {}"), "write `metadata.annotations`"),
+        (service.to_owned() + "container: {image: a, ports: [80]}\n", "write `ports` beside"),
+        (service.to_owned() + "ports: [{num: 80, published: yes}]\n", "hint: write `true`: it is"),
+        (service.to_owned() + "ports: [{num: 80, published: off}]\n", "hint: write `false`: it is"),
+    ] {
+        sandbox.write("m.yaml", &manifest);
+        tells(&sandbox.run(&["validate", "-f", "m.yaml"]), hint);
+    }
+}
+
+#[test]
+fn groups_of_the_reference_that_are_not_here_are_told_of() {
+    let all: serde_json::Value =
+        serde_json::from_str(include_str!("../commands/reference.json")).unwrap();
+    let tree = meshagent::commands::tree();
+    let groups: std::collections::BTreeSet<&str> =
+        all.as_array().unwrap().iter().filter_map(first_word).collect();
+    let missing: Vec<_> =
+        groups.into_iter().filter(|it| tree.find_subcommand(it).is_none()).collect();
+    assert!(missing.len() > 3, "{missing:?}");
+    for group in missing {
+        let run = Sandbox::new().run(&[group]);
+        assert_eq!(run.code, 2);
+        tells(&run, "hint: this program does not have it yet: the Python command line does");
+    }
+}
+
+fn first_word(command: &serde_json::Value) -> Option<&str> {
+    command["path"].as_str()?.split(' ').next()
+}

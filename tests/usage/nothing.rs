@@ -120,7 +120,7 @@ fn an_empty_list_of_services_says_which_it_is() {
 fn a_project_that_an_option_names_wrongly_is_told_once() {
     let sandbox = sandbox();
     sandbox.embedded(0, &["project", "create", "staging"]);
-    let run = sandbox.embedded(2, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
+    let run = sandbox.embedded(1, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
     let told =
         "there is no project `stagin`, which --project-id, a setting or the credential names";
     assert_eq!(run.stderr.matches("stagin`,").count(), 1, "{}", run.stderr);

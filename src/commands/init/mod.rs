@@ -3,7 +3,7 @@
 //! The files that it writes lie beside this one, as they are written but for two names. They are
 //! checked as all manifests are before anything is written.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::manifest::source::Source;
 use crate::manifest::yaml;
 use crate::output;
 use crate::visible;
+use crate::whole_file::Draft;
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -222,8 +223,13 @@ fn write(path: &Path, text: &str) -> Result<bool> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).context(failed)?;
     }
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).context(failed).map(|()| true),
+    // The umask takes away from its mode, as from that of any other file.
+    let written = Draft::with_mode(path, 0o666).and_then(|draft| {
+        draft.file().write_all(text.as_bytes())?;
+        draft.create(path)
+    });
+    match written {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.ends_with(GITIGNORE.0) => {
             Ok(false)
         }

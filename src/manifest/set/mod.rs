@@ -4,7 +4,7 @@
 //! together. Must not: what a single document means, which is `document`'s and the kinds'.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use self::declaring::declare_all;
 use self::documents::read_documents;
 use super::brought::Brought;
-use super::declared_in::{DeclaredIn, LookedAt, is_standard_input};
+use super::declared_in::{DeclaredIn, LookedAt, stream};
 use super::document::Document;
 use super::located;
 use super::reach::Reach;
@@ -22,7 +22,6 @@ use super::source::{self, Source};
 use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
-use crate::bounded::is_open;
 use crate::error::{Place, Problem};
 use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
@@ -142,9 +141,9 @@ pub struct Set {
     pub documents: usize,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
-    /// Whether standard input or a pipe was given and declares nothing, as a failed command
+    /// Standard input or a pipe, where it was given and declares nothing, as a failed command
     /// would have it.
-    pub is_input_empty: bool,
+    pub empty_input: Option<&'static str>,
     /// The project that the user named for documents that name none.
     pub named_project: Option<String>,
     /// What was left out on purpose below the folders that were read.
@@ -252,9 +251,11 @@ pub fn from_sources(
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
         looked_at: LookedAt::new(&input.paths),
-        is_input_empty: sources.iter().any(|source| {
+        empty_input: sources.iter().find_map(|source| {
             let is_its = |document: &Document| Arc::ptr_eq(&document.source, source);
-            is_input(&source.name) && !documents.iter().any(|(document, _)| is_its(document))
+            let is_empty = !documents.iter().any(|(document, _)| is_its(document));
+            // What a command before may have failed to write.
+            stream(&source.name).filter(|_| is_empty)
         }),
         named_project: input.project.clone(),
         reach: input.reach(),
@@ -269,11 +270,6 @@ pub fn from_sources(
     // One document may stand for several objects.
     problems.dedup();
     Err(problems)
-}
-
-/// Whether a source is what a command before may have failed to write.
-fn is_input(name: &str) -> bool {
-    is_standard_input(name) || is_open(Path::new(name))
 }
 
 /// Adds a text to the digest. In the places of sealed variables stand signs: whoever reads the

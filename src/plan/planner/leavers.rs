@@ -85,16 +85,16 @@ impl Planner<'_> {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        let leaves = match self.ownership(key, observed) {
-            Ownership::Foreign(owner) => Leaves::released(Reason::new(
+        let leaves = match (self.ownership(key, observed), stays) {
+            (Ownership::Foreign(owner), _) => Leaves::released(Reason::new(
                 Why::OwnedElsewhere,
                 format!("the set `{owner}` owns it now"),
             )),
-            Ownership::Nobodys if entry.is_claim_to(observed.id.as_deref()) => {
+            (Ownership::Nobodys, _) if entry.is_claim_to(observed.id.as_deref()) => {
                 Leaves::released(Why::Unclaimed)
             }
-            Ownership::Nobodys => Leaves::released(Why::NameTaken),
-            Ownership::Ours if let Some(why) = stays => {
+            (Ownership::Nobodys, _) => Leaves::released(Why::NameTaken),
+            (Ownership::Ours, Some(why)) => {
                 *self.staying.entry(why).or_default() += 1;
                 // The files that were looked at do not declare it any more.
                 let looked_at = &self.policy.looked_at;
@@ -104,7 +104,7 @@ impl Planner<'_> {
                 self.plan.kept.insert(key.clone(), entry);
                 return;
             }
-            Ownership::Ours => match self.why_it_leaves(key, entry) {
+            (Ownership::Ours, None) => match self.why_it_leaves(key, entry) {
                 Some(leaves) => leaves,
                 None => return,
             },

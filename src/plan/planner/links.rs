@@ -14,6 +14,7 @@ use crate::plan::order::Edge;
 use crate::plan::references::{self, Resolved};
 use crate::plan::renames::former_keys;
 use crate::plan::{Action, Operation};
+use crate::visible;
 
 impl Planner<'_> {
     /// The declared objects that refer to an object.
@@ -114,10 +115,13 @@ impl Planner<'_> {
                 match resolved {
                     Resolved::Missing(to) => {
                         let problem = at(references::missing(&to));
-                        faults.push(match self.renamed_to(&to) {
-                            Some(key) => problem
+                        faults.push(match (self.renamed_to(&to), self.known.nearest(&to)) {
+                            (Some(key), _) => problem
                                 .hint(format!("{key} was called so; write `{}` here", key.name)),
-                            None => problem.hint(
+                            (None, Some(near)) => {
+                                problem.hint(format!("did you mean `{}`?", visible::line(&near)))
+                            }
+                            (None, None) => problem.hint(
                                 "declare it, mend the name, or say which project is meant: `project:` in the document, or --project-id",
                             ),
                         });

@@ -24,6 +24,7 @@ use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::set::Desired;
 
 mod absent;
+mod alike;
 mod asked;
 mod beginning;
 pub use beginning::selected;
@@ -143,6 +144,7 @@ pub fn plan(
         return Err(Refusal::Guard { problems: planner.guards, doubt: planner.doubt });
     }
     planner.hint_at_renames();
+    planner.hint_at_unsaid_renames();
     planner.tell_others_of_renames();
     let edges = planner.edges();
     for operation in &mut planner.operations {

@@ -11,6 +11,7 @@ use super::cipher::Key;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
 use crate::platform::store::modes;
+use crate::whole_file::Draft;
 
 /// A key file is never larger.
 const LIMIT: usize = 4096;
@@ -84,19 +85,14 @@ impl KeyFile {
         let failed = || format!("failed to write {}", self.0.display());
         // What a link leads to is replaced, and the link stays.
         let path = std::fs::canonicalize(&self.0).unwrap_or_else(|_| self.0.clone());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        // A temporary file is made with mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+        let draft = Draft::of(&path).context(failed)?;
+        let mut file = draft.file();
         file.write_all(HEAD.as_bytes()).context(failed)?;
         for key in keys {
             file.write_all(key.text().expose_secret().as_bytes()).context(failed)?;
             file.write_all(b"\n").context(failed)?;
         }
-        file.as_file().sync_all().context(failed)?;
-        file.persist(&path).context(failed)?;
-        // The name is on disk only once the folder is.
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).context(failed)
+        draft.replace(&path).context(failed)
     }
 }
 

@@ -1,0 +1,153 @@
+//! Why there was no answer: it is told of whoever is at fault, which may be a proxy of the
+//! environment or a certificate, and not who was asked.
+
+use std::error::Error as StdError;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::CertificateError;
+use url::Url;
+
+use crate::error::causes;
+use crate::visible;
+
+/// There was no answer. The URL may hold a credential, so no more than its host is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Unanswered {
+    what: String,
+    /// What to do about it, where that is known.
+    pub hint: Option<String>,
+    /// Whether it took too long.
+    pub is_late: bool,
+    /// Whether whoever was asked may have acted.
+    pub sent: bool,
+    /// Whether another try may help.
+    pub is_transient: bool,
+}
+
+impl From<reqwest::Error> for Unanswered {
+    fn from(error: reqwest::Error) -> Self {
+        let failed = Self {
+            what: "there was no answer in time".to_owned(),
+            hint: None,
+            is_late: error.is_timeout(),
+            sent: !error.is_connect() && !error.is_builder(),
+            is_transient: !error.is_builder(),
+        };
+        let host = error.url().and_then(Url::host_str).unwrap_or("the server");
+        if let Some((what, hint)) = causes(&error).find_map(tls).map(|tls| of_tls(tls, host)) {
+            return Self { what, hint, is_late: false, is_transient: false, ..failed };
+        }
+        let is_of_proxy = error.is_connect();
+        let proxy = error.url().filter(|_| is_of_proxy).and_then(Proxy::of);
+        let cause = match failed.is_late {
+            true => failed.what.clone(),
+            // The innermost cause says what the outer ones do not.
+            false => causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string),
+        };
+        match proxy {
+            Some(Proxy { url, variable }) => Self {
+                what: format!("the proxy {url}, which {variable} names, failed: {cause}"),
+                hint: Some(format!("check {variable}; hosts in NO_PROXY are reached without it")),
+                is_late: false,
+                ..failed
+            },
+            None => Self { what: cause, ..failed },
+        }
+    }
+}
+
+/// The failure of TLS that a cause is, or holds.
+fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    // An error of input and output passes over what it holds when it is asked for its cause.
+    let held = || cause.downcast_ref::<std::io::Error>()?.get_ref();
+    cause.downcast_ref().or_else(|| tls(held()?))
+}
+
+/// What a failure of TLS means, and what to do about it.
+fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
+    let certificate = |what: &str| format!("the certificate of {host} {what}");
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        let what = format!("{host} and this program do not agree on TLS: {error}");
+        let hint = "check that the URL is meant to begin with https, and the port";
+        return (what, Some(hint.to_owned()));
+    };
+    match wrong {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            certificate("is signed by nobody whom this machine trusts"),
+            Some(
+                "if it is the right one, SSL_CERT_FILE=FILE names the certificates that are trusted instead of the system's (PEM): its authority's"
+                    .to_owned(),
+            ),
+        ),
+        CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
+            let hint = "use a name that it is for, or check what answers there";
+            (certificate(&format!("is not for this name: {wrong}")), Some(hint.to_owned()))
+        }
+        CertificateError::ExpiredContext { .. } | CertificateError::Expired => {
+            (certificate("has expired"), Some("it is renewed there; check this machine's clock".to_owned()))
+        }
+        CertificateError::Other(_) => (
+            certificate(&format!("cannot be used: {wrong}")),
+            Some(
+                "a server shows one that an authority signed and that is not an authority's own; SSL_CERT_FILE=FILE names the authority's"
+                    .to_owned(),
+            ),
+        ),
+        _ => (certificate(&format!("cannot be used: {wrong}")), None),
+    }
+}
+
+/// A proxy of the environment.
+struct Proxy {
+    url: String,
+    variable: &'static str,
+}
+
+impl Proxy {
+    /// The one through which a URL is asked, where there is one.
+    fn of(url: &Url) -> Option<Self> {
+        if super::http::is_direct(url) {
+            return None;
+        }
+        let proxy = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
+        let of_scheme = match url.scheme() {
+            "https" => ["HTTPS_PROXY", "https_proxy"],
+            _ => ["HTTP_PROXY", "http_proxy"],
+        };
+        let mut names = of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]);
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
+        let variable = names.find(is_set).unwrap_or("the system");
+        let url = visible::url(&proxy.uri().to_string());
+        Some(Self { url: url.trim_end_matches('/').to_owned(), variable })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_told_with_what_helps() {
+        let told = |wrong| of_tls(&rustls::Error::InvalidCertificate(wrong), "a.test");
+        for (wrong, what, helps) in [
+            (CertificateError::UnknownIssuer, "nobody whom this machine trusts", "SSL_CERT_FILE="),
+            (CertificateError::BadSignature, "nobody whom this machine trusts", "SSL_CERT_FILE="),
+            (CertificateError::NotValidForName, "is not for this name", "a name that it is for"),
+            (CertificateError::Expired, "has expired", "clock"),
+        ] {
+            let (message, hint) = told(wrong);
+            assert!(message.starts_with("the certificate of a.test "), "{message}");
+            assert!(message.contains(what), "{message}");
+            assert!(hint.as_ref().is_some_and(|hint| hint.contains(helps)), "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_tls_is_found_below_errors_of_input_and_output() {
+        let inner = std::io::Error::other(rustls::Error::DecryptError);
+        let outer = std::io::Error::other(inner);
+        assert!(matches!(tls(&outer), Some(rustls::Error::DecryptError)));
+        assert!(tls(&std::io::Error::other("no")).is_none());
+    }
+}

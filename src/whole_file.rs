@@ -1,0 +1,170 @@
+//! Files that are written whole or not at all: what is written has a name of its own until it is
+//! complete. A run that is killed before that leaves it behind, and the next one that writes into
+//! the same folder takes it away, as whoever was killed is run again.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Error, Result};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// What the name of an unfinished file begins with: it is hidden, so that it is no manifest.
+const BEGIN: &str = ".meshagent-";
+
+/// What it ends with.
+const END: &str = ".new";
+
+/// How often a file is made anew that another run took for one that was left behind.
+const TRIES: usize = 100;
+
+/// A file that has no name yet. Nothing stays of it when it is dropped.
+#[derive(Debug)]
+pub struct Draft(NamedTempFile);
+
+impl Draft {
+    /// Begins a file that is to stand at a path, and that only its owner can read.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn of(path: &Path) -> Result<Self> {
+        Self::with_mode(path, 0o600)
+    }
+
+    /// Begins a file with this mode, from which the umask takes away.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn with_mode(path: &Path, mode: u32) -> Result<Self> {
+        let folder = folder_of(path);
+        sweep(folder);
+        for _ in 0..TRIES {
+            let file = tempfile::Builder::new()
+                .prefix(BEGIN)
+                .suffix(END)
+                .permissions(Permissions::from_mode(mode))
+                .tempfile_in(folder)?;
+            // Who holds the lock is at work. Where files cannot be locked, nobody sweeps.
+            if let Err(error) = file.as_file().lock() {
+                tracing::debug!(%error, "failed to lock an unfinished file");
+            }
+            // Another run may have swept between the two.
+            if file.as_file().metadata()?.nlink() > 0 {
+                return Ok(Self(file));
+            }
+        }
+        Err(Error::other("other runs take away what is written"))
+    }
+
+    /// The file, to be written.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.0.as_file()
+    }
+
+    /// Puts it in the place of what is there, if anything is. It is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn replace(self, path: &Path) -> Result<()> {
+        self.file().sync_all()?;
+        self.rename(path)?;
+        sync(path)
+    }
+
+    /// Puts it where nothing is yet. It is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::ErrorKind::AlreadyExists`] where something is; the system's.
+    pub fn create(self, path: &Path) -> Result<()> {
+        self.file().sync_all()?;
+        self.0.persist_noclobber(path).map_err(|failed| failed.error)?;
+        sync(path)
+    }
+
+    /// Puts it in the place of what is there, and leaves it to the system when it is on disk.
+    /// The file stays open, and locked.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn rename(self, path: &Path) -> Result<File> {
+        self.0.persist(path).map_err(|failed| failed.error)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name is on disk only once its folder is.
+fn sync(path: &Path) -> Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Takes away what killed runs left behind in a folder. What cannot be looked at stays.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|it| it.starts_with(BEGIN) && it.ends_with(END));
+        if is_ours && is_left_behind(&entry.path()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether nobody is at work on an unfinished file of the user's own.
+fn is_left_behind(path: &Path) -> bool {
+    let is_own = |about: std::fs::Metadata| {
+        about.is_file() && about.uid() == nix::unistd::geteuid().as_raw()
+    };
+    if !path.symlink_metadata().is_ok_and(is_own) {
+        return false;
+    }
+    // Who put something else there meanwhile makes nobody wait, and leads nowhere.
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    file.is_ok_and(|file| file.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write};
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_is_taken_away_and_what_others_write_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut names = ["room.yaml", ".meshagent-mine", "kept.new"].map(String::from).to_vec();
+        names.iter().for_each(|name| std::fs::write(at(name), "kept").unwrap());
+        std::os::unix::fs::symlink("room.yaml", at(".meshagent-link.new")).unwrap();
+        std::fs::create_dir(at(".meshagent-folder.new")).unwrap();
+        names.extend([".meshagent-link.new", ".meshagent-folder.new"].map(String::from));
+        std::fs::write(at(".meshagent-dead.new"), "half a ro").unwrap();
+        let another = Draft::of(&at("other.yaml")).unwrap();
+        names.push(another.0.path().file_name().unwrap().to_str().unwrap().to_owned());
+
+        let draft = Draft::of(&at("room.yaml")).unwrap();
+        draft.file().write_all(b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(at("room.yaml")).unwrap(), "kept");
+        draft.replace(&at("room.yaml")).unwrap();
+        assert_eq!(std::fs::read_to_string(at("room.yaml")).unwrap(), "new");
+        assert_eq!(at("room.yaml").metadata().unwrap().mode() & 0o777, 0o600);
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut found: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        found.sort();
+        names.sort();
+        assert_eq!(found, names);
+
+        let second = Draft::of(&at("room.yaml")).unwrap().create(&at("room.yaml"));
+        assert_eq!(second.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        another.create(&at("other.yaml")).unwrap();
+    }
+}
