@@ -2,7 +2,7 @@
 # Drafts a release on GitHub, for a maintainer to look at and publish:
 #
 #   ci/draft.sh TAG           only checks that the tag fits to Cargo.toml and CHANGELOG.md
-#   ci/draft.sh TAG FOLDER    then uploads the archives of the folder
+#   ci/draft.sh TAG FOLDER    then uploads the archives and packages of the folder
 set -euo pipefail
 
 fail() {
@@ -25,7 +25,7 @@ grep -q '[^[:space:]]' "$notes" || fail "CHANGELOG.md has nothing below [$versio
 
 cd "$folder"
 shopt -s nullglob
-archives=(*.tar.gz)
+archives=(*.tar.gz *.deb)
 ((${#archives[@]})) || fail "$folder has no archives" "build them with ci/archive.sh"
 for archive in "${archives[@]}"; do
     sha256sum --check --strict --quiet "$archive.sha256"

@@ -22,19 +22,27 @@ fn script(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> Run {
     Run::of(output.unwrap())
 }
 
-/// The archive of a program, as the bytes of the file and the names in it.
-fn archived(sandbox: &Sandbox, program: &str, out: &str) -> (Vec<u8>, String) {
+/// What an archive is made of, and where it goes.
+struct Made<'a> {
+    program: &'a str,
+    target: &'a str,
+    out: &'a str,
+}
+
+/// The bytes of an archive, and the names in it.
+fn archived(sandbox: &Sandbox, made: &Made<'_>) -> (Vec<u8>, String) {
+    let Made { program, target, out } = made;
     sandbox.write("sbom.json", SBOM);
     let archive = path("ci/archive.sh").display().to_string();
-    let arguments =
-        ["--out", out, "--target", "t-est", "--program", program, "--sbom", "sbom.json"];
+    let arguments = ["--out", out, "--target", target, "--program", program, "--sbom", "sbom.json"];
     let run = script(sandbox, &archive, &arguments);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stdout.ends_with("/meshagent-t-est.tar.gz\n"), "{}", run.stdout);
-    let file = sandbox.path(out).join("meshagent-t-est.tar.gz");
+    let name = format!("meshagent-{target}.tar.gz");
+    assert!(run.stdout.ends_with(&format!("/{name}\n")), "{}", run.stdout);
+    let file = sandbox.path(out).join(&name);
     let bytes = std::fs::read(&file).unwrap();
     let sum = std::fs::read_to_string(file.with_extension("gz.sha256")).unwrap();
-    assert_eq!(sum, format!("{}  meshagent-t-est.tar.gz\n", super::served::digest(&bytes)));
+    assert_eq!(sum, format!("{}  {name}\n", super::served::digest(&bytes)));
     let listed = Command::new("tar").arg("-tzf").arg(&file).output().unwrap();
     (bytes, String::from_utf8(listed.stdout).unwrap())
 }
@@ -42,7 +50,10 @@ fn archived(sandbox: &Sandbox, program: &str, out: &str) -> (Vec<u8>, String) {
 #[test]
 fn the_archive_has_the_program_and_what_goes_with_it() {
     let sandbox = Sandbox::new();
-    let (_, listed) = archived(&sandbox, env!("CARGO_BIN_EXE_meshagent"), "out");
+    let (_, listed) = archived(
+        &sandbox,
+        &Made { program: env!("CARGO_BIN_EXE_meshagent"), target: "t-est", out: "out" },
+    );
     for file in [
         "meshagent",
         "LICENSE",
@@ -76,9 +87,9 @@ fn the_archive_has_the_program_and_what_goes_with_it() {
 #[test]
 fn the_same_program_makes_the_same_archive() {
     let sandbox = Sandbox::new();
-    sandbox
-        .write("fake", "#!/bin/sh\n[ \"$1\" = man ] && echo page > \"$3/fake.1\" || echo \"$*\"\n");
-    assert_eq!(archived(&sandbox, "fake", "one").0, archived(&sandbox, "fake", "two").0);
+    sandbox.write("fake", FAKE);
+    let made = |out| archived(&sandbox, &Made { program: "fake", target: "t-est", out }).0;
+    assert_eq!(made("one"), made("two"));
 }
 
 #[test]
@@ -95,6 +106,65 @@ fn wrong_usage_of_the_archive_is_told() {
         assert_eq!(run.code, 2, "{arguments:?}");
         assert!(run.stderr.starts_with(&format!("error: {error}\nhint: ci/archive.sh --out ")));
     }
+}
+
+const FAKE: &str = r#"#!/bin/sh
+case "$1" in
+man) echo page > "$3/meshagent.1" ;;
+version) echo 1.2.3-rc.1 ;;
+*) echo "$*" ;;
+esac
+"#;
+
+#[test]
+fn a_package_for_debian_is_made_of_an_archive() {
+    if !needs::programs("the package for Debian", &["dpkg-deb"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("fake", FAKE);
+    let target = "aarch64-unknown-linux-gnu";
+    let name = format!("meshagent-{target}.tar.gz");
+    archived(&sandbox, &Made { program: "fake", target, out: "out" });
+    let deb = path("ci/deb.sh").display().to_string();
+    let made = || {
+        let run = script(&sandbox, &deb, &[&format!("out/{name}"), "Acme <acme@example.com>"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let file = sandbox.path("out/meshagent_1.2.3~rc.1_arm64.deb");
+        assert!(run.stdout.ends_with("/meshagent_1.2.3~rc.1_arm64.deb\n"), "{}", run.stdout);
+        let sum = std::fs::read_to_string(file.with_extension("deb.sha256")).unwrap();
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(sum.starts_with(&super::served::digest(&bytes)), "{sum}");
+        (file, bytes)
+    };
+    let (file, bytes) = made();
+    assert_eq!(made().1, bytes);
+    let ask = |option: &str| {
+        let output = Command::new("dpkg-deb").arg(option).arg(&file).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let fields = ask("--field");
+    for field in
+        ["Package: meshagent", "Version: 1.2.3~rc.1", "Maintainer: Acme <acme@example.com>"]
+    {
+        assert!(fields.contains(&format!("{field}\n")), "{fields}");
+    }
+    let contents = ask("--contents");
+    for (mode, name) in [
+        ("-rwxr-xr-x root/root", "usr/bin/meshagent"),
+        ("-rw-r--r-- root/root", "usr/share/man/man1/meshagent.1.gz"),
+        ("-rw-r--r-- root/root", "usr/share/doc/meshagent/copyright"),
+        ("-rw-r--r-- root/root", "usr/share/bash-completion/completions/meshagent"),
+        ("-rw-r--r-- root/root", "usr/share/zsh/vendor-completions/_meshagent"),
+        ("-rw-r--r-- root/root", "usr/share/fish/vendor_completions.d/meshagent.fish"),
+    ] {
+        let line = contents.lines().find(|line| line.ends_with(&format!(" ./{name}")));
+        assert!(line.is_some_and(|line| line.starts_with(mode)), "{name}\n{contents}");
+    }
+    let wrong = script(&sandbox, &deb, &["out/meshagent-t-est.tar.gz", "Acme <acme@example.com>"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("is not an archive for Debian\nhint: "));
+    let nobody = script(&sandbox, &deb, &[&name, "Acme"]);
+    assert!(nobody.code == 2 && nobody.stderr.contains("Acme is not a maintainer\nhint: "));
 }
 
 /// A repository of a release, with what stands for GitHub's program.

@@ -49,7 +49,7 @@ fn the_scripts_that_workflows_run_are_there() {
     }
     found.sort();
     found.dedup();
-    assert_eq!(found, [".ci/run", "ci/archive.sh", "ci/draft.sh"]);
+    assert_eq!(found, [".ci/run", "ci/archive.sh", "ci/deb.sh", "ci/draft.sh"]);
 }
 
 /// The lines of a script without comments.
