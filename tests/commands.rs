@@ -1,6 +1,6 @@
 //! The commands against the reference's: the same arguments, against a platform that
 //! records what it is asked, must make the same requests, end with the same exit code and
-//! leave the same files. What differs is named in the README.
+//! leave the same files. What differs is named in `docs/coming-from-python.md`.
 
 #[path = "commands/cases.rs"]
 mod cases;
@@ -180,11 +180,11 @@ fn differences(theirs: &Done, ours: &Done) -> Vec<String> {
     lines
 }
 
-/// The names in the first column of the README's table of differences.
+/// The names in the first column of the documented table of differences.
 pub fn told_differences() -> BTreeSet<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let (_, table) = readme.split_once("\n| difference | the reference | here |\n").unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/coming-from-python.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, table) = page.split_once("\n| difference | the reference | here |\n").unwrap();
     table
         .lines()
         .skip(1)
@@ -199,7 +199,7 @@ fn every_case_does_what_the_reference_does_but_for_the_told_differences() {
     let cases = cases::all();
     let used: BTreeSet<String> = cases.iter().flat_map(|case| case.differs.clone()).collect();
     let untold: Vec<_> = used.difference(&told).collect();
-    assert!(untold.is_empty(), "the README does not tell of {untold:?}");
+    assert!(untold.is_empty(), "the page does not tell of {untold:?}");
     let platform = Platform::start();
     let Some(python) = needs::python("the comparison of the commands with the reference") else {
         return;

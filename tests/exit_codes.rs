@@ -102,10 +102,9 @@ fn each_exit_code_is_the_same_for_people_and_programs() {
 #[test]
 fn the_table_of_exit_codes_is_the_only_one() {
     use meshagent::error::CODES;
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let table = readme.split("\n## Exit codes\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/exit-codes.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     let told = CODES.map(|it| format!("| {} | {} |", it.code, it.meaning));
     assert_eq!(rows, told);
     let sandbox = Sandbox::new();

@@ -175,7 +175,7 @@ fn keys_that_were_made_with_a_leaked_key_are_told_and_can_be_ended() {
     assert_eq!(alone.code, 2, "{}", alone.stderr);
 }
 
-/// As the README tells it: a person is added, gets a role and a key, and acts.
+/// As `docs/embedded.md` tells it: a person is added, gets a role and a key, and acts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_added_and_acts_with_a_key_as_the_role_allows() {
     use serde_json::json;

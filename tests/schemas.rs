@@ -31,7 +31,7 @@ fn checked_in_schemas_are_what_the_types_say() {
     assert_eq!(files, all.len(), "schemas/ holds a file that no type stands for");
 }
 
-/// README sends people to the table for what kinds refer to, so it leaves nothing out.
+/// The reference of fields shows the table of what kinds refer to, so it leaves nothing out.
 #[test]
 fn the_table_says_what_every_kind_refers_to() {
     let published = meshagent::commands::schema::published().unwrap();

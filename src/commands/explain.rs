@@ -140,14 +140,18 @@ fn required(schema: &Value) -> Vec<&str> {
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-fn default_of(schema: &Value) -> String {
+/// The default of a field, as a part of a sentence; empty where there is none.
+#[must_use]
+pub fn default_of(schema: &Value) -> String {
     match schema.get("default") {
         None | Some(Value::Null) => String::new(),
         Some(default) => format!(", default {default}"),
     }
 }
 
-fn type_of(schema: &Value) -> String {
+/// The type of a field, in words.
+#[must_use]
+pub fn type_of(schema: &Value) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values: Vec<_> =
             values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();

@@ -116,11 +116,13 @@ pub async fn serve(
         stop,
     });
     let mut running = JoinSet::new();
+    // Those that are refused, and those that were told to end, are open for a moment more.
+    let most_open = bounds.connections + 2 * REFUSALS;
     let outcome = loop {
         tokio::select! {
             () = serving.stop.cancelled() => break Ok(()),
             Some(_) = running.join_next() => {}
-            taken = listener.accept() => match taken {
+            taken = listener.accept(), if running.len() < most_open => match taken {
                 Ok((stream, peer)) => {
                     serving.take(stream, peer, &mut running);
                     // Whoever has to make room closes before the next one comes.

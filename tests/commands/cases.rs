@@ -46,7 +46,7 @@ pub struct Case {
     /// Answers by method and path below the project.
     #[serde(default)]
     pub answers: BTreeMap<String, Answer>,
-    /// The differences that show here, by their names in the README.
+    /// The differences that show here, by their names in the documented table.
     #[serde(default)]
     pub differs: Vec<String>,
 }

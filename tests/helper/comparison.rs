@@ -38,7 +38,7 @@ const STORAGE: &str = "/toolkits/storage";
 /// What was seen of one thing that was done, by its name.
 type Seen = Vec<(String, Value)>;
 
-/// The row of the README that tells of webhooks that are wrong.
+/// The row of the documented differences that tells of webhooks that are wrong.
 const WRONG: &str = "wrong webhooks";
 
 /// Requests: method, path, type of the body, body, header in its place, and how the two
@@ -239,8 +239,8 @@ async fn the_host_does_what_the_reference_does_but_for_the_told_differences() {
         .map(|(name, _)| name.split('|').next().unwrap().to_owned())
         .filter(|differs| !differs.is_empty())
         .collect();
-    let readme = told_differences();
-    assert!(used.is_subset(&readme), "the README does not tell of {used:?}");
+    let told = told_differences();
+    assert!(used.is_subset(&told), "the page does not tell of {used:?}");
     let Some(python) = needs::python("the comparison of the host with the reference") else {
         return;
     };

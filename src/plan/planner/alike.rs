@@ -14,8 +14,9 @@ use crate::plan::{Action, Operation};
 /// Of so many values one may be another in what is taken for the same object.
 const SHARE: usize = 3;
 
-/// With how many deleted objects one that is created is compared.
-const MOST: usize = 50;
+/// How many pairs of one that is created and one that is deleted are compared, of a kind in a
+/// place.
+const MOST: usize = 400;
 
 impl Planner<'_> {
     /// Says where an object is created that is nearly what one of its kind is that is deleted, and
@@ -27,37 +28,33 @@ impl Planner<'_> {
                 && operation.key.kind.kind().is_renamable()
                 && !self.renames.displaces(&operation.key)
         };
-        let mut deleted: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
-        for Operation { key, .. } in
-            self.operations.iter().filter(|it| is_meant(it, Action::Delete))
-        {
-            deleted.entry((key.kind, &key.project, &key.room)).or_default().push(key);
-        }
+        let grouped = |action: Action| {
+            let mut groups: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
+            for Operation { key, .. } in self.operations.iter().filter(|it| is_meant(it, action)) {
+                groups.entry((key.kind, &key.project, &key.room)).or_default().push(key);
+            }
+            groups
+        };
+        let deleted = grouped(Action::Delete);
         if deleted.is_empty() {
             return;
         }
-        let mut pairs: Vec<(&Key, &Key)> = Vec::new();
-        for Operation { key, .. } in
-            self.operations.iter().filter(|it| is_meant(it, Action::Create))
-        {
-            let gone = deleted.get(&(key.kind, &key.project, &key.room));
-            let (Some(gone), Some(desired)) = (gone, self.desired.get(key)) else { continue };
-            if former_keys(desired).is_empty() && gone.len() <= MOST {
-                let alike = gone.iter().filter(|gone| self.is_nearly(gone, desired));
-                pairs.extend(alike.map(|gone| (key, *gone)));
+        let mut notes = Vec::new();
+        for (group, created) in grouped(Action::Create) {
+            let Some(gone) = deleted.get(&group) else { continue };
+            // So many are nobody's renamed documents, and comparing them would take a while.
+            if gone.len() * created.len() > MOST {
+                continue;
             }
+            let created = created.iter().filter_map(|key| self.desired.get(key));
+            let unsaid = created.filter(|desired| former_keys(desired).is_empty());
+            let pairs = unsaid.flat_map(|new| gone.iter().map(move |old| (new, *old)));
+            let pairs: Vec<_> = pairs.filter(|(new, old)| self.is_nearly(old, new)).collect();
+            let is_only = |(new, old): &&(&Desired, &Key)| {
+                pairs.iter().filter(|pair| pair.0.key == new.key || pair.1 == *old).count() == 1
+            };
+            notes.extend(pairs.iter().filter(is_only).map(|(new, old)| told(new, old)));
         }
-        let is_only = |pair: &&(&Key, &Key)| {
-            pairs.iter().filter(|(new, old)| *new == pair.0 || *old == pair.1).count() == 1
-        };
-        let notes = pairs.iter().filter(is_only).filter_map(|(new, old)| {
-            Some(format!(
-                "{new} is created and {old} is deleted, and they are nearly the same; if it is one object under a new name, add `lifecycle: {{moved_from: {}}}` to its document ({})",
-                old.name,
-                self.desired.get(new)?.origin.place()
-            ))
-        });
-        let notes: Vec<String> = notes.collect();
         self.plan.notes.extend(notes);
     }
 
@@ -71,6 +68,15 @@ impl Planner<'_> {
         let differing = changes.iter().filter(|it| !diff::is_untold(old, &it.path)).count();
         differing * SHARE <= values(new)
     }
+}
+
+fn told(new: &Desired, old: &Key) -> String {
+    format!(
+        "{} is created and {old} is deleted, and they are nearly the same; if it is one object under a new name, add `lifecycle: {{moved_from: {}}}` to its document ({})",
+        new.key,
+        old.name,
+        new.origin.place()
+    )
 }
 
 /// How many values there are in a tree.

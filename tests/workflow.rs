@@ -1,97 +1,25 @@
-//! Every command of the README runs as written.
+//! The workflow that `docs/ci.md` shows runs as written.
 
 use crate::cli::Sandbox;
 use std::path::Path;
 use std::process::Command;
 
-/// The lines of the shell blocks.
-fn commands(readme: &str) -> Vec<&str> {
-    let mut in_block = false;
-    readme
-        .lines()
-        .filter(|line| {
-            let was_in_block = in_block;
-            match *line {
-                "```sh" => in_block = true,
-                "```" => in_block = false,
-                _ => {}
-            }
-            was_in_block && in_block && !line.trim().is_empty()
-        })
-        .collect()
-}
-
-#[test]
-fn every_command_of_the_readme_runs() {
+/// The text of the page that shows the workflow.
+fn page() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let commands = commands(&readme);
-    assert!(commands.len() > 8, "the README lost its commands");
-    let sandbox = Sandbox::with_examples();
-    let folder = sandbox.path("");
-    let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
-    let path = std::env::join_paths(
-        std::iter::once(program.parent().unwrap().to_owned())
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    )
-    .unwrap();
-    for command in commands {
-        let output = Command::new("sh")
-            .args(["-c", command])
-            .current_dir(&folder)
-            .env_clear()
-            .env("HOME", &folder)
-            .env("PATH", &path)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
-    }
+    std::fs::read_to_string(root.join("docs/ci.md")).unwrap()
 }
 
-/// The examples show what the text beside them says, in the order of the page.
-#[test]
-fn the_examples_of_the_readme_show_what_it_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let sandbox = Sandbox::with_examples();
-    sandbox.embedded(0, &["apply", "-f", "examples/manifests", "--yes"]);
-    let ran = |begins: &str| {
-        let commands = commands(&readme);
-        let line = commands.into_iter().rfind(|line| line.contains(begins)).unwrap();
-        let words = line.trim_start_matches("meshagent ").split(" || ").next().unwrap();
-        sandbox.run(&words.split(' ').collect::<Vec<_>>())
-    };
-    let denied = ran("--policy examples/policies");
-    assert_eq!(denied.code, 6, "{}", denied.stderr);
-    assert!(denied.stderr.contains("a public mailbox needs"), "{}", denied.stderr);
-    let exported = ran("--layout kind");
-    assert!(exported.stdout.starts_with("Exported 14 objects"), "{}", exported.stdout);
-    let nothing = sandbox.embedded(0, &["export", "-d", "nothing"]);
-    assert!(nothing.stderr.contains("--project-id names another"), "{}", nothing.stderr);
-}
-
-#[test]
-fn the_readme_tells_the_exit_codes() {
-    use meshagent::error::Class;
-    let readme =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for class in
-        [Class::Failed, Class::Usage, Class::Pending, Class::Partial, Class::Stale, Class::Refused]
-    {
-        assert!(readme.contains(&format!("\n| {} | ", class.exit_code())), "{class:?}");
-    }
-}
-
-/// The workflow of the README.
-fn workflow(readme: &str) -> serde_json::Value {
-    let start = readme.find("```yaml\nname: meshagent\n").unwrap() + "```yaml\n".len();
-    let text = &readme[start..start + readme[start..].find("\n```").unwrap() + 1];
+/// The workflow of the page.
+fn workflow(page: &str) -> serde_json::Value {
+    let start = page.find("```yaml\nname: meshagent\n").unwrap() + "```yaml\n".len();
+    let text = &page[start..start + page[start..].find("\n```").unwrap() + 1];
     meshagent::manifest::yaml::parse(text).unwrap().remove(0).to_json()
 }
 
-/// The commands of this program in the workflow of the README, in the order of its jobs.
-fn workflow_commands(readme: &str) -> Vec<String> {
-    let workflow = workflow(readme);
+/// The commands of this program in the workflow, in the order of its jobs.
+fn workflow_commands(page: &str) -> Vec<String> {
+    let workflow = workflow(page);
     assert!(workflow["on"].get("pull_request").is_some() && workflow["on"]["push"].is_object());
     let mut commands = Vec::new();
     for (name, job) in workflow["jobs"].as_object().unwrap() {
@@ -116,12 +44,10 @@ echo "$*" >> "$TOLD"
 #[test]
 fn the_workflow_updates_no_comment_of_others() {
     use std::os::unix::fs::PermissionsExt;
-    if !crate::needs::programs("the comment of the README's workflow", &["jq"]) {
+    if !crate::needs::programs("the comment of the workflow", &["jq"]) {
         return;
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let workflow = workflow(&readme);
+    let workflow = workflow(&page());
     let steps = workflow["jobs"]["comment"]["steps"].as_array().unwrap();
     let scripts = steps.iter().filter_map(|step| step["run"].as_str());
     let scripts: Vec<_> = scripts.filter(|run| run.contains("gh pr comment")).collect();
@@ -163,10 +89,8 @@ fn the_workflow_updates_no_comment_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_workflow_of_the_readme_runs() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let commands = workflow_commands(&readme);
+async fn the_workflow_runs() {
+    let commands = workflow_commands(&page());
     assert!(
         commands.iter().any(|command| command == "meshagent apply \"$RUNNER_TEMP/plan.json\""),
         "{commands:?}"
@@ -211,4 +135,38 @@ async fn the_workflow_of_the_readme_runs() {
     let comment = std::fs::read_to_string(temporary.join("plan.md")).unwrap();
     let marker = "<!-- meshagent-plan set=default project=";
     assert!(comment.starts_with(marker), "{comment}");
+}
+
+/// The short workflow, for those who begin, is the same on both pages, and what it runs works.
+#[test]
+fn the_short_workflow_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let short = |page: &str| {
+        let (_, from) = page.split_once("```yaml\nname: meshagent-plan\n").unwrap();
+        from.split_once("```").unwrap().0.to_owned()
+    };
+    let workflow = short(&page());
+    assert_eq!(workflow, short(&readme));
+    let workflow = meshagent::manifest::yaml::parse(&workflow).unwrap().remove(0).to_json();
+    let steps = workflow["jobs"]["plan"]["steps"].as_array().unwrap();
+    let scripts: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    let [script] = scripts.as_slice() else { panic!("{scripts:?}") };
+    let sandbox = Sandbox::with_examples();
+    std::os::unix::fs::symlink(sandbox.path("examples/manifests"), sandbox.path("manifests"))
+        .unwrap();
+    std::fs::create_dir(sandbox.path("tools")).unwrap();
+    let tool = sandbox.path("tools/meshagent");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_meshagent"), tool).unwrap();
+    let output = Command::new("sh")
+        .args(["-e", "-c", script])
+        .current_dir(sandbox.path(""))
+        .env_clear()
+        .env("HOME", sandbox.path(""))
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("RUNNER_TEMP", sandbox.path("temporary"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("15 to create"));
 }
