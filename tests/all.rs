@@ -33,6 +33,7 @@ mod limits;
 mod markdown;
 mod moving;
 mod needs;
+mod packaging;
 mod plain;
 mod planning;
 mod platform;

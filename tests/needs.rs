@@ -61,6 +61,26 @@ pub fn programs(tested: &str, names: &[&str]) -> bool {
     met(names.iter().all(starts), tested, &names.join(" and "))
 }
 
+/// The engine for containers that runs here and has this image or can get it. Few machines have
+/// one, those of CI included, so a test without it is skipped with `CI=true` too.
+pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {
+    let succeeds = |engine: &str, words: &[&str]| {
+        let mut command = Command::new(engine);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let Some(engine) = ["docker", "podman"].into_iter().find(|it| succeeds(it, &["info"])) else {
+        skipped(tested, "engine for containers that runs");
+        return None;
+    };
+    let is_there = succeeds(engine, &["image", "inspect", image]);
+    if !is_there && !succeeds(engine, &["pull", image]) {
+        skipped(tested, &format!("image {image}"));
+        return None;
+    }
+    Some(engine)
+}
+
 /// Files beside the project, which no clone of it has. A test that looks at them as well does
 /// so on top of what is checked in and is whole without them, with `CI=true` too.
 pub fn beside(tested: &str, name: &str) -> Option<PathBuf> {

@@ -25,6 +25,7 @@ mod group;
 pub mod helper;
 pub mod init;
 pub mod mailbox;
+pub mod manual;
 pub mod option_values;
 mod own_inputs;
 pub mod plan;
@@ -159,6 +160,9 @@ enum Command {
     Server(server::ServerArgs),
     /// Print what makes a shell complete the lines of this program
     Completion(completion::CompletionArgs),
+    /// Write the manual pages, one for each command
+    #[command(hide = true)]
+    Man(manual::ManArgs),
     /// Evaluate the rules of a policy, for this program itself
     #[command(hide = true)]
     EvaluatePolicy,
@@ -287,6 +291,7 @@ fn run(command: Command) -> Result<ExitCode> {
             wait(async { server::run(args).await.map(|()| ExitCode::SUCCESS) })
         }
         Command::Completion(args) => completion::run(&args),
+        Command::Man(args) => manual::run(&args),
         Command::EvaluatePolicy => evaluation::run(),
         Command::Help { words } => help(&words),
         Command::Version => {

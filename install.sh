@@ -1,0 +1,137 @@
+#!/bin/sh
+# Installs the program of a release for this machine; `sh install.sh --help` says how. It needs no
+# root, and changes no other file.
+set -eu
+
+fail() {
+    printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+usage() {
+    printf 'error: %s\nhint: %s\n' "$1" "sh install.sh --from URL [--to FOLDER] [--sha256 DIGEST]" >&2
+    exit 2
+}
+
+help() {
+    cat <<'END'
+Downloads the archive of a release for this machine and its checksum, compares them, and puts the
+program into a folder.
+
+Usage: sh install.sh --from URL [--to FOLDER] [--sha256 DIGEST]
+
+  --from URL         the folder that has the archives (or the variable MESHAGENT_RELEASE)
+  --to FOLDER        where the program goes; ~/.local/bin otherwise
+  --sha256 DIGEST    what the archive must have, from a source that you trust; without it, the
+                     checksum file beside the archive only finds broken downloads
+END
+}
+
+# The name of the archive for this machine.
+target() {
+    case "$(uname -s)" in
+    Linux) system=unknown-linux-gnu ;;
+    Darwin) system=apple-darwin ;;
+    *) fail "there is no archive for $(uname -s)" "build the program from its source" ;;
+    esac
+    case "$(uname -m)" in
+    x86_64 | amd64) machine=x86_64 ;;
+    aarch64 | arm64) machine=aarch64 ;;
+    *) fail "there is no archive for $(uname -m)" "build the program from its source" ;;
+    esac
+    printf '%s-%s\n' "$machine" "$system"
+}
+
+# Downloads a URL to a file. What stands still for a minute is given up.
+download() {
+    curl --fail --silent --show-error --location --proto "=$protocols" --connect-timeout 20 \
+        --speed-limit 1 --speed-time 60 --retry 2 --output "$2" -- "$1" ||
+        fail "failed to download $1" "look at the URL, and try again"
+}
+
+# Prints the SHA-256 of a file.
+digest() {
+    if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi |
+        cut -d ' ' -f 1
+}
+
+# Whether a text is a digest.
+is_digest() {
+    [ "${#1}" = 64 ] && case "$1" in *[!0-9a-f]*) false ;; esac
+}
+
+install() {
+    from="${MESHAGENT_RELEASE:-}" to="${HOME:+${HOME%/}/.local/bin}" wanted=""
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --help | -h)
+            help
+            exit 0
+            ;;
+        --from | --to | --sha256) [ $# -ge 2 ] || usage "$1 needs a value" ;;
+        *) usage "unexpected argument $1" ;;
+        esac
+        case "$1" in
+        --from) from="$2" ;;
+        --to) to="$2" ;;
+        --sha256)
+            wanted="$(printf '%s' "$2" | tr ABCDEF abcdef)"
+            is_digest "$wanted" || usage "--sha256 is not 64 hexadecimal digits"
+            ;;
+        esac
+        shift 2
+    done
+    protocols=https
+    case "$from" in
+    "") usage "it is not known where the archives are" ;;
+    *@*) usage "the URL has a user in it" ;;
+    https://?*) ;;
+    http://127.0.0.1:*/* | http://localhost:*/*) protocols=http,https ;;
+    *) usage "$from is not an https URL" ;;
+    esac
+    [ -n "$to" ] || usage "HOME is not set, and --to is missing"
+    for tool in curl tar gzip; do
+        command -v "$tool" >/dev/null || fail "there is no $tool" "install it"
+    done
+    command -v sha256sum >/dev/null || command -v shasum >/dev/null ||
+        fail "there is neither sha256sum nor shasum" "install one of them"
+    name="meshagent-$(target)"
+    archive="${from%/}/$name.tar.gz"
+    work="$(mktemp -d)"
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' HUP INT TERM
+
+    download "$archive.sha256" "$work/sha256"
+    told="$(cut -d ' ' -f 1 <"$work/sha256" | head -n 1)"
+    is_digest "$told" || fail "$archive.sha256 is not a checksum" "look at the URL"
+    download "$archive" "$work/archive"
+    found="$(digest "$work/archive")"
+    [ "$found" = "$told" ] ||
+        fail "$archive has the SHA-256 $found, and its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
+    [ -z "$wanted" ] || [ "$found" = "$wanted" ] ||
+        fail "$archive has the SHA-256 $found, and --sha256 says $wanted" "nothing was installed; compare with the digest of this release for this machine"
+
+    # Only the program is taken out.
+    tar -xzf "$work/archive" -C "$work" "$name/meshagent" 2>/dev/null ||
+        fail "$archive does not contain $name/meshagent" "look at the URL"
+    program="$work/$name/meshagent"
+    { [ -f "$program" ] && [ ! -L "$program" ]; } ||
+        fail "$name/meshagent in $archive is not a file" "ask those who made the release"
+    chmod 755 "$program"
+    version="$("$program" version)" ||
+        fail "the program does not run on this machine" "on Linux it needs glibc 2.35 or newer; else build it from its source"
+    mkdir -p "$to" || fail "failed to create $to" "name another folder with --to"
+    # It gets its name when it is complete, so that no run of it finds a half of it.
+    { cp "$program" "$to/.meshagent.$$" && mv -f "$to/.meshagent.$$" "$to/meshagent"; } || {
+        rm -f "$to/.meshagent.$$"
+        fail "failed to write $to/meshagent" "name another folder with --to"
+    }
+    echo "installed meshagent $version as $to/meshagent"
+    case ":${PATH:-}:" in
+    *":$to:"*) ;;
+    *) echo "note: $to is not on the PATH" >&2 ;;
+    esac
+}
+
+# The last line, so that a part of this file does nothing.
+install "$@"

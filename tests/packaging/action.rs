@@ -1,0 +1,180 @@
+//! The GitHub action: its steps run in their order against an embedded platform, and what stands
+//! for GitHub's program keeps the comments in a file.
+
+use serde_json::Value;
+
+use super::runner::{Ended, Job};
+use super::served::{Files, archive};
+use super::{documents, program, text};
+use crate::cli::Sandbox;
+use crate::needs;
+use crate::platform::harness::Server;
+
+/// What stands for `gh`: comments of one pull request, in a file.
+const GH: &str = r#"#!/bin/sh
+set -e
+[ "$GH_TOKEN" = token-of-the-job ] || exit 4
+case "$*" in
+"api repos/acme/shop/issues/7/comments --paginate --jq "*)
+    exec jq -r "$5" "$COMMENTS" ;;
+"api --method PATCH repos/acme/shop/issues/comments/"*" -F body=@"*" --silent")
+    jq --rawfile body "${6#body=@}" --argjson id "${4##*/}" \
+        'map(if .id == $id then .body = $body else . end)' "$COMMENTS" > "$COMMENTS.new" ;;
+"pr comment 7 --repo acme/shop --body-file "*)
+    jq --rawfile body "$7" '. + [{id: (length + 1), user: {login: "github-actions[bot]"}, body: $body}]' \
+        "$COMMENTS" > "$COMMENTS.new" ;;
+*) exit 5 ;;
+esac
+mv "$COMMENTS.new" "$COMMENTS"
+"#;
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_examples();
+    program(&sandbox, "gh", GH);
+    let foreign = "[{\"id\": 1, \"user\": {\"login\": \"mallory\"}, \"body\": \"<!-- meshagent-plan set=default\"}]";
+    sandbox.write("comments.json", foreign);
+    std::fs::create_dir(sandbox.path("policies")).unwrap();
+    let rule = "package meshagent\ndeny contains \"x\" if input.version > 1\n";
+    sandbox.write("policies/a.rego", rule);
+    sandbox
+}
+
+/// The comments of the pull request, without that of somebody else.
+fn comments(sandbox: &Sandbox) -> Vec<String> {
+    let all = std::fs::read_to_string(sandbox.path("comments.json")).unwrap();
+    let all: Vec<Value> = serde_json::from_str(&all).unwrap();
+    assert_eq!(all[0]["body"], "<!-- meshagent-plan set=default");
+    all[1..].iter().map(|it| it["body"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What every job of these tests is given.
+fn inputs(server: &Server) -> Vec<(&'static str, String)> {
+    vec![
+        ("manifests", "examples/manifests".to_owned()),
+        ("policies", "policies".to_owned()),
+        ("project", server.project.clone()),
+        ("api-key", server.owner.clone()),
+        ("api-url", server.url.clone()),
+    ]
+}
+
+#[track_caller]
+fn expect(ended: &Ended, ran: &[&str], failed: Option<i32>) {
+    let steps: Vec<&str> = ended.ran.iter().map(String::as_str).collect();
+    assert_eq!((&steps[..], ended.failed), (ran, failed), "{}", ended.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
+    if !needs::programs("the comments of the action", &["jq"]) {
+        return;
+    }
+    let server = Server::start().await;
+    let sandbox = sandbox();
+    let job = |event, more: &[(&'static str, &str)]| {
+        let mut inputs = inputs(&server);
+        inputs.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
+        inputs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Job { sandbox: &sandbox, event, head: "acme/shop", inputs }
+    };
+
+    // The second run of a pull request updates the comment of the first one.
+    let proposed = job("pull_request", &[("apply", "true")]).run();
+    expect(&proposed, &["Plan", "Comment"], None);
+    assert_eq!(proposed.outputs["changes"], "true");
+    let [first] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    assert!(first.starts_with("<!-- meshagent-plan set=default project="), "{first}");
+    assert_eq!(*first, proposed.summary);
+    std::fs::remove_file(sandbox.path("examples/manifests/services/status-page.yaml")).unwrap();
+    expect(&job("pull_request", &[]).run(), &["Plan", "Comment"], None);
+    let [second] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    assert!(second != first && !second.contains("status-page"), "{second}");
+    let without = job("pull_request", &[("comment", "false")]).run();
+    expect(&without, &["Plan"], None);
+
+    // One job saves the plan, and another one applies it.
+    let planned = job("push", &[]).run();
+    expect(&planned, &["Plan"], None);
+    let plan = planned.outputs["plan"].as_str();
+    let applied = job("push", &[("plan", plan), ("apply", "true")]).run();
+    expect(&applied, &["Apply"], None);
+    assert!(applied.log.contains("\nApplied: ") && applied.log.contains("Nothing to change"));
+    // A plan that was applied already is stale.
+    let stale = job("push", &[("plan", plan), ("apply", "true")]).run();
+    expect(&stale, &["Apply"], Some(5));
+    let again = job("push", &[("apply", "true")]).run();
+    expect(&again, &["Plan", "Apply"], None);
+    assert_eq!(again.outputs["changes"], "false");
+
+    // Another set owns nothing of this; arguments are lines, and no words of a shell.
+    let other = job("push", &[("set", "other"), ("arguments", "--adopt\n--policy\n$(echo x)\n")]);
+    let other = other.run();
+    expect(&other, &["Plan"], Some(2));
+    assert!(other.log.contains("$(echo x)"), "{}", other.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rule_refuses_is_commented_and_fails() {
+    if !needs::programs("the comments of the action", &["jq"]) {
+        return;
+    }
+    let server = Server::start().await;
+    let sandbox = sandbox();
+    sandbox.write("policies/a.rego", "package meshagent\ndeny contains \"too early\"\n");
+    let inputs = inputs(&server);
+    let job = Job { sandbox: &sandbox, event: "pull_request", head: "acme/shop", inputs };
+    expect(&job.run(), &["Plan", "Comment"], Some(6));
+    let [comment] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    assert!(comment.contains("too early"), "{comment}");
+}
+
+#[test]
+fn without_a_key_a_proposal_is_planned_on_an_empty_platform_and_nothing_is_applied() {
+    let sandbox = sandbox();
+    let job = |event, apply: &str| {
+        let inputs =
+            vec![("manifests", "examples/manifests".to_owned()), ("apply", apply.to_owned())];
+        Job { sandbox: &sandbox, event, head: "mallory/shop", inputs }.run()
+    };
+    let fork = job("pull_request", "true");
+    expect(&fork, &["Plan"], None);
+    assert!(fork.summary.contains("on the embedded platform"), "{}", fork.summary);
+    let pushed = job("push", "true");
+    expect(&pushed, &["Plan"], Some(2));
+    assert!(pushed.log.starts_with("error: there is no API key\nhint: "), "{}", pushed.log);
+    let target = job("pull_request_target", "true");
+    expect(&target, &["Plan"], Some(2));
+    assert!(target.log.contains("use `on: pull_request`"), "{}", target.log);
+    assert_eq!(comments(&sandbox).len(), 0);
+}
+
+#[test]
+fn the_action_installs_the_release_whose_digest_it_is_given() {
+    if !needs::programs("the action's installation", &["curl"]) {
+        return;
+    }
+    let sandbox = sandbox();
+    let (files, digest) = archive("#!/bin/sh\necho \"$1 by the release\"\n");
+    let server = Files::serve(files);
+    let job = |digest: &str| {
+        let inputs = vec![("release", server.url.clone()), ("sha256", digest.to_owned())];
+        Job { sandbox: &sandbox, event: "pull_request", head: "mallory/shop", inputs }.run()
+    };
+    let installed = job(&digest);
+    expect(&installed, &["Install", "Plan"], None);
+    assert_eq!(installed.summary, "plan by the release\n");
+    let other = job(&"0".repeat(64));
+    expect(&other, &["Install"], Some(1));
+    // Without a digest it trusts nobody.
+    expect(&job(""), &["Install"], Some(2));
+}
+
+#[test]
+fn every_input_of_the_action_is_used_and_described() {
+    let source = text("action.yml");
+    let action = documents(&source).remove(0);
+    for (name, input) in action["inputs"].as_object().unwrap() {
+        assert!(input["description"].is_string() && input["default"].is_string(), "{name}");
+        assert!(source.matches(&format!("inputs.{name}")).count() > 0, "{name}");
+    }
+}
