@@ -434,7 +434,7 @@ fn what_cannot_be_renamed_in_place_says_what_becomes_of_it() {
     apply(&sandbox, "a", &(room("a") + &mail("old@mail.localhost")));
     let new = from("old@mail.localhost", &mail("new@mail.localhost"));
     let run = apply(&sandbox, "a", &(room("a") + &new));
-    tells(&run, "Mailbox/new@mail.localhost, which was it, is created in its stead");
+    tells(&run, "Mailbox/new@mail.localhost is created in its place");
     keeps_quiet(&run, "no document declares it any more");
 }
 

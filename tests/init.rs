@@ -7,8 +7,7 @@ fn read(sandbox: &Sandbox, file: &str) -> String {
     std::fs::read_to_string(sandbox.path(file)).unwrap()
 }
 
-const WRITTEN: [&str; 6] = [
-    "manifests/project.yaml",
+const WRITTEN: [&str; 5] = [
     "manifests/rooms.yaml",
     "manifests/agents.yaml",
     "schemas/manifest.json",
@@ -21,11 +20,17 @@ fn the_usual_answers_make_a_project_that_is_planned() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["init", "support", "--yes"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stdout.contains("3 to create"), "{}", run.stdout);
+    assert!(run.stdout.contains("2 to create"), "{}", run.stdout);
     for file in WRITTEN.iter().chain([&".github/workflows/meshagent.yml"]) {
         assert!(sandbox.path("support").join(file).is_file(), "{file}");
     }
-    assert!(read(&sandbox, "support/manifests/project.yaml").contains("\n  name: support\n"));
+    // All of it can be given, too.
+    assert_eq!(sandbox.run(&["validate", "-f", "support"]).code, 0);
+    // The project of the credential is not described, but when that is asked for.
+    assert!(!sandbox.path("support/manifests/project.yaml").exists());
+    let run = sandbox.run(&["init", "other", "--yes", "--project", "acme"]);
+    assert!(run.stdout.contains("create Project/acme"), "{}", run.stdout);
+    assert!(run.stderr.contains("if the project acme exists already"), "{}", run.stderr);
     // What editors are told to check by is where the first lines say.
     let modeline = "# yaml-language-server: $schema=../schemas/manifest.json\n";
     assert!(read(&sandbox, "support/manifests/rooms.yaml").starts_with(modeline));
@@ -47,7 +52,7 @@ fn what_is_there_is_not_written_over() {
         run.stderr,
         "error: manifests/rooms.yaml is there already, and nothing was written\nhint: name an empty folder: `meshagent init FOLDER`\n"
     );
-    assert!(!sandbox.path("manifests/project.yaml").exists());
+    assert!(!sandbox.path("manifests/agents.yaml").exists());
     std::fs::remove_file(sandbox.path("manifests/rooms.yaml")).unwrap();
     let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -83,7 +88,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     }
     // Without a terminal nothing is asked.
     let run = sandbox.run(&["init", "--room", "lobby"]);
-    let hint = "hint: give --project, --ci, or --yes for the usual answers\n";
+    let hint = "hint: give --ci, or --yes for the usual answers\n";
     assert_eq!((run.code, run.stderr.ends_with(hint)), (2, true), "{}", run.stderr);
     assert!(!sandbox.path("manifests").exists());
 }

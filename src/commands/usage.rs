@@ -24,6 +24,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let (names, command) = command(&usage, &tree);
     let guessed = habit(parser, &names, words).map(str::to_owned);
+    let guessed = guessed.or_else(|| elsewhere(parser, command, words));
     let guessed = guessed.or_else(|| beside(parser, words));
     let guessed = guessed.or_else(|| in_another_group(parser, &names, &tree));
     let hint = match guessed.or_else(|| meant(parser, &names, command)) {
@@ -77,6 +78,17 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                 "state" | "refresh" => Some(
                     "`meshagent plan --drift-only` shows what changed on the platform, `meshagent set list` what sets own",
                 ),
+                "workspace" | "workspaces" => Some(
+                    "what is a workspace elsewhere is a project here: --project-id names it, and --values-file its values",
+                ),
+                "login" | "logout" => Some("`meshagent auth login` and `meshagent auth logout`"),
+                "force-unlock" | "unlock" => {
+                    Some("`meshagent apply --break-lock` takes the lock of a run that is gone")
+                }
+                "show" => Some(
+                    "`meshagent plan` shows what would change, and `meshagent export` writes what exists",
+                ),
+                "fmt" => Some("manifests need no formatting; `meshagent validate` checks them"),
                 word if LATER.contains(&word) => Some(
                     "this program does not have it yet: the Python command line does, with the same settings",
                 ),
@@ -98,6 +110,49 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
         }
         _ => None,
     }
+}
+
+/// Options of other programs, without their dashes: the option here, and what is said of it.
+const ELSEWHERE: [(&str, &str, &str); 12] = [
+    ("auto-approve", "yes", "--yes does not ask"),
+    ("no-confirm", "yes", "--yes does not ask"),
+    ("assume-yes", "yes", "--yes does not ask"),
+    ("var", "value", "a value for templates is given as `-v NAME=VALUE`"),
+    ("var-file", "values-file", "--values-file names a file of values, in YAML or JSON"),
+    ("detailed-exitcode", "exit-code", "--exit-code ends with 3 when something would change"),
+    ("refresh-only", "drift-only", "--drift-only shows what changed on the platform"),
+    ("destroy", "drift-only", "`meshagent destroy` deletes what a set owns"),
+    ("json", "output", "--output json"),
+    ("target", "target", "options of more than one letter begin with two dashes: --target"),
+    ("out", "out", "options of more than one letter begin with two dashes: --out"),
+    (
+        "parallelism",
+        "parallelism",
+        "options of more than one letter begin with two dashes: --parallelism",
+    ),
+];
+
+/// What an option of another program is here, where the command has it. With one dash it is taken
+/// for several options of one letter.
+fn elsewhere(
+    parser: &clap::Error,
+    command: Option<&clap::Command>,
+    words: &[String],
+) -> Option<String> {
+    if parser.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let takes = |option: &str| command?.get_arguments().find(|it| it.get_long() == Some(option));
+    let named = words.iter().skip(1).filter_map(|word| {
+        let name = word.strip_prefix('-')?;
+        let (dashes, name) = name.strip_prefix('-').map_or((1, name), |name| (2, name));
+        Some((dashes, name.split('=').next().unwrap_or_default()))
+    });
+    named.into_iter().find_map(|(dashes, name)| {
+        let (_, option, told) = ELSEWHERE.iter().find(|(word, ..)| *word == name)?;
+        let is_known = dashes == 2 && takes(name).is_some();
+        (takes(option).is_some() && !is_known).then(|| (*told).to_owned())
+    })
 }
 
 /// The command of this name that a group above has, or one whose name is nearly the same:
@@ -155,9 +210,6 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
     let is_option = argument.starts_with("--");
     let takes = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
     match word {
-        "auto-approve" | "no-confirm" | "assume-yes" if is_option && takes("yes") => {
-            return Some("--yes does not ask".to_owned());
-        }
         "allow-commands" if names == "validate" => {
             return Some("validating reads no secret and runs no command: leave it out".to_owned());
         }
@@ -233,6 +285,26 @@ mod tests {
                 "meshagent project create --naem three",
                 "unexpected argument '--naem' found",
                 "see `meshagent project create --help`",
+            ),
+            (
+                "meshagent apply -f m -auto-approve",
+                "unexpected argument '-a' found",
+                "--yes does not ask",
+            ),
+            (
+                "meshagent plan -f m -var stage=dev",
+                "unexpected argument 'stage=dev' found",
+                "a value for templates is given as `-v NAME=VALUE`",
+            ),
+            (
+                "meshagent plan -f m --detailed-exitcode",
+                "unexpected argument '--detailed-exitcode' found",
+                "--exit-code ends with 3 when something would change",
+            ),
+            (
+                "meshagent workspace list",
+                "unrecognized subcommand 'workspace'",
+                "what is a workspace elsewhere is a project here: --project-id names it, and --values-file its values",
             ),
             (
                 "meshagent apply -f m --auto-approve",

@@ -205,5 +205,5 @@ fn a_placement_that_is_renamed_leaves_others_of_its_old_name_alone() {
     write(&sandbox, "m.yaml", only);
     let plan = sandbox.embedded(0, &["plan", "-f", "m.yaml"]);
     assert!(!plan.stdout.contains("delete"), "{}", plan.stdout);
-    assert!(!plan.stdout.contains("in its stead"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("in its place"), "{}", plan.stdout);
 }

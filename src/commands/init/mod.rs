@@ -27,7 +27,8 @@ pub struct InitArgs {
     /// The folder to write to; it is made where it is missing
     #[arg(default_value = ".", value_name = "FOLDER")]
     folder: PathBuf,
-    /// The project that is described: one that exists, or a name for a new one
+    /// Describe the project as well: one that exists, or one to be created. Without it, the manifests
+    /// are for the project of the credential or of MESHAGENT_PROJECT_ID
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     /// The name of the first room
@@ -54,7 +55,7 @@ enum Ci {
 
 /// What was answered.
 struct Answers {
-    project: String,
+    project: Option<String>,
     room: String,
     ci: Ci,
 }
@@ -82,7 +83,7 @@ pub fn run(args: &InitArgs) -> Result<Vec<String>> {
             )),
         }
     }
-    next(folder, answers.ci);
+    next(folder, &answers);
     let below = |name: &str| shown(folder, name);
     let embedded = format!("--embedded={}", below(".meshagent/embedded"));
     Ok(["meshagent", "plan", "-f", &below("manifests"), &embedded].map(str::to_owned).to_vec())
@@ -90,11 +91,7 @@ pub fn run(args: &InitArgs) -> Result<Vec<String>> {
 
 fn answers(args: &InitArgs) -> Result<Answers> {
     let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
-    let missing = [
-        ("--project", args.project.is_none()),
-        ("--room", args.room.is_none()),
-        ("--ci", args.ci.is_none()),
-    ];
+    let missing = [("--room", args.room.is_none()), ("--ci", args.ci.is_none())];
     let missing: Vec<&str> = missing.iter().filter(|it| it.1).map(|it| it.0).collect();
     if !is_asked && !args.yes && !missing.is_empty() {
         return Err(Error::usage("init asks questions, and there is no terminal")
@@ -105,12 +102,15 @@ fn answers(args: &InitArgs) -> Result<Answers> {
             Some(given) => Ok(given.clone()),
             None if !is_asked => Ok(usual),
             None => {
-                let answer = ask(&format!("{question} [{}]: ", visible::line(&usual)))?;
+                let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
+                let answer = ask(&format!("{question}{shown}: "))?;
                 Ok(if answer.is_empty() { usual } else { answer })
             }
         }
     };
-    let project = answer(&args.project, "Project, existing or new", usual_project(&args.folder))?;
+    let question = "Project to describe (empty: that of your key)";
+    let project = answer(&args.project, question, String::new())?;
+    let project = Some(project).filter(|name| args.project.is_some() || !name.is_empty());
     let room = answer(&args.room, "First room", ROOM.to_owned())?;
     let ci = match args.ci {
         Some(ci) => ci,
@@ -125,28 +125,22 @@ fn answers(args: &InitArgs) -> Result<Answers> {
     Ok(Answers { project, room, ci })
 }
 
-/// The folder's own name.
-fn usual_project(folder: &Path) -> String {
-    let absolute = std::path::absolute(folder).unwrap_or_default();
-    let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if name.is_empty() { "demo".to_owned() } else { name.to_owned() }
-}
-
 const GITIGNORE: (&str, &str) = (".gitignore", include_str!("gitignore"));
 
+const PROJECT: &str = "manifests/project.yaml";
+
+const ROOMS: &str = "manifests/rooms.yaml";
+
 /// The manifests, each with what was answered in it.
-fn manifests(answers: &Answers) -> [(&'static str, String); 3] {
-    let (project, room) = (plain(&answers.project), plain(&answers.room));
-    // Nothing is looked for in what was filled in.
-    let fill = |text: &str| {
-        let parts: Vec<_> = text.split("@project@").map(|it| it.replace("@room@", &room)).collect();
-        parts.join(&project)
-    };
-    [
-        ("manifests/project.yaml", fill(include_str!("project.yaml"))),
-        ("manifests/rooms.yaml", fill(include_str!("rooms.yaml"))),
-        ("manifests/agents.yaml", fill(include_str!("agents.yaml"))),
-    ]
+fn manifests(answers: &Answers) -> Vec<(&'static str, String)> {
+    let room = |text: &str| text.replace("@room@", &plain(&answers.room));
+    let project = answers
+        .project
+        .as_ref()
+        .map(|name| (PROJECT, include_str!("project.yaml").replace("@project@", &plain(name))));
+    let rooms = (ROOMS, room(include_str!("rooms.yaml")));
+    let agents = ("manifests/agents.yaml", room(include_str!("agents.yaml")));
+    project.into_iter().chain([rooms, agents]).collect()
 }
 
 /// A text as YAML reads it back: in quotes only where it needs them.
@@ -162,7 +156,7 @@ fn plain(text: &str) -> String {
 }
 
 fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {
-    let mut files = manifests(answers).to_vec();
+    let mut files = manifests(answers);
     let schema = schema::published()?.into_iter().find(|(name, _)| name == "manifest.json");
     files.extend(schema.map(|(_, text)| ("schemas/manifest.json", text)));
     files.push((".meshagentignore", include_str!("meshagentignore").to_owned()));
@@ -179,20 +173,23 @@ fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {
 
 /// Refuses names that no manifest can have, in the words of the manifests' own rules.
 fn check(answers: &Answers) -> Result<()> {
-    let sources = manifests(answers).map(|(name, text)| {
+    let sources = manifests(answers).into_iter().map(|(name, text)| {
         Arc::new(Source::new(name.to_owned(), PathBuf::from("manifests"), text))
     });
-    let Err(problems) = from_sources(&sources, Vec::new(), &Input::default()) else {
+    let sources: Vec<_> = sources.collect();
+    // Which project it would be does not matter here.
+    let input = Input { project: Some("(project)".to_owned()), ..Input::default() };
+    let input = if answers.project.is_none() { input } else { Input::default() };
+    let Err(problems) = from_sources(&sources, Vec::new(), &input) else {
         return Ok(());
     };
     let about = |file: &str| {
         let mut problems = problems.iter();
         problems.find(|problem| problem.place.as_ref().is_some_and(|place| place.file == file))
     };
-    let [(project, _), (room, _), _] = manifests(answers);
-    let (option, value, problem) = match about(project) {
-        Some(problem) => ("--project", &answers.project, Some(problem)),
-        None => ("--room", &answers.room, about(room).or(problems.first())),
+    let (option, value, problem) = match (about(PROJECT), &answers.project) {
+        (Some(problem), Some(name)) => ("--project", name, Some(problem)),
+        _ => ("--room", &answers.room, about(ROOMS).or(problems.first())),
     };
     let error = Error::usage(format!("{option} {:?} is no name for one", visible::line(value)));
     Err(match problem {
@@ -246,23 +243,27 @@ fn shown(folder: &Path, name: &str) -> String {
 }
 
 /// Says what to do once the plan was read.
-fn next(folder: &Path, ci: Ci) {
-    let below = |name: &str| shown(folder, name);
-    output::note("this is what `apply` would do on an empty platform on this machine; next:");
-    let manifests = below("manifests");
+fn next(folder: &Path, answers: &Answers) {
+    let manifests = shown(folder, "manifests");
+    output::note("The plan below is against an empty platform on this machine. Next:");
     output::note(&format!(
-        "- edit {manifests}, and look again: `meshagent plan -f {manifests} --embedded`"
+        "- edit {manifests}, and plan again: `meshagent plan -f {manifests} --embedded`"
     ));
     output::note(&format!(
         "- sign in with `meshagent setup`, then `meshagent apply -f {manifests}`"
     ));
-    match ci {
-        Ci::Github => output::note(
-            "- put the program at tools/meshagent, and the key into the environments that the workflow names",
-        ),
-        Ci::Gitlab => output::note(
-            "- put the program at tools/meshagent, and the key into the variables that the workflow names",
-        ),
-        Ci::None => {}
+    if let Some(name) = &answers.project {
+        output::note(&format!(
+            "- if the project {} exists already, take it over with the first apply: `--adopt`",
+            visible::line(name)
+        ));
     }
+    let place = match answers.ci {
+        Ci::Github => "as a secret of the environments that the workflow names",
+        Ci::Gitlab => "as a variable of CI/CD",
+        Ci::None => return,
+    };
+    output::note(&format!(
+        "- for CI, put the program at tools/meshagent, MESHAGENT_API_KEY {place}, and MESHAGENT_PROJECT_ID as a variable"
+    ));
 }

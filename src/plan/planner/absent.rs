@@ -47,7 +47,7 @@ impl<'a> Planner<'a> {
         let reason = match (there.first(), self.entry(key)) {
             (Some(former), _) if !is_renamable => Reason::new(
                 Why::InItsStead,
-                format!("{former} cannot be renamed in place, so {key} is created in its stead"),
+                format!("{former} cannot be renamed in place, so {key} is created in its place"),
             ),
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(

@@ -162,10 +162,10 @@ impl Planner<'_> {
             return Some(Leaves::released(Reason::new(Why::Moves, told)));
         }
         if self.is_protected(key, entry) {
-            let verb = if self.policy.destroy {
-                "destroyed"
-            } else {
-                "deleted, because no document declares it any more"
+            let verb = match self.replacement(key) {
+                _ if self.policy.destroy => "destroyed".to_owned(),
+                Some(becomes) => format!("deleted, because {} takes its place", becomes.key),
+                None => "deleted, because no document declares it any more".to_owned(),
             };
             let hint = self.way_to_unprotect(key, entry);
             let told = format!("{} would be {verb}, and it is protected", self.named_now(key));
@@ -188,7 +188,7 @@ impl Planner<'_> {
         Some(match self.replacement(key) {
             Some(becomes) => Leaves::deleted(Reason::new(
                 Why::InItsStead,
-                format!("{becomes}, which was it, is created in its stead"),
+                format!("{} is created in its place", becomes.key),
             )),
             None => Leaves::deleted(Why::Undeclared),
         })
@@ -346,8 +346,8 @@ impl Planner<'_> {
         if let Some(service) = self.bringer(key, entry) {
             return service.lifecycle.prevent_destroy;
         }
-        let declared = self.declared.get(key);
-        entry.protected || declared.is_some_and(|declared| declared.lifecycle.prevent_destroy)
+        let declared = [self.declared.get(key), self.replacement(key)];
+        entry.protected || declared.iter().flatten().any(|it| it.lifecycle.prevent_destroy)
     }
 
     /// The declared service that brought an object, which no document declares by itself.
@@ -360,7 +360,25 @@ impl Planner<'_> {
     fn way_to_unprotect(&self, key: &Key, entry: &Entry) -> String {
         const OFF: &str = "`lifecycle: {prevent_destroy: false}`";
         let Some(brought) = &entry.brought else {
-            return format!("declare it with {OFF} and apply first");
+            return match self.replacement(key) {
+                Some(becomes) if !self.policy.destroy => {
+                    let name = word(&key.name);
+                    let first = format!("declare {name} with {OFF} and apply that first");
+                    let meanwhile = format!(
+                        "leave `prevent_destroy` out of the document of {} until it is created",
+                        becomes.key
+                    );
+                    let is_new_protected = becomes.lifecycle.prevent_destroy;
+                    let ways = [(entry.protected, first), (is_new_protected, meanwhile)];
+                    let ways: Vec<_> = ways.into_iter().filter(|it| it.0).map(|it| it.1).collect();
+                    format!(
+                        "a {} gets another name only by being deleted and created again; to allow that, {}",
+                        key.kind,
+                        ways.join(", and ")
+                    )
+                }
+                _ => format!("declare it with {OFF} and apply first"),
+            };
         };
         let service = brought.by(&key.project);
         match self.bringer(key, entry) {
@@ -379,12 +397,12 @@ impl Planner<'_> {
     }
 
     /// The object that a document declares in the stead of one that cannot be renamed in place.
-    fn replacement(&self, key: &Key) -> Option<&Key> {
+    fn replacement(&self, key: &Key) -> Option<&Desired> {
         if key.kind.kind().is_renamable() || !self.former.contains(key) {
             return None;
         }
         let mut declared = self.desired.values();
-        declared.find(|it| former_keys(it).contains(key)).map(|it| &it.key)
+        declared.find(|it| former_keys(it).contains(key))
     }
 
     /// An object that is released must not go on naming the set as its owner.

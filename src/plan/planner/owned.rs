@@ -21,6 +21,9 @@ pub(super) struct Foreign<'a> {
     owner: String,
 }
 
+/// Up to how many objects a command is told that moves them one by one.
+const FEW: usize = 5;
+
 impl<'a> Planner<'a> {
     /// Whether the set takes an object over that nobody owns; why it cannot have it, and what
     /// to do about that, where it cannot.
@@ -119,7 +122,7 @@ impl<'a> Planner<'a> {
             };
             let owner = word(owner);
             let hint = match is_all {
-                true if keys.len() > 1 => format!("did you mean --set {owner}?"),
+                true if keys.len() > FEW => format!("did you mean --set {owner}?"),
                 true => format!("did you mean --set {owner}? otherwise {hint}"),
                 false => hint,
             };
