@@ -24,6 +24,9 @@ fn the_usual_answers_make_a_project_that_is_planned() {
     for file in WRITTEN.iter().chain([&".github/workflows/meshagent.yml"]) {
         assert!(sandbox.path("support").join(file).is_file(), "{file}");
     }
+    // A name that begins as an option does is one all the same.
+    let run = sandbox.run(&["init", "--yes", "--", "-x"]);
+    assert!(run.stdout.contains("2 to create"), "{}", run.stderr);
     // All of it can be given, too.
     assert_eq!(sandbox.run(&["validate", "-f", "support"]).code, 0);
     // The project of the credential is not described, but when that is asked for.

@@ -112,7 +112,8 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
     }
 }
 
-/// Options of other programs, without their dashes: the option here, and what is said of it.
+/// Options of other programs, without their dashes; an option by which the commands are known that
+/// are meant; and what is said of it.
 const ELSEWHERE: [(&str, &str, &str); 12] = [
     ("auto-approve", "yes", "--yes does not ask"),
     ("no-confirm", "yes", "--yes does not ask"),

@@ -194,13 +194,12 @@ fn unknown_fields(
         }
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
-        let habit = habit(path, name);
-        match nearest(name, known.iter().map(String::as_str)) {
+        match (habit(path, name), nearest(name, known.iter().map(String::as_str))) {
             _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
-            _ if habit.is_some() => problem.hint(habit.unwrap_or_default()),
-            Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
-            None if known.is_empty() => problem,
-            None => problem.hint(format!("known are {}", known.join(", "))),
+            (Some(meant), _) => problem.hint(meant),
+            (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
+            (None, None) if known.is_empty() => problem,
+            (None, None) => problem.hint(format!("known are {}", known.join(", "))),
         }
     });
     let counted = unexpected.iter().skip(most);

@@ -116,8 +116,9 @@ pub async fn serve(
         stop,
     });
     let mut running = JoinSet::new();
-    // Those that are refused, and those that were told to end, are open for a moment more.
-    let most_open = bounds.connections + 2 * REFUSALS;
+    // Those that are refused, and those that were told to end, are open for a moment more. Whoever
+    // opens many must not make the others wait, so there may be as many again.
+    let most_open = 2 * bounds.connections + REFUSALS;
     let outcome = loop {
         tokio::select! {
             () = serving.stop.cancelled() => break Ok(()),

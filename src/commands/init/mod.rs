@@ -3,6 +3,7 @@
 //! The files that it writes lie beside this one, as they are written but for two names. They are
 //! checked as all manifests are before anything is written.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,9 +12,9 @@ use std::sync::Arc;
 use super::project::ask;
 use super::schema;
 use crate::error::{Context, Error, Result};
+use crate::manifest::edit;
 use crate::manifest::set::{Input, from_sources};
 use crate::manifest::source::Source;
-use crate::manifest::yaml;
 use crate::output;
 use crate::visible;
 use crate::whole_file::Draft;
@@ -68,7 +69,7 @@ const ROOM: &str = "lobby";
 /// # Errors
 ///
 /// No terminal to ask on; a name that cannot be; a file that is there already; the system's.
-pub fn run(args: &InitArgs) -> Result<Vec<String>> {
+pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
     let answers = answers(args)?;
     check(&answers)?;
     let folder = args.folder.as_path();
@@ -84,9 +85,17 @@ pub fn run(args: &InitArgs) -> Result<Vec<String>> {
         }
     }
     next(folder, &answers);
-    let below = |name: &str| shown(folder, name);
-    let embedded = format!("--embedded={}", below(".meshagent/embedded"));
-    Ok(["meshagent", "plan", "-f", &below("manifests"), &embedded].map(str::to_owned).to_vec())
+    let option = |option: &str, name: &str| {
+        let mut word = OsString::from(option);
+        word.push(match folder == Path::new(".") {
+            true => PathBuf::from(name),
+            false => folder.join(name),
+        });
+        word
+    };
+    let (files, data) =
+        (option("--file=", "manifests"), option("--embedded=", ".meshagent/embedded"));
+    Ok(vec!["meshagent".into(), "plan".into(), files, data])
 }
 
 fn answers(args: &InitArgs) -> Result<Answers> {
@@ -133,26 +142,13 @@ const ROOMS: &str = "manifests/rooms.yaml";
 
 /// The manifests, each with what was answered in it.
 fn manifests(answers: &Answers) -> Vec<(&'static str, String)> {
-    let room = |text: &str| text.replace("@room@", &plain(&answers.room));
-    let project = answers
-        .project
-        .as_ref()
-        .map(|name| (PROJECT, include_str!("project.yaml").replace("@project@", &plain(name))));
+    let room = |text: &str| text.replace("@room@", &edit::in_block(&answers.room));
+    let project = answers.project.as_ref().map(|name| {
+        (PROJECT, include_str!("project.yaml").replace("@project@", &edit::in_block(name)))
+    });
     let rooms = (ROOMS, room(include_str!("rooms.yaml")));
     let agents = ("manifests/agents.yaml", room(include_str!("agents.yaml")));
     project.into_iter().chain([rooms, agents]).collect()
-}
-
-/// A text as YAML reads it back: in quotes only where it needs them.
-fn plain(text: &str) -> String {
-    let read = yaml::parse(text).ok().map(|mut documents| match documents.len() {
-        1 => documents.remove(0).to_json(),
-        _ => serde_json::Value::Null,
-    });
-    match read.as_ref().and_then(serde_json::Value::as_str) {
-        Some(read) if read == text => text.to_owned(),
-        _ => serde_json::Value::from(text).to_string(),
-    }
 }
 
 fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {

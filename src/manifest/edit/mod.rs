@@ -16,6 +16,19 @@ mod lines;
 mod scalar;
 mod splice;
 
+/// A text as a value on a line of its own, in quotes only where some reader would take it for
+/// something else.
+#[must_use]
+pub fn in_block(text: &str) -> String {
+    scalar::key(text, scalar::Context::Block)
+}
+
+/// The same between brackets or braces.
+#[must_use]
+pub fn in_flow(text: &str) -> String {
+    scalar::key(text, scalar::Context::Flow)
+}
+
 /// The value at a path; none where there is none, or where the text is not one document.
 #[must_use]
 pub fn get(text: &str, path: &FieldPath) -> Option<Value> {

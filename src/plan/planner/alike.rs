@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Planner;
 use crate::kinds::Key;
 use crate::kinds::tree::Tree;
+use crate::manifest::edit;
 use crate::manifest::set::Desired;
 use crate::plan::diff::{self, Memory};
 use crate::plan::renames::former_keys;
@@ -74,7 +75,7 @@ fn told(new: &Desired, old: &Key) -> String {
     format!(
         "{} is created and {old} is deleted, and they are nearly the same; if it is one object under a new name, add `lifecycle: {{moved_from: {}}}` to its document ({})",
         new.key,
-        old.name,
+        edit::in_flow(&old.name),
         new.origin.place()
     )
 }

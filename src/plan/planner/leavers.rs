@@ -38,6 +38,9 @@ impl Leaves {
     }
 }
 
+/// What takes the protection of an object off.
+const OFF: &str = "`lifecycle: {prevent_destroy: false}`";
+
 impl Planner<'_> {
     /// What the set owns and no longer declares.
     pub(super) fn decide_leavers(&mut self) {
@@ -358,25 +361,9 @@ impl Planner<'_> {
 
     /// How the protection of an object is taken off.
     fn way_to_unprotect(&self, key: &Key, entry: &Entry) -> String {
-        const OFF: &str = "`lifecycle: {prevent_destroy: false}`";
         let Some(brought) = &entry.brought else {
             return match self.replacement(key) {
-                Some(becomes) if !self.policy.destroy => {
-                    let name = word(&key.name);
-                    let first = format!("declare {name} with {OFF} and apply that first");
-                    let meanwhile = format!(
-                        "leave `prevent_destroy` out of the document of {} until it is created",
-                        becomes.key
-                    );
-                    let is_new_protected = becomes.lifecycle.prevent_destroy;
-                    let ways = [(entry.protected, first), (is_new_protected, meanwhile)];
-                    let ways: Vec<_> = ways.into_iter().filter(|it| it.0).map(|it| it.1).collect();
-                    format!(
-                        "a {} gets another name only by being deleted and created again; to allow that, {}",
-                        key.kind,
-                        ways.join(", and ")
-                    )
-                }
+                Some(becomes) if !self.policy.destroy => way_to_another_name(key, entry, becomes),
                 _ => format!("declare it with {OFF} and apply first"),
             };
         };
@@ -396,7 +383,7 @@ impl Planner<'_> {
         entry.orphan || self.declared.get(key).is_some_and(Desired::is_orphaned)
     }
 
-    /// The object that a document declares in the stead of one that cannot be renamed in place.
+    /// What is declared in the place of an object that cannot be renamed.
     fn replacement(&self, key: &Key) -> Option<&Desired> {
         if key.kind.kind().is_renamable() || !self.former.contains(key) {
             return None;
@@ -418,4 +405,21 @@ impl Planner<'_> {
         });
         change.into_iter().collect()
     }
+}
+
+/// How a protected object gets another name, where it must be deleted for that: it may be
+/// protected as it was applied, by the document of the new name, or by both.
+fn way_to_another_name(key: &Key, entry: &Entry, becomes: &Desired) -> String {
+    let before = format!("declare {} with {OFF} and apply that first", word(&key.name));
+    let meanwhile = format!(
+        "leave `prevent_destroy` out of the document of {} until it is created",
+        becomes.key
+    );
+    let ways = [(entry.protected, before), (becomes.lifecycle.prevent_destroy, meanwhile)];
+    let ways: Vec<String> = ways.into_iter().filter(|it| it.0).map(|it| it.1).collect();
+    format!(
+        "a {} gets another name only by being deleted and created again; to allow that, {}",
+        key.kind,
+        ways.join(", and ")
+    )
 }
