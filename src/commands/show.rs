@@ -37,7 +37,7 @@ pub struct ListArgs {
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
-    /// Print just the ids or names, one a line
+    /// Print just the ids, one a line, for scripts
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }
@@ -48,9 +48,14 @@ pub struct JsonListArgs {
     /// How it is printed [default: table; json where the output is no terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
-    /// Print just the names, one a line
+    /// Print just the names, one a line, for scripts
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
+}
+
+/// Says what a command prints with `--quiet`, where that is not ids.
+pub fn quietly(what: &'static str) -> impl Fn(clap::Arg) -> clap::Arg {
+    move |quiet| quiet.help(format!("Print just the {what}, one a line, for scripts"))
 }
 
 /// Arguments of a list of all there is in a project.
