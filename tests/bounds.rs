@@ -57,7 +57,10 @@ fn an_ignore_file_has_limits() {
     sandbox.write("m/a.yaml", &room("a", ""));
     let braces = |depth: usize| format!("ok\n{}a{}\n", "{".repeat(depth), "}".repeat(depth));
     for (rules, told) in [
-        (braces(400), "m/.meshagentignore:2:1: braces are 8 deep at most"),
+        (
+            braces(400),
+            "m/.meshagentignore:2:1: braces in a rule of an ignore file may be at most 8 deep",
+        ),
         (braces(20_000), "m/.meshagentignore:2:1: a rule of an ignore file has 1000 characters"),
         (format!("[{}]\n", "a".repeat(2_000)), "m/.meshagentignore:1:1: a rule of an ignore"),
         ("a\n".repeat(3_000), "m/.meshagentignore:2001:1: an ignore file has 2000 lines at most"),

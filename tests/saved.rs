@@ -27,7 +27,7 @@ fn a_saved_plan_is_performed_as_it_is_or_not_at_all() {
     // The same plan again would create what is there.
     let stale = sandbox.embedded(5, &["apply", "plan.json"]);
     assert!(
-        stale.stderr.contains("Room/a: the plan says create, and now nothing is needed"),
+        stale.stderr.contains("Room/a: the plan says create, but now nothing is needed"),
         "{}",
         stale.stderr
     );
@@ -147,7 +147,9 @@ fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
     let nowhere = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--no-prune"]);
     assert!(nowhere.stdout.contains("+ create Room/x"), "{}", nowhere.stdout);
     assert!(
-        nowhere.stderr.contains("neither Room/x nor Room/y, which it was, is on the platform"),
+        nowhere
+            .stderr
+            .contains("neither Room/x nor Room/y, as it was called before, is on the platform"),
         "{}",
         nowhere.stderr
     );

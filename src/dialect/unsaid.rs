@@ -16,7 +16,7 @@ pub struct Unsaid(Vec<Vec<String>>);
 
 impl Unsaid {
     /// What to do about such a field.
-    pub const HINT: &'static str = "take it out, or name a platform of a later release";
+    pub const HINT: &'static str = "remove it, or use a platform with a later release";
 
     /// None: the API has a word for each.
     pub const NOTHING: &'static Self = &Self(Vec::new());
@@ -48,7 +48,7 @@ impl Unsaid {
     /// What an API of this spelling lacks, as a sentence.
     #[must_use]
     pub fn told(path: &FieldPath, spoken: Spoken) -> String {
-        format!("the API of the platform, that of {spoken}, has no field `{path}`")
+        format!("the platform's API, that of {spoken}, has no field `{path}`")
     }
 
     /// Takes such fields out of a body that was made of ours.

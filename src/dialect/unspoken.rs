@@ -18,7 +18,7 @@ impl Spelling for Unspoken {
     }
 
     fn seen(&self, _item: &Value) -> Result<Seen, String> {
-        Err("the platform keeps none of its kind".to_owned())
+        Err("the platform has no objects of this kind".to_owned())
     }
 
     fn body(&self, _target: &Target<'_>) -> Value {

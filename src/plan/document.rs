@@ -327,14 +327,14 @@ impl PlanDocument {
                 Some(same) => stale.extend(planned.difference(&same)),
                 None => stale.push(match other(now, &planned.key) {
                     Some(needed) => format!(
-                        "{}: the plan says {}, and now {} is needed{}",
+                        "{}: the plan says {}, but now {} is needed{}",
                         planned.address,
                         planned.action,
                         needed.action,
                         fields(&needed.changes)
                     ),
                     None => format!(
-                        "{}: the plan says {}, and now nothing is needed",
+                        "{}: the plan says {}, but now nothing is needed",
                         planned.address, planned.action
                     ),
                 }),
@@ -343,7 +343,7 @@ impl PlanDocument {
         for needed in &now.operations {
             if other(self, &needed.key).is_none() {
                 stale.push(format!(
-                    "{}: the plan does not touch it, and now {} is needed{}",
+                    "{}: the plan does not touch it, but now {} is needed{}",
                     needed.address,
                     needed.action,
                     fields(&needed.changes)
@@ -380,7 +380,7 @@ impl OperationDocument {
             return None;
         }
         let paths = if paths.is_empty() {
-            "what the plan leaves alone or the platform does not show".to_owned()
+            "fields that the plan leaves alone or the platform does not show".to_owned()
         } else {
             few(paths)
         };

@@ -89,7 +89,7 @@ pub fn render(plan: &Plan) -> String {
     out += &more;
     if !left_out.is_empty() {
         out += &format!(
-            "\n… and what does not fit here: {}. `meshagent plan` shows it all.\n",
+            "\n… and more that does not fit here: {}. `meshagent plan` shows everything.\n",
             Counts::of(left_out).sentence()
         );
     }
@@ -104,7 +104,7 @@ fn refusals(plan: &Plan) -> String {
     if plan.refused.is_empty() {
         return String::new();
     }
-    let mut out = "**Refused**, so nothing is to be written:\n\n".to_owned();
+    let mut out = "**Refused**, so nothing will be written:\n\n".to_owned();
     for problem in plan.refused.iter().take(REFUSALS) {
         out += &format!("- {}", code(&problem.to_string().replace('`', "'")));
         if let Some(hint) = &problem.hint {

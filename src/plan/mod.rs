@@ -108,12 +108,11 @@ impl Plan {
     pub fn waits(&self) -> String {
         let waits = match self.waiting.len() {
             0 => String::new(),
-            1 => "; 1 waits".to_owned(),
-            count => format!("; {count} wait"),
+            count => format!("; {count} waiting"),
         };
         match self.left_drifted.len() {
             0 => waits,
-            count => format!("{waits}; drift of {count} is left alone"),
+            count => format!("{waits}; drift of {count} left alone"),
         }
     }
 
@@ -187,8 +186,10 @@ impl Plan {
         let mut notes = self.notes.clone();
         match self.operations.len() - operations.len() {
             0 => {}
-            1 => notes.push("1 operation is not shown: it is no drift".to_owned()),
-            more => notes.push(format!("{more} operations are not shown: they are no drift")),
+            1 => notes.push("1 operation is not shown, because it is not drift".to_owned()),
+            more => {
+                notes.push(format!("{more} operations are not shown, because they are not drift"))
+            }
         }
         Self { operations, notes, is_drift: true, ..self.clone() }
     }
@@ -202,7 +203,9 @@ impl Plan {
             1 => ("1 value".to_owned(), "was", "it"),
             more => (format!("{more} values"), "were", "them"),
         };
-        Some(format!("{count} {were} not read, so what apply would do about {them} is not known."))
+        Some(format!(
+            "{count} {were} not read, so it is not known what apply would do about {them}."
+        ))
     }
 
     /// The kinds that the plan touches.

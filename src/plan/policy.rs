@@ -88,7 +88,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
     if asked > 0 {
         return Ok(verdict);
     }
-    Err(Problem::new("the policy has no rules that are asked for")
+    Err(Problem::new("the policy has no rule `deny` or `warn` in or below the package `meshagent`")
         .hint("a rule file starts with `package meshagent` and has `deny contains msg if { … }`"))
 }
 
@@ -116,7 +116,7 @@ fn messages(
 ) -> Result<Vec<(String, Option<String>)>, Problem> {
     let wrong = |what: &str| {
         Problem::new(format!("{files}: {what}")).hint(format!(
-            "`{rule} contains msg if {{ … }}`, with a text or an object with `msg` and `object`"
+            "write `{rule} contains msg if {{ … }}`, where msg is a text, or an object with `msg` and `object`"
         ))
     };
     let Value::Set(items) = answer else {

@@ -67,9 +67,8 @@ pub fn ambiguous(desired: &Desired, found: &[Key]) -> Option<Problem> {
     let path = FieldPath::of(&["lifecycle", "moved_from"]);
     let problem = desired.origin.problem_at(&path, message);
     Some(
-        problem.hint(format!(
-            "leave in `moved_from` the name that the object has, and take {other} out"
-        )),
+        problem
+            .hint(format!("keep the name that the object has in `moved_from`, and remove {other}")),
     )
 }
 
@@ -129,7 +128,7 @@ impl Candidates {
             let is_taken = state.objects.contains_key(&object.key);
             if is_taken && !is_ours(state, set, &source) {
                 found.notes.push(format!(
-                    "{source} is not owned by the set `{set}`, so {} stays what it is",
+                    "{source} is not owned by the set `{set}`, so {} stays as it is",
                     object.key
                 ));
                 continue;
@@ -165,12 +164,12 @@ impl Candidates {
                 continue;
             }
             let message = format!(
-                "{key} says that it was {source}, and both are on the platform and declared; {source} at {}",
+                "{key} says that it was {source}, but both are on the platform and declared; {source} is declared at {}",
                 other.origin.place()
             );
             let problem = object.origin.problem_at(&path, message);
             self.problems.push(problem.hint(format!(
-                "take `moved_from` away if both stay what they are; to keep both while {source} becomes {key}, call the document of {source} by a new name and give it `moved_from: {0}`; for {source} to become {key} and the {key} of now to be deleted, take the document of {source} away, and keep `moved_from`",
+                "remove `moved_from` if both stay as they are; to rename {source} to {key} and keep both, give the document of {source} a new name and `moved_from: {0}`; to rename {source} to {key} and delete the present {key}, remove the document of {source} and keep `moved_from`",
                 key.name
             )));
         }
@@ -263,7 +262,7 @@ fn contested(source: &Key, claimants: &[&Desired]) -> Option<Problem> {
         first.origin.place()
     );
     let problem = last.origin.problem_at(&path, message);
-    Some(problem.hint("take `moved_from` off one of them"))
+    Some(problem.hint("remove `moved_from` from one of them"))
 }
 
 /// The renames of a plan.

@@ -65,7 +65,7 @@ impl Transfer<'_> {
                 continue;
             }
             let Some(observed) = self.state.objects.get(key) else {
-                let told = "it is not on the platform; just the sets take note";
+                let told = "it is not on the platform; only the inventories change";
                 let reason = Reason::new(Why::Moves, told);
                 let mut operation = self.record(key, Some(entry.clone()), reason);
                 operation.before = self.to.1.entries.get(key).cloned();
@@ -89,8 +89,8 @@ impl Transfer<'_> {
     /// leave it with two sets.
     fn moves_elsewhere(&self, key: &Key, other: &str) -> Problem {
         let from = self.from.0;
-        Problem::new(format!("{key} is on its way to the set `{other}`")).hint(format!(
-            "`meshagent set move {} --set {from} --to {}` ends that; then move it on from there",
+        Problem::new(format!("{key} is being moved to the set `{other}`")).hint(format!(
+            "finish the move with `meshagent set move {} --set {from} --to {}`; then move it on from there",
             key.as_word(),
             word(other)
         ))
@@ -162,7 +162,7 @@ impl Transfer<'_> {
                 let recorded = inventory.entries.get(key).and_then(|entry| entry.id.as_ref());
                 if recorded.is_some() && observed.id.is_some() && recorded != observed.id.as_ref() {
                     return Err(Problem::new(format!(
-                        "{key} is not the object that the set `{from}` knew: it was made anew"
+                        "{key} is not the object that the set `{from}` knew: it was created again"
                     ))
                     .hint(format!("declare it, and take it over with --adopt {}", key.as_word())));
                 }

@@ -36,7 +36,7 @@ pub fn warnings(
             if !is_published {
                 let place = object.origin.place();
                 notes.push(format!(
-                    "{key} leads to port {port} of the room {room:?}, and no service that is known publishes it ({place})"
+                    "{key} leads to port {port} of the room {room:?}, but no known service publishes it ({place})"
                 ));
             }
         }

@@ -454,7 +454,7 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
     for fault in faults {
         let (run, writes) = world.run(Some(fault), &apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+        assert!(run.stderr.contains("does not show its `settings`"), "{}", run.stderr);
         assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
     }
     let (run, _) = world.run(None, &apply).await;

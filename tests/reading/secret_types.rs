@@ -92,10 +92,13 @@ fn a_secret_keeps_its_type_while_something_refers_to_it() {
     write(&sandbox, "m.yaml", secret("k", "docker") + &service("s", IMAGES));
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let said = sandbox.embedded(6, &[command, &["-f", "m.yaml"]].concat());
-        told(&said, "m.yaml:5:1: Secret/k would get another type while Service/s refers to it");
         told(
             &said,
-            "hint: give the secret of the new type another name, and let Service/s refer to that",
+            "m.yaml:5:1: the platform refuses to change the type of Secret/k while Service/s refers to it",
+        );
+        told(
+            &said,
+            "hint: declare a secret with the new type under another name, and let Service/s refer to it",
         );
     }
     // The way out is one.

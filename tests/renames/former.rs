@@ -44,7 +44,7 @@ async fn one_set_of_documents_brings_every_stage_to_the_last_one() {
         let world = World::start().await;
         let decided = world.run(&latest(former), &policy("s")).await;
         let note = format!(
-            "neither Room/c nor Room/{}, Room/{}, which it was, is on the platform; Room/c is created",
+            "neither Room/c nor Room/{}, Room/{}, as it was called before, is on the platform; Room/c is created",
             former[0], former[1]
         );
         assert!(decided.plan.notes.contains(&note), "{:?}", decided.plan.notes);
@@ -98,7 +98,7 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
         let text = told(&[others, &[from_any(&["b", "a"], room("c", ""))], &rest].concat()).await;
         let expected = "Room/c says that it was Room/b and Room/a, and both are on the platform";
         assert!(text.contains(expected), "{text}");
-        assert!(text.contains("leave in `moved_from` the name that the object has"), "{text}");
+        assert!(text.contains("keep the name that the object has in `moved_from`"), "{text}");
     }
     let text = told(&[&rest[..], &[from_any(&names, room("c", ""))]].concat()).await;
     assert!(text.contains("it was Room/a, Room/b, Room/d, and they are all"), "{text}");

@@ -27,7 +27,7 @@ fn a_plan_is_made_without_what_is_lacking_and_says_so_in_every_form() {
         write(&sandbox, "outside/x", "c4n4ry");
         write(&sandbox, "m/s.yaml", secret(source));
         write(&sandbox, "m/r.yaml", room("hall", ""));
-        let told = "1 value was not read, so what apply would do about it is not known.";
+        let told = "1 value was not read, so it is not known what apply would do about it.";
         let text = run(&sandbox, &["plan", "-f", "m"]);
         refused(&text, 0, reason);
         assert!(text.stderr.contains("note: m/s.yaml:6:7: "), "{}", text.stderr);
@@ -74,7 +74,7 @@ fn an_object_that_only_a_value_may_change_may_change_and_is_not_unchanged() {
     let plan = run(&sandbox, &["plan", "-f", "m", "--exit-code"]);
     assert_eq!(plan.code, 3, "{}", plan.stderr);
     for line in [
-        "? may update Secret/s  whether its fields differ is not known; m/s.yaml:3:1\n",
+        "? may update Secret/s  it is not known whether its fields differ; m/s.yaml:3:1\n",
         "    ? data.A: (not read, may change)",
         "Plan: 1 that may change, 1 unchanged.\n",
     ] {

@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
             ),
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(
-                    "neither {key} nor {}, which it was, is on the platform; {key} is created",
+                    "neither {key} nor {}, as it was called before, is on the platform; {key} is created",
                     few(&former)
                 ));
                 Why::NotThere.into()

@@ -73,10 +73,13 @@ impl Planner<'_> {
     /// name, cannot be written while the room is called otherwise.
     /// What its document changes of it waits until it has its name again.
     pub(super) fn leave_renamed(&mut self, key: &Key, now: &Key, waits: bool) {
-        let rest =
-            if waits { "; what its document changes waits until it has its name" } else { "" };
+        let rest = if waits {
+            "; the changes of its document wait until it has the declared name again"
+        } else {
+            ""
+        };
         self.plan.notes.push(format!(
-            "{key} was renamed to {now} behind the set's back, and --ignore-drift leaves it so{rest}"
+            "{key} was renamed to {now} outside of the set, and --ignore-drift keeps that name{rest}"
         ));
         if waits {
             self.plan.waiting.insert(key.clone());
@@ -95,7 +98,7 @@ impl Planner<'_> {
             return false;
         }
         self.plan.notes.push(format!(
-            "{key} was deleted behind the set's back, and --ignore-drift does not create it again"
+            "{key} was deleted outside of the set, and --ignore-drift does not create it again"
         ));
         self.plan.left_drifted.insert(key.clone());
         self.keep_recorded(key);
@@ -117,7 +120,7 @@ impl Planner<'_> {
             for operation in goes {
                 let key = &operation.key;
                 self.plan.notes.push(format!(
-                    "{key} stays as it is: it needs what --ignore-drift leaves alone"
+                    "{key} stays as it is: it needs something that --ignore-drift leaves alone"
                 ));
                 if let Some(entry) = self.entry(key).cloned() {
                     let now = operation.former().cloned().unwrap_or_else(|| key.clone());

@@ -98,12 +98,12 @@ impl Planner<'_> {
     fn kept(&self, (used, field): (&Key, &str), user: &Key) -> Option<Problem> {
         let desired = self.desired.get(used)?;
         let message = format!(
-            "{used} would get another {field} while {user} refers to it, which the platform refuses"
+            "the platform refuses to change the {field} of {used} while {user} refers to it"
         );
         let problem = desired.origin.problem_at(&FieldPath::of(&[field]), message);
         let kind = used.kind.to_string().to_lowercase();
         Some(problem.hint(format!(
-            "give the {kind} of the new {field} another name, and let {user} refer to that"
+            "declare a {kind} with the new {field} under another name, and let {user} refer to it"
         )))
     }
 }

@@ -124,13 +124,13 @@ impl Planner<'_> {
     ) {
         let changed = few(changes.iter().map(|change| format!("`{}`", change.path)));
         let mut hint = format!(
-            "declare what `{path}` is to hold and take it out of `lifecycle.ignore`; or leave {changed} as it is on the platform"
+            "declare the value of `{path}` and remove it from `lifecycle.ignore`, or leave {changed} as it is on the platform"
         );
         if changes.iter().all(|change| change.cause == Some(Cause::Drift)) {
             hint += ", as --ignore-drift does";
         }
         let message = format!(
-            "{known_as} cannot be changed in {changed}: it is sent as a whole, and what `{path}` holds, which `lifecycle.ignore` leaves to others, the platform does not tell"
+            "{known_as} cannot be changed in {changed}: it is sent as a whole, but the platform does not show the value of `{path}`, which `lifecycle.ignore` leaves to others"
         );
         self.guard(desired, message, &hint);
     }
@@ -152,9 +152,9 @@ impl Planner<'_> {
         });
         let Some(path) = unread else { return false };
         let message = format!(
-            "{known_as} cannot be changed: the platform does not tell its `{path}`, and a change would take away what others have there"
+            "{known_as} cannot be changed: the platform does not show its `{path}`, and a change would remove what others have there"
         );
-        let hint = "use a key of somebody who may read it; or take it out of the document";
+        let hint = "use the key of somebody who may read it, or remove the field from the document";
         self.guard(desired, message, hint);
         true
     }
@@ -163,7 +163,7 @@ impl Planner<'_> {
     pub(super) fn tell_left_alone(&mut self, (key, known_as): (&Key, &Key), fields: &[FieldPath]) {
         let told: Vec<String> = fields.iter().map(|path| format!("`{path}`")).collect();
         self.plan.notes.push(format!(
-            "--ignore-drift leaves as it is on the platform: {} of {known_as}",
+            "--ignore-drift leaves {} of {known_as} as the platform has it",
             told.join(", ")
         ));
         self.plan.left_drifted.insert(key.clone());
@@ -173,7 +173,7 @@ impl Planner<'_> {
     /// nobody knows.
     pub(super) fn wait(&mut self, key: &Key, known_as: &Key, path: &FieldPath) {
         self.plan.notes.push(format!(
-            "{known_as} stays as it is, and what its document changes waits: it is sent as a whole, and what `{path}` holds, which --ignore-drift leaves alone, the platform does not tell"
+            "{known_as} stays as it is, and the changes of its document wait: it is sent as a whole, but the platform does not show the value of `{path}`, which --ignore-drift leaves alone"
         ));
         if let Some(entry) = self.entry(key).cloned() {
             self.plan.kept.insert(known_as.clone(), entry.but(|it| it.was = None));

@@ -141,9 +141,9 @@ impl Planner<'_> {
             return true;
         }
         if let Some(document) = self.meant_by(key) {
-            self.plan
-                .notes
-                .push(format!("{name} stays as it is: {document} was that, and is out of scope"));
+            self.plan.notes.push(format!(
+                "{name} stays as it is: {document}, which was called that before, is out of scope"
+            ));
             return true;
         }
         // What goes with an object, or would be left without it, must be known too.
@@ -161,7 +161,7 @@ impl Planner<'_> {
     /// the set takes it.
     fn why_it_leaves(&mut self, key: &Key, entry: &Entry) -> Option<Leaves> {
         if let Some(to) = &entry.moving_to {
-            let told = format!("it is on its way to the set `{to}`");
+            let told = format!("it is being moved to the set `{to}`");
             return Some(Leaves::released(Reason::new(Why::Moves, told)));
         }
         if self.is_protected(key, entry) {
@@ -171,7 +171,7 @@ impl Planner<'_> {
                 None => "deleted, because no document declares it any more".to_owned(),
             };
             let hint = self.way_to_unprotect(key, entry);
-            let told = format!("{} would be {verb}, and it is protected", self.named_now(key));
+            let told = format!("{} would be {verb}, but it is protected", self.named_now(key));
             self.guards.push(Problem::new(told).hint(hint));
             return None;
         }
@@ -280,14 +280,14 @@ impl Planner<'_> {
             self.plan.notes.push(match why {
                 Stays::NotPruned => continue,
                 Stays::Unknown => format!(
-                    "{objects} of this set {are} not declared, and where {they_were} declared was not kept; {they}. {way_out}",
+                    "{objects} of this set {are} not declared, and it was not recorded where {they_were} declared; {they}. {way_out}",
                     they_were = if count == 1 { "it was" } else { "they were" },
                 ),
                 Stays::Missed(Miss::NotGiven, folder) => format!(
                     "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
-                    "{objects} of this set {are} declared in {folder} in what was skipped; {they}. {way_out}"
+                    "{objects} of this set {are} declared in {folder}, in a part that was skipped; {they}. {way_out}"
                 ),
             });
         }
@@ -319,13 +319,13 @@ impl Planner<'_> {
             let named = word(project);
             let destroy = format!("`meshagent destroy --set {set} --project-id {named}{flags}`");
             self.plan.notes.push(format!(
-                "the set `{set}` owns {objects} in project `{project}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
+                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. The recorded file, {file}, is not in a Git repository, so it may have been another one. If the set moved from there, delete what it left with {destroy}; if an address or a domain moves too, do that first"
             ));
         }
         // From files that were not given: a set of this name may be anybody's.
         if !others.is_empty() {
             self.plan.notes.push(format!(
-                "sets that are called `{set}` own objects in projects that no document names, and keep them: {}",
+                "sets called `{set}` own objects in projects that no document names, and keep them: {}",
                 few(others)
             ));
         }
@@ -336,10 +336,10 @@ impl Planner<'_> {
         };
         self.plan.notes.push(match self.policy.destroy {
             true => format!(
-                "{more} {were} not asked whether the set `{set}` owns something there too, or did not answer"
+                "{more} {were} not asked or did not answer, so the set `{set}` may own something there too"
             ),
             false => format!(
-                "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
+                "the set `{set}` is new here, and {more} {were} not asked or did not answer, so it may own something there; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
             ),
         });
     }
@@ -370,11 +370,11 @@ impl Planner<'_> {
         let service = brought.by(&key.project);
         match self.bringer(key, entry) {
             Some(declared) => format!(
-                "{service} brought it and protects it: write {OFF} into the document of {service} ({})",
+                "it came with {service}, which protects it: write {OFF} into the document of {service} ({})",
                 declared.origin.place()
             ),
             None => format!(
-                "{service} brought it and protects it: declare {service} with {OFF} and apply first"
+                "it came with {service}, which protects it: declare {service} with {OFF} and apply first"
             ),
         }
     }
@@ -418,7 +418,7 @@ fn way_to_another_name(key: &Key, entry: &Entry, becomes: &Desired) -> String {
     let ways = [(entry.protected, before), (becomes.lifecycle.prevent_destroy, meanwhile)];
     let ways: Vec<String> = ways.into_iter().filter(|it| it.0).map(|it| it.1).collect();
     format!(
-        "a {} gets another name only by being deleted and created again; to allow that, {}",
+        "renaming a {} means deleting it and creating it again; to allow that, {}",
         key.kind,
         ways.join(", and ")
     )

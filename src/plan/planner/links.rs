@@ -67,7 +67,7 @@ impl Planner<'_> {
             let former = self.named_now(key);
             notes.extend(owners.into_iter().map(|(owner, others)| {
                 format!(
-                    "{former} becomes {key}, and the set `{owner}` has {} there: its documents must say `{}` instead of `{}` from then on",
+                    "{former} is renamed to {key}, and the set `{owner}` has {} there: from then on, its documents must say `{}` instead of `{}`",
                     few(others),
                     key.name,
                     former.name
@@ -117,18 +117,18 @@ impl Planner<'_> {
                         let problem = at(references::missing(&to));
                         faults.push(match (self.renamed_to(&to), self.known.nearest(&to)) {
                             (Some(key), _) => problem
-                                .hint(format!("{key} was called so; write `{}` here", key.name)),
+                                .hint(format!("{key} had that name before; write `{}` here", key.name)),
                             (None, Some(near)) => {
                                 problem.hint(format!("did you mean `{}`?", visible::line(&near)))
                             }
                             (None, None) => problem.hint(
-                                "declare it, mend the name, or say which project is meant: `project:` in the document, or --project-id",
+                                "declare it, fix the name, or name its project with `project:` in the document or with --project-id",
                             ),
                         });
                     }
                     Resolved::Object(to) if deleted.contains(&to) => {
                         faults.push(at(format!(
-                            "{} is deleted by this plan, and {} refers to it",
+                            "this plan deletes {}, but {} refers to it",
                             self.named_now(&to),
                             desired.key
                         )));
@@ -172,18 +172,18 @@ impl Planner<'_> {
                 });
                 let to = self.named_now(&to);
                 let why = match is_ignored {
-                    true => "which `lifecycle.ignore` leaves as it is",
-                    false => "which this plan leaves as it is",
+                    true => "`lifecycle.ignore` leaves that field as it is",
+                    false => "this plan leaves that field as it is",
                 };
                 let message = format!(
-                    "{to} would be deleted, and on the platform `{path}` of {key} refers to it, {why}"
+                    "{to} would be deleted, but on the platform `{path}` of {key} refers to it, and {why}"
                 );
                 let hint = match is_ignored {
                     true => format!(
-                        "take `{path}` out of `lifecycle.ignore`, turn it to something else on the platform, or keep the document of {to}"
+                        "remove `{path}` from `lifecycle.ignore`, point it to something else on the platform, or keep the document of {to}"
                     ),
                     false => format!(
-                        "plan without what leaves {key} alone, turn it to something else on the platform, or keep the document of {to}"
+                        "plan without the option that leaves {key} alone, point it to something else on the platform, or keep the document of {to}"
                     ),
                 };
                 guards.push(desired.origin.problem_at(&path, message).hint(hint));
@@ -255,9 +255,9 @@ impl Planner<'_> {
                 let hint = match to.is_room() {
                     _ if is_lost => self.way_back(key),
                     true => format!("delete or move {key} first"),
-                    false => format!("take {name} out of {key} first, or delete {key}"),
+                    false => format!("remove {name} from {key} first, or delete {key}"),
                 };
-                guards.push(Problem::new(format!("{name} would be deleted, and {why}")).hint(hint));
+                guards.push(Problem::new(format!("{name} would be deleted, but {why}")).hint(hint));
             }
         }
         self.guards.extend(guards);

@@ -70,10 +70,12 @@ impl Planner<'_> {
         let by_name = known_as.and_then(|key| self.desired.get(&key));
         // One that says what it was is another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
-            let message =
-                format!("{key} would be deleted, and it is what the set knew as {}", desired.key);
+            let message = format!(
+                "{key} would be deleted, but it is the object that the set knew as {}",
+                desired.key
+            );
             let hint = format!(
-                "give it to the document that means it with `moved_from: {}`, or delete it first",
+                "write `moved_from: {}` into the document that declares it, or delete it first",
                 key.name
             );
             self.guard(desired, message, &hint);
@@ -85,12 +87,12 @@ impl Planner<'_> {
         };
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let message = format!(
-            "{key} would be deleted, and {} says that it was {key}; that was another object, which has been renamed already",
+            "{key} would be deleted, but {} says that it was {key}; that was another object, which has already been renamed",
             desired.key
         );
         let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(
-            "take `moved_from` away if it is to be deleted; to rename it, do that, apply with --no-prune, and write `moved_from` again",
+            "remove `moved_from` if it should be deleted; to rename it, remove `moved_from`, apply with --no-prune, and write `moved_from` again",
         ));
         true
     }
@@ -111,14 +113,14 @@ impl Planner<'_> {
             self.operations[index].reason = Reason::new(
                 Why::Undeclared,
                 format!(
-                    "no document means it any more, and {} gets its name",
+                    "no document is for it any more, and {} gets its name",
                     self.named_now(&name)
                 ),
             );
             if key.kind.kind().is_named_by_others() {
                 self.operations[index].reason = Reason::new(
                     Why::Undeclared,
-                    format!("it was {name}, which no document means any more"),
+                    format!("it was {name}, and no document is for it any more"),
                 );
                 self.step_aside(&key);
             } else {
@@ -142,7 +144,7 @@ impl Planner<'_> {
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let displaced = self.renames.becomes(name).unwrap_or(name);
         let (stays, hint) = self.stays_because((displaced, name), &former);
-        let message = format!("{former} cannot become {name}: {stays}");
+        let message = format!("{former} cannot be renamed to {name}: {stays}");
         let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(hint));
     }
@@ -310,7 +312,7 @@ impl Planner<'_> {
             refused.push((desired, desired.origin.problem_at(&path, message)));
         }
         self.guards.extend(refused.into_iter().map(|(_, problem)| {
-            problem.hint("one name is one object on the whole platform; delete it there first")
+            problem.hint("names of this kind are unique on the whole platform; delete the object there first")
         }));
     }
 }

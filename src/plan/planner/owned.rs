@@ -41,7 +41,7 @@ impl<'a> Planner<'a> {
                 Err((
                     format!("{known_as} is owned by the set `{owner}`"),
                     format!(
-                        "{} moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {}",
+                        "move it with {}; or release it from the set `{owner}`: write `lifecycle: {{delete: orphan}}` into its document there, apply, remove the document, apply again, and take it over here with --adopt {}",
                         self.move_here(&owner, keys),
                         known_as.as_word()
                     ),
@@ -116,8 +116,8 @@ impl<'a> Planner<'a> {
                     }
                 }
                 several => (
-                    format!("each of {} is owned by the set `{owner}`", few(several)),
-                    format!("{} moves them", self.move_here(owner, several)),
+                    format!("{} are owned by the set `{owner}`", few(several)),
+                    format!("move them with {}", self.move_here(owner, several)),
                 ),
             };
             let owner = word(owner);
@@ -172,7 +172,7 @@ impl<'a> Planner<'a> {
             let what = few(&keys);
             match owns_some {
                 true => self.plan.notes.push(format!(
-                    "the set `{owner}` owns {what}, which this leaves alone; `--set {}` destroys that set's",
+                    "the set `{owner}` owns {what}, which this command leaves alone; to destroy the objects of that set, use `--set {}`",
                     word(&owner)
                 )),
                 false => self.guards.push(
@@ -192,10 +192,10 @@ impl<'a> Planner<'a> {
         (key, name): (&Key, &Key),
         former: &Key,
     ) -> (String, String) {
-        let rename = format!("give {former} another name than {}", name.name);
+        let rename = format!("give {former} a name other than {}", name.name);
         if let Some(owner) = self.foreign_owner(key) {
             return (
-                format!("there is a {name} already, which the set `{owner}` owns"),
+                format!("{name} already exists, and the set `{owner}` owns it"),
                 format!(
                     "{rename}; or let the set `{owner}` rename its {name} first; without `moved_from`, {former} would be deleted"
                 ),
@@ -204,20 +204,20 @@ impl<'a> Planner<'a> {
         if let Some(unknown) = self.state.unknown_owners.get(name) {
             return (
                 format!(
-                    "there is a {name} already, and it is not known who owns it: {}",
+                    "{name} already exists, and it is not known who owns it: {}",
                     unknown.reason
                 ),
                 unknown.hint.clone(),
             );
         }
         let owner = match self.entry(key) {
-            Some(_) => "this set owns",
-            None => "no set owns",
+            Some(_) => "this set owns it",
+            None => "no set owns it",
         };
         (
-            format!("there is a {name} already, which {owner}, and it stays"),
+            format!("{name} already exists, {owner}, and it stays"),
             format!(
-                "{rename}; or delete {name}, or give that another name, first; without `moved_from`, {former} would be deleted instead"
+                "{rename}; or delete or rename {name} first; without `moved_from`, {former} would be deleted instead"
             ),
         )
     }

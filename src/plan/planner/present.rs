@@ -76,7 +76,7 @@ impl<'a> Planner<'a> {
         let folder = other.map(|file| file.folder(&self.policy.looked_at));
         if let Some(folder) = folder {
             self.plan.notes.push(format!(
-                "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
+                "{known_as} is renamed to {key}; {folder}, which was not given, also declares it under its former name"
             ));
         }
         match self.adopts(desired, observed, known_as) {
@@ -99,9 +99,9 @@ impl<'a> Planner<'a> {
         if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
             let (set, project, flags) = (&self.policy.set, &key.project, &self.policy.flags);
             return Some((
-                format!("{known_as} is on its way to the set `{to}`"),
+                format!("{known_as} is being moved to the set `{to}`"),
                 format!(
-                    "`meshagent set move {} --set {set} --to {} --project-id {}{flags}` ends that; then take its document out of this set",
+                    "finish the move with `meshagent set move {} --set {set} --to {} --project-id {}{flags}`; then remove its document from this set",
                     known_as.as_word(),
                     word(to),
                     word(project)
@@ -208,15 +208,15 @@ impl<'a> Planner<'a> {
         if is_protected {
             self.guard(
                 desired,
-                format!("{key} would be replaced, because {fields} cannot be changed, and it is protected"),
-                "take `prevent_destroy` off it first, and apply",
+                format!("{key} would be replaced, because {fields} cannot be changed, but it is protected"),
+                "remove `prevent_destroy` from it and apply first",
             );
             return;
         }
         let dependents = self.dependents(key);
         let mut told = format!("{fields} cannot be changed in place");
         if !dependents.is_empty() {
-            told += &format!("; {} depend on it", few(dependents));
+            told += &format!("; it is used by {}", few(dependents));
         }
         let reason = Reason::new(Why::Frozen, told);
         let of = Observed::clone(found.observed).into();
@@ -254,7 +254,7 @@ fn why(found: &Found<'_>, difference: &Difference) -> Reason {
     match &found.former {
         Some(former) if found.is_by_hand => Reason::new(
             Why::RenamedByHand,
-            format!("it was renamed to {former} behind the set's back"),
+            format!("it was renamed to {former} outside of the set"),
         ),
         Some(former) => Reason::new(Why::Renamed, format!("it was {former}")),
         None if found.adopts => Why::TakenOver.into(),

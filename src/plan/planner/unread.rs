@@ -15,7 +15,7 @@ impl Planner<'_> {
         let set = &self.policy.set;
         self.plan.notes.extend(self.state.unread.iter().map(|project| {
             format!(
-                "the credential may not read what the set `{set}` owns in project `{project}`: what is declared and exists is taken for its own, and this plan does not show what would be deleted, nor whether values of secrets changed"
+                "the credential may not read what the set `{set}` owns in project `{project}`: this plan assumes that the set owns each declared object that exists, and it does not show what would be deleted or whether values of secrets changed"
             )
         }));
     }

@@ -45,7 +45,7 @@ pub(super) fn collisions(
         let told = sources.iter().map(|(name, sources)| format!("`{name}` from {}", few(sources)));
         let place = places.of(object, &path);
         Some(format!(
-            "{key} gets variables from several places, and the platform does not say which counts: {} ({place})",
+            "{key} gets variables from several places, and the platform does not say which one wins: {} ({place})",
             few(told)
         ))
     });
