@@ -70,7 +70,7 @@ impl Kind for ScheduledTask {
     }
 
     fn summary(&self) -> &'static str {
-        "a scheduled task: a payload that is put on a queue of a room by the clock"
+        "a scheduled task: a payload that is put on a queue of a room on a schedule"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

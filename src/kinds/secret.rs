@@ -129,8 +129,7 @@ impl SecretDocument {
             let data = self.data.unwrap_or_default();
             // The name may be a whole pair by mistake, so it is not repeated.
             if data.keys().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-                let told =
-                    "a name in `data` is empty or holds `=`, which no environment variable has";
+                let told = "a name in `data` is empty or contains `=`, so it cannot be the name of an environment variable";
                 return Err(vec![Fault::new(&["data"], told)]);
             }
             let data =
@@ -162,7 +161,7 @@ impl Kind for Secret {
     }
 
     fn summary(&self) -> &'static str {
-        "a project secret: environment pairs, or what an image is pulled with"
+        "a project secret: environment variables, or credentials for pulling images"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -197,12 +196,12 @@ impl Kind for Secret {
         let is_of = |name| fields.get("type").and_then(Tree::as_str).is_none_or(|it| it == name);
         match purpose {
             Purpose::Variables if !is_of("keys") => Some(Misfit {
-                what: "is one that images are pulled with",
-                hint: "`container.secrets` takes secrets of the type `keys`; images are pulled with `container.pull_secret`",
+                what: "is for pulling images",
+                hint: "`container.secrets` takes secrets of type `keys`; use `container.pull_secret` to pull images",
             }),
             Purpose::Images if !is_of("docker") => Some(Misfit {
-                what: "is one of the type `keys`, and no image is pulled with it",
-                hint: "`container.pull_secret` takes a secret of the type `docker`, `acr` or `gar`; one of the type `keys` belongs into `container.secrets`",
+                what: "has type `keys`, which cannot be used to pull images",
+                hint: "`container.pull_secret` takes a secret of type `docker`, `acr` or `gar`; list one of type `keys` in `container.secrets`",
             }),
             _ => None,
         }

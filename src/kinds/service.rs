@@ -125,12 +125,12 @@ pub fn placements(
 ) -> Result<Vec<Option<String>>, Vec<Fault>> {
     match (room, rooms) {
         (Some(_), Some(_)) => {
-            Err(vec![Fault::new(&["rooms"], "`room` and `rooms` exclude each other")])
+            Err(vec![Fault::new(&["rooms"], "a document can have `room` or `rooms`, not both")])
         }
         (Some(room), None) => Ok(vec![Some(room)]),
         (None, None) => Ok(vec![None]),
         (None, Some(rooms)) if rooms.is_empty() => Err(vec![
-            Fault::new(&["rooms"], "`rooms` names no room")
+            Fault::new(&["rooms"], "`rooms` is empty")
                 .hint("leave it out to place the service in every room of the project"),
         ]),
         (None, Some(rooms)) => {

@@ -57,8 +57,8 @@ pub struct Broken {
 impl Broken {
     /// A text that stands at another place already, and may stand at one.
     pub(super) fn repeated(path: FieldPath, text: &str, first: &str) -> Self {
-        let message = format!("is `{text}`, which stands twice, first at {first}");
-        Self { path, message, hint: Some("take one of the two out".to_owned()) }
+        let message = format!("is `{text}`, which occurs twice, first at {first}");
+        Self { path, message, hint: Some("remove one of the two".to_owned()) }
     }
 }
 

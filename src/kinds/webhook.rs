@@ -62,7 +62,7 @@ impl Kind for Webhook {
     }
 
     fn summary(&self) -> &'static str {
-        "a webhook: a URL that is told what happens in a project's rooms"
+        "a webhook: a URL that is notified of what happens in a project's rooms"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

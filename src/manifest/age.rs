@@ -99,7 +99,7 @@ impl Identities {
                 is_missing: error.kind() == std::io::ErrorKind::NotFound,
                 ..Failure::new(
                     format!("failed to read the age identities in {}: {error}", path.display()),
-                    format!("{KEY_FILE_VARIABLE} names the file"),
+                    format!("set {KEY_FILE_VARIABLE} to the file to read"),
                 )
             }),
         }
@@ -144,7 +144,7 @@ fn refuse_open(path: &Path) -> Result<(), Failure> {
     let path = path.display();
     Err(Failure::new(
         format!("the age identities in {path} can be read by others (mode {:o})", mode & 0o777),
-        format!("chmod 600 {path}, and think about whether somebody has read them"),
+        format!("run `chmod 600 {path}`, and consider whether somebody has read them"),
     ))
 }
 
@@ -262,7 +262,7 @@ fn recipients_of(encrypted: &[u8]) -> usize {
 
 fn too_many(count: usize) -> Failure {
     Failure::new(
-        format!("it is encrypted to {count} recipients, and at most {MOST_RECIPIENTS} are tried"),
+        format!("it is encrypted to {count} recipients, but at most {MOST_RECIPIENTS} are tried"),
         "encrypt it to those who need it",
     )
 }
@@ -279,7 +279,7 @@ pub fn decrypt_text(encrypted: &[u8], identities: &Identities) -> Result<SecretS
             let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
             Ok(SecretString::from(text))
         }
-        Err(_) => Err(Failure::unexplained("what was encrypted is not UTF-8")),
+        Err(_) => Err(Failure::unexplained("the decrypted text is not UTF-8")),
     }
 }
 
@@ -291,8 +291,8 @@ fn explain(error: &DecryptError, identities: &Identities) -> Failure {
             "it is encrypted to other recipients; encrypt it to yours too, or use their identity",
         ),
         DecryptError::InvalidHeader | DecryptError::UnknownFormat => Failure::new(
-            "it is not a text that age encrypted",
-            "paste all that `meshagent secret encrypt` prints, from its first line to its last",
+            "it is not a text encrypted with age",
+            "paste the whole output of `meshagent secret encrypt`, from the first line to the last",
         ),
         DecryptError::ExcessiveWork { .. } | DecryptError::KeyDecryptionFailed => Failure::new(
             "it is encrypted with a passphrase",
@@ -300,7 +300,7 @@ fn explain(error: &DecryptError, identities: &Identities) -> Failure {
         ),
         _ => Failure::new(
             "the encrypted text is damaged",
-            "paste all that `meshagent secret encrypt` prints, from its first line to its last",
+            "paste the whole output of `meshagent secret encrypt`, from the first line to the last",
         ),
     }
 }

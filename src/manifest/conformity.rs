@@ -85,7 +85,9 @@ fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Pr
         }
         _ => {
             let path = error.instance_path().as_str();
-            vec![document.problem_in_brief(format!("`{path}` is not what is allowed here"))]
+            vec![
+                document.problem_in_brief(format!("`{path}` has a value that is not allowed here")),
+            ]
         }
     }
 }
@@ -149,7 +151,7 @@ fn schema_problems(
         ValidationErrorKind::MaxItems { limit } => {
             vec![here(format!("`{path}` has more than {limit} items"))]
         }
-        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` says the same twice"))],
+        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` has duplicate items"))],
         ValidationErrorKind::MaxLength { limit } => {
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
@@ -166,7 +168,7 @@ fn schema_problems(
                 return vec![here(format!("`{path}` {what}"))];
             }
             let what = description(document.kind, &path)
-                .unwrap_or_else(|| "what is allowed here".to_owned());
+                .unwrap_or_else(|| "a value that is allowed here".to_owned());
             vec![here(format!("`{path}` is not {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
@@ -195,11 +197,11 @@ fn unknown_fields(
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
         match (habit(path, name), nearest(name, known.iter().map(String::as_str))) {
-            _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
+            _ if is_misplaced => problem.hint(format!("write `lifecycle.{name}`")),
             (Some(meant), _) => problem.hint(meant),
             (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
             (None, None) if known.is_empty() => problem,
-            (None, None) => problem.hint(format!("known are {}", known.join(", "))),
+            (None, None) => problem.hint(format!("known fields are {}", known.join(", "))),
         }
     });
     let counted = unexpected.iter().skip(most);
@@ -211,14 +213,14 @@ fn unknown_fields(
 fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
     Some(match (path.to_string().as_str(), name) {
         ("", "apiVersion") => "write `version: v1`",
-        ("", "spec") => "there is no `spec` here: its fields stand at the top of the document",
+        ("", "spec") => "there is no `spec`: write its fields at the top level of the document",
         ("", "namespace") | ("metadata", "namespace") => {
-            "where an object belongs is said by `project` and `room`, at the top of the document"
+            "write `project` and `room` at the top level of the document to say where an object belongs"
         }
         ("metadata", "labels") => "write `metadata.annotations`",
         ("container", "ports") => "write `ports` beside `container`: `ports: [{num: 8080}]`",
         ("container", "env") => "write `container.environment`",
-        ("container", "args") => "write all of it in `container.command`, as one text",
+        ("container", "args") => "write the whole command line in `container.command`, as one text",
         _ => return None,
     })
 }
@@ -265,10 +267,10 @@ fn of_another_type(
         None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
         None if wanted == "true or false" => match instance.as_str() {
             Some("yes" | "Yes" | "on" | "On" | "y") => {
-                problem.hint("write `true`: it is only YAML 1.1 that reads this as true")
+                problem.hint("write `true`: only YAML 1.1 reads this as true")
             }
             Some("no" | "No" | "off" | "Off" | "n") => {
-                problem.hint("write `false`: it is only YAML 1.1 that reads this as false")
+                problem.hint("write `false`: only YAML 1.1 reads this as false")
             }
             _ => problem,
         },
@@ -291,7 +293,7 @@ fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Va
     match nearest(&written, options.iter().copied()) {
         Some(name) => problem.hint(format!("did you mean `{name}`?")),
         None if !document.may_be_quoted() => problem,
-        None => problem.hint(format!("one of {}", options.join(", "))),
+        None => problem.hint(format!("use one of {}", options.join(", "))),
     }
 }
 

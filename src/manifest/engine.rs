@@ -269,7 +269,7 @@ impl Meter {
     /// Takes what a filter may make from the budget.
     fn measure(&self, name: &str, values: &[Value]) -> Result<(), Error> {
         let too_wide = || {
-            let message = format!("`{name}` takes {WIDEST} at most");
+            let message = format!("`{name}` takes a number of at most {WIDEST}");
             Err(Error::new(ErrorKind::InvalidOperation, message))
         };
         let numbers = || values.iter().skip(1).flat_map(numbers_of);
@@ -337,7 +337,7 @@ impl Meter {
             return Ok(());
         }
         if depth > DEEPEST {
-            let message = format!("lists and maps are {DEEPEST} deep at most");
+            let message = format!("lists and maps may be at most {DEEPEST} deep");
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
         for item in value.try_iter()? {
@@ -362,10 +362,9 @@ impl Meter {
     /// that grows deeper with each step of a loop.
     fn kept(&self, value: Value) -> Result<Value, Error> {
         let refuse_namespace = |value: &Value| match is_namespace(value) {
-            true => Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "a namespace cannot be kept in a namespace",
-            )),
+            true => {
+                Err(Error::new(ErrorKind::InvalidOperation, "a namespace cannot hold a namespace"))
+            }
             false => Ok(()),
         };
         self.walk_with(&value, 0, &refuse_namespace, PIECE).map(|()| value)
@@ -433,7 +432,7 @@ mod tests {
         }
         assert_eq!(
             rendered("{% set n = namespace(s=1) %}{% set n.s = [n] %}").unwrap_err(),
-            "a namespace cannot be kept in a namespace"
+            "a namespace cannot hold a namespace"
         );
     }
 
@@ -493,7 +492,7 @@ mod tests {
             ("{{ 1 is ge(n) }}", C),
             ("{{ b|select('>', n)|list }}", C),
         ] {
-            assert_eq!(rendered(text), Err(format!("{needed}, and this is null")), "{text}");
+            assert_eq!(rendered(text), Err(format!("{needed}, but this is null")), "{text}");
         }
         for filter in [
             "length",
@@ -523,12 +522,12 @@ mod tests {
             "zip(b)",
         ] {
             let name = filter.split('(').next().unwrap();
-            let expected = Err(format!("`{name}` needs a list, and this is null"));
+            let expected = Err(format!("`{name}` needs a list, but this is null"));
             assert_eq!(rendered(&format!("{{{{ n|{filter}|string }}}}")), expected, "{filter}");
         }
         for text in ["[3, n]|sort", "[3, n]|min", "[{'a': 1}, m]|max(attribute='n')"] {
             let refused = rendered(&format!("{{{{ {text} }}}}")).unwrap_err();
-            assert!(refused.ends_with("compares what is in a list, and this is null"), "{text}");
+            assert!(refused.ends_with("compares the items of a list, but this is null"), "{text}");
         }
         for text in ["n + 1", "b + n", "a * n", "-n", "n|first", "n|last", "n|abs", "n|round"] {
             assert!(rendered(&format!("{{{{ {text} }}}}")).is_err(), "{text}");
@@ -563,11 +562,11 @@ mod tests {
     fn what_would_be_too_large_is_not_made() {
         let much = "the template produces too much";
         for (text, expected) in [
-            ("{{ '%099999999999d'|format(1) }}", "`format` takes 1000 at most"),
-            ("{{ '%*d'|format(99999999, 1) }}", "`format` takes 1000 at most"),
-            ("{{ 'a\nb'|indent(99999999999) }}", "`indent` takes 1000 at most"),
-            ("{{ 'a\nb'|indent(width=99999999999) }}", "`indent` takes 1000 at most"),
-            ("{{ b|batch(99999999999, 'x')|list }}", "`batch` takes 1000 at most"),
+            ("{{ '%099999999999d'|format(1) }}", "`format` takes a number of at most 1000"),
+            ("{{ '%*d'|format(99999999, 1) }}", "`format` takes a number of at most 1000"),
+            ("{{ 'a\nb'|indent(99999999999) }}", "`indent` takes a number of at most 1000"),
+            ("{{ 'a\nb'|indent(width=99999999999) }}", "`indent` takes a number of at most 1000"),
+            ("{{ b|batch(99999999999, 'x')|list }}", "`batch` takes a number of at most 1000"),
             (
                 "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
                 much,

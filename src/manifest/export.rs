@@ -24,10 +24,10 @@ use crate::visible;
 /// How objects are laid out in files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Layout {
-    /// One file an object, in a folder of its kind.
+    /// One file per object, in a folder for its kind.
     #[default]
     Object,
-    /// One file a kind.
+    /// One file per kind.
     Kind,
 }
 
@@ -60,7 +60,7 @@ pub struct Export {
 }
 
 /// What a service holds that was made of a template with secret values.
-const OBSCURE: &str = "values that its template calls obscure";
+const OBSCURE: &str = "values that its template marks as obscure";
 
 fn annotation(name: &str) -> FieldPath {
     FieldPath::of(&["metadata", "annotations", name])
@@ -77,11 +77,11 @@ pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
         if key.kind != KindName::Service {
             return fields
                 .has_secrets()
-                .then_some((key, "what was given to its template as secret"));
+                .then_some((key, "secret values that were given to its template"));
         }
         let is_rendered = fields.at(&annotation(SOURCE_ANNOTATION)).is_some();
         match (fields.has_secrets(), is_rendered) {
-            (true, false) => Some((key, "secrets of an MCP server: headers or a client's")),
+            (true, false) => Some((key, "secrets of an MCP server: headers or a client secret")),
             (true, true) => Some((key, OBSCURE)),
             (false, _) => has_obscure_values(fields).then_some((key, OBSCURE)),
         }
@@ -230,7 +230,7 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
             None
         });
         if has_number {
-            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, and only texts can be read from elsewhere"));
+            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, but only texts can be read from elsewhere"));
             fields.put(&FieldPath::of(&["settings", &name]), None);
         }
     }
@@ -319,7 +319,7 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
         {
             Ok(())
         }
-        _ => Err("no document says what the platform has".to_owned()),
+        _ => Err("no document can declare what the platform has".to_owned()),
     }
 }
 

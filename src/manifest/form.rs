@@ -76,7 +76,7 @@ fn rendered(found: &Found, document: &Document, path: &FieldPath) -> Option<Stri
     }
     let text = found.declared.fields.at(path).and_then(Tree::scalar)?;
     let may_be_shown = text.len() <= SHOWN && !document.source.signs.are_in(&text);
-    may_be_shown.then(|| format!("it is rendered to {path}: {text:?}"))
+    may_be_shown.then(|| format!("it is rendered as {path}: {text:?}"))
 }
 
 /// The field of the document that says what stands in a field of the object.

@@ -40,16 +40,18 @@ impl OwnFiles {
         let name = &source.name;
         match self {
             Self::Plan if name == "-" => {
-                Problem::new("-: this is a plan of this program, not a manifest")
+                Problem::new("-: this is a plan that meshagent wrote, not a manifest")
                     .hint("save it with `meshagent plan --out FILE`, then `meshagent apply FILE`")
             }
             Self::Plan => {
-                Problem::new(format!("{name}: this is a plan of this program, not a manifest"))
-                    .hint(format!("`meshagent apply {name}`, without -f, performs a saved plan"))
+                Problem::new(format!("{name}: this is a plan that meshagent wrote, not a manifest"))
+                    .hint(format!(
+                        "to perform a saved plan, run `meshagent apply {name}` without -f"
+                    ))
             }
             Self::Report => {
                 Problem::new(format!("{name}: this is a report of a run, not a manifest"))
-                    .hint("leave it out: a report only says what became of a plan")
+                    .hint("leave it out: a report only says what a run did")
             }
         }
     }

@@ -155,9 +155,9 @@ impl Outside {
     #[must_use]
     pub fn hint(&self) -> String {
         match self.is_link {
-            true => "put the file itself there; or --allow-files FOLDER, with the folder that the link leads to, lets manifests read what is in that".to_owned(),
+            true => "put the file itself there, or add --allow-files FOLDER, with the folder that the link leads to, to let manifests read the files in it".to_owned(),
             false => {
-                format!("--allow-files {} lets manifests read what is there", self.folder.display())
+                format!("add --allow-files {} to let manifests read the files there", self.folder.display())
             }
         }
     }

@@ -50,7 +50,7 @@ pub enum Why {
     Values,
     /// This program wrote it: a plan, or a report of a run.
     MadeHere,
-    /// It is read by another name, and a link leads from one to the other.
+    /// It is read under another name, and a link leads from one to the other.
     Again,
 }
 
@@ -59,10 +59,10 @@ impl fmt::Display for Skipped {
         let why = match self.why {
             Why::Hidden => "its name begins with a dot",
             Why::Ignored => "an ignore file names it",
-            Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
+            Why::Suffix => "its name does not end in .yaml, .yml, .json or .j2",
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
-            Why::Again => "links lead to it, and it is read by another name",
+            Why::Again => "links lead to it, and it is read under another name",
         };
         write!(out, "{}: {why}", self.path.display())
     }
@@ -78,7 +78,7 @@ pub fn summary(skipped: &[Skipped]) -> Option<String> {
         (count(Why::Ignored), "named in an ignore file"),
         (count(Why::Suffix), "with another suffix"),
         (count(Why::MadeHere), "written by this program"),
-        (count(Why::Again), "read by another name"),
+        (count(Why::Again), "read under another name"),
     ];
     let told: Vec<String> = reasons
         .into_iter()
@@ -193,8 +193,8 @@ impl Seen {
 }
 
 fn too_many(folder: &Path, most: usize) -> Problem {
-    let message = format!("{}: more than {most} files and folders lie below", folder.display());
-    let hint = format!("give the folders with manifests, or name others in {IGNORE_FILE}");
+    let message = format!("{}: more than {most} files and folders are below it", folder.display());
+    let hint = format!("give only the folders with manifests, or list the others in {IGNORE_FILE}");
     Problem::new(message).hint(hint)
 }
 
@@ -281,7 +281,7 @@ fn outside(path: &Path, is_link: bool, reach: &Reach) -> Option<Result<Why, Prob
         return Some(Ok(Why::Suffix));
     }
     let problem = outside.problem(path);
-    let or = format!("name it in {IGNORE_FILE} to leave it out");
+    let or = format!("list it in {IGNORE_FILE} to leave it out");
     let hint = problem.hint.as_ref().map_or_else(|| or.clone(), |hint| format!("{hint}; {or}"));
     Some(Err(problem.hint(hint)))
 }
@@ -290,14 +290,13 @@ fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
     let name = path.display();
     if let Some(ancestor) = error.loop_ancestor() {
         let message = format!("{name}: the link leads back to {}", ancestor.display());
-        return Problem::new(message)
-            .hint(format!("take the link away, or name it in {IGNORE_FILE}"));
+        return Problem::new(message).hint(format!("remove the link, or list it in {IGNORE_FILE}"));
     }
     let cause = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
     let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
     if is_link {
         let message = format!("{name}: failed to follow the link: {cause}");
-        return Problem::new(message).hint(format!("mend the link, or name it in {IGNORE_FILE}"));
+        return Problem::new(message).hint(format!("fix the link, or list it in {IGNORE_FILE}"));
     }
     Problem::new(format!("{name}: failed to read: {cause}"))
 }
@@ -330,11 +329,14 @@ impl Limits {
             deepest = deepest.max(depth);
         }
         if line >= self.rules {
-            Some(format!("an ignore file has {} lines at most", self.rules))
+            Some(format!("an ignore file may have at most {} lines", self.rules))
         } else if rule.chars().nth(self.characters).is_some() {
-            Some(format!("a rule of an ignore file has {} characters at most", self.characters))
+            Some(format!(
+                "a rule of an ignore file may have at most {} characters",
+                self.characters
+            ))
         } else if deepest > self.braces {
-            Some(format!("braces are {} deep at most in a rule of an ignore file", self.braces))
+            Some(format!("braces in a rule of an ignore file may be at most {} deep", self.braces))
         } else {
             None
         }
@@ -432,7 +434,7 @@ fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
             None => builder
                 .add_line(None, rule)
                 .err()
-                .map(|error| format!("not a rule of an ignore file: {error}")),
+                .map(|error| format!("not a valid rule of an ignore file: {error}")),
         };
         if let Some(refused) = refused {
             wrong(line, refused);

@@ -24,20 +24,10 @@ const IMAGES: &str = "  pull_secret: k\n";
 fn a_secret_of_the_set_has_the_type_that_is_needed() {
     let sandbox = Sandbox::new();
     for (kind, uses, place, hint) in [
-        (
-            "docker",
-            VARIABLES,
-            "m.yaml:7:13: ",
-            "`container.secrets` takes secrets of the type `keys`",
-        ),
+        ("docker", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes secrets of type `keys`"),
         ("acr", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes"),
         ("gar", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes"),
-        (
-            "keys",
-            IMAGES,
-            "m.yaml:7:3: ",
-            "`container.pull_secret` takes a secret of the type `docker`",
-        ),
+        ("keys", IMAGES, "m.yaml:7:3: ", "`container.pull_secret` takes a secret of type `docker`"),
     ] {
         write(&sandbox, "m.yaml", service("s", uses) + &secret("k", kind));
         let said = run(&sandbox, 2, &["validate", "-f", "m.yaml", "--project-id", "p"]);

@@ -18,8 +18,8 @@ fn what_the_engine_reads_otherwise_than_jinja_is_refused_at_its_line() {
             "{% macro m() %}{% for y in [1] if y recursive %}{% endfor %}{% endmacro %}",
             "the condition of a recursive loop is lost",
         ),
-        ("{% raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` whose tag ends in `+%}`"),
-        ("{%- raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` whose tag ends in `+%}`"),
+        ("{% raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` tag that ends in `+%}`"),
+        ("{%- raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` tag that ends in `+%}`"),
     ] {
         write(
             &sandbox,
@@ -50,7 +50,10 @@ fn markup_in_a_file_that_is_not_rendered_is_told() {
     ] {
         write(&sandbox, "m.yaml", text);
         let said = run(&sandbox, 2, &["validate", "-f", "m.yaml", "--project-id", "p"]);
-        told(&said, "hint: a template of a manifest is rendered where its name ends in .j2");
+        told(
+            &said,
+            "hint: to have a manifest rendered as a template, give it a name that ends in .j2",
+        );
     }
 }
 

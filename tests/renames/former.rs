@@ -208,10 +208,10 @@ fn a_list_of_former_names_is_checked_name_by_name() {
     let many: Vec<String> = (0..65).map(|number| format!("r{number}")).collect();
     let many = format!("[{}]", many.join(", "));
     for (names, expected) in [
-        ("[a, Room/b]", "m.yaml:5:19: `moved_from` is the former name alone, not `Room/b`"),
+        ("[a, Room/b]", "m.yaml:5:19: `moved_from` must be just the former name, not `Room/b`"),
         ("[a, '']", "m.yaml:5:19: `moved_from` must not be empty"),
         ("[a, 7]", "`lifecycle.moved_from[1]` is a number, not text"),
-        ("[a, b, a]", "`lifecycle.moved_from` says the same twice"),
+        ("[a, b, a]", "`lifecycle.moved_from` has duplicate items"),
         ("{a: b}", "`lifecycle.moved_from` is a map, not text or a list"),
         (&many, "`lifecycle.moved_from` has more than 64 items"),
     ] {

@@ -52,8 +52,8 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     for (name, hint) in [
         ("FOO,BAR", "repeat the option for several"),
         ("FOO BAR", "repeat the option for several"),
-        ("FOO_*", "there are no patterns"),
-        ("F?O=public", "there are no patterns"),
+        ("FOO_*", "patterns are not supported"),
+        ("F?O=public", "patterns are not supported"),
         ("$FOO", "without `$`: FOO"),
     ] {
         told(&plan(&["--allow-env", name]), 2, &["--allow-env <NAME>", hint]);
@@ -84,7 +84,7 @@ fn an_empty_variable_is_no_value_unless_the_template_says_so() {
         2,
         &[
             "the environment variable FOO is empty",
-            "a default as second argument of env lets it be",
+            "to allow that, give env a default as its second argument",
         ],
     );
     told(&validate("env(\"FOO\", \"\")", "FOO"), 0, &[]);

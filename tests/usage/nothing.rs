@@ -157,7 +157,7 @@ fn wrong_values_are_wrong_arguments() {
         ("-v", "image", "there is no `=`"),
         ("--value-json", "x={", "not JSON"),
         ("--values-file", "gone.yaml", "gone.yaml: failed to read"),
-        ("--values-file", "list.yaml", "list.yaml:1:1: a values file is one map"),
+        ("--values-file", "list.yaml", "list.yaml:1:1: a values file must be one map"),
     ] {
         for command in [&["plan"][..], &["apply", "--yes"], &["destroy", "--yes"]] {
             let line = [command, &["-f", "set.yaml", option, value]].concat();

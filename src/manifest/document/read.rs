@@ -80,7 +80,7 @@ pub fn read_part(
         };
         let problem = unread(source, part, mark, format!("{tag} has no meaning here"));
         return Err(vec![match root.get("kind") {
-            Some(_) => problem.hint("a text that begins with `!` stands in quotes"),
+            Some(_) => problem.hint("put a text that begins with `!` in quotes"),
             None => problem,
         }]);
     }
@@ -151,14 +151,14 @@ pub(super) fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Ve
             let is_second = mark.column == 1 && matches!(repeated, Some("version" | "kind"));
             let mut problem = unread(source, part, mark, message);
             if is_second {
-                let hint = "where another document is to begin, put a line `---` before it";
+                let hint = "to begin another document, put a line `---` before it";
                 problem = problem.hint(hint);
             }
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
             Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
-                true => {
-                    problem.hint("a template of a manifest is rendered where its name ends in .j2")
-                }
+                true => problem.hint(
+                    "to have a manifest rendered as a template, give it a name that ends in .j2",
+                ),
                 false => problem,
             }])
         }
@@ -189,7 +189,7 @@ fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
         vec![match problem.hint {
             Some(_) => problem,
             None => {
-                problem.hint("a file whose name ends in .json holds JSON; name one of YAML .yaml")
+                problem.hint("a file whose name ends in .json must hold JSON; give a YAML file a name that ends in .yaml")
             }
         }]
     })
@@ -208,7 +208,7 @@ fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Prob
 /// What to do about a file that is none of ours.
 fn no_manifest() -> String {
     format!(
-        "if it is no manifest, name it in a {IGNORE_FILE} beside it, or name just the manifests with -f"
+        "if it is not a manifest, list it in a {IGNORE_FILE} beside it, or give only the manifests with -f"
     )
 }
 
@@ -233,7 +233,7 @@ fn kind_named(name: &str) -> Option<&'static dyn Kind> {
 /// The kind of a document; what is wrong with it, where, and what to do about it.
 fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
-    let one_of = || format!("one of {}", names().join(", "));
+    let one_of = || format!("use one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
         let message = "a document is a map with `version`, `kind` and `metadata`";
         return Err((root.mark, message.to_owned(), no_manifest()));

@@ -60,7 +60,7 @@ pub fn set(text: &str, path: &FieldPath, value: Option<&Value>) -> Result<String
     for change in changes {
         let is_json = serde_json::from_str::<Value>(&edited).is_ok();
         let root = layout::read(&edited)
-            .ok_or_else(|| "the document uses YAML that is not edited".to_owned())?;
+            .ok_or_else(|| "the document uses YAML that cannot be edited".to_owned())?;
         edited = splice::apply(&edited, &root, is_json, &change)?;
     }
     match parse(&edited) {

@@ -161,7 +161,7 @@ fn declare(
         (_, Some(project)) => project,
         (_, None) => {
             let problem =
-                origin.document.problem_at(&FieldPath::default(), "the document is of no project");
+                origin.document.problem_at(&FieldPath::default(), "the document has no project");
             problems.push(problem.hint(
                 "write `project: NAME`, add a Project document, give --project-id, or set MESHAGENT_PROJECT_ID",
             ));
@@ -178,7 +178,7 @@ fn declare(
         declared_in,
     };
     let told = problems.len();
-    let project = format!("`project: NAME` says of which one it is, else it is `{}`", key.project);
+    let project = format!("add `project: NAME`, or the document belongs to `{}`", key.project);
     insert(set, key, desired, problems);
     if let Some(twice) = problems.get_mut(told).filter(|_| is_of_none && projects.are_several) {
         twice.hint.get_or_insert(format!("the set has several projects; {project}"));
@@ -192,5 +192,5 @@ fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
     let message = format!(
         "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
     );
-    Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
+    Some(origin.document.problem_at(&path, message).hint("remove it; use --set to name the set"))
 }
