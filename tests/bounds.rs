@@ -140,8 +140,8 @@ fn a_template_reads_the_variables_that_are_allowed_and_never_the_program_s_own()
         let mut command = sandbox.command(&arguments);
         Run::of(command.env(variable, "c4n4ry").output().unwrap())
     };
-    refused(&with("CI_TOKEN", &[]), 2, "--allow-env CI_TOKEN lets templates read it");
-    refused(&with("CI_TOKEN", &["--allow-env", "OTHER"]), 2, "CI_TOKEN was not allowed");
+    refused(&with("CI_TOKEN", &[]), 2, "add --allow-env CI_TOKEN to let templates read it");
+    refused(&with("CI_TOKEN", &["--allow-env", "OTHER"]), 2, "CI_TOKEN is not allowed");
     assert_eq!(with("CI_TOKEN", &["--allow-env", "CI_TOKEN"]).code, 0);
     assert_eq!(with("MESHAGENT_VAR_REGION", &[]).code, 0);
     refused(&with("MESHAGENT_API_KEY", &[]), 2, "MESHAGENT_API_KEY belongs to this program");

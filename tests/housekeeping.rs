@@ -308,7 +308,10 @@ fn projects_that_were_not_asked_are_counted() {
     };
     assert_eq!(note(0, 0), Vec::<String>::new());
     let told = note(1, 57).pop().unwrap();
-    assert!(told.contains("is new here, and 57 more projects were not asked whether"), "{told}");
+    assert!(
+        told.contains("is new here, and 57 more projects were not asked or did not answer, so"),
+        "{told}"
+    );
     assert!(told.contains("`meshagent destroy --set s --project-id PROJECT` deletes"), "{told}");
     assert!(note(0, 1)[0].contains("1 more project was not asked"), "{:?}", note(0, 1));
 }

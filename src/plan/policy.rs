@@ -212,8 +212,8 @@ mod tests {
                 "package meshagent\ndeny contains {\"object\": \"x\"}",
                 "p.rego: a message of `deny` has no",
             ),
-            ("package other\ndeny contains \"x\"", "the policy has no rules"),
-            ("package meshagent\nallow := true", "the policy has no rules"),
+            ("package other\ndeny contains \"x\"", "the policy has no rule `deny` or `warn`"),
+            ("package meshagent\nallow := true", "the policy has no rule `deny` or `warn`"),
         ] {
             let problem = ask(text).unwrap_err();
             let shown = problem.to_string();

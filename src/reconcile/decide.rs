@@ -378,7 +378,7 @@ mod tests {
             let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
             unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()
         };
-        let lacks = "the API of the platform, that of 0.31, has no field";
+        let lacks = "the platform's API, that of 0.31, has no field";
         assert_eq!(
             told("metadata\ncontainer\ncontainer.image"),
             [format!("set.yaml:7:3: Service/bot@lobby: {lacks} `container.on_demand`")]

@@ -94,18 +94,21 @@ fn a_text_that_would_become_another_number_is_refused_where_it_stands() {
     for text in ["1.10", "1234567e2", "0x1F", "+5", "1e3", "2024.10", ".5"] {
         let pair = format!("tag={text}");
         let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", &pair]);
-        tells(&run, "r.yaml.j2 (rendered):5:13: `room_metadata.of.tag` is written by the template");
+        tells(
+            &run,
+            "r.yaml.j2 (rendered):5:13: the template writes `room_metadata.of.tag` as a number",
+        );
         tells(&run, "hint: put it in quotes in the template");
         assert!(!run.stderr.contains(text), "{}", run.stderr);
     }
     // A text in quotes of a values file is none the less a text of the same spelling.
     sandbox.write("values.yaml", "tag: '1.10'\n");
     let run = sandbox.run(&["validate", "-f", "r.yaml.j2"]);
-    tells(&run, "`room_metadata.of.tag` is written by the template");
+    tells(&run, "the template writes `room_metadata.of.tag` as a number");
     // What is put together of texts is no other.
     sandbox.write("r.yaml.j2", &FREE.replace('@', "{{ tag }}.{{ minor }}"));
     let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", "tag=1", "-v", "minor=20"]);
-    tells(&run, "`room_metadata.of.tag` is written by the template");
+    tells(&run, "the template writes `room_metadata.of.tag` as a number");
 }
 
 #[test]

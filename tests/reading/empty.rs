@@ -63,7 +63,11 @@ fn keys_of_one_text_are_one_key() {
         "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: keys\ndata:\n  1: a\n  '1': b\n";
     refused("m.yaml", secret, &["m.yaml:7:3: duplicate key `1`"]);
     let merges = "room_metadata:\n  a: &a {x: 1}\n  b: &b {y: 2}\n  c:\n    <<: *a\n    z: {<<: *a}\n    <<: *b\n";
-    refused("m.yaml", &of(merges), &["m.yaml:11:5: duplicate key `<<`", "as a list"]);
+    refused(
+        "m.yaml",
+        &of(merges),
+        &["m.yaml:11:5: duplicate key `<<`", "give one `<<` a list of them"],
+    );
     let sandbox = Sandbox::new();
     for fine in [
         merges.replace("    <<: *b\n", ""),
@@ -155,7 +159,7 @@ fn a_wrong_source_of_a_secret_is_told_in_words() {
         ("env", "m.yaml:6:7: `data.A.from` is text, not a source", "write `from: {env: NAME}`"),
         ("{env: X, file: y}", "names two sources, `env` and `file`", "is read from one"),
         ("{vault: x}", "has the unknown source `vault`", "`from: {command: [PROGRAM, ARGUMENT]}`"),
-        ("[x]", "`data.A.from` is no source", "`from: {file: PATH}`"),
+        ("[x]", "`data.A.from` is not a source", "`from: {file: PATH}`"),
     ] {
         refused("m.yaml", &secret(from), &[message, hint]);
     }

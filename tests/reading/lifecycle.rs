@@ -42,7 +42,7 @@ fn a_former_name_is_a_name_alone() {
         "write the name that the object had before",
     );
     let text = format!("{}lifecycle: {{moved_from: ''}}\n", room("a"));
-    refused(&text, "`moved_from` must not be empty", "it is the name");
+    refused(&text, "`moved_from` must not be empty", "write the name");
     let sandbox = Sandbox::new();
     for (text, former) in [(&mailbox, "c@b.example"), (&room("a"), "Old Lobby"), (&secret, "a/b")] {
         write(&sandbox, "m.yaml", format!("{text}lifecycle: {{moved_from: {former}}}\n"));

@@ -186,7 +186,7 @@ fn what_manifests_of_others_have_leads_to_what_is_meant() {
     let service = "version: v1\nkind: Service\nmetadata: {name: a}\n";
     for (manifest, hint) in [
         ("apiVersion: v1\nkind: Room\nmetadata: {name: a}\n".to_owned(), "write `version: v1`"),
-        (ROOM.to_owned() + "spec: {}\n", "there is no `spec` here"),
+        (ROOM.to_owned() + "spec: {}\n", "there is no `spec`: write its fields"),
         (
             ROOM.replace("name: a", "name: a, namespace: b"),
             "write `project` and `room` at the top level of the document",
