@@ -1,4 +1,4 @@
-//! `kind: Secret`. A project secret: environment pairs, or what an image is pulled with.
+//! `kind: Secret`. A project secret: environment variables, or credentials for pulling images.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ kind_tag!(SecretTag, Secret);
 enum SecretType {
     /// Pairs that become environment variables of a container.
     Keys,
-    /// A user and password that images are pulled with.
+    /// A user and password for pulling images.
     Docker,
     /// The same for a registry of Azure.
     Acr,
@@ -30,7 +30,7 @@ enum SecretType {
     Gar,
 }
 
-/// A project secret: environment pairs, or what an image is pulled with.
+/// A project secret: environment variables, or credentials for pulling images.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Secret")]
@@ -45,7 +45,8 @@ struct SecretDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// What it is for: `keys`, or what images are pulled with: `docker`, `acr`, `gar`.
+    /// What it is for: `keys` for environment variables; `docker`, `acr` or `gar` for pulling
+    /// images.
     #[serde(rename = "type")]
     secret_type: SecretType,
     /// For `keys`: names of environment variables with their texts.

@@ -60,8 +60,8 @@ pub struct ServiceDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// The room it is placed in; in every room of the project when neither `room` nor
-    /// `rooms` is there.
+    /// The room it is placed in. Without `room` and `rooms`, it is placed in every room of the
+    /// project.
     #[serde(default)]
     #[schemars(extend("x-rule" = "segment"))]
     room: Option<String>,

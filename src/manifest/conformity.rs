@@ -169,7 +169,7 @@ fn schema_problems(
             }
             let what = description(document.kind, &path)
                 .unwrap_or_else(|| "a value that is allowed here".to_owned());
-            vec![here(format!("`{path}` is not {what}"))]
+            vec![here(format!("`{path}` must be {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }

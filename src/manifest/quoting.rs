@@ -180,7 +180,7 @@ mod tests {
     fn a_message_keeps_its_own_words_and_signs() {
         for (message, shown) in [
             ("duplicate key `hunter2`", "duplicate key `…`"),
-            ("duplicate key `<<`; to merge", "duplicate key `<<`; to merge"),
+            ("duplicate key `<<`; give one `<<` a", "duplicate key `<<`; give one `<<` a"),
             ("`12` has more digits; in quotes \"x\"", "`…` has more digits; in quotes \"…\""),
             ("an end is missing", "an end is missing"),
         ] {

@@ -12,7 +12,7 @@ pub struct Counts {
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
-    /// Objects of which just the set takes note.
+    /// Objects of which only the inventory entry changes.
     pub record: usize,
     /// Objects that get another name.
     pub rename: usize,
@@ -24,7 +24,7 @@ pub struct Counts {
     pub delete: usize,
     /// Objects that stay and are no longer owned.
     pub release: usize,
-    /// Objects of which just values may differ that were not read.
+    /// Objects that may differ, but only in values that were not read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub may_update: usize,
     /// Objects that are as they should be.

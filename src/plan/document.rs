@@ -42,7 +42,7 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
-    /// Why the plan is not to be performed: what guards and rules refuse. Such a plan is only
+    /// Why the plan must not be performed: what guards and rules refuse. Such a plan is only
     /// shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusalDocument>,
@@ -54,7 +54,7 @@ pub struct PlanDocument {
     pub inputs: Option<Inputs>,
 }
 
-/// Why a plan is not to be performed.
+/// Why a plan must not be performed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusalDocument {
     /// What is refused.
@@ -90,15 +90,15 @@ pub struct Inputs {
     /// The names of single values that are JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub value_json: Vec<String>,
-    /// The variables that templates could read, which is consented to again.
+    /// The variables that templates could read; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_env: Vec<String>,
-    /// The folders whose files manifests could name, which is consented to again.
+    /// The folders whose files manifests could name; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_files: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
-    /// What is deleted of what the manifests declare no more.
+    /// Which of the objects that the manifests no longer declare are deleted.
     pub prune: Prune,
     /// What is taken over; an empty text means all.
     pub adopt: Vec<String>,
@@ -133,12 +133,12 @@ pub struct OperationDocument {
     pub action: Action,
     /// Whether it is one half of a replacement.
     pub replaces: bool,
-    /// Whether there may be nothing to do, because just values may differ that were not read.
+    /// Whether there may be nothing to do, because only values that were not read may differ.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
     /// Why, as a sentence for people.
     pub reason: String,
-    /// Why, as a word for programs; nothing in plans of earlier releases.
+    /// Why, as a word for programs; absent in plans of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
     /// The fields that change.
@@ -174,7 +174,7 @@ pub struct ChangeDocument {
     /// Who made the difference; absent where nothing was applied before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// Whether there may be no change, because what the field is to be was not read.
+    /// Whether there may be no change, because the new value of the field was not read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
     /// The rule of `lifecycle.ignore` that would leave the field as it is, where the plan

@@ -22,7 +22,7 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
-    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    /// Only its inventory entry changes, for example its `lifecycle`; nothing is sent.
     Record,
     /// It gets another name, and may be changed with it.
     Rename,
@@ -147,7 +147,7 @@ pub enum Effect {
         /// To these fields.
         sent: Sent,
     },
-    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    /// Only its inventory entry changes, for example its `lifecycle`; nothing is sent.
     Record {
         /// The object as it was observed, if it is on the platform.
         of: Option<Box<Observed>>,
@@ -288,15 +288,15 @@ impl From<Why> for Reason {
 pub enum Why {
     /// It is declared and not on the platform.
     NotThere,
-    /// Somebody deleted it behind the set's back.
+    /// It was deleted outside of the set.
     Deleted,
-    /// It takes the place of another object, or another one takes its place.
+    /// It replaces another object, or another object replaces it.
     InItsStead,
     /// Fields cannot be changed in place.
     Frozen,
     /// Its fields differ.
     Differs,
-    /// Whether its fields differ is not known, since values were not read.
+    /// It is not known whether its fields differ, because values were not read.
     MayDiffer,
     /// It does not say which set owns it.
     Unmarked,
@@ -304,9 +304,9 @@ pub enum Why {
     Lifecycle,
     /// Its document has another name for it.
     Renamed,
-    /// Somebody renamed it behind the set's back.
+    /// It was renamed outside of the set.
     RenamedByHand,
-    /// Another object gets its name, so it gets another one first.
+    /// Another object gets its name, so it is renamed first.
     NameWanted,
     /// It exists and is taken over.
     TakenOver,
@@ -320,7 +320,7 @@ pub enum Why {
     Destroyed,
     /// Another set owns it.
     OwnedElsewhere,
-    /// Another object has its name by now.
+    /// Another object has its name now.
     NameTaken,
     /// The set does not know whether it created it.
     Unclaimed,
@@ -330,7 +330,7 @@ pub enum Why {
     Undeletable,
     /// It is not on the platform any more.
     Gone,
-    /// A command of its own asks for it.
+    /// A command asked for it.
     AskedFor,
 }
 

@@ -35,7 +35,7 @@ pub struct TokenSpec {
     pub version: Version,
     /// Always `ParticipantToken`.
     pub kind: TokenKind,
-    /// The room that it lets in.
+    /// The room that it gives access to.
     #[serde(default)]
     pub room: Option<String>,
     /// The participant's name.
