@@ -1,4 +1,4 @@
-//! *Pure*: how much of what a plan does.
+//! *Pure*: how many operations of each sort a plan has.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Counts {
-    /// Counts operations; a replacement counts once, by the half that creates.
+    /// Counts operations; a replacement counts once, as the half that creates.
     #[must_use]
     pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Self {
         let mut counts = Self::default();

@@ -1,5 +1,5 @@
 //! The plan as a JSON document, with a published schema (`schemas/plan.json`). It holds no
-//! secret: where a field is one, it says so.
+//! secrets: it only says that a field is one.
 
 use std::collections::BTreeMap;
 
@@ -208,8 +208,8 @@ impl PlanDocument {
         Self::salted(plan, &BTreeMap::new())
     }
 
-    /// The document of a plan whose fingerprints have these salts in these projects, so that
-    /// a plan that is made later has the same ones.
+    /// The document of a plan, with these salts for the fingerprints in these projects, so that a
+    /// later plan has the same fingerprints.
     #[must_use]
     pub fn salted(plan: &Plan, salts: &BTreeMap<String, String>) -> Self {
         Self {
@@ -284,8 +284,8 @@ fn document_of(
     }
 }
 
-/// What is recorded of a field, with the fingerprints made the field's own: whoever writes a
-/// guess into one field learns nothing of what is in another.
+/// What is recorded of a field, with fingerprints that are specific to the field: a guess written
+/// into one field tells nothing about the value of another.
 fn apart(value: Value, path: &FieldPath) -> Value {
     if let Some(Value::String(fingerprint)) = fingerprint_in(&value) {
         return recorded_as(&digest(&format!("{path} {fingerprint}")));
@@ -307,7 +307,7 @@ fn apart(value: Value, path: &FieldPath) -> Value {
 }
 
 impl PlanDocument {
-    /// In what a plan that was made now differs from this one, one sentence an object.
+    /// How a plan made now differs from this one, one sentence per object.
     #[must_use]
     pub fn staleness(&self, now: &Self) -> Vec<String> {
         let found = |document: &'_ Self, operation: &OperationDocument| {
@@ -360,7 +360,7 @@ fn fields(changes: &[ChangeDocument]) -> String {
 }
 
 impl OperationDocument {
-    /// In what the same operation of a later plan differs.
+    /// How the same operation of a later plan differs.
     fn difference(&self, now: &Self) -> Option<String> {
         let differs = |change: &&ChangeDocument| {
             let same = |other: &ChangeDocument| {

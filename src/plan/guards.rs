@@ -1,5 +1,5 @@
 //! Guards on a whole plan: how much it may delete, what it may be made from, where it may
-//! write. A guard refuses; nothing was written then.
+//! write. When a guard refuses, nothing has been written.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct Consent {
 pub struct Origin {
     /// How many objects the manifests declare.
     pub objects: usize,
-    /// What was read as a stream and declares nothing, as it is told.
+    /// The name, for messages, of an input that was read as a stream and declares nothing.
     pub empty_input: Option<&'static str>,
 }
 
@@ -78,7 +78,7 @@ fn empty(plan: &Plan) -> Problem {
         .hint("if this is intended, add --allow-empty; if not, give the manifests with -f")
 }
 
-/// What is wrong with the projects of a plan when one is expected, by name or id.
+/// The projects of a plan that are not the expected one, which is given by name or id.
 #[must_use]
 pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     let is_expected = |(name, project): &(&String, &ProjectState)| {
@@ -109,7 +109,7 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
             .filter(|key| key.kind == kind)
             .count()
     };
-    // Many kinds with a few objects each are much, too.
+    // A few objects of each of many kinds are many objects too.
     let all: usize = state.inventories.values().map(|inventory| inventory.entries.len()).sum();
     let is_over = |count: usize, owned: usize| count > FEW && count as f64 > SHARE * owned as f64;
     let mut over: Vec<String> = deleted

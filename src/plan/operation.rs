@@ -64,8 +64,8 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
-    /// Whether there may be no change: what the field is to be was not read, and something that
-    /// it may be stands there.
+    /// Whether there may be no change: the new value of the field was not read, and the present
+    /// value is one that it may be.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
         self.new.as_ref().is_some_and(Tree::is_unread)
@@ -108,7 +108,7 @@ pub enum Cause {
 pub struct Operation {
     /// The object.
     pub key: Key,
-    /// What is done to it, with what that takes.
+    /// What is done to it, with the data that this needs.
     pub effect: Effect,
     /// Why.
     pub reason: Reason,
@@ -183,12 +183,12 @@ pub enum Effect {
     Release {
         /// The object as it was observed, if it is on the platform.
         of: Option<Box<Observed>>,
-        /// What its fields say by name and what is sent by id.
+        /// The references that its fields have by name and that are sent by id.
         by_id: Vec<(FieldPath, Key)>,
     },
 }
 
-/// How an object is known that is written to.
+/// How the object that is written to is known.
 #[derive(Debug, Clone, Default)]
 pub enum Met {
     /// It was observed.
@@ -276,7 +276,7 @@ impl Reason {
 }
 
 impl From<Why> for Reason {
-    /// A reason of which the word says all.
+    /// A reason that needs no more than the word.
     fn from(why: Why) -> Self {
         Self::new(why, why.sentence())
     }
@@ -335,7 +335,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// What it means where nothing more is to be said.
+    /// The sentence for it when there are no details.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
@@ -365,7 +365,7 @@ impl Why {
         }
     }
 
-    /// Whether the operation itself says as much.
+    /// Whether the operation itself already says it.
     #[must_use]
     pub const fn goes_without_saying(self) -> bool {
         matches!(self, Self::NotThere | Self::AskedFor)
@@ -373,7 +373,7 @@ impl Why {
 }
 
 impl Operation {
-    /// What is done to an object, and why, with nothing more known of it.
+    /// An operation on an object, with its reason and without further details.
     #[must_use]
     pub fn new(key: Key, effect: Effect, reason: impl Into<Reason>) -> Self {
         Self {
@@ -414,13 +414,13 @@ impl Operation {
         )
     }
 
-    /// Whether it is the half of a replacement that deletes; the other one tells of both.
+    /// Whether it is the half of a replacement that deletes; the other half is shown for both.
     #[must_use]
     pub const fn is_first_half(&self) -> bool {
         matches!(self.effect, Effect::Delete { replaces: true, .. })
     }
 
-    /// Whether it creates an object that none makes room for.
+    /// Whether it creates an object that does not replace another one.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         matches!(self.effect, Effect::Create { replaces: false, .. })

@@ -1,4 +1,4 @@
-//! Who gives a name up, and who takes it: the steps of a rename, and the order between them.
+//! Which object gives up a name and which one takes it: the steps of a rename, and their order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ impl Planner<'_> {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
-    /// Says where a document names what its object was called, nothing is called so, and an
-    /// object of the kind is deleted: the former name may be a wrong one.
+    /// Adds a note if a document gives a former name that no object has, and an object of the kind
+    /// is deleted: the former name may be wrong.
     pub(super) fn hint_at_renames(&mut self) {
         let is_whole = |operation: &&Operation| !operation.replaces();
         let mut deleted: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
@@ -61,14 +61,14 @@ impl Planner<'_> {
         self.plan.notes.extend(hints);
     }
 
-    /// What is about to be deleted may be what a document means, and then it is not.
+    /// Refuses to delete an object that a document may mean under another name.
     pub(super) fn is_wanted_elsewhere(&mut self, key: &Key, entry: &Entry) -> bool {
         if self.policy.destroy || self.renames.displaces(key) || !key.kind.kind().is_renamable() {
             return false;
         }
         let known_as = entry.was.as_ref().map(|was| key.with_name(was.clone()));
         let by_name = known_as.and_then(|key| self.desired.get(&key));
-        // One that says what it was is another object.
+        // A document with a former name is for another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
             let message = format!(
                 "{key} would be deleted, but it is the object that the set knew as {}",
@@ -97,7 +97,7 @@ impl Planner<'_> {
         true
     }
 
-    /// Adds the steps by which names become free: what is displaced leaves its own, and one
+    /// Adds the steps that free names: displaced objects give up their names, and so does one
     /// object of each ring.
     pub(super) fn make_room(&mut self) {
         let displaced: Vec<Key> = self.renames.displaced().cloned().collect();
@@ -137,7 +137,7 @@ impl Planner<'_> {
         }
     }
 
-    /// An object whose name another one wants, and that stays.
+    /// Refuses a name whose present object stays.
     fn refuse_name(&mut self, name: &Key) {
         let Some(desired) = self.desired.get(name) else { return };
         let former = self.named_now(name);
@@ -149,8 +149,8 @@ impl Planner<'_> {
         self.guards.push(problem.hint(hint));
     }
 
-    /// What is in a room or names it goes along, so the room that is to be deleted gets
-    /// another name first.
+    /// Objects in a room or that name it would be renamed with it, so a room that will be deleted
+    /// gets another name first.
     fn step_aside(&mut self, key: &Key) {
         let name = self.named_now(key);
         let Some(observed) = self.state.objects.get(key) else { return };
@@ -170,8 +170,8 @@ impl Planner<'_> {
         });
     }
 
-    /// What gets the name of something that is deleted, and leaves one that others want,
-    /// does not keep them waiting: they may be what the deletion waits for.
+    /// An object that gets the name of a deleted one gives up its own name early if others want it:
+    /// the deletion may wait for those.
     fn leave_early(&mut self, name: &Key) {
         let former = self.named_now(name);
         let rename = self
@@ -232,7 +232,7 @@ impl Planner<'_> {
         edges
     }
 
-    /// The name that an operation sets free; one that just the plan gave is of no interest.
+    /// The name that an operation frees, unless only the plan gave it.
     fn given_up(&self, operation: &Operation) -> Option<Key> {
         if self.stand_in(operation).is_some() {
             return None;
@@ -260,8 +260,8 @@ impl Planner<'_> {
         self.renames.displaces(key) && key.kind.kind().is_named_by_others()
     }
 
-    /// What is displaced and deleted at once goes under the name that it has. The inventory
-    /// keeps it beside the object that gets the name.
+    /// An object that is displaced and deleted at once keeps its present name in the plan. The
+    /// inventory keeps it beside the object that gets the name.
     pub(super) fn name_displaced(&mut self) {
         for operation in &mut self.operations {
             if operation.action() == Action::Delete
@@ -275,8 +275,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Names that are one on the whole platform: what takes one must not meet another
-    /// project's object that keeps it.
+    /// Checks names that are unique on the whole platform: another project's object must not keep a
+    /// name that this plan takes.
     pub(super) fn check_shared_names(&mut self) {
         let created = self.operations.iter().filter(|operation| {
             operation.action() == Action::Create

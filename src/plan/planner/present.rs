@@ -1,4 +1,4 @@
-//! What becomes of what is declared and there.
+//! What happens to declared objects that exist.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ struct Found<'a> {
     observed: &'a Observed,
     /// The key under which the platform knows it, where that is another one.
     former: Option<Key>,
-    /// Whether somebody gave it that name behind the set's back.
+    /// Whether somebody gave it that name outside of the set.
     is_by_hand: bool,
     /// Whether the set takes it over.
     adopts: bool,
@@ -30,7 +30,7 @@ impl Found<'_> {
     }
 }
 
-/// In what an object differs from its document.
+/// How an object differs from its document.
 struct Difference {
     /// The fields as the document has them.
     intended: Arc<Tree>,
@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A declared object, unless it is another's, or must not be taken over.
+    /// A declared object, unless another set owns it or it must not be taken over.
     fn found(&mut self, desired: &'a Desired, observed: &'a Observed) -> Option<Found<'a>> {
         let key = &desired.key;
         let former = self.renames.now(key).cloned();
@@ -92,8 +92,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What keeps the set from going on with an object that it owns: another set is taking it
-    /// over.
+    /// Why the set must leave an object alone that it owns: another set is taking it over.
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
         let key = &desired.key;
         if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
@@ -111,8 +110,8 @@ impl<'a> Planner<'a> {
         None
     }
 
-    /// In what the object differs from its document; `None` where it is left as it is, or cannot
-    /// be written.
+    /// How the object differs from its document; `None` if it is left as it is, or cannot be
+    /// written.
     fn difference(&mut self, found: &Found<'_>) -> Option<Difference> {
         let Found { desired, observed, former, .. } = found;
         let (key, known_as) = (&desired.key, found.known_as());
@@ -148,13 +147,13 @@ impl<'a> Planner<'a> {
         if let Some(known) = self.entry(key).filter(|_| !found.adopts) {
             changes.extend(super::lifecycle::changes(desired, known));
         }
-        // That the set takes note of something is certain.
+        // A change of the inventory is certain.
         let sends = sends && (!is_uncertain || changes.len() == sent);
         let unsent = ignored.into_iter().chain(kept).collect();
         Some(Difference { intended, fields, changes, is_of_fields, sends, is_uncertain, unsent })
     }
 
-    /// Plans what brings the object to what its document says, if anything does.
+    /// Plans the operation that makes the object match its document, if one is needed.
     fn settle(&mut self, found: &Found<'_>, difference: Difference) {
         let Found { desired, observed, adopts, .. } = found;
         let key = &desired.key;

@@ -16,8 +16,8 @@ pub(super) struct TooLong {
     pub(super) column: u64,
 }
 
-/// Checks a rule file before it is parsed. What is no rule file at all is for the parser to
-/// tell.
+/// Checks a rule file before it is parsed. The parser reports files that are not rule files at
+/// all.
 ///
 /// # Errors
 ///
