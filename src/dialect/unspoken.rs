@@ -1,4 +1,4 @@
-//! A kind that an API does not know: nothing of it is there, and nothing can be made.
+//! A kind that an API does not know: it has no objects, and none can be created.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! What is wrong with a source that a secret cannot be read from. The schema of a source
-//! says just that none of its alternatives fits.
+//! What is wrong with a source that a secret cannot be read from. The schema only says that none
+//! of the alternatives matches.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Documents are checked against the schema of their kind, and what is wrong is told in words.
+//! Checks documents against the schema of their kind, and says what is wrong in words.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |_| true)
 }
 
-/// The same for a part of a document: no field is missed.
+/// The same for a part of a document: missing fields are not reported.
 pub(super) fn check_part(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
 }
@@ -48,8 +48,8 @@ fn check_where(
     problems
 }
 
-/// Whether an error is of the form of a value that a sealed variable makes. That is the
-/// platform's to check: a word about it would tell something of the variable.
+/// Whether an error is about the form of a value from a sealed variable. The platform must check
+/// that: a message about it would reveal something about the variable.
 fn is_hidden(document: &Document, error: &jsonschema::ValidationError<'_>) -> bool {
     let Value::String(text) = &**error.instance() else { return false };
     let is_of_form = match error.kind() {
@@ -96,7 +96,7 @@ fn unknown_in_brief(document: &Document, path: &FieldPath, name: &str) -> Proble
     document.problem_in_brief(unknown(document, path, name))
 }
 
-/// What is said of an unknown field. Where a secret should stand, its name may be the secret.
+/// The message about an unknown field. In the place of a secret, its name may be the secret.
 fn unknown(document: &Document, path: &FieldPath, name: &str) -> String {
     match is_secret(document.kind, path) {
         true => "unknown field".to_owned(),
@@ -112,7 +112,7 @@ fn is_secret(kind: &dyn Kind, path: &FieldPath) -> bool {
     })
 }
 
-/// The problems of an error, of which so many are looked up.
+/// The problems of an error; at most this many are looked up in the text.
 fn schema_problems(
     document: &Document,
     error: &jsonschema::ValidationError<'_>,
@@ -180,7 +180,7 @@ fn inside(path: &FieldPath, what: &str) -> String {
     if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
 }
 
-/// Fields that there are not, of which so many are looked up.
+/// Problems of unknown fields; at most this many are looked up in the text.
 fn unknown_fields(
     document: &Document,
     path: &FieldPath,
@@ -209,7 +209,7 @@ fn unknown_fields(
     told.chain(counted).collect()
 }
 
-/// What is meant by a field that manifests of other programs have.
+/// The hint for a field that manifests of other programs have.
 fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
     Some(match (path.to_string().as_str(), name) {
         ("", "apiVersion") => "write `version: v1`",
@@ -225,7 +225,7 @@ fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
     })
 }
 
-/// A field that is given or left out, and stands there without a value.
+/// A field that must be given or left out, but has no value.
 fn left_empty(document: &Document, path: &FieldPath) -> Problem {
     let hint = match (path.0.as_slice(), document.kind.name()) {
         ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
@@ -278,7 +278,7 @@ fn of_another_type(
     }
 }
 
-/// A value that is none of those that the field may have.
+/// A value that the field cannot have.
 fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Value) -> Problem {
     let options: Vec<_> =
         options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -310,7 +310,7 @@ fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option
     Some(Problem { hint: fault.hint, ..problem })
 }
 
-/// Whether a field is one that is given or left out.
+/// Whether a field must be given or left out.
 fn is_never_null(path: &FieldPath) -> bool {
     let name = match path.0.as_slice() {
         [Step::Field(name)] => name,

@@ -1,5 +1,5 @@
-//! The engine that renders `*.j2` files, and how much it may make. The engine counts its steps;
-//! what one step can multiply is counted here, where [`super::measured`] asks for it.
+//! The engine that renders `*.j2` files, and its limits. The engine counts its steps; what one step
+//! can multiply is counted here, where [`super::measured`] asks for it.
 
 use std::io;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const PRODUCE: i64 = 256 * 1024 * 1024;
 /// The widest field of a format and the widest indentation.
 const WIDEST: usize = 1_000;
 
-/// What each piece of a list or map counts, beside its text, since it takes time to look at.
+/// The cost of each item of a list or map beside its text, because visiting it takes time.
 const PIECE: usize = 64;
 
-/// What it counts where it is just compared.
+/// Its cost if it is only compared.
 const COMPARED: usize = 16;
 
 /// How deep lists and maps may stand in each other.
@@ -116,7 +116,7 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION);
-    // It would show all that the engine holds.
+    // It would show everything that the engine has.
     environment.remove_global("debug");
     let read = Arc::clone(variables);
     environment
@@ -330,7 +330,7 @@ impl Meter {
         }
         let is_map = value.kind() == ValueKind::Map;
         if value.kind() == ValueKind::Iterable {
-            // What it yields it may yield but once.
+            // It may yield its items only once.
             return self.take(value.len().unwrap_or_default().saturating_mul(piece));
         }
         if !is_map && value.kind() != ValueKind::Seq {
@@ -358,7 +358,7 @@ impl Meter {
         }
     }
 
-    /// What a namespace is to keep: nothing that could hold the namespace itself, and nothing
+    /// Checks what a namespace stores: nothing that could hold the namespace itself, and nothing
     /// that grows deeper with each step of a loop.
     fn kept(&self, value: Value) -> Result<Value, Error> {
         let refuse_namespace = |value: &Value| match is_namespace(value) {
@@ -371,7 +371,7 @@ impl Meter {
     }
 }
 
-/// Whether a value is a namespace. The engine keeps the type to itself and gives its name.
+/// Whether a value is a namespace. The type is private to the engine, but its name is not.
 fn is_namespace(value: &Value) -> bool {
     value.as_object().is_some_and(|object| object.type_name().ends_with("::Namespace"))
 }

@@ -1,4 +1,4 @@
-//! *Pure*: what the engine of `*.j2` files reads otherwise than Jinja2, without a word.
+//! *Pure*: what the engine of `*.j2` files silently reads in another way than Jinja2.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::tokens::Unfit;
 
 type Done = Result<(), Unfit>;
 
-/// Refuses such tags and loops. What is no template at all is for the engine to tell.
+/// Refuses such tags and loops. The engine reports text that is not a template at all.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! *Pure*: what `lifecycle` says of an object must be able to mean something.
+//! *Pure*: checks that `lifecycle` of an object makes sense.
 
 use super::set::Found;
 use crate::error::Problem;
@@ -48,7 +48,7 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Wrong {
     Wrong { message: message.into(), hint: hint.into() }
 }
 
-/// A former name is a name, and no key such as `Service/bot@lobby`.
+/// A former name is a name, not a key such as `Service/bot@lobby`.
 fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     if kind == KindName::Project {
         return Err(wrong(
@@ -121,7 +121,7 @@ struct Above<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// Whether a step names an item of a list by what tells its items apart. A position, or any
+/// Whether a step names an item of a list by the field that identifies items. A position, or any
 /// other field, means another item once the list changes.
 fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
     let Some(Form::List { identity, .. }) = above.shape.map(|shape| &shape.form) else {
@@ -163,8 +163,8 @@ fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> 
     Err(wrong(message, format!("write `{item}`")))
 }
 
-/// Whether the text by which a rule names an item is one that an item can have, as items have it:
-/// the port `080` is `80`.
+/// Whether an item can have the text by which a rule names it, in the form that items have: the
+/// port `080` is `80`.
 fn as_items_say_it(
     above: &Above<'_>,
     (field, text): (&str, &str),

@@ -1,5 +1,5 @@
-//! *Pure*: what a template must not do with null. The engine takes null for an empty list, and
-//! for less than everything; Jinja2 refuses it there, and so does this.
+//! *Pure*: what a template must not do with null. The engine treats null as an empty list, and as
+//! less than everything; Jinja2 refuses that, and so does this module.
 
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value};
@@ -32,7 +32,7 @@ const FUNCTIONS: [(&str, &str); 3] = [
 /// What to do about a null.
 pub(super) const HINT: &str = "a value that is left empty is null: give it a value, such as `[]` for an empty list, or say in the template what null means, such as `NAME|default([], true)`";
 
-/// The reason of an error: null stands where it means nothing.
+/// The cause of an error: null in a place where it has no meaning.
 #[derive(Debug)]
 struct Null;
 

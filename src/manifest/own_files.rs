@@ -16,7 +16,7 @@ pub enum OwnFiles {
 }
 
 impl OwnFiles {
-    /// What a text is, where it is plainly no manifest but one of these.
+    /// What a text is, if it is clearly one of these files and not a manifest.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let is_candidate = text.trim_start().starts_with('{')
@@ -34,7 +34,7 @@ impl OwnFiles {
         (fields.contains_key("plan") && is_list("outcomes")).then_some(Self::Report)
     }
 
-    /// What is wrong with it as a manifest that was named.
+    /// The problem when such a file was given as a manifest.
     #[must_use]
     pub fn problem(self, source: &Source) -> Problem {
         let name = &source.name;

@@ -1,6 +1,6 @@
-//! A template with values becomes a service, and brings what installers would set up with
-//! it: a mailbox, a route, scheduled tasks. The rules are those that the platform's own
-//! installers follow.
+//! A template with values becomes a service, together with what installers would set up with it: a
+//! mailbox, a route, scheduled tasks. The rules are those that the platform's own installers
+//! follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use crate::listed::{SOME, at_most};
 pub struct Template {
     /// Where it stands.
     pub document: Arc<Document>,
-    /// Why it cannot be rendered without values, if it cannot. That is no fault of a
-    /// template that is placed with values.
+    /// Why it cannot be rendered without values, if it cannot. That is not an error for a template
+    /// that is placed with values.
     pub unplaceable: Option<Problem>,
 }
 
@@ -417,8 +417,8 @@ impl Installation<'_> {
         )
     }
 
-    /// What derived objects are called, with the service's logical id, by which installers
-    /// find them again.
+    /// The name of a derived object, with the service's logical id, by which installers find it
+    /// again.
     fn metadata(&self, name: &str) -> Value {
         let id = self
             .service
@@ -451,7 +451,7 @@ impl Installation<'_> {
             };
             faults.into_iter().map(problem).collect::<Vec<_>>()
         })?;
-        // What the service was called says nothing of what is made from it: an object of that
+        // The former names of the service do not apply to derived objects: an object with such a
         // name is another one.
         let lifecycle = Lifecycle {
             derive: true,

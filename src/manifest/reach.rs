@@ -1,6 +1,6 @@
-//! How far manifests reach: which files they may name, and where their links may lead. Whoever
-//! proposes a manifest decides what it names, and whoever runs the program reads it; so
-//! nothing is read but what lies beside the manifests, or where the user says.
+//! How far manifests reach: which files they may name, and where their links may lead. The author
+//! of a manifest decides what it names, but the user who runs the program reads it. So only files
+//! beside the manifests are read, or where the user allows it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -28,12 +28,12 @@ pub struct Reach {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Root {
     path: PathBuf,
-    /// Whether so much lies below it that what is hidden there is no part of it.
+    /// Whether so much is below it that hidden files there are not part of it.
     is_wide: bool,
 }
 
-/// A file that may not be read. Where a link leads, and whether anything is there, is not
-/// told: whoever wrote the link would learn it.
+/// A file that may not be read. Messages do not say where a link leads, or whether anything is
+/// there: the author of the link would learn it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outside {
     /// Whether a link leads there.

@@ -1,6 +1,6 @@
-//! *Pure*: where sealed variables of the environment may stand in a document. They can be hidden
-//! where they are values, or parts of one. A name, and whatever else tells objects apart, is
-//! shown, so there they are refused.
+//! *Pure*: where sealed environment variables may be used in a document. They can be hidden as
+//! values, or parts of one. Names, and everything else that identifies objects, are shown, so
+//! sealed variables are refused there.
 
 use secrecy::ExposeSecret;
 

@@ -1,5 +1,6 @@
-//! Secret texts are read from where the manifest says: environment, file, command, or what is
-//! encrypted with age. They are read just before a plan is made, and just those that it needs.
+//! Secret texts are read from where the manifest says: an environment variable, a file, a command,
+//! or a text encrypted with age. They are read just before a plan is made, and only those that it
+//! needs.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -52,12 +53,12 @@ pub struct Reading {
     pub limits: Limits,
 }
 
-/// What came of reading the sources of a set.
+/// The result of reading the sources of a set.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// What is wrong.
     pub problems: Vec<Problem>,
-    /// What is not here, where a plan is made without it.
+    /// What is missing here, if a plan is made without it.
     pub not_read: Vec<Problem>,
     /// What commands printed, now or before.
     pub printed: Printed,
@@ -76,9 +77,9 @@ impl Outcome {
     }
 }
 
-/// Replaces the sources of these objects by their texts; without a selection, of all. What
-/// cannot be read is a problem at its field. Where a plan may be made without it, what is
-/// just not here becomes a text that was not read. No command is run whose output is given.
+/// Replaces the sources of these objects by their texts; without a selection, of all. A source that
+/// cannot be read is a problem at its field. If a plan may be made without it, a missing source
+/// becomes a text that was not read. Commands whose output is given are not run.
 #[must_use]
 pub fn resolve(
     objects: &mut BTreeMap<Key, Desired>,
@@ -129,8 +130,8 @@ pub fn resolve(
     Outcome { printed: read.printed, ..outcome }
 }
 
-/// What is known to be missing without reading any secret: variables that are not set, or
-/// empty, files that are not there, and an identity for what is encrypted.
+/// What is known to be missing without reading any secret: variables that are not set or empty,
+/// files that do not exist, and an identity for encrypted texts.
 #[must_use]
 pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
     let mut notes = IndexSet::new();
@@ -321,7 +322,7 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
     Ok(SecretString::from(text))
 }
 
-/// A variable as messages call it. Where a name can be none, a secret may stand in its place.
+/// A variable as messages call it. A name that is not valid may be a secret in the wrong place.
 fn called(name: &str) -> String {
     match is_variable(name) {
         true => format!("the environment variable {name}"),

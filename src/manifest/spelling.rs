@@ -1,5 +1,5 @@
-//! *Pure*: numbers of values that a template would write in another way than their author did.
-//! `tag: 1.10` is the number 1.1, and an image of that tag is another one.
+//! *Pure*: numbers in values that a template would write differently than their author did.
+//! `tag: 1.10` is the number 1.1, and the image with that tag is another one.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! Values for `*.j2` manifests: from `--value-json`, from `--value`, from `--values-file`, from
-//! a `values.yaml` beside the template, in this order of weight.
+//! Values for `*.j2` manifests: from `--value-json`, `--value`, `--values-file`, and a
+//! `values.yaml` beside the template, in this order of precedence.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

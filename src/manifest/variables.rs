@@ -1,6 +1,6 @@
-//! What templates read of the environment. A variable is sealed unless the user allows it as
-//! public: the template handles a sign that stands for it, and so does whoever reads what the
-//! template renders to (see [`super::signs`]). So nothing can be worked out of it.
+//! The environment variables that templates read. A variable is sealed unless the user allows it as
+//! public: the template, and every reader of the rendered text, handles a sign that stands for it
+//! (see [`super::signs`]). So nothing can be derived from its value.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,6 +1,6 @@
-//! Which files below a folder are manifests. Links are followed, and what several names lead to
-//! is looked at once, by the first of them. What is left out on purpose
-//! is kept with the reason, so that nothing below a folder is passed over in silence.
+//! Which files below a folder are manifests. Links are followed, and a file with several names is
+//! read once, under the first of them. Files that are left out on purpose are recorded with the
+//! reason, so that nothing below a folder is skipped silently.
 //!
 //! As with Git, the ignore files of the folders above count, too: up to the root of the
 //! repository, or where there is none, up to the working folder. A folder that is given
@@ -21,11 +21,11 @@ use super::values::BESIDE;
 use super::yaml::Mark;
 use crate::error::Problem;
 
-/// The file that names what is no manifest, in the syntax of `.gitignore`. It holds for its
-/// folder and what is below.
+/// The file that lists what is not a manifest, in the syntax of `.gitignore`. It applies to its
+/// folder and everything below.
 pub const IGNORE_FILE: &str = ".meshagentignore";
 
-/// The program's own folder, which is never meant.
+/// The program's own folder, which never has manifests.
 const OWN_FOLDER: &str = ".meshagent";
 
 /// A file or folder below a `-f` that was left out on purpose.
@@ -44,7 +44,7 @@ pub enum Why {
     Hidden,
     /// An ignore file names it.
     Ignored,
-    /// A manifest ends otherwise.
+    /// Its name does not end like that of a manifest.
     Suffix,
     /// It holds values for templates: for those beside it, or by `--values-file`.
     Values,
@@ -68,8 +68,8 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// How much was left out, and why, in one line; `None` where it was nothing. Values are left
-/// out of it: they are read, in their way.
+/// How much was left out, and why, in one line; `None` if it was nothing. Values are not counted:
+/// they are read for templates.
 #[must_use]
 pub fn summary(skipped: &[Skipped]) -> Option<String> {
     let count = |why: Why| skipped.iter().filter(|skipped| skipped.why == why).count();

@@ -1,6 +1,6 @@
-//! *Pure*: what texts must look like that the platform keeps: names, addresses, domains,
-//! schedules, URLs. Every rule of form is here and nowhere else: manifests are checked by
-//! it, the published schemas show it to editors, and the embedded platform refuses by it.
+//! *Pure*: the form of texts that the platform stores: names, addresses, domains, schedules, URLs.
+//! Every rule of form is here and nowhere else: manifests are checked against it, the published
+//! schemas show it to editors, and the embedded platform enforces it.
 //!
 //! A field says its rule in its schema, as `x-rule: NAME`. What a rule says is a sentence
 //! whose subject is the field; it never repeats the text, which may be a secret.

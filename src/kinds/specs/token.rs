@@ -1,5 +1,5 @@
-//! `kind: ParticipantToken`: what a token grants that is to be signed. It is a document, and no
-//! kind: nothing of it is kept on a platform.
+//! `kind: ParticipantToken`: what a token that will be signed grants. It is a document, but not a
+//! kind: no platform stores it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

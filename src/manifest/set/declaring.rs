@@ -1,4 +1,4 @@
-//! What documents declare becomes the objects of a set, each of a project.
+//! The declared objects become the objects of a set, each in a project.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn declare_all(
     let order: Order = order.enumerate().map(|(index, document)| (document, index)).collect();
     let mut found = found_in(documents, &mut set.notes, problems);
     let projects = Projects::of(&found, input);
-    // Explicit documents go before derived ones, so that they win.
+    // Explicit documents come before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     let mut files = Files::default();
     let mut last = std::ptr::null();
@@ -185,7 +185,7 @@ fn declare(
     }
 }
 
-/// The mark of who owns an object is not the manifest's to set.
+/// A manifest must not set the mark that says who owns an object.
 fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
     let path = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
     declared.fields.at(&path)?;

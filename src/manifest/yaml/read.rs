@@ -1,5 +1,5 @@
-//! The parser's events become values: aliases are repeated, maps are merged, and everything
-//! is counted.
+//! The parser's events become values: aliases are expanded, maps are merged, and everything is
+//! counted.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! *Pure*: what a scalar means, by its look or by its tag.
+//! *Pure*: what a scalar means, by its form or by its tag.
 
 use std::borrow::Cow;
 
