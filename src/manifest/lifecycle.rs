@@ -53,7 +53,7 @@ fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     if kind == KindName::Project {
         return Err(wrong(
             "a project cannot be renamed, so `moved_from` has no meaning here",
-            "take it out; a document with another name is another project",
+            "remove it; a document with another name is another project",
         ));
     }
     let plain = match text.split_once('/') {

@@ -30,7 +30,7 @@ const FUNCTIONS: [(&str, &str); 3] = [
 ];
 
 /// What to do about a null.
-pub(super) const HINT: &str = "a value that is left empty is null: give it a value, such as `[]` for an empty list, or say in the template what null means, such as `NAME|default([], true)`";
+pub(super) const HINT: &str = "a value that is left empty is null: give it a value, such as `[]` for an empty list, or say in the template what null means, for example with `NAME|default([], true)`";
 
 /// The cause of an error: null in a place where it has no meaning.
 #[derive(Debug)]

@@ -54,7 +54,7 @@ fn a_former_name_is_a_name_alone() {
 fn a_project_was_never_called_otherwise() {
     for former in ["old", "Project/old", "new"] {
         let text = document("Project", "new", &format!("lifecycle:\n  moved_from: {former}\n"));
-        refused(&text, "m.yaml:5:3: a project cannot be renamed", "take it out");
+        refused(&text, "m.yaml:5:3: a project cannot be renamed", "remove it");
     }
 }
 

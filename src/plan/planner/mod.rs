@@ -1,9 +1,10 @@
-//! The decision: what becomes of each object, why, and in which order. What is declared and there
-//! is decided in `present`; what is declared and not there in `absent`; what is in scope and what
-//! is renamed in `beginning`; what an unfinished create is worth in `claims`; what is not declared
-//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who
-//! gives which name up in `names`; what other sets own in `owned`; what is left to others, and what
-//! cannot be written for that, in `kept_back`; what refers to what changes, in `in_use`.
+//! The decision: what happens to each object, why, and in which order. `beginning` finds the scope
+//! and the renames. `present` decides about declared objects that exist, `absent` about declared
+//! objects that do not, and `leavers` about objects that are not declared any more. `claims` judges
+//! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
+//! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
+//! that something refers to. `kept_back` handles fields that are left to others, and writes that
+//! are impossible because of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
