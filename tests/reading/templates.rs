@@ -18,8 +18,8 @@ fn what_the_engine_reads_otherwise_than_jinja_is_refused_at_its_line() {
             "{% macro m() %}{% for y in [1] if y recursive %}{% endfor %}{% endmacro %}",
             "the condition of a recursive loop is lost",
         ),
-        ("{% raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` tag that ends in `+%}`"),
-        ("{%- raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` tag that ends in `+%}`"),
+        ("{% raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` whose tag ends in `+%}`"),
+        ("{%- raw +%}{{ x }}{% endraw %}", "t.yaml.j2:6:15: a `raw` whose tag ends in `+%}`"),
     ] {
         write(
             &sandbox,
