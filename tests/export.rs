@@ -382,7 +382,11 @@ fn what_a_set_knows_to_be_secret_is_not_exported_unless_asked_for() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for words in [&["export", "-d", "out"][..], &["export", "-d", "out", "--set", "default"]] {
         let refused = sandbox.embedded(6, words);
-        assert!(refused.stderr.starts_with("Room/r holds secret values that were given"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.starts_with("Room/r holds secret values that were given"),
+            "{}",
+            refused.stderr
+        );
         assert!(!sandbox.path("out").exists());
     }
     sandbox.embedded(0, &["export", "-d", "out", "--obscure-values"]);
