@@ -225,7 +225,7 @@ async fn a_room_stays_that_has_more_in_it_than_the_plan_saw() {
             _ => None,
         });
         let stale = stale.unwrap_or_else(|| panic!("{report:?}"));
-        let told = format!("Room/r has more in it than when it was looked at: {name}");
+        let told = format!("Room/r contains more than when it was read: {name}");
         assert_eq!(stale, told);
         // It is still there, with what the others have in it.
         let again = world.plan(&[theirs], &policy("other")).await;

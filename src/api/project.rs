@@ -88,13 +88,13 @@ pub fn the_one<'a, T>(
     match meant(projects, wanted, &told) {
         Meant::One(project) => Ok(project),
         Meant::None => Err(Error::failed(format!(
-            "there is no project {wanted:?}, or the credential does not reach it"
+            "there is no project {wanted:?}, or the credential has no access to it"
         ))
         .hint("`meshagent project list` shows the names and ids")),
         Meant::Several(several) => {
             let ids: Vec<&str> = several.iter().map(|project| told(project).0).collect();
             Err(Error::failed(format!("{} projects are called {wanted:?}", several.len()))
-                .hint(format!("name one by id: {}", few(ids))))
+                .hint(format!("use an id instead of the name: {}", few(ids))))
         }
     }
 }

@@ -268,7 +268,7 @@ fn taken(state: &State) -> BTreeSet<Key> {
 
 /// What is told of a list that did not show what exists.
 pub(super) fn hides(key: &Key) -> String {
-    format!("the list that was read lacks {key}, which is there")
+    format!("the list does not show {key}, although it exists")
 }
 
 /// Whether a list did show the object, under the name that it has by now.

@@ -34,7 +34,7 @@ impl Run<'_> {
                 Ok(Some(found)) if is_renamed(operation, &found) => {
                     return Err(Outcome::Stale { message: self.staleness(operation, &found) });
                 }
-                _ => return Err(not_sent(format!("it is not known what is in it: {error}"))),
+                _ => return Err(not_sent(format!("failed to read its contents: {error}"))),
             },
         };
         let mut strangers = Vec::new();
@@ -51,10 +51,7 @@ impl Run<'_> {
         match strangers.is_empty() {
             true => Ok(()),
             false => Err(Outcome::Stale {
-                message: format!(
-                    "{key} has more in it than when it was looked at: {}",
-                    few(strangers)
-                ),
+                message: format!("{key} contains more than when it was read: {}", few(strangers)),
             }),
         }
     }

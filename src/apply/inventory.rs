@@ -214,12 +214,12 @@ pub async fn load_if_allowed(
         Error::failed(format!(
             "the inventory of the set `{set}` in project `{project}` cannot be read: {what}"
         ))
-        .hint(format!("it is the file {} of the project's storage", path(set)))
+        .hint(format!("it is the file {} in the project's storage", path(set)))
     };
     let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if ![KEYED, VERSION].contains(&file.version) {
-        return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
+        return Err(broken(format!("its version is {}, written by {}", file.version, file.tool)));
     }
     let key = file.fingerprint_key;
     let fingerprints = match (file.salt, &key) {
@@ -232,7 +232,7 @@ pub async fn load_if_allowed(
     // Fewer places would make an object easier to prune.
     let lost = file.objects.iter().find(|it| it.declared_in.iter().any(|at| *at >= files.len()));
     if let Some(Object { kind, name, .. }) = lost {
-        return Err(broken(format!("it names no file of {kind}/{}", visible::line(name))));
+        return Err(broken(format!("it names no file for {kind}/{}", visible::line(name))));
     }
     let entries = file
         .objects
@@ -385,7 +385,7 @@ fn changed(set: &str) -> Error {
     let message = format!(
         "somebody else applied the set `{set}` meanwhile: its inventory changed since it was read"
     );
-    Error::new(Class::Stale, message).hint("run the same command again, which plans anew")
+    Error::new(Class::Stale, message).hint("run the same command again; it makes a new plan")
 }
 
 /// Makes sure that the inventory is still what was read.

@@ -100,11 +100,11 @@ impl Leftover {
     pub fn sentence(&self) -> String {
         let began = self.began.map(|began| format!(" of {began}")).unwrap_or_default();
         let open = match self.open.is_empty() {
-            true => "none was open".to_owned(),
-            false => format!("not known to be done: {}", list(&self.open)),
+            true => "no write is left without an answer".to_owned(),
+            false => format!("it is not known whether these were done: {}", list(&self.open)),
         };
         format!(
-            "the last apply{began} did not end by itself; {} of its writes were answered; {open}",
+            "the last apply{began} was interrupted; {} of its writes were answered; {open}",
             self.answered
         )
     }
@@ -112,7 +112,7 @@ impl Leftover {
 
 impl Leftover {
     /// What a plan that was made since tells of the writes that were open, in one sentence.
-    /// Done is only what was seen to be as it was to be. Nothing where none was open.
+    /// Done is only what was seen to be as it was to be. Nothing if none was open.
     #[must_use]
     pub fn findings(self, plan: &Plan) -> Option<String> {
         let mut told: BTreeMap<Finding, Vec<WriteNote>> = BTreeMap::new();
@@ -127,7 +127,8 @@ impl Leftover {
             .into_iter()
             .map(|(finding, writes)| format!("{}: {}", finding.words(), list(&writes)))
             .collect();
-        (!told.is_empty()).then(|| format!("of what the last apply left open, {}", told.join("; ")))
+        (!told.is_empty())
+            .then(|| format!("of the writes that the last apply left open, {}", told.join("; ")))
     }
 }
 
@@ -158,9 +159,9 @@ impl Finding {
 
     fn words(self) -> &'static str {
         match self {
-            Self::Done => "found done",
-            Self::Left => "still to do",
-            Self::Unknown => "not found out by this plan",
+            Self::Done => "these are done",
+            Self::Left => "these are still to do",
+            Self::Unknown => "these are still not known",
         }
     }
 }
@@ -289,7 +290,7 @@ impl Prepared {
         let mut reasons = Vec::new();
         for place in places {
             own_folder::refuse_links(place)
-                .context(|| format!("failed to begin the journal in {}", place.display()))?;
+                .context(|| format!("failed to create the journal in {}", place.display()))?;
             let made = own_folder::create(place).and_then(|()| Draft::of(&place.join(&name)));
             match made {
                 Ok(draft) => return Ok(Self { draft, path: place.join(&name) }),
@@ -297,10 +298,10 @@ impl Prepared {
             }
         }
         Err(Error::failed(format!(
-            "no folder takes the journal of this run: {}",
+            "the journal of this run cannot be written in any folder: {}",
             reasons.join("; ")
         ))
-        .hint("set XDG_STATE_HOME to a folder that can be written, or work in one"))
+        .hint("set XDG_STATE_HOME to a writable folder, or work in one"))
     }
 
     /// Begins the journal, in place of one that was left behind.
@@ -310,7 +311,7 @@ impl Prepared {
     /// A disk that takes no more.
     pub fn begin(self, platform: &str) -> Result<Journal> {
         let Self { draft, path } = self;
-        let failed = || format!("failed to begin the journal {}", path.display());
+        let failed = || format!("failed to create the journal {}", path.display());
         let began = Line::Began {
             at: Timestamp::now(),
             process: std::process::id(),
@@ -446,13 +447,13 @@ mod tests {
         };
         assert_eq!(
             left(&open).findings(&plan).unwrap(),
-            "of what the last apply left open, found done: create Room/made, delete Room/deleted; \
-             still to do: create Room/lacking, delete Room/there; not found out by this plan: \
+            "of the writes that the last apply left open, these are done: create Room/made, delete Room/deleted; \
+             these are still to do: create Room/lacking, delete Room/there; these are still not known: \
              create Room/elsewhere, create Room/other, delete Room/unseen"
         );
         let elsewhere = Plan { platform: "https://other".to_owned(), ..plan };
         let told = left(&open[..1]).findings(&elsewhere).unwrap();
-        assert!(told.ends_with("not found out by this plan: create Room/made"), "{told}");
+        assert!(told.ends_with("these are still not known: create Room/made"), "{told}");
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub async fn take(
     Err(Error::new(
         Class::Refused,
         format!(
-            "the lease of the set `{set}` in project `{name}` changed each time it was to be taken"
+            "failed to take the lease of the set `{set}` in project `{name}`: it changed at every attempt"
         ),
     )
     .hint("run the same command again"))
@@ -215,9 +215,9 @@ async fn renew(held: Held, lasts: Duration, lost: Arc<OnceLock<String>>, stop: C
                 tracing::warn!(%error, "failed to renew the lease of the set");
             }
             Ok(Err(error)) => {
-                break format!("the lease of the set ran out, because it was not renewed: {error}");
+                break format!("the lease of the set expired, because it was not renewed: {error}");
             }
-            Err(_) => break "the lease of the set ran out before it was renewed".to_owned(),
+            Err(_) => break "the lease of the set expired before it was renewed".to_owned(),
         }
     };
     let _ = lost.set(why);
@@ -229,17 +229,17 @@ fn held(set: &str, project: &str, lease: &Lease) -> Error {
         Class::Refused,
         format!("the set `{set}` is being applied in project `{project}` by {} since {}", lease.holder, lease.since),
     )
-    .hint(format!("wait for them; the lease runs out at {} unless it is renewed; --break-lock takes it over now", lease.until))
+    .hint(format!("wait until they are done; the lease expires at {} unless it is renewed; --break-lock takes it over now", lease.until))
 }
 
 /// A lease that this program cannot read may be held all the same.
 fn unreadable(set: &str, project: &str, path: &str) -> Error {
     Error::new(
         Class::Refused,
-        format!("it cannot be read who is applying the set `{set}` in project `{project}`"),
+        format!("the lease of the set `{set}` in project `{project}` cannot be read, so somebody may be applying the set"),
     )
     .hint(format!(
-        "the lease is the file {path} of the project's storage; where nobody is applying the set, --break-lock takes it over"
+        "the lease is the file {path} in the project's storage; if nobody is applying the set, take it over with --break-lock"
     ))
 }
 

@@ -206,7 +206,7 @@ impl Run<'_> {
         let others = others.map_err(|error| not_sent(error.to_string()))?;
         match holder(others, key, of) {
             Some(other) => {
-                Err(Outcome::Stale { message: format!("the set `{other}` owns it by now") })
+                Err(Outcome::Stale { message: format!("the set `{other}` owns it now") })
             }
             None => Ok(()),
         }

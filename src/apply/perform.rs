@@ -172,7 +172,7 @@ impl Run<'_> {
                 (Action::Delete, Some(404)) if attempts > 1 || operation.observed().is_some() => {
                     return self.settle_gone(operation, write, &error, attempts).await;
                 }
-                // It changed since it was looked at, or our own lost write changed it.
+                // It changed since it was read, or our own lost write changed it.
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
@@ -345,7 +345,7 @@ impl Run<'_> {
             Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
                 Outcome::Failed {
                     message: format!(
-                        "the answer to its write was lost, and the platform does not show what {} holds now",
+                        "the answer to the write was lost, and the platform does not show what {} contains now",
                         operation.key
                     ),
                     request: Some(format!("{} {}", error.method, error.path)),
@@ -356,9 +356,7 @@ impl Run<'_> {
                 }
             }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => Outcome::Stale {
-                message: format!("{} is gone since it was looked at", operation.key),
-            },
+            Ok(None) => Outcome::Stale { message: format!("{} no longer exists", operation.key) },
             Err(_) => failed(error, write, attempts),
         }
     }
@@ -416,15 +414,18 @@ impl Run<'_> {
             (None, None) => Ok(None),
             // The half of a replacement that creates runs when the other half is done.
             (None, Some(_)) => Err(Outcome::Stale {
-                message: format!("{} exists, and did not when it was looked at", operation.key),
+                message: format!(
+                    "{} exists now, but did not when the plan was made",
+                    operation.key
+                ),
             }),
             // A saved plan is for what was looked at; for others, what is to be gone is gone.
             (Some(_), None) if !self.options.bound && operation.action() == Action::Delete => {
                 Err(Outcome::Done)
             }
-            (Some(_), None) => Err(Outcome::Stale {
-                message: format!("{} is gone since it was looked at", operation.key),
-            }),
+            (Some(_), None) => {
+                Err(Outcome::Stale { message: format!("{} no longer exists", operation.key) })
+            }
             (Some(_), Some(found)) if is_renamed(operation, &found) => {
                 Err(Outcome::Stale { message: self.staleness(operation, &found) })
             }
@@ -462,7 +463,7 @@ impl Run<'_> {
     pub(super) fn staleness(&self, operation: &Operation, found: &Observed) -> String {
         if let Some(called) = found.called.as_ref().filter(|_| is_renamed(operation, found)) {
             let called = visible::line(called);
-            return format!("{} became `{called}` since it was looked at", operation.key);
+            return format!("{} was renamed to `{called}` since it was read", operation.key);
         }
         let fingerprinter = Fingerprinter::new("");
         let before = operation.observed().map(|observed| &*observed.fields);
@@ -474,12 +475,12 @@ impl Run<'_> {
             .collect();
         let what = match fields.is_empty() {
             true if self.is_hidden(operation, found) => {
-                " in what the platform does not show".to_owned()
+                " in a field that the platform does not show".to_owned()
             }
             true => String::new(),
             false => format!(" in {}", fields.join(", ")),
         };
-        format!("{} changed{what} since it was looked at", operation.key)
+        format!("{} changed{what} since it was read", operation.key)
     }
 
     pub(super) async fn look_up(
@@ -530,7 +531,7 @@ impl Run<'_> {
             (None, None) => Arc::new(Tree::map([])),
         };
         for (path, to) in operation.by_id() {
-            let id = ids.get(to).ok_or_else(|| format!("the platform told no id of {to}"))?;
+            let id = ids.get(to).ok_or_else(|| format!("the platform returned no id for {to}"))?;
             if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
@@ -565,7 +566,7 @@ impl Run<'_> {
         };
         // Nothing plans this; what a mask stands for would be lost for good.
         if is_sent && let Some(path) = diff::mask_in(&fields) {
-            return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
+            return Err(format!("the value of `{path}` is not known, and a mask is never sent"));
         }
         let (request, what) = match operation.action() {
             Action::Create => (spelling.create(&target), "created"),
@@ -575,7 +576,7 @@ impl Run<'_> {
             Action::Adopt | Action::Release => (spelling.update(&target), "changed"),
             Action::Delete => (spelling.delete(&target), "deleted"),
         };
-        let cannot = || format!("the platform has no call by which a {} is {what}", key.kind);
+        let cannot = || format!("a {} cannot be {what} through the platform's API", key.kind);
         let mut request = request.ok_or_else(cannot)?;
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())

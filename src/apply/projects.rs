@@ -130,13 +130,13 @@ impl<'a> Resolver<'a> {
             }
             Meant::None => problem_of(
                 by,
-                format!("there is no project `{said}`, or the credential does not reach it"),
+                format!("there is no project `{said}`, or the credential has no access to it"),
             )
             .hint("declare it with a Project document, or name an existing one by name or id"),
             Meant::Several(several) => {
                 let ids = few(several.iter().map(|project| project.id.as_str()));
                 problem_of(by, format!("{} projects are called `{said}`", several.len()))
-                    .hint(format!("name one by id: {ids}"))
+                    .hint(format!("use an id instead of the name: {ids}"))
             }
         };
         self.problems.push(problem);
@@ -170,7 +170,7 @@ pub(super) fn refuse_one_name(projects: &[Project]) -> Result<()> {
     let problems = several.map(|(name, ids)| {
         let name = visible::line(name);
         Problem::new(format!("{} projects are called `{name}`", ids.len())).hint(format!(
-            "name one by its id: --project-id {}",
+            "use an id instead of the name: --project-id {}",
             few(ids.iter().map(|id| word(id)))
         ))
     });
@@ -203,7 +203,7 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
             .to_owned(),
     };
     Error::failed(format!(
-        "there is no project `{shown}`, which --project-id, a setting or the credential names"
+        "there is no project `{shown}`; the name comes from --project-id, a setting or the credential"
     ))
     .hint(hint)
 }
@@ -221,9 +221,9 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
         return None;
     }
     let message =
-        format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
+        format!("the set declares project `{}`, but --project-id names `{meant}`", first.key.name);
     let problem = first.origin.problem_at(&FieldPath::of(&["metadata", "name"]), message);
-    Some(problem.hint("take the Project document out, or leave --project-id out"))
+    Some(problem.hint("remove the Project document, or leave out --project-id"))
 }
 
 /// The project with its settings; where the credential may not read them, as listed.
@@ -276,6 +276,6 @@ mod tests {
         );
         let error = resolve_projects(Set::default(), Some("twice"), &projects).err().unwrap();
         assert_eq!(error.problems[0].message, "2 projects are called `twice`");
-        assert_eq!(error.problems[0].hint.as_deref(), Some("name one by id: 2, 3"));
+        assert_eq!(error.problems[0].hint.as_deref(), Some("use an id instead of the name: 2, 3"));
     }
 }

@@ -98,7 +98,7 @@ async fn release(locks: Vec<Lock>) -> Option<String> {
         match lock.release().await {
             Ok(why) => lost = lost.or(why),
             Err(error) => {
-                tracing::warn!(%error, "failed to give the lease of the set back");
+                tracing::warn!(%error, "failed to release the lease of the set");
             }
         }
     }

@@ -50,7 +50,11 @@ pub(super) fn told(reason: String, sent: &Tree) -> String {
         }
         None
     });
-    if repeats { "what the platform says repeats a secret".to_owned() } else { told }
+    if repeats {
+        "the platform's answer is not shown, because it repeats a secret".to_owned()
+    } else {
+        told
+    }
 }
 
 /// The runs of characters that are in what a platform says, whichever way it is encoded.
@@ -206,12 +210,13 @@ mod tests {
         assert_eq!(told("taken", reason), "the name 1234 of x is (secret) (12345)");
         for secret in ["1234 of", "name 1234", "hunter2-secret"] {
             let reason = format!("{reason}: hunter");
-            let hidden = told(secret, &reason) == "what the platform says repeats a secret";
+            let hidden = told(secret, &reason)
+                == "the platform's answer is not shown, because it repeats a secret";
             assert!(hidden, "{secret}");
         }
     }
 
-    const HIDDEN: &str = "what the platform says repeats a secret";
+    const HIDDEN: &str = "the platform's answer is not shown, because it repeats a secret";
 
     fn is_hidden(secret: &str, reason: &str) -> bool {
         told(reason.to_owned(), &Tree::map([("a", Tree::secret(secret))])) == HIDDEN

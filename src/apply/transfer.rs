@@ -91,7 +91,7 @@ pub async fn perform(
     let given = run(client, &give, stored(reload(&sides.from.set).await?), &options, quietly);
     if let Some(error) = given.await?.inventory_error {
         return Err(Error::failed(format!(
-            "the set `{}` could not take note of what moved",
+            "failed to record what moved in the inventory of the set `{}`",
             sides.from.set
         ))
         .because(error)
