@@ -23,7 +23,7 @@ pub fn tell(what: &str, why: impl Display) {
     let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner).tell(&text, Instant::now());
     match told {
         Some(0) => tracing::warn!("{text}"),
-        Some(more) => tracing::warn!("{text} ({more} more times since this was last told)"),
+        Some(more) => tracing::warn!("{text} ({more} more times since this was last reported)"),
         None => {}
     }
 }

@@ -53,7 +53,7 @@ pub fn refuse_links(path: &Path) -> Result<()> {
         Some(link) => Err(Error::new(
             ErrorKind::PermissionDenied,
             format!(
-                "{0} is a link, and nothing is written where it leads; remove it (`rm {0}`), or name a folder elsewhere",
+                "{0} is a link, and nothing is written through links; remove it (`rm {0}`), or use another folder",
                 link.display()
             ),
         )),
@@ -88,15 +88,13 @@ pub fn refuse_shared(path: &Path) -> Result<()> {
     let is_own_group = about.gid() == nix::unistd::getegid().as_raw();
     if mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_own_group) {
         let who = if mode & 0o002 != 0 { "anybody may" } else { "others may" };
-        return Err(shared(&format!("{who} write it (mode {:o})", mode & 0o7777), "go-w", path));
+        return Err(shared(&format!("{who} write to it (mode {:o})", mode & 0o7777), "go-w", path));
     }
     let folder = path.canonicalize()?.parent().map(Path::to_owned).unwrap_or_default();
     match may_be_replaced_in(&folder) {
-        true => Err(shared(
-            &format!("anybody may put another file in its place in {}", folder.display()),
-            "o-w",
-            &folder,
-        )),
+        true => {
+            Err(shared(&format!("anybody may replace it in {}", folder.display()), "o-w", &folder))
+        }
         false => Ok(()),
     }
 }
@@ -109,7 +107,7 @@ pub fn may_be_replaced_in(folder: &Path) -> bool {
 
 fn shared(why: &str, change: &str, path: &Path) -> Error {
     let path = path.display();
-    let told = format!("{why}; look at what is in it, then `chmod {change} {path}`");
+    let told = format!("{why}; check what is in it, then run `chmod {change} {path}`");
     Error::new(ErrorKind::PermissionDenied, told)
 }
 

@@ -55,7 +55,7 @@ impl Draft {
                 return Ok(Self(file));
             }
         }
-        Err(Error::other("other runs take away what is written"))
+        Err(Error::other("other runs keep removing the file"))
     }
 
     /// The file, to be written.

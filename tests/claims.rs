@@ -189,7 +189,7 @@ async fn one_bad_name_in_the_list_of_sets_stops_what_hangs_on_it_alone() {
     assert!(upload.send().await.status < 300);
     let told = refusal(&world, &[webhook("https://a.test/")], &policy("s")).await;
     assert!(told.contains("it is not known who owns Webhook/hook"), "{told}");
-    assert!(told.contains("\"/tmp/x\", which cannot be the name of one"), "{told}");
+    assert!(told.contains("\"/tmp/x\", which cannot be the name of a set"), "{told}");
     world.run(&[room("r")], &policy("fresh")).await;
     let sandbox = Sandbox::new();
     let proxy = Hostile::in_front_of(&world.server).start().await;

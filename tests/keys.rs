@@ -93,7 +93,11 @@ fn the_key_file_is_where_the_environment_says() {
     for wrong in [None, Some(""), Some("nowhere.key")] {
         let refused = run(wrong);
         assert_eq!(refused.code, 6, "{}", refused.stderr);
-        assert!(refused.stderr.contains("is missing, without which"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is missing; without it, the secrets"),
+            "{}",
+            refused.stderr
+        );
     }
     assert_eq!(run(Some("elsewhere.key")).code, 0);
 }

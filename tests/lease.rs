@@ -68,7 +68,7 @@ async fn whoever_comes_second_is_told_who_was_first() {
         "is being applied in project `default` by ",
         &process,
         " since 20",
-        "runs out at 20",
+        "expires at 20",
         "--break-lock",
     ] {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
@@ -122,7 +122,7 @@ async fn nobody_waits_for_a_holder_that_was_killed_on_this_machine() {
         "{}",
         again.stderr
     );
-    assert!(again.stderr.contains("found done: create Room/a"), "{}", again.stderr);
+    assert!(again.stderr.contains("these are done: create Room/a"), "{}", again.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +207,7 @@ async fn a_lease_that_always_changes_is_not_asked_for_without_end() {
     world.through(&proxy);
     let error = take(&world, "s", false).await.unwrap_err();
     assert_eq!(error.class, Class::Refused);
-    assert!(error.to_string().contains("changed each time"), "{error}");
+    assert!(error.to_string().contains("changed at every attempt"), "{error}");
     assert_eq!(proxy.count("POST"), 4);
 }
 

@@ -84,9 +84,11 @@ pub async fn listen(host: &str, port: u16) -> Result<TcpListener> {
         let is_taken = cause.kind() == ErrorKind::AddrInUse;
         let error = Error::failed(format!("failed to listen on {host}:{port}")).because(cause);
         if is_taken {
-            error.hint("end what listens there, or give another address in MESHAGENT_HOST")
+            error.hint(
+                "stop the program that listens there, or set another address in MESHAGENT_HOST",
+            )
         } else {
-            error.hint("MESHAGENT_HOST names the address to listen on")
+            error.hint("set the address to listen on in MESHAGENT_HOST")
         }
     })
 }
@@ -198,7 +200,7 @@ async fn dispatch(
 }
 
 fn not_allowed(methods: &'static str) -> Response {
-    let what = format!("only {methods} can be asked here");
+    let what = format!("only {methods} are allowed here");
     let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, what);
     answer.headers_mut().insert(header::ALLOW, axum::http::HeaderValue::from_static(methods));
     answer
@@ -223,7 +225,7 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
         (Event::Call(call), upgrade) => (call, upgrade),
         (Event::Other, None) => return ok(),
         (Event::Other, Some(_)) => {
-            return refusal(StatusCode::BAD_REQUEST, "only room.call is told over a websocket");
+            return refusal(StatusCode::BAD_REQUEST, "only room.call can be sent over a websocket");
         }
     };
     let RoomCall { room, url, token } = call;
@@ -261,7 +263,7 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
     if !kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
         let what = format!(
-            "a webhook is a body of type application/json, or a header {}",
+            "send a webhook as a body of type application/json, or in the header {}",
             webhook::HEADER
         );
         return Err(refusal(StatusCode::BAD_REQUEST, what));
@@ -269,7 +271,7 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
     match timeout(ARRIVING, axum::body::to_bytes(body, MAX_WEBHOOK)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => {
-            let what = format!("a webhook has at most {MAX_WEBHOOK} bytes, and arrives whole");
+            let what = format!("the webhook is larger than {MAX_WEBHOOK} bytes, or was cut off");
             Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, what))
         }
         Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the webhook took too long to arrive")),
@@ -293,7 +295,7 @@ impl Shared {
         let mut rooms = self.rooms();
         while rooms.try_join_next().is_some() {}
         if rooms.len() >= MAX_ROOMS || self.stop.is_cancelled() {
-            let what = format!("there is no place for a room beside the {} there are", rooms.len());
+            let what = format!("there is no capacity for another room: {} are open", rooms.len());
             return refusal(StatusCode::SERVICE_UNAVAILABLE, what);
         }
         rooms.spawn(async move {
@@ -313,7 +315,7 @@ impl Shared {
             };
             if let Err(what) = worked {
                 let path = &endpoint.path;
-                let failed = format!("{path} failed in the room {name:?} that it was called to");
+                let failed = format!("{path} was called to the room {name:?} and failed there");
                 output::error(&Error::failed(failed).because(what));
             }
         });

@@ -97,7 +97,7 @@ impl Offer {
             Err(error) => {
                 let place = error.instance_path().to_string();
                 let place = if place.is_empty() { "the arguments".to_owned() } else { place };
-                Err(Refused::new(format!("{name} cannot use {place}: {error}")))
+                Err(Refused::new(format!("{name} does not accept {place}: {error}")))
             }
         }
     }
@@ -131,7 +131,7 @@ impl<T: Toolkit> Hosted<T> {
         while calls.try_join_next().is_some() {}
         if calls.len() >= AT_ONCE {
             return Err(Refused::new(format!(
-                "{AT_ONCE} calls are worked on already; try again later"
+                "{AT_ONCE} calls are already running; try again later"
             )));
         }
         let (room, toolkit) = (room.clone(), self.toolkit.clone());
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(told("x", Content::Text(String::new())).text, "x takes a JSON object");
         assert_eq!(
             told("x", Content::Json(wrong)),
-            Refused::new("x cannot use /a: 5 is not of type \"string\"")
+            Refused::new("x does not accept /a: 5 is not of type \"string\"")
         );
         assert!(told("x", Content::Json(missing)).text.contains("'c' was unexpected"));
         assert!(told("x", Content::Empty).text.contains("\"a\" is a required property"));

@@ -309,7 +309,7 @@ impl Client {
                 request_id,
                 sent: true,
                 is_transient: error.is_eof(),
-                ..Failure::unsent(format!("was answered with what is not JSON: {error}"))
+                ..Failure::unsent(format!("was answered, but not with JSON: {error}"))
             });
         }
         Ok(answer)
@@ -321,7 +321,7 @@ impl Client {
         let mut url = url::Url::parse(&format!("{}{}", self.base, request.path))
             .map_err(|error| error.to_string())?;
         if !url.path().ends_with(&request.path) {
-            return Err("was not sent: a name in it cannot stand in a URL".to_owned());
+            return Err("was not sent: it contains a name that cannot be part of a URL".to_owned());
         }
         if !request.query.is_empty() {
             url.query_pairs_mut()
@@ -337,8 +337,8 @@ impl Client {
     /// As [`Client::send`]; an answer that is not JSON.
     pub async fn send_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
         let answer = self.exchange(request, Expected::Json).await?;
-        answer.json().map_err(|error| {
-            unusable(request, format!("was answered with what is not JSON: {error}"))
-        })
+        answer
+            .json()
+            .map_err(|error| unusable(request, format!("was answered, but not with JSON: {error}")))
     }
 }

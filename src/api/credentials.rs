@@ -37,10 +37,10 @@ pub fn header(bearer: &SecretString) -> Result<HeaderValue> {
     let value = format!("Bearer {}", bearer.expose_secret());
     let mut value = HeaderValue::from_str(&value).map_err(|_| {
         Error::usage(format!(
-            "{} holds a line break, or another character that no request can carry",
+            "{} contains a line break, or another character that no request can carry",
             failure::credential()
         ))
-        .hint("a credential is one line of letters, digits and signs: set it anew")
+        .hint("set it again: a credential is one line of letters, digits and signs")
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -77,10 +77,10 @@ pub fn hint(status: Option<u16>) -> Option<String> {
         Some(401) => {
             let origin = credential();
             return Some(format!(
-                "the platform does not know the credential: check {origin}, and that it is this platform's"
+                "the platform does not know the credential: check {origin}, and that it belongs to this platform"
             ));
         }
-        Some(403) => "the credential does not reach this project or this call",
+        Some(403) => "the credential has no access to this project or to this call",
         None => "check the platform's URL (MESHAGENT_API_URL) and the network",
         _ => return None,
     };

@@ -42,7 +42,7 @@ pub enum Unread {
     #[error(transparent)]
     Failed(Unanswered),
     /// There is more than is read.
-    #[error("there is more of the answer than {0} bytes")]
+    #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// It took too long.
     #[error("there was no answer in time")]
@@ -157,7 +157,7 @@ pub fn check_platform(base: &str) -> Result<()> {
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage(format!(
-            "the platform's URL has a user or a password before {shown:?}"
+            "the platform's URL contains a user name or a password before {shown:?}"
         ))
         .hint("leave them out: the credential is MESHAGENT_API_KEY or MESHAGENT_TOKEN, or comes from `meshagent auth login`"));
     }
@@ -165,7 +165,7 @@ pub fn check_platform(base: &str) -> Result<()> {
         return Err(Error::usage(format!(
             "the platform's URL {shown:?} has a query or a fragment"
         ))
-        .hint("a platform is told by its host, and a path where it has one"));
+        .hint("give only the scheme, the host and, if the platform has one, the path"));
     }
     Ok(())
 }
@@ -182,10 +182,10 @@ pub fn refuse_plain(base: &str) -> Result<()> {
             let host = url.host_str().unwrap_or_default();
             let scheme = url.scheme();
             Err(Error::usage(format!(
-                "{} is plain {scheme}, and whoever is between here and {host} could read the credential",
+                "{} is plain {scheme}, so anybody between this machine and {host} could read the credential",
                 visible::url(base)
             ))
-            .hint("use https; MESHAGENT_INSECURE=1, or --insecure where a command takes it, sends it all the same"))
+            .hint("use https; to send it anyway, set MESHAGENT_INSECURE=1, or give --insecure to a command that has it"))
         }
         _ => Ok(()),
     }

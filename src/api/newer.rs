@@ -24,7 +24,7 @@ pub const HINT: &str = "use a newer meshagent: this one speaks the API of releas
 #[must_use]
 pub fn sign(answer: &Value, envelope: &str) -> Option<String> {
     if answer.get(TOKEN).is_some_and(|token| !token.is_null()) {
-        return Some("gave the first page of its list only".to_owned());
+        return Some("returned only the first page of its list".to_owned());
     }
     let items = answer.get(envelope)?.as_array()?;
     items.iter().find_map(|item| sign_of_item(item, envelope))
@@ -36,7 +36,7 @@ pub fn sign_of_item(item: &Value, envelope: &str) -> Option<String> {
     let (_, fields) = FIELDS.iter().find(|(list, _)| *list == envelope)?;
     let field = fields.iter().find(|field| item.pointer(field).is_some())?;
     let field = field.trim_start_matches('/').replace('/', ".");
-    Some(format!("gave {envelope} of another form (with `{field}`)"))
+    Some(format!("returned {envelope} in another form (with `{field}`)"))
 }
 
 /// How many objects a list has in all, where its answer tells.
@@ -49,7 +49,7 @@ pub fn total(answer: &Value) -> Option<usize> {
 /// How a list shows it that has fewer objects than it says.
 #[must_use]
 pub fn short(envelope: &str, shown: usize, total: usize) -> String {
-    format!("gave {shown} of {total} {envelope}")
+    format!("returned {shown} of {total} {envelope}")
 }
 
 /// Whether an answer says itself that nothing follows it.

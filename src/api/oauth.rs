@@ -183,8 +183,9 @@ impl Program {
                 Error::failed(format!("POST /oauth/token was answered with {status}: {what}"));
             return Err(Refused { is_final: status.is_client_error(), error });
         }
-        Tokens::read(text.expose_secret())
-            .ok_or_else(|| again(Error::failed("the answer to POST /oauth/token holds no token")))
+        Tokens::read(text.expose_secret()).ok_or_else(|| {
+            again(Error::failed("the answer to POST /oauth/token contains no token"))
+        })
     }
 }
 

@@ -34,7 +34,7 @@ pub enum ListError {
     #[error(transparent)]
     Failed(#[from] ApiError),
     /// The list changed each time while it was read, so that no reading of it is whole.
-    #[error("GET {path} gave another list on each of its pages, {tries} times over")]
+    #[error("GET {path} returned a list that changed between its pages, {tries} times in a row")]
     Changed {
         /// The path of the list.
         path: String,
@@ -153,7 +153,7 @@ impl Reader {
         let ends = Instant::now() + lasts;
         for _ in 0..LIST_TRIES {
             last = timeout_at(ends, self.pages(listing, page)).await.map_err(|_| {
-                let what = format!("did not come to its last page within {lasts:?}");
+                let what = format!("did not reach its last page within {lasts:?}");
                 unusable(request, what)
             })??;
             if let Pages::Whole(items) = last {

@@ -68,29 +68,29 @@ fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
 fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
     let certificate = |what: &str| format!("the certificate of {host} {what}");
     let rustls::Error::InvalidCertificate(wrong) = error else {
-        let what = format!("{host} and this program do not agree on TLS: {error}");
-        let hint = "check that the URL is meant to begin with https, and the port";
+        let what = format!("the TLS handshake with {host} failed: {error}");
+        let hint = "check that the URL should begin with https, and check the port";
         return (what, Some(hint.to_owned()));
     };
     match wrong {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
-            certificate("is signed by nobody whom this machine trusts"),
+            certificate("is not signed by an authority that this machine trusts"),
             Some(
-                "if it is the right one, SSL_CERT_FILE=FILE names the certificates that are trusted instead of the system's (PEM): its authority's"
+                "if it is the right certificate, set SSL_CERT_FILE to a PEM file with its authority's certificate, which is then trusted instead of the system's"
                     .to_owned(),
             ),
         ),
         CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
-            let hint = "use a name that it is for, or check what answers there";
+            let hint = "use a name that the certificate covers, or check which server answers there";
             (certificate(&format!("is not for this name: {wrong}")), Some(hint.to_owned()))
         }
         CertificateError::ExpiredContext { .. } | CertificateError::Expired => {
-            (certificate("has expired"), Some("it is renewed there; check this machine's clock".to_owned()))
+            (certificate("has expired"), Some("it must be renewed on the server; also check this machine's clock".to_owned()))
         }
         CertificateError::Other(_) => (
             certificate(&format!("cannot be used: {wrong}")),
             Some(
-                "a server shows one that an authority signed and that is not an authority's own; SSL_CERT_FILE=FILE names the authority's"
+                "the server must use a certificate that an authority signed, not the authority's own; set SSL_CERT_FILE to a file with the authority's certificate"
                     .to_owned(),
             ),
         ),

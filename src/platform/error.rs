@@ -49,7 +49,7 @@ pub enum Refusal {
     TooLarge,
     /// 421: the request is for another name than the platform's.
     #[error(
-        "this platform is not known as {0:?}: `meshagent server --allow-host` names what it is known as"
+        "this platform is not known as {0:?}: add the name with `meshagent server --allow-host`"
     )]
     Misdirected(String),
     /// 507: nothing was written, because there is no room.
@@ -60,7 +60,7 @@ pub enum Refusal {
     Gone(Fault),
     /// 500: the disk failed, and then failed to say what it holds.
     #[error(
-        "the platform failed to write, and whether it did is not certain: look before you try again"
+        "the platform failed to write, and it is not certain whether it did: check before you try again"
     )]
     Unsure,
     /// 503: the store, or what renders templates, was busy for too long; nothing was written.

@@ -153,7 +153,7 @@ impl Platform {
         let store = Store::open(&place.into()).await?;
         let bootstrap = bootstrap::ensure(&store)
             .await
-            .context(|| "failed to set the platform up".to_owned())?;
+            .context(|| "failed to set up the platform".to_owned())?;
         Ok(Self { store: Arc::new(store), bootstrap, names: Names::default(), connections })
     }
 
@@ -278,9 +278,9 @@ impl Platform {
         // A request that was cut off may still hold a connection. What was acknowledged is on
         // disk, so closing is for tidiness and need not be waited for long.
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
-            tracing::warn!("the store was left open");
+            tracing::warn!("the store was not closed");
         }
-        outcome.context(|| format!("no connection is taken on {address} any more"))
+        outcome.context(|| format!("connections to {address} are no longer accepted"))
     }
 }
 
@@ -291,7 +291,7 @@ async fn look_after(store: &Store, rooms: &Rooms) {
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {
-            notice::tell("the data folder is no longer whole", fault);
+            notice::tell("the data folder is no longer intact", fault);
         }
         // Where that cannot be known, they go on.
         let gone = objects::rooms::gone(store.reads(), rooms.running()).await;

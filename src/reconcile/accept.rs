@@ -79,7 +79,7 @@ impl<'a> Accepting<'a> {
         let keys: Vec<&Key> = declared.objects.keys().collect();
         let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));
         if let Some(unknown) = objects.iter().find(|name| !is_declared(name)) {
-            return Err(Error::usage(format!("the manifests declare no {unknown}"))
+            return Err(Error::usage(format!("the manifests do not declare {unknown}"))
                 .hint(meant(unknown, &keys)));
         }
         let wanted = |key: &Key| objects.is_empty() || objects.iter().any(|it| matches(it, key));
@@ -168,7 +168,7 @@ fn unreadable(acceptance: &Acceptance, fits: &dyn Fn(&[&Key]) -> Result<()>) -> 
     keys.dedup();
     let blamed = blamed(&keys, fits);
     let left = acceptance.accepted.iter().filter_map(|(key, path)| {
-        let reason = format!("its document would be wrong: {}", blamed.get(key)?);
+        let reason = format!("its document would be invalid: {}", blamed.get(key)?);
         Some(Left { key: key.clone(), path: path.clone(), reason })
     });
     left.collect()
@@ -230,7 +230,7 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
         .map(|(key, path)| Left {
             key: key.clone(),
             path: path.clone(),
-            reason: "a manifest cannot say so".to_owned(),
+            reason: "a manifest cannot express this".to_owned(),
         })
         .collect()
 }
@@ -251,9 +251,9 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     }
     let holds = |text: &str| conceal::within(text.into()) != text;
     if holds(new) && !holds(old) {
-        let what = format!("a credential of yours would stand in {}", path.display());
+        let what = format!("this would write one of your credentials to {}", path.display());
         return Err(Error::new(Class::Refused, what)
-            .hint("the platform holds it in a field that drifted: replace the credential, and take it out there"));
+            .hint("it is in a field that drifted on the platform: replace the credential, and remove it from that field"));
     }
     // Lines go on to end as they did.
     let new = match (text.contains('\r'), text.contains('\n')) {

@@ -124,8 +124,10 @@ fn drifted_whole(operation: &Operation) -> Option<String> {
     let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
     (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
-            Some(origin) => format!("it follows from {origin}, which declares it still"),
-            None => "take it out of its document, or the document away, to accept that".to_owned(),
+            Some(origin) => format!("it follows from {origin}, which still declares it"),
+            None => {
+                "to accept that, remove it from its document, or remove the document".to_owned()
+            }
         };
         format!("it was deleted on the platform; {so}")
     })
@@ -135,7 +137,7 @@ fn drifted_whole(operation: &Operation) -> Option<String> {
 fn renamed(change: &FieldChange) -> String {
     let name = change.old.as_ref().and_then(Tree::as_str).unwrap_or_default();
     format!(
-        "it was renamed to `{}` on the platform; to accept that, write the name in its document and wherever it is referred to",
+        "it was renamed to `{}` on the platform; to accept that, change the name in its document and in every reference to it",
         visible::line(name)
     )
 }
@@ -183,7 +185,7 @@ fn write(
         });
         if same.count() < *count {
             return Err(format!(
-                "its document declares {count} objects, and not all of them changed so"
+                "its document declares {count} objects, and not all of them changed in this way"
             ));
         }
     }
@@ -214,8 +216,8 @@ fn check(document: &Document, text: &str) -> Result<(), String> {
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),
-        (Some(problem), _) => Err(format!("a manifest cannot say so: {}", problem.message)),
-        _ => Err("a manifest cannot say so".to_owned()),
+        (Some(problem), _) => Err(format!("a manifest cannot express this: {}", problem.message)),
+        _ => Err("a manifest cannot express this".to_owned()),
     }
 }
 

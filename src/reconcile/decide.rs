@@ -194,9 +194,9 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
     let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
     match not_read.len().saturating_sub(TOLD_UNREAD) {
         0 => {}
-        1 => notes.push("1 more value is not read; `plan --output json` tells it".to_owned()),
+        1 => notes.push("1 more value is not read; `plan --output json` shows it".to_owned()),
         more => {
-            notes.push(format!("{more} more values are not read; `plan --output json` tells them"));
+            notes.push(format!("{more} more values are not read; `plan --output json` shows them"));
         }
     }
     notes

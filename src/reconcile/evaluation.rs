@@ -77,10 +77,12 @@ pub(super) fn ask(
     plan: serde_json::Value,
 ) -> Result<Verdict, Problem> {
     let failed = |what: String| Problem::new(format!("the policy {what}"));
-    let cause = |error: std::io::Error| failed(format!("cannot be handed on: {error}"));
+    let cause =
+        |error: std::io::Error| failed(format!("could not be sent to its evaluator: {error}"));
     let sources = sources.into_iter().map(|source| (source.name, source.text)).collect();
     let text = serde_json::to_vec(&Question { sources, plan });
-    let text = text.map_err(|error| failed(format!("cannot be handed on: {error}")))?;
+    let text =
+        text.map_err(|error| failed(format!("could not be sent to its evaluator: {error}")))?;
     let mut input = tempfile::tempfile().map_err(cause)?;
     input.write_all(&text).and_then(|()| input.rewind()).map_err(cause)?;
     let mut command = Command::new(evaluator);
@@ -89,7 +91,7 @@ pub(super) fn ask(
     let answer = process::run(command, limits).map_err(|ended| match ended {
         Ended::Failed(status) if status.signal() == Some(Signal::SIGABRT as i32) => {
             failed(format!(
-                "takes more than {} GiB of memory, or calls itself too often",
+                "takes more than {} GiB of memory, or recurses too deeply",
                 MEMORY / (1024 * 1024 * 1024)
             ))
         }
@@ -101,7 +103,7 @@ pub(super) fn ask(
             Ok(Verdict { denied, warned, printed })
         }
         Ok(Answer::Failed(said)) => Err(said.into()),
-        Err(error) => Err(failed(format!("was not answered in order: {error}"))),
+        Err(error) => Err(failed(format!("evaluator returned an invalid answer: {error}"))),
     }
 }
 

@@ -60,5 +60,7 @@ pub async fn end(
 /// What is told once that is done.
 #[must_use]
 pub fn ended(set: &str, project: &str) -> String {
-    format!("the set `{set}` owns nothing in project `{project}`, and is off the list of its sets")
+    format!(
+        "the set `{set}` owns nothing in project `{project}` and was removed from the project's list of sets"
+    )
 }

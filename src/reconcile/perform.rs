@@ -102,13 +102,16 @@ fn refuse_unfit(plan: &Plan) -> Result<()> {
     }
     let without = match (plan.unread.first(), plan.not_read.first()) {
         (Some(project), _) => {
-            format!("what the set `{}` owns in project `{project}`", plan.set)
+            format!("knowing what the set `{}` owns in project `{project}`", plan.set)
         }
-        (None, Some(_)) => "all of its values".to_owned(),
+        (None, Some(_)) => "reading all of its values".to_owned(),
         (None, None) => return Ok(()),
     };
-    Err(Error::new(Class::Refused, format!("a plan without {without} cannot be performed"))
-        .hint("plan again, to perform it and not only to show it"))
+    Err(Error::new(
+        Class::Refused,
+        format!("this plan cannot be performed: it was made without {without}"),
+    )
+    .hint("plan again in order to perform the plan, and not only to show it"))
 }
 
 impl Performed {
@@ -152,8 +155,7 @@ impl Performed {
             // Nothing was done that could be left unrecorded.
             Some(cause) if done == 0 => Err(cause),
             Some(cause) => {
-                let again =
-                    "run the same command again: objects that carry the owner annotation are found";
+                let again = "run the same command again: it finds the objects that carry the owner annotation";
                 let hint = cause.hint.clone().unwrap_or_else(|| again.to_owned());
                 Err(Error::new(
                     Class::Partial,
@@ -176,13 +178,13 @@ impl Performed {
         });
         let mend = match (refused, known) {
             (_, Some(known)) => format!("{known}; then "),
-            (Some(_), None) => "mend what the platform refused; then ".to_owned(),
+            (Some(_), None) => "fix what the platform refused; then ".to_owned(),
             (None, None) => String::new(),
         };
         mend + match (refused.is_some(), self.is_saved && done > 0) {
-            (_, true) => "plan again: the saved plan was for what is no more",
+            (_, true) => "plan again: the saved plan no longer fits",
             (true, false) if self.is_saved => "plan again",
-            (true, false) => "apply: what is done is not done twice",
+            (true, false) => "apply again: what is done is not repeated",
             (false, false) => "run the same command again to go on from here",
         }
     }
@@ -237,11 +239,11 @@ mod tests {
                 let hint = hint(outcomes, false);
                 assert_eq!(
                     hint,
-                    "mend what the platform refused; then apply: what is done is not done twice"
+                    "fix what the platform refused; then apply again: what is done is not repeated"
                 );
             }
         }
-        assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));
+        assert!(hint(vec![failed(403)], false).starts_with("the credential has no access"));
         assert!(hint(vec![failed(400)], true).ends_with("then plan again"));
     }
 }

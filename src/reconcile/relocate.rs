@@ -65,7 +65,7 @@ impl<'a> Relocating<'a> {
             }
         }
         if from == to {
-            return Err(Error::usage(format!("`{from}` is the same set")));
+            return Err(Error::usage(format!("both sets are `{from}`")));
         }
         let reader = target.client.reader();
         let (project, id) = survey::find_project(&reader, project).await?;
@@ -204,7 +204,7 @@ impl<'a> Relocating<'a> {
                 word(project)
             )),
             several => Some(format!(
-                "other sets own what matches: {}; name the one that gives with --set",
+                "other sets own what matches: {}; choose one of them with --set",
                 few(several.iter().map(|(set, key)| format!("`{set}` has {key}")))
             )),
         })
@@ -230,7 +230,7 @@ impl<'a> Relocating<'a> {
             if !taken.is_empty() && !is_begun {
                 return Err(Error::new(
                     Class::Refused,
-                    format!("there is a set `{}` already, so nothing was written", self.to),
+                    format!("the set `{}` already exists, so nothing was written", self.to),
                 )
                 .hint(format!(
                     "to join the two: meshagent set move '*' --set {} --to {} --project-id {}{}",
@@ -315,17 +315,19 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     let Some((key, was)) = found else { return Ok(()) };
     let known = key.with_name(was.clone());
     if sides.renamed_by_hand.contains(&known) {
-        let what = format!("{known} was renamed to {key} behind the back of the set `{set}`");
+        let what = format!("{known} was renamed to {key}, and not by the set `{set}`");
         return Err(Error::new(Class::Refused, what).hint(format!(
-            "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
+            "apply the set first, which restores the name; to keep the new name, rename its document to {} with `moved_from: {was}` and apply that first",
             key.name
         )));
     }
     Err(Error::new(
         Class::Refused,
-        format!("{key} is between two names since a run of the set `{set}` was cut off"),
+        format!(
+            "the rename of {key} was not finished, because a run of the set `{set}` was interrupted"
+        ),
     )
-    .hint("apply the set first, which ends that"))
+    .hint("apply the set first, which finishes the rename"))
 }
 
 /// What there is to know of secrets that move.
@@ -335,7 +337,7 @@ fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
     let differ = key(&sides.from) != key(&sides.to);
     (differ && moved.any(|entry| entry.is_keyed())).then(|| {
         format!(
-            "each set has its own fingerprints of secrets of an earlier version, so the next apply of the set `{}` sends those that moved once more",
+            "the two sets have different fingerprints for secrets that an earlier version recorded, so the next apply of the set `{}` sends the moved secrets again",
             sides.to.set
         )
     })

@@ -72,8 +72,8 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
         sources.push(Source { name, text });
     }
     if sources.is_empty() {
-        return Err(Error::usage(format!("{} holds no .rego files", folder.display()))
-            .hint("a policy without rules would agree to everything"));
+        return Err(Error::usage(format!("{} contains no .rego files", folder.display()))
+            .hint("a policy without rules would allow everything"));
     }
     Ok(sources)
 }

@@ -164,7 +164,11 @@ mod tests {
         assert_eq!(ListToolkits::read(&sdk).unwrap(), ListToolkits::default());
         let refused = ListToolkits::read(&json!({"participant_id": 5})).unwrap_err();
         assert_eq!(refused.code, Some(1002));
-        assert!(refused.text.starts_with("room.list_toolkits cannot be asked so: invalid type"));
+        assert!(
+            refused
+                .text
+                .starts_with("the arguments of room.list_toolkits are not valid: invalid type")
+        );
         for header in [json!(null), json!([]), json!(["p"]), json!("p"), json!(5)] {
             assert_eq!(ListToolkits::read(&header).unwrap(), ListToolkits::default(), "{header}");
         }

@@ -45,12 +45,12 @@ impl Call {
     /// What the room sends in place of a part, or that it is gone or sends none.
     pub async fn next(&mut self) -> Result<Option<Content>, Refused> {
         let part = timeout(ANSWER, self.parts.recv()).await;
-        match part.map_err(|_| Refused::new("the room sends no more, and does not end"))? {
+        match part.map_err(|_| Refused::new("the room stopped sending without ending the call"))? {
             None => Err(Refused::new(self.room.why_ended())),
             Some(Content::Error(refused)) => Err(refused),
             Some(Content::Close { status: 1000, .. }) => Ok(None),
             Some(Content::Close { message, .. }) => {
-                let text = message.unwrap_or_else(|| "the room broke the call off".to_owned());
+                let text = message.unwrap_or_else(|| "the room aborted the call".to_owned());
                 Err(Refused::new(text))
             }
             Some(part) => Ok(Some(part)),

@@ -308,7 +308,7 @@ impl Shared {
                 if let Some(answer) = self.expected().answers.remove(&message.id) {
                     let content = Content::of(&message.header, message.bytes);
                     let _ = answer.send(content.unwrap_or_else(|what| {
-                        Content::Error(Refused::new(format!("the answer cannot be used: {what}")))
+                        Content::Error(Refused::new(format!("the answer is not valid: {what}")))
                     }));
                 }
             }
@@ -319,7 +319,7 @@ impl Shared {
                     let content = Content::of(&message.header["chunk"], message.bytes)
                         .unwrap_or_else(|what| Content::Error(Refused::new(what)));
                     if let Err(mpsc::error::TrySendError::Full(_)) = part.try_send(content) {
-                        return Err("the room sends more than it was asked for".to_owned());
+                        return Err("the room sends more than was requested".to_owned());
                     }
                 }
             }
@@ -435,7 +435,7 @@ fn heartbeat() -> Result<Duration, String> {
     const NAME: &str = "MESHAGENT_WEBSOCKET_HEARTBEAT";
     let given = std::env::var(NAME).ok().filter(|text| !text.is_empty());
     let Some(text) = given else { return Ok(Duration::from_secs(60)) };
-    seconds(&text).ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
+    seconds(&text).ok_or_else(|| format!("{NAME} is not a number of seconds: {text:?}"))
 }
 
 /// A number of seconds that is more than none, brought between a millisecond and a day:

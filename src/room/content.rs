@@ -165,7 +165,7 @@ impl Content {
                 },
                 _ => return Err("a control neither opens nor closes".to_owned()),
             },
-            _ => return Err(format!("no content has the type {kind:?}")),
+            _ => return Err(format!("there is no content type {kind:?}")),
         })
     }
 }
@@ -210,7 +210,7 @@ mod tests {
         for (header, expected) in [
             (json!(null), "a content has no type"),
             (json!({"type": 1}), "a content has no type"),
-            (json!({"type": "rabbit"}), "no content has the type \"rabbit\""),
+            (json!({"type": "rabbit"}), "there is no content type \"rabbit\""),
             (json!({"type": "text"}), "a content of type text has no text"),
             (
                 json!({"type": "file", "name": "a", "mime_type": 5}),

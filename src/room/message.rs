@@ -86,7 +86,7 @@ impl Assembler {
             (None, 0) => {
                 let (count, kind) = rest.split_at_checked(4).ok_or("a packet is too short")?;
                 let count = u32::from_be_bytes(count.try_into().unwrap_or_default());
-                let kind = std::str::from_utf8(kind).map_err(|_| "a message's kind is no text")?;
+                let kind = std::str::from_utf8(kind).map_err(|_| "a message's kind is not text")?;
                 Begun { id, kind: kind.to_owned(), slices: (count, 0), payload: Vec::new() }
             }
             (Some(mut begun), _) if begun.id == id && begun.slices.1 + 1 == number => {
@@ -112,7 +112,7 @@ fn unpack(payload: &[u8]) -> Result<(Value, Vec<u8>), String> {
     let (length, rest) = payload.split_at_checked(8).ok_or("a message has no header")?;
     let length = u64::from_be_bytes(length.try_into().unwrap_or_default());
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let (header, bytes) = rest.split_at_checked(length).ok_or("a message is cut")?;
+    let (header, bytes) = rest.split_at_checked(length).ok_or("a message is cut off")?;
     let mut header: Value = serde_json::from_slice(header)
         .map_err(|error| format!("a message's header is not JSON: {error}"))?;
     // How a call is traced is the sender's own affair.
@@ -151,13 +151,13 @@ mod tests {
             (vec![first, b"\0\0\0\0\0\0\0\x01\0\0\0\x02"], "a packet came out of order"),
             (vec![first, first], "a packet came out of order"),
             (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0a"[..]], "a message has no header"),
-            (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\xff"[..]], "a message's kind is no text"),
+            (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\xff"[..]], "a message's kind is not text"),
             (
                 vec![
                     &b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01a"[..],
                     b"\0\0\0\0\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff\xff{}",
                 ],
-                "a message is cut",
+                "a message is cut off",
             ),
         ] {
             assert_eq!(told(&packets), expected, "{packets:?}");

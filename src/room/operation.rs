@@ -46,8 +46,9 @@ pub trait Operation: Serialize + DeserializeOwned {
     /// What is wrong with it.
     fn read(asked: &Value) -> Result<Self, Refused> {
         let nothing = Value::Object(Map::new());
-        Self::deserialize(if asked.is_object() { asked } else { &nothing })
-            .map_err(|error| Refused::invalid(format!("{} cannot be asked so: {error}", Self::AT)))
+        Self::deserialize(if asked.is_object() { asked } else { &nothing }).map_err(|error| {
+            Refused::invalid(format!("the arguments of {} are not valid: {error}", Self::AT))
+        })
     }
 
     /// The answer as it stands in a message.
@@ -87,5 +88,5 @@ impl Room {
 #[must_use]
 pub fn not_done(what: impl fmt::Display, refused: &Refused) -> Error {
     let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
-    Error::failed(format!("the room did not do {what}")).because(format!("{refused}{code}"))
+    Error::failed(format!("the room failed to do {what}")).because(format!("{refused}{code}"))
 }

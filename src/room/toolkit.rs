@@ -75,7 +75,7 @@ pub fn forwarded(toolkit: &str, message: Message) -> Option<Forwarded> {
         Err(_) if is_bare && header["arguments"].is_object() => {
             Ok(Content::Json(header["arguments"].clone()))
         }
-        Err(what) => Err(Refused::invalid(format!("the arguments are of no use: {what}"))),
+        Err(what) => Err(Refused::invalid(format!("the arguments cannot be used: {what}"))),
     };
     Some(Forwarded { id, tool, arguments })
 }

@@ -39,7 +39,7 @@ pub fn connections() -> Result<usize> {
         return Err(Error::failed(message).hint(match hard < needed {
             false => "raise the limit: `ulimit -n 1024`".to_owned(),
             true => format!(
-                "no process here may raise it beyond {hard} (`ulimit -Hn`): root can, in /etc/security/limits.conf or with LimitNOFILE= of the service"
+                "it cannot be raised beyond {hard} here (`ulimit -Hn`): root can raise that in /etc/security/limits.conf, or with LimitNOFILE= in the service"
             ),
         }));
     }

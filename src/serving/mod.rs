@@ -131,7 +131,7 @@ pub async fn serve(
                 }
                 Err(cause) if is_of_one(&cause) => {}
                 Err(cause) if is_short(&cause) => {
-                    notice::tell("no connection can be taken", &cause);
+                    notice::tell("no connection can be accepted", &cause);
                     serving.connections.free_one();
                     sleep(Duration::from_millis(50)).await;
                 }
@@ -176,13 +176,13 @@ impl<A: Answer> Serving<A> {
                 let most = self.connections.most();
                 let of_one = self.connections.most_of_one();
                 notice::tell(
-                    "connections that wait are closed to make room for others",
-                    format_args!("there may be {most} at once, {of_one} from one address"),
+                    "waiting connections are closed to make room for others",
+                    format_args!("at most {most} are allowed at once, {of_one} from one address"),
                 );
                 taken
             }
             Admitted::Refused => {
-                notice::tell("connections are refused", "all that there may be are in use");
+                notice::tell("connections are refused", "all that are allowed are in use");
                 // Where even that is too much, the connection is just closed.
                 if let Ok(refusing) = Arc::clone(&self.refusals).try_acquire_owned() {
                     running.spawn(async move {

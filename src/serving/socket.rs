@@ -57,11 +57,11 @@ impl Socket {
                 let alarm =
                     self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
                 ready!(alarm.as_mut().poll(cx));
-                notice::tell("a connection was closed", "its client took no answer in time");
-                Poll::Ready(Err(Error::new(
-                    ErrorKind::TimedOut,
-                    "the answer was not taken in time",
-                )))
+                notice::tell(
+                    "a connection was closed",
+                    "its client did not read the answer in time",
+                );
+                Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the answer was not read in time")))
             }
         }
     }

@@ -88,7 +88,7 @@ async fn a_start_that_is_refused_changes_nothing() {
     private(&database, &kept[0]);
     assert!(refused(&data).await.message.contains("platform.key is missing"));
     private(&key, &std::fs::read(other.join("platform.key")).expect("another key"));
-    assert!(refused(&data).await.message.contains("is not the one of the database"));
+    assert!(refused(&data).await.message.contains("is not the key of the database"));
     private(&key, b"");
     assert!(refused(&data).await.message.contains("is not a key file"));
     private(&key, &kept[1]);

@@ -70,7 +70,9 @@ pub fn skip(text: &str, characters: usize) -> &str {
 /// A text from a character on, cut where it is too long, with how to go on.
 #[must_use]
 pub fn page(text: &str, offset: usize) -> String {
-    cut(skip(text, offset), |shown| format!("\n\n[cut: go on with offset {}]", offset + shown))
+    cut(skip(text, offset), |shown| {
+        format!("\n\n[truncated: continue with offset {}]", offset + shown)
+    })
 }
 
 /// A text, cut where it is too long, with what is said about that.
@@ -120,9 +122,8 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     if pattern.is_empty() {
         return Err(Refused::invalid("the pattern is empty"));
     }
-    let wrong = |error: fancy_regex::Error| {
-        Refused::invalid(format!("the pattern cannot be used: {error}"))
-    };
+    let wrong =
+        |error: fancy_regex::Error| Refused::invalid(format!("the pattern is not valid: {error}"));
     let pattern = fancy_regex::Regex::new(pattern).map_err(wrong)?;
     let first = text[..text.len() - searched.len()].matches('\n').count() + 1;
     let searched = searched.replace("\r\n", "\n");
@@ -135,7 +136,7 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     let begun = Instant::now();
     for (index, line) in lines.iter().enumerate() {
         if begun.elapsed() > PATIENCE {
-            return Err(Refused::invalid("the search takes too long: give a simpler pattern"));
+            return Err(Refused::invalid("the search takes too long: use a simpler pattern"));
         }
         if pattern.is_match(line).map_err(wrong)? {
             matching.insert(index);
@@ -159,7 +160,7 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
         told.push(format!("{}{mark} {}", first + index, lines[index]));
         last = Some(index);
     }
-    Ok(cut(&told.join("\n"), |_| "\n\n[cut: search for something narrower]".to_owned()))
+    Ok(cut(&told.join("\n"), |_| "\n\n[truncated: narrow the search]".to_owned()))
 }
 
 #[cfg(test)]
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(told(" ").text, "the pattern is empty");
         for pattern in ["(", "(?:(?:a|a)*)*(?!b)$\\1(x)"] {
             let refused = told(pattern);
-            assert!(refused.text.starts_with("the pattern cannot be used: "), "{refused}");
+            assert!(refused.text.starts_with("the pattern is not valid: "), "{refused}");
             assert_eq!(refused.code, Some(1002));
         }
     }
@@ -217,7 +218,8 @@ mod tests {
         loop {
             let shown = page(&text, offset);
             assert!(shown.chars().count() <= MAX_CHARACTERS);
-            let Some((part, next)) = shown.split_once("\n\n[cut: go on with offset ") else {
+            let Some((part, next)) = shown.split_once("\n\n[truncated: continue with offset ")
+            else {
                 read += &shown;
                 break;
             };

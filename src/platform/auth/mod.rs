@@ -178,7 +178,8 @@ impl Principal {
         if user != "me" {
             return Ok(user);
         }
-        self.user().ok_or_else(|| Refusal::NotFound("no user is behind this credential".into()))
+        self.user()
+            .ok_or_else(|| Refusal::NotFound("this credential does not belong to a user".into()))
     }
 }
 
@@ -228,7 +229,7 @@ impl Entrant {
     async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
         if is_of_holder(credential) {
             authenticate(store, credential, None).await?;
-            let what = "a room is entered with a participant token, which `connect` gives";
+            let what = "a participant token is required to enter a room; `connect` gives one";
             return Err(Refusal::Forbidden(what.into()));
         }
         let participant = Participant::in_rooms(store, credential).await?;
@@ -298,7 +299,7 @@ pub async fn admit(
     if let Some(project) = project {
         let caller = caller(principal.clone(), project, role)?;
         if !caller.role.reaches(access) {
-            let message = format!("the role {:?} is not enough for this", caller.role.word());
+            let message = format!("the role {:?} does not allow this", caller.role.word());
             return Err(Refusal::Forbidden(message));
         }
         parts.extensions.insert(caller);
@@ -326,7 +327,7 @@ fn of_query(uri: &Uri) -> Result<String> {
     match (tokens.next(), tokens.next()) {
         (Some((_, token)), None) => Ok(token.into_owned()),
         (None, _) => Err(Refusal::Unauthenticated("a credential is required")),
-        _ => Err(Refusal::Unauthenticated("the query names several tokens")),
+        _ => Err(Refusal::Unauthenticated("the query contains several tokens")),
     }
 }
 
@@ -364,7 +365,7 @@ fn caller(principal: Principal, project: String, role: Option<Role>) -> Result<C
     match role {
         Some(role) => Ok(Caller { principal, project, role }),
         None if principal.is_owner() => Err(Refusal::missing("project", &project)),
-        None => Err(Refusal::Forbidden("the credential does not reach this project".into())),
+        None => Err(Refusal::Forbidden("the credential has no access to this project".into())),
     }
 }
 

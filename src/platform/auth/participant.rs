@@ -148,10 +148,10 @@ impl Participant {
         let mut claims = token::verify(text, &secret).ok_or_else(refused)?;
         let project = signer.key.project_id.clone();
         if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()).as_ref() != Some(&project) {
-            let what = "the token names another project than its key's";
+            let what = "the token and its key name different projects";
             return Err(Refusal::Unauthenticated(what));
         }
-        let ended = || Refusal::Unauthenticated("what the token was given for has ended");
+        let ended = || Refusal::Unauthenticated("the token was given for something that has ended");
         let own_role = signer.role();
         // Only in what the platform signed does it say who stands behind it: others could
         // name anybody.
@@ -187,7 +187,7 @@ impl Participant {
             return Ok(());
         }
         let refused = || {
-            let what = "nothing was granted in this room to who stands behind the token";
+            let what = "the holder of the token has no grant in this room";
             Refusal::Forbidden(what.into())
         };
         let person = self.holder.person.as_ref().ok_or_else(refused)?;

@@ -76,7 +76,7 @@ impl Values {
         if self.seen <= VALUE_LIMIT {
             return Ok(());
         }
-        let message = format!("the body holds more than {VALUE_LIMIT} values");
+        let message = format!("the body contains more than {VALUE_LIMIT} values");
         Err(Refusal::Invalid { field: None, message })
     }
 }

@@ -76,7 +76,7 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     let end = tokio::select! {
         end = read(&mut stream, &seat) => end,
         end = write(&mut sink, sent) => end,
-        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room closes")),
+        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room is closing")),
     };
     // A room that has ended need not be told.
     let _ = seat.events.send(Event::Left(id())).await;
@@ -95,8 +95,8 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
         let until = due.map_or(silence, |due| due.min(silence));
         let Ok(frame) = timeout_at(until, stream.next()).await else {
             return Some(match due {
-                Some(_) => (CloseCode::Policy, "a message took too long to come"),
-                None => (CloseCode::Policy, "nothing was heard"),
+                Some(_) => (CloseCode::Policy, "a message took too long to arrive"),
+                None => (CloseCode::Policy, "nothing was received"),
             });
         };
         let packet = match frame {
@@ -108,7 +108,7 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
             Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => return TOO_LARGE,
             Some(Err(Error::Protocol(_))) => {
-                return Some((CloseCode::Protocol, "what came is no websocket frame"));
+                return Some((CloseCode::Protocol, "this is not a websocket frame"));
             }
             Some(Err(Error::Utf8(_))) => {
                 return Some((CloseCode::Invalid, "the text is not UTF-8"));
@@ -122,7 +122,7 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
         // What is read of it may take many times as much, and all rooms share that.
         let weight = u32::try_from(length).unwrap_or(u32::MAX);
         let Ok(share) = Arc::clone(&seat.rooms.reading).acquire_many_owned(weight).await else {
-            return Some((CloseCode::Away, "the room closes"));
+            return Some((CloseCode::Away, "the room is closing"));
         };
         match assembler.take(&packet) {
             Ok(None) => due = due.or_else(|| Some(Instant::now() + COMING)),
@@ -130,10 +130,10 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
                 (length, due) = (0, None);
                 let said = Event::Said(seat.participant.clone(), Box::new(message), share);
                 if seat.events.send(said).await.is_err() {
-                    return Some((CloseCode::Away, "the room closes"));
+                    return Some((CloseCode::Away, "the room is closing"));
                 }
             }
-            Err(_) => return Some((CloseCode::Protocol, "what came is no message")),
+            Err(_) => return Some((CloseCode::Protocol, "this is not a message")),
         }
     }
 }
@@ -151,7 +151,7 @@ async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Mes
                     let frames = packets.map(|packet| Ok(Frame::binary(packet)));
                     sink.send_all(&mut futures_util::stream::iter(frames)).await
                 }
-                None => return Some((CloseCode::Policy, "the room has let the participant go")),
+                None => return Some((CloseCode::Policy, "the room removed the participant")),
             },
             _ = beat.tick() => sink.send(Frame::Ping(Vec::new().into())).await,
         };
@@ -238,7 +238,7 @@ mod tests {
         let mut frames = Box::pin(stream::iter([Ok(Frame::binary(begun))]).chain(pings));
         let start = Instant::now();
         let end = read(&mut frames, &seat(events)).await;
-        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to come")));
+        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to arrive")));
         assert_eq!(start.elapsed(), COMING);
     }
 }

@@ -155,7 +155,7 @@ impl Rooms {
         };
         let ended = async { while tasks.join_next().await.is_some() {} };
         if timeout(FAREWELL, ended).await.is_err() {
-            tracing::warn!("participants were cut off at the end of their rooms");
+            tracing::warn!("participants were disconnected when their rooms closed");
             tasks.shutdown().await;
         }
     }

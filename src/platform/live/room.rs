@@ -104,7 +104,7 @@ impl Guest {
                 refused(NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
             }
             "room.tool_call_request_chunk" => {
-                refused(NOT_FOUND, "there is no such call of a tool".to_owned())
+                refused(NOT_FOUND, "there is no such tool call".to_owned())
             }
             _ => refused(INVALID_REQUEST, "the room does not know this request".to_owned()),
         })

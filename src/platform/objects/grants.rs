@@ -32,7 +32,7 @@ pub async fn add(write: &mut Write, (room, user): (&str, &str), scope: &ApiScope
         .bind(user)
         .bind(serde_json::to_string(scope)?)
         .bind(revision)
-        .run(write, || format!("user {user:?} has a grant in this room"))
+        .run(write, || format!("user {user:?} already has a grant in this room"))
         .await?;
     Ok(revision)
 }

@@ -50,7 +50,7 @@ impl NewKey<'_> {
         .bind(digest)
         .bind(self.created_by)
         .bind(revision)
-        .run(write, || format!("an API key {id:?} exists"))
+        .run(write, || format!("an API key {id:?} already exists"))
         .await?;
         Ok(revision)
     }

@@ -34,7 +34,7 @@ pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) ->
     .bind(flags.is_developer)
     .bind(flags.can_create_rooms)
     .bind(revision)
-    .run(write, || format!("user {user:?} is a member of the project"))
+    .run(write, || format!("user {user:?} is already a member of the project"))
     .await?;
     Ok(revision)
 }
@@ -98,7 +98,7 @@ pub async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
         .bind(id)
         .bind(email)
         .bind(revision)
-        .run(write, || format!("user {id:?} exists"))
+        .run(write, || format!("user {id:?} already exists"))
         .await
 }
 

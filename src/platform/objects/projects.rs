@@ -46,7 +46,7 @@ impl New<'_> {
         .bind(self.name)
         .bind(settings)
         .bind(revision)
-        .run(write, || format!("a project named {:?} exists", self.name))
+        .run(write, || format!("a project named {:?} already exists", self.name))
         .await?;
         let flags = Flags { is_admin: true, is_developer: true, can_create_rooms: true };
         people::join(write, &id, self.owner, flags).await?;

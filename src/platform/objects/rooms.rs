@@ -125,7 +125,7 @@ impl Room {
 
     /// What is told where the name is taken.
     pub fn taken(&self) -> String {
-        format!("a room named {:?} exists", self.name)
+        format!("a room named {:?} already exists", self.name)
     }
 
     /// The room as the wire has it; neither map is ever null there.

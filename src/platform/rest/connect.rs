@@ -110,7 +110,7 @@ impl Scope {
             Principal::Holder(holder @ Holder { person: Some(person), .. }) => {
                 let granted = grants::granted(reads, (&room.id, &person.id)).await?;
                 let Some((permissions, revision)) = granted else {
-                    let message = "nothing is granted to you in this room".into();
+                    let message = "you have no grant in this room".into();
                     return Err(Refusal::Forbidden(message));
                 };
                 let api = present(stored(&permissions)?);

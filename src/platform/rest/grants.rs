@@ -111,7 +111,8 @@ async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<Str
         return Err(Refusal::field("email", "is not a mail address"));
     }
     if !caller.principal.is_owner() {
-        let message = "nobody in the project has this address, and only the owner invites others";
+        let message =
+            "nobody in the project has this address, and only the owner can invite others";
         return Err(Refusal::field("email", message));
     }
     let user = people::with_email(write, email).await?;

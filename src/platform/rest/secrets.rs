@@ -137,7 +137,7 @@ impl Plain for Secret {
     /// A secret is replaced as a whole.
     fn change(body: SecretBody) -> Result<Draft> {
         let (name, kind, data) = body.checked()?;
-        let taken = format!("a secret named {name:?} exists");
+        let taken = format!("a secret named {name:?} already exists");
         let columns = Columns::default().text("name", name).text("type", kind).secret(
             "data",
             SECRET_DATA,

@@ -151,7 +151,7 @@ async fn refer(write: &mut Write, service: &str, secrets: &BTreeSet<String>) -> 
 }
 
 fn name_taken(name: &str) -> String {
-    format!("a service named {name:?} exists")
+    format!("a service named {name:?} already exists")
 }
 
 /// The platform chooses ids, and a name is taken once in a scope.
@@ -246,7 +246,7 @@ async fn put(
 ) -> Result<Answer> {
     let mut wanted = Wanted::read(&caller.principal, body).await?;
     if wanted.spec.id.as_ref().is_some_and(|id| *id != place.service) {
-        return Err(Refusal::field("id", "is not the id of the path"));
+        return Err(Refusal::field("id", "is not the id in the path"));
     }
     wanted.spec.id = Some(place.service.clone());
     let document = serde_json::to_string(&wanted.spec)?;

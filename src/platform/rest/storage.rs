@@ -101,7 +101,7 @@ async fn download(
 ) -> Result<Response> {
     let path = named.path()?;
     if is_of_sets(&path) && !caller.role.reaches(Access::Write) {
-        let message = "what the sets of a project are is for those who may build in it";
+        let message = "only those who may build in the project may read which sets it has";
         return Err(Refusal::Forbidden(message.to_owned()));
     }
     let missing = || Refusal::missing("file", &path);

@@ -119,7 +119,7 @@ impl Plain for Task {
         })?;
         draft.columns = draft.columns.flag("once", new.once.unwrap_or(false));
         let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        draft.taken = format!("a scheduled task {id:?} exists");
+        draft.taken = format!("a scheduled task {id:?} already exists");
         Ok((id, draft))
     }
 

@@ -47,7 +47,7 @@ async fn create(
 ) -> Result<Answer> {
     rules::name(&new.user_id).map_err(Refusal::at("user_id"))?;
     if new.project_id.is_some_and(|project| project != caller.project) {
-        return Err(Refusal::field("project_id", "is not the project of the path"));
+        return Err(Refusal::field("project_id", "is not the project in the path"));
     }
     let user = caller.principal.resolve(&new.user_id)?;
     let flags = Flags {
@@ -60,7 +60,7 @@ async fn create(
         let seen = visible(write.reads(), &caller.principal, user).await?;
         if seen.is_none() {
             let message = format!(
-                "user {user:?} is in no project that the credential reaches, and only the owner adds others"
+                "user {user:?} is not in any project that the credential has access to, and only the owner can add others"
             );
             return Err(Refusal::Forbidden(message));
         }
@@ -250,7 +250,7 @@ async fn put_profile(
     Body(body): Body<ProfileBody>,
 ) -> Result<Answer> {
     if principal.user().is_none_or(|own| user != "me" && user != own) {
-        return Err(Refusal::Forbidden("only users themselves change their profiles".into()));
+        return Err(Refusal::Forbidden("users can change only their own profile".into()));
     }
     let user = principal.resolve(&user)?;
     let mut write = app.store().write().await?;

@@ -49,7 +49,7 @@ impl WebhookBody {
             let at = format!("events[{index}]");
             rules::event(event).map_err(Refusal::at(&at))?;
             if !seen.insert(event) {
-                return Err(Refusal::field(at, "stands twice"));
+                return Err(Refusal::field(at, "appears twice"));
             }
         }
         for (field, text) in [("description", &self.description), ("action", &self.action)] {
@@ -103,7 +103,7 @@ impl Plain for Webhook {
 
     fn change(body: WebhookBody) -> Result<Draft> {
         body.check()?;
-        let taken = format!("a webhook named {:?} exists", body.name);
+        let taken = format!("a webhook named {:?} already exists", body.name);
         let columns = Columns::default()
             .text("name", body.name)
             .text("description", body.description.unwrap_or_default())

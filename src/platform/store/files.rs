@@ -47,17 +47,17 @@ impl Identity {
 pub enum Fault {
     /// It was removed, or another one has its name.
     #[error(
-        "the platform's {0} was removed while it was open: nothing can be kept until the platform is started again"
+        "the platform's {0} was removed while it was open: nothing can be saved until the platform is restarted"
     )]
     Removed(String),
     /// It is the same file, with something else in it.
     #[error(
-        "the platform's {0} was overwritten by another program while it was open: nothing can be kept until the platform is stopped, a copy of the database put back, and the platform started again"
+        "the platform's {0} was overwritten by another program while it was open: nothing can be saved until the platform is stopped, a copy of the database is put back, and the platform is started again"
     )]
     Overwritten(String),
     /// The key file was removed, emptied, or holds another key.
     #[error(
-        "the platform's key file {0} was removed or changed while it was needed: nothing can be kept until it is put back"
+        "the platform's key file {0} was removed or changed while it was needed: nothing can be saved until it is put back"
     )]
     Key(String),
 }

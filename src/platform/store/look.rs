@@ -45,9 +45,9 @@ pub async fn judge(path: &Path, vault: &Vault) -> Result<()> {
     };
     if has_log {
         // What was written last is in the log alone, and a new database would take its place.
-        let told = format!("{nothing}, but its log {} is there", log.display());
+        let told = format!("{nothing}, but its log {} exists", log.display());
         return Err(Error::new(Class::Refused, told).hint(format!(
-            "put the database back from a copy and leave the log beside it, or move {} away to begin anew without what was in it",
+            "restore the database from a copy and leave the log beside it, or move {} away to start anew without the old data",
             log.display()
         )));
     }
@@ -120,7 +120,7 @@ async fn judge_tables(path: &Path, vault: &Vault, on: &mut SqliteConnection) -> 
     if tables.is_empty() {
         return vault.expect_none(&format!("the database {shown} is empty"));
     }
-    let elsewhere = "name another folder: --embedded=DIR, and --data DIR of `meshagent server`";
+    let elsewhere = "use another folder: --embedded=DIR, and --data DIR of `meshagent server`";
     let foreign = || {
         Error::new(Class::Refused, format!("{shown} is the database of another program"))
             .hint(elsewhere)

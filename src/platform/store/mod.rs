@@ -59,7 +59,7 @@ fn with_ending(database: &Path, ending: &str) -> PathBuf {
 
 /// What to do where the folder cannot be written.
 const ELSEWHERE: &str =
-    "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
+    "use a writable folder: --embedded=DIR, and --data DIR of `meshagent server`";
 
 /// Why a database was not opened, with what helps where it is none.
 fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
@@ -67,7 +67,7 @@ fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
     let failed = error::Error::failed(format!("failed to open {}", path.display())).because(error);
     match is_broken {
         true => failed.hint(
-            "put a copy of the database back in its place, with its key file; or begin anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
+            "restore a copy of the database, with its key file; or start anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
         ),
         false => failed,
     }
@@ -154,9 +154,9 @@ impl Store {
         }
         if mark.changed().is_some() {
             let told =
-                format!("{} was overwritten while another platform has it open", path.display());
+                format!("{} was overwritten while another platform had it open", path.display());
             return Err(error::Error::new(Class::Refused, told)
-                .hint("stop that platform, put a copy of the database back, and start again"));
+                .hint("stop that platform, restore a copy of the database, and start again"));
         }
         // A descriptor of the database that is closed would drop the locks that SQLite holds on
         // it elsewhere in this process, so an existing file is left alone.

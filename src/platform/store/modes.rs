@@ -76,7 +76,7 @@ pub fn look_at(path: &Path) -> Result<()> {
     if mode & OTHERS != 0 {
         let remedy = remedy(path, &about);
         output::warning(&format!(
-            "{shown} is open to others on this machine; `{remedy}` ends that"
+            "{shown} is open to others on this machine; run `{remedy}` to close it"
         ));
     }
     Ok(())
@@ -94,7 +94,7 @@ pub fn look_above(path: &Path) {
     if let Some(above) = real.ancestors().find(is_open) {
         let (shown, above) = (path.display(), above.display());
         output::warning(&format!(
-            "anybody on this machine may put another folder in the place of {shown}, since {above} is open to all; `chmod o-w {above}` ends that"
+            "anybody on this machine may replace {shown} with another folder, because anybody may write to {above}; run `chmod o-w {above}` to close it"
         ));
     }
 }

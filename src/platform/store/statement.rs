@@ -41,7 +41,7 @@ impl Reads for &SqlitePool {
 impl Reads for Rows<'_> {
     async fn find<O: OfRow>(self, question: Select<'_, O>) -> Result<Option<O>> {
         if !question.only_reads {
-            return Err(Refusal::internal("a question would have written"));
+            return Err(Refusal::internal("a read would have written"));
         }
         Ok(question.query.fetch_optional(self.0).await?)
     }
@@ -107,7 +107,7 @@ impl<'q> Insert<'q> {
         if self.only_adds {
             return Ok(self.query);
         }
-        Err(Refusal::internal("an insert would have changed what is there"))
+        Err(Refusal::internal("an insert would have changed existing rows"))
     }
 
     /// Adds the row and gives what it returns; where something in it is taken, `taken` says

@@ -94,11 +94,11 @@ impl Wanted {
         }
         if self.redirect_uri.as_deref() != Some(REDIRECT_URI) {
             return Err(Wrong::Page(
-                "The program wants you to be sent to an address that is not its own.",
+                "The program asks to send you to an address that is not its own.",
             ));
         }
         if self.state.as_ref().is_some_and(|state| state.len() > STATE) {
-            return Err(Wrong::Page("The program sent more than is taken."));
+            return Err(Wrong::Page("The program sent more than is accepted."));
         }
         if self.response_type.as_deref() != Some("code") {
             return Err(Wrong::Redirect("unsupported_response_type", "response_type must be code"));

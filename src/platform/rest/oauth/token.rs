@@ -62,7 +62,7 @@ pub(super) async fn exchange(
     Ok(match tokens {
         Some(tokens) => answer(&tokens),
         // Why is not told: who has a right to know can sign in again.
-        None => refuse("invalid_grant", "the code or token is not valid, or no longer"),
+        None => refuse("invalid_grant", "the code or token is not valid, or no longer valid"),
     })
 }
 

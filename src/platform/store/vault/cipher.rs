@@ -24,7 +24,7 @@ pub enum Fault {
     #[error("it was encrypted with another key")]
     OtherKey,
     /// It is not what this key has made for this place.
-    #[error("it was changed, or put in another place")]
+    #[error("it was changed, or moved to another place")]
     Broken,
 }
 

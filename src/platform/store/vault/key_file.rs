@@ -58,9 +58,9 @@ impl KeyFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Error::new(
                     Class::Refused,
-                    format!("the key file {shown} is missing, without which the database's secrets cannot be read"),
+                    format!("the key file {shown} is missing; without it, the secrets in the database cannot be read"),
                 )
-                .hint("put it back where it was, or name another data folder to begin anew"));
+                .hint("put it back where it was, or use another data folder to start anew"));
             }
             Err(error) => {
                 return Err(Error::failed(format!("failed to read {shown}")).because(error));

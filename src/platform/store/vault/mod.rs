@@ -136,9 +136,9 @@ impl Vault {
             return Ok(());
         }
         let key = self.file.path().display();
-        let told = format!("{database}, but its key {key} is there, so this is no new platform");
+        let told = format!("{database}, but its key {key} exists, so this is not a new platform");
         Err(error::Error::new(Class::Refused, told).hint(format!(
-            "put the database back from a copy, or move {key} away to begin anew without what was in it"
+            "restore the database from a copy, or move {key} away to start anew without the old data"
         )))
     }
 
@@ -208,7 +208,7 @@ impl Vault {
         // All is encrypted by now, so a disk that is full is no reason not to serve.
         if !is_clean && let Err(cause) = clean(writer).await {
             output::warning(&format!(
-                "what the database held before it was encrypted is still in its file, until it is opened again: {cause}"
+                "the file of the database still contains what was in it before it was encrypted, until it is opened again: {cause}"
             ));
         }
         Ok(())
@@ -235,7 +235,7 @@ impl Vault {
         // A key that takes the place of another stands beside it until it has.
         let opened = keys.iter().map(|key| Key::unwrapped(wrapped, key, OWN));
         opened.filter_map(std::result::Result::ok).next().ok_or_else(|| {
-            let told = format!("the key in {path} is not the one of the database");
+            let told = format!("the key in {path} is not the key of the database");
             error::Error::new(Class::Refused, told)
                 .hint("put the key file of this database back, or the database of this key file")
         })
@@ -243,7 +243,7 @@ impl Vault {
 
     /// Gives a database a key of its own, and tells whether there was nothing to encrypt.
     async fn begin(&self, writer: &mut SqliteConnection) -> error::Result<bool> {
-        let failed = || "failed to encrypt what the database holds".to_owned();
+        let failed = || "failed to encrypt the contents of the database".to_owned();
         // The key file comes first: what is encrypted must never be without its key.
         let outer = match self.file.exists()? {
             true => self.file.read()?.into_iter().next(),
