@@ -41,7 +41,7 @@ fn check_raw_tags(source: &str, between: Range<usize>) -> Done {
     match tags.next() {
         None => Ok(()),
         Some(tag) => Err(Unfit {
-            message: "a `raw` whose tag ends in `+%}` is not rendered offline".to_owned(),
+            message: "a `raw` whose tag ends in `+%}` is not supported offline".to_owned(),
             offset: between.start + tag,
         }),
     }

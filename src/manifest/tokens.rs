@@ -57,7 +57,7 @@ pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), Unfit> {
         length += 1;
         if length > MOST {
             return too_long(format!(
-                "an expression has {MOST} words and signs at most; `set` gives a part of it a name"
+                "an expression may have at most {MOST} words and signs; use `set` to name a part of it"
             ));
         }
     }

@@ -80,7 +80,7 @@ pub(crate) fn fail(message: impl Into<Cow<'static, str>>) -> Failure {
 
 /// What Jinja2 accepts, and is not promised to be rendered alike.
 pub(crate) fn refuse(what: impl fmt::Display) -> Failure {
-    Failure::new(Reason::Refused, format!("{what} is not rendered offline"))
+    Failure::new(Reason::Refused, format!("{what} is not supported offline"))
 }
 
 /// A use of an undefined value.

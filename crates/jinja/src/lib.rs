@@ -66,7 +66,7 @@ pub fn render<'a>(
     if source.len() > MAX_SOURCE {
         let size = source.len();
         return Err(too_large(format!(
-            "has {size} bytes, more than the {MAX_SOURCE} that are rendered"
+            "has {size} bytes, more than the {MAX_SOURCE} that are allowed"
         )));
     }
     let source = normalize(source);
@@ -82,7 +82,7 @@ pub fn render<'a>(
     match rendered.len() {
         0..=MAX_RENDERED => Ok(rendered),
         size => Err(too_large(format!(
-            "renders to {size} bytes, more than the {MAX_RENDERED} that are read"
+            "renders to {size} bytes, more than the {MAX_RENDERED} that are allowed"
         ))),
     }
 }

@@ -191,7 +191,7 @@ impl Interpreter<'_> {
                     return Err(fail("`loop` is called in a loop that is not recursive"));
                 };
                 let [items] = arguments.bind("loop", ["iterable"])?;
-                let items = items.ok_or_else(|| fail("`loop` needs what to go through"))?;
+                let items = items.ok_or_else(|| fail("`loop` needs something to iterate over"))?;
                 let scope = alive(scope)?;
                 let mut out = String::new();
                 self.deeper(|| self.for_loop(again, &items, inner.depth + 1, &scope, &mut out))?;

@@ -20,9 +20,8 @@ impl Parser<'_> {
     fn nested(&mut self, parse: fn(&mut Self) -> Outcome<Expression>) -> Outcome<Expression> {
         self.brackets += 1;
         if self.brackets > MAX_BRACKETS {
-            let what = format!(
-                "an expression with more than {MAX_BRACKETS} brackets or signs in one another"
-            );
+            let what =
+                format!("an expression with more than {MAX_BRACKETS} nested brackets or signs");
             return Err(refuse(what).at(self.at()));
         }
         let parsed = parse(self);
@@ -340,7 +339,7 @@ impl Parser<'_> {
                 has_rest || has_named_rest || (!self.is_sign("*") && !given.named.is_empty())
             };
             if out_of_order {
-                return Err(fail("these arguments are in no valid order").at(at));
+                return Err(fail("these arguments are not in a valid order").at(at));
             }
             if self.skip_sign("*") {
                 given.rest[0] = Some(Box::new(self.nested(Self::expression)?));

@@ -168,7 +168,7 @@ impl<'t> Parser<'t> {
                     }
                     self.blocks += 1;
                     if self.blocks > MAX_BLOCKS {
-                        let what = format!("more than {MAX_BLOCKS} blocks in one another");
+                        let what = format!("more than {MAX_BLOCKS} nested blocks");
                         return Err(refuse(what).at(self.at()));
                     }
                     self.statement(&mut body)?;
@@ -242,7 +242,7 @@ impl<'t> Parser<'t> {
             let is_recursive = parser.skip_word("recursive");
             parser.loops = if is_recursive { 1 } else { before + 1 };
             if parser.loops > MAX_LOOPS {
-                return Err(refuse(format!("more than {MAX_LOOPS} loops in one another")).at(at));
+                return Err(refuse(format!("more than {MAX_LOOPS} nested loops")).at(at));
             }
             let statements = parser.statements(&["endfor", "else"])?;
             let body = Block { statements, ..Block::default() };
@@ -389,7 +389,7 @@ impl<'t> Parser<'t> {
                 return Err(fail(format!("there are two parameters `{name}`")).at(at));
             }
             if default.is_none() && (parameters.iter().any(|(_, given)| given.is_some())) {
-                return Err(fail("a parameter without a default follows one with one").at(at));
+                return Err(fail("a parameter without a default follows one with a default").at(at));
             }
             if default.is_none() && &*name == "caller" {
                 return Err(refuse("a parameter `caller` without a default").at(at));
