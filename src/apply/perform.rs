@@ -45,7 +45,7 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     }
 }
 
-/// Whether an earlier run said that it would create the object, and not that it did.
+/// Whether an earlier run noted that it would create the object, and not that it did.
 fn is_claimed(operation: &Operation) -> bool {
     operation.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
@@ -59,8 +59,8 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
     }
 }
 
-/// Whether an object is read once more before it is written to: where the platform does not
-/// compare revisions of what its lists show, and answers with the object alone.
+/// Whether an object is read once more before it is written: if the platform does not compare the
+/// revisions that its lists show, and can return the object alone.
 fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
@@ -72,7 +72,7 @@ fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -
         )
 }
 
-/// Whether an object was given another name, by somebody else, since it was looked at.
+/// Whether somebody else renamed an object since it was read.
 pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     let is_renamable = operation.key.kind.kind().is_renamable();
     let Some(called) = found.called.as_ref().filter(|_| is_renamable) else { return false };
@@ -238,8 +238,8 @@ impl Run<'_> {
             && owners::is_free(&self.client.reader(), set, project, (key, found)).await
     }
 
-    /// The platform says that there is nothing to delete. It is gone when a look shows that it
-    /// is; after a lost answer that was our own write, which may not show yet.
+    /// The platform says that there is nothing to delete. The object is gone if a look-up confirms
+    /// it. After a lost answer it was our own write, which may not show yet.
     async fn settle_gone(
         &self,
         operation: &Operation,
@@ -291,9 +291,9 @@ impl Run<'_> {
         failed(error, write, attempts)
     }
 
-    /// The platform says that an object exists that its list did not show. Where that is so
-    /// in the place where it was to be created, and not elsewhere, the list was not whole:
-    /// nothing more is concluded from what it did not show.
+    /// The platform says that an object exists that its list did not show. If it exists in the
+    /// place where it was to be created, and not elsewhere, the list was not complete, and nothing
+    /// more is concluded from what it did not show.
     async fn settle_hidden(
         &self,
         operation: &Operation,
@@ -313,7 +313,7 @@ impl Run<'_> {
         outcome
     }
 
-    /// Why an operation hangs on a list that turned out not to be whole, if it does.
+    /// Why an operation depends on a list that turned out to be incomplete, if it does.
     fn doubt(&self, operation: &Operation) -> Option<String> {
         let key = &operation.key;
         let hangs_on = |list: &&Incomplete| match operation.action() {
@@ -324,8 +324,8 @@ impl Run<'_> {
         locked(&self.incomplete).iter().find(hangs_on).map(|list| list.reason.clone())
     }
 
-    /// The revision is another one. When the object already is what was to be sent, our
-    /// own write did that, or somebody else the same; otherwise the plan is stale.
+    /// The revision has changed. If the object already is what was to be sent, our own write did
+    /// that, or somebody else did the same. Otherwise the plan is stale.
     async fn settle_changed(
         &self,
         operation: &Operation,
@@ -372,8 +372,8 @@ impl Run<'_> {
             && self.differences(operation, found).is_empty()
     }
 
-    /// Whether what the operation changes is among what the platform keeps to itself, so that
-    /// nobody can tell whose write was the last.
+    /// Whether the operation changes fields that the platform does not show, so that nobody can
+    /// tell whose write was the last.
     fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
         let changed = operation.changes.iter();
         match operation.action() {
@@ -450,7 +450,7 @@ impl Run<'_> {
         }
     }
 
-    /// What made the fingerprints that were recorded of an object when it was looked at.
+    /// Makes fingerprints like those that were recorded of an object when it was read.
     async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
         let (key, before) = (&operation.key, operation.before.as_ref());
         match self.stored.get(&key.project) {

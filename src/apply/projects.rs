@@ -24,7 +24,7 @@ pub(super) struct Project {
     item: Value,
 }
 
-/// All projects that the credential reaches.
+/// All projects that the credential has access to.
 pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
     let kind = KindName::of_projects();
     let spelling = reader.spelling(kind);
@@ -94,7 +94,7 @@ struct Resolver<'a> {
     declared: BTreeSet<String>,
     /// Those that were found, by name.
     found: BTreeMap<String, Option<Project>>,
-    /// What is said of a project, and its name.
+    /// How a project is referred to, and its name.
     names: BTreeMap<String, String>,
     problems: Vec<Problem>,
 }
@@ -111,7 +111,7 @@ impl<'a> Resolver<'a> {
     ///
     /// # Errors
     ///
-    /// An option or a setting that names none. What documents name wrongly is a problem.
+    /// An option or a setting names no project. A wrong name in a document becomes a problem.
     fn find(&mut self, said: &str, by: Option<&Desired>) -> Result<()> {
         if self.names.contains_key(said) {
             return Ok(());
@@ -149,7 +149,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What is wrong with what is said of a project, at its place where a document says it.
+/// A problem with how a project is referred to, at its place if a document does it.
 fn problem_of(by: Option<&Desired>, message: String) -> Problem {
     match by {
         Some(desired) => desired.origin.problem_at(&FieldPath::of(&["project"]), message),
@@ -157,8 +157,8 @@ fn problem_of(by: Option<&Desired>, message: String) -> Problem {
     }
 }
 
-/// Refuses to work on all projects where several have one name: what a set owns there would be
-/// told, and written, of one of them.
+/// Refuses to work on all projects if several have the same name: what a set owns there would be
+/// reported, and written, for one of them.
 ///
 /// # Errors
 ///
@@ -188,12 +188,12 @@ pub(super) fn only_project(set: Set, project: &str, projects: &[Project]) -> Res
     Ok(Resolved { set, projects: found })
 }
 
-/// Whether the document of an object says itself which project it is of.
+/// Whether the document of an object names its project.
 pub(super) fn names_project(desired: &Desired) -> bool {
     desired.key.is_project() || desired.origin.has(&FieldPath::of(&["project"]))
 }
 
-/// A project that no document names, but an option or a setting, and that is not there.
+/// The error for a project that does not exist and that an option or a setting names.
 fn unknown_project(name: &str, projects: &[Project]) -> Error {
     let shown = visible::line(name);
     let near = nearest(name, projects.iter().map(|project| project.name.as_str()));
@@ -208,7 +208,7 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
     .hint(hint)
 }
 
-/// Documents of one project and a user who names another one: whatever is done, it would be
+/// The documents declare one project and the user names another one: whatever is done would be
 /// done to a project that somebody did not mean.
 fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
     let named = set.named_project.as_ref()?;

@@ -73,7 +73,7 @@ pub(super) async fn add(client: &Client, project_id: &str, set: &str) -> Result<
     change(client, project_id, |sets| sets.insert(set.to_owned())).await
 }
 
-/// Takes a set off the list.
+/// Removes a set from the list.
 pub(super) async fn remove(client: &Client, project_id: &str, set: &str) -> Result<()> {
     change(client, project_id, |sets| sets.remove(set)).await
 }
