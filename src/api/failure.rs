@@ -1,4 +1,4 @@
-//! Why requests fail: what one try met, and what of it is told when no other is made.
+//! Why requests fail: what happened to one try, and what is reported after the last one.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::unanswered::Unanswered;
 use crate::conceal;
 use crate::error::{Class, Error, with_causes};
 
-/// How many characters are shown of a text that is no explanation in the platform's form.
+/// How many characters are shown of a text that is not an explanation in the platform's form.
 const SHOWN: usize = 500;
 
 /// How many characters are shown of an explanation.
@@ -21,7 +21,7 @@ const EXPLANATION: usize = 2_000;
 /// How many characters are shown of the name of a field.
 const FIELD: usize = 200;
 
-/// How many characters are shown of the platform's word for a request.
+/// How many characters are shown of the platform's id for a request.
 pub(super) const REQUEST_ID: usize = 200;
 
 /// Why a request failed.
@@ -34,7 +34,7 @@ pub struct ApiError {
     pub path: String,
     /// The answer's status; `None` when there was no answer.
     pub status: Option<u16>,
-    /// The platform's word for the request.
+    /// The platform's id for the request.
     pub request_id: Option<String>,
     /// What went wrong, as one line.
     pub what: String,
@@ -42,7 +42,7 @@ pub struct ApiError {
     pub attempts: u32,
     /// Whether the last try may have reached the platform.
     pub sent: bool,
-    /// What to do about it, where its status does not say that.
+    /// What to do about it, if that does not follow from its status.
     pub hint: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! *Pure*: what in an answer shows that a platform speaks a newer API than this program.
+//! *Pure*: recognizes answers of a platform that speaks a newer API than this program.
 //!
-//! A newer platform may answer the requests of an older client, and mean less by it: a list
-//! is its first page only, an object holds fields that an update would drop. So each list is
-//! looked at before it is believed.
+//! A newer platform may answer the requests of an older client in a misleading way: a list may be
+//! only the first page, or an object may have fields that an update would drop. So each list is
+//! checked before it is used.
 
 use serde_json::Value;
 
@@ -19,8 +19,8 @@ const TOKEN: &str = "continuation_token";
 /// What to do about it.
 pub const HINT: &str = "use a newer meshagent: this one speaks the API of release 0.31";
 
-/// How an answer shows that the rest of its list is elsewhere, or that its objects have
-/// another form; nothing where it does not.
+/// How an answer shows that the rest of its list is elsewhere, or that its objects have another
+/// form; `None` if it does not.
 #[must_use]
 pub fn sign(answer: &Value, envelope: &str) -> Option<String> {
     if answer.get(TOKEN).is_some_and(|token| !token.is_null()) {
@@ -30,7 +30,7 @@ pub fn sign(answer: &Value, envelope: &str) -> Option<String> {
     items.iter().find_map(|item| sign_of_item(item, envelope))
 }
 
-/// How one object of a list, or one that was asked for by itself, shows it.
+/// How one object of a list, or one that was requested alone, shows it.
 #[must_use]
 pub fn sign_of_item(item: &Value, envelope: &str) -> Option<String> {
     let (_, fields) = FIELDS.iter().find(|(list, _)| *list == envelope)?;
@@ -39,7 +39,7 @@ pub fn sign_of_item(item: &Value, envelope: &str) -> Option<String> {
     Some(format!("returned {envelope} in another form (with `{field}`)"))
 }
 
-/// How many objects a list has in all, where its answer tells.
+/// How many objects a list has in all, if its answer says so.
 #[must_use]
 pub fn total(answer: &Value) -> Option<usize> {
     let total = answer.get("total")?.as_u64().filter(|total| *total > 0)?;

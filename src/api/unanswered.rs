@@ -1,5 +1,5 @@
-//! Why there was no answer: it is told of whoever is at fault, which may be a proxy of the
-//! environment or a certificate, and not who was asked.
+//! Why there was no answer. The message names what failed, which may be a proxy of the environment
+//! or a certificate, and not the server that was asked.
 
 use std::error::Error as StdError;
 
@@ -10,7 +10,7 @@ use url::Url;
 use crate::error::causes;
 use crate::visible;
 
-/// There was no answer. The URL may hold a credential, so no more than its host is in it.
+/// There was no answer. The URL may contain a credential, so only its host is kept.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Unanswered {
@@ -19,7 +19,7 @@ pub struct Unanswered {
     pub hint: Option<String>,
     /// Whether it took too long.
     pub is_late: bool,
-    /// Whether whoever was asked may have acted.
+    /// Whether the server may have acted on the request.
     pub sent: bool,
     /// Whether another try may help.
     pub is_transient: bool,
@@ -57,9 +57,9 @@ impl From<reqwest::Error> for Unanswered {
     }
 }
 
-/// The failure of TLS that a cause is, or holds.
+/// The TLS failure that a cause is, or contains.
 fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    // An error of input and output passes over what it holds when it is asked for its cause.
+    // An I/O error skips the error that it contains when it is asked for its source.
     let held = || cause.downcast_ref::<std::io::Error>()?.get_ref();
     cause.downcast_ref().or_else(|| tls(held()?))
 }
@@ -105,7 +105,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// The one through which a URL is asked, where there is one.
+    /// The proxy that is used for a URL, if there is one.
     fn of(url: &Url) -> Option<Self> {
         if super::http::is_direct(url) {
             return None;

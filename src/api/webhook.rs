@@ -1,17 +1,17 @@
-//! *Pure*: what a platform tells a service by a webhook.
+//! *Pure*: what a platform sends to a service by a webhook.
 
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// The header that holds a webhook where there is no body; it counts for more than the body.
+/// The header that may hold a webhook instead of the body; it takes precedence over the body.
 pub const HEADER: &str = "Meshagent-Webhook";
 
-/// What a service is told.
+/// An event that a service receives.
 #[derive(Debug)]
 pub enum Event {
-    /// It is to enter a room.
+    /// The service is called to a room.
     Call(RoomCall),
-    /// Anything else, which services take note of.
+    /// Anything else, which services only acknowledge.
     Other,
 }
 
@@ -26,7 +26,7 @@ pub struct RoomCall {
     pub token: SecretString,
 }
 
-/// What a webhook with this JSON text tells.
+/// Reads the JSON text of a webhook.
 ///
 /// # Errors
 ///

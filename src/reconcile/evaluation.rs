@@ -1,6 +1,6 @@
 //! Rules are evaluated in a process of their own: they are a stranger's program, and the
-//! interpreter has no limit of memory. The process is this program again, with nothing of its
-//! environment that is ours.
+//! interpreter has no memory limit. The process is this program again, without our own variables
+//! in its environment.
 
 use std::io::{Seek, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -32,14 +32,14 @@ pub const MEMORY: u64 = 1024 * 1024 * 1024;
 /// The most that it may answer, in bytes.
 const ANSWER: usize = 16 * 1024 * 1024;
 
-/// What is asked.
+/// The question.
 #[derive(Serialize, Deserialize)]
 struct Question {
     sources: Vec<(String, String)>,
     plan: serde_json::Value,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Said { denied: Vec<Said>, warned: Vec<String>, printed: Vec<String> },
@@ -65,12 +65,12 @@ impl From<Said> for Problem {
     }
 }
 
-/// Asks rules about a plan, within limits of time and memory, in a process of the program that is
-/// given: it answers `evaluate-policy` as [`answer`] does.
+/// Asks rules about a plan, within limits of time and memory, in a process of the given program,
+/// which answers `evaluate-policy` as [`answer`] does.
 ///
 /// # Errors
 ///
-/// What keeps the rules from being evaluated.
+/// The rules cannot be evaluated.
 pub(super) fn ask(
     evaluator: &Path,
     sources: Vec<Source>,
@@ -107,11 +107,11 @@ pub(super) fn ask(
     }
 }
 
-/// What the process answers to a question that it was asked.
+/// The answer of the process to a question.
 ///
 /// # Errors
 ///
-/// What is no question.
+/// This is not a question.
 pub fn answer(question: &[u8]) -> Result<Vec<u8>> {
     let Question { sources, plan } = serde_json::from_slice(question)
         .context(|| "failed to read what to evaluate".to_owned())?;

@@ -33,8 +33,8 @@ impl Rules {
         Ok(Self { sources })
     }
 
-    /// What the rules say of a plan: what they deny, what they warn of, what they print. The
-    /// evaluator is this program: rules are evaluated in a process of it.
+    /// What the rules say about a plan: what they deny, warn about and print. The evaluator is
+    /// this program: rules are evaluated in a process of it.
     ///
     /// # Errors
     ///
