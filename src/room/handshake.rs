@@ -1,4 +1,4 @@
-//! How a room is reached, and how a room that calls is answered.
+//! How a room is reached, and how a room that calls this program is answered.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +15,9 @@ use crate::api::http;
 use crate::api::token::VERSION;
 use crate::error::{Error, with_causes};
 
-/// The handshake, over the same HTTP client as everything else, so that proxies and
-/// certificates are the same. The token goes to another machine over TLS, unless it is said
-/// that it need not be.
+/// The handshake, over the same HTTP client as everything else, so that proxies and certificates
+/// are the same. The token goes to another machine only over TLS, unless `insecure` allows
+/// otherwise.
 pub(super) async fn connect(
     url: &str,
     token: &SecretString,
@@ -75,8 +75,7 @@ fn with_hint(error: &Error) -> String {
     format!("{error}{hint}")
 }
 
-/// What is answered to a caller that asks for a websocket: the value of
-/// `Sec-WebSocket-Accept`.
+/// The answer to a caller that asks for a websocket: the value of `Sec-WebSocket-Accept`.
 ///
 /// # Errors
 ///

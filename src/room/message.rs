@@ -1,12 +1,12 @@
-//! *Pure*: messages and the packets that they are cut into.
+//! *Pure*: messages and the packets that they are split into.
 //!
-//! Every websocket message holds one packet. A message is a packet with its id, the number
-//! of slices that follow and its kind, and then the slices of its payload. A payload is a
-//! JSON header behind its length, and bytes. Recorded from release 0.31.4.
+//! Every websocket message holds one packet. A message is a packet with its id, the number of
+//! slices that follow and its kind, and then the slices of its payload. A payload is the length of
+//! a JSON header, the header, and bytes. Recorded from release 0.31.4.
 
 use serde_json::Value;
 
-/// The largest payload that is taken in, in bytes.
+/// The largest payload that is accepted, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The largest slice that is sent, in bytes.
@@ -15,13 +15,13 @@ const SLICE: usize = 1024;
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Its number among those of its sender; an answer has that of the question.
+    /// Its number among those of its sender; an answer has the number of its request.
     pub id: u64,
     /// What it is, such as `room.call`.
     pub kind: String,
     /// What it says.
     pub header: Value,
-    /// The bytes that it carries beside that.
+    /// The bytes that it carries besides.
     pub bytes: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ impl Assembler {
     ///
     /// # Errors
     ///
-    /// What is wrong with the packet, as a phrase. The connection is of no use then.
+    /// What is wrong with the packet, as a phrase. The connection cannot be used any more then.
     pub fn take(&mut self, packet: &[u8]) -> Result<Option<Message>, String> {
         let (head, rest) = packet.split_at_checked(12).ok_or("a packet is too short")?;
         let (id, number) = head.split_at(8);
@@ -115,7 +115,7 @@ fn unpack(payload: &[u8]) -> Result<(Value, Vec<u8>), String> {
     let (header, bytes) = rest.split_at_checked(length).ok_or("a message is cut off")?;
     let mut header: Value = serde_json::from_slice(header)
         .map_err(|error| format!("a message's header is not JSON: {error}"))?;
-    // How a call is traced is the sender's own affair.
+    // Tracing of a call concerns only the sender.
     if let Value::Object(fields) = &mut header {
         fields.shift_remove("__meshagent__");
     }

@@ -80,7 +80,7 @@ impl Given<'_> {
         Ok(path)
     }
 
-    /// A number that may be null, for none.
+    /// A number; null means zero.
     fn number(&self, name: &str) -> Result<usize, Refused> {
         let value = &self.0[name];
         let number = if value.is_null() { Some(0) } else { value.as_u64() };
@@ -114,7 +114,7 @@ async fn write(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
     Ok(Content::Text(format!("stored as {path}")))
 }
 
-/// What a file holds. A document that several edit is told as JSON.
+/// The contents of a file. A document that several participants edit is given as JSON.
 async fn file(room: &Room, given: &Given<'_>) -> Result<File, Refused> {
     let (told, path) = (given.text("path"), given.path()?);
     if let Some((_, ending)) = mime::split(told) {
@@ -150,7 +150,7 @@ async fn grep(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
         return Ok(Content::Text(told.to_owned()));
     }
     let pattern = given.text("pattern").to_owned();
-    // A pattern may take its time, and others are not to wait for it.
+    // A pattern may take long, and others must not wait for it.
     let found = tokio::task::spawn_blocking(move || {
         let text = String::from_utf8_lossy(&file.bytes);
         text::search(&text, &Search { pattern: &pattern, offset, before, after })
@@ -169,7 +169,7 @@ async fn save(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
     Ok(Content::Empty)
 }
 
-/// What is at a URL.
+/// Downloads what is at a URL.
 async fn fetch(url: &str) -> Result<Vec<u8>, Refused> {
     if let Some(inline) = url.strip_prefix("data:") {
         let (_, data) = inline

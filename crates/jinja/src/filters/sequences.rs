@@ -400,7 +400,7 @@ fn map(budget: &Budget, value: &Value, mut rest: Arguments) -> Outcome {
     budget.generator(mapped)
 }
 
-/// Keeps the elements of which, or of an attribute of which, a test holds or does not hold.
+/// Keeps the elements for which, or for an attribute of which, a test holds or does not hold.
 fn select(
     budget: &Budget,
     value: &Value,

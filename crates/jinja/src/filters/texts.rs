@@ -301,8 +301,8 @@ fn wordwrap(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     budget.text(lines.join(wrap))
 }
 
-/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped. No
-/// more of it is looked at for a line than the line holds.
+/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped. For each
+/// line, only as much of the text is read as the line holds.
 fn wrap_paragraph(
     budget: &Budget,
     paragraph: &str,

@@ -103,7 +103,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn comment(&mut self, inside: &'t str) -> Outcome<()> {
-        // Jinja2 misses the end of what begins at the end of a template as little.
+        // Like Jinja2, this accepts a comment that begins at the end of a template without an end.
         let end = match inside.find("#}") {
             Some(end) => end,
             None if inside.is_empty() => {
@@ -221,7 +221,7 @@ fn end_of_text(text: &str) -> Option<usize> {
     None
 }
 
-/// What follows a tag of this one word, of which all but `{%` and its sign is given.
+/// What follows a tag of this one word; the given text begins after `{%` and its sign.
 fn raw_tag<'t>(tag: &'t str, word: &str) -> Option<&'t str> {
     let end = trim_start(trim_start(tag).strip_prefix(word)?);
     if let Some(after) = end.strip_prefix("-%}") {
