@@ -16,11 +16,11 @@ pub struct Flags {
     pub can_create_rooms: bool,
 }
 
-/// Makes a user a member of a project, and gives the membership's revision.
+/// Makes a user a member of a project, and returns the membership's revision.
 ///
 /// # Errors
 ///
-/// 409 for a member; the store failed.
+/// 409 if the user is a member; the store failed.
 pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) -> Result<i64> {
     let revision = write.revision().await?;
     insert(
@@ -67,7 +67,7 @@ pub async fn email(reads: impl Reads, user: &str) -> Result<Option<String>> {
     Ok(email.map(|(email,): (String,)| email).filter(|email| !email.is_empty()))
 }
 
-/// The user with an address, made when there is none.
+/// The user with an address, created if there is none.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ pub async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
         .await
 }
 
-/// Whether there is a user.
+/// Whether a user exists.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Webhooks: where the platform's events are to be sent. They are kept, not delivered.
+//! Webhooks: where the platform's events are to be sent. They are stored, but not delivered.
 
 use std::collections::BTreeSet;
 

@@ -17,7 +17,7 @@ struct RoomCount {
     grants: i64,
 }
 
-/// The rooms in which something is granted, each with to how many users.
+/// The rooms with grants, each with its number of users.
 pub(super) async fn of_rooms(
     State(app): State<App>,
     caller: Caller,
@@ -47,7 +47,7 @@ struct UserCount {
     grants: i64,
 }
 
-/// The users to whom something is granted, each with in how many rooms.
+/// The users with grants, each with their number of rooms.
 pub(super) async fn of_users(
     State(app): State<App>,
     caller: Caller,
