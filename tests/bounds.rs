@@ -98,8 +98,14 @@ fn a_template_that_would_be_too_large_or_is_too_long_is_refused_at_its_line() {
     for (expression, told) in [
         ("{{ '%099999999999d'|format(1) }}".to_owned(), "`format` takes 1000 at most"),
         ("{{ 'a'|indent(99999999999, true) }}".to_owned(), "`indent` takes 1000 at most"),
-        (format!("{{{{ 1{} }}}}", "~1".repeat(9_000)), "an expression has 500 words and signs"),
-        (format!("{{{{ {}1 }}}}", "not ".repeat(9_000)), "an expression has 500 words and signs"),
+        (
+            format!("{{{{ 1{} }}}}", "~1".repeat(9_000)),
+            "an expression may have at most 500 words and signs",
+        ),
+        (
+            format!("{{{{ {}1 }}}}", "not ".repeat(9_000)),
+            "an expression may have at most 500 words and signs",
+        ),
     ] {
         sandbox
             .write("a.yaml.j2", &room("a", &format!("room_metadata: {{k: \"{expression}\"}}\n")));
