@@ -81,7 +81,7 @@ async fn a_start_that_is_refused_changes_nothing() {
     assert!(refused(&data).await.message.contains("there is no database in"));
     std::fs::remove_file(&key).expect("gone");
     // The log alone is enough to lose.
-    assert!(refused(&data).await.message.contains("platform.sqlite-wal is there"));
+    assert!(refused(&data).await.message.contains("platform.sqlite-wal exists"));
     private(&database, b"this is a letter to somebody, and no database at all");
     assert!(refused(&data).await.message.contains("failed to open"));
 
