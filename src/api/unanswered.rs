@@ -131,9 +131,21 @@ mod tests {
     fn a_certificate_is_told_with_what_helps() {
         let told = |wrong| of_tls(&rustls::Error::InvalidCertificate(wrong), "a.test");
         for (wrong, what, helps) in [
-            (CertificateError::UnknownIssuer, "nobody whom this machine trusts", "SSL_CERT_FILE="),
-            (CertificateError::BadSignature, "nobody whom this machine trusts", "SSL_CERT_FILE="),
-            (CertificateError::NotValidForName, "is not for this name", "a name that it is for"),
+            (
+                CertificateError::UnknownIssuer,
+                "not signed by an authority that this machine trusts",
+                "set SSL_CERT_FILE to",
+            ),
+            (
+                CertificateError::BadSignature,
+                "not signed by an authority that this machine trusts",
+                "set SSL_CERT_FILE to",
+            ),
+            (
+                CertificateError::NotValidForName,
+                "is not for this name",
+                "a name that the certificate covers",
+            ),
             (CertificateError::Expired, "has expired", "clock"),
         ] {
             let (message, hint) = told(wrong);
