@@ -87,5 +87,5 @@ impl Room {
 #[must_use]
 pub fn not_done(what: impl fmt::Display, refused: &Refused) -> Error {
     let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
-    Error::failed(format!("the room failed to do {what}")).because(format!("{refused}{code}"))
+    Error::failed(format!("{what} failed in the room")).because(format!("{refused}{code}"))
 }

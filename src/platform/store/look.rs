@@ -47,7 +47,7 @@ pub async fn judge(path: &Path, vault: &Vault) -> Result<()> {
         // The last writes are only in the log, and a new database would replace it.
         let told = format!("{nothing}, but its log {} exists", log.display());
         return Err(Error::new(Class::Refused, told).hint(format!(
-            "restore the database from a copy and leave the log beside it, or move {} away to start anew without the old data",
+            "restore the database from a copy and leave the log beside it, or move {} away to start over without the old data",
             log.display()
         )));
     }

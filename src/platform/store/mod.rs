@@ -65,7 +65,7 @@ fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
     let failed = error::Error::failed(format!("failed to open {}", path.display())).because(error);
     match is_broken {
         true => failed.hint(
-            "restore a copy of the database, with its key file; or start anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
+            "restore a copy of the database, with its key file; or start over in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
         ),
         false => failed,
     }

@@ -17,8 +17,8 @@ use crate::whole_file::Draft;
 const LIMIT: usize = 4096;
 
 const HEAD: &str = "\
-# The key of an embedded platform of meshagent. Whoever has this file and the database reads
-# the secrets in it. Keep a copy, and not where the copies of the database are.
+# The key of an embedded platform of meshagent. Whoever has this file and the database can read
+# the secrets in it. Keep a copy, but not where the copies of the database are.
 ";
 
 /// Where the key file is.
@@ -60,7 +60,7 @@ impl KeyFile {
                     Class::Refused,
                     format!("the key file {shown} is missing; without it, the secrets in the database cannot be read"),
                 )
-                .hint("put it back where it was, or use another data folder to start anew"));
+                .hint("put it back where it was, or use another data folder to start over"));
             }
             Err(error) => {
                 return Err(Error::failed(format!("failed to read {shown}")).because(error));

@@ -138,7 +138,7 @@ impl Vault {
         let key = self.file.path().display();
         let told = format!("{database}, but its key {key} exists, so this is not a new platform");
         Err(error::Error::new(Class::Refused, told).hint(format!(
-            "restore the database from a copy, or move {key} away to start anew without the old data"
+            "restore the database from a copy, or move {key} away to start over without the old data"
         )))
     }
 
