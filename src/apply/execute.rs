@@ -84,18 +84,18 @@ pub enum Outcome {
         /// The method and path of the last request, if there was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         request: Option<String>,
-        /// Whether the platform surely did not do it.
+        /// Whether it is certain that the platform did not do it.
         refused: bool,
         /// The status of the last answer, if there was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
-        /// The platform's word for the last request.
+        /// The platform's id for the last request.
         #[serde(skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
         /// How often it was tried.
         attempts: u32,
     },
-    /// It was not done, because the object is not what the plan looked at.
+    /// It was not done, because the object is not what the plan was made for.
     Stale {
         /// What differs, in one line.
         message: String,
