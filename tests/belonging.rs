@@ -445,7 +445,7 @@ fn a_move_of_what_was_renamed_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "update", "--name", "a", "--new-name", "z"]);
     let words = ["set", "move", "Room/z", "--set", "a", "--to", "b", "--yes"];
     let refused = sandbox.embedded(6, &words);
-    tells(&refused, "Room/a was renamed to Room/z behind the back of the set `a`");
+    tells(&refused, "Room/a was renamed to Room/z, and not by the set `a`");
     keeps_quiet(&refused, "cut off");
     // Either way out leads there.
     apply(&sandbox, "a", &from("a", &room("z")));

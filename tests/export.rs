@@ -424,7 +424,7 @@ fn the_document_of_a_project_is_for_that_project_only() {
     assert!(text.contains("kind: Project"), "{text}");
     let run = sandbox.embedded(6, &["plan", "-f", "out", "--project-id", "second", "--adopt"]);
     assert!(
-        run.stderr.contains("the set declares project `default`, and --project-id names `second`"),
+        run.stderr.contains("the set declares project `default`, but --project-id names `second`"),
         "{}",
         run.stderr
     );

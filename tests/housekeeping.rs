@@ -56,7 +56,7 @@ fn a_destroyed_set_leaves_the_list_and_its_name_to_others() {
     sandbox.embedded(0, &["destroy", "-f", "part.yaml", "--set", "old", "--yes"]);
     assert_eq!(sets(&sandbox), ["new", "old"]);
     let refused = sandbox.embedded(6, &["set", "rename", "new", "old", "--yes"]);
-    assert!(refused.stderr.contains("there is a set `old` already"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the set `old` already exists"), "{}", refused.stderr);
     sandbox.embedded(0, &["destroy", "--set", "old", "--yes", "--project-id", "default"]);
     assert_eq!(sets(&sandbox), ["new"]);
     let again = ["destroy", "--set", "old", "--yes", "--project-id", "default"];

@@ -165,8 +165,12 @@ fn a_report_is_written_and_a_killed_run_is_told_of() {
         "{\"what\":\"sending\",\"object\":\"Room/a\",\"action\":\"create\"}\n",
     );
     let run = sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes", "--report", "report.json"]);
-    assert!(run.stderr.contains("did not end by itself"), "{}", run.stderr);
-    assert!(run.stderr.contains("not known to be done: create Room/a"), "{}", run.stderr);
+    assert!(run.stderr.contains("was interrupted"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("it is not known whether these were done: create Room/a"),
+        "{}",
+        run.stderr
+    );
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(sandbox.path("report.json")).unwrap())
             .unwrap();

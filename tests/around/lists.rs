@@ -145,7 +145,7 @@ async fn objects_of_another_form_stop_the_plan() {
         let plan = ["plan", "-f", "examples/manifests"];
         let (run, _) = world.run(Some(edit(change).at(list)), &plan).await;
         assert_eq!(run.code, 6, "{list}: {}", run.stderr);
-        assert!(run.stderr.contains("of another form"), "{}", run.stderr);
+        assert!(run.stderr.contains("in another form"), "{}", run.stderr);
     }
 }
 

@@ -138,7 +138,7 @@ fn addresses_are_told_with_an_example_that_works() {
         }
     }
     let login = ["auth", "login", "--no-browser", "--api-url", "http://192.0.2.1:1"];
-    told(&sandbox.run(&login), 2, &["is plain http", "--insecure where a command takes it"]);
+    told(&sandbox.run(&login), 2, &["is plain http", "give --insecure to a command that has it"]);
     for command in [&["auth", "login", "--help"][..], &["setup", "--help"]] {
         assert!(sandbox.run(command).stdout.contains("--insecure"), "{command:?}");
     }
@@ -157,7 +157,7 @@ fn a_platform_that_cannot_be_opened_says_what_to_do() {
     let database = database.unwrap();
     std::fs::write(&database, "no database at all, but long enough to be looked at\n".repeat(99))
         .unwrap();
-    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: put a copy of the database back"]);
+    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: restore a copy of the database"]);
 }
 
 #[test]
