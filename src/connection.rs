@@ -149,7 +149,7 @@ impl PlatformArgs {
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
-                "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
+                "note: MESHAGENT_API_KEY is not a complete MeshAgent API key, so it names no project",
             );
         }
         Ok(Connection {
@@ -247,7 +247,7 @@ impl PlatformArgs {
         let is_overridden = self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some();
         if is_overridden {
             output::note(
-                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
+                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has its own project; use --project-id to choose another",
             );
         }
         let platform = Platform::open(place(data, None)).await?;

@@ -31,7 +31,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Failed.exit_code(),
         word: "failed",
-        meaning: "failed; also when the output cannot be written, as on a full disk, and when the platform has nothing of a name that is given, such as a project",
+        meaning: "failed; also when the output cannot be written, for example because the disk is full, and when the platform has nothing with a given name, such as a project",
     },
     ExitCode {
         code: Class::Usage.exit_code(),
@@ -41,7 +41,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Pending.exit_code(),
         word: "changes pending (--exit-code)",
-        meaning: "changes are pending, or may be because a value was not read (`plan` and `diff` with `--exit-code`)",
+        meaning: "changes are pending, or may be pending because a value was not read (`plan` and `diff` with `--exit-code`)",
     },
     ExitCode {
         code: Class::Partial.exit_code(),
@@ -56,7 +56,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Refused.exit_code(),
         word: "refused by a guard",
-        meaning: "refused by a guard, or manifests that are wrong or cannot be read, so that there is no plan; nothing was written",
+        meaning: "refused by a guard, or the manifests are wrong or cannot be read, so there is no plan; nothing was written",
     },
 ];
 

@@ -202,7 +202,7 @@ pub fn is_verbose() -> bool {
 /// What leads from a list that was summed up to all of it, where the command has it.
 #[must_use]
 pub fn way_to_all() -> &'static str {
-    if VERBOSE.get().is_some() { "; --verbose tells them all" } else { "" }
+    if VERBOSE.get().is_some() { "; --verbose shows them all" } else { "" }
 }
 
 /// Prints notes beside the data, of those that are alike just the first.

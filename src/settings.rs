@@ -51,7 +51,7 @@ pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 /// Which platform is talked to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The project of what names none, by name or id
+    /// The default project, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
@@ -61,7 +61,7 @@ pub struct PlatformArgs {
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,
 
-    /// Send the credential over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
+    /// Send the credential over plain http, even to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long, help_heading = "Platform")]
     pub insecure: bool,
 
@@ -77,7 +77,7 @@ pub struct PlatformArgs {
     )]
     pub embedded: Option<PathBuf>,
 
-    /// How long one request may take with its retries
+    /// How long one request may take, including its retries
     #[arg(
         long,
         value_name = "DURATION",
@@ -87,7 +87,7 @@ pub struct PlatformArgs {
     )]
     pub timeout: Duration,
 
-    /// How often a request is tried again
+    /// How many times a request is retried
     #[arg(
         long,
         value_name = "N",
@@ -225,7 +225,7 @@ fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
         None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
         Some(of) => {
             let of = visible::url(of);
-            Err(Error::usage(format!("{what} is for {of}, and {shown} is meant")))
+            Err(Error::usage(format!("{what} is for {of}, but the platform in use is {shown}")))
         }
         None => Err(Error::usage(format!("{what} does not say that it is for {shown}"))),
     }

@@ -56,10 +56,10 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     }
     if !accepted.is_applied {
         let told = format!(
-            "the set `{set_name}` has not been applied here yet, so nothing of it can have drifted"
+            "the set `{set_name}` has not been applied here yet, so nothing in it can have drifted"
         );
         output::note(&told);
-        output::note("hint: `meshagent apply` makes the platform what the manifests say");
+        output::note("hint: `meshagent apply` makes the platform match the manifests");
         return Ok(ExitCode::SUCCESS);
     }
     conclude(&accepted.acceptance, args.dry_run)
@@ -101,6 +101,6 @@ fn conclude(acceptance: &Acceptance, dry_run: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     Err(Error::failed(format!("{} not accepted", plural(acceptance.left.len(), "change"))).hint(
-        "`apply` gives the platform what the manifests say; `lifecycle.ignore` leaves a field alone",
+        "`apply` makes the platform match the manifests; `lifecycle.ignore` leaves a field alone",
     ))
 }

@@ -82,7 +82,7 @@ pub struct CreateArgs<T: Address> {
     room: Option<String>,
     #[command(flatten)]
     own: T,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -97,12 +97,12 @@ pub struct CreateArgs<T: Address> {
 pub struct UpdateArgs<T: Address> {
     #[arg(value_name = T::VALUE, help = T::TITLE)]
     address: String,
-    /// The room that it moves to
+    /// The room to move it to
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
     own: T,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub struct OneArgs {
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
 pub struct AddressListArgs {
-    /// Just those of this room [env: MESHAGENT_ROOM]
+    /// Only those of this room [env: MESHAGENT_ROOM]
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]

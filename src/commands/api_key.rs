@@ -29,7 +29,7 @@ const SIGNS: &str = "the key signs the project's tokens from now on";
 pub enum ApiKeyCommand {
     /// List the API keys of a project
     List(AllArgs),
-    /// Create an API key, and print it: it is shown this one time only
+    /// Create an API key and print it: it is shown only this once
     Create(CreateArgs),
     /// Sign the project's tokens with this key from now on
     Activate(ActivateArgs),
@@ -40,7 +40,7 @@ pub enum ApiKeyCommand {
 /// Arguments of `api-key create`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --silent and without --activate nobody would ever know the key, so it is refused.\nThe key alone is on standard output."
+    after_help = "--silent without --activate is refused, because nobody would ever see the key.\nStandard output has only the key."
 )]
 pub struct CreateArgs {
     /// The key's name
@@ -179,7 +179,7 @@ async fn list(args: AllArgs) -> Result<ExitCode> {
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     if args.silent.is_on() && !args.activate.is_on() {
-        return Err(Error::usage("nobody would ever know the key")
+        return Err(Error::usage("nobody would ever see the key")
             .hint("add --activate, or leave --silent out"));
     }
     args.platform
@@ -260,7 +260,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
         Some(_) => output::note(SIGNS),
         // The reference keeps whatever it is given.
         None => output::warning(
-            "this is not a whole API key (ma-…), so nothing can be signed or asked with it",
+            "this is not a complete API key (ma-…), so it can neither sign nor authenticate anything",
         ),
     }
     Ok(ExitCode::SUCCESS)

@@ -39,13 +39,13 @@ pub enum CallCommand {
 /// Arguments of `call`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions the token in\nMESHAGENT_TOKEN is sent as it is, where there is one. Only URLs of this machine and of private\nnetworks can be called. A token goes to another machine over https, unless --insecure is given."
+    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions, the token in\nMESHAGENT_TOKEN is sent as it is, if there is one. Only URLs on this machine and in private\nnetworks can be called. A token is sent to another machine only over https, unless --insecure is given."
 )]
 pub struct CallArgs {
     /// The room to enter [env: MESHAGENT_ROOM]
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
-    /// What the callee is in the room
+    /// The callee's role in the room
     #[arg(long, value_name = "ROLE", default_value = "agent")]
     role: String,
     #[command(flatten)]
@@ -53,16 +53,16 @@ pub struct CallArgs {
     /// The callee's name in the room
     #[arg(long, value_name = "NAME")]
     participant_name: Option<String>,
-    /// Where the callee is
+    /// The callee's URL
     #[arg(long, value_name = "URL")]
     url: String,
-    /// What the callee is told: JSON
+    /// The arguments for the callee, as JSON
     #[arg(long, value_name = "JSON", default_value = "{}")]
     arguments: String,
-    /// A document that says what the callee may do, instead of what agents may
+    /// A document with the callee's permissions, instead of those of an agent
     #[arg(short, long, value_name = "FILE")]
     permissions: Option<PathBuf>,
-    /// Send the token over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
+    /// Send the token over plain http, even to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long)]
     insecure: bool,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub struct Invitation<'a> {
 }
 
 toggle!(
-    /// Post the webhook from here; without it, where the URL is one of a private network
+    /// Post the webhook from here; default: only if the URL is in a private network
     Local,
     local,
     "no-local"
@@ -197,23 +197,23 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
     }
     let failed = || Error::failed(format!("failed to call {shown}"));
-    let answer =
-        tokio::time::timeout(PATIENCE, http::send(request.body(body)))
-            .await
-            .map_err(|_| failed().because(Unread::Late))?
-            .map_err(|unanswered| {
-                let known = unanswered.hint.clone();
-                failed().because(unanswered).hint(known.unwrap_or_else(|| {
-                    "check --url, and that what is called listens there".to_owned()
-                }))
-            })?;
+    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
+        .await
+        .map_err(|_| failed().because(Unread::Late))?
+        .map_err(|unanswered| {
+            let known = unanswered.hint.clone();
+            failed().because(unanswered).hint(
+                known
+                    .unwrap_or_else(|| "check --url, and that the callee listens there".to_owned()),
+            )
+        })?;
     let status = answer.status();
     let refused = || Error::failed(format!("{shown} answered with {status}"));
     match status.as_u16() {
-        404 => Err(refused().hint("something else answers there, or at another path: check --url")),
+        404 => Err(refused().hint("something else listens there, or the callee has another path: check --url")),
         400.. => Err(refused()),
         300.. => Err(refused().hint(
-            "the token goes to the URL that is given and no further: give the one that answers",
+            "the token is sent only to the given URL, not to where it redirects: give the final URL",
         )),
         _ => Ok(()),
     }

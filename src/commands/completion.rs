@@ -57,13 +57,12 @@ pub struct CompletionArgs {
 pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     let name = format!("{:?}", args.shell).to_lowercase();
     let shells = Shells::builtins();
-    let shell = shells
-        .completer(&name)
-        .ok_or_else(|| Error::usage(format!("{name} is not a shell that is known")))?;
+    let shell =
+        shells.completer(&name).ok_or_else(|| Error::usage(format!("unknown shell {name}")))?;
     let mut text = Vec::new();
     shell
         .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
-        .context(|| format!("failed to write for {name}"))?;
+        .context(|| format!("failed to write the completion for {name}"))?;
     output::exactly(&String::from_utf8_lossy(&text));
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ pub fn run() -> Result<ExitCode> {
     std::io::stdin()
         .lock()
         .read_to_end(&mut question)
-        .context(|| "failed to read what to evaluate".to_owned())?;
+        .context(|| "failed to read the input of the evaluation".to_owned())?;
     // It is read by the program that asked, and shown by that.
     output::raw(&answer(&question)?);
     output::check()?;

@@ -23,7 +23,7 @@ pub struct ExplainArgs {
     /// Print a complete document of the kind
     #[arg(long, requires = "what")]
     example: bool,
-    /// Show the fields below the fields, too
+    /// Also show the fields of the fields
     #[arg(short, long, requires = "what", conflicts_with = "example")]
     recursive: bool,
 }
@@ -81,7 +81,7 @@ fn no_field(path: &str, schema: &Value, written: &str) -> Error {
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None if names.is_empty() => error,
-        None => error.hint(format!("known are {}", names.join(", "))),
+        None => error.hint(format!("its fields are {}", names.join(", "))),
     }
 }
 

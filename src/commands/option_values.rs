@@ -30,7 +30,7 @@ pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String
     match json("--annotations", text, class)? {
         None => Ok(None),
         Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
-        Some(_) => Err(Error::new(class, "--annotations is not a JSON object of texts")
+        Some(_) => Err(Error::new(class, "--annotations is not a JSON object with string values")
             .hint("for example --annotations '{\"team\": \"sales\"}'")),
     }
 }
@@ -38,7 +38,7 @@ pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String
 /// Tells that a secret stands on the command line, and what to do instead.
 pub fn warn_of_secret(option: &str, instead: &str) {
     output::warning(&format!(
-        "other users of this machine can see what {option} gives while the program runs, and the shell keeps it in its history; {instead}"
+        "other users of this machine can see the value of {option} while the program runs, and the shell keeps it in its history; {instead}"
     ));
 }
 

@@ -17,9 +17,9 @@ pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if path.as_os_str() == "-" {
-            Err("name a file; /dev/stdout is standard output".to_owned())
+            Err("give the name of a file, or /dev/stdout for standard output".to_owned())
         } else if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            Err(format!("{} is no folder", visible::line(&folder.display().to_string())))
+            Err(format!("{} is not a folder", visible::line(&folder.display().to_string())))
         } else if path.is_dir() {
             Err(format!("{} is a folder", visible::line(&path.display().to_string())))
         } else {
@@ -58,9 +58,9 @@ impl Written<'_> {
         let (option, name) = (self.option, visible::line(&read.display().to_string()).into_owned());
         Err(Error::new(
             Class::Refused,
-            format!("{option} would overwrite {name}, which is read, so nothing was done"),
+            format!("{option} would overwrite {name}, which is an input, so nothing was done"),
         )
-        .hint(format!("name another file with {option}")))
+        .hint(format!("give another file with {option}")))
     }
 }
 

@@ -45,7 +45,7 @@ pub struct CreateArgs {
     /// What the platform keeps with the room: a JSON object
     #[arg(long, value_name = "JSON")]
     metadata: Option<String>,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub struct UpdateArgs {
     /// The room's new name; its old one, if just annotations are to change
     #[arg(long, value_name = "NAME")]
     new_name: String,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]

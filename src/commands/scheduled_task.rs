@@ -69,7 +69,7 @@ pub struct AddArgs {
     /// Keep it without running it
     #[arg(long)]
     inactive: bool,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub struct AddArgs {
 /// Arguments of `scheduled-task list`.
 #[derive(Debug, clap::Args)]
 pub struct TaskListArgs {
-    /// Just those of this room
+    /// Only those of this room
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
     /// Just the one with this id
@@ -111,7 +111,7 @@ pub struct UpdateArgs {
     /// The task's id
     #[arg(value_name = "TASK_ID")]
     id: String,
-    /// The room that it moves to
+    /// The room to move it to
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
     /// The queue that the payload is put on
@@ -128,7 +128,7 @@ pub struct UpdateArgs {
     /// Keep it without running it
     #[arg(long)]
     inactive: bool,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]

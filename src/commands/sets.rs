@@ -24,7 +24,7 @@ use crate::reconcile::relocate::{CONCURRENT_READS, Relocating, Relocation};
 use crate::reconcile::{Performing, Target, left_over};
 use crate::settings::PlatformArgs;
 
-/// See which sets a project has, and move objects between them.
+/// List the sets of a project, and move objects between them.
 #[derive(Debug, clap::Subcommand)]
 pub enum SetCommand {
     /// List the sets of a project, with how many objects each owns

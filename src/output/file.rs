@@ -110,7 +110,7 @@ impl Target {
             }
             path = folder.join(path.read_link()?);
         }
-        Err(Error::other("too many links lead to each other"))
+        Err(Error::other("too many levels of symbolic links"))
     }
 }
 

@@ -55,7 +55,7 @@ fn one_line(text: &str) -> String {
 
 /// Tells of what should not happen, whatever is logged otherwise.
 pub fn panicked(panic: &str) {
-    post(one_line(&format!("error: this is a fault of the program: {panic}")));
+    post(one_line(&format!("error: this is a bug in the program: {panic}")));
     // With its main thread the program ends.
     if thread::current().name() == Some("main") {
         settle();
@@ -125,7 +125,7 @@ fn write(texts: &Receiver<Text>) {
     for Text(text, tell) in texts {
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            put(&format!("{lost} lines are missing here: standard error took no more\n"));
+            put(&format!("{lost} lines are missing here: standard error accepted no more\n"));
         }
         put(&text);
         if let Some(tell) = tell {

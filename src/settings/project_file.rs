@@ -49,8 +49,8 @@ impl ProjectFile {
     /// A file that cannot be read, or that others may have written.
     pub fn read() -> Result<Self> {
         let Some(path) = path() else { return Ok(Self::default()) };
-        let hint = "mend it, or delete it and activate a project again";
-        let form: Option<Form> = home_file::read(&path, "this is not what it should be", hint)?;
+        let hint = "fix it, or delete it and activate a project again";
+        let form: Option<Form> = home_file::read(&path, "this is not a valid project file", hint)?;
         let form = form.unwrap_or_default();
         let keys = form.active_api_keys.unwrap_or_default();
         let keys: IndexMap<_, _> = keys
@@ -114,7 +114,7 @@ impl ProjectFile {
         let of = self.platforms.get(project).map(String::as_str);
         let what = format!("the activated key of project {project}");
         super::check_platform(&what, of, base).map_err(|error| {
-            error.hint("activate one of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
+            error.hint("activate a key of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
         })?;
         Ok(Some(key))
     }

@@ -263,7 +263,9 @@ impl SessionFile {
         match &self.api_url {
             Some(url) if url != base => {
                 let (url, base) = (visible::url(url), visible::url(base));
-                Err(Error::usage(format!("you are signed in to {url}, and {base} is meant")))
+                Err(Error::usage(format!(
+                    "you are signed in to {url}, but the platform in use is {base}"
+                )))
             }
             url => {
                 super::check_platform("the session of `meshagent auth login`", url.as_deref(), base)

@@ -59,7 +59,7 @@ fn a_type_that_is_none_is_told_with_those_that_are() {
 fn a_level_that_is_none_and_a_url_are_refused() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["version", "--log", "nope"]);
-    tells(&run, "--log \"nope\" is not a level");
+    tells(&run, "--log \"nope\" is not a log level");
     tells(&run, "hint: error, warn, info, debug or trace");
     assert!(sandbox.run(&["version", "--log", "debug"]).stderr.is_empty());
     let run = sandbox.run(&["validate", "-f", "https://example.com/m.yaml"]);

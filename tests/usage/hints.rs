@@ -204,10 +204,18 @@ fn an_activated_key_is_checked_and_can_come_from_standard_input() {
         command
     };
     for wrong in ["ma-foo", "x", "ma-a-b-c"] {
-        told(&Run::of(line(wrong).output().unwrap()), 0, &["warning: this is not a whole API key"]);
+        told(
+            &Run::of(line(wrong).output().unwrap()),
+            0,
+            &["warning: this is not a complete API key"],
+        );
     }
     let given = Run::of(line(&key).output().unwrap());
-    told(&given, 0, &["warning: other users of this machine can see what KEY gives", "signs the"]);
+    told(
+        &given,
+        0,
+        &["warning: other users of this machine can see the value of KEY", "signs the"],
+    );
     let mut child = line("-").spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{key}\n").as_bytes()).unwrap();
     let read = Run::of(child.wait_with_output().unwrap());

@@ -145,7 +145,7 @@ fn settings_that_are_not_used_are_told() {
     let named = run(&named, ("MESHAGENT_PROJECT_ID", "other"));
     assert!(!named.stderr.contains("is ignored"), "{}", named.stderr);
     let malformed = run(&["plan", "-f", "set.yaml"], ("MESHAGENT_API_KEY", "ma-cut-off"));
-    tells(&malformed, "MESHAGENT_API_KEY is not a whole API key");
+    tells(&malformed, "MESHAGENT_API_KEY is not a complete MeshAgent API key");
     assert!(!malformed.stderr.contains("ma-cut-off"), "{}", malformed.stderr);
 }
 

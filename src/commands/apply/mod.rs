@@ -36,13 +36,13 @@ pub struct PerformArgs {
     /// How many operations run at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallelism: u16,
-    /// Also write what became of the plan as JSON to this file
+    /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file())]
     report: Option<PathBuf>,
-    /// Take the set's lease over from whoever holds it
+    /// Take over the set's lease from whoever holds it
     #[arg(long)]
     break_lock: bool,
-    /// How the plan and what became of it are printed
+    /// How the plan and the result are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
     #[command(flatten)]
@@ -61,7 +61,7 @@ impl PerformArgs {
 pub enum ApplyFormat {
     /// For people.
     Text,
-    /// For programs: one JSON object a line, as things happen (`meshagent schema events`).
+    /// For programs: one JSON object per line, as things happen (`meshagent schema events`).
     Json,
 }
 
@@ -95,7 +95,7 @@ pub struct ApplyArgs {
     after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
 )]
 pub struct DestroyArgs {
-    /// Only what these manifests declare; without them, all that the set owns
+    /// Only what these manifests declare; without them, everything that the set owns
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -388,9 +388,10 @@ pub(super) fn objects(count: usize) -> String {
 /// Asks, where somebody can answer.
 pub(super) fn confirm(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(
-            Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")
-        );
+        return Err(Error::usage(
+            "there is no terminal to ask for confirmation, so nothing was done",
+        )
+        .hint("add --yes"));
     }
     output::ask(&format!("{question} [y/N] "));
     let mut answer = String::new();

@@ -25,20 +25,20 @@ use crate::whole_file::Draft;
     after_help = "Examples:\n  meshagent init\n  meshagent init support --project acme-support --room lobby --ci github"
 )]
 pub struct InitArgs {
-    /// The folder to write to; it is made where it is missing
+    /// The folder to write to; it is created if it is missing
     #[arg(default_value = ".", value_name = "FOLDER")]
     folder: PathBuf,
-    /// Describe the project as well: one that exists, or one to be created. Without it, the manifests
-    /// are for the project of the credential or of MESHAGENT_PROJECT_ID
+    /// Also describe the project: one that exists, or one to create. Without this option, the
+    /// manifests are for the project of the credential or of MESHAGENT_PROJECT_ID
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     /// The name of the first room
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
-    /// Whose workflow to write
+    /// Which CI workflow to write
     #[arg(long, value_enum)]
     ci: Option<Ci>,
-    /// Take the usual answers instead of asking
+    /// Use the default answers instead of asking
     #[arg(short, long)]
     yes: bool,
 }
@@ -79,7 +79,7 @@ pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
         match write(&folder.join(name), text)? {
             true => output::note(&format!("wrote {}", shown(folder, name))),
             false => output::note(&format!(
-                "kept {}; `.meshagent/` and saved plans do not belong into Git",
+                "kept {}; `.meshagent/` and saved plans do not belong in Git",
                 shown(folder, name)
             )),
         }
@@ -103,8 +103,8 @@ fn answers(args: &InitArgs) -> Result<Answers> {
     let missing = [("--room", args.room.is_none()), ("--ci", args.ci.is_none())];
     let missing: Vec<&str> = missing.iter().filter(|it| it.1).map(|it| it.0).collect();
     if !is_asked && !args.yes && !missing.is_empty() {
-        return Err(Error::usage("init asks questions, and there is no terminal")
-            .hint(format!("give {}, or --yes for the usual answers", missing.join(", "))));
+        return Err(Error::usage("init asks questions, but there is no terminal")
+            .hint(format!("give {}, or --yes for the default answers", missing.join(", "))));
     }
     let answer = |given: &Option<String>, question: &str, usual: String| -> Result<String> {
         match given {
@@ -117,7 +117,7 @@ fn answers(args: &InitArgs) -> Result<Answers> {
             }
         }
     };
-    let question = "Project to describe (empty: that of your key)";
+    let question = "Project to describe (empty: the project of your key)";
     let project = answer(&args.project, question, String::new())?;
     let project = Some(project).filter(|name| args.project.is_some() || !name.is_empty());
     let room = answer(&args.room, "First room", ROOM.to_owned())?;
@@ -187,7 +187,7 @@ fn check(answers: &Answers) -> Result<()> {
         (Some(problem), Some(name)) => ("--project", name, Some(problem)),
         _ => ("--room", &answers.room, about(ROOMS).or(problems.first())),
     };
-    let error = Error::usage(format!("{option} {:?} is no name for one", visible::line(value)));
+    let error = Error::usage(format!("{option} {:?} is not a valid name", visible::line(value)));
     Err(match problem {
         Some(problem) => error.hint(problem.message.clone()),
         None => error,
@@ -206,8 +206,8 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     if there.is_empty() {
         return Ok(());
     }
-    Err(Error::usage(format!("{} is there already, and nothing was written", there.join(", ")))
-        .hint("name an empty folder: `meshagent init FOLDER`"))
+    Err(Error::usage(format!("{} already exists, so nothing was written", there.join(", ")))
+        .hint("use an empty folder: `meshagent init FOLDER`"))
 }
 
 /// Writes a file that is not there yet, or says `false` of a `.gitignore` that is.
@@ -256,10 +256,10 @@ fn next(folder: &Path, answers: &Answers) {
     }
     let place = match answers.ci {
         Ci::Github => "as a secret of the environments that the workflow names",
-        Ci::Gitlab => "as a variable of CI/CD",
+        Ci::Gitlab => "as a CI/CD variable",
         Ci::None => return,
     };
     output::note(&format!(
-        "- for CI, put the program at tools/meshagent, MESHAGENT_API_KEY {place}, and MESHAGENT_PROJECT_ID as a variable"
+        "- for CI, put the program at tools/meshagent, and set MESHAGENT_API_KEY {place} and MESHAGENT_PROJECT_ID as a variable"
     ));
 }
