@@ -335,7 +335,7 @@ async fn a_set_that_a_kill_left_on_the_list_alone_is_told_of_and_ended() {
             }
         }
         let list = run(&["set", "list"]).await;
-        let told = "the set `a` owns nothing: a run of it was cut off, or is under way";
+        let told = "the set `a` owns nothing: a run of it was cut off, or is still running";
         assert!(list.stderr.contains(told), "{}", list.stderr);
         let hint = "`meshagent destroy --set a --project-id default --api-url ";
         assert!(list.stderr.contains(hint), "{}", list.stderr);

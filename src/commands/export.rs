@@ -206,10 +206,13 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Resul
         .collect();
     if let Some(first) = existing.first().filter(|_| !force) {
         let more = existing.len() - 1;
-        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let exist = match more {
+            0 => "already exists".to_owned(),
+            _ => format!("and {more} more already exist"),
+        };
         return Err(Error::new(
             Class::Refused,
-            format!("{}{others} exist, so nothing was written", first.display()),
+            format!("{} {exist}, so nothing was written", first.display()),
         )
         .hint("add --force to overwrite, or give another folder with -d"));
     }

@@ -51,10 +51,10 @@ pub struct PlanArgs {
     /// Exit with 3 when something would change, or may change because a value was not read
     #[arg(long)]
     exit_code: bool,
-    /// Show just what changed on the platform behind the set's back
+    /// Show only drift: what changed on the platform although no document asked for it
     #[arg(long, conflicts_with = "out")]
     drift_only: bool,
-    /// Tell below each change the rule of `lifecycle.ignore` that would leave it as it is
+    /// Show below each change the `lifecycle.ignore` rule that would ignore it
     #[arg(long)]
     suggest_ignore: bool,
 }
@@ -158,7 +158,7 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         if let Some(project) = planned.plan.unread.first() {
             let set = &planned.plan.set;
             let what = format!(
-                "a plan without what the set `{set}` owns in project `{project}` cannot be performed, so it is not written"
+                "the plan does not cover what the set `{set}` owns in project `{project}`, so it cannot be applied and was not saved"
             );
             return Err(Error::new(Class::Refused, what)
                 .hint("plan with a credential that may build in the project, or without --out"));

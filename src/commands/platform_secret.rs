@@ -42,7 +42,7 @@ pub struct UpdateArgs<T: clap::Args> {
     /// The secret's id
     #[arg(long, value_name = "ID")]
     secret_id: String,
-    /// The secret's name from now on
+    /// The secret's name after the update
     #[arg(long, value_name = "NAME")]
     name: String,
     #[command(flatten)]
@@ -69,13 +69,14 @@ pub trait Content: clap::Args {
 /// Pairs that become environment variables of a container.
 #[derive(Debug, clap::Args)]
 pub struct KeysContent {
-    /// Pairs with spaces between them: NAME=VALUE OTHER=VALUE
+    /// Pairs, separated by spaces: NAME=VALUE OTHER=VALUE
     #[arg(long, value_name = "PAIRS")]
     data: SecretString,
 }
 
 /// What may help where something is empty that is to be a secret.
-const EMPTY: &str = "a variable that is not set leaves nothing in a command of the shell; an empty secret is written in a manifest";
+const EMPTY: &str =
+    "check that the shell variable is set; to store an empty secret, use a manifest";
 
 /// The secret of those that images are pulled with.
 fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
@@ -137,7 +138,7 @@ impl Content for KeysContent {
             // The text itself may be a secret, so it is not repeated.
             let (name, value) = pair.split_once('=').ok_or_else(|| {
                 Error::usage(format!("pair {} of --data has no `=`", position + 1))
-                    .hint("write NAME=VALUE OTHER=VALUE; a value cannot hold a space")
+                    .hint("write NAME=VALUE OTHER=VALUE; a value cannot contain a space")
             })?;
             let refuse =
                 |what: &str| Error::usage(format!("pair {} of --data {what}", position + 1));
@@ -152,7 +153,7 @@ impl Content for KeysContent {
             }
         }
         if data.is_empty() {
-            return Err(Error::usage("--data holds no pair").hint(EMPTY));
+            return Err(Error::usage("--data has no pairs").hint(EMPTY));
         }
         Ok(json!({"type": "keys", "data": data}))
     }
@@ -210,7 +211,10 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         }
     };
     let mut document = content.document()?;
-    warn_of_secret(T::SECRET, "in a manifest, a secret is read from where it is kept");
+    warn_of_secret(
+        T::SECRET,
+        "use a manifest instead, which reads the secret from where it is kept",
+    );
     // The kind knows what its types mean on the wire.
     document["version"] = "v1".into();
     document["kind"] = "Secret".into();

@@ -10,7 +10,7 @@ use crate::reconcile::rules::Rules;
 /// The rules that a plan must pass.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RuleArgs {
-    /// Refuse the plan when Rego rules of this folder deny it; may be repeated
+    /// Refuse the plan when Rego rules in this folder deny it; may be repeated
     #[arg(long = "policy", value_name = "DIR")]
     folders: Vec<PathBuf>,
 }

@@ -21,7 +21,7 @@ pub enum ProjectCommand {
     Create(CreateArgs),
     /// List the projects; the activated one is marked with *
     List(AllArgs),
-    /// Activate a project: what names none is about this one
+    /// Activate a project: commands and manifests that name none use this one
     Activate(ActivateArgs),
 }
 

@@ -10,7 +10,7 @@ use crate::settings::variable;
 /// The fields that only a route has.
 #[derive(Debug, clap::Args)]
 pub struct Route {
-    /// The port of a service of the room that is published
+    /// The published port of a service in the room
     #[arg(short, long, value_name = "PORT")]
     port: Option<String>,
 }

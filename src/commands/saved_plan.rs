@@ -38,7 +38,7 @@ pub struct Saved {
 pub fn read(path: &Path) -> Result<Saved> {
     let shown = path.display().to_string();
     let name = visible::line(&shown);
-    let instead = || format!("manifests are given with -f: `meshagent apply -f {name}`");
+    let instead = || format!("give manifests with -f: `meshagent apply -f {name}`");
     if path.is_dir() {
         return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
     }
@@ -62,7 +62,7 @@ pub fn read(path: &Path) -> Result<Saved> {
     let tool = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
     if document.tool != tool {
         return Err(stale(vec![Problem::new(format!(
-            "it was made by {}, and this is {tool}",
+            "it was made by {}, but this is {tool}",
             document.tool
         ))]));
     }
@@ -89,7 +89,7 @@ fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     match names.iter().find(|name| !pairs.iter().any(|pair| name_of(pair) == **name)) {
         None => Ok(()),
         Some(missing) => Err(Error::usage(format!(
-            "the plan was made with {option} {missing}=…, and plans hold no values"
+            "the plan was made with {option} {missing}=…, but plans do not contain values"
         ))
         .hint(format!("give it again: {option} {missing}=…"))),
     }
@@ -102,9 +102,9 @@ fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result
         None => Ok(()),
         Some(missing) => Err(Error::new(
             Class::Refused,
-            format!("the plan was made with {option} {missing}, which is not taken from a plan"),
+            format!("the plan was made with {option} {missing}, but a saved plan cannot give that permission"),
         )
-        .hint(format!("if you agree, give it again: {option} {missing}"))),
+        .hint(format!("if you agree, add {option} {missing}"))),
     }
 }
 
@@ -183,7 +183,7 @@ impl Saved {
                 visible::line(&gone.display().to_string())
             ))
             .hint(
-                "run it in the folder in which the plan was made, or give the manifests with -f",
+                "run this in the folder where the plan was made, or give the manifests with -f",
             ));
         }
         let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
@@ -215,9 +215,9 @@ impl Saved {
                 let outside = visible::line(outside);
                 Err(Error::new(
                     Class::Refused,
-                    format!("the plan was made from {outside}, which is outside of this folder and its repository, and is not read because a plan says so"),
+                    format!("the plan was made from {outside}, which is outside this folder and its repository, so it is not read just because a plan names it"),
                 )
-                .hint(format!("if you agree, give it again: {option} {outside}")))
+                .hint(format!("if you agree, add {option} {outside}")))
             }
         }
     }
@@ -241,7 +241,7 @@ impl Saved {
         let mut differs = |what: &str, planned: &str, found: &str| {
             if planned != found {
                 problems.push(Problem::new(format!(
-                    "the plan is for {what} {planned}, and this is {found}"
+                    "the plan is for {what} {planned}, but this is {found}"
                 )));
             }
         };

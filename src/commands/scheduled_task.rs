@@ -35,10 +35,10 @@ pub enum TaskCommand {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct PayloadArgs {
-    /// What is put on the queue: a JSON object
+    /// The payload to put on the queue: a JSON object
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
-    /// A file that holds it
+    /// A file with the payload
     #[arg(long, value_name = "FILE")]
     payload_file: Option<PathBuf>,
 }
@@ -52,21 +52,21 @@ pub struct AddArgs {
     /// The queue that the payload is put on
     #[arg(short, long, value_name = "QUEUE")]
     queue: String,
-    /// When: five cron fields, in UTC
+    /// The schedule: five cron fields, in UTC
     #[arg(short, long, value_name = "CRON")]
     schedule: String,
     #[command(flatten)]
     payload: PayloadArgs,
-    /// The task's id; without it the platform makes one up
+    /// The task's id; without it, the platform chooses one
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Run it one time only
+    /// Run it only once
     #[arg(long)]
     once: bool,
-    /// Run it from now on; this is the default
+    /// Run the task on its schedule; this is the default
     #[arg(long, overrides_with = "inactive")]
     active: bool,
-    /// Keep it without running it
+    /// Keep the task, but do not run it
     #[arg(long)]
     inactive: bool,
     /// Annotations: a JSON object with string values
@@ -84,19 +84,19 @@ pub struct TaskListArgs {
     /// Only those of this room
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
-    /// Just the one with this id
+    /// Only the task with this id
     #[arg(long, alias = "task-id", visible_alias = "task-id", value_name = "ID")]
     id: Option<String>,
-    /// Just those that run
+    /// Only active tasks
     #[arg(long, conflicts_with = "inactive")]
     active: bool,
-    /// Just those that do not
+    /// Only inactive tasks
     #[arg(long)]
     inactive: bool,
-    /// How many tasks at most
+    /// The maximum number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true)]
     limit: i64,
-    /// How many tasks to pass over first
+    /// How many tasks to skip first
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     offset: i64,
     #[command(flatten)]
@@ -117,15 +117,15 @@ pub struct UpdateArgs {
     /// The queue that the payload is put on
     #[arg(short, long, value_name = "QUEUE")]
     queue: Option<String>,
-    /// When: five cron fields, in UTC
+    /// The schedule: five cron fields, in UTC
     #[arg(short, long, value_name = "CRON")]
     schedule: Option<String>,
     #[command(flatten)]
     payload: PayloadArgs,
-    /// Run it from now on
+    /// Run the task on its schedule
     #[arg(long, conflicts_with = "inactive")]
     active: bool,
-    /// Keep it without running it
+    /// Keep the task, but do not run it
     #[arg(long)]
     inactive: bool,
     /// New annotations, which replace the old ones: a JSON object with string values
@@ -176,8 +176,7 @@ fn read(path: &Path) -> Result<String> {
 async fn add(args: AddArgs) -> Result<ExitCode> {
     let annotations = annotations_or_none(args.annotations.as_deref())?.unwrap_or_default();
     let Some(payload) = args.payload.read()? else {
-        return Err(Error::usage("there is nothing to put on the queue")
-            .hint("give --payload or --payload-file"));
+        return Err(Error::usage("no payload is given").hint("give --payload or --payload-file"));
     };
     let room = named_room(args.room, "--room", Class::Failed)?;
     let id = args.id.filter(|id| !id.is_empty());
@@ -269,7 +268,7 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
     changes.extend(active.map(|active| field("active", Tree::Bool(active))));
     changes.extend(annotations.as_ref().map(annotations_change));
     if changes.is_empty() {
-        return Err(Error::usage("it is not said what is to change"));
+        return Err(Error::usage("no change is given"));
     }
     args.platform
         .with(async |connection| {

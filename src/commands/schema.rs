@@ -77,8 +77,8 @@ pub fn published() -> Result<Vec<(String, String)>> {
 /// The table of the kinds, in Markdown.
 fn table() -> String {
     let mut text = "# The kinds\n\n\
-        Written by `meshagent schema -d schemas`, like the schemas beside it. Everything but a\n\
-        `Project` is in one, which its document may name.\n\n\
+        Written by `meshagent schema -d schemas`, like the schemas beside it. Everything except a\n\
+        `Project` belongs to a project, which its document may name.\n\n\
         | kind | what it is | refers to |\n|---|---|---|\n"
         .to_owned();
     for kind in kinds::ALL {

@@ -26,7 +26,7 @@ pub enum Form {
 /// How one object is shown.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct ShowArgs {
-    /// How it is printed [default: table; json where the output is no terminal]
+    /// How it is printed [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
 }
@@ -37,7 +37,7 @@ pub struct ListArgs {
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
-    /// Print just the ids or names, one a line
+    /// Print only the ids or names, one per line
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }
@@ -45,10 +45,10 @@ pub struct ListArgs {
 /// How a list is shown that has always been JSON for programs.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct JsonListArgs {
-    /// How it is printed [default: table; json where the output is no terminal]
+    /// How it is printed [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
-    /// Print just the names, one a line
+    /// Print only the names, one per line
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }

@@ -70,11 +70,11 @@ impl Stopping {
         let mut signals = Signals::listen(&STOP)?;
         Ok(Self(tokio::spawn(async move {
             signals.received().await;
-            output::warning("stopping: what runs is finished, nothing new is started");
+            output::warning("stopping: running operations are finished, new ones are not started");
             stop.cancel();
             while signals.received().await == Signal::SIGHUP {}
             output::warning(
-                "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+                "stopped at once: it is unknown whether the running operations were done; run the same command again to check and to continue",
             );
             output::settle();
             std::process::exit(130);

@@ -23,15 +23,15 @@ use crate::settings::PlatformArgs;
 pub struct ValidateArgs {
     #[command(flatten)]
     files: FileArgs,
-    /// The project of documents that name none
+    /// The project for documents that name none
     #[arg(long, value_name = "PROJECT")]
     project_id: Option<String>,
-    /// How what was found is printed
+    /// How the result is printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
 }
 
-/// How what was found is printed.
+/// How the result is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Form {
     /// For people: problems on standard error

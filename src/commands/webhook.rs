@@ -41,7 +41,7 @@ pub struct CreateArgs {
     /// A text that is delivered with each event
     #[arg(long, value_name = "TEXT")]
     action: Option<String>,
-    /// What is merged with the payload of each event: a JSON object
+    /// A JSON object to merge with the payload of each event
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     #[command(flatten)]

@@ -15,8 +15,8 @@ fn an_option_makes_no_secret_that_is_empty_or_unclear() {
     for (data, told) in [
         ("A=", "pair 1 of --data has no value"),
         ("A=x B=", "pair 2 of --data has no value"),
-        ("", "--data holds no pair"),
-        (" \t", "--data holds no pair"),
+        ("", "--data has no pairs"),
+        (" \t", "--data has no pairs"),
         ("A=hunter2 A=hunter3", "pair 2 of --data has the name of an earlier one"),
         ("B=x =hunter2", "pair 2 of --data has no name"),
         ("hunter2", "pair 1 of --data has no `=`"),
@@ -112,7 +112,7 @@ fn a_manifest_in_the_place_of_a_document_is_told_as_one() {
         (
             "rooms: [lobby]\nproject: p\nlifecycle: {prevent_destroy: true}\n",
             "`project`, `rooms`, `lifecycle` are fields",
-            "leave them out here, and give `--project-id` and `--room`, one after the other;",
+            "leave them out here, and give `--project-id` and `--room`, one room at a time;",
         ),
         ("lifecycle: {}\n", "`lifecycle` is a field", "leave it out here; or keep"),
     ];

@@ -211,7 +211,7 @@ fn groups_of_the_reference_that_are_not_here_are_told_of() {
     for group in missing {
         let run = Sandbox::new().run(&[group]);
         assert_eq!(run.code, 2);
-        tells(&run, "hint: this program does not have it yet: the Python command line does");
+        tells(&run, "hint: this program does not have it yet: use the Python command line");
     }
 }
 

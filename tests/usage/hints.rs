@@ -62,12 +62,16 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     std::fs::create_dir(sandbox.path("keys")).unwrap();
     sandbox.write("keys/k", "x");
     let of_file = plan(&["--allow-files", "keys/k"]);
-    told(&of_file, 2, &["keys/k: it takes a folder, and this is a file", "--allow-files keys "]);
+    told(&of_file, 2, &["keys/k: this must be a folder, but it is a file", "--allow-files keys "]);
     told(&plan(&["--allow-files", "m.yaml"]), 2, &["--allow-files . allows"]);
     told(&plan(&["--allow-files", "nowhere"]), 2, &["there is no such folder"]);
     told(&plan(&["--allow-files", "keys"]), 0, &[]);
     let validate = sandbox.run(&["validate", "-f", "m.yaml", "--allow-commands"]);
-    told(&validate, 2, &["hint: validating reads no secret and runs no command: leave it out"]);
+    told(
+        &validate,
+        2,
+        &["hint: validate reads no secrets and runs no commands: leave this option out"],
+    );
 }
 
 #[test]

@@ -30,13 +30,13 @@ fn normalized(text: &str) -> Result<Url> {
         return Err(Error::usage(format!("{shown:?} is neither http nor https")));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(Error::usage(format!("{shown:?} names no host")));
+        return Err(Error::usage(format!("{shown:?} has no host")));
     }
     if url.query().is_some_and(|query| !query.is_empty())
         || url.fragment().is_some_and(|fragment| !fragment.is_empty())
     {
         return Err(Error::usage(format!("{shown:?} has a query or a fragment"))
-            .hint("an MCP server is told by its host and path"));
+            .hint("an MCP server is identified by its host and path"));
     }
     Ok(url)
 }
@@ -160,7 +160,7 @@ pub async fn service(text: &str) -> Result<ServiceSpec> {
             let registers = told.get("registration_endpoint").and_then(Value::as_str);
             if registers.is_none_or(|endpoint| endpoint.trim().is_empty()) {
                 return Err(Error::usage(format!(
-                    "{:?} has OAuth, and registers no clients: it tells no registration_endpoint",
+                    "{:?} uses OAuth, but does not register clients: it reports no registration_endpoint",
                     visible::url(text)
                 )));
             }
@@ -199,7 +199,7 @@ fn specification(url: &Url, text: &str, oauth: Option<bool>) -> Result<ServiceSp
         "ports": [{ "num": port, "type": "http", "endpoints": [{ "path": path, "mcp": mcp }] }],
     });
     serde_json::from_value(document)
-        .map_err(|error| Error::failed("failed to make a service of the URL").because(error))
+        .map_err(|error| Error::failed("failed to make a service from the URL").because(error))
 }
 
 #[cfg(test)]

@@ -30,10 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A file or a URL.
 #[derive(Debug, clap::Args)]
 pub struct SourceArgs {
-    /// A file that holds the document
+    /// A file with the document
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A URL where the document is: http or https
+    /// The URL of the document: http or https
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }
@@ -47,10 +47,10 @@ impl SourceArgs {
 /// An MCP server, and what tells its service from others.
 #[derive(Debug, clap::Args)]
 pub struct McpArgs {
-    /// An MCP server: the document is made of what it tells of its OAuth
+    /// An MCP server: the document is made from its OAuth metadata
     #[arg(long, value_name = "URL")]
     pub mcp: Option<String>,
-    /// The meshagent.service.id of the document, instead of the one that it has
+    /// The meshagent.service.id to use instead of the document's own
     #[arg(long, value_name = "ID")]
     pub service_id: Option<String>,
 }
@@ -121,11 +121,11 @@ fn check_single(source: &SourceArgs, mcp: Option<&McpArgs>) -> Result<()> {
         [source.file.is_some(), source.url.is_some(), mcp.is_some_and(|mcp| mcp.mcp.is_some())];
     match given.into_iter().filter(|given| *given).count() {
         1 => Ok(()),
-        0 => Err(Error::usage("it is not said where the document is").hint(match mcp {
+        0 => Err(Error::usage("no document is given").hint(match mcp {
             Some(_) => "give --file, --url or --mcp",
             None => "give --file or --url",
         })),
-        _ => Err(Error::usage("the document can be in one place only")),
+        _ => Err(Error::usage("the document is given more than once")),
     }
 }
 
@@ -161,7 +161,7 @@ pub async fn text(source: &SourceArgs) -> Result<String> {
     let told = http::ask(request, PATIENCE, bounded::STANDARD);
     let Told { status, body } = told.await.map_err(|error| failed().because(error))?;
     if !status.is_success() {
-        return Err(failed().because(format!("it was answered with {status}")));
+        return Err(failed().because(format!("the server answered with {status}")));
     }
     String::from_utf8(body).map_err(|_| failed().because("it is not UTF-8"))
 }
@@ -178,7 +178,7 @@ enum Wrong {
 const OF_MANIFESTS: [(&str, Option<&str>); 6] = [
     ("project", Some("`--project-id`")),
     ("room", Some("`--room`")),
-    ("rooms", Some("`--room`, one after the other")),
+    ("rooms", Some("`--room`, one room at a time")),
     ("template", Some("`create-template` or `update-template` with `--file`")),
     ("values", Some("`create-template` or `update-template` with `--value`")),
     ("lifecycle", None),
@@ -193,7 +193,7 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
         })
     })?;
     let [document] = documents.as_slice() else {
-        let told = format!("it holds {} documents, and not one", documents.len());
+        let told = format!("it has {} documents, not one", documents.len());
         return Err(Wrong::Unreadable(told));
     };
     let document = document.to_json();
@@ -239,9 +239,9 @@ impl Wrong {
             }
         };
         let quoted = quoted.join(", ");
-        Error::failed(format!("this is not a {what} by itself: {quoted} {are} of a manifest"))
+        Error::failed(format!("this is not a plain {what}: {quoted} {are} of a manifest"))
             .hint(format!(
-                "leave {them} out here{given}; or keep the manifest as it is: `meshagent validate -f` and `meshagent apply -f` take it"
+                "remove {them} here{given}; or keep the manifest as it is, and use `meshagent validate -f` and `meshagent apply -f`"
             ))
     }
 }
@@ -257,7 +257,7 @@ pub fn service(text: &str, for_templates: &str) -> Result<ServiceSpec> {
         let error = wrong.told("service", PLACING.contains(&for_templates));
         match read::<ServiceTemplateSpec>(text) {
             Ok(_) if is_unreadable => {
-                error.hint(format!("it is a template: `meshagent service {for_templates}`"))
+                error.hint(format!("this is a template: use `meshagent service {for_templates}`"))
             }
             _ => error,
         }
@@ -312,7 +312,7 @@ impl TemplateArgs {
         let text = text(&self.source).await?;
         match read::<ServiceSpec>(&text) {
             Ok(_) => Err(Error::failed("this is a service, not a template")
-                .hint("there is a command without `-template` for services")),
+                .hint("use the command without `-template` for a service")),
             Err(wrong @ Wrong::Manifest(_)) => Err(wrong.told("template", true)),
             Err(Wrong::Unreadable(_)) => Ok((text, self.values.texts()?)),
         }

@@ -30,13 +30,13 @@ impl PlaceArgs {
     /// Where the service runs: a room, or `None` for every room.
     fn scope(&self) -> Result<Option<&str>> {
         if self.force && self.replace {
-            return Err(Error::usage("--force and --replace exclude each other"));
+            return Err(Error::usage("--force and --replace cannot be used together"));
         }
         match (self.room.as_deref().filter(|room| !room.is_empty()), self.global) {
             (Some(room), false) => Ok(Some(room)),
             (None, true) => Ok(None),
-            (Some(_), true) => Err(Error::usage("--room and --global exclude each other")),
-            (None, false) => Err(Error::usage("it is not said where the service runs")
+            (Some(_), true) => Err(Error::usage("--room and --global cannot be used together")),
+            (None, false) => Err(Error::usage("neither --room nor --global is given")
                 .hint("give --room ROOM, or --global for every room of the project")),
         }
     }
@@ -86,7 +86,7 @@ impl WantedService<'_> {
     fn exists(&self) -> Error {
         let id = self.logical_id().unwrap_or_default();
         Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("--replace writes over it, --force passes over it")
+            .hint("add --replace to overwrite it, or --force to ignore it")
     }
 
     /// Writes the service.
@@ -197,12 +197,12 @@ impl Source {
         let name = &spec.metadata.name;
         if self.has_obscure_values {
             return Err(Error::failed(format!(
-                "the template of `{name}` calls values obscure, and a manifest could hold them in clear text only"
+                "the template of `{name}` marks values as obscure, and a manifest could hold them only in clear text"
             ))
             .hint("add a Service with `template` and `values` to the manifests by hand"));
         }
         placing_manifest::manifest(&self.template.text, &self.template.values, room, spec).map_err(
-            |why| Error::failed(format!("no manifest declares the service `{name}`: {why}")),
+            |why| Error::failed(format!("no manifest can declare the service `{name}`: {why}")),
         )
     }
 }
@@ -238,8 +238,8 @@ pub async fn create<T: Origin>(args: CreateArgs<T>) -> Result<ExitCode> {
     args.place.check(&args.origin)?;
     let blueprint = args.origin.blueprint("create-template").await?;
     if matches!(&blueprint, Blueprint::Service(spec) if spec.id.is_some()) {
-        return Err(Error::failed("the document has an `id`, and a new service has none")
-            .hint("take it out, or use `meshagent service update`"));
+        return Err(Error::failed("the document has an `id`, but a new service must not have one")
+            .hint("remove it, or use `meshagent service update`"));
     }
     args.place
         .platform

@@ -37,7 +37,7 @@ pub async fn foresee_form(
 }
 
 fn would_refuse(address: &str, why: Vec<String>) -> Error {
-    let mut error = Error::failed(format!("the platform would refuse this write of {address}"));
+    let mut error = Error::failed(format!("the platform would refuse this change of {address}"));
     error.problems = why.into_iter().map(Problem::new).collect();
     error
 }
@@ -65,7 +65,7 @@ impl Shortcut {
             Ok(survey) => survey,
             Err(error) => {
                 output::warning(&format!(
-                    "the project cannot be read whole, so the platform may refuse more than this shows: {}",
+                    "the project cannot be read completely, so the platform may refuse more than this shows: {}",
                     error::with_causes(&error)
                 ));
                 return Ok(None);
@@ -184,7 +184,7 @@ impl Shortcut {
         let told = match self.what_goes_with_it(connection).await {
             Ok(told) => told,
             Err(error) => vec![format!(
-                "what is in {} cannot be read and goes with it: {}",
+                "the contents of {} cannot be read, and will be deleted with it: {}",
                 self.address(),
                 error::with_causes(&error)
             )],
@@ -217,7 +217,7 @@ impl Shortcut {
         }
         let line = |(key, found): &(&Key, &crate::plan::Observed)| {
             let what = match key.room {
-                Some(_) => "goes with the room",
+                Some(_) => "will be deleted with the room",
                 None => "names the room",
             };
             let owner = found.owner.as_deref();

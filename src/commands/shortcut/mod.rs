@@ -270,7 +270,7 @@ impl Shortcut {
         Err(Error::usage(format!(
             "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
         ))
-        .hint("take it out, or leave it as it is shown; a manifest that is applied with --adopt takes an object over"))
+        .hint("remove it, or leave it as it is shown; to take over an object, apply a manifest with --adopt"))
     }
 
     /// Refuses what the API of the platform has no word for, which would be left out of what is

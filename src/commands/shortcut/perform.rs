@@ -73,7 +73,7 @@ impl Shortcut {
                 let error = failed().because(message + &request);
                 Err(match failure::hint(code) {
                     _ if !refused => {
-                        error.hint("it is not known whether it was done: look before you try again")
+                        error.hint("it is unknown whether it was done: check before you try again")
                     }
                     Some(hint) => error.hint(hint),
                     None => error,
@@ -91,7 +91,7 @@ impl Shortcut {
         let observed = self.observed.as_ref().and_then(|observed| observed.owner.clone());
         if let Some(owner) = observed.or_else(|| owner(answer)) {
             output::warning(&format!(
-                "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes back what its document does not ignore",
+                "{} is owned by the set `{owner}`: change its manifest, too, or the set's next apply reverts what its document does not ignore",
                 self.address()
             ));
         }

@@ -42,7 +42,7 @@ pub async fn look_up(
 }
 
 /// What to do about an object of another project.
-const ELSEWHERE: &str = "one name is one object on the whole platform: take another one, or name the project that has it with --project-id";
+const ELSEWHERE: &str = "this name must be unique on the whole platform: use another one, or give the project that has it with --project-id";
 
 /// Reads the object of an id. Where the platform gives one only by its name, the names that it
 /// may have are tried before the whole list is read.

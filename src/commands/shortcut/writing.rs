@@ -17,7 +17,7 @@ pub struct DryRunArgs {
 pub struct WriteArgs {
     #[command(flatten)]
     dry: DryRunArgs,
-    /// Also write what became of it as JSON to this file
+    /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file(), help_heading = "Writing")]
     pub report: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub struct WriteArgs {
 pub struct DeclareArgs {
     #[command(flatten)]
     write: WriteArgs,
-    /// Print the manifest that declares the same, and do nothing
+    /// Print the equivalent manifest, and do nothing
     #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
     as_manifest: bool,
 }
