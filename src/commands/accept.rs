@@ -1,4 +1,4 @@
-//! `accept`: what drifted on the platform becomes what the manifests say.
+//! `accept`: writes drift on the platform into the manifests.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::visible;
     after_help = "Examples:\n  meshagent accept -f manifests --dry-run\n  meshagent accept -f manifests Service/support@lobby Room/lobby"
 )]
 pub struct AcceptArgs {
-    /// Just these objects, with * and ?; without them, all that drifted
+    /// Only these objects, with * and ?; without them, all drift
     #[arg(value_name = "KIND/NAME")]
     objects: Vec<String>,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     conclude(&accepted.acceptance, args.dry_run)
 }
 
-/// Reads the manifests, and decides what of the drift they are to say.
+/// Reads the manifests, and decides which drift is written into them.
 async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> Result<Accepted> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;

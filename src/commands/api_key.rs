@@ -21,7 +21,7 @@ use crate::settings::project_file::ProjectFile;
 use crate::settings::{PlatformArgs, ProjectArgs};
 use crate::visible;
 
-/// What is told of a key that was activated.
+/// What is reported about an activated key.
 const SIGNS: &str = "the key signs the project's tokens from now on";
 
 /// Commands of `api-key`.
@@ -132,8 +132,8 @@ async fn keys(connection: &Connection) -> Result<Vec<Value>> {
     Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
-/// Shows what `create` would do. A key is no kind of a manifest, so there is no plan of it,
-/// but it reads as one.
+/// Shows what `create` would do. A key is not a kind of manifest, so there is no plan for it, but
+/// the output reads like one.
 fn preview_create(name: &str, description: &str) -> ExitCode {
     let description = match description {
         "" => String::new(),
@@ -205,7 +205,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .await
 }
 
-/// Makes a key of a project.
+/// Creates a key of a project.
 ///
 /// # Errors
 ///
@@ -222,7 +222,7 @@ pub(super) async fn make(
     key.map(SecretString::from).ok_or_else(|| Error::failed("the platform's answer holds no key"))
 }
 
-/// Activates a key that was just made.
+/// Activates a key that was just created.
 ///
 /// # Errors
 ///

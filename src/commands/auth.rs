@@ -43,7 +43,7 @@ pub enum AuthCommand {
     Whoami(WhoamiArgs),
 }
 
-/// Arguments of whatever signs in.
+/// Arguments of the commands that sign in.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The tokens are kept in ~/.meshagent/session.json, which only you can read, and are refreshed\nbefore they expire. MESHAGENT_API_KEY and MESHAGENT_TOKEN take precedence over them.\nMESHAGENT_OAUTH_CLIENT_ID, MESHAGENT_OAUTH_CLIENT_SECRET and MESHAGENT_OAUTH_SCOPES\nset the OAuth client and the scopes."
@@ -78,7 +78,7 @@ pub struct WhoamiArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; a file that cannot be written; a sign-in that is given up.
+/// What the platform refuses; a file that cannot be written; a sign-in that is cancelled.
 pub async fn run(command: AuthCommand) -> Result<ExitCode> {
     match command {
         AuthCommand::Login(args) => {
@@ -103,7 +103,7 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
 ///
 /// # Errors
 ///
-/// The port is taken; the person or the platform says no; Ctrl-C.
+/// The port is in use; the person or the platform refuses; Ctrl-C.
 pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let platform = PlatformArgs {
         api_url: args.api_url.clone(),
@@ -140,14 +140,14 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     SessionFile::begun(tokens, &base).write().await
 }
 
-/// Whether a browser could show itself. What opens one may be installed where there is no
-/// screen, and would fail in silence.
+/// Whether a browser could be shown. The program that opens one may be installed on a machine
+/// without a screen, and would fail silently.
 fn has_display() -> bool {
     cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"].into_iter().any(|it| variable(it).is_some())
 }
 
-/// Opens a browser, if there is one. Without one the URL has been printed.
+/// Opens a browser, if there is one. The URL was printed in any case.
 fn open(url: String) {
     // A browser in the terminal is waited for, so it is waited for elsewhere.
     std::thread::spawn(move || {
@@ -157,7 +157,8 @@ fn open(url: String) {
     });
 }
 
-/// Listens where the browser is sent back to: `localhost` is either of two addresses.
+/// Listens at the address to which the browser is redirected: `localhost` is either of two
+/// addresses.
 async fn listen() -> Result<Vec<TcpListener>> {
     let first = SocketAddr::from((Ipv4Addr::LOCALHOST, REDIRECT_PORT));
     let listener = TcpListener::bind(first).await.map_err(|cause| {
@@ -174,11 +175,11 @@ async fn listen() -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// A browser needs a connection or two, and is answered before this ends; one that holds on to
-/// its connection is not waited for.
+/// A browser needs one or two connections and gets its answer before this ends; a browser that
+/// keeps its connection open is not waited for.
 const WAITING: Bounds = Bounds { connections: 32, grace: Duration::from_secs(1) };
 
-/// What the browser brings.
+/// What the browser sends.
 #[derive(Deserialize)]
 struct Brought {
     code: Option<String>,

@@ -1,4 +1,4 @@
-//! `call`: tell an agent, a tool, a toolkit or a schema to enter a room, by a webhook.
+//! `call`: asks an agent, a tool, a toolkit or a schema to enter a room, with a webhook.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::room::client::Room;
 use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
 use crate::visible;
 
-/// How long the answer to a webhook is waited for.
+/// How long to wait for the answer to a webhook.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Commands of `call`: four words for one thing.
@@ -77,7 +77,7 @@ pub struct Invitation<'a> {
     pub room: &'a str,
     /// The token of the callee.
     pub token: &'a str,
-    /// What the callee is told.
+    /// The arguments for the callee.
     pub arguments: &'a Value,
 }
 
@@ -88,7 +88,7 @@ toggle!(
     "no-local"
 );
 
-/// What an agent may do that nothing else is said of.
+/// What an agent may do by default.
 #[must_use]
 pub fn agent_default() -> ApiScope {
     ApiScope {
@@ -107,7 +107,7 @@ pub fn agent_default() -> ApiScope {
     }
 }
 
-/// Whether a URL leads to this machine or to a private network.
+/// Whether a URL points to this machine or to a private network.
 async fn is_local(url: &str) -> bool {
     let Some((scheme, _)) = url.split_once("://") else {
         return url.starts_with('/') || !url.contains(['/', '\\']);
@@ -141,11 +141,11 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Refuses what no webhook can be posted to.
+/// Refuses URLs that no webhook can be posted to.
 ///
 /// # Errors
 ///
-/// What is not a URL, or one of another scheme than http and https.
+/// A text that is not a URL, or a URL with a scheme other than http and https.
 fn check_url(url: &str) -> Result<()> {
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
     if url::Url::parse(url).is_ok_and(|url| is_web(&url)) {
@@ -165,12 +165,12 @@ fn room_url(room: &str) -> String {
     entering::url(&PlatformArgs::default().url(), room)
 }
 
-/// Posts the webhook that lets a callee enter a room. The token in it goes to that URL and to
-/// no other, and without `insecure` to no other machine without TLS.
+/// Posts the webhook that lets a callee enter a room. The token in it is sent only to that URL, and
+/// without `insecure` only over TLS to other machines.
 ///
 /// # Errors
 ///
-/// No answer, or one that does not say yes; a URL that the token may not go to.
+/// No answer, or a refusal; a URL that the token may not be sent to.
 pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Result<()> {
     if !insecure {
         http::refuse_plain(url)?;
@@ -223,7 +223,7 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
 ///
 /// # Errors
 ///
-/// As [`post`]; options that are not what they should be.
+/// As [`post`]; invalid options.
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;

@@ -123,7 +123,7 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
     Ok(survey)
 }
 
-/// Refuses to export nothing of a set that is somewhere else, or nowhere.
+/// Refuses an empty export of a set that is in another project, or does not exist.
 fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> Result<()> {
     let unknown = unknown_set(set, &survey.project);
     match homes.first() {
@@ -137,8 +137,8 @@ fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> R
     }
 }
 
-/// Refuses to write down a name that was never meant to stay: others refer to it, and to leave
-/// its object out would look as if it were gone.
+/// Refuses to write a temporary name: other objects refer to it, and leaving its object out would
+/// look as if it were deleted.
 fn refuse_between_names(survey: &Survey) -> Result<()> {
     if survey.between_names.is_empty() {
         return Ok(());
@@ -196,8 +196,8 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
     Ok(export)
 }
 
-/// Writes the files, none of them where one exists unless that is asked for, and each of
-/// them whole or not at all.
+/// Writes the files: none of them if one exists, unless overwriting is requested, and each of them
+/// completely or not at all.
 fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Result<()> {
     let existing: Vec<PathBuf> = files
         .keys()

@@ -1,5 +1,5 @@
-//! `helper service`: what rooms of this machine call while somebody develops: schemas and
-//! the storage toolkit.
+//! `helper service`: what rooms on this machine call during development: schemas and the storage
+//! toolkit.
 
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ pub struct ServiceArgs {}
 ///
 /// # Errors
 ///
-/// The port is taken.
+/// The port is in use.
 pub async fn run(command: HelperCommand) -> Result<ExitCode> {
     let HelperCommand::Service(ServiceArgs {}) = command;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.

@@ -1,4 +1,4 @@
-//! `mailbox`: addresses whose mail lands in queues of rooms.
+//! `mailbox`: addresses whose mail goes to queues in rooms.
 
 use serde_json::Value;
 

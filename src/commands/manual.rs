@@ -1,4 +1,4 @@
-//! `man`: manual pages, one for each command, made of what `--help` says.
+//! `man`: manual pages, one for each command, made from the text of `--help`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The terminal: one file a command, its arguments beside the code that runs them.
+//! The terminal: one file per command, its arguments beside the code that runs them.
 //!
 //! Must not live here: anything that another front end would need too.
 
@@ -176,7 +176,7 @@ enum Command {
     Version,
 }
 
-/// The tree of commands; groups are built when a line names them.
+/// The tree of commands; groups are built when a command line names them.
 #[must_use]
 pub fn tree() -> clap::Command {
     // Of an option that is given twice, the last one counts.
@@ -225,7 +225,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// How the program ends that came to its end: data that could not be written is a failure.
+/// The exit code of a run that completed: data that could not be written is a failure.
 fn ended(code: ExitCode) -> ExitCode {
     match output::check() {
         Ok(()) => code,
@@ -302,7 +302,7 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Prints what `--help` behind these words would.
+/// Prints what `--help` after these words would print.
 fn help(words: &[String]) -> Result<ExitCode> {
     let line = ["meshagent"].into_iter().chain(words.iter().map(String::as_str)).chain(["--help"]);
     match tree().try_get_matches_from(line) {
@@ -315,7 +315,7 @@ fn help(words: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Writes a project, and plans it as whoever types the command would.
+/// Writes a project, and plans it like the command that a user would type.
 fn begin(args: &init::InitArgs) -> Result<ExitCode> {
     let words = init::run(args)?;
     let parsed = tree().try_get_matches_from(&words).and_then(|it| Cli::from_arg_matches(&it));

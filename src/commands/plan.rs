@@ -19,7 +19,7 @@ use crate::plan::{Plan, graph, markdown, text, unified};
 use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
-/// What every command that plans takes.
+/// Arguments of every command that plans.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlanningArgs {
     #[command(flatten)]
@@ -86,8 +86,7 @@ pub struct GraphArgs {
 }
 
 impl PlanningArgs {
-    /// Makes the plan. One that is for reading only is made without the secrets that are not
-    /// here.
+    /// Makes the plan. A plan that is only for reading is made without missing secrets.
     async fn plan(&self, may_miss: bool) -> Result<Decision> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
@@ -103,7 +102,7 @@ impl PlanningArgs {
         closed.map(|()| planned)
     }
 
-    /// What a saved plan says of how it was made.
+    /// What a saved plan records about how it was made.
     fn inputs(&self, planned: &Decision, rules: &RuleArgs) -> Result<Inputs> {
         let text = |path: &PathBuf| path.display().to_string();
         let names = |pairs: &[String]| pairs.iter().map(|pair| name_of(pair)).collect();
@@ -189,11 +188,10 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     Ok(exit_code(&plan, args.exit_code))
 }
 
-/// Refuses a plan that was shown, where guards or rules do.
+/// Refuses a plan that was shown, if guards or rules refuse it.
 ///
 /// # Errors
-///
-/// What they refuse.
+/// What guards and rules refuse.
 pub fn refuse(plan: &Plan) -> Result<()> {
     match plan.refused.as_slice() {
         [] => Ok(()),

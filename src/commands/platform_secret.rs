@@ -1,4 +1,4 @@
-//! `secret list`, `delete` and what creates and changes the secrets that a platform keeps.
+//! `secret list`, `secret delete`, and the commands that create and change secrets on a platform.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::kinds::KindName;
 use crate::output;
 use crate::settings::PlatformArgs;
 
-/// What is done with secrets of one type.
+/// The commands for secrets of one type.
 #[derive(Debug, clap::Subcommand)]
 pub enum WriteCommand<T: clap::Args> {
     /// Create a secret, and print its id
@@ -53,16 +53,15 @@ pub struct UpdateArgs<T: clap::Args> {
     platform: PlatformArgs,
 }
 
-/// What a secret of one type is made of.
+/// The content of a secret of one type.
 pub trait Content: clap::Args {
     /// The option that holds the secret itself.
     const SECRET: &'static str;
 
-    /// Its fields, spelled as in a manifest.
+    /// Its fields, as a manifest spells them.
     ///
     /// # Errors
-    ///
-    /// Options that are not what they should be.
+    /// Invalid options.
     fn document(&self) -> Result<Value>;
 }
 
@@ -74,11 +73,11 @@ pub struct KeysContent {
     data: SecretString,
 }
 
-/// What may help where something is empty that is to be a secret.
+/// The hint for a secret that is empty.
 const EMPTY: &str =
     "check that the shell variable is set; to store an empty secret, use a manifest";
 
-/// The secret of those that images are pulled with.
+/// The secret part of credentials to pull images.
 fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
     let text = secret.expose_secret();
     match text.trim().is_empty() {
@@ -87,7 +86,7 @@ fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
     }
 }
 
-/// A user and password that images are pulled with.
+/// A user and a password to pull images.
 #[derive(Debug, clap::Args)]
 pub struct DockerContent {
     /// The registry's host, such as index.docker.io
@@ -104,7 +103,7 @@ pub struct DockerContent {
     email: String,
 }
 
-/// The same for a registry of Azure.
+/// The same for Azure Container Registry.
 #[derive(Debug, clap::Args)]
 pub struct AcrContent {
     /// The registry's host, such as myregistry.azurecr.io
@@ -202,7 +201,7 @@ impl Content for GarContent {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
     let (id, name, content, declare, platform) = match command {
         WriteCommand::Create(args) => (None, args.name, args.content, args.declare, args.platform),
@@ -245,11 +244,10 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         .await
 }
 
-/// Lists the secrets, with the names of what is in them and never their values.
+/// Lists the secrets with the names in them, never with their values.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {

@@ -16,7 +16,7 @@ use crate::output;
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
 
-/// The most rooms that the platform lists at once.
+/// The maximum number of rooms that the platform lists at once.
 const MOST: u16 = 500;
 
 /// Commands of `rooms`.
@@ -61,7 +61,7 @@ toggle!(
     "no-if-not-exists"
 );
 
-/// Which room is meant.
+/// The choice of a room.
 #[derive(Debug, clap::Args)]
 pub struct WhichArgs {
     /// The room's id; it takes precedence over the name
@@ -134,7 +134,7 @@ pub struct GetArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run(command: RoomsCommand) -> Result<ExitCode> {
     match command {
         RoomsCommand::Create(args) => create(args).await,
@@ -181,7 +181,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .await
 }
 
-/// The room that is meant: its id, and the room where it was looked up by its name.
+/// The id of the chosen room, and the room itself if it was looked up by its name.
 async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, Option<Observed>)> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     if let Some(id) = given(&which.id) {

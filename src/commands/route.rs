@@ -31,7 +31,7 @@ impl Address for Route {
         vec![("port", self.port.clone().map(Value::from))]
     }
 
-    /// Tells when a domain is none that the platform serves by itself.
+    /// Warns if the platform does not serve the domain by itself.
     fn warn(domain: &str) {
         let suffix = variable("MESAHGENT_APP_DOMAIN_SUFFIX");
         let suffix = suffix.as_deref().unwrap_or(".meshagent.app");

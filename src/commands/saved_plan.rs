@@ -1,4 +1,4 @@
-//! A plan that was saved: what it was made from, and whether it still fits.
+//! A saved plan: what it was made from, and whether it still fits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
 use crate::visible;
 
-/// The largest plan that is read, in bytes: it holds what many files of manifests declare.
+/// The maximum size of a plan, in bytes: it holds what many manifests declare.
 const MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A saved plan.
@@ -84,7 +84,7 @@ pub fn name_of(pair: &str) -> String {
     pair.split('=').next().unwrap_or_default().to_owned()
 }
 
-/// Plans hold no values, so each that a plan was made with is given again.
+/// Plans do not contain values, so each value of a plan must be given again.
 fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     match names.iter().find(|name| !pairs.iter().any(|pair| name_of(pair) == **name)) {
         None => Ok(()),
@@ -95,8 +95,7 @@ fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     }
 }
 
-/// What the user consented to is consented to again by whoever applies the plan: a plan may
-/// come from elsewhere.
+/// Whoever applies the plan must give the same permissions again: a plan may come from elsewhere.
 fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result<()> {
     match planned.iter().find(|planned| !given.contains(planned)) {
         None => Ok(()),
@@ -108,7 +107,7 @@ fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result
     }
 }
 
-/// Projects by name and id, in one line.
+/// Projects with names and ids, on one line.
 fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
     let told = projects.iter().map(|(name, id)| match id {
         Some(id) => format!("{name} ({id})"),
@@ -117,9 +116,9 @@ fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
     few(told)
 }
 
-/// What keeps a plan from being made now kept none from being made then, so it is the
-/// manifests or the platform that changed. Where that cannot be known, because something
-/// could not be read, the error is what it is.
+/// What prevents a plan now did not prevent one then, so the manifests or the platform changed: the
+/// plan is stale. If that is uncertain, because something could not be read, the error stays as it
+/// is.
 #[must_use]
 pub fn staleness(error: Error) -> Error {
     let is_doubt = std::error::Error::source(&error).is_some();
@@ -130,7 +129,7 @@ pub fn staleness(error: Error) -> Error {
 }
 
 impl Saved {
-    /// The policy and the consent that it was made with.
+    /// The policy and the permissions that it was made with.
     #[must_use]
     pub fn policy(&self) -> (Policy, GuardArgs) {
         let inputs = &self.inputs;
@@ -204,8 +203,8 @@ impl Saved {
         Ok(FileArgs { files, reading })
     }
 
-    /// Refuses files that the plan names, and nobody else does, outside of the working folder
-    /// and its repository: a plan may come from elsewhere. They are not looked at.
+    /// Refuses files that only the plan names, outside the working folder and its repository: a
+    /// plan may come from elsewhere. The files are not read.
     fn stays_here(&self, option: &str, named: &[String], allowed: &[PathBuf]) -> Result<()> {
         let reach = Reach::of(&[PathBuf::from(".")], allowed);
         let is_outside = |name: &&String| *name != "-" && reach.check(Path::new(name)).is_err();
@@ -222,12 +221,12 @@ impl Saved {
         }
     }
 
-    /// Whether a plan that was made now is this one, and for no project but the one that is
-    /// expected, by name or id. What the file shows of itself proves nothing.
+    /// Checks that a plan made now is the same as this one, and only for the expected project, by
+    /// name or id. What the file says about itself proves nothing.
     ///
     /// # Errors
     ///
-    /// The projects that nobody expects; [`crate::error::Class::Stale`], with the objects and
+    /// The unexpected projects; [`crate::error::Class::Stale`], with the objects and
     /// fields that differ.
     pub fn check(&self, now: &Plan, expected: Option<&str>) -> Result<()> {
         let unexpected = expected.map(|it| guards::unexpected_in(now, it)).unwrap_or_default();

@@ -141,7 +141,7 @@ pub struct UpdateArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run(command: TaskCommand) -> Result<ExitCode> {
     match command {
         TaskCommand::Add(args) => add(args).await,

@@ -1,5 +1,5 @@
-//! `secret`: the secrets that a platform keeps, and what keeps the secrets of manifests out
-//! of clear text; nothing of the latter talks to a platform.
+//! `secret`: the secrets on a platform, and the encryption of secrets in manifests, which needs no
+//! platform.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -173,8 +173,8 @@ fn decrypt(args: &DecryptArgs) -> Result<()> {
     output::check()
 }
 
-/// Writes an identity that only its owner can read, and never over another one: what was
-/// encrypted to that could not be read any more.
+/// Writes an identity that only its owner can read, and never overwrites one: what was encrypted to
+/// it could no longer be read.
 fn keygen(file: Option<PathBuf>) -> Result<()> {
     let path = match file.or_else(age::default_file) {
         Some(path) => path,

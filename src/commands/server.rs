@@ -60,7 +60,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// The name of a host, as it stands in a request: an address is answered to without it.
+/// The name of a host, as it appears in a request; IP addresses are always allowed.
 fn host_name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
@@ -72,8 +72,8 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Keys to replace. With any of them the platform is not served: a server that runs from the
-/// same folder goes on, with the new keys.
+/// Keys to replace. With any of these options the platform is not served: a server that runs from
+/// the same folder continues, with the new keys.
 #[derive(Debug, Default, clap::Args)]
 pub struct RotateArgs {
     /// Replace the owner's key and exit; sessions and tokens from the old key end, too. --print-env
@@ -129,7 +129,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     Ok(())
 }
 
-/// Tells which API keys go on: whoever had the owner's key may have made some of them.
+/// Reports which API keys stay valid: whoever had the owner's key may have created some of them.
 fn tell_keys(keys: &[Known]) {
     if keys.is_empty() {
         return;
@@ -199,8 +199,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     platform.serve(listener, stopped).await
 }
 
-/// Prints the environment of a client, and nothing else; without an address where nothing is
-/// served.
+/// Prints the environment of a client, and nothing else; without an address if nothing is served.
 fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> Result<()> {
     let url = address.map(|address| format!("http://{}", reachable(address)));
     let mut lines = String::new();

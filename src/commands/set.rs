@@ -1,5 +1,5 @@
-//! What the commands share that read a set: its files, its name, and the way from files to
-//! a plan.
+//! What commands that read a set have in common: its files, its name, and the way from files to a
+//! plan.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub struct ReadArgs {
     #[arg(long)]
     pub verbose: bool,
 
-    /// Whether it is for reading only, and needs no value of the environment.
+    /// Whether the plan is only for reading, so that values of the environment may be missing.
     #[arg(skip)]
     pub may_miss: bool,
 }
@@ -82,7 +82,7 @@ pub struct SetArgs {
     pub set: String,
 }
 
-/// What is taken over, what is deleted, and which part of the set is meant.
+/// What is adopted, what is deleted, and which part of the set is used.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
     /// Adopt existing objects that no set owns: all of them, or those that match, with * and ?
@@ -161,7 +161,7 @@ impl FileArgs {
         Ok(set)
     }
 
-    /// Lists what was left out on purpose, where the user asks for it.
+    /// Lists what was skipped on purpose, if the user asks for it.
     pub fn list_skipped(&self, skipped: &[Skipped]) {
         for skipped in skipped.iter().filter(|_| self.reading.verbose) {
             output::note(&format!("not read: {skipped}"));
@@ -236,7 +236,7 @@ impl FileArgs {
     }
 }
 
-/// Values that cannot be read are no fault of the manifests.
+/// Values that cannot be read are not the manifests' fault.
 fn wrong_values(problems: Vec<Problem>) -> Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let error = Error::usage(lines.join("; "));
@@ -281,11 +281,11 @@ impl ValueArgs {
 }
 
 impl SetArgs {
-    /// The name, when it can be one.
+    /// The name, if it is valid.
     ///
     /// # Errors
     ///
-    /// A name that cannot be a file's.
+    /// A name that is not valid.
     pub fn name(&self) -> Result<&str> {
         if is_set_name(&self.set) {
             return Ok(&self.set);
@@ -310,7 +310,7 @@ impl GuardArgs {
 }
 
 impl PolicyArgs {
-    /// Which objects are deleted that the manifests declare no more.
+    /// Which objects are deleted because the manifests no longer declare them.
     #[must_use]
     pub fn pruned(&self) -> Prune {
         if self.no_prune { Prune::None } else { self.prune }
@@ -340,7 +340,7 @@ impl PolicyArgs {
     }
 }
 
-/// Reads the platform and decides, and tells what there is to know of the plan.
+/// Reads the platform, decides, and prints the notes of the plan.
 ///
 /// # Errors
 ///
@@ -358,8 +358,8 @@ pub async fn decide(
     Ok(decision)
 }
 
-/// Gives back what a large project takes. Piece by piece that takes a while, and most
-/// commands end before it is done.
+/// Frees the memory of a large project. Piece by piece that takes a while, and most commands end
+/// before it is done.
 pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
 }

@@ -1,4 +1,4 @@
-//! `set`: which sets a project has, and what moves between them.
+//! `set`: lists the sets of a project, and moves objects between them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ struct PerformArgs {
 ///
 /// # Errors
 ///
-/// The platform's; objects that the set does not own.
+/// Errors of the platform; objects that the set does not own.
 pub async fn run(command: SetCommand) -> Result<ExitCode> {
     match command {
         SetCommand::List(args) => args.platform.with(async |it| list(it, &args).await).await,
@@ -204,8 +204,8 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
     relocate(target, (from, to), relocations, perform).await
 }
 
-/// Takes a set that owns nothing, so that nothing can move, off the lists on which a run that was
-/// cut off left it.
+/// Takes a set that owns nothing, so that nothing can move, off the lists where an interrupted run
+/// left it.
 async fn end_left_over(
     target: &Target,
     set: &str,
@@ -231,7 +231,7 @@ async fn end_left_over(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows, asks, performs, tells.
+/// Shows the plan, asks, performs it and reports.
 async fn relocate(
     target: &Target,
     (from, to): (&str, &str),
@@ -266,7 +266,7 @@ async fn relocate(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the user is asked about moves that were shown.
+/// The question to the user about the moves that were shown.
 fn question(relocations: &[Relocation], to: &str) -> String {
     let plans = || relocations.iter().map(|relocation| &relocation.plan);
     let count = plans().map(|plan| plan.operations.len()).sum();
@@ -274,7 +274,7 @@ fn question(relocations: &[Relocation], to: &str) -> String {
     format!("Move {} of {} to the set `{to}`?", objects(count), few(targets))
 }
 
-/// Tells which documents belong to the other set now.
+/// Reports which documents belong to the other set now.
 fn tell_documents(plan: &Plan, (from, to): (&str, &str)) {
     let here = &LookedAt::new(&[PathBuf::from(".")]);
     let files: BTreeSet<String> = plan

@@ -13,7 +13,7 @@ use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
 
-/// Signs in, chooses a project, and makes a key for it where it has none.
+/// Signs in, chooses a project, and creates a key for it if it has none.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `token`: participant tokens, signed here with an API key; nothing is asked of a platform.
+//! `token`: participant tokens, signed here with an API key, without a platform.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub enum TokenCommand {
     Generate(GenerateArgs),
 }
 
-/// What a token is signed with.
+/// The key that signs a token.
 #[derive(Debug, Clone, clap::Args)]
 pub struct KeyArgs {
     /// The API key that signs [default: the activated key of the project, else MESHAGENT_API_KEY]
@@ -52,11 +52,11 @@ pub struct GenerateArgs {
 }
 
 impl KeyArgs {
-    /// What signs the tokens of a project of the platform that the environment means.
+    /// The signer of a project's tokens, for the platform that the environment names.
     ///
     /// # Errors
     ///
-    /// There is nothing to sign with; what there is, is no API key, or another platform's.
+    /// There is no key to sign with; the key is not an API key, or is another platform's.
     pub fn signer(&self, project: &str) -> Result<Signer> {
         let activated = || -> Result<Option<SecretString>> {
             let file = ProjectFile::read()?;

@@ -1,5 +1,4 @@
-//! What the parser of arguments has against a line, as every other error is told: in one
-//! line, with a hint.
+//! Errors of the argument parser, reported like every other error: on one line, with a hint.
 
 use clap::error::{ContextKind, ErrorKind};
 
@@ -7,7 +6,7 @@ use crate::error::Error;
 use crate::listed::nearest;
 use crate::visible;
 
-/// What is wrong with the line of these words, or nothing where the parser only shows help or a
+/// What is wrong with a command line of these words; nothing if the parser only shows help or a
 /// version.
 #[must_use]
 pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Option<Error> {
@@ -35,7 +34,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
 }
 
-/// The command that a line is for: its names, without the program's, and what it takes.
+/// The command of a command line: its names, without the program's, and its arguments.
 fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap::Command>) {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let names: Vec<&str> = usage.split_whitespace().skip(2).take_while(is_name).collect();
@@ -43,7 +42,7 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     (names.join(" "), found)
 }
 
-/// The groups of the reference that are not here yet.
+/// The command groups of the reference that do not exist here yet.
 const LATER: [&str; 13] = [
     "chatbot",
     "codex",
@@ -60,7 +59,7 @@ const LATER: [&str; 13] = [
     "worker",
 ];
 
-/// What programs of this sort do by other names.
+/// What similar programs call by other names.
 fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
     let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
     match parser.kind() {
@@ -112,8 +111,8 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
     }
 }
 
-/// Options of other programs, without their dashes; an option by which the commands are known that
-/// are meant; and what is said of it.
+/// Options of other programs, without their dashes; an option that shows for which commands the
+/// hint is; and the hint.
 const ELSEWHERE: [(&str, &str, &str); 12] = [
     ("auto-approve", "yes", "use --yes to skip the question"),
     ("no-confirm", "yes", "use --yes to skip the question"),
@@ -133,8 +132,8 @@ const ELSEWHERE: [(&str, &str, &str); 12] = [
     ("parallelism", "parallelism", "long options begin with two dashes: --parallelism"),
 ];
 
-/// What an option of another program is here, where the command has it. With one dash it is taken
-/// for several options of one letter.
+/// The equivalent of another program's option, if the command has it. With one dash, the parser
+/// reads the option as several one-letter options.
 fn elsewhere(
     parser: &clap::Error,
     command: Option<&clap::Command>,
@@ -156,7 +155,7 @@ fn elsewhere(
     })
 }
 
-/// The command of this name that a group above has, or one whose name is nearly the same:
+/// The command of this name in a group above, or in a group with nearly the same name:
 /// `rooms list` for `room list`.
 fn in_another_group(parser: &clap::Error, names: &str, tree: &clap::Command) -> Option<String> {
     if parser.kind() != ErrorKind::InvalidSubcommand || names.is_empty() {
@@ -199,8 +198,8 @@ fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
     }
 }
 
-/// What was most likely meant by an argument that the command does not take: an option that
-/// other programs have, a name that is given without an option, manifests without `-f`.
+/// The likely meaning of an argument that the command does not accept: an option of another
+/// program, a name that is given without an option, manifests without `-f`.
 fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> Option<String> {
     if parser.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -240,8 +239,8 @@ fn one_line(paragraph: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where to look when the parser knows nothing similar: at the names that there are, or at
-/// the help of the command that was meant.
+/// Where to look if the parser knows nothing similar: the existing names, or the help of the
+/// command.
 fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(is_name).collect();

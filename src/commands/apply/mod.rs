@@ -1,4 +1,4 @@
-//! `apply` and `destroy`: plan, show, ask, perform, tell.
+//! `apply` and `destroy`: plan, show, ask, perform, report.
 
 pub(super) mod progress;
 pub mod report;
@@ -27,7 +27,7 @@ use crate::reconcile::report::ReportDocument;
 use crate::reconcile::{self, Decision, Performed, Performing, left_over};
 use crate::settings::PlatformArgs;
 
-/// What performing takes.
+/// Arguments for performing a plan.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PerformArgs {
     /// Do not ask
@@ -50,7 +50,7 @@ pub struct PerformArgs {
 }
 
 impl PerformArgs {
-    /// Refuses a report that would overwrite what is read.
+    /// Refuses a report that would overwrite an input.
     fn keep(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
         Written { option: "--report", path: self.report.as_deref() }.keeps(manifests, others)
     }
@@ -198,7 +198,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
     close(connection, done).await
 }
 
-/// What was done is told also where the platform could not be closed after it.
+/// Reports what was done even if the platform could not be closed afterwards.
 async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
     let closed = connection.close().await;
     let ran = done?;
@@ -212,12 +212,12 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
-    /// Why it was not performed, where a rule or the user had it so.
+    /// Why it was not performed, if a rule or the user decided so.
     refused: Option<Error>,
 }
 
-/// Says how a run ended, also one that came to no plan: as text or as an event, and in the
-/// file that was asked for.
+/// Reports how a run ended, even one without a plan: as text or as an event, and in the requested
+/// file.
 fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
         Ok(Ran { plan, performed, refused }) => {
@@ -262,7 +262,7 @@ fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
 struct Run<'a> {
     policy: &'a Policy,
     guards: &'a GuardArgs,
-    /// The only project that a saved plan may be for; other plans have it in their guards.
+    /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
     args: &'a PerformArgs,
@@ -308,8 +308,7 @@ impl Run<'_> {
         Ok(Ran { plan: decision.plan, performed, refused })
     }
 
-    /// Takes a set that is destroyed and owns nothing off the lists on which a run that was cut
-    /// off left it.
+    /// Takes a destroyed set that owns nothing off the lists where an interrupted run left it.
     async fn end_left_over(&self, connection: &Connection, decision: &Decision) -> Result<()> {
         if !self.policy.destroy || !decision.plan.is_empty() {
             return Ok(());
@@ -346,7 +345,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the user is asked about a plan.
+    /// The question to the user about a plan.
     fn question(&self, plan: &Plan) -> String {
         let target = plan.target().unwrap_or_default();
         let deleted = plan.operations.iter().filter(|it| it.action() == Action::Delete).count();
@@ -380,12 +379,12 @@ impl Run<'_> {
     }
 }
 
-/// So many objects, in words.
+/// The number of objects, in words.
 pub(super) fn objects(count: usize) -> String {
     format!("{count} object{}", if count == 1 { "" } else { "s" })
 }
 
-/// Asks, where somebody can answer.
+/// Asks for confirmation, if somebody can answer.
 pub(super) fn confirm(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Error::usage(

@@ -1,7 +1,7 @@
 //! `init`: a small project to begin with, and its first plan.
 //!
-//! The files that it writes lie beside this one, as they are written but for two names. They are
-//! checked as all manifests are before anything is written.
+//! The files that it writes are beside this one, complete except for two names. They are checked
+//! like all manifests before anything is written.
 
 use std::ffi::OsString;
 use std::fs;
@@ -54,21 +54,21 @@ enum Ci {
     None,
 }
 
-/// What was answered.
+/// The answers.
 struct Answers {
     project: Option<String>,
     room: String,
     ci: Ci,
 }
 
-/// The name of a room that nobody named.
+/// The default name of the room.
 const ROOM: &str = "lobby";
 
-/// Writes the files and tells the words of the first plan's command.
+/// Writes the files and returns the arguments of the command for the first plan.
 ///
 /// # Errors
 ///
-/// No terminal to ask on; a name that cannot be; a file that is there already; the system's.
+/// No terminal to ask on; an invalid name; a file that already exists; errors of the system.
 pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
     let answers = answers(args)?;
     check(&answers)?;
@@ -140,7 +140,7 @@ const PROJECT: &str = "manifests/project.yaml";
 
 const ROOMS: &str = "manifests/rooms.yaml";
 
-/// The manifests, each with what was answered in it.
+/// The manifests, with the answers filled in.
 fn manifests(answers: &Answers) -> Vec<(&'static str, String)> {
     let room = |text: &str| text.replace("@room@", &edit::in_block(&answers.room));
     let project = answers.project.as_ref().map(|name| {
@@ -167,7 +167,7 @@ fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {
     Ok(files)
 }
 
-/// Refuses names that no manifest can have, in the words of the manifests' own rules.
+/// Refuses names that a manifest cannot have, in the words of the rules for manifests.
 fn check(answers: &Answers) -> Result<()> {
     let sources = manifests(answers).into_iter().map(|(name, text)| {
         Arc::new(Source::new(name.to_owned(), PathBuf::from("manifests"), text))
@@ -210,7 +210,7 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
         .hint("use an empty folder: `meshagent init FOLDER`"))
 }
 
-/// Writes a file that is not there yet, or says `false` of a `.gitignore` that is.
+/// Writes a file that does not exist yet; returns `false` for a `.gitignore` that exists.
 fn write(path: &Path, text: &str) -> Result<bool> {
     let failed = || format!("failed to write {}", path.display());
     if let Some(folder) = path.parent() {
@@ -230,7 +230,7 @@ fn write(path: &Path, text: &str) -> Result<bool> {
     }
 }
 
-/// A file as somebody in the working folder names it.
+/// The path of a file, seen from the working folder.
 fn shown(folder: &Path, name: &str) -> String {
     match folder == Path::new(".") {
         true => name.to_owned(),
@@ -238,7 +238,7 @@ fn shown(folder: &Path, name: &str) -> String {
     }
 }
 
-/// Says what to do once the plan was read.
+/// Says what to do after reading the plan.
 fn next(folder: &Path, answers: &Answers) {
     let manifests = shown(folder, "manifests");
     output::note("The plan below is against an empty platform on this machine. Next:");

@@ -59,7 +59,7 @@ impl InRoom for ListToolkitsArgs {
     }
 }
 
-/// A toolkit as it is printed; in a table, with just the names of its tools.
+/// A toolkit as it is printed; a table has only the names of its tools.
 fn shown(name: &str, toolkit: &Toolkit, is_table: bool) -> Value {
     let tools = toolkit.tools.iter().map(|(name, tool)| match is_table {
         true => name.as_str().into(),

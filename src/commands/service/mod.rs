@@ -1,4 +1,4 @@
-//! `service`: what runs in one room, or in every room of a project.
+//! `service`: the services that run in one room, or in every room of a project.
 
 use std::process::ExitCode;
 
@@ -162,7 +162,7 @@ pub struct RemoveArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options and documents that are not what they should be.
+/// What the platform refuses; invalid options and documents.
 pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
     match command {
         ServiceCommand::Spec(args) => spec::spec(args).await,
@@ -243,7 +243,7 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
         .await
 }
 
-/// What the platform makes of a template.
+/// The service that the platform makes from a template.
 async fn rendered(args: RenderArgs) -> Result<Value> {
     let (text, values) = args.template.read().await?;
     args.platform.with(async |connection| source::render(connection, &text, &values).await).await

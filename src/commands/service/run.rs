@@ -20,16 +20,16 @@ use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::settings::{ProjectArgs, variable};
 
-/// How often the command is asked what it serves, before it is given up.
+/// How many times the command is asked what it serves before giving up.
 const TRIES: u32 = 11;
 
-/// How long is waited after the first time; doubled each time.
+/// How long to wait after the first time; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// How long it may take to say so.
+/// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a command may take to end once it is told to.
+/// How long a command may take to end after it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Arguments of `service run`.
@@ -53,7 +53,7 @@ pub struct RunArgs {
     project: ProjectArgs,
 }
 
-/// A command with all that it starts, which ends with this.
+/// A command with all processes that it starts; they end when this is dropped.
 struct Group {
     child: Child,
     id: Pid,
@@ -82,7 +82,7 @@ impl Group {
         Ok(Self { child, id: Pid::from_raw(id) })
     }
 
-    /// Tells all processes of the group; those that are gone need not be told.
+    /// Signals all processes of the group; processes that have ended are skipped.
     fn tell(&self, signal: Signal) {
         let _ = killpg(self.id, signal);
     }

@@ -1,4 +1,4 @@
-//! `service spec` and `service validate`: what needs no platform.
+//! `service spec` and `service validate`: commands that need no platform.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::kinds::{Fault, service};
 use crate::output;
 use crate::visible;
 
-/// What a document is written as.
+/// The form in which a document is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum SpecFormat {
     /// A service.

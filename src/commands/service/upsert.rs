@@ -1,5 +1,5 @@
-//! Creating and changing services. Which service is meant is decided by the list of those
-//! that there are: by `meshagent.service.id` first, then by id, then by name.
+//! Creating and changing services. The service is looked up in the list of existing ones: by
+//! `meshagent.service.id` first, then by id, then by name.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use crate::manifest::placing_manifest;
 use crate::output;
 
 impl PlaceArgs {
-    /// Refuses a place that cannot be, and a report that would overwrite the document.
+    /// Refuses an impossible place, and a report that would overwrite the document.
     fn check(&self, origin: &impl Origin) -> Result<()> {
         self.scope()?;
         let path = self.declare.write().report.as_deref();
@@ -47,14 +47,14 @@ struct WantedService<'a> {
     place: &'a PlaceArgs,
     room: Option<&'a str>,
     spec: ServiceSpec,
-    /// What the service was made from, which is then what is sent.
+    /// The template that the service was made from; it is sent instead of the service.
     template: Option<Source>,
 }
 
 /// A template with its values.
 struct Source {
     template: Template,
-    /// Whether it calls any of the values obscure.
+    /// Whether it marks any of the values as obscure.
     has_obscure_values: bool,
 }
 
@@ -62,7 +62,7 @@ fn text<'a>(service: &'a Value, pointer: &str) -> Option<&'a str> {
     service.pointer(pointer).and_then(Value::as_str)
 }
 
-/// The id of a service by which two documents both mean it.
+/// The id that identifies a service across documents.
 fn logical_id(annotation: Option<&str>) -> Option<&str> {
     annotation.map(str::trim).filter(|id| !id.is_empty())
 }
@@ -119,7 +119,7 @@ impl WantedService<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Gives the service with this id the wanted form.
+    /// Replaces the service with this id with the wanted one.
     async fn replace(
         mut self,
         connection: &Connection,
@@ -148,7 +148,7 @@ impl WantedService<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Creates the service, unless it is there already.
+    /// Creates the service, unless it already exists.
     async fn insert(self, connection: &Connection) -> Result<ExitCode> {
         let services = services(connection, self.room).await?;
         match self.same(&services).and_then(|service| text(service, "/id")) {
@@ -161,7 +161,7 @@ impl WantedService<'_> {
         }
     }
 
-    /// Changes the service that is meant.
+    /// Changes the service that was found.
     async fn change(
         self,
         connection: &Connection,
@@ -207,7 +207,7 @@ impl Source {
     }
 }
 
-/// The service that a blueprint says; of a template, what the platform makes of it.
+/// The service of a blueprint; for a template, the service that the platform makes from it.
 async fn wanted<'a>(
     connection: &Connection,
     place: &'a PlaceArgs,
