@@ -53,7 +53,7 @@ pub enum AddressCommand<T: Address> {
     #[command(about = format!("Create a {}", T::NOUN))]
     Create(CreateArgs<T>),
     /// Changes one.
-    #[command(about = format!("Change a {}; what is not given stays as it is", T::NOUN))]
+    #[command(about = format!("Change a {}; fields that are not given stay as they are", T::NOUN))]
     Update(UpdateArgs<T>),
     /// Shows one.
     #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]

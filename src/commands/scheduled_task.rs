@@ -24,7 +24,7 @@ pub enum TaskCommand {
     Add(AddArgs),
     /// List the scheduled tasks, one page at a time
     List(TaskListArgs),
-    /// Change a scheduled task; what is not given stays as it is
+    /// Change a scheduled task; fields that are not given stay as they are
     Update(UpdateArgs),
     /// Delete a scheduled task
     #[command(mut_arg("id", |id| id.value_name("TASK_ID").help("The task's id")))]

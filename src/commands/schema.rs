@@ -116,7 +116,7 @@ fn referred_to(kind: &dyn Kind) -> Vec<String> {
 pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.dir {
         std::fs::create_dir_all(folder)
-            .context(|| format!("failed to make {}", folder.display()))?;
+            .context(|| format!("failed to create {}", folder.display()))?;
         for (name, text) in published()? {
             let path = folder.join(name);
             std::fs::write(&path, text)
