@@ -153,7 +153,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
         (
             &["set", "move", "Room/hall", "--set", "a", "--to", "b"],
             2,
-            "there is no terminal to ask on",
+            "there is no terminal to ask for confirmation",
         ),
         (&["set", "rename", "nobody", "b"], 2, "there is no set `nobody`"),
         (&["set", "move", "--set", "a", "--to", "b"], 2, "KIND/NAME"),

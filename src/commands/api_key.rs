@@ -219,7 +219,8 @@ pub(super) async fn make(
     let request = connection.client.dialect().make_api_key(project, name, description);
     let answer = connection.client.send_json(&request).await?;
     let key = answer.get("value").and_then(Value::as_str);
-    key.map(SecretString::from).ok_or_else(|| Error::failed("the platform's answer contains no key"))
+    key.map(SecretString::from)
+        .ok_or_else(|| Error::failed("the platform's answer contains no key"))
 }
 
 /// Activates a key that was just created.

@@ -188,7 +188,7 @@ fn a_token_is_not_written_over_its_document() {
         Run::of(command.env("MESHAGENT_API_KEY", &key).output().unwrap())
     };
     for output in ["t.yaml", "./t.yaml", "same.yaml"] {
-        told(&generate(output), 6, &["--output would overwrite t.yaml, which is read"]);
+        told(&generate(output), 6, &["--output would overwrite t.yaml, which is an input"]);
         assert_eq!(std::fs::read_to_string(sandbox.path("t.yaml")).unwrap(), text);
     }
     told(&generate("token"), 0, &[]);
