@@ -206,7 +206,8 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     if there.is_empty() {
         return Ok(());
     }
-    Err(Error::usage(format!("{} already exists, so nothing was written", there.join(", ")))
+    let exist = if there.len() == 1 { "already exists" } else { "already exist" };
+    Err(Error::usage(format!("{} {exist}, so nothing was written", there.join(", ")))
         .hint("use an empty folder: `meshagent init FOLDER`"))
 }
 
