@@ -8,6 +8,7 @@ use super::objects::keys::{self, NewKey};
 use super::objects::{people, projects};
 use super::store::{KEY_SECRET, Store, Write, select};
 use crate::api::key::ApiKey;
+use crate::platform::store::of_row;
 
 /// What the owner needs to use the platform.
 #[derive(Debug, Clone)]
@@ -32,13 +33,14 @@ pub struct Rotation {
     pub key_file: bool,
 }
 
-#[derive(sqlx::FromRow)]
 struct OwnerKey {
     id: String,
     project_id: String,
     user_id: String,
     secret: String,
 }
+
+of_row!(OwnerKey { id, project_id, user_id, secret });
 
 impl OwnerKey {
     async fn find(write: &mut Write) -> Result<Option<Self>> {
@@ -122,7 +124,7 @@ pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
 }
 
 /// An API key, as it is told to the owner.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// Its id.
     pub id: String,
@@ -135,6 +137,8 @@ pub struct Known {
     /// The user whom it acts for.
     pub user_id: Option<String>,
 }
+
+of_row!(Known { id, name, project, created_by, user_id });
 
 /// The API keys of all projects, in the order in which they were made.
 ///

@@ -9,9 +9,10 @@ use crate::api::key::ApiKey;
 use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::people::Flags;
+use crate::platform::store::of_row;
 
 /// A key as it is stored, without its secret.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct StoredKey {
     /// Its id.
     pub id: String,
@@ -21,6 +22,8 @@ pub struct StoredKey {
     user_id: Option<String>,
     digest: Option<String>,
 }
+
+of_row!(StoredKey { id, project_id, purpose, user_id, digest });
 
 impl StoredKey {
     /// The key of an id.
@@ -100,7 +103,7 @@ impl Holder {
 }
 
 /// What a user is in a project, as one query answers it.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 struct Membership {
     /// Whether the project is the user's own.
     owns: bool,
@@ -111,6 +114,8 @@ struct Membership {
     is_developer: Option<bool>,
     can_create_rooms: Option<bool>,
 }
+
+of_row!(Membership { owns, joined, is_admin, is_developer, can_create_rooms });
 
 impl Membership {
     fn role(&self) -> Option<Role> {
@@ -141,21 +146,21 @@ pub struct Question<'a> {
 }
 
 /// A key, and what its holder is in a project now.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Standing {
     /// The key.
-    #[sqlx(flatten)]
     pub key: StoredKey,
     /// Its secret, as it is stored.
     pub secret: String,
     project: Option<String>,
-    #[sqlx(flatten)]
     membership: Membership,
     /// Whether the sign-in that was asked about goes on; true where none was.
     pub goes_on: bool,
     /// Whether the grant that was asked about is there as it was; true where none was.
     pub is_granted: bool,
 }
+
+of_row!(Standing { secret, project, goes_on, is_granted; key, membership });
 
 impl Standing {
     /// Asks about a key.

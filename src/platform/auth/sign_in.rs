@@ -16,7 +16,7 @@ use super::Role;
 use super::holder::{Holder, Question, Standing};
 use crate::platform::digest;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::{Change, Store};
+use crate::platform::store::{Change, Store, of_row};
 
 /// How an access token begins.
 pub const ACCESS: &str = "oa-";
@@ -133,7 +133,6 @@ pub async fn code(store: &Store, key: &str, asked: &Asked) -> Result<SecretStrin
     Ok(code)
 }
 
-#[derive(sqlx::FromRow)]
 struct Code {
     key_id: String,
     client_id: String,
@@ -143,6 +142,8 @@ struct Code {
     expires_at: i64,
     used_by: Option<String>,
 }
+
+of_row!(Code { key_id, client_id, redirect_uri, scope, challenge, expires_at, used_by });
 
 /// Turns a code into tokens; `None` when it is not good. A code that is presented wrongly
 /// is in the wrong hands, so it is good for nothing from then on.
@@ -200,7 +201,6 @@ pub async fn redeem(store: &Store, presented: &Presented<'_>) -> Result<Option<T
     Ok(Some(tokens))
 }
 
-#[derive(sqlx::FromRow)]
 struct Refresh {
     sign_in_id: String,
     client_id: String,
@@ -208,6 +208,8 @@ struct Refresh {
     expires_at: i64,
     used_at: Option<i64>,
 }
+
+of_row!(Refresh { sign_in_id, client_id, scope, expires_at, used_at });
 
 /// Turns a refresh token into the next pair; `None` when it is not good.
 ///

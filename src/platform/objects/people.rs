@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::{Reads, Write, insert, select};
+use crate::platform::store::{Reads, Write, insert, of_row, select};
 
 /// The flags of a membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flags {
     /// Everything.
     pub is_admin: bool,
@@ -15,6 +15,8 @@ pub struct Flags {
     /// Creating rooms.
     pub can_create_rooms: bool,
 }
+
+of_row!(Flags { is_admin, is_developer, can_create_rooms });
 
 /// Makes a user a member of a project, and gives the membership's revision.
 ///

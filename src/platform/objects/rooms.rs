@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, SqlitePool};
 
 use super::stored;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::{Change, Reads, Write, insert, select};
+use crate::platform::store::{Change, Reads, Write, insert, of_row, select};
 
 /// The tables whose rows keep the name that a room has, which may be renamed or gone: those with a
 /// column `room_name`. What was recorded in a session keeps the name that the room had then. A view
@@ -38,7 +38,7 @@ pub async fn gone(reads: &SqlitePool, ids: Vec<String>) -> Result<Vec<String>> {
 }
 
 /// A stored room.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct Room {
     /// Its id.
     pub id: String,
@@ -51,6 +51,8 @@ pub struct Room {
     /// Its revision.
     pub rev: i64,
 }
+
+of_row!(Room { id, name, metadata, annotations, rev });
 
 impl Room {
     /// Finds a room by its name, or answers 404.

@@ -23,7 +23,7 @@ use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::objects::people::{self, Flags};
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, stored};
-use crate::platform::store::{Write, select};
+use crate::platform::store::{Write, of_row, select};
 
 const BASE: &str = "/accounts/projects/{project}/room-grants";
 
@@ -187,14 +187,14 @@ async fn delete(
 
 /// A grant with its room. The columns of the room keep their names, so that it is read by
 /// the type that rooms have everywhere.
-#[derive(sqlx::FromRow)]
 struct Row {
-    #[sqlx(flatten)]
     room: Room,
     user_id: String,
     permissions: String,
     grant_rev: i64,
 }
+
+of_row!(Row { user_id, permissions, grant_rev; room });
 
 impl Row {
     fn whole(&self) -> Result<Value> {

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::columns::{At, Columns};
 use crate::platform::App;
@@ -84,14 +84,19 @@ pub struct Draft {
 }
 
 /// A row, and what every resource keeps in its own.
-#[derive(FromRow)]
 pub struct Stored<T> {
-    #[sqlx(flatten)]
     /// What the resource reads of it.
     pub row: T,
     project_id: String,
     /// Its revision.
     pub rev: i64,
+}
+
+impl<'r, T: FromRow<'r, SqliteRow>> FromRow<'r, SqliteRow> for Stored<T> {
+    fn from_row(row: &'r SqliteRow) -> sqlx::Result<Self> {
+        let (project_id, rev) = (row.try_get("project_id")?, row.try_get("rev")?);
+        Ok(Self { row: T::from_row(row)?, project_id, rev })
+    }
 }
 
 impl<T: Resource> Stored<T> {

@@ -13,7 +13,7 @@ use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
 use crate::platform::objects::projects::New;
 use crate::platform::objects::{stored, text_of};
-use crate::platform::store::{SETTINGS, select};
+use crate::platform::store::{SETTINGS, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -26,7 +26,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(sqlx::FromRow)]
 struct Project {
     id: String,
     owner_user_id: String,
@@ -36,6 +35,8 @@ struct Project {
     enabled: bool,
     rev: i64,
 }
+
+of_row!(Project { id, owner_user_id, name, settings, enabled, rev });
 
 impl Project {
     async fn read(app: &App, id: &str) -> Result<Self> {

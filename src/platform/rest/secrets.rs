@@ -20,7 +20,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Listing};
-use crate::platform::store::{SECRET_DATA, Store, Write, select};
+use crate::platform::store::{SECRET_DATA, Store, Write, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/secrets";
@@ -83,14 +83,14 @@ fn within_data<T: serde::de::DeserializeOwned>(data: Value) -> Result<T> {
     })
 }
 
-#[derive(sqlx::FromRow)]
 struct Secret {
     id: String,
     name: String,
-    #[sqlx(rename = "type")]
     kind: String,
     data: String,
 }
+
+of_row!(Secret { id, name, kind = "type", data });
 
 impl Resource for Secret {
     const TABLE: &'static str = "secrets";

@@ -14,6 +14,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
 use crate::platform::objects::{sessions, stored};
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -35,7 +36,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     id: String,
     room_id: Option<String>,
@@ -44,6 +44,8 @@ struct Row {
     ended_at: Option<String>,
     participants: Option<String>,
 }
+
+of_row!(Row { id, room_id, room_name, created_at, ended_at, participants });
 
 impl Row {
     /// The key `room_id` is there even when it is null: the SDK requires it.

@@ -18,6 +18,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Asked};
 use crate::platform::objects::stored;
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/scheduled-tasks";
@@ -53,7 +54,6 @@ struct TaskChange {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-#[derive(sqlx::FromRow)]
 struct Task {
     id: String,
     project_id: String,
@@ -71,6 +71,24 @@ struct Task {
     last_status: Option<String>,
     last_return_message: Option<String>,
 }
+
+of_row!(Task {
+    id,
+    project_id,
+    room_name,
+    room_id,
+    queue_name,
+    payload,
+    schedule,
+    active,
+    once,
+    annotations,
+    last_run_id,
+    last_start_time,
+    last_end_time,
+    last_status,
+    last_return_message
+});
 
 impl Resource for Task {
     const TABLE: &'static str = "scheduled_tasks";

@@ -11,7 +11,7 @@ use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Body, Condition};
 use crate::platform::objects::people::{self, Flags};
-use crate::platform::store::{Reads, select};
+use crate::platform::store::{Reads, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -72,16 +72,16 @@ async fn create(
     Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
 }
 
-#[derive(sqlx::FromRow)]
 struct Member {
     id: String,
     email: String,
     first_name: Option<String>,
     last_name: Option<String>,
-    #[sqlx(flatten)]
     flags: Flags,
     rev: i64,
 }
+
+of_row!(Member { id, email, first_name, last_name, rev; flags });
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
     let members = sqlx::query_as(
@@ -185,7 +185,6 @@ async fn delete(
     Ok(Answer::json(&json!({ "ok": true })))
 }
 
-#[derive(sqlx::FromRow)]
 struct Profile {
     id: String,
     email: String,
@@ -193,6 +192,8 @@ struct Profile {
     last_name: Option<String>,
     rev: i64,
 }
+
+of_row!(Profile { id, email, first_name, last_name, rev });
 
 impl Profile {
     fn answer(&self) -> Answer {

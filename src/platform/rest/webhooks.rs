@@ -15,6 +15,7 @@ use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::stored;
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/webhooks";
@@ -64,7 +65,6 @@ impl WebhookBody {
     }
 }
 
-#[derive(FromRow)]
 struct Webhook {
     id: String,
     name: String,
@@ -74,6 +74,8 @@ struct Webhook {
     action: Option<String>,
     payload: String,
 }
+
+of_row!(Webhook { id, name, description, url, events, action, payload });
 
 impl Resource for Webhook {
     const TABLE: &'static str = "webhooks";

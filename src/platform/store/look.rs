@@ -10,8 +10,9 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::migrations::MIGRATIONS;
 use super::vault::Vault;
-use super::{MIGRATIONS, modes, unopened, with_ending};
+use super::{modes, unopened, with_ending};
 use crate::error::{Class, Context, Error, Result};
 
 /// SQLite's codes for a file that is no database, and for one that is damaged.

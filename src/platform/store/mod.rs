@@ -24,6 +24,8 @@ use sqlx::sqlite::{
 
 pub use self::files::Fault;
 use self::files::Files;
+use self::migrations::MIGRATIONS;
+pub(crate) use self::statement::of_row;
 pub use self::statement::{OfRow, Reads, insert, insert_with, select};
 use self::transaction::Transaction;
 pub use self::vault::{Column, KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
@@ -36,13 +38,12 @@ use crate::own_folder;
 mod files;
 mod look;
 mod mark;
+mod migrations;
 mod modes;
 mod statement;
 mod transaction;
 mod vault;
 mod writer;
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 const READERS: u32 = 4;
 

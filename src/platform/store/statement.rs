@@ -29,6 +29,26 @@ pub trait OfRow: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
 
 impl<T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin> OfRow for T {}
 
+/// Reads a type from the columns that have the names of its fields. A field with another column
+/// names it (`kind = "type"`); those after the semicolon are types that are read from the same
+/// row.
+macro_rules! of_row {
+    ($name:ident { $($field:ident $(= $column:literal)?),* $(; $($part:ident),*)? }) => {
+        impl<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> for $name {
+            fn from_row(row: &'r sqlx::sqlite::SqliteRow) -> sqlx::Result<Self> {
+                use sqlx::Row;
+                Ok(Self {
+                    $($field: row.try_get(of_row!(@column $field $($column)?))?,)*
+                    $($($part: sqlx::FromRow::from_row(row)?,)*)?
+                })
+            }
+        }
+    };
+    (@column $field:ident) => { stringify!($field) };
+    (@column $field:ident $column:literal) => { $column };
+}
+pub(crate) use of_row;
+
 /// The rows that a write sees. Nothing can be written through it.
 pub struct Rows<'a>(pub(super) &'a mut SqliteConnection);
 

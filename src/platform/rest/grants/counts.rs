@@ -9,13 +9,14 @@ use crate::platform::error::Result;
 use crate::platform::exchange::{Answer, Asked};
 use crate::platform::objects::rooms::Room;
 use crate::platform::rest::Page;
+use crate::platform::store::of_row;
 
-#[derive(sqlx::FromRow)]
 struct RoomCount {
-    #[sqlx(flatten)]
     room: Room,
     grants: i64,
 }
+
+of_row!(RoomCount { grants; room });
 
 /// The rooms in which something is granted, each with to how many users.
 pub(super) async fn of_rooms(
@@ -38,7 +39,6 @@ pub(super) async fn of_rooms(
     Answer::list(&app, "rooms", counts, item).await
 }
 
-#[derive(sqlx::FromRow)]
 struct UserCount {
     id: String,
     first_name: Option<String>,
@@ -46,6 +46,8 @@ struct UserCount {
     email: String,
     grants: i64,
 }
+
+of_row!(UserCount { id, first_name, last_name, email, grants });
 
 /// The users to whom something is granted, each with in how many rooms.
 pub(super) async fn of_users(

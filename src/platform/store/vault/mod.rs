@@ -10,6 +10,7 @@
 mod cipher;
 mod key_file;
 
+use super::of_row;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -100,7 +101,6 @@ impl Stamp {
 }
 
 /// The database's own key as it is stored.
-#[derive(sqlx::FromRow)]
 struct Stored {
     /// The key's id, and the key as the one in the key file has wrapped it.
     wrapped: String,
@@ -108,6 +108,8 @@ struct Stored {
     /// was encrypted with another key.
     is_clean: bool,
 }
+
+of_row!(Stored { wrapped, is_clean });
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
