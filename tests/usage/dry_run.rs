@@ -125,5 +125,5 @@ fn what_goes_with_a_room_is_told_before_it_goes() {
     );
     tells(&run, "Mailbox/front@mail.localhost");
     let run = both(&sandbox, 0, &["rooms", "delete", "--name", "empty"]);
-    assert!(!run.stderr.contains("goes with"), "{}", run.stderr);
+    assert!(!run.stderr.contains("deleted with"), "{}", run.stderr);
 }
