@@ -224,7 +224,7 @@ impl PlatformArgs {
             several => {
                 let ids = few(found.iter().filter_map(|it| it.project.as_deref()));
                 let told = format!("{several} projects with activated keys are called {project:?}");
-                Err(Error::failed(told).hint(format!("name one by id: {ids}")))
+                Err(Error::failed(told).hint(format!("use an id instead of the name: {ids}")))
             }
         }
     }

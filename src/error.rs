@@ -31,7 +31,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Failed.exit_code(),
         word: "failed",
-        meaning: "failed; also when the output cannot be written, for example because the disk is full, and when the platform has nothing with a given name, such as a project",
+        meaning: "failed; also when the output cannot be written, for example because the disk is full, and when something that is named, such as a project, does not exist on the platform",
     },
     ExitCode {
         code: Class::Usage.exit_code(),

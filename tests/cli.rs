@@ -161,7 +161,7 @@ fn the_example_is_applied_changed_and_destroyed() {
     assert_eq!((&summary["event"], &summary["done"]), (&"summary".into(), &4.into()));
 
     let refused = sandbox.embedded(6, &words(&["destroy", "--yes"]));
-    assert!(refused.stderr.contains("Room/back-office would be destroyed, and it is protected"));
+    assert!(refused.stderr.contains("Room/back-office would be destroyed, but it is protected"));
     sandbox.edit(
         "examples/manifests/rooms.yaml",
         "prevent_destroy: true",

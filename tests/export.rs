@@ -386,7 +386,11 @@ fn what_a_set_knows_to_be_secret_is_not_exported_unless_asked_for() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for words in [&["export", "-d", "out"][..], &["export", "-d", "out", "--set", "default"]] {
         let refused = sandbox.embedded(6, words);
-        assert!(refused.stderr.starts_with("Room/r holds what was given"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.starts_with("Room/r holds secret values that were given"),
+            "{}",
+            refused.stderr
+        );
         assert!(!sandbox.path("out").exists());
     }
     sandbox.embedded(0, &["export", "-d", "out", "--obscure-values"]);
@@ -424,7 +428,7 @@ fn the_document_of_a_project_is_for_that_project_only() {
     assert!(text.contains("kind: Project"), "{text}");
     let run = sandbox.embedded(6, &["plan", "-f", "out", "--project-id", "second", "--adopt"]);
     assert!(
-        run.stderr.contains("the set declares project `default`, and --project-id names `second`"),
+        run.stderr.contains("the set declares project `default`, but --project-id names `second`"),
         "{}",
         run.stderr
     );

@@ -93,7 +93,11 @@ fn the_key_file_is_where_the_environment_says() {
     for wrong in [None, Some(""), Some("nowhere.key")] {
         let refused = run(wrong);
         assert_eq!(refused.code, 6, "{}", refused.stderr);
-        assert!(refused.stderr.contains("is missing, without which"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is missing; without it, the secrets"),
+            "{}",
+            refused.stderr
+        );
     }
     assert_eq!(run(Some("elsewhere.key")).code, 0);
 }
@@ -107,7 +111,7 @@ fn what_is_open_to_others_is_told_and_the_hint_ends_it() {
     let run = sandbox.run(&list);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let told = "warning: a data folder is open to others on this machine; \
-                `chmod 700 'a data folder'` ends that\n";
+                run `chmod 700 'a data folder'` to close it\n";
     assert_eq!(run.stderr, told);
     let hint = run.stderr.split('`').nth(1).unwrap();
     let done = Command::new("sh").args(["-c", hint]).current_dir(sandbox.path("")).status();

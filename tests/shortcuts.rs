@@ -391,7 +391,7 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     let plain = ["--api-url", "http://platform.invalid", "--project-id", project];
     let run = list(&plain, Some("ma-key"));
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert!(run.stderr.contains("between here and platform.invalid"), "{}", run.stderr);
+    assert!(run.stderr.contains("between this machine and platform.invalid"), "{}", run.stderr);
     assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
     let run = list(&[&plain[..], &["--insecure"]].concat(), Some("ma-key"));
     assert_eq!(run.code, 1, "{}", run.stderr);

@@ -41,7 +41,7 @@ fn what_another_project_has_is_told_as_a_plan_tells_it() {
         for refused in [&dry, &run] {
             tells(refused, told);
             tells(refused, "hint: this name must be unique on the whole platform: use another one");
-            assert!(!refused.stderr.contains("does not reach"), "{}", refused.stderr);
+            assert!(!refused.stderr.contains("has no access"), "{}", refused.stderr);
         }
         assert_eq!(dry.stderr, run.stderr);
     }

@@ -50,7 +50,7 @@ fn a_manifest_names_variables_that_there_can_be() {
         sandbox.write("m.yaml", &format!("{head}{{{name}: v}}\n"));
         let run = sandbox.run(&["validate", "-f", "m.yaml", "--project-id", "p"]);
         assert_eq!(run.code, 2, "{}", run.stderr);
-        assert!(run.stderr.contains("a name in `data` is empty or holds `=`"), "{}", run.stderr);
+        assert!(run.stderr.contains("a name in `data` is empty or contains `=`"), "{}", run.stderr);
         assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
 }
@@ -64,13 +64,13 @@ fn an_option_that_is_json_means_what_is_written() {
         [("--metadata", twice, "a"), ("--metadata", below, "b"), ("--annotations", twice, "a")]
     {
         let words = ["rooms", "create", "--name", "r", option, text];
-        let told = format!("{option} is not clear: \"{name}\" stands twice in one object");
+        let told = format!("{option} is ambiguous: \"{name}\" occurs twice in one object");
         refused(&sandbox, 1, &words, &told);
     }
     sandbox.embedded(0, &["rooms", "create", "--name", "r", "--metadata", r#"{"a":{"a":1}}"#]);
     sandbox.write("m.yaml.j2", "version: v1\nkind: Room\nmetadata: {name: \"{{ v.a }}\"}\n");
     let value = format!("v={twice}");
-    refused(&sandbox, 2, &["plan", "-f", "m.yaml.j2", "--value-json", &value], "stands twice");
+    refused(&sandbox, 2, &["plan", "-f", "m.yaml.j2", "--value-json", &value], "occurs twice");
 
     let called = |arguments: &str| {
         let mut command = sandbox.command(&[

@@ -84,7 +84,7 @@ fn plans_and_reports_may_lie_among_the_manifests() {
     tells(&again, "not read: m/report.json: it is a plan or a report of this program");
     // What is named is not passed over.
     let named = sandbox.embedded(6, &["apply", "-f", "m/plan.json", "--yes"]);
-    tells(&named, "m/plan.json: this is a plan of this program, not a manifest");
+    tells(&named, "m/plan.json: this is a plan that meshagent wrote, not a manifest");
     tells(&named, "`meshagent apply m/plan.json`");
     let named = sandbox.embedded(6, &["plan", "-f", "m/report.json"]);
     tells(&named, "m/report.json: this is a report of a run, not a manifest");

@@ -52,8 +52,8 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     for (name, hint) in [
         ("FOO,BAR", "repeat the option for several"),
         ("FOO BAR", "repeat the option for several"),
-        ("FOO_*", "there are no patterns"),
-        ("F?O=public", "there are no patterns"),
+        ("FOO_*", "patterns are not supported"),
+        ("F?O=public", "patterns are not supported"),
         ("$FOO", "without `$`: FOO"),
     ] {
         told(&plan(&["--allow-env", name]), 2, &["--allow-env <NAME>", hint]);
@@ -88,7 +88,7 @@ fn an_empty_variable_is_no_value_unless_the_template_says_so() {
         2,
         &[
             "the environment variable FOO is empty",
-            "a default as second argument of env lets it be",
+            "to allow that, give env a default as its second argument",
         ],
     );
     told(&validate("env(\"FOO\", \"\")", "FOO"), 0, &[]);
@@ -142,7 +142,7 @@ fn addresses_are_told_with_an_example_that_works() {
         }
     }
     let login = ["auth", "login", "--no-browser", "--api-url", "http://192.0.2.1:1"];
-    told(&sandbox.run(&login), 2, &["is plain http", "--insecure where a command takes it"]);
+    told(&sandbox.run(&login), 2, &["is plain http", "give --insecure to a command that has it"]);
     for command in [&["auth", "login", "--help"][..], &["setup", "--help"]] {
         assert!(sandbox.run(command).stdout.contains("--insecure"), "{command:?}");
     }
@@ -161,7 +161,7 @@ fn a_platform_that_cannot_be_opened_says_what_to_do() {
     let database = database.unwrap();
     std::fs::write(&database, "no database at all, but long enough to be looked at\n".repeat(99))
         .unwrap();
-    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: put a copy of the database back"]);
+    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: restore a copy of the database"]);
 }
 
 #[test]

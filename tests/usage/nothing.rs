@@ -121,8 +121,7 @@ fn a_project_that_an_option_names_wrongly_is_told_once() {
     let sandbox = sandbox();
     sandbox.embedded(0, &["project", "create", "staging"]);
     let run = sandbox.embedded(1, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
-    let told =
-        "there is no project `stagin`, which --project-id, a setting or the credential names";
+    let told = "there is no project `stagin`; the name comes from --project-id, a setting or the credential";
     assert_eq!(run.stderr.matches("stagin`,").count(), 1, "{}", run.stderr);
     tells(&run, told);
     tells(&run, "did you mean `staging`?");
@@ -157,7 +156,7 @@ fn wrong_values_are_wrong_arguments() {
         ("-v", "image", "there is no `=`"),
         ("--value-json", "x={", "not JSON"),
         ("--values-file", "gone.yaml", "gone.yaml: failed to read"),
-        ("--values-file", "list.yaml", "list.yaml:1:1: a values file is one map"),
+        ("--values-file", "list.yaml", "list.yaml:1:1: a values file must be one map"),
     ] {
         for command in [&["plan"][..], &["apply", "--yes"], &["destroy", "--yes"]] {
             let line = [command, &["-f", "set.yaml", option, value]].concat();
