@@ -146,7 +146,7 @@ fn a_template_reads_the_variables_that_are_allowed_and_never_the_program_s_own()
     assert_eq!(with("MESHAGENT_VAR_REGION", &[]).code, 0);
     refused(&with("MESHAGENT_API_KEY", &[]), 2, "MESHAGENT_API_KEY belongs to this program");
     let asked = with("MESHAGENT_TOKEN", &["--allow-env", "MESHAGENT_TOKEN"]);
-    refused(&asked, 2, "--allow-env MESHAGENT_TOKEN: this variable is the program's own");
+    refused(&asked, 2, "--allow-env MESHAGENT_TOKEN: this variable belongs to the program");
     sandbox.write(
         "s.yaml",
         "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata: {A: {from: {env: MESHAGENT_AGE_KEY}}}\n",

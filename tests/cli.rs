@@ -328,7 +328,7 @@ fn the_settings_of_the_reference_are_honoured() {
     let run = sandbox.run(&["plan", "-f", "room.yaml"]);
     assert_eq!(run.code, 2);
     assert!(
-        run.stderr.contains("project.json:1:1: this is not what it should be"),
+        run.stderr.contains("project.json:1:1: this is not a valid project file"),
         "{}",
         run.stderr
     );

@@ -337,7 +337,11 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     assert!(text.contains("prevent_destroy: true\n  delete: orphan\n"), "{text}");
     std::fs::write(&file, "mine").unwrap();
     let refused = sandbox.embedded(6, &words);
-    assert!(refused.stderr.contains("exist, so nothing was written"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("already exists, so nothing was written"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     sandbox.embedded(0, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);

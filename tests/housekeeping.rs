@@ -186,7 +186,7 @@ fn notes_that_say_the_same_are_summed_up() {
     let planned = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
     let told = notes(&planned);
     assert_eq!(told.len(), 6, "{}", planned.stderr);
-    assert_eq!(told[5], "and 25 more like this one; --verbose tells them all");
+    assert_eq!(told[5], "and 25 more like this one; --verbose shows them all");
     let whole = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--verbose"]);
     assert_eq!(notes(&whole).len(), 30, "{}", whole.stderr);
     // Programs get them all.
@@ -197,7 +197,7 @@ fn notes_that_say_the_same_are_summed_up() {
     sandbox.write("set.yaml", &broken);
     let validate = ["validate", "-f", "set.yaml", "--project-id", "p"];
     let told = sandbox.run(&validate).stderr;
-    assert!(told.contains("and 20 more problems; --verbose tells them all"), "{told}");
+    assert!(told.contains("and 20 more problems; --verbose shows them all"), "{told}");
     let told = sandbox.run(&[&validate[..], &["--verbose"]].concat()).stderr;
     assert!(told.contains("Bad_119") && !told.contains("more problems"), "{told}");
 }

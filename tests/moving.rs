@@ -193,7 +193,7 @@ fn what_a_run_is_to_tell_of_has_a_place_before_it_begins() {
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", &room("a"));
     let apply = ["apply", "-f", "set.yaml", "--yes", "--report"];
-    for (report, what) in [("nowhere/r.json", "nowhere is no folder"), (".", ". is a folder")] {
+    for (report, what) in [("nowhere/r.json", "nowhere is not a folder"), (".", ". is a folder")] {
         let refused = sandbox.embedded(2, &[&apply[..], &[report]].concat());
         assert!(refused.stderr.contains(what), "{}", refused.stderr);
         let create = ["rooms", "create", "--name", "b", "--report", report];
@@ -201,7 +201,7 @@ fn what_a_run_is_to_tell_of_has_a_place_before_it_begins() {
         assert!(refused.stderr.contains(what), "{}", refused.stderr);
     }
     let refused = sandbox.embedded(2, &["plan", "-f", "set.yaml", "--out", "nowhere/p.json"]);
-    assert!(refused.stderr.contains("nowhere is no folder"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nowhere is not a folder"), "{}", refused.stderr);
     assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
 }
 

@@ -153,7 +153,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
         (
             &["set", "move", "Room/hall", "--set", "a", "--to", "b"],
             2,
-            "there is no terminal to ask on",
+            "there is no terminal to ask for confirmation",
         ),
         (&["set", "rename", "nobody", "b"], 2, "there is no set `nobody`"),
         (&["set", "move", "--set", "a", "--to", "b"], 2, "KIND/NAME"),
@@ -335,7 +335,7 @@ async fn a_set_that_a_kill_left_on_the_list_alone_is_told_of_and_ended() {
             }
         }
         let list = run(&["set", "list"]).await;
-        let told = "the set `a` owns nothing: a run of it was cut off, or is under way";
+        let told = "the set `a` owns nothing: a run of it was cut off, or is still running";
         assert!(list.stderr.contains(told), "{}", list.stderr);
         let hint = "`meshagent destroy --set a --project-id default --api-url ";
         assert!(list.stderr.contains(hint), "{}", list.stderr);

@@ -413,7 +413,10 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     let theirs = format!(r#","api_key_platforms":{{"{project}":"https://other.invalid"}}"#);
     for (platforms, told) in [
         ("", "does not say that it is for https://platform.invalid"),
-        (&*theirs, "is for https://other.invalid, and https://platform.invalid is meant"),
+        (
+            &*theirs,
+            "is for https://other.invalid, but the platform in use is https://platform.invalid",
+        ),
     ] {
         file(platforms);
         let run = list(&elsewhere, None);

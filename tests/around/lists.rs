@@ -486,7 +486,7 @@ async fn inventories_of_other_projects_that_cannot_be_read_are_counted() {
     let export = ["export", "--set", "two", "-d", "out", "--retries", "0"];
     let (run, _) = world.run(Some(unread()), &export).await;
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("it is not known where the set `two` is"), "{}", run.stderr);
+    assert!(run.stderr.contains("it is unknown which project has the set `two`"), "{}", run.stderr);
 }
 
 /// Two projects of one name are not one, wherever all of them are meant.

@@ -184,7 +184,7 @@ async fn a_second_signal_ends_it_at_once_and_says_what_is_left() {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
     let run = Run::of(ended.await.expect("no panic").expect("a run"));
     assert_eq!(run.code, 130, "{}", run.stderr);
-    assert!(run.stderr.contains("stopped at once: it is not known whether"), "{}", run.stderr);
+    assert!(run.stderr.contains("stopped at once: it is unknown whether"), "{}", run.stderr);
     proxy.resume(&meanwhile.platform.url);
 }
 

@@ -74,7 +74,7 @@ fn a_saved_plan_is_given_its_json_values_again() {
     write(&sandbox, "s.yaml.j2", format!("{SERVICE}container:\n  image: 'x:{{{{ n + 1 }}}}'\n"));
     plan(&sandbox, &["--value-json", "n=1", "--out", "plan.json"]);
     let refused = sandbox.embedded(2, &["apply", "plan.json"]);
-    told(&refused, "the plan was made with --value-json n=…, and plans hold no values");
+    told(&refused, "the plan was made with --value-json n=…, but plans do not contain values");
     let other = sandbox.embedded(5, &["apply", "plan.json", "--value-json", "n=2"]);
     told(&other, "the plan is stale");
     sandbox.embedded(0, &["apply", "plan.json", "--value-json", "n=1"]);

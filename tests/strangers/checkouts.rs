@@ -188,7 +188,7 @@ fn a_saved_plan_reads_nothing_outside_because_it_says_so() {
                 write(&sandbox, "c/x.json", document.to_string());
                 mode(&sandbox.path("c/x.json"), 0o600);
                 let run = run_in(&sandbox, "c", &["apply", "x.json", "--embedded"]);
-                refused(&run, 6, &format!("made from {path}, which is outside of this folder"));
+                refused(&run, 6, &format!("made from {path}, which is outside this folder"));
                 assert!(run.stderr.contains(&format!("{option} {path}")), "{}", run.stderr);
                 assert!(!all(&run).contains("c4n4ry"), "{}", all(&run));
             }

@@ -252,7 +252,7 @@ fn a_key_signs_for_no_other_platform_than_its_own() {
     refused(
         &generate("https://two.test", None),
         2,
-        "is for https://one.test, and https://two.test is meant",
+        "is for https://one.test, but the platform in use is https://two.test",
     );
     let other = format!("ma-{id}-{id}-0ther0ther0ther");
     let other = generate("https://two.test", Some(&other));

@@ -146,7 +146,10 @@ fn a_report_says_what_was_planned_also_where_nobody_agreed() {
         &["apply", "-f", "m", "--yes", "--report", "-"],
         &["rooms", "create", "--name", "x", "--report", "-"],
     ] {
-        tells(&sandbox.embedded(2, line), "/dev/stdout is standard output");
+        tells(
+            &sandbox.embedded(2, line),
+            "give the name of a file, or /dev/stdout for standard output",
+        );
     }
     assert!(!sandbox.path("-").exists());
 }

@@ -59,7 +59,7 @@ fn a_type_that_is_none_is_told_with_those_that_are() {
 fn a_level_that_is_none_and_a_url_are_refused() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["version", "--log", "nope"]);
-    tells(&run, "--log \"nope\" is not a level");
+    tells(&run, "--log \"nope\" is not a log level");
     tells(&run, "hint: error, warn, info, debug or trace");
     assert!(sandbox.run(&["version", "--log", "debug"]).stderr.is_empty());
     let run = sandbox.run(&["validate", "-f", "https://example.com/m.yaml"]);
@@ -214,7 +214,7 @@ fn groups_of_the_reference_that_are_not_here_are_told_of() {
     for group in missing {
         let run = Sandbox::new().run(&[group]);
         assert_eq!(run.code, 2);
-        tells(&run, "hint: this program does not have it yet: the Python command line does");
+        tells(&run, "hint: this program does not have it yet: use the Python command line");
     }
 }
 

@@ -62,12 +62,16 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     std::fs::create_dir(sandbox.path("keys")).unwrap();
     sandbox.write("keys/k", "x");
     let of_file = plan(&["--allow-files", "keys/k"]);
-    told(&of_file, 2, &["keys/k: it takes a folder, and this is a file", "--allow-files keys "]);
+    told(&of_file, 2, &["keys/k: this must be a folder, but it is a file", "--allow-files keys "]);
     told(&plan(&["--allow-files", "m.yaml"]), 2, &["--allow-files . allows"]);
     told(&plan(&["--allow-files", "nowhere"]), 2, &["there is no such folder"]);
     told(&plan(&["--allow-files", "keys"]), 0, &[]);
     let validate = sandbox.run(&["validate", "-f", "m.yaml", "--allow-commands"]);
-    told(&validate, 2, &["hint: validating reads no secret and runs no command: leave it out"]);
+    told(
+        &validate,
+        2,
+        &["hint: validate reads no secrets and runs no commands: leave this option out"],
+    );
 }
 
 #[test]
@@ -184,7 +188,7 @@ fn a_token_is_not_written_over_its_document() {
         Run::of(command.env("MESHAGENT_API_KEY", &key).output().unwrap())
     };
     for output in ["t.yaml", "./t.yaml", "same.yaml"] {
-        told(&generate(output), 6, &["--output would overwrite t.yaml, which is read"]);
+        told(&generate(output), 6, &["--output would overwrite t.yaml, which is an input"]);
         assert_eq!(std::fs::read_to_string(sandbox.path("t.yaml")).unwrap(), text);
     }
     told(&generate("token"), 0, &[]);
@@ -204,10 +208,18 @@ fn an_activated_key_is_checked_and_can_come_from_standard_input() {
         command
     };
     for wrong in ["ma-foo", "x", "ma-a-b-c"] {
-        told(&Run::of(line(wrong).output().unwrap()), 0, &["warning: this is not a whole API key"]);
+        told(
+            &Run::of(line(wrong).output().unwrap()),
+            0,
+            &["warning: this is not a complete API key"],
+        );
     }
     let given = Run::of(line(&key).output().unwrap());
-    told(&given, 0, &["warning: other users of this machine can see what KEY gives", "signs the"]);
+    told(
+        &given,
+        0,
+        &["warning: other users of this machine can see the value of KEY", "signs the"],
+    );
     let mut child = line("-").spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{key}\n").as_bytes()).unwrap();
     let read = Run::of(child.wait_with_output().unwrap());

@@ -122,7 +122,7 @@ fn a_webhook_that_cannot_be_posted_says_why() {
         ("ftp://127.0.0.1/x", 2, "is neither http nor https"),
         ("localhost:9000/x", 2, "such as http://localhost:9000/x"),
         ("http://127.0.0.1:1/x", 1, "failed to call http://127.0.0.1:1/x: Connection refused"),
-        (&other, 1, "answered with 404 Not Found\nhint: something else answers there"),
+        (&other, 1, "answered with 404 Not Found\nhint: something else listens there"),
     ] {
         let call = ["call", "tool", "--room", "r", "--participant-name", "p", "--url", url];
         let run = run(&call, &[("MESHAGENT_TOKEN", "t"), ("MESHAGENT_PROJECT_ID", PROJECT)]);
