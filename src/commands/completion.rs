@@ -1,6 +1,6 @@
-//! Completion in shells: of commands and options; of kinds and their fields; of objects, which
-//! are read from the manifests; and of the names of rooms, services, sets and projects, which the
-//! platform is asked for while somebody types. Files are completed by what reads the line.
+//! Completion in shells: of commands and options; of kinds and their fields; of objects, which are
+//! read from the manifests; and of the names of rooms, services, sets and projects, which are
+//! requested from the platform while somebody types. Files are completed by the shell's engine.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use crate::visible;
 /// The variable by which a shell asks for candidates.
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
 
-/// How long somebody who types is kept waiting.
+/// How long to keep somebody who types waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A shell.
@@ -55,7 +55,7 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-/// Prints what makes a shell complete this program's lines.
+/// Prints the completion script for a shell.
 ///
 /// # Errors
 ///
@@ -63,18 +63,17 @@ pub struct CompletionArgs {
 pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     let name = format!("{:?}", args.shell).to_lowercase();
     let shells = Shells::builtins();
-    let shell = shells
-        .completer(&name)
-        .ok_or_else(|| Error::usage(format!("{name} is not a shell that is known")))?;
+    let shell =
+        shells.completer(&name).ok_or_else(|| Error::usage(format!("unknown shell {name}")))?;
     let mut text = Vec::new();
     shell
         .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
-        .context(|| format!("failed to write for {name}"))?;
+        .context(|| format!("failed to write the completion for {name}"))?;
     output::exactly(&String::from_utf8_lossy(&text));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the value of an argument is one of.
+/// The kind of names that an argument accepts.
 #[derive(Clone, Copy)]
 enum Names {
     Projects,
@@ -106,7 +105,7 @@ fn named(command: Command, parent: &str) -> Command {
         .fold(command, |command, child| command.mut_subcommand(child, |it| named(it, &name)))
 }
 
-/// What an argument of a command names.
+/// What the value of an argument names.
 fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
     Some(match (parent, command, argument.get_id().as_str()) {
         (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
@@ -123,8 +122,8 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
     })
 }
 
-/// What may stand where something was typed. Whatever goes wrong, nothing is offered: a
-/// shell that completes has no place for errors.
+/// The candidates for what was typed. If anything goes wrong, there are none: a shell that
+/// completes has no place for errors.
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy().into_owned();
     let found = match names {
@@ -143,25 +142,25 @@ fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// A name, with what it is called or means.
+/// A name, and what it means.
 type Named = (String, Option<String>);
 
-/// What a piece of work comes to, where somebody who types waits as long. Later the program
-/// ends, and the work with it.
+/// The result of a piece of work, if it is ready in time. If not, the program ends, and the work
+/// with it.
 fn in_time<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || send.send(work()));
     receive.recv_timeout(PATIENCE).ok()?
 }
 
-/// Whether a name can be put on a line as it is. A shell would split others, or run a part
-/// of them, and what is hidden in them nobody would see.
+/// Whether a name can be put on a command line as it is. A shell would split other names, or run a
+/// part of them, and nobody would see hidden characters in them.
 fn is_harmless(name: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || "-_.,:@/+=%".contains(c);
     !name.starts_with('-') && name.chars().all(is_letter) && visible::is_visible(name)
 }
 
-/// What stands on the line so far, as its command reads it; nothing where it cannot be read.
+/// The arguments of the command on the line, if it can be parsed.
 fn line() -> Option<ArgMatches> {
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
     let mut matches = super::tree().ignore_errors(true).try_get_matches_from(words).ok()?;
@@ -171,7 +170,7 @@ fn line() -> Option<ArgMatches> {
     Some(matches)
 }
 
-/// The platform that the line means. An embedded one is asked for nothing: it would be started.
+/// The platform of the line; none if it is the embedded one, which would have to be started.
 fn platform() -> Option<PlatformArgs> {
     let mut platform = PlatformArgs::default();
     if let Some(line) = line() {
@@ -185,7 +184,7 @@ fn platform() -> Option<PlatformArgs> {
     Some(PlatformArgs { retries: 0, timeout: PATIENCE, ..platform })
 }
 
-/// The objects that the manifests declare which the line or the environment names.
+/// The objects in the manifests that the line or the environment names.
 fn declared() -> Option<Vec<Named>> {
     let line = line()?;
     let mut files: Vec<PathBuf> =
@@ -193,7 +192,7 @@ fn declared() -> Option<Vec<Named>> {
     if files.is_empty() {
         files = files_of_environment();
     }
-    // A stream is read once, by the command.
+    // Standard input belongs to the command.
     files.retain(|file| file.as_os_str() != "-");
     let files = FileArgs { files, reading: ReadArgs { may_miss: true, ..ReadArgs::default() } };
     let input = files.input(None, Some("(active project)".to_owned())).ok()?;
@@ -201,14 +200,14 @@ fn declared() -> Option<Vec<Named>> {
     Some(set.objects.into_keys().map(|key| (key.to_string(), None)).collect())
 }
 
-/// The names of this sort that the platform has.
+/// The names of this sort on the platform.
 fn on_platform(names: Names) -> Option<Vec<Named>> {
     let platform = platform()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(platform.with(async |connection| list(connection, names).await)).ok()
 }
 
-/// The candidates, each with what it is called.
+/// The candidates, each with its name.
 async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
     let reader = connection.client.reader();
     let text = |item: &Value, pointer: &str| {

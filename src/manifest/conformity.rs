@@ -1,4 +1,4 @@
-//! Documents are checked against the schema of their kind, and what is wrong is told in words.
+//! Checks documents against the schema of their kind, and says what is wrong in words.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |_| true)
 }
 
-/// The same for a part of a document: no field is missed.
+/// The same for a part of a document: missing fields are not reported.
 pub(super) fn check_part(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
 }
@@ -48,8 +48,8 @@ fn check_where(
     problems
 }
 
-/// Whether an error is of the form of a value that a sealed variable makes. That is the
-/// platform's to check: a word about it would tell something of the variable.
+/// Whether an error is about the form of a value from a sealed variable. The platform must check
+/// that: a message about it would reveal something about the variable.
 fn is_hidden(document: &Document, error: &jsonschema::ValidationError<'_>) -> bool {
     let Value::String(text) = &**error.instance() else { return false };
     let is_of_form = match error.kind() {
@@ -85,7 +85,9 @@ fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Pr
         }
         _ => {
             let path = error.instance_path().as_str();
-            vec![document.problem_in_brief(format!("`{path}` is not what is allowed here"))]
+            vec![
+                document.problem_in_brief(format!("`{path}` has a value that is not allowed here")),
+            ]
         }
     }
 }
@@ -94,7 +96,7 @@ fn unknown_in_brief(document: &Document, path: &FieldPath, name: &str) -> Proble
     document.problem_in_brief(unknown(document, path, name))
 }
 
-/// What is said of an unknown field. Where a secret should stand, its name may be the secret.
+/// The message about an unknown field. In the place of a secret, its name may be the secret.
 fn unknown(document: &Document, path: &FieldPath, name: &str) -> String {
     match is_secret(document.kind, path) {
         true => "unknown field".to_owned(),
@@ -110,7 +112,7 @@ fn is_secret(kind: &dyn Kind, path: &FieldPath) -> bool {
     })
 }
 
-/// The problems of an error, of which so many are looked up.
+/// The problems of an error; at most this many are looked up in the text.
 fn schema_problems(
     document: &Document,
     error: &jsonschema::ValidationError<'_>,
@@ -149,7 +151,7 @@ fn schema_problems(
         ValidationErrorKind::MaxItems { limit } => {
             vec![here(format!("`{path}` has more than {limit} items"))]
         }
-        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` says the same twice"))],
+        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` has duplicate items"))],
         ValidationErrorKind::MaxLength { limit } => {
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
@@ -166,8 +168,8 @@ fn schema_problems(
                 return vec![here(format!("`{path}` {what}"))];
             }
             let what = description(document.kind, &path)
-                .unwrap_or_else(|| "what is allowed here".to_owned());
-            vec![here(format!("`{path}` is not {what}"))]
+                .unwrap_or_else(|| "a value that is allowed here".to_owned());
+            vec![here(format!("`{path}` must be {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
@@ -178,7 +180,7 @@ fn inside(path: &FieldPath, what: &str) -> String {
     if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
 }
 
-/// Fields that there are not, of which so many are looked up.
+/// Problems of unknown fields; at most this many are looked up in the text.
 fn unknown_fields(
     document: &Document,
     path: &FieldPath,
@@ -195,11 +197,11 @@ fn unknown_fields(
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
         match (habit(path, name), nearest(name, known.iter().map(String::as_str))) {
-            _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
+            _ if is_misplaced => problem.hint(format!("write `lifecycle.{name}`")),
             (Some(meant), _) => problem.hint(meant),
             (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
             (None, None) if known.is_empty() => problem,
-            (None, None) => problem.hint(format!("known are {}", known.join(", "))),
+            (None, None) => problem.hint(format!("known fields are {}", known.join(", "))),
         }
     });
     let counted = unexpected.iter().skip(most);
@@ -207,23 +209,23 @@ fn unknown_fields(
     told.chain(counted).collect()
 }
 
-/// What is meant by a field that manifests of other programs have.
+/// The hint for a field that manifests of other programs have.
 fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
     Some(match (path.to_string().as_str(), name) {
         ("", "apiVersion") => "write `version: v1`",
-        ("", "spec") => "there is no `spec` here: its fields stand at the top of the document",
+        ("", "spec") => "there is no `spec`: write its fields at the top level of the document",
         ("", "namespace") | ("metadata", "namespace") => {
-            "where an object belongs is said by `project` and `room`, at the top of the document"
+            "write `project` and `room` at the top level of the document to say where an object belongs"
         }
         ("metadata", "labels") => "write `metadata.annotations`",
         ("container", "ports") => "write `ports` beside `container`: `ports: [{num: 8080}]`",
         ("container", "env") => "write `container.environment`",
-        ("container", "args") => "write all of it in `container.command`, as one text",
+        ("container", "args") => "write the whole command line in `container.command`, as one text",
         _ => return None,
     })
 }
 
-/// A field that is given or left out, and stands there without a value.
+/// A field that must be given or left out, but has no value.
 fn left_empty(document: &Document, path: &FieldPath) -> Problem {
     let hint = match (path.0.as_slice(), document.kind.name()) {
         ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
@@ -265,10 +267,10 @@ fn of_another_type(
         None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
         None if wanted == "true or false" => match instance.as_str() {
             Some("yes" | "Yes" | "on" | "On" | "y") => {
-                problem.hint("write `true`: it is only YAML 1.1 that reads this as true")
+                problem.hint("write `true`: only YAML 1.1 reads this as true")
             }
             Some("no" | "No" | "off" | "Off" | "n") => {
-                problem.hint("write `false`: it is only YAML 1.1 that reads this as false")
+                problem.hint("write `false`: only YAML 1.1 reads this as false")
             }
             _ => problem,
         },
@@ -276,7 +278,7 @@ fn of_another_type(
     }
 }
 
-/// A value that is none of those that the field may have.
+/// A value that the field cannot have.
 fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Value) -> Problem {
     let options: Vec<_> =
         options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -291,7 +293,7 @@ fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Va
     match nearest(&written, options.iter().copied()) {
         Some(name) => problem.hint(format!("did you mean `{name}`?")),
         None if !document.may_be_quoted() => problem,
-        None => problem.hint(format!("one of {}", options.join(", "))),
+        None => problem.hint(format!("use one of {}", options.join(", "))),
     }
 }
 
@@ -308,7 +310,7 @@ fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option
     Some(Problem { hint: fault.hint, ..problem })
 }
 
-/// Whether a field is one that is given or left out.
+/// Whether a field must be given or left out.
 fn is_never_null(path: &FieldPath) -> bool {
     let name = match path.0.as_slice() {
         [Step::Field(name)] => name,

@@ -107,6 +107,8 @@ fn element(node: &Node) -> Element {
 #[derive(Default)]
 struct Drawing {
     shapes: String,
+    /// They stand behind the boxes that they pass.
+    arrows: String,
     width: f64,
     height: f64,
 }
@@ -130,9 +132,9 @@ impl Drawing {
 <title>{title}</title>
 <defs><marker id="arrow" markerWidth="10" markerHeight="7" refX="10" refY="3.5" orient="auto"><polygon points="0 0, 10 3.5, 0 7" fill="#57606a"/></marker></defs>
 <rect width="100%" height="100%" fill="#ffffff"/>
-{}</svg>
+{}{}</svg>
 "##,
-            self.shapes
+            self.arrows, self.shapes
         )
     }
 }
@@ -212,9 +214,10 @@ impl RenderBackend for Drawing {
                 _ => write!(curve, " S {x:.1} {y:.1}, {x2:.1} {y2:.1}"),
             };
         }
-        self.add(format_args!(
+        let _ = writeln!(
+            self.arrows,
             r##"<path d="{curve}" fill="none" stroke="#57606a" marker-end="url(#arrow)"/>"##
-        ));
+        );
     }
 
     fn create_clip(&mut self, _at: Point, _size: Point, _rounded: usize) -> ClipHandle {

@@ -1,4 +1,4 @@
-//! API keys: credentials of a project, and what its participant tokens are signed with.
+//! API keys: credentials of a project, with which its participant tokens are also signed.
 
 use axum::extract::State;
 use secrecy::ExposeSecret;
@@ -15,7 +15,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body};
 use crate::platform::objects::keys::NewKey;
-use crate::platform::store::Write;
+use crate::platform::store::{Write, of_row};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/api-keys";
@@ -67,7 +67,6 @@ async fn create(
 }
 
 /// A key without its secret. The platform's own signing keys are not listed.
-#[derive(sqlx::FromRow)]
 struct Key {
     id: String,
     purpose: String,
@@ -75,6 +74,8 @@ struct Key {
     description: String,
     created_by: Option<String>,
 }
+
+of_row!(Key { id, purpose, name, description, created_by });
 
 impl Resource for Key {
     const TABLE: &'static str = "api_keys";
@@ -92,8 +93,8 @@ impl Resource for Key {
         }))
     }
 
-    /// With a key ends every token that was signed with it. The owner's key stays, because
-    /// without it nobody could reach the platform.
+    /// Every token that was signed with a key ends with the key. The owner's key cannot be
+    /// deleted, because without it nobody could reach the platform.
     async fn spare(&self, _: &mut Write, _: Option<&Draft>) -> Result<()> {
         if self.purpose == "owner" {
             return Err(Refusal::Conflict("the owner's key cannot be deleted".into()));

@@ -16,6 +16,7 @@ use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::{stored, text_of};
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/mailboxes";
@@ -41,7 +42,7 @@ struct NewMailbox {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Everything but the address; annotations that are absent are gone.
+/// Everything but the address; absent annotations are removed.
 #[derive(Deserialize)]
 struct MailboxBody {
     room: String,
@@ -51,7 +52,6 @@ struct MailboxBody {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-#[derive(sqlx::FromRow)]
 struct Mailbox {
     given: String,
     room_name: String,
@@ -60,6 +60,8 @@ struct Mailbox {
     public: bool,
     annotations: String,
 }
+
+of_row!(Mailbox { given, room_name, room_id, queue, public, annotations });
 
 impl Resource for Mailbox {
     const TABLE: &'static str = "mailboxes";

@@ -13,7 +13,7 @@ use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body, Condition};
 use crate::platform::objects::projects::New;
 use crate::platform::objects::{stored, text_of};
-use crate::platform::store::{SETTINGS, select};
+use crate::platform::store::{SETTINGS, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -26,7 +26,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(sqlx::FromRow)]
 struct Project {
     id: String,
     owner_user_id: String,
@@ -36,6 +35,8 @@ struct Project {
     enabled: bool,
     rev: i64,
 }
+
+of_row!(Project { id, owner_user_id, name, settings, enabled, rev });
 
 impl Project {
     async fn read(app: &App, id: &str) -> Result<Self> {
@@ -64,7 +65,7 @@ impl Project {
     }
 }
 
-/// What the caller belongs to: a user's own and joined projects, otherwise the one project.
+/// The projects of the caller: those that a user owns or has joined, otherwise the one project.
 async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let projects = sqlx::query_as(
         "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects \
@@ -83,7 +84,7 @@ struct NewProject {
     settings: Option<Map<String, Value>>,
 }
 
-/// The owner alone creates projects; two of one owner never share a name.
+/// Only the owner creates projects; two projects of one owner never have the same name.
 async fn create(
     State(app): State<App>,
     principal: Principal,

@@ -14,6 +14,7 @@ use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::{stored, text_of};
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/routes";
@@ -37,7 +38,7 @@ struct NewRoute {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Everything but the domain; annotations that are absent are gone.
+/// Everything but the domain; absent annotations are removed.
 #[derive(Deserialize)]
 struct RouteBody {
     room_name: String,
@@ -46,7 +47,6 @@ struct RouteBody {
 }
 
 /// A route of the resource, as opposed to one of the API.
-#[derive(sqlx::FromRow)]
 struct Domain {
     given: String,
     room_name: String,
@@ -54,6 +54,8 @@ struct Domain {
     port: String,
     annotations: String,
 }
+
+of_row!(Domain { given, room_name, room_id, port, annotations });
 
 impl Resource for Domain {
     const TABLE: &'static str = "routes";

@@ -1,5 +1,4 @@
-//! Project secrets. Values go in and never come out: lists mask them, and they are kept
-//! encrypted.
+//! Project secrets. Values are never returned: lists mask them, and they are stored encrypted.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +19,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Listing};
-use crate::platform::store::{SECRET_DATA, Store, Write, select};
+use crate::platform::store::{SECRET_DATA, Store, Write, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/secrets";
@@ -41,7 +40,7 @@ struct SecretBody {
     data: Value,
 }
 
-/// A registry credential; the address is required by registries and used by nobody.
+/// A registry credential; registries require the address, and nobody uses it.
 #[derive(Deserialize, Serialize)]
 struct Docker {
     server: String,
@@ -83,21 +82,21 @@ fn within_data<T: serde::de::DeserializeOwned>(data: Value) -> Result<T> {
     })
 }
 
-#[derive(sqlx::FromRow)]
 struct Secret {
     id: String,
     name: String,
-    #[sqlx(rename = "type")]
     kind: String,
     data: String,
 }
+
+of_row!(Secret { id, name, kind = "type", data });
 
 impl Resource for Secret {
     const TABLE: &'static str = "secrets";
     const KEY: &'static str = "id";
     const NOUN: &'static str = "secret";
 
-    /// Its data is not here: it takes the vault to know which values there are to mask.
+    /// Its data is not here: only the vault knows which values there are to mask.
     fn whole(&self) -> Result<Value> {
         Ok(json!({ "id": self.id, "name": self.name, "type": self.kind }))
     }
@@ -137,7 +136,7 @@ impl Plain for Secret {
     /// A secret is replaced as a whole.
     fn change(body: SecretBody) -> Result<Draft> {
         let (name, kind, data) = body.checked()?;
-        let taken = format!("a secret named {name:?} exists");
+        let taken = format!("a secret named {name:?} already exists");
         let columns = Columns::default().text("name", name).text("type", kind).secret(
             "data",
             SECRET_DATA,

@@ -1,6 +1,6 @@
 //! Sessions: one run of a room from its start to its end, with what was recorded in it.
 //!
-//! These are stored records and nothing is made up: without a room that ran there are none.
+//! Only stored records are returned: without a room that ran there are none.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
 use crate::platform::objects::{sessions, stored};
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -35,7 +36,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     id: String,
     room_id: Option<String>,
@@ -45,8 +45,10 @@ struct Row {
     participants: Option<String>,
 }
 
+of_row!(Row { id, room_id, room_name, created_at, ended_at, participants });
+
 impl Row {
-    /// The key `room_id` is there even when it is null: the SDK requires it.
+    /// The key `room_id` is present even if it is null, because the SDK requires it.
     fn whole(&self) -> Result<Value> {
         let participants: Option<BTreeMap<String, i64>> =
             self.participants.as_deref().map(serde_json::from_str).transpose()?;
@@ -101,7 +103,8 @@ async fn get(
     Ok(Answer::json(&find(app.store().reads(), &caller, &id).await?.whole()?))
 }
 
-/// The records of one kind, in the order in which they were made; the list has their plural.
+/// The records of one kind, in the order in which they were made; the list is named by their
+/// plural.
 async fn records(app: &App, caller: &Caller, (id, kind): (&str, &str)) -> Result<Answer> {
     let session = find(app.store().reads(), caller, id).await?;
     let documents = sqlx::query_scalar(

@@ -18,6 +18,7 @@ use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Asked};
 use crate::platform::objects::stored;
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/scheduled-tasks";
@@ -42,7 +43,7 @@ struct NewTask {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What is given is changed and the rest stays; whether a task runs once cannot be changed.
+/// Given fields are changed and the rest stays; whether a task runs once cannot be changed.
 #[derive(Deserialize)]
 struct TaskChange {
     room_name: Option<String>,
@@ -53,7 +54,6 @@ struct TaskChange {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-#[derive(sqlx::FromRow)]
 struct Task {
     id: String,
     project_id: String,
@@ -71,6 +71,24 @@ struct Task {
     last_status: Option<String>,
     last_return_message: Option<String>,
 }
+
+of_row!(Task {
+    id,
+    project_id,
+    room_name,
+    room_id,
+    queue_name,
+    payload,
+    schedule,
+    active,
+    once,
+    annotations,
+    last_run_id,
+    last_start_time,
+    last_end_time,
+    last_status,
+    last_return_message
+});
 
 impl Resource for Task {
     const TABLE: &'static str = "scheduled_tasks";
@@ -104,7 +122,7 @@ impl Plain for Task {
     type New = NewTask;
     type Change = TaskChange;
 
-    /// The caller may choose the id; it is taken once in a project.
+    /// The caller may choose the id; it is unique in a project.
     fn create(new: NewTask) -> Result<(String, Draft)> {
         if let Some(id) = &new.id {
             rules::segment(id).map_err(Refusal::at("id"))?;
@@ -119,7 +137,7 @@ impl Plain for Task {
         })?;
         draft.columns = draft.columns.flag("once", new.once.unwrap_or(false));
         let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        draft.taken = format!("a scheduled task {id:?} exists");
+        draft.taken = format!("a scheduled task {id:?} already exists");
         Ok((id, draft))
     }
 
@@ -150,7 +168,7 @@ impl Plain for Task {
         Ok(Draft { columns, room, taken: String::new() })
     }
 
-    /// Who changes a part of it learns what the rest says of its owner.
+    /// The answer to a change has all annotations, which name the owner.
     fn written(row: &SqliteRow, is_new: bool) -> Result<Value> {
         if is_new {
             return Ok(json!({ "task_id": row.try_get::<String, _>("id")? }));
@@ -159,7 +177,7 @@ impl Plain for Task {
     }
 }
 
-/// Narrows the list; what is absent does not.
+/// Filters of the list; absent ones do not filter.
 #[derive(Deserialize)]
 struct Filter {
     room_name: Option<String>,

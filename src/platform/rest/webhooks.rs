@@ -1,4 +1,4 @@
-//! Webhooks: where the platform's events are to be sent. They are kept, not delivered.
+//! Webhooks: where the platform's events are to be sent. They are stored, but not delivered.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,7 @@ use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::stored;
+use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/webhooks";
@@ -49,7 +50,7 @@ impl WebhookBody {
             let at = format!("events[{index}]");
             rules::event(event).map_err(Refusal::at(&at))?;
             if !seen.insert(event) {
-                return Err(Refusal::field(at, "stands twice"));
+                return Err(Refusal::field(at, "appears twice"));
             }
         }
         for (field, text) in [("description", &self.description), ("action", &self.action)] {
@@ -64,7 +65,6 @@ impl WebhookBody {
     }
 }
 
-#[derive(FromRow)]
 struct Webhook {
     id: String,
     name: String,
@@ -74,6 +74,8 @@ struct Webhook {
     action: Option<String>,
     payload: String,
 }
+
+of_row!(Webhook { id, name, description, url, events, action, payload });
 
 impl Resource for Webhook {
     const TABLE: &'static str = "webhooks";
@@ -103,7 +105,7 @@ impl Plain for Webhook {
 
     fn change(body: WebhookBody) -> Result<Draft> {
         body.check()?;
-        let taken = format!("a webhook named {:?} exists", body.name);
+        let taken = format!("a webhook named {:?} already exists", body.name);
         let columns = Columns::default()
             .text("name", body.name)
             .text("description", body.description.unwrap_or_default())

@@ -9,15 +9,16 @@ use crate::platform::error::Result;
 use crate::platform::exchange::{Answer, Asked};
 use crate::platform::objects::rooms::Room;
 use crate::platform::rest::Page;
+use crate::platform::store::of_row;
 
-#[derive(sqlx::FromRow)]
 struct RoomCount {
-    #[sqlx(flatten)]
     room: Room,
     grants: i64,
 }
 
-/// The rooms in which something is granted, each with to how many users.
+of_row!(RoomCount { grants; room });
+
+/// The rooms with grants, each with its number of users.
 pub(super) async fn of_rooms(
     State(app): State<App>,
     caller: Caller,
@@ -38,7 +39,6 @@ pub(super) async fn of_rooms(
     Answer::list(&app, "rooms", counts, item).await
 }
 
-#[derive(sqlx::FromRow)]
 struct UserCount {
     id: String,
     first_name: Option<String>,
@@ -47,7 +47,9 @@ struct UserCount {
     grants: i64,
 }
 
-/// The users to whom something is granted, each with in how many rooms.
+of_row!(UserCount { id, first_name, last_name, email, grants });
+
+/// The users with grants, each with their number of rooms.
 pub(super) async fn of_users(
     State(app): State<App>,
     caller: Caller,
