@@ -370,7 +370,7 @@ mod tests {
             (
                 "meshagent token tests",
                 "unrecognized subcommand 'tests'",
-                "`meshagent token` has generate",
+                "the commands of `meshagent token` are generate",
             ),
             (
                 "meshagent room list",

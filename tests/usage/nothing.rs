@@ -122,7 +122,7 @@ fn a_project_that_an_option_names_wrongly_is_told_once() {
     sandbox.embedded(0, &["project", "create", "staging"]);
     let run = sandbox.embedded(1, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
     let told = "there is no project `stagin`; the name comes from --project-id, a setting or the credential";
-    assert_eq!(run.stderr.matches("stagin`,").count(), 1, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("stagin`;").count(), 1, "{}", run.stderr);
     tells(&run, told);
     tells(&run, "did you mean `staging`?");
     // A document that names one is at fault itself.
