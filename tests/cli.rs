@@ -170,7 +170,7 @@ fn the_example_is_applied_changed_and_destroyed() {
     sandbox.embedded(0, &words(&["apply", "--yes"]));
     let destroyed = sandbox.embedded(0, &["destroy", "--yes"]);
     assert!(destroyed.stdout.ends_with("Applied: 14 done.\n"), "{}", destroyed.stdout);
-    assert!(sandbox.embedded(0, &["destroy", "--yes"]).stdout.starts_with("Nothing to change"));
+    assert!(sandbox.embedded(0, &["destroy", "--yes"]).stdout.starts_with("Nothing to destroy: "));
 }
 
 #[test]

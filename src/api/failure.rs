@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::http::Unread;
 use super::pace::Ending;
+use super::project;
 use super::request::{Method, Request};
 use super::unanswered::Unanswered;
 use crate::conceal;
@@ -80,7 +81,13 @@ pub fn hint(status: Option<u16>) -> Option<String> {
                 "the platform does not know the credential: check {origin}, and that it is this platform's"
             ));
         }
-        Some(403) => "the credential does not reach this project or this call",
+        Some(403) => {
+            let reached = "the credential does not reach this project or this call";
+            return Some(match project::origin() {
+                Some(origin) => format!("{reached}; the project is the one of {origin}"),
+                None => reached.to_owned(),
+            });
+        }
         None => "check the platform's URL (MESHAGENT_API_URL) and the network",
         _ => return None,
     };

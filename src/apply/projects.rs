@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::observe::unreadable;
 use crate::api::failure::ApiError;
-use crate::api::project::{Meant, meant};
+use crate::api::project::{Meant, meant, origin};
 use crate::api::reader::Reader;
 use crate::dialect::Speaks;
 use crate::error::{Error, Problem, Result};
@@ -202,10 +202,8 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
         None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
             .to_owned(),
     };
-    Error::failed(format!(
-        "there is no project `{shown}`, which --project-id, a setting or the credential names"
-    ))
-    .hint(hint)
+    let by = origin().map(|origin| format!(", which {origin} names")).unwrap_or_default();
+    Error::failed(format!("there is no project `{shown}`{by}")).hint(hint)
 }
 
 /// Documents of one project and a user who names another one: whatever is done, it would be

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::shown::{Difference, Part, difference, whole};
 use super::summed::{self, Row};
-use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
+use super::{Action, Cause, DEFAULT_SET, FieldChange, Operation, Plan, suggestion};
 use crate::kinds::tree::Tree;
 use crate::visible;
 use anstyle::{AnsiColor, Style};
@@ -17,6 +17,9 @@ const DIM: Style = Style::new().dimmed();
 
 /// What is shown of a field that may change.
 pub const MAY_CHANGE: &str = "(not read, may change)";
+
+/// What is said of an object that a room could have for itself, and that is of no room.
+pub const EVERY_ROOM: &str = "in every room";
 
 /// The sign and the colour of an operation.
 #[must_use]
@@ -89,6 +92,7 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         if operation.is_new() && operation.reason.why.goes_without_saying() {
             remarks.remove(0);
         }
+        remarks.extend(operation.key.is_in_every_room().then(|| EVERY_ROOM.to_owned()));
         remarks.extend(operation.place.as_ref().map(ToString::to_string));
         if !remarks.is_empty() {
             let _ = write!(out, "  {DIM}{}{DIM:#}", visible::line(&remarks.join("; ")));
@@ -125,11 +129,21 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
 fn heading(plan: &Plan) -> String {
     let unread = plan.unread().map(|unread| format!("{YELLOW}{unread}{YELLOW:#}\n\n"));
     let target = match plan.target() {
-        Some(target) if plan.writes_to().len() > 1 => format!("This plan writes to {target}.\n\n"),
-        Some(target) if !plan.is_empty() => format!("Plan for {target}\n\n"),
+        Some(target) if plan.writes_to().len() > 1 => {
+            format!("This plan{} writes to {target}.\n\n", of_set(plan))
+        }
+        Some(target) if !plan.is_empty() => format!("Plan{} for {target}\n\n", of_set(plan)),
         _ => String::new(),
     };
     target + &unread.unwrap_or_default()
+}
+
+/// The set of a plan, where it is not the one of whoever names none.
+fn of_set(plan: &Plan) -> String {
+    match plan.owner() {
+        Some(set) if set != DEFAULT_SET => format!(" of set `{}`", visible::line(set)),
+        _ => String::new(),
+    }
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {

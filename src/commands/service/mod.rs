@@ -8,6 +8,7 @@ use super::option_values::room;
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
+use crate::api::project;
 use crate::connection::Connection;
 use crate::dialect::{Lookup, Speaks, Target};
 use crate::error::{Error, Result};
@@ -61,7 +62,7 @@ pub struct PlaceArgs {
     /// It runs in every room of the project
     #[arg(long)]
     global: bool,
-    /// Pass over a service that has the same meshagent.service.id
+    /// Go on although a service has the same meshagent.service.id, and leave that one as it is
     #[arg(long)]
     force: bool,
     /// Replace the service that has the same meshagent.service.id
@@ -94,9 +95,9 @@ pub struct CreateArgs<T: Origin> {
 #[command(
     after_help = "The service gets the form that is given here as a whole: what is left out goes away.\n\n\
 It is the one with the id that --id or the document tells, else the last one of the same name.\n\
-Where another service has the same meshagent.service.id, nothing is done, unless --replace says\n\
-to change that one, or --force to pass over it. Where there is no such service, it is an error,\n\
-unless --create says to create it."
+Where a service has the same meshagent.service.id and --id does not tell that it is meant, nothing\n\
+is done, unless --replace says to change it, or --force to pass over it: then the one of the same\n\
+name is changed. Where there is no such service, it is an error, unless --create says to create it."
 )]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
@@ -194,7 +195,8 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                     let Some(Lookup::One(request, _)) = lookup else {
                         return Err(Error::failed("a service cannot be read by its id"));
                     };
-                    args.show.print(&reader.get_json(&request).await?)
+                    let service = reader.get_json(&request).await;
+                    args.show.print(&service.map_err(|error| by_id(&args.id, error.into()))?)
                 })
                 .await
         }
@@ -207,7 +209,18 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                     .of_id(&args.delete.id)
             })
             .await
+            .map_err(|error| by_id(&args.delete.id, error))
         }
+    }
+}
+
+/// What to do where there is no service of an id, and the id looks like a name.
+fn by_id(id: &str, error: Error) -> Error {
+    match project::is_id(id) || error.hint.is_some() {
+        true => error,
+        false => error.hint(
+            "a service is named by its id here: `meshagent service list` shows the ids, with --room ROOM those of a room",
+        ),
     }
 }
 

@@ -86,7 +86,7 @@ impl WantedService<'_> {
     fn exists(&self) -> Error {
         let id = self.logical_id().unwrap_or_default();
         Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("--replace writes over it, --force passes over it")
+            .hint("--replace, or --id with its id, writes over it; --force passes over it")
     }
 
     /// Writes the service.
