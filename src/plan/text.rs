@@ -86,13 +86,15 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         let (sign, style) = sign(operation);
         let address = plan.address(&operation.key);
         let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
+        if operation.key.is_in_every_room() {
+            let _ = write!(out, " {EVERY_ROOM}");
+        }
         let mut remarks = vec![operation.reason.text.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
         // That it is not there yet, and is wanted, goes without saying.
         if operation.is_new() && operation.reason.why.goes_without_saying() {
             remarks.remove(0);
         }
-        remarks.extend(operation.key.is_in_every_room().then(|| EVERY_ROOM.to_owned()));
         remarks.extend(operation.place.as_ref().map(ToString::to_string));
         if !remarks.is_empty() {
             let _ = write!(out, "  {DIM}{}{DIM:#}", visible::line(&remarks.join("; ")));

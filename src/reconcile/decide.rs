@@ -204,12 +204,11 @@ async fn with_secrets(
     if outcome.problems.is_empty() {
         return Ok((objects, outcome.not_read));
     }
-    let message = match outcome.problems.len() {
-        1 => "1 secret could not be read".to_owned(),
-        count => format!("{count} secrets could not be read"),
-    };
     // A plan that was saved is not stale by that.
-    Err(Error::manifests(outcome.problems).saying(message).refusing_plan())
+    Err(Error::manifests(outcome.problems)
+        .saying("no plan was made")
+        .refusing_plan()
+        .because("not every secret could be read"))
 }
 
 /// The most values that were not read and are told one by one; the others are counted.

@@ -36,7 +36,7 @@ fn a_project_goes_by_its_name_everywhere() {
     sandbox.embedded(0, &[&update[..], &["--project-id", "acme support"]].concat());
     let activated = sandbox.embedded(0, &["project", "activate", "acme support"]);
     assert_eq!(activated.stdout.trim(), id);
-    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "attic\n");
+    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "attic\nlobby\n");
 }
 
 /// What is activated on an embedded platform is none of another platform's projects, and the other
@@ -71,7 +71,7 @@ fn a_list_of_nothing_is_no_failure() {
 
 #[test]
 fn what_is_created_prints_its_id_alone() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     let create = ["webhook", "create", "--name", "w", "--url", "http://x", "-e", "*"];
     let made = sandbox.embedded(0, &create);
     assert_eq!(made.stdout, sandbox.embedded(0, &["webhook", "list", "-q"]).stdout);

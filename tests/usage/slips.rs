@@ -34,7 +34,7 @@ fn what_is_no_yaml_is_told_with_its_place_and_what_to_write() {
         ),
         (
             "kind: Room\n---\nkind: Room\nmetadata: {name: \"a}\n",
-            ":5:1: ",
+            ":4:18: ",
             "a quotation mark in line 4 is not closed",
         ),
         ("kind: Secret\ndata:\n  A: {{ A }}\n", ":3:7: ", "with `{from: {env: NAME}}`"),
@@ -52,7 +52,10 @@ fn fields_of_other_programs_are_told_what_they_are_here() {
     let task = "version: v1\nkind: ScheduledTask\nmetadata: {name: a}\nroom: a\nqueue: q\n";
     for (text, hint) in [
         (format!("{room}lifecycle: {{ignore_changes: [x]}}\n"), "write `lifecycle.ignore`"),
-        (format!("{room}depends_on: [x]\n"), "the order follows from what the documents refer to"),
+        (
+            format!("{room}depends_on: [x]\n"),
+            "leave it out: the order follows from what the documents refer to",
+        ),
         (format!("{room}displayName: Hall\n"), "write `room_metadata: {displayName: TEXT}`"),
         ("version: v1\nkind: Room\nname: a\n".to_owned(), "write `metadata: {name: NAME}`"),
         (

@@ -29,7 +29,7 @@ fn a_service_in_every_room_is_told_from_one_in_a_room() {
     let service = "version: v1\nkind: Service\nmetadata: {name: bot}\ncontainer: {image: x}\n";
     sandbox.write("m.yaml", &format!("{ROOM}---\n{service}room: lobby\n---\n{service}"));
     let run = sandbox.embedded(0, &["plan", "-f", "m.yaml"]);
-    tells(&run, "+ create Service/bot  in every room; m.yaml:11:1\n");
+    tells(&run, "+ create Service/bot in every room  m.yaml:13:1\n");
     tells(&run, "+ create Service/bot@lobby  m.yaml:7:1\n");
     tells(
         &run,
