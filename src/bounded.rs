@@ -1,16 +1,16 @@
-//! How files are read: none is larger than it may be, and none makes the program wait. A
-//! folder may hold what a stranger put there, a pipe that nobody writes to or a link to a
-//! device without end.
+//! How files are read: never more than a limit, and never one that makes the program wait. A
+//! folder may contain what a stranger put there, such as a pipe that nobody writes to or a link to
+//! an endless device.
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{Error, ErrorKind, Read, Result, Take};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// The most that is read of a file for which nothing else is said, in bytes.
+/// The most that is read of a file by default, in bytes.
 pub const STANDARD: usize = 16 * 1024 * 1024;
 
-/// Opens a file, of which no more than `limit` bytes and one can be read.
+/// Opens a file. At most `limit` bytes and one more can be read from it.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ fn all(mut from: impl Read, limit: usize, size: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is told of something that is larger than its limit.
+/// The error for something that is larger than its limit.
 fn too_large(what: &str, limit: usize) -> Error {
     Error::new(ErrorKind::FileTooLarge, format!("{what} is larger than {}", size(limit)))
 }
@@ -81,7 +81,7 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// What is no file and no folder: whoever opens it may wait for ever.
+/// What a path is, if it is neither a file nor a folder: opening it may block for ever.
 fn special(file_type: FileType) -> Option<&'static str> {
     if file_type.is_fifo() {
         Some("a pipe")
@@ -94,7 +94,7 @@ fn special(file_type: FileType) -> Option<&'static str> {
     }
 }
 
-/// Whether a path stands for what this process was given open, as a shell's `<(…)` does.
+/// Whether a path stands for a file that this process was given open, as a shell's `<(…)` does.
 #[must_use]
 pub fn is_open(path: &Path) -> bool {
     ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.parent() == Some(Path::new(folder)))

@@ -1,6 +1,6 @@
-//! The last line of defence: what the program knows to be a credential leaves in no line,
-//! whoever put it there, also where it is written in another way; and what a platform says is
-//! told without the secrets that were read.
+//! The last line of defence: no printed line holds a credential that the program knows, whoever
+//! put it there, even if it is written in another way. And messages of a platform are shown without
+//! the secrets that were read.
 //!
 //! Found is a text of `SHORTEST` bytes or more, and the beginning of a long one (`is_most`),
 //! in these spellings: as it is, as it is shown, in JSON, in URLs, with each byte in percent,
@@ -44,7 +44,7 @@ static CREDENTIALS: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 /// The secrets that were read for manifests.
 static SECRETS: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 
-/// Lets a credential stand in nothing that is printed from now on.
+/// Removes a credential from everything that is printed from now on.
 pub fn credential(secret: &SecretString) {
     add(&CREDENTIALS, secret);
     let text = secret.expose_secret().trim();
@@ -54,7 +54,7 @@ pub fn credential(secret: &SecretString) {
     }
 }
 
-/// Lets a secret of a manifest stand in nothing that a platform is told to have said.
+/// Removes a secret of a manifest from all shown messages of a platform.
 pub fn secret(secret: &SecretString) {
     let text = secret.expose_secret();
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last();

@@ -1,6 +1,5 @@
-//! The platform that is meant, connected: what flags, environment and files say of it
-//! ([`crate::settings`]) becomes a client, with a platform of this program's own where that is
-//! asked for.
+//! The connection to the platform: flags, environment and files ([`crate::settings`]) become a
+//! client, with an embedded platform if that is requested.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,11 +34,11 @@ pub struct Connection {
     pub project: Option<String>,
     /// The project that the environment, a file or the credential names.
     pub fallback_project: Option<String>,
-    /// Whether somebody chose that project, and it is not just the credential's.
+    /// Whether the user chose that project; otherwise it is only the credential's.
     pub is_chosen: bool,
-    /// The options that say again which platform is meant, each after a blank.
+    /// The options that select the same platform again, each after a space.
     pub flags: String,
-    /// The id of the project that is meant, once it is known.
+    /// The id of the project in use, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
     /// Where the embedded platform keeps its data.
@@ -52,9 +51,9 @@ pub struct Credential {
     secret: SecretString,
     /// Where it comes from.
     pub by: By,
-    /// The id of the project that is meant, where that is known from it.
+    /// The id of the project, if it is known from the credential.
     project: Option<String>,
-    /// The session that it is of.
+    /// The session that it belongs to.
     session: Option<SessionFile>,
 }
 
@@ -67,7 +66,7 @@ pub enum By {
     Session {
         /// What it is for.
         scope: Option<String>,
-        /// When it ends, in seconds of Unix.
+        /// When it ends, in Unix seconds.
         expires_at: Option<i64>,
     },
     /// The activated key of a project.
@@ -78,7 +77,7 @@ pub enum By {
 }
 
 impl By {
-    /// How it is told.
+    /// How messages name it.
     fn described(&self) -> String {
         match self {
             Self::Variable(name) => (*name).to_owned(),
@@ -94,7 +93,7 @@ struct Server {
 }
 
 impl ProjectArgs {
-    /// The id of the project that is meant.
+    /// The id of the project in use.
     ///
     /// # Errors
     ///
@@ -103,7 +102,7 @@ impl ProjectArgs {
         self.id_on(PlatformArgs::default()).await
     }
 
-    /// The same on a platform that is named.
+    /// The same on a given platform.
     ///
     /// # Errors
     ///
@@ -157,7 +156,7 @@ impl PlatformArgs {
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
-                "note: MESHAGENT_API_KEY is not a whole API key of MeshAgent, so it names no project",
+                "note: MESHAGENT_API_KEY is not a complete MeshAgent API key, so it names no project",
             );
         }
         Ok(Connection {
@@ -172,14 +171,13 @@ impl PlatformArgs {
         })
     }
 
-    /// What commands send to a platform that is not in this program, where there is anything:
-    /// what the environment gives, else the session of a person, else the activated key of the
-    /// project that is meant.
+    /// The credential for a platform outside this program, if there is one: from the environment,
+    /// else the session of a person, else the activated key of the project in use.
     ///
     /// # Errors
     ///
-    /// What there is is for another platform; the session cannot be refreshed; a project that
-    /// is told by name cannot be looked for.
+    /// The credential is for another platform; the session cannot be refreshed; a project that is
+    /// given by name cannot be looked up.
     pub async fn credential(&self) -> Result<Option<Credential>> {
         let given = GIVEN.into_iter().find_map(|name| Some((variable(name)?, By::Variable(name))));
         if let Some((text, by)) = given {
@@ -202,8 +200,8 @@ impl PlatformArgs {
         }
     }
 
-    /// The activated key of a project. Which project it is that is told by name, each of the
-    /// keys that are for the platform is asked.
+    /// The activated key of a project. For a project that is given by name, each key for the
+    /// platform is used to ask for its project.
     async fn activated(&self, project: &str) -> Result<Option<Credential>> {
         let (file, url) = (ProjectFile::read()?, self.safe_url()?);
         let of = |id: &str| -> Result<Option<Credential>> {
@@ -235,7 +233,7 @@ impl PlatformArgs {
             several => {
                 let ids = few(found.iter().filter_map(|it| it.project.as_deref()));
                 let told = format!("{several} projects with activated keys are called {project:?}");
-                Err(Error::failed(told).hint(format!("name one by id: {ids}")))
+                Err(Error::failed(told).hint(format!("use an id instead of the name: {ids}")))
             }
         }
     }
@@ -244,7 +242,7 @@ impl PlatformArgs {
     ///
     /// # Errors
     ///
-    /// As [`PlatformArgs::connect`]; the work's.
+    /// As [`PlatformArgs::connect`]; errors of the work.
     pub async fn with<T>(&self, work: impl AsyncFnOnce(&Connection) -> Result<T>) -> Result<T> {
         let connection = self.connect().await?;
         let done = work(&connection).await;
@@ -256,7 +254,7 @@ impl PlatformArgs {
         let is_overridden = self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some();
         if is_overridden {
             output::note(
-                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has a project of its own; --project-id names another",
+                "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has its own project; use --project-id to choose another",
             );
         }
         let place = place(data, None);
@@ -301,7 +299,7 @@ impl PlatformArgs {
 }
 
 impl Connection {
-    /// The id of the project that is meant, which is looked up where it is told by name.
+    /// The id of the project in use, which is looked up if it is given by name.
     ///
     /// # Errors
     ///
@@ -313,7 +311,7 @@ impl Connection {
             let found = project::id_of(&self.client.reader(), project).await;
             found.map_err(|error| match project::origin() {
                 Some(origin) => {
-                    let message = format!("{}; {origin} names it", error.message);
+                    let message = format!("{}; the name comes from {origin}", error.message);
                     error.saying(message)
                 }
                 None => error,
@@ -334,8 +332,8 @@ impl Connection {
         }
     }
 
-    /// What a plan says of the platform; the embedded one has another port each time. A
-    /// user and a password in its URL are nobody's business.
+    /// What a plan says about the platform; the embedded one has another port each time. A user and
+    /// a password in the URL are left out.
     #[must_use]
     pub fn platform_name(&self) -> String {
         match &self.server {
@@ -344,7 +342,7 @@ impl Connection {
         }
     }
 
-    /// What is decided and performed on.
+    /// The target to plan and apply on.
     #[must_use]
     pub fn target(&self) -> Target {
         Target {
@@ -357,11 +355,10 @@ impl Connection {
         }
     }
 
-    /// Ends an embedded platform, after it has answered what it was asked.
+    /// Ends an embedded platform, after it has answered all requests.
     ///
     /// # Errors
-    ///
-    /// The platform's.
+    /// Errors of the platform.
     pub async fn close(mut self) -> Result<()> {
         drop(self.client);
         if let Some(server) = self.server.take() {
@@ -375,8 +372,8 @@ impl Connection {
     }
 }
 
-/// Where an embedded platform keeps its data: in a folder, and the key of what is encrypted
-/// there in a file that is given, or named by the environment, or in the folder.
+/// Where an embedded platform keeps its data: in a folder, with the encryption key in a file that
+/// is given, or named by the environment, or in the folder.
 #[must_use]
 pub fn place(data: &Path, key_file: Option<PathBuf>) -> Place {
     let named = || variable("MESHAGENT_PLATFORM_KEY_FILE").map(PathBuf::from);

@@ -1,6 +1,6 @@
-//! *Pure*: what the messages of serde tell beside their words. Serde gives the place of an
-//! error and the name of a missing field in its text only, so what hangs on that text is
-//! here, and the tests hold its exact form.
+//! *Pure*: data in the messages of serde. Serde gives the place of an error and the name of a
+//! missing field only in its text, so the code that depends on that text is here, and the tests pin
+//! its exact form.
 
 /// A message of a JSON reader without the place that stands at its end.
 #[must_use]

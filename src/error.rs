@@ -7,10 +7,10 @@ use std::fmt;
 
 use crate::visible;
 
-/// What an error means for whoever called the program; each has its own exit code.
+/// What an error means for the caller of the program; each class has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Something failed; nothing more is known. Exit code 1.
+    /// Something failed. Exit code 1.
     Failed,
     /// The arguments, the settings or the manifests are wrong. Exit code 2.
     Usage,
@@ -20,18 +20,18 @@ pub enum Class {
     Partial,
     /// The plan no longer fits the platform; nothing was written. Exit code 5.
     Stale,
-    /// A guard refused, or there are no whole manifests to plan from; nothing was written.
+    /// A guard refused, or the manifests are incomplete, so there is no plan; nothing was written.
     /// Exit code 6.
     Refused,
 }
 
-/// What the program tells by the code that it ends with. There is no other list of them.
+/// The exit codes of the program. There is no other list of them.
 pub const CODES: [ExitCode; 7] = [
     ExitCode { code: 0, word: "done", meaning: "done, or nothing to change, or nothing to list" },
     ExitCode {
         code: Class::Failed.exit_code(),
         word: "failed",
-        meaning: "failed; also when the output cannot be written, as on a full disk, and when the platform has nothing of a name that is given, such as a project",
+        meaning: "failed; also when the output cannot be written, for example because the disk is full, and when something that is named, such as a project, does not exist on the platform",
     },
     ExitCode {
         code: Class::Usage.exit_code(),
@@ -41,7 +41,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Pending.exit_code(),
         word: "changes pending (--exit-code)",
-        meaning: "changes are pending, or may be because a value was not read (`plan` and `diff` with `--exit-code`)",
+        meaning: "changes are pending, or may be pending because a value was not read (`plan` and `diff` with `--exit-code`)",
     },
     ExitCode {
         code: Class::Partial.exit_code(),
@@ -56,7 +56,7 @@ pub const CODES: [ExitCode; 7] = [
     ExitCode {
         code: Class::Refused.exit_code(),
         word: "refused by a guard",
-        meaning: "refused by a guard, or manifests that are wrong or cannot be read, so that there is no plan; nothing was written",
+        meaning: "refused by a guard, or the manifests are wrong or cannot be read, so there is no plan; nothing was written",
     },
 ];
 
@@ -67,7 +67,7 @@ pub struct ExitCode {
     pub code: u8,
     /// What it means, in a few words.
     pub word: &'static str,
-    /// What it means, as the documentation says it.
+    /// What it means, for the documentation.
     pub meaning: &'static str,
 }
 
@@ -93,7 +93,7 @@ impl Class {
     }
 }
 
-/// What follows a template's name where its lines are those of the text it was rendered to.
+/// The suffix of a template's name if the lines are those of its rendered text.
 pub const RENDERED: &str = " (rendered)";
 
 /// A place in a manifest. Lines and columns count from one.
@@ -127,7 +127,7 @@ impl fmt::Display for Place {
 /// One thing that is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, when a place is known.
+    /// The place, if it is known.
     pub place: Option<Place>,
     /// What is wrong.
     pub message: String,
@@ -152,7 +152,7 @@ impl Problem {
 }
 
 impl Problem {
-    /// Does not show the line of the source when this text, a secret, stands in it.
+    /// Does not show the line of the source if it contains this text, which is a secret.
     pub fn hide_line_with(&mut self, text: &str) {
         // A text that is written in parts, or with escapes, shows in none of them as it is.
         let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 3);
@@ -182,7 +182,7 @@ pub struct Error {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// What is wrong with the manifests, when they are at fault.
+    /// What is wrong with the manifests, if they are at fault.
     pub problems: Vec<Problem>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -226,8 +226,8 @@ impl Error {
         Self { problems, ..Self::usage(message) }
     }
 
-    /// The same, where a plan was to be made: a file that cannot be read, or that is wrong,
-    /// would look like objects that are to be deleted, so it is a guard that refuses.
+    /// The same, for a plan: a file that is wrong or cannot be read would look like deleted
+    /// objects, so this counts as a refusal by a guard.
     #[must_use]
     pub fn refusing_plan(mut self) -> Self {
         if self.class == Class::Usage && !self.problems.is_empty() {
@@ -288,7 +288,7 @@ pub fn causes<'a>(
     std::iter::successors(error.source(), |cause| cause.source())
 }
 
-/// An error with its causes, on one line. What a message ends with is not said again.
+/// An error with its causes, on one line. A cause that a message already ends with is not repeated.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     causes(error).map(ToString::to_string).fold(error.to_string(), |told, cause| {
@@ -296,13 +296,13 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     })
 }
 
-/// Adds what was being done to an error of a library.
+/// Adds what was being done to a library's error.
 pub trait Context<T> {
     /// Turns the error into one that says what failed, with the original as its cause.
     ///
     /// # Errors
     ///
-    /// The original's, wrapped.
+    /// The original error, wrapped.
     fn context(self, message: impl FnOnce() -> String) -> Result<T>;
 }
 

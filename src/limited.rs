@@ -1,5 +1,5 @@
-//! Work on what strangers wrote, such as rendering their templates: on a thread of its own,
-//! whose stack is known wherever the program runs, and for a time that has an end.
+//! Work on what strangers wrote, such as rendering their templates: on a thread of its own, with a
+//! known stack size on every system, and for a limited time.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -9,13 +9,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The stack of the thread. The system gives of it what is used.
+/// The stack of the thread. The system allocates only what is used.
 const STACK: usize = 64 * 1024 * 1024;
 
-/// How many threads go on that nobody waits for any more.
+/// How many threads still run although nobody waits for them any more.
 static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
 
-/// How much work was given up and still goes on.
+/// How many pieces of work were given up and still run.
 #[must_use]
 pub fn given_up() -> usize {
     GIVEN_UP.load(Ordering::SeqCst)
@@ -26,13 +26,13 @@ const WAITED_FOR: u8 = 0;
 const DONE: u8 = 1;
 const LATE: u8 = 2;
 
-/// Why nothing came out.
+/// Why there is no result.
 #[derive(Debug)]
 pub enum Unfinished {
     /// It takes longer than this. The thread goes on until it meets a limit, or the program
     /// ends.
     Late(Duration),
-    /// The system gives no thread.
+    /// The system could not start a thread.
     Unstarted(std::io::Error),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// Does the work on a thread of its own, and waits for it so long at most.
+/// Does the work on a thread of its own, and waits for it at most this long.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ pub fn run<T: Send + 'static>(
     }
 }
 
-/// Tells when a thread ends, also by a panic.
+/// Notes when a thread ends, also by a panic.
 struct Ending(Arc<AtomicU8>);
 
 impl Drop for Ending {

@@ -1,5 +1,5 @@
-//! *Pure*: names in a sentence, as many as anybody reads. What a message names may be
-//! thousands of objects.
+//! *Pure*: names in a sentence, as many as people read. A message may be about thousands of
+//! objects.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,7 +7,7 @@ use std::fmt::Display;
 /// How many names a sentence has.
 pub const FEW: usize = 5;
 
-/// The most names of which one may be sought, such as those that are allowed.
+/// The most names in a list to choose from, such as allowed values.
 pub const SOME: usize = 20;
 
 /// The first few names, and how many more there are.
@@ -30,8 +30,8 @@ pub fn at_most<T: Display>(most: usize, names: impl IntoIterator<Item = T>) -> S
     shown.join(", ")
 }
 
-/// The lines, each with how many like it are left out behind it: of those that say the same of
-/// one object after the other, a few are enough.
+/// The lines, each with the number of similar ones that are left out after it: of lines that say
+/// the same about one object after another, a few are enough.
 #[must_use]
 pub fn summed_up(lines: &[String]) -> Vec<(&str, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -53,7 +53,7 @@ pub fn summed_up(lines: &[String]) -> Vec<(&str, usize)> {
     shown
 }
 
-/// What a line says, without the words that say of what: names, places and numbers.
+/// The form of a line, without the words that differ: names, places and numbers.
 fn form(line: &str) -> String {
     let is_name = |word: &&str| {
         word.contains(['/', ':', '`', '"', '@']) || word.contains(|c: char| c.is_ascii_digit())
@@ -80,7 +80,7 @@ const MOST_COMPARED: usize = 200;
 /// The known name that is nearest to what was written, if one is near.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    // What is longer was no slip of a finger.
+    // A longer text is not a typing mistake.
     if written.len() > LONGEST_SLIP {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What goes wrong again and again is told once, and then how often it did.
+//! A warning that repeats is logged once, and then counted.
 //!
 //! A platform that is attacked, or that has no disk left, fails the same way a thousand times a
 //! second. A log of that would hide everything else, and fill the disk for good.
@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the same is not told again.
+/// How long the same warning is not repeated.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many different things are remembered.
@@ -23,17 +23,17 @@ pub fn tell(what: &str, why: impl Display) {
     let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner).tell(&text, Instant::now());
     match told {
         Some(0) => tracing::warn!("{text}"),
-        Some(more) => tracing::warn!("{text} ({more} more times since this was last told)"),
+        Some(more) => tracing::warn!("{text} ({more} more times since this was last reported)"),
         None => {}
     }
 }
 
-/// What was told, when, and how often it was not told since then.
+/// What was logged, when, and how often it was left out since then.
 #[derive(Debug, Default)]
 struct Told(HashMap<String, (Instant, u64)>);
 
 impl Told {
-    /// How often the same was left out before, if it is to be told now.
+    /// How often the same was left out before, if it is to be logged now.
     fn tell(&mut self, text: &str, now: Instant) -> Option<u64> {
         if let Some((last, more)) = self.0.get_mut(text) {
             if now.duration_since(*last) < QUIET {
@@ -46,7 +46,7 @@ impl Told {
         if self.0.len() >= MOST {
             self.0.retain(|_, (last, _)| now.duration_since(*last) < QUIET);
         }
-        // Where there is no room even so, it is not told: so much is an attack of its own.
+        // If there is still no room, it is not logged: so many warnings are an attack.
         if self.0.len() >= MOST {
             return None;
         }

@@ -1,11 +1,11 @@
-//! The one printer: data on standard output, everything else on standard error. Styles are
-//! taken off where there is no terminal, or where `NO_COLOR` asks for it.
+//! The one printer: data on standard output, everything else on standard error. Styles are removed
+//! if there is no terminal, or if `NO_COLOR` asks for it.
 //!
-//! What comes from outside is shown as [`visible`] says: every line that leaves through here
-//! has been looked at, and a message is one line whatever it tells. The program's own
-//! credentials leave in no line and no file ([`conceal`]) but in those that are asked for
-//! ([`credential`], [`write_credential`]). A write to standard
-//! output that fails is kept and told at the end ([`check`]), so that no command forgets it.
+//! Text from outside is escaped by [`visible`]: every line that is printed here is checked, and a
+//! message is always one line. The program's own credentials are in no line and no file
+//! ([`conceal`]) except in those that are meant for them ([`credential`], [`write_credential`]). A
+//! failed write to standard output is kept and reported at the end ([`check`]), so that no command
+//! forgets it.
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
@@ -55,24 +55,25 @@ pub fn value(text: &str) {
     data(&(visible::line(text).into_owned() + "\n"));
 }
 
-/// Prints a text as it is: what programs read and this one has made.
+/// Prints a text as it is: text for programs that this program made.
 pub fn exactly(text: &str) {
     let text = conceal::within(Cow::Borrowed(text));
     put(text.as_bytes());
 }
 
-/// Prints lines that somebody asked for because a credential stands in them.
+/// Prints lines with a credential that the user asked for.
 pub fn credential(lines: &str) {
     put(styled(&visible::lines(lines)).as_bytes());
 }
 
-/// Prints bytes as they are: a secret that somebody asked for, or what the program tells itself.
+/// Prints bytes as they are: a secret that the user asked for, or a message of the program to
+/// itself.
 pub fn raw(bytes: &[u8]) {
     put(bytes);
 }
 
-/// The text with its styles where standard output shows them. They are taken off at once and not
-/// while it is written, which would be one write of the system's for each line.
+/// The text, with its styles if standard output shows them. They are removed before writing and not
+/// during it, which would need one system call for each line.
 fn styled(text: &str) -> Cow<'_, str> {
     match anstream::AutoStream::choice(&std::io::stdout()) {
         anstream::ColorChoice::Never => Cow::Owned(strip_str(text).to_string()),
@@ -89,7 +90,7 @@ fn put(bytes: &[u8]) {
     }
 }
 
-/// Keeps the reason why standard output could not be written. A reader that went away has
+/// Keeps the reason why standard output could not be written. A reader that closed the pipe has
 /// seen what it wanted.
 pub fn unwritten(error: std::io::Error) {
     if error.kind() != std::io::ErrorKind::BrokenPipe {
@@ -101,7 +102,7 @@ pub fn unwritten(error: std::io::Error) {
 ///
 /// # Errors
 ///
-/// The first failure of the system's.
+/// The first failure that the system reported.
 pub fn check() -> Result<()> {
     let Some(error) = UNWRITTEN.get() else { return Ok(()) };
     let cause =
@@ -120,11 +121,11 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// A value as it stands in a file that was written, which has no credential in it.
+/// A value as it would be in a written file, without credentials.
 ///
 /// # Errors
 ///
-/// A value that cannot be written as JSON, or not be read from it.
+/// A value that cannot be written as JSON, or cannot be read back.
 pub fn as_written<T: Serialize + DeserializeOwned>(value: &T) -> Result<T> {
     let text = serde_json::to_string(value).map_err(no_json)?;
     serde_json::from_str(&conceal::within(text.into())).map_err(no_json)
@@ -150,7 +151,7 @@ pub fn yaml(value: &Value) {
     exactly(&visible::yaml(value));
 }
 
-/// Prints rows in columns that fit the terminal; elsewhere no cell is broken over lines.
+/// Prints rows in columns that fit the terminal; without a terminal, no cell is wrapped.
 pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -184,28 +185,28 @@ pub fn heading(line: &str) {
     say(&format!("\n{}", shortened(line)));
 }
 
-/// Whether long lists are told whole; nothing while the command knows no `--verbose`.
+/// Whether long lists are printed in full; unset if the command has no `--verbose`.
 static VERBOSE: OnceLock<bool> = OnceLock::new();
 
-/// Tells long lists whole, or sums them up and says that `--verbose` tells them whole.
+/// Prints long lists in full, or sums them up and says that `--verbose` shows them in full.
 pub fn set_verbose(verbose: bool) {
     // A command runs once.
     let _ = VERBOSE.set(verbose);
 }
 
-/// Whether long lists are told whole.
+/// Whether long lists are printed in full.
 #[must_use]
 pub fn is_verbose() -> bool {
     VERBOSE.get().copied().unwrap_or_default()
 }
 
-/// What leads from a list that was summed up to all of it, where the command has it.
+/// How to get the full list after a summary, if the command has `--verbose`.
 #[must_use]
 pub fn way_to_all() -> &'static str {
-    if VERBOSE.get().is_some() { "; --verbose tells them all" } else { "" }
+    if VERBOSE.get().is_some() { "; --verbose shows them all" } else { "" }
 }
 
-/// Prints notes beside the data, of those that are alike just the first.
+/// Prints notes beside the data; of similar ones only the first.
 pub fn notes(notes: &[String]) {
     if is_verbose() {
         notes.iter().for_each(|told| note(&format!("note: {told}")));
@@ -219,7 +220,7 @@ pub fn notes(notes: &[String]) {
     }
 }
 
-/// Prints lines for people beside the data, which hold the program's own styles.
+/// Prints lines for people beside the data, with the program's own styles.
 fn say(lines: &str) {
     let lines = conceal::within(visible::lines(lines));
     log::say(format!("{lines}\n"));
@@ -236,7 +237,7 @@ pub fn ask(question: &str) {
     log::say(conceal::within(visible::line(question)).into_owned());
 }
 
-/// The most problems that are told; the others are counted.
+/// The maximum number of problems that are printed; the others are counted.
 const MOST_PROBLEMS: usize = 100;
 
 /// Prints an error: the problems of manifests, what failed, why, and what to do about it.
@@ -274,8 +275,8 @@ fn annotate(problems: &[Problem]) {
     }
 }
 
-/// The workflow command for a problem with a place; `folder` is the working folder below
-/// that of the repository, to which the file's name is relative there.
+/// The workflow command for a problem with a place; `folder` is the path from the repository to the
+/// working folder, because file names in it are relative to the repository.
 #[must_use]
 pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     let place = problem.place.as_ref()?;
@@ -298,7 +299,7 @@ pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
     ))
 }
 
-/// The text of a workflow command, in which a line break would end it.
+/// The text of a workflow command; a line break would end the command.
 fn command_text(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
@@ -312,11 +313,11 @@ fn render_hint(hint: &str) -> String {
     format!("{style}hint:{style:#} {}", shortened(hint))
 }
 
-/// The most characters of a message that are shown: it may repeat what a stranger wrote.
+/// The maximum length of a message, in characters: it may repeat what a stranger wrote.
 const LONGEST: usize = 4_000;
 
-/// A message as it stands in a line, and no longer than a screen or two. What is cut off is no
-/// credential any more.
+/// A message on one line, not longer than a screen or two. Credentials are concealed before it is
+/// cut.
 fn shortened(message: &str) -> Cow<'_, str> {
     // What is far longer is cut before it is looked through.
     let end = message.char_indices().nth(4 * LONGEST).map_or(message.len(), |(end, _)| end);

@@ -12,8 +12,8 @@ use crate::whole_file::Draft;
 /// The folder for the program's own files, in a working folder and in the user's home.
 pub const NAME: &str = ".meshagent";
 
-/// Makes a folder, and what is missing above it. A new folder, or the `.meshagent` that it
-/// lies in, gets a `.gitignore` that names everything in it. One that is there is kept.
+/// Creates a folder, and what is missing above it. A new folder, or the `.meshagent` that it is
+/// in, gets a `.gitignore` that names everything in it. An existing folder is kept.
 ///
 /// # Errors
 ///
@@ -27,15 +27,15 @@ pub fn create(folder: &Path) -> Result<()> {
     }
     match folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == NAME)) {
         Some(own) => ignore(own),
-        // A folder that was there may hold what belongs into a repository.
+        // A folder that existed may contain what belongs in a repository.
         None if is_new => ignore(folder),
         None => Ok(()),
     }
 }
 
 /// Refuses a folder of the program's own to which a link leads, at `.meshagent` or below it: a
-/// checkout may bring one along, and what is written would land wherever it leads. The user's
-/// own folder is the user's own to link.
+/// checkout may contain one, and what is written would end up wherever it leads. Users may make a
+/// link of their own folder in the home folder.
 ///
 /// # Errors
 ///
@@ -53,15 +53,15 @@ pub fn refuse_links(path: &Path) -> Result<()> {
         Some(link) => Err(Error::new(
             ErrorKind::PermissionDenied,
             format!(
-                "{0} is a link, and nothing is written where it leads; remove it (`rm {0}`), or name a folder elsewhere",
+                "{0} is a link, and nothing is written through links; remove it (`rm {0}`), or use another folder",
                 link.display()
             ),
         )),
     }
 }
 
-/// Makes the folder in the user's home, where the reference keeps the same files. Only its
-/// owner can enter it, whatever the umask is, and whoever made it before.
+/// Creates the folder in the user's home, where the reference keeps the same files. Only its owner
+/// can enter it, whatever the umask is and whoever created it.
 ///
 /// # Errors
 ///
@@ -71,14 +71,14 @@ pub fn create_private(folder: &Path) -> Result<()> {
     make_private(folder)
 }
 
-/// Refuses a file that holds credentials, or decides what is done with them, where others than
-/// its owner may have written it: it can be written by anybody, or by a group that is not the
-/// user's own, or stands in a folder in which anybody may put another one in its place. What
-/// this process was given open is whoever's who gave it.
+/// Refuses a file that holds credentials, or decides what is done with them, if somebody other
+/// than its owner may have written it: if anybody, or a group that is not the user's own, may
+/// write to it, or if anybody may replace it in its folder. Files that this process was given open
+/// are not checked: they are the responsibility of whoever opened them.
 ///
 /// # Errors
 ///
-/// Such a file, with what to do about it; one that cannot be looked at.
+/// Such a file, with what to do about it; a file that cannot be examined.
 pub fn refuse_shared(path: &Path) -> Result<()> {
     let about = path.metadata()?;
     if bounded::is_open(path) || !about.is_file() {
@@ -88,20 +88,18 @@ pub fn refuse_shared(path: &Path) -> Result<()> {
     let is_own_group = about.gid() == nix::unistd::getegid().as_raw();
     if mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_own_group) {
         let who = if mode & 0o002 != 0 { "anybody may" } else { "others may" };
-        return Err(shared(&format!("{who} write it (mode {:o})", mode & 0o7777), "go-w", path));
+        return Err(shared(&format!("{who} write to it (mode {:o})", mode & 0o7777), "go-w", path));
     }
     let folder = path.canonicalize()?.parent().map(Path::to_owned).unwrap_or_default();
     match may_be_replaced_in(&folder) {
-        true => Err(shared(
-            &format!("anybody may put another file in its place in {}", folder.display()),
-            "o-w",
-            &folder,
-        )),
+        true => {
+            Err(shared(&format!("anybody may replace it in {}", folder.display()), "o-w", &folder))
+        }
         false => Ok(()),
     }
 }
 
-/// Whether anybody may rename and replace what stands in a folder.
+/// Whether anybody may rename and replace the files in a folder.
 #[must_use]
 pub fn may_be_replaced_in(folder: &Path) -> bool {
     folder.metadata().is_ok_and(|about| about.mode() & 0o1002 == 0o002)
@@ -109,7 +107,7 @@ pub fn may_be_replaced_in(folder: &Path) -> bool {
 
 fn shared(why: &str, change: &str, path: &Path) -> Error {
     let path = path.display();
-    let told = format!("{why}; look at what is in it, then `chmod {change} {path}`");
+    let told = format!("{why}; check what is in it, then run `chmod {change} {path}`");
     Error::new(ErrorKind::PermissionDenied, told)
 }
 
@@ -141,7 +139,7 @@ fn ignore(folder: &Path) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
-    // An empty one, as a killed run would leave it, would be taken for the user's own.
+    // An empty file, as a killed run would leave it, would be taken for the user's own.
     let written = Draft::of(&path).and_then(|draft| {
         draft.file().write_all(b"*\n")?;
         draft.create(&path)
@@ -149,7 +147,7 @@ fn ignore(folder: &Path) -> Result<()> {
     match written {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // A folder that takes no new file may still hold files that can be written.
+        // A folder that takes no new files may still contain files that can be written.
         Err(_) if folder.exists() => Ok(()),
         Err(error) => Err(error),
     }

@@ -23,13 +23,13 @@ mod signed_in;
 
 pub use signed_in::SignedIn;
 
-/// Where the platform is when nothing says otherwise.
+/// The default URL of the platform.
 const DEFAULT_URL: &str = "https://api.meshagent.com";
 
-/// Where the embedded platform keeps its data when nothing says otherwise.
+/// The default folder for the data of the embedded platform.
 pub const DEFAULT_DATA: &str = ".meshagent/embedded";
 
-/// The variables that hold a credential of the program's, to be used or to sign with.
+/// The variables that hold a credential of the program, to send or to sign with.
 const CREDENTIALS: [&str; 6] = [
     "MESHAGENT_API_KEY",
     "MESHAGENT_TOKEN",
@@ -39,19 +39,19 @@ const CREDENTIALS: [&str; 6] = [
     KEY_VARIABLE,
 ];
 
-/// Lets no credential of the environment stand in what is printed.
+/// Makes sure that no credential of the environment is printed.
 pub fn conceal_credentials() {
     let texts = CREDENTIALS.into_iter().filter_map(variable);
     texts.for_each(|text| conceal::credential(&SecretString::from(text)));
 }
 
-/// The variables that hold a credential, the first of them first.
+/// The variables that hold a credential, in order of precedence.
 pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 
-/// Which platform is talked to, and as whom.
+/// Which platform to use, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The project of what names none, by name or id
+    /// The default project, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
@@ -61,7 +61,7 @@ pub struct PlatformArgs {
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,
 
-    /// Send the credential over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
+    /// Send the credential over plain http, even to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long, help_heading = "Platform")]
     pub insecure: bool,
 
@@ -77,7 +77,7 @@ pub struct PlatformArgs {
     )]
     pub embedded: Option<PathBuf>,
 
-    /// How long one request may take with its retries
+    /// How long one request may take, including its retries
     #[arg(
         long,
         value_name = "DURATION",
@@ -87,7 +87,7 @@ pub struct PlatformArgs {
     )]
     pub timeout: Duration,
 
-    /// How often a request is tried again
+    /// How many times a request is retried
     #[arg(
         long,
         value_name = "N",
@@ -98,7 +98,7 @@ pub struct PlatformArgs {
     pub retries: u32,
 }
 
-/// Which project is meant, where a platform is asked for no more than the id of a name.
+/// Which project to use, for commands that ask a platform only for the id of a name.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProjectArgs {
     /// The project, by name or id [default: MESHAGENT_PROJECT_ID, else the activated project]
@@ -107,7 +107,7 @@ pub struct ProjectArgs {
 }
 
 impl ProjectArgs {
-    /// The name or id of the project that is meant.
+    /// The name or id of the project to use.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl PlatformArgs {
         given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
-    /// The options that say again which platform is meant, for a command line that is told.
+    /// The options that select the same platform again, for a command line in a message.
     pub(crate) fn flags(&self) -> String {
         let quoted = |text: &str| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:._-~".contains(c);
@@ -166,11 +166,11 @@ impl PlatformArgs {
         }
     }
 
-    /// The platform's URL, where a credential may be sent to it.
+    /// The platform's URL, if a credential may be sent to it.
     ///
     /// # Errors
     ///
-    /// It is plain http of another machine, and nobody said that this may be.
+    /// It is plain http to another machine, and that was not allowed.
     pub fn safe_url(&self) -> Result<String> {
         let url = self.url();
         http::check_platform(&url)?;
@@ -180,7 +180,7 @@ impl PlatformArgs {
         Ok(url)
     }
 
-    /// The session that a person has begun by signing in, where no credential goes before it.
+    /// The session of a person who signed in, if no other credential takes precedence.
     ///
     /// # Errors
     ///
@@ -215,8 +215,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
-/// Refuses to show one platform what another one gave. Files of the reference do not say
-/// which that was; what is in them is for the platform that is meant where nothing is said.
+/// Refuses to send one platform the credential of another. Files of the reference do not name a
+/// platform; what is in them is for the default one.
 fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
     let base = base.trim_end_matches('/');
     let shown = visible::url(base);
@@ -225,7 +225,7 @@ fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
         None if base == DEFAULT_URL || http::is_here(base) => Ok(()),
         Some(of) => {
             let of = visible::url(of);
-            Err(Error::usage(format!("{what} is for {of}, and {shown} is meant")))
+            Err(Error::usage(format!("{what} is for {of}, but the platform in use is {shown}")))
         }
         None => Err(Error::usage(format!("{what} does not say that it is for {shown}"))),
     }
@@ -238,7 +238,7 @@ pub fn is_insecure() -> bool {
 }
 
 /// An environment variable that is set and not empty. Blanks and line breaks around it come from
-/// the file or the line that it was pasted from, and are no part of it.
+/// the file or the line that it was pasted from, and are not part of it.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;

@@ -1,10 +1,11 @@
-//! *Pure*: how text that came from outside is shown, so that it reads as what it is. Names,
-//! values, file names and answers of servers may hold characters that a terminal obeys, that
-//! nobody can see, that turn the direction of writing, or that begin a command of a CI
-//! runner. They are spelled out: a line break as `\n`, a right-to-left mark as `\u{200f}`.
+//! *Pure*: how text from outside is shown, so that it reads as what it is. Names, values, file
+//! names and answers of servers may hold characters that a terminal obeys, that are invisible, that
+//! change the direction of writing, or that begin a command of a CI runner. They are escaped: a
+//! line break as `\n`, a right-to-left mark as `\u{200f}`.
 //!
-//! One rule for every way out: [`line()`] for a text that stands in a line, [`json`] for a
-//! text of JSON, [`yaml`] for a value as YAML, [`url()`] for a URL; the printer does the rest with [`lines`].
+//! One rule for every way out: [`line()`] for a text that stands in a line, [`json`] for a text of
+//! JSON, [`yaml`] for a value as YAML, [`url()`] for a URL; the printer does the rest with
+//! [`lines`].
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -23,8 +24,8 @@ const COMPOSER: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrow
 /// How many characters are looked back at to tell whether one more composes with them.
 const LOOK_BACK: usize = 32;
 
-/// Whether a character has no shape of its own, looks like a space and is none, or changes
-/// how others are shown.
+/// Whether a character has no visible shape, looks like a space but is not one, or changes how
+/// others are shown.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     match c {
@@ -136,7 +137,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains("##")
 }
 
-/// A character as it is spelled out.
+/// A character as it is escaped.
 fn escape(c: char, out: &mut String) {
     let _ = match c {
         '\n' => out.write_str("\\n"),

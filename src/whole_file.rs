@@ -1,6 +1,6 @@
-//! Files that are written whole or not at all: what is written has a name of its own until it is
-//! complete. A run that is killed before that leaves it behind, and the next one that writes into
-//! the same folder takes it away, as whoever was killed is run again.
+//! Files that are written completely or not at all: a file has a temporary name until it is
+//! complete. A run that is killed before that leaves it behind, and the next run that writes into
+//! the same folder removes it.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Error, Result};
@@ -9,21 +9,22 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// What the name of an unfinished file begins with: it is hidden, so that it is no manifest.
+/// What the name of an unfinished file begins with: it is hidden, so that it is not read as a
+/// manifest.
 const BEGIN: &str = ".meshagent-";
 
 /// What it ends with.
 const END: &str = ".new";
 
-/// How often a file is made anew that another run took for one that was left behind.
+/// How often a file is created again because another run removed it as a leftover.
 const TRIES: usize = 100;
 
-/// A file that has no name yet. Nothing stays of it when it is dropped.
+/// A file that does not have its final name yet. It is removed when it is dropped.
 #[derive(Debug)]
 pub struct Draft(NamedTempFile);
 
 impl Draft {
-    /// Begins a file that is to stand at a path, and that only its owner can read.
+    /// Begins a file for a path, which only its owner can read.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl Draft {
                 .suffix(END)
                 .permissions(Permissions::from_mode(mode))
                 .tempfile_in(folder)?;
-            // Who holds the lock is at work. Where files cannot be locked, nobody sweeps.
+            // Whoever holds the lock is still writing. If files cannot be locked, nothing is
+            // swept.
             if let Err(error) = file.as_file().lock() {
                 tracing::debug!(%error, "failed to lock an unfinished file");
             }
@@ -55,7 +57,7 @@ impl Draft {
                 return Ok(Self(file));
             }
         }
-        Err(Error::other("other runs take away what is written"))
+        Err(Error::other("other runs keep removing the file"))
     }
 
     /// The file, to be written.
@@ -64,7 +66,7 @@ impl Draft {
         self.0.as_file()
     }
 
-    /// Puts it in the place of what is there, if anything is. It is on disk when this returns.
+    /// Puts it in its place, and replaces what is there. It is on disk when this returns.
     ///
     /// # Errors
     ///
@@ -75,7 +77,7 @@ impl Draft {
         sync(path)
     }
 
-    /// Puts it where nothing is yet. It is on disk when this returns.
+    /// Puts it in its place if nothing is there. It is on disk when this returns.
     ///
     /// # Errors
     ///
@@ -86,8 +88,8 @@ impl Draft {
         sync(path)
     }
 
-    /// Puts it in the place of what is there, and leaves it to the system when it is on disk.
-    /// The file stays open, and locked.
+    /// Puts it in its place, replaces what is there, and leaves it to the system when it is on
+    /// disk. The file stays open, and locked.
     ///
     /// # Errors
     ///
@@ -106,7 +108,7 @@ fn sync(path: &Path) -> Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-/// Takes away what killed runs left behind in a folder. What cannot be looked at stays.
+/// Removes what killed runs left behind in a folder. What cannot be examined stays.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -117,7 +119,7 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Whether nobody is at work on an unfinished file of the user's own.
+/// Whether nobody is writing an unfinished file of the user's own any more.
 fn is_left_behind(path: &Path) -> bool {
     let is_own = |about: std::fs::Metadata| {
         about.is_file() && about.uid() == nix::unistd::geteuid().as_raw()
@@ -125,7 +127,8 @@ fn is_left_behind(path: &Path) -> bool {
     if !path.symlink_metadata().is_ok_and(is_own) {
         return false;
     }
-    // Who put something else there meanwhile makes nobody wait, and leads nowhere.
+    // If somebody put something else there meanwhile, it cannot block this, and links are not
+    // followed.
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     file.is_ok_and(|file| file.try_lock().is_ok())

@@ -154,7 +154,7 @@ async fn what_drifted_is_written_back_and_the_plan_is_empty() {
         only.stdout
     );
     let unknown = setting.run(2, &["accept", "-f", "set.yaml", "Room/nowhere"]).await;
-    assert!(unknown.stderr.contains("declare no Room/nowhere"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("do not declare Room/nowhere"), "{}", unknown.stderr);
 
     let accepted = setting.run(0, &["accept", "-f", "set.yaml"]).await;
     assert_eq!(accepted.stdout, shown.stdout);

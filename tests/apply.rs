@@ -34,7 +34,7 @@ fn a_signal_stops_new_work_and_tells_what_is_open() {
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{rest}");
-    assert!(rest.contains("stopping: what runs is finished"), "{rest}");
+    assert!(rest.contains("stopping: running operations are finished"), "{rest}");
     let lines: Vec<&str> = stdout.lines().filter(|line| line.starts_with("not started")).collect();
     assert!(lines.len() == 1 && lines[0].contains(" more"), "{stdout}");
     // The same command goes on from there: what was created is owned and not created again.

@@ -151,7 +151,11 @@ fn a_working_folder_that_takes_no_files_is_worked_in() {
     std::fs::write(folders[0].path().join("default.jsonl"), format!("{left}\n")).unwrap();
     let again = sandbox.run(&apply);
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert!(again.stderr.contains("not known to be done: create Room/lobby"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("it is not known whether these were done: create Room/lobby"),
+        "{}",
+        again.stderr
+    );
 }
 
 #[test]

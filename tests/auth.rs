@@ -431,7 +431,7 @@ async fn setup_leads_from_nothing_to_a_key() {
     let sandbox = Sandbox::new();
     let run = output(sandbox.on(&server, &["setup"]));
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
-    assert!(run.stderr.starts_with("error: setup asks questions, and there is no terminal\n"));
+    assert!(run.stderr.starts_with("error: setup asks questions, but there is no terminal\n"));
 
     // The second time there is a key already; the third time nothing is chosen; the last time
     // it is given up.

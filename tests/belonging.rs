@@ -178,7 +178,7 @@ fn what_a_template_brought_is_protected_by_its_service() {
     sandbox.write("set.yaml", &other(with("true")));
     let refused = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--set", "a"]);
     tells(&refused, "Mailbox/help@mail.localhost would be deleted");
-    tells(&refused, "Service/bot@lobby brought it and protects it");
+    tells(&refused, "it came with Service/bot@lobby, which protects it");
     tells(&refused, "into the document of Service/bot@lobby (set.yaml:");
     // The hint is followed to the letter.
     let run = apply(&sandbox, "a", &other(with("false")));
@@ -212,7 +212,7 @@ fn a_name_between_two_declared_objects_is_told_a_way_that_keeps_both() {
     sandbox.write("set.yaml", &(from("b", &room("a")) + &room("b") + &room("c")));
     let refused = sandbox.embedded(6, &["plan", "-f", "set.yaml", "--set", "s"]);
     keeps_quiet(&refused, "apply first");
-    tells(&refused, "call the document of Room/b by a new name and give it `moved_from: a`");
+    tells(&refused, "give the document of Room/b a new name and `moved_from: a`");
     let run = apply(&sandbox, "s", &(from("b", &room("a")) + &from("a", &room("d")) + &room("c")));
     keeps_quiet(&run, "delete");
     assert_eq!(rooms(&sandbox, "default"), "a\nc\nd\n");
@@ -404,7 +404,7 @@ fn what_is_in_a_room_that_another_renames_is_still_there() {
     sandbox.write("set.yaml", &service("hall"));
     let words = ["apply", "-f", "set.yaml", "--set", "services", "--prune", "all", "--yes"];
     let run = sandbox.embedded(0, &[&words[..], &["--allow-deletes", "1"]].concat());
-    keeps_quiet(&run, "behind the set's back");
+    keeps_quiet(&run, "outside of the set");
     assert_eq!((names(&sandbox, "hall"), names(&sandbox, "attic")), (1, 0));
     // Another set gets it under the name of its room.
     let sandbox = started();
@@ -445,7 +445,7 @@ fn a_move_of_what_was_renamed_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "update", "--name", "a", "--new-name", "z"]);
     let words = ["set", "move", "Room/z", "--set", "a", "--to", "b", "--yes"];
     let refused = sandbox.embedded(6, &words);
-    tells(&refused, "Room/a was renamed to Room/z behind the back of the set `a`");
+    tells(&refused, "Room/a was renamed to Room/z, and not by the set `a`");
     keeps_quiet(&refused, "cut off");
     // Either way out leads there.
     apply(&sandbox, "a", &from("a", &room("z")));
@@ -541,6 +541,6 @@ fn what_was_deleted_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "delete", "--name", "a"]);
     sandbox.write("set.yaml", &(room("a") + &room("b")));
     let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--set", "a"]);
-    tells(&plan, "create Room/a  it was deleted behind the set's back");
+    tells(&plan, "create Room/a  it was deleted outside of the set");
     keeps_quiet(&plan, "it is not on the platform");
 }

@@ -124,7 +124,7 @@ fn the_examples_show_what_the_pages_say() {
     let exported = sandbox.embedded(0, &export);
     assert!(exported.stdout.starts_with("Exported 14 objects"), "{}", exported.stdout);
     let nothing = sandbox.embedded(0, &["export", "-d", "nothing"]);
-    assert!(nothing.stderr.contains("--project-id names another"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("use --project-id to choose another"), "{}", nothing.stderr);
 }
 
 /// The page for people who come from the reference names each of its groups that is not here.

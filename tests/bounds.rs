@@ -57,10 +57,19 @@ fn an_ignore_file_has_limits() {
     sandbox.write("m/a.yaml", &room("a", ""));
     let braces = |depth: usize| format!("ok\n{}a{}\n", "{".repeat(depth), "}".repeat(depth));
     for (rules, told) in [
-        (braces(400), "m/.meshagentignore:2:1: braces are 8 deep at most"),
-        (braces(20_000), "m/.meshagentignore:2:1: a rule of an ignore file has 1000 characters"),
+        (
+            braces(400),
+            "m/.meshagentignore:2:1: braces in a rule of an ignore file may be at most 8 deep",
+        ),
+        (
+            braces(20_000),
+            "m/.meshagentignore:2:1: a rule of an ignore file may have at most 1000 characters",
+        ),
         (format!("[{}]\n", "a".repeat(2_000)), "m/.meshagentignore:1:1: a rule of an ignore"),
-        ("a\n".repeat(3_000), "m/.meshagentignore:2001:1: an ignore file has 2000 lines at most"),
+        (
+            "a\n".repeat(3_000),
+            "m/.meshagentignore:2001:1: an ignore file may have at most 2000 lines",
+        ),
         ("a\n".repeat(300_000), "m/.meshagentignore: the file is larger than 64 KiB"),
     ] {
         sandbox.write("m/.meshagentignore", &rules);
@@ -96,10 +105,19 @@ fn special_files_in_the_places_that_a_stranger_fills_are_not_waited_for() {
 fn a_template_that_would_be_too_large_or_is_too_long_is_refused_at_its_line() {
     let sandbox = Sandbox::new();
     for (expression, told) in [
-        ("{{ '%099999999999d'|format(1) }}".to_owned(), "`format` takes 1000 at most"),
-        ("{{ 'a'|indent(99999999999, true) }}".to_owned(), "`indent` takes 1000 at most"),
-        (format!("{{{{ 1{} }}}}", "~1".repeat(9_000)), "an expression has 500 words and signs"),
-        (format!("{{{{ {}1 }}}}", "not ".repeat(9_000)), "an expression has 500 words and signs"),
+        ("{{ '%099999999999d'|format(1) }}".to_owned(), "`format` takes a number of at most 1000"),
+        (
+            "{{ 'a'|indent(99999999999, true) }}".to_owned(),
+            "`indent` takes a number of at most 1000",
+        ),
+        (
+            format!("{{{{ 1{} }}}}", "~1".repeat(9_000)),
+            "an expression may have at most 500 words and signs",
+        ),
+        (
+            format!("{{{{ {}1 }}}}", "not ".repeat(9_000)),
+            "an expression may have at most 500 words and signs",
+        ),
     ] {
         sandbox
             .write("a.yaml.j2", &room("a", &format!("room_metadata: {{k: \"{expression}\"}}\n")));
@@ -122,20 +140,20 @@ fn a_template_reads_the_variables_that_are_allowed_and_never_the_program_s_own()
         let mut command = sandbox.command(&arguments);
         Run::of(command.env(variable, "c4n4ry").output().unwrap())
     };
-    refused(&with("CI_TOKEN", &[]), 2, "--allow-env CI_TOKEN lets templates read it");
-    refused(&with("CI_TOKEN", &["--allow-env", "OTHER"]), 2, "CI_TOKEN was not allowed");
+    refused(&with("CI_TOKEN", &[]), 2, "add --allow-env CI_TOKEN to let templates read it");
+    refused(&with("CI_TOKEN", &["--allow-env", "OTHER"]), 2, "CI_TOKEN is not allowed");
     assert_eq!(with("CI_TOKEN", &["--allow-env", "CI_TOKEN"]).code, 0);
     assert_eq!(with("MESHAGENT_VAR_REGION", &[]).code, 0);
-    refused(&with("MESHAGENT_API_KEY", &[]), 2, "MESHAGENT_API_KEY is the program's own");
+    refused(&with("MESHAGENT_API_KEY", &[]), 2, "MESHAGENT_API_KEY belongs to this program");
     let asked = with("MESHAGENT_TOKEN", &["--allow-env", "MESHAGENT_TOKEN"]);
-    refused(&asked, 2, "--allow-env MESHAGENT_TOKEN: this variable is the program's own");
+    refused(&asked, 2, "--allow-env MESHAGENT_TOKEN: this variable belongs to the program");
     sandbox.write(
         "s.yaml",
         "version: v1\nkind: Secret\nmetadata: {name: s}\ntype: keys\ndata: {A: {from: {env: MESHAGENT_AGE_KEY}}}\n",
     );
     let mut command = sandbox.command(&["plan", "-f", "s.yaml", "--embedded"]);
     let run = Run::of(command.env("MESHAGENT_AGE_KEY", "c4n4ry").output().unwrap());
-    assert!(run.stderr.contains("MESHAGENT_AGE_KEY is the program's own"), "{}", run.stderr);
+    assert!(run.stderr.contains("MESHAGENT_AGE_KEY belongs to this program"), "{}", run.stderr);
     assert!(run.code == 6, "{}", run.code);
 }
 

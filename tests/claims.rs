@@ -85,7 +85,7 @@ async fn what_somebody_made_under_a_claim_is_neither_changed_nor_deleted() {
         let decided = world.run(&[room("ours")], &policy("s")).await;
         let shown = describe(&decided.plan);
         assert!(shown.contains("Plan: 1 to release, 1 unchanged."), "{shown}");
-        assert!(shown.contains("the set never learned whether it created it"), "{shown}");
+        assert!(shown.contains("it is not known whether the set created it"), "{shown}");
         let adopting = Policy { adopt: Adopt::All, ..policy("t") };
         let there = world.plan(&[theirs], &adopting).await;
         assert!(describe(&there.plan).contains("1 to adopt"), "{}", describe(&there.plan));
@@ -189,14 +189,14 @@ async fn one_bad_name_in_the_list_of_sets_stops_what_hangs_on_it_alone() {
     assert!(upload.send().await.status < 300);
     let told = refusal(&world, &[webhook("https://a.test/")], &policy("s")).await;
     assert!(told.contains("it is not known who owns Webhook/hook"), "{told}");
-    assert!(told.contains("\"/tmp/x\", which cannot be the name of one"), "{told}");
+    assert!(told.contains("\"/tmp/x\", which cannot be the name of a set"), "{told}");
     world.run(&[room("r")], &policy("fresh")).await;
     let sandbox = Sandbox::new();
     let proxy = Hostile::in_front_of(&world.server).start().await;
     let list = plans::run(&sandbox, &world.server, &proxy, &["set", "list"]).await;
     assert_eq!(list.code, 0, "{}", list.stderr);
     assert!(list.stdout.contains("fresh") && !list.stdout.contains("x y"), "{}", list.stdout);
-    assert!(list.stderr.contains("it is passed over"), "{}", list.stderr);
+    assert!(list.stderr.contains("it is skipped"), "{}", list.stderr);
 }
 
 /// Deletes the room `r` of a set by a plan after which `between` was applied by another one.
@@ -225,7 +225,7 @@ async fn a_room_stays_that_has_more_in_it_than_the_plan_saw() {
             _ => None,
         });
         let stale = stale.unwrap_or_else(|| panic!("{report:?}"));
-        let told = format!("Room/r has more in it than when it was looked at: {name}");
+        let told = format!("Room/r contains more than when it was read: {name}");
         assert_eq!(stale, told);
         // It is still there, with what the others have in it.
         let again = world.plan(&[theirs], &policy("other")).await;

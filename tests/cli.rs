@@ -168,7 +168,7 @@ fn the_example_is_applied_changed_and_destroyed() {
     assert_eq!((&summary["event"], &summary["done"]), (&"summary".into(), &4.into()));
 
     let refused = sandbox.embedded(6, &words(&["destroy", "--yes"]));
-    assert!(refused.stderr.contains("Room/back-office would be destroyed, and it is protected"));
+    assert!(refused.stderr.contains("Room/back-office would be destroyed, but it is protected"));
     sandbox.edit(
         "examples/manifests/rooms.yaml",
         "prevent_destroy: true",
@@ -336,7 +336,7 @@ fn the_settings_of_the_reference_are_honoured() {
     let run = sandbox.run(&["plan", "-f", "room.yaml"]);
     assert_eq!(run.code, 2);
     assert!(
-        run.stderr.contains("project.json:1:1: this is not what it should be"),
+        run.stderr.contains("project.json:1:1: this is not a valid project file"),
         "{}",
         run.stderr
     );

@@ -212,10 +212,10 @@ async fn whole_objects_that_drifted_are_left_with_what_needs_them() {
     assert_eq!(secrets["secrets"], json!([]));
     let told = run.stdout + &run.stderr;
     for note in [
-        "Room/lobby was renamed to Room/hall behind the set's back, and --ignore-drift leaves it so",
-        "Service/bot@lobby stays as it is: it needs what --ignore-drift leaves alone",
+        "Room/lobby was renamed to Room/hall outside of the set, and --ignore-drift keeps that name",
+        "Service/bot@lobby stays as it is: it needs something that --ignore-drift leaves alone",
         "Mailbox/a@mail.localhost stays as it is",
-        "Secret/keys was deleted behind the set's back, and --ignore-drift does not create it",
+        "Secret/keys was deleted outside of the set, and --ignore-drift does not create it",
     ] {
         assert!(told.contains(note), "{note}\n{told}");
     }
@@ -232,9 +232,10 @@ async fn what_is_left_alone_is_told_and_is_not_counted_as_declared() {
     let drifted = Drifted::start().await;
     assert_eq!(drifted.run(&["apply", "--yes", "--ignore-drift"]).await.code, 0);
     let plan = drifted.run(&["plan", "--ignore-drift"]).await;
-    let note = "note: --ignore-drift leaves as it is on the platform: `room_metadata.theirs` of Room/lobby";
+    let note =
+        "note: --ignore-drift leaves `room_metadata.theirs` of Room/lobby as the platform has it";
     assert!(plan.stderr.contains(note), "{}", plan.stderr);
-    let counted = "0 objects are as declared; drift of 2 is left alone.";
+    let counted = "0 objects are as declared; drift of 2 left alone.";
     assert!(plan.stdout.contains(counted), "{}", plan.stdout);
     // Once nothing drifted there is nothing to tell.
     assert_eq!(drifted.run(&["apply", "--yes"]).await.code, 0);

@@ -214,7 +214,7 @@ fn a_report_is_also_written_when_there_is_no_plan() {
     // What cannot be written is told before anything is done that it is to tell of.
     let nowhere = ["apply", "-f", "empty.yaml", "--yes", "--report", "nowhere/report.json"];
     let run = sandbox.embedded(2, &nowhere);
-    assert!(run.stderr.contains("nowhere is no folder"), "{}", run.stderr);
+    assert!(run.stderr.contains("nowhere is not a folder"), "{}", run.stderr);
     sandbox.embedded(0, &["destroy", "--yes", "--report", "report.json"]);
     assert_eq!(report()["outcomes"][0]["action"], "delete");
     assert!(!validator.is_valid(&json!({"plan": null, "outcomes": [{}], "error": null})));

@@ -337,7 +337,11 @@ fn an_export_overwrites_nothing_and_keeps_what_protects() {
     assert!(text.contains("prevent_destroy: true\n  delete: orphan\n"), "{text}");
     std::fs::write(&file, "mine").unwrap();
     let refused = sandbox.embedded(6, &words);
-    assert!(refused.stderr.contains("exist, so nothing was written"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("already exists, so nothing was written"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     sandbox.embedded(0, &[&words[..], &["--force"]].concat());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
@@ -382,7 +386,11 @@ fn what_a_set_knows_to_be_secret_is_not_exported_unless_asked_for() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for words in [&["export", "-d", "out"][..], &["export", "-d", "out", "--set", "default"]] {
         let refused = sandbox.embedded(6, words);
-        assert!(refused.stderr.starts_with("Room/r holds what was given"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.starts_with("Room/r holds secret values that were given"),
+            "{}",
+            refused.stderr
+        );
         assert!(!sandbox.path("out").exists());
     }
     sandbox.embedded(0, &["export", "-d", "out", "--obscure-values"]);
@@ -420,7 +428,7 @@ fn the_document_of_a_project_is_for_that_project_only() {
     assert!(text.contains("kind: Project"), "{text}");
     let run = sandbox.embedded(6, &["plan", "-f", "out", "--project-id", "second", "--adopt"]);
     assert!(
-        run.stderr.contains("the set declares project `default`, and --project-id names `second`"),
+        run.stderr.contains("the set declares project `default`, but --project-id names `second`"),
         "{}",
         run.stderr
     );

@@ -33,11 +33,11 @@ async fn what_is_wrong_with_a_webhook_is_told_by_name() {
     for (method, path, body, status, told) in [
         ("POST", STORAGE, call.as_str(), 400, "the key data.arguments is missing"),
         ("POST", STORAGE, "{\"event", 400, "the webhook is not JSON"),
-        ("POST", STORAGE, "[]", 400, "the webhook is no object"),
+        ("POST", STORAGE, "[]", 400, "the webhook is not an object"),
         ("POST", "/schemas/rabbit", &call, 404, "nothing is served at /schemas/rabbit"),
-        ("DELETE", STORAGE, &call, 405, "only GET,HEAD,POST can be asked here"),
-        ("POST", "/", &call, 405, "only GET,HEAD can be asked here"),
-        ("POST", STORAGE, &long, 413, "a webhook has at most 1048576 bytes"),
+        ("DELETE", STORAGE, &call, 405, "only GET,HEAD,POST are allowed here"),
+        ("POST", "/", &call, 405, "only GET,HEAD are allowed here"),
+        ("POST", STORAGE, &long, 413, "the webhook is larger than 1048576 bytes"),
     ] {
         let request = program.request(method, path).header("Content-Type", "application/json");
         let answer = request.body(body.to_owned()).send().await.unwrap();
@@ -135,7 +135,11 @@ async fn a_port_that_is_taken_is_told() {
     assert_eq!(taken.code, 1);
     let told = format!("error: failed to listen on {host}:9000: ");
     assert!(taken.stderr.starts_with(&told), "{}", taken.stderr);
-    assert!(taken.stderr.contains("\nhint: end what listens there"), "{}", taken.stderr);
+    assert!(
+        taken.stderr.contains("\nhint: stop the program that listens there"),
+        "{}",
+        taken.stderr
+    );
     assert_eq!(taken.stderr.lines().count(), 2, "{}", taken.stderr);
     // An address of somebody else.
     let foreign = run("192.0.2.1");
@@ -148,12 +152,12 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         (Manner::Refuses, STORAGE, "it answered with 401 Unauthorized"),
         (Manner::Closes, STORAGE, "the connection was lost"),
         (Manner::Cuts, STORAGE, "a packet is too short"),
-        (Manner::Babbles, STORAGE, "no content has the type \"rabbit\""),
+        (Manner::Babbles, STORAGE, "there is no content type \"rabbit\""),
         (Manner::Leaves, STORAGE, "the connection was lost"),
         (Manner::Leaves, "/schemas/widget", "the connection was lost"),
         (Manner::Denies, STORAGE, "no way"),
         (Manner::Denies, "/schemas/widget", "no way"),
-        (Manner::Floods, "/schemas/widget", "the room sends more than it was asked for"),
+        (Manner::Floods, "/schemas/widget", "the room sends more than was requested"),
         (Manner::Sleeps, STORAGE, "nothing was received for 0.4 s"),
         (Manner::Dies, STORAGE, "the connection was lost"),
     ] {
@@ -169,7 +173,7 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         assert_eq!(code, Some(0));
         let lines: Vec<&str> = said.lines().skip(1).collect();
         let [line] = lines[..] else { panic!("{manner:?} {path}: {said}") };
-        let told = format!("error: {path} failed in the room \"demo\" that it was called to: ");
+        let told = format!("error: {path} was called to the room \"demo\" and failed there: ");
         assert!(line.starts_with(&told) && line.contains(why), "{manner:?}: {line}");
         assert!(!said.contains(TOKEN), "{said}");
     }

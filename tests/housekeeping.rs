@@ -56,7 +56,7 @@ fn a_destroyed_set_leaves_the_list_and_its_name_to_others() {
     sandbox.embedded(0, &["destroy", "-f", "part.yaml", "--set", "old", "--yes"]);
     assert_eq!(sets(&sandbox), ["new", "old"]);
     let refused = sandbox.embedded(6, &["set", "rename", "new", "old", "--yes"]);
-    assert!(refused.stderr.contains("there is a set `old` already"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the set `old` already exists"), "{}", refused.stderr);
     sandbox.embedded(0, &["destroy", "--set", "old", "--yes", "--project-id", "default"]);
     assert_eq!(sets(&sandbox), ["new"]);
     let again = ["destroy", "--set", "old", "--yes", "--project-id", "default"];
@@ -186,7 +186,7 @@ fn notes_that_say_the_same_are_summed_up() {
     let planned = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
     let told = notes(&planned);
     assert_eq!(told.len(), 6, "{}", planned.stderr);
-    assert_eq!(told[5], "and 25 more like this one; --verbose tells them all");
+    assert_eq!(told[5], "and 25 more like this one; --verbose shows them all");
     let whole = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--verbose"]);
     assert_eq!(notes(&whole).len(), 30, "{}", whole.stderr);
     // Programs get them all.
@@ -197,7 +197,7 @@ fn notes_that_say_the_same_are_summed_up() {
     sandbox.write("set.yaml", &broken);
     let validate = ["validate", "-f", "set.yaml", "--project-id", "p"];
     let told = sandbox.run(&validate).stderr;
-    assert!(told.contains("and 20 more problems; --verbose tells them all"), "{told}");
+    assert!(told.contains("and 20 more problems; --verbose shows them all"), "{told}");
     let told = sandbox.run(&[&validate[..], &["--verbose"]].concat()).stderr;
     assert!(told.contains("Bad_119") && !told.contains("more problems"), "{told}");
 }
@@ -283,8 +283,8 @@ fn a_set_of_no_repository_that_moves_is_told_what_it_leaves() {
     let planned = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
     let told = notes(&planned).join("\n");
     for expected in [
-        "owns 2 objects in project `default`, which no document names, declared in set.yaml; that lies in no Git repository",
-        "they stay. If the set moved from there, `meshagent destroy --set default --project-id default --embedded` deletes",
+        "owns 2 objects in project `default`, which no document names; they stay. The recorded file, set.yaml, is not in a Git repository",
+        "If the set moved from there, delete what it left with `meshagent destroy --set default --project-id default --embedded`",
     ] {
         assert!(told.contains(expected), "{expected}: {told}");
     }
@@ -293,7 +293,7 @@ fn a_set_of_no_repository_that_moves_is_told_what_it_leaves() {
     sandbox.write("other.yaml", &there);
     let planned = sandbox.embedded(0, &["plan", "-f", "other.yaml"]);
     let told = notes(&planned).join("\n");
-    let others = "sets that are called `default` own objects in projects that no document names, and keep them: 2 objects in project `default`";
+    let others = "sets called `default` own objects in projects that no document names, and keep them: 2 objects in project `default`";
     assert!(told.contains(others) && !told.contains("destroy"), "{told}");
 }
 
@@ -308,7 +308,10 @@ fn projects_that_were_not_asked_are_counted() {
     };
     assert_eq!(note(0, 0), Vec::<String>::new());
     let told = note(1, 57).pop().unwrap();
-    assert!(told.contains("is new here, and 57 more projects were not asked whether"), "{told}");
+    assert!(
+        told.contains("is new here, and 57 more projects were not asked or did not answer, so"),
+        "{told}"
+    );
     assert!(told.contains("`meshagent destroy --set s --project-id PROJECT` deletes"), "{told}");
     assert!(note(0, 1)[0].contains("1 more project was not asked"), "{:?}", note(0, 1));
 }
@@ -332,7 +335,7 @@ fn variables_that_several_secrets_bring_are_told() {
         {"name": "PORT", "value": "hunter"}, {"name": "FREE", "value": "1"},
     ]}));
     assert_eq!(told.len(), 1, "{told:?}");
-    let expected = "Service/bot gets variables from several places, and the platform does not say which counts: `PORT` from Secret/two, `container.environment`, `TOKEN` from Secret/one, Secret/theirs (set.yaml:";
+    let expected = "Service/bot gets variables from several places, and the platform does not say which one wins: `PORT` from Secret/two, `container.environment`, `TOKEN` from Secret/one, Secret/theirs (set.yaml:";
     assert!(told[0].starts_with(expected), "{told:?}");
     assert_eq!(notes_of(json!({"image": "x", "secrets": ["one", "two"]})), Vec::<String>::new());
     let told = notes_of(

@@ -53,7 +53,7 @@ fn what_is_there_is_not_written_over() {
     assert_eq!(run.code, 2);
     assert_eq!(
         run.stderr,
-        "error: manifests/rooms.yaml is there already, and nothing was written\nhint: name an empty folder: `meshagent init FOLDER`\n"
+        "error: manifests/rooms.yaml already exists, so nothing was written\nhint: use an empty folder: `meshagent init FOLDER`\n"
     );
     assert!(!sandbox.path("manifests/agents.yaml").exists());
     std::fs::remove_file(sandbox.path("manifests/rooms.yaml")).unwrap();
@@ -81,8 +81,8 @@ fn names_are_written_so_that_yaml_reads_them_back() {
 fn what_cannot_be_is_refused_before_anything_is_written() {
     let sandbox = Sandbox::new();
     for (words, wrong) in [
-        (["init", "--project", "", "--yes"], "--project \"\" is no name for one"),
-        (["init", "--room", "Big Room", "--yes"], "--room \"Big Room\" is no name for one"),
+        (["init", "--project", "", "--yes"], "--project \"\" is not a valid name"),
+        (["init", "--room", "Big Room", "--yes"], "--room \"Big Room\" is not a valid name"),
         (["init", "--ci", "github", "-f"], "unexpected argument '-f' found"),
     ] {
         let run = sandbox.run(&words);
@@ -91,7 +91,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     }
     // Without a terminal nothing is asked.
     let run = sandbox.run(&["init", "--room", "lobby"]);
-    let hint = "hint: give --ci, or --yes for the usual answers\n";
+    let hint = "hint: give --ci, or --yes for the default answers\n";
     assert_eq!((run.code, run.stderr.ends_with(hint)), (2, true), "{}", run.stderr);
     assert!(!sandbox.path("manifests").exists());
 }

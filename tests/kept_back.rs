@@ -88,10 +88,10 @@ async fn drift_that_nobody_knows_is_left_by_leaving_the_whole_secret() {
     let applied = written.run(0, &["apply", "--ignore-drift", "--yes"]).await;
     let told = applied.stdout + &applied.stderr;
     for name in ["Secret/keys", "Secret/pull"] {
-        let note = format!("{name} stays as it is, and what its document changes waits");
+        let note = format!("{name} stays as it is, and the changes of its document wait");
         assert!(told.contains(&note), "{told}");
     }
-    assert!(told.contains("; 2 wait"), "{told}");
+    assert!(told.contains("; 2 waiting"), "{told}");
     written.run(3, &["plan", "--ignore-drift", "--exit-code"]).await;
     assert_eq!(secret_writes(&written), count);
     written.run(0, &["apply", "--yes"]).await;
@@ -180,7 +180,7 @@ async fn what_the_platform_keeps_referring_to_is_not_deleted() {
         written.sandbox.write("set.yaml", &format!("{rest}---\n{MAILBOX}a\n{lifecycle}"));
         let command: Vec<&str> = ["apply", "--yes"].into_iter().chain(flag).collect();
         let refused = written.run(6, &command).await;
-        let message = "Room/b would be deleted, and on the platform `room` of Mailbox/x@mail.localhost refers to it";
+        let message = "Room/b would be deleted, but on the platform `room` of Mailbox/x@mail.localhost refers to it";
         assert!(refused.stderr.contains(message), "{}", refused.stderr);
         written.platform.read("/rooms/b").await.expect(200);
         // Without what leaves it alone the mailbox is turned and the room goes.
@@ -217,8 +217,11 @@ async fn what_is_renamed_by_hand_and_changed_in_its_document_waits() {
     written.sandbox.write("set.yaml", &service("x:2"));
     let planned = written.run(3, &left).await;
     let told = planned.stdout + &planned.stderr;
-    assert!(told.contains("what its document changes waits until it has its name"), "{told}");
-    assert!(told.contains("; 1 waits"), "{told}");
+    assert!(
+        told.contains("the changes of its document wait until it has the declared name again"),
+        "{told}"
+    );
+    assert!(told.contains("; 1 waiting"), "{told}");
     written.run(0, &["apply", "--yes"]).await;
     written.settled().await;
 }

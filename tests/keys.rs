@@ -40,7 +40,7 @@ fn the_owners_key_is_replaced_and_printed() {
     sandbox.embedded(0, &["rooms", "create", "--name", "hall"]);
     let first = replaced(&sandbox, &["--rotate-owner-key"]);
     let second = replaced(&sandbox, &["--rotate-owner-key"]);
-    assert_eq!(first.stderr, "the owner's key is replaced\n");
+    assert_eq!(first.stderr, "the owner's key was replaced\n");
     let key = |run: &Run| run.stdout.lines().next().unwrap().to_owned();
     assert!(key(&first).starts_with("export MESHAGENT_API_KEY='ma-"), "{}", first.stdout);
     assert_ne!(key(&first), key(&second));
@@ -93,7 +93,11 @@ fn the_key_file_is_where_the_environment_says() {
     for wrong in [None, Some(""), Some("nowhere.key")] {
         let refused = run(wrong);
         assert_eq!(refused.code, 6, "{}", refused.stderr);
-        assert!(refused.stderr.contains("is missing, without which"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is missing; without it, the secrets"),
+            "{}",
+            refused.stderr
+        );
     }
     assert_eq!(run(Some("elsewhere.key")).code, 0);
 }
@@ -107,7 +111,7 @@ fn what_is_open_to_others_is_told_and_the_hint_ends_it() {
     let run = sandbox.run(&list);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let told = "warning: a data folder is open to others on this machine; \
-                `chmod 700 'a data folder'` ends that\n";
+                run `chmod 700 'a data folder'` to close it\n";
     assert_eq!(run.stderr, told);
     let hint = run.stderr.split('`').nth(1).unwrap();
     let done = Command::new("sh").args(["-c", hint]).current_dir(sandbox.path("")).status();
@@ -163,13 +167,13 @@ fn keys_that_were_made_with_a_leaked_key_are_told_and_can_be_ended() {
     let made = sandbox.embedded(0, &["api-key", "create", "ci"]);
     let key = made.stdout.trim().to_owned();
     let told = replaced(&sandbox, &["--rotate-owner-key"]);
-    assert!(told.stderr.contains("these API keys go on, and so do users, roles and grants"));
+    assert!(told.stderr.contains("these API keys stay valid, and so do users, roles and grants"));
     let line = told.stderr.lines().find(|line| line.contains("\"ci\" of project \"default\""));
     assert!(line.is_some_and(|line| line.contains(", made by ")), "{}", told.stderr);
     assert!(!told.stderr.contains(&key));
     assert!(sandbox.embedded(0, &["api-key", "list"]).stdout.contains("ci"));
     let ended = replaced(&sandbox, &["--rotate-owner-key", "--end-api-keys"]);
-    assert_eq!(ended.stderr, "the owner's key is replaced\nall API keys are ended\n");
+    assert_eq!(ended.stderr, "the owner's key was replaced\nall API keys were revoked\n");
     assert!(!sandbox.embedded(0, &["api-key", "list", "-o", "json"]).stdout.contains("\"ci\""));
     let alone = sandbox.run(&["server", "--end-api-keys"]);
     assert_eq!(alone.code, 2, "{}", alone.stderr);

@@ -68,7 +68,7 @@ async fn whoever_comes_second_is_told_who_was_first() {
         "is being applied in project `default` by ",
         &process,
         " since 20",
-        "runs out at 20",
+        "expires at 20",
         "--break-lock",
     ] {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
@@ -117,8 +117,12 @@ async fn nobody_waits_for_a_holder_that_was_killed_on_this_machine() {
     let again: Run =
         plans::run(&sandbox, &platform, &proxy, &["apply", "-f", "set.yaml", "--yes"]).await;
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert!(again.stderr.contains("not known to be done: create Room/a"), "{}", again.stderr);
-    assert!(again.stderr.contains("found done: create Room/a"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("it is not known whether these were done: create Room/a"),
+        "{}",
+        again.stderr
+    );
+    assert!(again.stderr.contains("these are done: create Room/a"), "{}", again.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +207,7 @@ async fn a_lease_that_always_changes_is_not_asked_for_without_end() {
     world.through(&proxy);
     let error = take(&world, "s", false).await.unwrap_err();
     assert_eq!(error.class, Class::Refused);
-    assert!(error.to_string().contains("changed each time"), "{error}");
+    assert!(error.to_string().contains("changed at every attempt"), "{error}");
     assert_eq!(proxy.count("POST"), 4);
 }
 
@@ -233,7 +237,7 @@ async fn killed(moment: Moment) -> (Server, Running, Sandbox) {
     // For as long as it runs, nothing says that it did not end.
     let beside = Hostile::in_front_of(&platform).start().await;
     let run = plans::run(&sandbox, &platform, &beside, &["apply", "-f", "set.yaml", "--yes"]).await;
-    assert!(!run.stderr.contains("did not end by itself"), "{}", run.stderr);
+    assert!(!run.stderr.contains("was interrupted"), "{}", run.stderr);
     child.kill().unwrap();
     child.wait().unwrap();
     (platform, proxy, sandbox)
@@ -248,8 +252,8 @@ async fn a_write_that_was_not_done_is_not_told_as_found_done() {
     let other = ["apply", "-f", "other.yaml", "--yes", "--target", "Room/b"];
     let run = plans::run(&sandbox, &platform, &proxy, &other).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.contains("did not end by itself"), "{}", run.stderr);
-    assert!(run.stderr.contains("not found out by this plan: create Room/a"), "{}", run.stderr);
+    assert!(run.stderr.contains("was interrupted"), "{}", run.stderr);
+    assert!(run.stderr.contains("these are still not known: create Room/a"), "{}", run.stderr);
     platform.read("/rooms/a").await.expect(404);
 }
 

@@ -146,7 +146,7 @@ fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
         is_text_only(&rendered);
         let last = rendered.lines().last().unwrap();
         assert!(
-            last.contains("what does not fit here: ")
+            last.contains("more that does not fit here: ")
                 && last.contains(&format!("{each} to create")),
             "{last}"
         );

@@ -65,7 +65,7 @@ fn a_part_of_a_set_leaves_alone_what_the_rest_means_under_another_name() {
             changed(&[before, &[room("z")][..]].concat(), &[after, &[room("z")][..]].concat());
         let planned = plan(&sandbox, scope);
         assert!(!planned.stdout.contains("delete"), "{scope:?}: {}", planned.stdout);
-        let told = planned.stderr.contains("and is out of scope");
+        let told = planned.stderr.contains(", is out of scope");
         assert!(told || planned.stdout.contains("rename"), "{scope:?}: {}", planned.stderr);
         sandbox.embedded(0, &[&["apply", "-f", "set.yaml", "--yes"], *scope].concat());
         // The whole set is still what it was to become, with the same objects.
@@ -152,7 +152,7 @@ fn what_is_protected_does_not_move_in_silence() {
     let protected = room("a") + "lifecycle: {prevent_destroy: true}\n";
     let sandbox = moved_set(&[protected]);
     let refused = sandbox.embedded(6, &["plan", "-f", "set.yaml"]);
-    assert!(refused.stderr.contains("and it is protected"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("but it is protected"), "{}", refused.stderr);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn what_a_run_is_to_tell_of_has_a_place_before_it_begins() {
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", &room("a"));
     let apply = ["apply", "-f", "set.yaml", "--yes", "--report"];
-    for (report, what) in [("nowhere/r.json", "nowhere is no folder"), (".", ". is a folder")] {
+    for (report, what) in [("nowhere/r.json", "nowhere is not a folder"), (".", ". is a folder")] {
         let refused = sandbox.embedded(2, &[&apply[..], &[report]].concat());
         assert!(refused.stderr.contains(what), "{}", refused.stderr);
         let create = ["rooms", "create", "--name", "b", "--report", report];
@@ -201,7 +201,7 @@ fn what_a_run_is_to_tell_of_has_a_place_before_it_begins() {
         assert!(refused.stderr.contains(what), "{}", refused.stderr);
     }
     let refused = sandbox.embedded(2, &["plan", "-f", "set.yaml", "--out", "nowhere/p.json"]);
-    assert!(refused.stderr.contains("nowhere is no folder"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nowhere is not a folder"), "{}", refused.stderr);
     assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
 }
 

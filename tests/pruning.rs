@@ -108,9 +108,12 @@ fn what_is_skipped_is_not_gone() {
     let run = sandbox.embedded(0, &["apply", "-f", "manifests", "--yes"]);
     tells(
         &run,
-        "1 object of this set is declared in manifests/deep/ in what was skipped; it stays",
+        "1 object of this set is declared in manifests/deep/, in a part that was skipped; it stays",
     );
-    tells(&run, "1 object of this set is declared in manifests/ in what was skipped; it stays");
+    tells(
+        &run,
+        "1 object of this set is declared in manifests/, in a part that was skipped; it stays",
+    );
     assert_eq!(rooms(&sandbox), ["a", "b", "c"]);
 }
 
@@ -157,7 +160,7 @@ fn who_renames_a_room_is_told_of_another_file_that_declares_it() {
     let sandbox = applied(&[("manifests/a.yaml", &room("a")), ("manifests/b.yaml", &room("b"))]);
     sandbox.write("new.yaml", &(room("c") + "lifecycle: {moved_from: a}\n"));
     let run = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
-    tells(&run, "Room/a is renamed to Room/c; manifests/, which was not given, declares it");
+    tells(&run, "Room/a is renamed to Room/c; manifests/, which was not given, also declares it");
     std::fs::remove_file(sandbox.path("manifests/a.yaml")).unwrap();
     let plan = sandbox.embedded(0, &["plan", "-f", "new.yaml"]);
     assert!(plan.stdout.contains("rename Room/c"), "{}", plan.stdout);
@@ -422,7 +425,7 @@ fn what_a_document_protects_now_is_protected_before_it_was_applied() {
     let protected = room("a") + "---\n" + &room("b") + "lifecycle: {prevent_destroy: true}\n";
     sandbox.write("manifests/a.yaml", &protected);
     let run = sandbox.embedded(6, &["destroy", "-f", "manifests", "--yes"]);
-    tells(&run, "Room/b would be destroyed, and it is protected");
+    tells(&run, "Room/b would be destroyed, but it is protected");
     let orphaned = protected.replace("prevent_destroy: true", "delete: orphan");
     sandbox.write("manifests/a.yaml", &orphaned);
     sandbox.embedded(0, &["destroy", "-f", "manifests", "--yes"]);
@@ -463,7 +466,10 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     let write = platform.ask("POST", &file("upload")).bearer(&platform.owner).json(&inventory);
     write.send().await.expect(200);
     let run = apply(&room("a"), &[]).await;
-    tells(&run, "1 object of this set is not declared, and where it was declared was not kept");
+    tells(
+        &run,
+        "1 object of this set is not declared, and it was not recorded where it was declared",
+    );
     assert_eq!(platform.read("/rooms/b").await.status, 200);
     apply(&room("a"), &["--prune=all"]).await;
     assert_eq!(platform.read("/rooms/b").await.status, 404);

@@ -256,7 +256,10 @@ async fn a_plan_that_lacks_values_is_only_shown() {
     let performing = Performing::in_folder(folder.path(), &Silent);
     let error = perform(&target(&world), &decision, &performing).await.unwrap_err();
     assert_eq!(error.class, Class::Refused);
-    assert_eq!(error.message, "a plan without all of its values cannot be performed");
+    assert_eq!(
+        error.message,
+        "this plan cannot be performed: it was made without reading all of its values"
+    );
 }
 
 /// The tests above in a process of their own, whose streams can be read.

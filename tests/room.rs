@@ -246,10 +246,10 @@ async fn who_was_called_into_a_room_asks_no_platform_and_sees_what_is_there() {
 async fn what_a_room_refuses_or_babbles_is_told_in_a_line() {
     let refused = json!({"type": "error", "text": "you\u{7}may\nnot", "code": 1001});
     for (answer, told) in [
-        (refused, "error: the room did not do room.list_toolkits: you may not (1001)\n"),
+        (refused, "error: room.list_toolkits failed in the room: you may not (1001)\n"),
         (
             json!({"type": "json", "json": {"tools": 5}}),
-            "error: the room did not do room.list_toolkits: the room's answer to room.list_toolkits makes no sense (1100)\n",
+            "error: room.list_toolkits failed in the room: the room's answer to room.list_toolkits makes no sense (1100)\n",
         ),
     ] {
         let (url, asked) = answering(answer).await;

@@ -126,7 +126,7 @@ fn a_set_gets_another_name() {
     sandbox.embedded(0, &["apply", "-f", "b", "--set", "a", "--yes"]);
     assert_eq!(sandbox.embedded(0, &["set", "list", "-q"]).stdout, "a\nsupport\n");
     let refused = sandbox.embedded(6, &["set", "rename", "support", "a", "--yes"]);
-    tells(&refused, "there is a set `a` already, so nothing was written");
+    tells(&refused, "the set `a` already exists, so nothing was written");
     tells(&refused, "meshagent set move '*' --set support --to a");
 }
 
@@ -139,7 +139,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
             2,
             "the set `a` owns nothing in project default that matches `Room/nowhere`",
         ),
-        (&["set", "move", "Room/hall", "--set", "a", "--to", "a"], 2, "`a` is the same set"),
+        (&["set", "move", "Room/hall", "--set", "a", "--to", "a"], 2, "both sets are `a`"),
         (
             &["set", "move", "Room/hall", "--set", "a", "--to", "../b"],
             2,
@@ -153,7 +153,7 @@ fn what_cannot_be_moved_is_told_and_nothing_is_written() {
         (
             &["set", "move", "Room/hall", "--set", "a", "--to", "b"],
             2,
-            "there is no terminal to ask on",
+            "there is no terminal to ask for confirmation",
         ),
         (&["set", "rename", "nobody", "b"], 2, "there is no set `nobody`"),
         (&["set", "move", "--set", "a", "--to", "b"], 2, "KIND/NAME"),
@@ -238,8 +238,8 @@ async fn what_is_on_its_way_to_one_set_goes_to_no_other() {
     }
     let other = run(&to("c")).await;
     assert_eq!(other.code, 6, "{}{}", other.stdout, other.stderr);
-    assert!(other.stderr.contains("Room/lobby is on its way to the set `b`"), "{}", other.stderr);
-    let ends = "`meshagent set move Room/lobby --set a --to b` ends that";
+    assert!(other.stderr.contains("Room/lobby is being moved to the set `b`"), "{}", other.stderr);
+    let ends = "finish the move with `meshagent set move Room/lobby --set a --to b";
     assert!(other.stderr.contains(ends), "{}", other.stderr);
     let first = run(&["set", "move", "Room/lobby", "--set", "a", "--to", "b", "--yes"]).await;
     assert_eq!(first.code, 0, "{}", first.stderr);
@@ -335,13 +335,13 @@ async fn a_set_that_a_kill_left_on_the_list_alone_is_told_of_and_ended() {
             }
         }
         let list = run(&["set", "list"]).await;
-        let told = "the set `a` owns nothing: a run of it was cut off, or is under way";
+        let told = "the set `a` owns nothing: a run of it was cut off, or is still running";
         assert!(list.stderr.contains(told), "{}", list.stderr);
         let hint = "`meshagent destroy --set a --project-id default --api-url ";
         assert!(list.stderr.contains(hint), "{}", list.stderr);
         let ended = run(way_out).await;
         assert_eq!(ended.code, 0, "{way_out:?}: {}", ended.stderr);
-        let told = "the set `a` owns nothing in project `default`, and is off the list of its sets";
+        let told = "the set `a` owns nothing in project `default` and was removed from the project's list of sets";
         assert!(ended.stderr.contains(told), "{way_out:?}: {}", ended.stderr);
         assert!(sets::listed(&reader, project).await.unwrap().names.is_empty(), "{way_out:?}");
     }

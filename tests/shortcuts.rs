@@ -391,7 +391,7 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     let plain = ["--api-url", "http://platform.invalid", "--project-id", project];
     let run = list(&plain, Some("ma-key"));
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert!(run.stderr.contains("between here and platform.invalid"), "{}", run.stderr);
+    assert!(run.stderr.contains("between this machine and platform.invalid"), "{}", run.stderr);
     assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
     let run = list(&[&plain[..], &["--insecure"]].concat(), Some("ma-key"));
     assert_eq!(run.code, 1, "{}", run.stderr);
@@ -413,7 +413,10 @@ fn a_credential_goes_to_no_platform_but_its_own_and_not_in_the_open() {
     let theirs = format!(r#","api_key_platforms":{{"{project}":"https://other.invalid"}}"#);
     for (platforms, told) in [
         ("", "does not say that it is for https://platform.invalid"),
-        (&*theirs, "is for https://other.invalid, and https://platform.invalid is meant"),
+        (
+            &*theirs,
+            "is for https://other.invalid, but the platform in use is https://platform.invalid",
+        ),
     ] {
         file(platforms);
         let run = list(&elsewhere, None);

@@ -46,7 +46,7 @@ async fn hung_up(launcher: &[&str]) -> (Option<i32>, String) {
     kill(id, Signal::SIGHUP).unwrap();
     if launcher.is_empty() {
         let mut line = String::new();
-        while !line.contains("stopping: what runs is finished") {
+        while !line.contains("stopping: running operations are finished") {
             line.clear();
             assert!(told.read_line(&mut line).unwrap() > 0, "it says nothing of that it stops");
         }

@@ -1,8 +1,8 @@
-//! The HTTP server that lets what it hosts be called into rooms.
+//! The HTTP server through which hosted services are called to rooms.
 //!
 //! A call is a webhook; its answer says only that it was understood. The room is entered
-//! beside it, or is the caller itself when it asks for a websocket. Webhooks are not signed:
-//! whoever reaches the server can have it enter rooms, with a token of their own.
+//! separately; if the caller asks for a websocket, the caller is the room itself. Webhooks are not
+//! signed: whoever reaches the server can have it enter rooms, with a token of their own.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -38,30 +38,30 @@ const MAX_WEBHOOK: usize = 1024 * 1024;
 /// How long a webhook may take to arrive.
 const ARRIVING: Duration = Duration::from_secs(30);
 
-/// How many rooms are worked in at once.
+/// How many rooms may be open at once.
 const MAX_ROOMS: usize = 256;
 
-/// How long requests may go on once the host is told to stop.
+/// How long requests may run once the host is told to stop.
 const ANSWERING: Duration = Duration::from_secs(1);
 
 /// How long it may take to leave the rooms.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// A path, and what is called by it.
+/// A path, and the service behind it.
 pub struct Endpoint {
     /// The path, which starts with a slash.
     pub path: String,
-    /// The name of who enters the room.
+    /// The name of the participant that enters the room.
     pub identity: String,
-    /// What it must be allowed there; none where that is what agents usually may.
+    /// The scope that it needs there; `None` for the usual scope of agents.
     pub scope: Option<ApiScope>,
-    /// Makes what is called.
+    /// Makes the service that is called.
     pub callee: Box<dyn Fn() -> Box<dyn Callee> + Send + Sync>,
 }
 
 /// Paths on one port.
 pub struct Host {
-    /// The port, as it is told to whoever asks what is served.
+    /// The port, as it is reported to clients that ask what is served.
     pub port: u16,
     /// The paths.
     pub endpoints: Vec<Endpoint>,
@@ -74,19 +74,21 @@ struct Shared {
     stop: CancellationToken,
 }
 
-/// Listens where a service is to be reached.
+/// Listens on the address of a service.
 ///
 /// # Errors
 ///
-/// An address that is none of this machine, or that somebody listens on already.
+/// The address is not this machine's, or somebody already listens on it.
 pub async fn listen(host: &str, port: u16) -> Result<TcpListener> {
     TcpListener::bind((host, port)).await.map_err(|cause| {
         let is_taken = cause.kind() == ErrorKind::AddrInUse;
         let error = Error::failed(format!("failed to listen on {host}:{port}")).because(cause);
         if is_taken {
-            error.hint("end what listens there, or give another address in MESHAGENT_HOST")
+            error.hint(
+                "stop the program that listens there, or set another address in MESHAGENT_HOST",
+            )
         } else {
-            error.hint("MESHAGENT_HOST names the address to listen on")
+            error.hint("set the address to listen on in MESHAGENT_HOST")
         }
     })
 }
@@ -106,12 +108,12 @@ impl Host {
         let served = served.context(|| "failed to serve".to_owned());
         stop.cancel();
         let rooms = std::mem::take(&mut *shared.rooms());
-        // Rooms that do not let go are left as the connection is cut.
+        // Rooms that take too long are left when the connection is cut.
         let _ = timeout(LEAVING, rooms.join_all()).await;
         served
     }
 
-    /// What is served, as a service that would be stored.
+    /// A description of what is served, in the form of a stored service.
     fn described(&self) -> Value {
         let endpoints: Vec<Value> = self
             .endpoints
@@ -198,7 +200,7 @@ async fn dispatch(
 }
 
 fn not_allowed(methods: &'static str) -> Response {
-    let what = format!("only {methods} can be asked here");
+    let what = format!("only {methods} are allowed here");
     let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, what);
     answer.headers_mut().insert(header::ALLOW, axum::http::HeaderValue::from_static(methods));
     answer
@@ -223,7 +225,7 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
         (Event::Call(call), upgrade) => (call, upgrade),
         (Event::Other, None) => return ok(),
         (Event::Other, Some(_)) => {
-            return refusal(StatusCode::BAD_REQUEST, "only room.call is told over a websocket");
+            return refusal(StatusCode::BAD_REQUEST, "only room.call can be sent over a websocket");
         }
     };
     let RoomCall { room, url, token } = call;
@@ -261,7 +263,7 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
     if !kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
         let what = format!(
-            "a webhook is a body of type application/json, or a header {}",
+            "send a webhook as a body of type application/json, or in the header {}",
             webhook::HEADER
         );
         return Err(refusal(StatusCode::BAD_REQUEST, what));
@@ -269,7 +271,7 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
     match timeout(ARRIVING, axum::body::to_bytes(body, MAX_WEBHOOK)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => {
-            let what = format!("a webhook has at most {MAX_WEBHOOK} bytes, and arrives whole");
+            let what = format!("the webhook is larger than {MAX_WEBHOOK} bytes, or was cut off");
             Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, what))
         }
         Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the webhook took too long to arrive")),
@@ -281,7 +283,7 @@ impl Shared {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets what is called work in a room, beside the answer.
+    /// Lets the called service work in a room, separately from the answer.
     fn attend(
         self: Arc<Self>,
         endpoint: usize,
@@ -293,7 +295,7 @@ impl Shared {
         let mut rooms = self.rooms();
         while rooms.try_join_next().is_some() {}
         if rooms.len() >= MAX_ROOMS || self.stop.is_cancelled() {
-            let what = format!("there is no place for a room beside the {} there are", rooms.len());
+            let what = format!("there is no capacity for another room: {} are open", rooms.len());
             return refusal(StatusCode::SERVICE_UNAVAILABLE, what);
         }
         rooms.spawn(async move {
@@ -313,7 +315,7 @@ impl Shared {
             };
             if let Err(what) = worked {
                 let path = &endpoint.path;
-                let failed = format!("{path} failed in the room {name:?} that it was called to");
+                let failed = format!("{path} was called to the room {name:?} and failed there");
                 output::error(&Error::failed(failed).because(what));
             }
         });
@@ -321,7 +323,7 @@ impl Shared {
     }
 }
 
-/// Works in a room until it closes, somebody dismisses what works there, or the host stops.
+/// Works in a room until it closes, somebody dismisses the service, or the host stops.
 async fn work(
     callee: &dyn Callee,
     room: &Room,
@@ -341,7 +343,7 @@ async fn work(
                 Some(message) if is_dismissal(&message) => is_dismissed = true,
                 Some(message) => callee.take(room, message).await,
                 None => {
-                    // What was under way says how it failed, or was done just before.
+                    // The work that was under way says how it failed, or was done just before.
                     if !is_started {
                         starting.await?;
                     }
@@ -355,7 +357,7 @@ async fn work(
     Ok(())
 }
 
-/// Whether somebody in the room has no more use for what works there.
+/// Whether somebody in the room dismisses the service.
 fn is_dismissal(message: &Message) -> bool {
     message.kind == "messaging.send" && message.header["type"] == "dismiss"
 }

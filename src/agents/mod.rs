@@ -1,4 +1,5 @@
-//! What works in rooms: the host that lets it be called there, and what is built in.
+//! Services that work in rooms: the host through which they are called there, and the built-in
+//! ones.
 //!
 //! | module | holds |
 //! |---|---|
@@ -21,12 +22,12 @@ use crate::room::client::Room;
 use crate::room::content::Refused;
 use crate::room::message::Message;
 
-/// What works in a room that it was called to; made anew for each call.
+/// A service that works in the room that it was called to; created for each call.
 pub trait Callee: Send + Sync {
-    /// Begins to work. Messages are taken meanwhile.
+    /// Starts to work. Messages are handled meanwhile.
     fn start<'a>(&'a self, room: &'a Room) -> BoxFuture<'a, Result<(), Refused>>;
 
-    /// Takes a message that the room pushed. What takes long is done beside it, because the
+    /// Handles a message that the room pushed. Longer work must be done separately, because the
     /// next message waits.
     fn take<'a>(&'a self, _room: &'a Room, _message: Message) -> BoxFuture<'a, ()> {
         Box::pin(async {})

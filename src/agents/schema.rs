@@ -1,5 +1,4 @@
-//! The schemas that are built in: how documents of a kind are made up. They are data, in
-//! `schemas/`.
+//! The built-in schemas of documents. They are data, in `schemas/`.
 
 use futures_util::future::BoxFuture;
 
@@ -22,7 +21,7 @@ macro_rules! schemas {
     };
 }
 
-/// All that are built in.
+/// All built-in schemas.
 pub const SCHEMAS: &[Schema] =
     schemas!["document", "superdoc", "gallery", "thread", "widget", "presentation", "transcript"];
 

@@ -16,11 +16,10 @@ use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 use crate::room::toolkit::{Forwarded, Register, Unregister, answer, forwarded};
 
-/// How many calls are worked on at once in one room.
+/// How many calls run at once in one room.
 const AT_ONCE: usize = 32;
 
-/// How long a room has to take the toolkit away, and then how long the calls that are under
-/// way have to end.
+/// How long a room has to remove the toolkit, and then how long running calls have to end.
 const ENDING: Duration = Duration::from_secs(1);
 
 /// Tools that take one object and give one answer.
@@ -34,7 +33,7 @@ pub trait Toolkit: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Content, Refused>>;
 }
 
-/// What a room is told of a toolkit.
+/// The description of a toolkit for a room.
 #[derive(Debug)]
 pub struct Offer {
     name: String,
@@ -45,7 +44,7 @@ pub struct Offer {
 #[derive(Debug)]
 struct Tool {
     validator: Validator,
-    /// Arguments that may be left out: those that must be there and may be null.
+    /// Arguments that may be left out: those that are required and may be null.
     optional: Vec<String>,
 }
 
@@ -54,7 +53,7 @@ impl Offer {
     ///
     /// # Errors
     ///
-    /// A text that is no offer, as a phrase.
+    /// What is wrong with the text, as a phrase.
     pub fn parse(text: &str) -> Result<Self, String> {
         let header: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let name = header["name"].as_str().ok_or("a toolkit has no name")?.to_owned();
@@ -97,7 +96,7 @@ impl Offer {
             Err(error) => {
                 let place = error.instance_path().to_string();
                 let place = if place.is_empty() { "the arguments".to_owned() } else { place };
-                Err(Refused::new(format!("{name} cannot use {place}: {error}")))
+                Err(Refused::new(format!("{name} does not accept {place}: {error}")))
             }
         }
     }
@@ -112,18 +111,18 @@ fn is_nullable(schema: &Value) -> bool {
 pub struct Hosted<T> {
     toolkit: Arc<T>,
     offer: Arc<Offer>,
-    /// What the room calls the registration.
+    /// The room's id of the registration.
     id: Mutex<Option<Value>>,
     calls: Mutex<JoinSet<()>>,
 }
 
 impl<T: Toolkit> Hosted<T> {
-    /// A toolkit that is to be offered to one room.
+    /// A toolkit to offer to one room.
     pub fn new(toolkit: T, offer: Arc<Offer>) -> Self {
         Self { toolkit: Arc::new(toolkit), offer, id: Mutex::default(), calls: Mutex::default() }
     }
 
-    /// Begins to work on a call, or says why not.
+    /// Starts a call, or says why not.
     fn begin(&self, room: &Room, call: Forwarded) -> Result<(), Refused> {
         let (id, tool) = (call.id, call.tool.clone());
         let arguments = self.offer.arguments(call)?;
@@ -131,13 +130,13 @@ impl<T: Toolkit> Hosted<T> {
         while calls.try_join_next().is_some() {}
         if calls.len() >= AT_ONCE {
             return Err(Refused::new(format!(
-                "{AT_ONCE} calls are worked on already; try again later"
+                "{AT_ONCE} calls are already running; try again later"
             )));
         }
         let (room, toolkit) = (room.clone(), self.toolkit.clone());
         calls.spawn(async move {
             let done = toolkit.call(&room, &tool, &arguments).await;
-            // Nobody is left to tell when the room is gone.
+            // If the room is gone, nobody is left to answer.
             let _ = room.send(answer(id, done)).await;
         });
         Ok(())
@@ -158,7 +157,7 @@ impl<T: Toolkit> Callee for Hosted<T> {
             let Some(call) = forwarded(&self.offer.name, message) else { return };
             let id = call.id;
             if let Err(refused) = self.begin(room, call) {
-                // Nobody is left to tell when the room is gone.
+                // If the room is gone, nobody is left to answer.
                 let _ = room.send(answer(id, Err(refused))).await;
             }
         })
@@ -168,12 +167,12 @@ impl<T: Toolkit> Callee for Hosted<T> {
         Box::pin(async move {
             let id = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(id) = id {
-                // A room drops what was registered when it is left, too.
+                // Leaving a room removes the registration, too.
                 let _ = timeout(ENDING, room.perform(&Unregister { id })).await;
             }
             let calls =
                 std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner));
-            // What does not end in time is broken off as it is dropped.
+            // Calls that do not end in time are aborted when they are dropped.
             let _ = timeout(ENDING, calls.join_all()).await;
         })
     }
@@ -214,7 +213,7 @@ mod tests {
         assert_eq!(told("x", Content::Text(String::new())).text, "x takes a JSON object");
         assert_eq!(
             told("x", Content::Json(wrong)),
-            Refused::new("x cannot use /a: 5 is not of type \"string\"")
+            Refused::new("x does not accept /a: 5 is not of type \"string\"")
         );
         assert!(told("x", Content::Json(missing)).text.contains("'c' was unexpected"));
         assert!(told("x", Content::Empty).text.contains("\"a\" is a required property"));

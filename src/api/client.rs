@@ -1,10 +1,10 @@
-//! The client: sends requests at a pace that the platform takes, and tries again what may
-//! be tried again.
+//! The client: sends requests at a pace that the platform accepts, and repeats those that may be
+//! repeated.
 //!
-//! What is tried again: a read whenever another try may help (429, 502, 503, 504, no
-//! answer, half an answer); a write only when the platform surely did nothing (429, a
-//! connection that was not opened). Whether any other failed write happened is for the
-//! caller to find out, who alone knows what to look for: see [`ApiError::is_ambiguous`].
+//! A read is repeated whenever that may help (429, 502, 503, 504, no answer, half an answer). A
+//! write is repeated only if the platform certainly did nothing (429, a connection that was not
+//! opened). Whether any other failed write happened is for the caller to find out, because only
+//! the caller knows what to look for: see [`ApiError::is_ambiguous`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,12 +53,12 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// What a platform answered with.
+/// The answer of a platform.
 #[derive(Debug)]
 pub struct Answer {
     /// The body's bytes.
     pub body: Vec<u8>,
-    /// The object's revision, where the platform tells.
+    /// The object's revision, if the platform gives one.
     pub etag: Option<String>,
     /// How often the request was sent, the last time included.
     pub attempts: u32,
@@ -68,7 +68,7 @@ pub struct Answer {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Anything,
-    /// JSON that ends early was cut on its way.
+    /// JSON. If it ends early, it was cut off on its way.
     Json,
 }
 
@@ -84,7 +84,7 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the platform at `base`, with a credential that stays what it is. A path in
+    /// A client of the platform at `base`, with a credential that does not change. A path in
     /// `base` is kept.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Client {
         Ok(client)
     }
 
-    /// The same with credentials that may change while it asks.
+    /// The same with credentials that may change meanwhile.
     ///
     /// # Errors
     ///
@@ -112,7 +112,8 @@ impl Client {
         let http = http::build(http)?;
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
-        // Platforms do not tell; one that speaks another is known by its answers (see `newer`).
+        // Platforms do not say which they speak; another one is recognized by its answers (see
+        // `newer`).
         let spoken = Spoken::V0_31;
         Ok(Self { http, base: base.to_owned(), credentials, spoken, retry, pace, ahead })
     }
@@ -134,7 +135,7 @@ impl Client {
         self.retry.timeout
     }
 
-    /// The platform's time, as far as its last answer told it; else this machine's.
+    /// The platform's time, if its last answer gave it; otherwise this machine's.
     #[must_use]
     pub fn now(&self) -> jiff::Timestamp {
         let now = jiff::Timestamp::now();
@@ -159,7 +160,7 @@ impl Client {
         &self.base
     }
 
-    /// Sends a request, again where that may help and cannot do harm.
+    /// Sends a request, and repeats it if that may help and cannot do harm.
     ///
     /// # Errors
     ///
@@ -181,7 +182,7 @@ impl Client {
             let bearer = self.credentials.bearer().await;
             let bearer =
                 bearer.map_err(|error| Failure::of_credentials(error).error(request, attempts))?;
-            // The time in the line does not count: it is others who take it.
+            // The time in the queue does not count, because others use it.
             let came = Instant::now();
             let under_way = self.pace.start().await;
             let now = Instant::now();
@@ -206,7 +207,8 @@ impl Client {
                 },
             };
             under_way.end(failure.ending(self.retry.timeout));
-            // What is not known did nothing, a write neither, so it is sent again as it is.
+            // A request with an unknown credential did nothing, not even a write, so it is sent
+            // again.
             if failure.status == Some(401)
                 && !std::mem::replace(&mut is_renewed, true)
                 && self.credentials.renew(&bearer).await
@@ -219,7 +221,7 @@ impl Client {
             let jitter = self.retry.wait(attempts, &mut fastrand::Rng::new());
             let wait = failure.asked.map_or(jitter, |asked| asked + jitter / 4);
             if Instant::now() + wait >= ends {
-                // Waiting longer than anybody waits for the answer helps nobody.
+                // Waiting longer than the timeout of the request does not help.
                 let asked = failure.asked.map(|asked| {
                     format!(
                         "; it asks to wait {} s, which is longer than --timeout",
@@ -274,7 +276,7 @@ impl Client {
         };
         if let Some(date) = header(DATE.as_str()).as_deref().and_then(retry::date) {
             let ahead = date.duration_since(jiff::Timestamp::now()).as_millis();
-            // Dates are told in whole seconds.
+            // Dates have whole seconds.
             let ahead = if ahead.abs() < 2_000 { 0 } else { ahead };
             self.ahead.store(i64::try_from(ahead).unwrap_or_default(), Ordering::Relaxed);
         }
@@ -285,7 +287,7 @@ impl Client {
         tracing::debug!(method = %request.method, path = request.path, status, "answered");
         let body = http::body(answer, MAX_ANSWER).await.map_err(Failure::unread);
         if status >= 300 {
-            // A refusal is one even when its explanation was lost.
+            // A refusal is a refusal even if its explanation was lost.
             let explained = body.map(|body| explanation(&body)).unwrap_or_default();
             return Err(Failure {
                 what: format!("was answered with {status}{explained}"),
@@ -309,7 +311,7 @@ impl Client {
                 request_id,
                 sent: true,
                 is_transient: error.is_eof(),
-                ..Failure::unsent(format!("was answered with what is not JSON: {error}"))
+                ..Failure::unsent(format!("was answered, but not with JSON: {error}"))
             });
         }
         Ok(answer)
@@ -321,7 +323,7 @@ impl Client {
         let mut url = url::Url::parse(&format!("{}{}", self.base, request.path))
             .map_err(|error| error.to_string())?;
         if !url.path().ends_with(&request.path) {
-            return Err("was not sent: a name in it cannot stand in a URL".to_owned());
+            return Err("was not sent: it contains a name that cannot be part of a URL".to_owned());
         }
         if !request.query.is_empty() {
             url.query_pairs_mut()
@@ -337,8 +339,8 @@ impl Client {
     /// As [`Client::send`]; an answer that is not JSON.
     pub async fn send_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
         let answer = self.exchange(request, Expected::Json).await?;
-        answer.json().map_err(|error| {
-            unusable(request, format!("was answered with what is not JSON: {error}"))
-        })
+        answer
+            .json()
+            .map_err(|error| unusable(request, format!("was answered, but not with JSON: {error}")))
     }
 }

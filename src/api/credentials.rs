@@ -1,5 +1,5 @@
-//! As whom a client asks: what it sends with each request. A key stays what it is; a session ends,
-//! and another credential follows it, which may be in the middle of a run.
+//! The credential that a client sends with each request. A key does not change. A session ends,
+//! possibly in the middle of a run, and another credential follows.
 
 use futures_util::future::{BoxFuture, ready};
 use reqwest::header::HeaderValue;
@@ -8,20 +8,20 @@ use secrecy::{ExposeSecret, SecretString};
 use super::failure;
 use crate::error::{Error, Result};
 
-/// What a client sends to say who asks.
+/// What a client sends to authenticate itself.
 pub trait Credentials: Send + Sync {
-    /// What the next request is sent with. An error says why there is nothing to send: the
-    /// request fails with it and never leaves.
+    /// The credential for the next request. An error says why there is none: the request then
+    /// fails with it and is not sent.
     fn bearer(&self) -> BoxFuture<'_, Result<SecretString>>;
 
-    /// The platform does not know what was sent. Gets another credential, where there can be one,
-    /// and says whether [`Credentials::bearer`] gives that from now on.
+    /// The platform does not know the credential that was sent. Gets another one, if possible, and
+    /// says whether [`Credentials::bearer`] returns that from now on.
     fn renew<'a>(&'a self, _refused: &'a SecretString) -> BoxFuture<'a, bool> {
         Box::pin(ready(false))
     }
 }
 
-/// A credential that stays what it is.
+/// A credential that does not change.
 impl Credentials for SecretString {
     fn bearer(&self) -> BoxFuture<'_, Result<SecretString>> {
         Box::pin(ready(Ok(self.clone())))
@@ -37,10 +37,10 @@ pub fn header(bearer: &SecretString) -> Result<HeaderValue> {
     let value = format!("Bearer {}", bearer.expose_secret());
     let mut value = HeaderValue::from_str(&value).map_err(|_| {
         Error::usage(format!(
-            "{} holds a line break, or another character that no request can carry",
+            "{} contains a line break, or another character that no request can carry",
             failure::credential()
         ))
-        .hint("a credential is one line of letters, digits and signs: set it anew")
+        .hint("set it again: a credential is one line of letters, digits and signs")
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -1,4 +1,4 @@
-//! Why requests fail: what one try met, and what of it is told when no other is made.
+//! Why requests fail: what happened to one try, and what is reported after the last one.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::unanswered::Unanswered;
 use crate::conceal;
 use crate::error::{Class, Error, with_causes};
 
-/// How many characters are shown of a text that is no explanation in the platform's form.
+/// How many characters are shown of a text that is not an explanation in the platform's form.
 const SHOWN: usize = 500;
 
 /// How many characters are shown of an explanation.
@@ -22,7 +22,7 @@ const EXPLANATION: usize = 2_000;
 /// How many characters are shown of the name of a field.
 const FIELD: usize = 200;
 
-/// How many characters are shown of the platform's word for a request.
+/// How many characters are shown of the platform's id for a request.
 pub(super) const REQUEST_ID: usize = 200;
 
 /// Why a request failed.
@@ -35,7 +35,7 @@ pub struct ApiError {
     pub path: String,
     /// The answer's status; `None` when there was no answer.
     pub status: Option<u16>,
-    /// The platform's word for the request.
+    /// The platform's id for the request.
     pub request_id: Option<String>,
     /// What went wrong, as one line.
     pub what: String,
@@ -43,7 +43,7 @@ pub struct ApiError {
     pub attempts: u32,
     /// Whether the last try may have reached the platform.
     pub sent: bool,
-    /// What to do about it, where its status does not say that.
+    /// What to do about it, if that does not follow from its status.
     pub hint: Option<String>,
 }
 
@@ -57,8 +57,7 @@ impl From<ApiError> for Error {
     }
 }
 
-/// Where the credential comes from that this process sends, to be named when a platform does
-/// not know it.
+/// Where the credential of this process comes from, to be named if a platform does not know it.
 static CREDENTIAL: OnceLock<String> = OnceLock::new();
 
 /// Says where the credential comes from; the first one counts.
@@ -66,7 +65,7 @@ pub fn credential_from(origin: String) {
     let _ = CREDENTIAL.set(origin);
 }
 
-/// The credential that is sent, as it is told.
+/// The credential that is sent, as messages call it.
 pub(super) fn credential() -> &'static str {
     CREDENTIAL.get().map_or("the API key or token", String::as_str)
 }
@@ -78,11 +77,11 @@ pub fn hint(status: Option<u16>) -> Option<String> {
         Some(401) => {
             let origin = credential();
             return Some(format!(
-                "the platform does not know the credential: check {origin}, and that it is this platform's"
+                "the platform does not know the credential: check {origin}, and that it belongs to this platform"
             ));
         }
         Some(403) => {
-            let reached = "the credential does not reach this project or this call";
+            let reached = "the credential has no access to this project or to this call";
             return Some(match project::origin() {
                 Some(origin) => format!("{reached}; the project is the one of {origin}"),
                 None => reached.to_owned(),
@@ -95,15 +94,15 @@ pub fn hint(status: Option<u16>) -> Option<String> {
 }
 
 impl ApiError {
-    /// Whether the platform surely did not do what was asked: it said no, or was not asked.
+    /// Whether it is certain that the platform did not do what was requested: it refused, or got
+    /// no request.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         !self.sent || matches!(self.status, Some(400..=499))
     }
 
-    /// Whether a write may have happened although it failed: no answer, half an answer, or
-    /// one of a platform in trouble. What it was to do must be looked up before it is
-    /// tried again.
+    /// Whether a write may have happened although it failed: no answer, half an answer, or one of
+    /// a platform in trouble. Whether it happened must be looked up before it is tried again.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         !self.method.is_read()
@@ -132,12 +131,12 @@ pub(super) struct Failure {
     pub is_transient: bool,
     /// How long the platform wants to be left alone.
     pub asked: Option<Duration>,
-    /// What to do about it, where the status does not say that.
+    /// What to do about it, if that does not follow from the status.
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// A request that never left.
+    /// A request that was never sent.
     pub fn unsent(what: String) -> Self {
         Self {
             what,
@@ -186,13 +185,13 @@ impl Failure {
     }
 
     pub fn ending(&self, longest: Duration) -> Ending {
-        // However long the platform wants to be left alone, a caller's patience is bounded.
+        // However long the platform wants to be left alone, the wait of a caller is bounded.
         let asked = self.asked.map(|asked| asked.min(longest));
         match self.status {
             Some(429) => Ending::TooFast(asked),
             Some(503) => Ending::Overloaded(asked),
-            // That something is not there, or may not be, took as much of an allowance as
-            // what is there: each look-up of a free name is one.
+            // An answer that something does not exist, or is forbidden, uses as much of the
+            // allowance as any other: each look-up of a free name is one.
             Some(400..=499) => Ending::Accepted,
             _ => Ending::Other,
         }

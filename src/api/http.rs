@@ -1,5 +1,5 @@
-//! How HTTP clients are made, and how what they ask is sent: all of it here, so that they agree
-//! on TLS, on what is read of an answer, and on when it is given up.
+//! How HTTP clients are made, and how their requests are sent. All of it is here, so that all
+//! clients agree on TLS, on how much of an answer is read, and on timeouts.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::unanswered::Unanswered;
 use crate::error::{Error, Result};
 use crate::visible;
 
-/// A client of whatever is not the platform, by the URL that is asked first: it sends no
-/// credential, and goes where it is redirected to.
+/// A client for anything that is not the platform, made for the first URL: it sends no credential,
+/// and follows redirects.
 ///
 /// # Errors
 ///
@@ -24,25 +24,25 @@ pub fn of_anything(url: &str) -> Result<reqwest::Client> {
     build(builder(url))
 }
 
-/// What a client is made of that sends a credential, by the URL of whom it is for: the
-/// platform, a room, or what is called into one. It follows no redirect.
+/// The builder of a client that sends a credential, for the URL of the receiver: the platform, a
+/// room, or a service that is called to one. It follows no redirect.
 pub fn of_platform(base: &str) -> ClientBuilder {
     let builder = builder(base).redirect(Policy::none());
     // To read the certificates of the system takes longer than most commands do otherwise.
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
-/// The most that is read of an answer for which nothing else is said, in bytes.
+/// The most that is read of an answer by default, in bytes.
 pub const STANDARD: usize = 1024 * 1024;
 
-/// Why an answer, or the rest of it, did not come.
+/// Why an answer, or the rest of it, did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
-    /// The connection's reason.
+    /// The connection failed.
     #[error(transparent)]
     Failed(Unanswered),
-    /// There is more than is read.
-    #[error("there is more of the answer than {0} bytes")]
+    /// It is larger than the limit.
+    #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// It took too long.
     #[error("there was no answer in time")]
@@ -75,7 +75,7 @@ pub struct Told {
     pub body: Vec<u8>,
 }
 
-/// Sends a request whose answer is waited for so long, and has so many bytes at most.
+/// Sends a request, with a timeout and a limit in bytes for its answer.
 ///
 /// # Errors
 ///
@@ -88,16 +88,15 @@ pub async fn ask(request: RequestBuilder, time: Duration, limit: usize) -> Resul
     tokio::time::timeout(time, asked).await.unwrap_or(Err(Unread::Late))
 }
 
-/// Sends a request. Its connection is worked on by threads of their own: a server can keep a
-/// thread busy for as long as it likes, and whoever waits here goes on seeing time-outs and
-/// signals.
+/// Sends a request. Its connection has threads of its own: a server can keep a thread busy for as
+/// long as it likes, and the caller still notices timeouts and signals.
 ///
 /// # Errors
 ///
 /// No answer.
 pub async fn send(request: RequestBuilder) -> Result<Response, Unanswered> {
     let Some(connections) = connections() else { return Ok(request.send().await?) };
-    // Whoever waits no longer ends it.
+    // If the caller stops waiting, it ends.
     let mut sent = JoinSet::new();
     sent.spawn_on(request.send(), connections.handle());
     match sent.join_next().await {
@@ -108,7 +107,7 @@ pub async fn send(request: RequestBuilder) -> Result<Response, Unanswered> {
     }
 }
 
-/// The body of an answer, which has an end.
+/// The body of an answer, up to a limit.
 ///
 /// # Errors
 ///
@@ -124,8 +123,8 @@ pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, Unread>
     Ok(body)
 }
 
-/// What works on connections; `None` where the system has no more threads. It ends with the
-/// program.
+/// The runtime that handles connections; `None` if the system has no more threads. It ends with
+/// the program.
 fn connections() -> Option<&'static Runtime> {
     static CONNECTIONS: OnceLock<Option<Runtime>> = OnceLock::new();
     let start = || {
@@ -135,8 +134,8 @@ fn connections() -> Option<&'static Runtime> {
     CONNECTIONS.get_or_init(start).as_ref()
 }
 
-/// Whether a URL is one of a platform: http or https, without a user and a password, which
-/// would take the place of the credential.
+/// Checks that a URL can be a platform's: http or https, without a user and a password, which
+/// would replace the credential.
 ///
 /// # Errors
 ///
@@ -157,7 +156,7 @@ pub fn check_platform(base: &str) -> Result<()> {
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage(format!(
-            "the platform's URL has a user or a password before {shown:?}"
+            "the platform's URL contains a user name or a password before {shown:?}"
         ))
         .hint("leave them out: the credential is MESHAGENT_API_KEY or MESHAGENT_TOKEN, or comes from `meshagent auth login`"));
     }
@@ -165,13 +164,13 @@ pub fn check_platform(base: &str) -> Result<()> {
         return Err(Error::usage(format!(
             "the platform's URL {shown:?} has a query or a fragment"
         ))
-        .hint("a platform is told by its host, and a path where it has one"));
+        .hint("give only the scheme, the host and, if the platform has one, the path"));
     }
     Ok(())
 }
 
-/// Refuses to send a credential where everybody on the way can read it: over http or a
-/// websocket without TLS to another machine.
+/// Refuses to send a credential that everybody on the way could read: over http or a websocket
+/// without TLS to another machine.
 ///
 /// # Errors
 ///
@@ -182,10 +181,10 @@ pub fn refuse_plain(base: &str) -> Result<()> {
             let host = url.host_str().unwrap_or_default();
             let scheme = url.scheme();
             Err(Error::usage(format!(
-                "{} is plain {scheme}, and whoever is between here and {host} could read the credential",
+                "{} is plain {scheme}, so anybody between this machine and {host} could read the credential",
                 visible::url(base)
             ))
-            .hint("use https; MESHAGENT_INSECURE=1, or --insecure where a command takes it, sends it all the same"))
+            .hint("use https; to send it anyway, set MESHAGENT_INSECURE=1, or give --insecure to a command that has it"))
         }
         _ => Ok(()),
     }
@@ -197,8 +196,8 @@ pub fn is_here(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| is_of_this_machine(&url))
 }
 
-/// Whether a URL is one without TLS, of this machine. A platform elsewhere may be reached
-/// through a proxy with TLS, whatever its own URL is.
+/// Whether a URL is without TLS and of this machine. A platform elsewhere may be reached through a
+/// proxy with TLS, whatever its own URL is.
 fn is_plain_loopback(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.scheme() == "http" && is_of_this_machine(&url))
 }
@@ -225,8 +224,8 @@ pub fn build(builder: ClientBuilder) -> Result<reqwest::Client> {
         .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
 }
 
-/// What every client is made of. Proxies of the environment (`HTTP_PROXY`, `NO_PROXY`) are
-/// for what is elsewhere: to one of them, `localhost` is another machine than to us.
+/// The builder that all clients share. Proxies of the environment (`HTTP_PROXY`, `NO_PROXY`) are
+/// only for other machines: for a proxy, `localhost` is another machine than for us.
 fn builder(url: &str) -> ClientBuilder {
     // A process has one provider; when another client set it first, that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -235,15 +234,15 @@ fn builder(url: &str) -> ClientBuilder {
     if Url::parse(url).is_ok_and(|url| is_direct(&url)) { builder.no_proxy() } else { builder }
 }
 
-/// Whether a URL is asked without a proxy, whatever the environment names.
+/// Whether a URL is requested without a proxy, whatever the environment says.
 pub(super) fn is_direct(url: &Url) -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let excepted = set("NO_PROXY").or_else(|| set("no_proxy"));
     is_of_this_machine(url) || excepted.is_some_and(|excepted| is_excepted(url, &excepted))
 }
 
-/// Whether `NO_PROXY` names the host of a URL together with its port. Hosts without one are known
-/// to whoever sends.
+/// Whether `NO_PROXY` names the host of a URL together with its port. The HTTP library handles
+/// hosts without a port.
 fn is_excepted(url: &Url, excepted: &str) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return false;

@@ -1,5 +1,5 @@
 //! The platform's REST API: requests as values, and the client that sends them. What documents
-//! say lives in `kinds`, and how an API spells them in `dialect`.
+//! mean lives in `kinds`, and how an API spells them in `dialect`.
 
 pub mod client;
 pub mod credentials;

@@ -1,8 +1,8 @@
-//! *Pure*: what in an answer shows that a platform speaks a newer API than this program.
+//! *Pure*: recognizes answers of a platform that speaks a newer API than this program.
 //!
-//! A newer platform may answer the requests of an older client, and mean less by it: a list
-//! is its first page only, an object holds fields that an update would drop. So each list is
-//! looked at before it is believed.
+//! A newer platform may answer the requests of an older client in a misleading way: a list may be
+//! only the first page, or an object may have fields that an update would drop. So each list is
+//! checked before it is used.
 
 use serde_json::Value;
 
@@ -19,27 +19,27 @@ const TOKEN: &str = "continuation_token";
 /// What to do about it.
 pub const HINT: &str = "use a newer meshagent: this one speaks the API of release 0.31";
 
-/// How an answer shows that the rest of its list is elsewhere, or that its objects have
-/// another form; nothing where it does not.
+/// How an answer shows that the rest of its list is elsewhere, or that its objects have another
+/// form; `None` if it does not.
 #[must_use]
 pub fn sign(answer: &Value, envelope: &str) -> Option<String> {
     if answer.get(TOKEN).is_some_and(|token| !token.is_null()) {
-        return Some("gave the first page of its list only".to_owned());
+        return Some("returned only the first page of its list".to_owned());
     }
     let items = answer.get(envelope)?.as_array()?;
     items.iter().find_map(|item| sign_of_item(item, envelope))
 }
 
-/// How one object of a list, or one that was asked for by itself, shows it.
+/// How one object of a list, or one that was requested alone, shows it.
 #[must_use]
 pub fn sign_of_item(item: &Value, envelope: &str) -> Option<String> {
     let (_, fields) = FIELDS.iter().find(|(list, _)| *list == envelope)?;
     let field = fields.iter().find(|field| item.pointer(field).is_some())?;
     let field = field.trim_start_matches('/').replace('/', ".");
-    Some(format!("gave {envelope} of another form (with `{field}`)"))
+    Some(format!("returned {envelope} in another form (with `{field}`)"))
 }
 
-/// How many objects a list has in all, where its answer tells.
+/// How many objects a list has in all, if its answer says so.
 #[must_use]
 pub fn total(answer: &Value) -> Option<usize> {
     let total = answer.get("total")?.as_u64().filter(|total| *total > 0)?;
@@ -49,7 +49,7 @@ pub fn total(answer: &Value) -> Option<usize> {
 /// How a list shows it that has fewer objects than it says.
 #[must_use]
 pub fn short(envelope: &str, shown: usize, total: usize) -> String {
-    format!("gave {shown} of {total} {envelope}")
+    format!("returned {shown} of {total} {envelope}")
 }
 
 /// Whether an answer says itself that nothing follows it.

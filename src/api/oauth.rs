@@ -24,7 +24,7 @@ pub const REDIRECT_URI: &str = "http://localhost:8765/callback";
 /// The port of [`REDIRECT_URI`].
 pub const REDIRECT_PORT: u16 = 8765;
 
-/// What is asked for when nothing else is said.
+/// The scope that is requested by default.
 pub const SCOPE: &str = "admin";
 
 /// How long tokens last when the platform does not say, in seconds.
@@ -40,7 +40,7 @@ pub struct Program {
     pub base: String,
     /// The program's id.
     pub client_id: String,
-    /// Its secret, where it has one.
+    /// Its secret, if it has one.
     pub client_secret: Option<SecretString>,
     /// How long a request may take.
     pub timeout: Duration,
@@ -54,12 +54,12 @@ pub struct Flow {
     pub state: SecretString,
 }
 
-/// What a platform answers with.
+/// The tokens of a platform.
 #[derive(Debug)]
 pub struct Tokens {
     /// The credential.
     pub access_token: SecretString,
-    /// What gets the next one.
+    /// The token that gets the next credential.
     pub refresh_token: Option<SecretString>,
     /// How long the credential lasts, in seconds.
     pub expires_in: i64,
@@ -67,14 +67,14 @@ pub struct Tokens {
     pub token_type: String,
     /// What it is for.
     pub scope: Option<String>,
-    /// Who signed in, as some platforms tell.
+    /// Who signed in; some platforms say so.
     pub id_token: Option<SecretString>,
 }
 
-/// Why no tokens came.
+/// Why there are no tokens.
 #[derive(Debug)]
 pub struct Refused {
-    /// Whether the platform said no, and would again.
+    /// Whether the platform refused, and would refuse again.
     pub is_final: bool,
     /// What failed.
     pub error: Error,
@@ -95,7 +95,7 @@ impl Flow {
         Ok(Self { verifier: random(&mut [0; 32])?, state: random(&mut [0; 16])? })
     }
 
-    /// What a browser opens.
+    /// The URL that a browser opens.
     #[must_use]
     pub fn url(&self, program: &Program, scope: &str) -> String {
         let challenge =
@@ -183,8 +183,9 @@ impl Program {
                 Error::failed(format!("POST /oauth/token was answered with {status}: {what}"));
             return Err(Refused { is_final: status.is_client_error(), error });
         }
-        Tokens::read(text.expose_secret())
-            .ok_or_else(|| again(Error::failed("the answer to POST /oauth/token holds no token")))
+        Tokens::read(text.expose_secret()).ok_or_else(|| {
+            again(Error::failed("the answer to POST /oauth/token contains no token"))
+        })
     }
 }
 

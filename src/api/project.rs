@@ -1,4 +1,4 @@
-//! Which project is meant, by its id or its name.
+//! Finds a project by its id or its name.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -51,13 +51,13 @@ pub fn origin() -> Option<Origin> {
     ORIGIN.get().copied()
 }
 
-/// Whether a text is a project's id, and no name. Ids are UUIDs.
+/// Whether a text is the id of a project and not a name. Ids are UUIDs.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// The id of the project that is meant. A name takes one request, an id none.
+/// The id of a project. A name takes one request, an id none.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub async fn id_of(reader: &Reader, wanted: &str) -> Result<String> {
     Ok(text(found, "id").to_owned())
 }
 
-/// The name that the platform gives to a project, where the credential reaches it.
+/// The name of a project, if the credential has access to it.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ fn text<'a>(project: &'a Value, field: &str) -> &'a str {
 /// What a text means among projects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meant<'a, T> {
-    /// The project of this id or, where none has it as its id, of this name.
+    /// The project with this id or, if there is none, with this name.
     One(&'a T),
     /// None of them.
     None,
@@ -101,7 +101,7 @@ pub enum Meant<'a, T> {
     Several(Vec<&'a T>),
 }
 
-/// What is meant by an id or a name; `told` gives both of a project. An id goes before a name.
+/// Which project an id or a name means; `told` returns both for a project. An id has precedence.
 pub fn meant<'a, T>(
     projects: &'a [T],
     wanted: &str,
@@ -118,8 +118,7 @@ pub fn meant<'a, T>(
     }
 }
 
-/// The project that is meant, among those that the credential reaches: by its id, else by
-/// its name.
+/// The project that an id or a name means, among those that the credential has access to.
 ///
 /// # Errors
 ///
@@ -132,13 +131,13 @@ pub fn the_one<'a, T>(
     match meant(projects, wanted, &told) {
         Meant::One(project) => Ok(project),
         Meant::None => Err(Error::failed(format!(
-            "there is no project {wanted:?}, or the credential does not reach it"
+            "there is no project {wanted:?}, or the credential has no access to it"
         ))
         .hint("`meshagent project list` shows the names and ids")),
         Meant::Several(several) => {
             let ids: Vec<&str> = several.iter().map(|project| told(project).0).collect();
             Err(Error::failed(format!("{} projects are called {wanted:?}", several.len()))
-                .hint(format!("name one by id: {}", few(ids))))
+                .hint(format!("use an id instead of the name: {}", few(ids))))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The client that planning has: it reads, and follows the pages of lists.
+//! The client that planning uses: it only reads, and follows the pages of lists.
 
 use std::collections::HashSet;
 
@@ -18,8 +18,7 @@ const LIST_TRIES: u32 = 4;
 /// The most objects of one list that are read.
 const MAX_ITEMS: usize = 1_000_000;
 
-/// A list may take so many times as long as one request, with all its pages and from all its
-/// starts.
+/// How many times as long as one request a list may take, with all its pages and retries.
 const MAX_TIME: u32 = 10;
 
 /// A client that cannot change anything: planning has no other.
@@ -33,15 +32,15 @@ pub enum ListError {
     /// A page could not be read.
     #[error(transparent)]
     Failed(#[from] ApiError),
-    /// The list changed each time while it was read, so that no reading of it is whole.
-    #[error("GET {path} gave another list on each of its pages, {tries} times over")]
+    /// The list changed each time while it was read, so no reading of it is complete.
+    #[error("GET {path} returned a list that changed between its pages, {tries} times in a row")]
     Changed {
         /// The path of the list.
         path: String,
         /// How often it was read from its start.
         tries: u32,
     },
-    /// The platform is newer: the list is not whole, or its objects have another form.
+    /// The platform is newer: the list is not complete, or its objects have another form.
     #[error("GET {path} {sign}: this platform speaks a newer API than this program")]
     Newer {
         /// The path of the list.
@@ -56,18 +55,18 @@ pub enum ListError {
 pub struct List {
     /// Its objects.
     pub items: Vec<Value>,
-    /// Whether something shows that these are all: a page after the last that brought
-    /// nothing new, the platform's count, or its word that nothing follows. A list that is
-    /// answered at once and without a count could be cut, and would look the same.
+    /// Whether something proves that these are all: a page after the last one that had nothing
+    /// new, the platform's count, or its statement that nothing follows. A list that comes in one
+    /// answer without a count could be cut off, and would look the same.
     pub is_proven: bool,
 }
 
-/// What came of reading the pages of a list.
+/// The result of reading the pages of a list.
 enum Pages {
     Whole(Vec<Value>),
-    /// They do not fit together.
+    /// The pages do not fit together.
     Changed,
-    /// They are fewer objects than the platform counts.
+    /// There are fewer objects than the platform counts.
     Short {
         shown: usize,
         total: usize,
@@ -122,11 +121,10 @@ impl Reader {
 
     /// All objects of a list, page after page.
     ///
-    /// Each next page is asked for with the last object of the page before as its first.
-    /// Where it is another one, the list changed meanwhile, and what was read may lack
-    /// objects; the list is then read again from its start. It ends with a page that
-    /// brings nothing new, not with a short one, because a platform may give fewer objects
-    /// at once than it was asked for.
+    /// Each page is requested so that it begins with the last object of the page before. If it
+    /// begins with another one, the list changed meanwhile, and objects may be missing; the list
+    /// is then read again from its start. It ends with a page that has nothing new, not with a
+    /// short one, because a platform may return fewer objects than were requested.
     ///
     /// # Errors
     ///
@@ -136,7 +134,7 @@ impl Reader {
         Ok(self.list_with_proof(listing).await?.items)
     }
 
-    /// As [`Reader::list`], with whether something shows that the list is whole.
+    /// As [`Reader::list`], with whether something proves that the list is complete.
     ///
     /// # Errors
     ///
@@ -153,7 +151,7 @@ impl Reader {
         let ends = Instant::now() + lasts;
         for _ in 0..LIST_TRIES {
             last = timeout_at(ends, self.pages(listing, page)).await.map_err(|_| {
-                let what = format!("did not come to its last page within {lasts:?}");
+                let what = format!("did not reach its last page within {lasts:?}");
                 unusable(request, what)
             })??;
             if let Pages::Whole(items) = last {
@@ -214,8 +212,7 @@ impl Reader {
         }
     }
 
-    /// The objects of a list that is answered at once, or of the page of it that the request
-    /// names.
+    /// The objects of a list that comes in one answer, or of the page that the request names.
     ///
     /// # Errors
     ///
@@ -228,7 +225,7 @@ impl Reader {
         Ok(self.one_answer(request, envelope).await?.0)
     }
 
-    /// One answer that is all that was asked for, with its objects taken out of it.
+    /// One answer that contains all that was requested, with its objects taken out.
     async fn one_answer(
         &self,
         request: &Request,
@@ -279,7 +276,7 @@ fn id(item: &Value) -> Option<&str> {
     item.get("id").and_then(Value::as_str)
 }
 
-/// Whether two readings are of the same object. Its fields may have changed in between.
+/// Whether two results are the same object. Its fields may have changed in between.
 fn is_same(one: &Value, other: &Value) -> bool {
     let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
     match (id(one), id(other)) {

@@ -18,7 +18,7 @@ impl Default for Retry {
     }
 }
 
-/// The longest first wait before a retry; each next one may be twice as long.
+/// The longest wait before the first retry; each next one may be twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// No wait before a retry is longer, unless the platform asks for it.

@@ -1,5 +1,5 @@
-//! Participant tokens as the reference signs them: the same claims in the same order, in
-//! the same bytes, HS256, without an end.
+//! Participant tokens as the reference signs them: the same claims in the same order, in the same
+//! bytes, HS256, without expiry.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -43,8 +43,8 @@ impl Token {
         self
     }
 
-    /// The same, with what the participant may do in the room: a scope, in which what is
-    /// not said, and what is as it would be anyway, is left out.
+    /// The same, with what the participant may do in the room: a scope, without entries that are
+    /// missing or have their default.
     #[must_use]
     pub fn api(mut self, scope: Value) -> Self {
         self.grants.push(json!({ "name": "api", "scope": scope }));
@@ -67,8 +67,8 @@ impl Token {
     }
 }
 
-/// The room that a participant token says it is for; nothing for anything else, such as an API
-/// key. Whether the token is good is for the platform to tell.
+/// The room that a participant token names; `None` for anything else, such as an API key. Only the
+/// platform can say whether the token is valid.
 #[must_use]
 pub fn room_of(token: &str) -> Option<String> {
     let [_header, claims, _signature] = token.split('.').collect::<Vec<_>>().try_into().ok()?;
@@ -93,7 +93,7 @@ pub fn sign(claims: &Value, secret: &SecretString) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// JSON in ASCII: only texts hold anything else, and there it can be escaped.
+/// JSON in ASCII: only texts contain other characters, and there they can be escaped.
 fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

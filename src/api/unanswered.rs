@@ -1,5 +1,5 @@
-//! Why there was no answer: it is told of whoever is at fault, which may be a proxy of the
-//! environment or a certificate, and not who was asked.
+//! Why there was no answer. The message names what failed, which may be a proxy of the environment
+//! or a certificate, and not the server that was asked.
 
 use std::error::Error as StdError;
 
@@ -10,7 +10,7 @@ use url::Url;
 use crate::error::causes;
 use crate::visible;
 
-/// There was no answer. The URL may hold a credential, so no more than its host is in it.
+/// There was no answer. The URL may contain a credential, so only its host is kept.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Unanswered {
@@ -19,7 +19,7 @@ pub struct Unanswered {
     pub hint: Option<String>,
     /// Whether it took too long.
     pub is_late: bool,
-    /// Whether whoever was asked may have acted.
+    /// Whether the server may have acted on the request.
     pub sent: bool,
     /// Whether another try may help.
     pub is_transient: bool,
@@ -57,9 +57,9 @@ impl From<reqwest::Error> for Unanswered {
     }
 }
 
-/// The failure of TLS that a cause is, or holds.
+/// The TLS failure that a cause is, or contains.
 fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    // An error of input and output passes over what it holds when it is asked for its cause.
+    // An I/O error skips the error that it contains when it is asked for its source.
     let held = || cause.downcast_ref::<std::io::Error>()?.get_ref();
     cause.downcast_ref().or_else(|| tls(held()?))
 }
@@ -68,29 +68,29 @@ fn tls<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
 fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
     let certificate = |what: &str| format!("the certificate of {host} {what}");
     let rustls::Error::InvalidCertificate(wrong) = error else {
-        let what = format!("{host} and this program do not agree on TLS: {error}");
-        let hint = "check that the URL is meant to begin with https, and the port";
+        let what = format!("the TLS handshake with {host} failed: {error}");
+        let hint = "check that the URL should begin with https, and check the port";
         return (what, Some(hint.to_owned()));
     };
     match wrong {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
-            certificate("is signed by nobody whom this machine trusts"),
+            certificate("is not signed by an authority that this machine trusts"),
             Some(
-                "if it is the right one, SSL_CERT_FILE=FILE names the certificates that are trusted instead of the system's (PEM): its authority's"
+                "if it is the right certificate, set SSL_CERT_FILE to a PEM file with its authority's certificate, which is then trusted instead of the system's"
                     .to_owned(),
             ),
         ),
         CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
-            let hint = "use a name that it is for, or check what answers there";
+            let hint = "use a name that the certificate covers, or check which server answers there";
             (certificate(&format!("is not for this name: {wrong}")), Some(hint.to_owned()))
         }
         CertificateError::ExpiredContext { .. } | CertificateError::Expired => {
-            (certificate("has expired"), Some("it is renewed there; check this machine's clock".to_owned()))
+            (certificate("has expired"), Some("it must be renewed on the server; also check this machine's clock".to_owned()))
         }
         CertificateError::Other(_) => (
             certificate(&format!("cannot be used: {wrong}")),
             Some(
-                "a server shows one that an authority signed and that is not an authority's own; SSL_CERT_FILE=FILE names the authority's"
+                "the server must use a certificate that an authority signed, not the authority's own; set SSL_CERT_FILE to a file with the authority's certificate"
                     .to_owned(),
             ),
         ),
@@ -105,7 +105,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// The one through which a URL is asked, where there is one.
+    /// The proxy that is used for a URL, if there is one.
     fn of(url: &Url) -> Option<Self> {
         if super::http::is_direct(url) {
             return None;
@@ -131,9 +131,21 @@ mod tests {
     fn a_certificate_is_told_with_what_helps() {
         let told = |wrong| of_tls(&rustls::Error::InvalidCertificate(wrong), "a.test");
         for (wrong, what, helps) in [
-            (CertificateError::UnknownIssuer, "nobody whom this machine trusts", "SSL_CERT_FILE="),
-            (CertificateError::BadSignature, "nobody whom this machine trusts", "SSL_CERT_FILE="),
-            (CertificateError::NotValidForName, "is not for this name", "a name that it is for"),
+            (
+                CertificateError::UnknownIssuer,
+                "not signed by an authority that this machine trusts",
+                "set SSL_CERT_FILE to",
+            ),
+            (
+                CertificateError::BadSignature,
+                "not signed by an authority that this machine trusts",
+                "set SSL_CERT_FILE to",
+            ),
+            (
+                CertificateError::NotValidForName,
+                "is not for this name",
+                "a name that the certificate covers",
+            ),
             (CertificateError::Expired, "has expired", "clock"),
         ] {
             let (message, hint) = told(wrong);

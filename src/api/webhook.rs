@@ -1,17 +1,17 @@
-//! *Pure*: what a platform tells a service by a webhook.
+//! *Pure*: what a platform sends to a service by a webhook.
 
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// The header that holds a webhook where there is no body; it counts for more than the body.
+/// The header that may hold a webhook instead of the body; it takes precedence over the body.
 pub const HEADER: &str = "Meshagent-Webhook";
 
-/// What a service is told.
+/// An event that a service receives.
 #[derive(Debug)]
 pub enum Event {
-    /// It is to enter a room.
+    /// The service is called to a room.
     Call(RoomCall),
-    /// Anything else, which services take note of.
+    /// Anything else, which services only acknowledge.
     Other,
 }
 
@@ -26,7 +26,7 @@ pub struct RoomCall {
     pub token: SecretString,
 }
 
-/// What a webhook with this JSON text tells.
+/// Reads the JSON text of a webhook.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn parse(text: &[u8]) -> Result<Event, String> {
     let webhook: Value =
         serde_json::from_slice(text).map_err(|_| "the webhook is not JSON".to_owned())?;
     if !webhook.is_object() {
-        return Err("the webhook is no object".to_owned());
+        return Err("the webhook is not an object".to_owned());
     }
     let event = &webhook["event"];
     for name in ["event", "data"] {
@@ -52,7 +52,7 @@ pub fn parse(text: &[u8]) -> Result<Event, String> {
     let mut texts = Vec::new();
     for name in required {
         let value = present(data, name, &format!("data.{name}"))?;
-        texts.push(value.as_str().ok_or_else(|| format!("the key data.{name} is no text"))?);
+        texts.push(value.as_str().ok_or_else(|| format!("the key data.{name} is not text"))?);
     }
     let [room, url, token] = texts[..] else { return Ok(Event::Other) };
     let _ = present(data, "arguments", "data.arguments")?;
@@ -89,14 +89,14 @@ mod tests {
         for (text, expected) in [
             ("{\"event".to_owned(), "the webhook is not JSON"),
             (String::new(), "the webhook is not JSON"),
-            ("[]".to_owned(), "the webhook is no object"),
+            ("[]".to_owned(), "the webhook is not an object"),
             ("{}".to_owned(), "the key event is missing"),
             ("{\"event\": 1}".to_owned(), "the key data is missing"),
             (call(json!([])), "the key data.room_name is missing"),
             (call(json!({"room_name": "r", "room_url": "u"})), "the key data.token is missing"),
             (
                 call(json!({"room_name": "r", "room_url": "u", "token": ["s"]})),
-                "the key data.token is no text",
+                "the key data.token is not text",
             ),
             (
                 call(json!({"room_name": "r", "room_url": "u", "token": "s"})),

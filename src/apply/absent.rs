@@ -1,31 +1,30 @@
-//! What lists did not show is looked up by its key before anything is concluded from that:
-//! a list that was cut looks like one that is whole, and what it hides would be created
-//! again, or forgotten by the set that owns it.
+//! What lists did not show is looked up by its key before anything is concluded from its absence:
+//! a list that was cut off looks like a complete one, and what it hides would be created again, or
+//! forgotten by the set that owns it.
 //!
-//! What is looked up is what the plan hangs on, so a plan in which nothing is missing asks
-//! nothing more:
+//! Only what the plan depends on is looked up, so a plan in which nothing is missing needs no more
+//! requests:
 //!
-//! - *Everything that the set owns* and no list showed, or showed with another id: it was made
-//!   anew, or the list is an old one, and what is deleted by an old id stays. It would be
-//!   forgotten or created again; how much that is depends on what happened on the platform, not
-//!   on the set's size.
-//! - *The former names* of an object that is declared with `moved_from`, as long as they have not
-//!   been dealt with.
-//! - *Of what was never there and is declared*, a few of each list that nothing proves to be
-//!   whole. Where a list was cut, what lies behind the cut is among the set's documents as a
-//!   rule, so that a few show it; the first apply of a thousand objects still makes no
-//!   thousand requests more. A list that was followed to a page with nothing new, or that the
-//!   platform counted, is proven. What slips through is refused by the platform when it is
-//!   created, and then nothing of its kind is deleted any more; see `perform`.
-//! - *Every new name that is one on the whole platform*: addresses and domains. Lists show just
-//!   those of this project, and what another project holds would be refused in the middle of
-//!   the run. It is one request for each mailbox or route that is to be created, many at once,
-//!   and none for those that are there; rooms and services, of which there are the most, cost
-//!   nothing. The platform answers 404 where a name is free, and 403 where another project has
-//!   it: that this project may read the kind is known by then, since its list was read.
+//! - *Everything that the set owns* and that no list showed, or showed with another id. Either the
+//!   object was created anew, or the list is an old one; something that is deleted by an old id
+//!   stays. Without the look-up the object would be forgotten or created again. The number of
+//!   look-ups depends on what happened on the platform, not on the size of the set.
+//! - *The former names* of an object that is declared with `moved_from`, until the rename is done.
+//! - *Of the objects that are declared and never existed*, a few for each list that nothing proves
+//!   to be complete. If a list was cut off, the objects behind the cut are usually among the set's
+//!   documents, so a few show it. The first apply of a thousand objects does not make a thousand
+//!   more requests. A list that was followed to a page with nothing new, or that the platform
+//!   counted, is proven. What slips through is refused by the platform when it is created, and then
+//!   nothing of its kind is deleted any more; see `perform`.
+//! - *Every new name that is unique on the whole platform*: addresses and domains. Lists show only
+//!   those of this project, and a name that another project holds would be refused in the middle of
+//!   the run. This takes one request for each mailbox or route that is to be created, many at once,
+//!   and none for those that exist. Rooms and services, the most frequent kinds, cost nothing. The
+//!   platform answers 404 if a name is free, and 403 if another project has it: that this project
+//!   may read the kind is known by then, because its list was read.
 //!
-//! Objects that the platform does not give one by one are looked for in a second reading of
-//! their list, where the set owns them; for others that would show nothing new.
+//! If the platform cannot return an object of a kind alone, its list is read a second time, if the
+//! set owns the object; for others that would show nothing new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +45,7 @@ use crate::plan::{Incomplete, Observed, State};
 /// How many objects that were never there are looked up for each list.
 const SAMPLE: usize = 8;
 
-/// A list: its kind, and the room where it is one of a room.
+/// A list: its kind, and its room if it is the list of a room.
 pub(super) type ListOf = (KindName, Option<String>);
 
 /// The look-up of what the lists of a project did not show.
@@ -56,22 +55,22 @@ pub(super) struct Absent<'a> {
     pub policy: &'a Policy,
     pub project: &'a str,
     pub project_id: &'a str,
-    /// The lists of which nothing shows that they are whole.
+    /// The lists that nothing proves to be complete.
     pub unproven: BTreeSet<ListOf>,
 }
 
-/// An object that is looked for, and its id where the set knows it.
+/// An object that is looked for, and its id if the set knows it.
 type Sought<'a> = (&'a Key, Option<&'a str>);
 
 /// An object that no list showed and that exists.
 struct Hidden {
     key: Key,
-    /// As the platform calls it.
+    /// Its name on the platform.
     name: String,
     id: Option<String>,
 }
 
-/// What a look brought that matters to the plan.
+/// A result of a look-up that matters to the plan.
 enum Found {
     /// The object exists.
     Hidden(Hidden),
@@ -82,8 +81,8 @@ enum Found {
 }
 
 impl Absent<'_> {
-    /// Looks up what matters. A list that did not show what exists, or of which that cannot
-    /// be known, counts as incomplete.
+    /// Looks up what matters. A list counts as incomplete if it did not show an object that
+    /// exists, or if that cannot be known.
     ///
     /// # Errors
     ///
@@ -123,7 +122,7 @@ impl Absent<'_> {
         Ok(())
     }
 
-    /// What is to be looked for, by what one look finds.
+    /// What is looked for, in groups; a look-up ends at the first object of its group that exists.
     fn looks<'a>(&'a self, state: &'a State, former: &'a [Key]) -> Vec<Vec<Sought<'a>>> {
         let elsewhere = &taken(state);
         let entries = state.inventories.get(self.project).map(|inventory| &inventory.entries);
@@ -164,7 +163,7 @@ impl Absent<'_> {
         looks
     }
 
-    /// Whether no list showed an object that one could have shown.
+    /// Whether no list showed an object, although one of them could have.
     fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, (key, id): Sought<'_>) -> bool {
         key.project == self.project
             && !key.is_project()
@@ -175,7 +174,7 @@ impl Absent<'_> {
             && key.room_key().is_none_or(|room| state.objects.contains_key(&room))
     }
 
-    /// Whether the platform answers with an object by its key or id, without its whole list.
+    /// Whether the platform can return an object alone, by its key or id.
     fn is_given_alone(&self, (key, id): Sought<'_>) -> bool {
         match self.reader.spelling(key.kind).lookup(&Target::looked_for(key, self.project_id, id)) {
             Some(Lookup::One(..)) => true,
@@ -188,8 +187,7 @@ impl Absent<'_> {
         }
     }
 
-    /// The first of the objects that exists; or the first of which that cannot be known, or
-    /// that another project has.
+    /// The first of the objects that exists, that may exist, or that another project has.
     async fn look(&self, sought: &[Sought<'_>]) -> Result<Option<Found>> {
         let Some(&(first, _)) = sought.first() else { return Ok(None) };
         match self.find(sought).await {
@@ -198,15 +196,16 @@ impl Absent<'_> {
                 Ok(Some(Found::Taken(first.clone())))
             }
             Err(error) => match error.into_error() {
-                // Of a platform that is newer, nothing is to be believed.
+                // Nothing that a newer platform says can be relied on.
                 error if error.class == Class::Refused => Err(error),
                 error => Ok(Some(Found::Unknown(first.clone(), with_causes(&error)))),
             },
         }
     }
 
-    /// Whether an object that the platform does not show to this project is a name that
-    /// another one has. What is owned and no longer declared may as well be hidden.
+    /// Whether an object that the platform does not show to this project has a name that another
+    /// project holds. An object that is owned and no longer declared may be hidden for other
+    /// reasons.
     fn would_be_taken(&self, key: &Key) -> bool {
         key.kind.kind().is_unique_everywhere() && self.set.objects.contains_key(key)
     }
@@ -243,8 +242,8 @@ impl Absent<'_> {
     }
 }
 
-/// The refusal of a name that is one on the whole platform and that another project has;
-/// `None` where it is free, this project's, or where that cannot be known.
+/// The error for a name that is unique on the whole platform and that another project has; `None`
+/// if it is free or this project's, or if that cannot be known.
 pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Option<Error> {
     let kind = key.kind.kind();
     if !kind.is_unique_everywhere() {
@@ -252,12 +251,12 @@ pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Opt
     }
     let target = Target::looked_for(key, project_id, None);
     let Err(Unread::Forbidden(_)) = look_up::item(reader, key, &target).await else { return None };
-    // Who may not read this project's own is refused as well, and learns nothing by that.
+    // A caller who may not read this project's own is refused as well, which proves nothing.
     reader.list(&reader.spelling(key.kind).list(project_id, None)?).await.ok()?;
     Some(Error::failed(key.held_by_another()))
 }
 
-/// The names that are one on the whole platform and that some project has.
+/// The names that are unique on the whole platform and that some project has.
 fn taken(state: &State) -> BTreeSet<Key> {
     if state.projects.len() < 2 {
         return BTreeSet::new();
@@ -266,9 +265,9 @@ fn taken(state: &State) -> BTreeSet<Key> {
     unique.map(Key::claim).collect()
 }
 
-/// What is told of a list that did not show what exists.
+/// The message about a list that did not show an object that exists.
 pub(super) fn hides(key: &Key) -> String {
-    format!("the list that was read lacks {key}, which is there")
+    format!("the list does not show {key}, although it exists")
 }
 
 /// Whether a list did show the object, under the name that it has by now.

@@ -1,5 +1,5 @@
-//! What is in a room right before it is deleted. A room takes with it what is in it, and what
-//! somebody put there since the plan was made is nothing that the plan decided on.
+//! Checks what is in a room right before the room is deleted. Deleting a room deletes everything
+//! in it, and the plan did not decide on what somebody has put there since.
 
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
@@ -34,7 +34,7 @@ impl Run<'_> {
                 Ok(Some(found)) if is_renamed(operation, &found) => {
                     return Err(Outcome::Stale { message: self.staleness(operation, &found) });
                 }
-                _ => return Err(not_sent(format!("it is not known what is in it: {error}"))),
+                _ => return Err(not_sent(format!("failed to read its contents: {error}"))),
             },
         };
         let mut strangers = Vec::new();
@@ -51,15 +51,12 @@ impl Run<'_> {
         match strangers.is_empty() {
             true => Ok(()),
             false => Err(Outcome::Stale {
-                message: format!(
-                    "{key} has more in it than when it was looked at: {}",
-                    few(strangers)
-                ),
+                message: format!("{key} contains more than when it was read: {}", few(strangers)),
             }),
         }
     }
 
-    /// Whether an operation of the plan is for an object, which it therefore has seen.
+    /// Whether the plan has an operation for this object, and has therefore seen it.
     fn was_seen(&self, kind: KindName, project: &str, seen: &Seen) -> bool {
         self.plan.operations.iter().any(|operation| {
             let key = &operation.key;

@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// How a plan is performed that nobody said more about.
+    /// The defaults.
     #[must_use]
     pub fn standard(parallelism: usize) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Options {
     }
 }
 
-/// What is told while a plan is performed.
+/// Receives the progress while a plan is performed.
 pub trait Progress: Sync {
     /// An operation starts.
     fn started(&self, operation: &Operation);
@@ -62,12 +62,12 @@ pub trait Progress: Sync {
     fn answered(&self, _operation: &Operation, _id: Option<&str>, _answer: &Value) {}
 }
 
-/// Who is told while a plan is performed.
+/// Who receives the progress while a plan is performed.
 #[derive(Clone, Copy)]
 pub struct Listeners<'a> {
     /// The user.
     pub progress: &'a dyn Progress,
-    /// The disk, for the next run, should this one be killed.
+    /// The journal on disk, for the next run if this one is killed.
     pub journal: Option<&'a Journal>,
 }
 
@@ -84,18 +84,18 @@ pub enum Outcome {
         /// The method and path of the last request, if there was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         request: Option<String>,
-        /// Whether the platform surely did not do it.
+        /// Whether it is certain that the platform did not do it.
         refused: bool,
         /// The status of the last answer, if there was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
-        /// The platform's word for the last request.
+        /// The platform's id for the last request.
         #[serde(skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
         /// How often it was tried.
         attempts: u32,
     },
-    /// It was not done, because the object is not what the plan looked at.
+    /// It was not done, because the object is not what the plan was made for.
     Stale {
         /// What differs, in one line.
         message: String,
@@ -136,8 +136,8 @@ impl Outcome {
         Some(format!("{request}{answered}{details}"))
     }
 
-    /// Whether the platform looked at what was asked and says no, so that asking once more
-    /// brings the same answer.
+    /// Whether the platform refused the request itself, so that trying again would bring the same
+    /// answer.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Failed { code: Some(400..=499), .. })
@@ -157,7 +157,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a plan that was not performed, with so many operations.
+    /// The report on a plan of so many operations that was not performed.
     #[must_use]
     pub fn not_started(operations: usize) -> Self {
         let outcomes = vec![Outcome::NotStarted; operations];
@@ -256,14 +256,14 @@ pub(super) struct Run<'a> {
     pub listeners: Listeners<'a>,
     /// The ids that are known, of projects and objects.
     pub ids: Mutex<BTreeMap<Key, String>>,
-    /// The revisions that the run's own writes made, where the platform told them.
+    /// The revisions that the run's own writes made, if the platform returned them.
     pub revisions: Mutex<BTreeMap<Key, String>>,
     /// The inventories; claimed once before a project's first operation.
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
     pub claims: BTreeMap<String, OnceCell<()>>,
     /// What other sets own, read where that matters, once a project is claimed.
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
-    /// The lists that turned out not to have shown what exists.
+    /// The lists that turned out to be incomplete.
     pub incomplete: Mutex<Vec<Incomplete>>,
 }
 

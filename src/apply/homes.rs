@@ -16,8 +16,8 @@ use crate::plan::{Inventory, LeftBehind};
 /// How many projects are asked at most whether the set owns something in them.
 const MOST_ASKED: usize = 200;
 
-/// Whether documents name a project in which the set owns nothing yet: the set may have come
-/// from another one. Where the project is told from outside, one set is meant for many.
+/// Whether documents name a project in which the set owns nothing yet: the set may have come from
+/// another one. If the project is given from outside, one set is meant for many.
 pub(super) fn is_new(observation: &Observation) -> bool {
     let is_new = |project: &String| observation.stored.get(project).is_some_and(|it| !it.exists());
     observation
@@ -30,7 +30,7 @@ pub(super) fn is_new(observation: &Observation) -> bool {
 /// The other projects in which a set owns something.
 #[derive(Default)]
 pub(super) struct Homes {
-    /// Those that have it from files that were looked at, which are in scope.
+    /// Those where it comes from files that were read; they are in scope.
     pub came_from: BTreeMap<String, Option<Project>>,
     /// What it owns in others.
     pub left_behind: BTreeMap<String, LeftBehind>,
@@ -91,7 +91,7 @@ pub(super) async fn elsewhere(
     (counts, unknown)
 }
 
-/// What a project is called where it is told: by its id where others have its name.
+/// What a project is called in messages: its id if others have the same name.
 pub(super) fn told(project: &Project, all: &[Project]) -> String {
     match all.iter().filter(|other| other.name == project.name).count() {
         0 | 1 => project.name.clone(),
@@ -106,7 +106,7 @@ fn others<'a>(projects: &'a [Project], observation: &Observation) -> Vec<&'a Pro
     projects.iter().filter(|project| !ids.contains(project.id.as_str())).collect()
 }
 
-/// What a set owns in projects, each that was asked; `None` where one did not answer.
+/// What a set owns in each project that was asked; `None` where one did not answer.
 pub(super) async fn inventories<'a>(
     reader: &Reader,
     set: &str,

@@ -1,8 +1,8 @@
 //! What a set owns in a project, kept in the project's storage.
 //!
-//! One file a set: `.meshagent/sets/NAME.json`. It is written with the revision that was
-//! read, so that two writers cannot overwrite each other where the platform has revisions.
-//! Secrets are in it as fingerprints only.
+//! One file per set: `.meshagent/sets/NAME.json`. It is written with the revision that was read,
+//! so that two writers cannot overwrite each other where the platform has revisions. Secrets are
+//! in it as fingerprints only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ use crate::visible;
 /// The version of the file's form.
 const VERSION: u32 = 2;
 
-/// The version whose fingerprints are made with a key that stands beside them.
+/// The version that keeps the key of its fingerprints beside them.
 const KEYED: u32 = 1;
 
 /// The fingerprints that were made: an inventory is read more than once in a run.
@@ -60,7 +60,7 @@ struct File {
     /// What the salts of objects are made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     salt: Option<String>,
-    /// What tells of many secrets at once that they are as they were.
+    /// What shows of many secrets at once that they have not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     seals: BTreeMap<String, String>,
     /// Whether the set is on the list of the project's sets.
@@ -70,7 +70,7 @@ struct File {
     /// document is gone is not forgotten.
     #[serde(default)]
     projects: Vec<String>,
-    /// The files that declare the objects; each object tells its own by its position here.
+    /// The files that declare the objects; objects name theirs by its position here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<DeclaredIn>,
     objects: Vec<Object>,
@@ -112,7 +112,7 @@ struct Object {
     salt: Option<String>,
 }
 
-/// Whether a name can be a set's: it becomes a file's name.
+/// Whether this can be the name of a set: it becomes the name of a file.
 #[must_use]
 pub fn is_set_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
@@ -192,7 +192,7 @@ pub async fn load(reader: &Reader, set: &str, project: &str, project_id: &str) -
     Ok(load_if_allowed(reader, set, project, project_id).await??)
 }
 
-/// The same, with the platform's refusal apart where the credential may not read it.
+/// The same, with a result of its own if the credential may not read it.
 ///
 /// # Errors
 ///
@@ -214,12 +214,12 @@ pub async fn load_if_allowed(
         Error::failed(format!(
             "the inventory of the set `{set}` in project `{project}` cannot be read: {what}"
         ))
-        .hint(format!("it is the file {} of the project's storage", path(set)))
+        .hint(format!("it is the file {} in the project's storage", path(set)))
     };
     let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if ![KEYED, VERSION].contains(&file.version) {
-        return Err(broken(format!("it is of version {}, made by {}", file.version, file.tool)));
+        return Err(broken(format!("its version is {}, written by {}", file.version, file.tool)));
     }
     let key = file.fingerprint_key;
     let fingerprints = match (file.salt, &key) {
@@ -232,7 +232,7 @@ pub async fn load_if_allowed(
     // Fewer places would make an object easier to prune.
     let lost = file.objects.iter().find(|it| it.declared_in.iter().any(|at| *at >= files.len()));
     if let Some(Object { kind, name, .. }) = lost {
-        return Err(broken(format!("it names no file of {kind}/{}", visible::line(name))));
+        return Err(broken(format!("it names no file for {kind}/{}", visible::line(name))));
     }
     let entries = file
         .objects
@@ -295,8 +295,8 @@ pub async fn save(
     write(client, set, project_id, stored, entries).await
 }
 
-/// Takes a set that owns nothing off the list of the project's sets. Its inventory stays, since
-/// a platform need not be able to delete files, and does not say any more that it is listed.
+/// Removes a set that owns nothing from the list of the project's sets. Its inventory stays,
+/// because not every platform can delete files; it no longer says that the set is listed.
 ///
 /// # Errors
 ///
@@ -385,7 +385,7 @@ fn changed(set: &str) -> Error {
     let message = format!(
         "somebody else applied the set `{set}` meanwhile: its inventory changed since it was read"
     );
-    Error::new(Class::Stale, message).hint("run the same command again, which plans anew")
+    Error::new(Class::Stale, message).hint("run the same command again; it makes a new plan")
 }
 
 /// Makes sure that the inventory is still what was read.

@@ -1,10 +1,10 @@
-//! What an apply is about to do and what it did, on disk, write by write, so that a run
-//! that was killed can be told of by the next one.
+//! What an apply is about to do and what it did, on disk, write by write, so that the next run can
+//! report on one that was killed.
 //!
-//! One file a set: `.meshagent/journal/NAME.jsonl` in the working folder, readable by its
-//! owner only, taken away when a run ends by itself. It holds names, never fields. Where the
-//! working folder takes no files, it is in the state folder of the user's system, below a
-//! name that is made of the working folder's path, so that the next run there finds it.
+//! One file per set: `.meshagent/journal/NAME.jsonl` in the working folder, readable by its owner
+//! only, and removed when a run ends by itself. It holds names, never fields. If the working
+//! folder cannot be written, the journal is in the user's state folder, under a name that is made
+//! from the path of the working folder, so that the next run there finds it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -81,7 +81,7 @@ pub struct Journal {
     file: Mutex<File>,
 }
 
-/// What a run that did not end by itself left behind.
+/// What an interrupted run left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftover {
     /// When it began.
@@ -95,24 +95,24 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// What it comes to, in one sentence.
+    /// A summary in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let began = self.began.map(|began| format!(" of {began}")).unwrap_or_default();
         let open = match self.open.is_empty() {
-            true => "none was open".to_owned(),
-            false => format!("not known to be done: {}", list(&self.open)),
+            true => "no write is left without an answer".to_owned(),
+            false => format!("it is not known whether these were done: {}", list(&self.open)),
         };
         format!(
-            "the last apply{began} did not end by itself; {} of its writes were answered; {open}",
+            "the last apply{began} was interrupted; {} of its writes were answered; {open}",
             self.answered
         )
     }
 }
 
 impl Leftover {
-    /// What a plan that was made since tells of the writes that were open, in one sentence.
-    /// Done is only what was seen to be as it was to be. Nothing where none was open.
+    /// What a later plan shows about the writes that were open, in one sentence. A write counts as
+    /// done only if its object was seen to be as it was meant to be. `None` if no write was open.
     #[must_use]
     pub fn findings(self, plan: &Plan) -> Option<String> {
         let mut told: BTreeMap<Finding, Vec<WriteNote>> = BTreeMap::new();
@@ -127,7 +127,8 @@ impl Leftover {
             .into_iter()
             .map(|(finding, writes)| format!("{}: {}", finding.words(), list(&writes)))
             .collect();
-        (!told.is_empty()).then(|| format!("of what the last apply left open, {}", told.join("; ")))
+        (!told.is_empty())
+            .then(|| format!("of the writes that the last apply left open, {}", told.join("; ")))
     }
 }
 
@@ -158,9 +159,9 @@ impl Finding {
 
     fn words(self) -> &'static str {
         match self {
-            Self::Done => "found done",
-            Self::Left => "still to do",
-            Self::Unknown => "not found out by this plan",
+            Self::Done => "these are done",
+            Self::Left => "these are still to do",
+            Self::Unknown => "these are still not known",
         }
     }
 }
@@ -181,7 +182,7 @@ fn places(folder: &Path, state: Option<PathBuf>) -> Vec<PathBuf> {
     [Some(here), elsewhere].into_iter().flatten().collect()
 }
 
-/// Those of the places to which no link leads that a checkout may have brought along.
+/// Those of the places that are not reached through a link, which a checkout may contain.
 fn own(places: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
     places.iter().filter(|place| own_folder::refuse_links(place).is_ok())
 }
@@ -202,8 +203,8 @@ pub fn leftover(folder: &Path, set: &str) -> Option<Leftover> {
     left.max_by_key(|leftover| leftover.began)
 }
 
-/// Opens a journal whose run is no more. A run locks its journal for as long as it lives, and
-/// the kernel takes the lock away with it.
+/// Opens a journal whose run has ended. A run locks its journal for as long as it lives, and the
+/// kernel releases the lock with it.
 fn open_left(path: &Path) -> Option<Take<File>> {
     let (file, _) = bounded::open(path, MAX_BYTES).ok()?;
     match file.get_ref().try_lock_shared() {
@@ -237,8 +238,8 @@ fn read(path: &Path) -> Option<Leftover> {
     Some(leftover)
 }
 
-/// The lines of a journal up to the first that this program did not write whole: the last one
-/// may be cut, and a checkout may have brought along anything.
+/// The lines of a journal up to the first that this program did not write completely: the last one
+/// may be cut off, and a checkout may contain anything.
 struct Lines<R>(R);
 
 impl<R: BufRead> Iterator for Lines<R> {
@@ -255,7 +256,7 @@ impl<R: BufRead> Iterator for Lines<R> {
     }
 }
 
-/// Takes away what a run left behind, once the platform was seen to be as declared.
+/// Removes what a run left behind, once the platform was seen to be as declared.
 pub fn forget(folder: &Path, set: &str) {
     let Some(name) = file_name(set) else { return };
     for place in own(&places(folder, own_folder::of_state())) {
@@ -278,7 +279,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// There is none; what cannot be the name of a set.
+    /// No place can be written; the name of the set is not valid.
     pub fn new(folder: &Path, set: &str) -> Result<Self> {
         Self::in_one_of(&places(folder, own_folder::of_state()), set)
     }
@@ -289,7 +290,7 @@ impl Prepared {
         let mut reasons = Vec::new();
         for place in places {
             own_folder::refuse_links(place)
-                .context(|| format!("failed to begin the journal in {}", place.display()))?;
+                .context(|| format!("failed to create the journal in {}", place.display()))?;
             let made = own_folder::create(place).and_then(|()| Draft::of(&place.join(&name)));
             match made {
                 Ok(draft) => return Ok(Self { draft, path: place.join(&name) }),
@@ -297,20 +298,20 @@ impl Prepared {
             }
         }
         Err(Error::failed(format!(
-            "no folder takes the journal of this run: {}",
+            "the journal of this run cannot be written in any folder: {}",
             reasons.join("; ")
         ))
-        .hint("set XDG_STATE_HOME to a folder that can be written, or work in one"))
+        .hint("set XDG_STATE_HOME to a writable folder, or work in one"))
     }
 
     /// Begins the journal, in place of one that was left behind.
     ///
     /// # Errors
     ///
-    /// A disk that takes no more.
+    /// The disk cannot be written.
     pub fn begin(self, platform: &str) -> Result<Journal> {
         let Self { draft, path } = self;
-        let failed = || format!("failed to begin the journal {}", path.display());
+        let failed = || format!("failed to create the journal {}", path.display());
         let began = Line::Began {
             at: Timestamp::now(),
             process: std::process::id(),
@@ -331,21 +332,21 @@ impl Line {
 }
 
 impl Journal {
-    /// Says that a write is about to be sent. The line is with the kernel before this
-    /// returns, so that it outlives the process.
+    /// Notes that a write is about to be sent. The kernel has the line before this returns, so
+    /// that it outlives the process.
     ///
     /// # Errors
     ///
-    /// A disk that takes no more; the write must not be sent then.
+    /// The disk cannot be written; the write must not be sent then.
     pub fn sending(&self, key: &Key, action: Action) -> Result<()> {
         self.write(&Line::Sending(WriteNote::new(key, action)))
     }
 
-    /// Says that a write was answered.
+    /// Notes that a write was answered.
     ///
     /// # Errors
     ///
-    /// A disk that takes no more.
+    /// The disk cannot be written.
     pub fn answered(&self, key: &Key, action: Action) -> Result<()> {
         self.write(&Line::Answered(WriteNote::new(key, action)))
     }
@@ -446,13 +447,13 @@ mod tests {
         };
         assert_eq!(
             left(&open).findings(&plan).unwrap(),
-            "of what the last apply left open, found done: create Room/made, delete Room/deleted; \
-             still to do: create Room/lacking, delete Room/there; not found out by this plan: \
+            "of the writes that the last apply left open, these are done: create Room/made, delete Room/deleted; \
+             these are still to do: create Room/lacking, delete Room/there; these are still not known: \
              create Room/elsewhere, create Room/other, delete Room/unseen"
         );
         let elsewhere = Plan { platform: "https://other".to_owned(), ..plan };
         let told = left(&open[..1]).findings(&elsewhere).unwrap();
-        assert!(told.ends_with("not found out by this plan: create Room/made"), "{told}");
+        assert!(told.ends_with("these are still not known: create Room/made"), "{told}");
     }
 
     #[test]

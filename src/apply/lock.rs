@@ -1,13 +1,12 @@
-//! One writer a set: a lease in the project's storage.
+//! One writer per set: a lease in the project's storage.
 //!
-//! The lease is the file `.meshagent/sets/NAME.lock`. It names its holder and when it runs
-//! out, is renewed while its holder runs, and is given back at the end. Whoever finds one
-//! that ran out takes it over, and so does whoever can see that its holder, a process of
-//! the same machine, is no more. A holder that loses its lease starts no more writes.
-//! When it runs out is told in the platform's time, since the clocks of two machines need not
-//! agree. Taking, renewing and giving back are compare-and-set writes (`If-Match`,
-//! `If-None-Match`); where a platform tells no revisions there is no lease, and two applies
-//! of one set are kept apart only by the revision checks of bound plans.
+//! The lease is the file `.meshagent/sets/NAME.lock`. It names its holder and when it expires, is
+//! renewed while its holder runs, and is given back at the end. Whoever finds an expired lease
+//! takes it over, and so does whoever can see that its holder, a process of the same machine, no
+//! longer runs. A holder that loses its lease starts no more writes. The expiry is in the
+//! platform's time, because the clocks of two machines need not agree. Taking, renewing and giving
+//! back are compare-and-set writes (`If-Match`, `If-None-Match`). A platform without revisions has
+//! no lease: then only the revision checks of bound plans keep two applies of one set apart.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -56,10 +55,10 @@ struct Lease {
     /// Whether it was given back.
     #[serde(default)]
     released: bool,
-    /// Where the holder can be seen by its number, where that can be told.
+    /// Where the holder can be seen by its process number, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen_from: Option<String>,
-    /// The holder's number there.
+    /// The holder's process number there.
     #[serde(default)]
     process: u32,
 }
@@ -142,7 +141,7 @@ pub async fn take(
     Err(Error::new(
         Class::Refused,
         format!(
-            "the lease of the set `{set}` in project `{name}` changed each time it was to be taken"
+            "failed to take the lease of the set `{set}` in project `{name}`: it changed at every attempt"
         ),
     )
     .hint("run the same command again"))
@@ -155,7 +154,7 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Gives the lease back. `Some` says why there was none left to give back.
+    /// Gives the lease back. `Some` says why it was lost before.
     ///
     /// # Errors
     ///
@@ -215,9 +214,9 @@ async fn renew(held: Held, lasts: Duration, lost: Arc<OnceLock<String>>, stop: C
                 tracing::warn!(%error, "failed to renew the lease of the set");
             }
             Ok(Err(error)) => {
-                break format!("the lease of the set ran out, because it was not renewed: {error}");
+                break format!("the lease of the set expired, because it was not renewed: {error}");
             }
-            Err(_) => break "the lease of the set ran out before it was renewed".to_owned(),
+            Err(_) => break "the lease of the set expired before it was renewed".to_owned(),
         }
     };
     let _ = lost.set(why);
@@ -229,17 +228,17 @@ fn held(set: &str, project: &str, lease: &Lease) -> Error {
         Class::Refused,
         format!("the set `{set}` is being applied in project `{project}` by {} since {}", lease.holder, lease.since),
     )
-    .hint(format!("wait for them; the lease runs out at {} unless it is renewed; --break-lock takes it over now", lease.until))
+    .hint(format!("wait until they are done; the lease expires at {} unless it is renewed; --break-lock takes it over now", lease.until))
 }
 
 /// A lease that this program cannot read may be held all the same.
 fn unreadable(set: &str, project: &str, path: &str) -> Error {
     Error::new(
         Class::Refused,
-        format!("it cannot be read who is applying the set `{set}` in project `{project}`"),
+        format!("the lease of the set `{set}` in project `{project}` cannot be read, so somebody may be applying the set"),
     )
     .hint(format!(
-        "the lease is the file {path} of the project's storage; where nobody is applying the set, --break-lock takes it over"
+        "the lease is the file {path} in the project's storage; if nobody is applying the set, take it over with --break-lock"
     ))
 }
 
@@ -273,14 +272,14 @@ impl Lease {
         !self.released && self.until > now && !self.is_holder_gone()
     }
 
-    /// Whether the holder was seen to be no more, so that nobody has to wait for its lease
-    /// to run out. A number that another process got meanwhile only means waiting.
+    /// Whether the holder is known to have ended, so that nobody has to wait for its lease to
+    /// expire. If another process got its number meanwhile, that only means waiting.
     fn is_holder_gone(&self) -> bool {
         self.seen_from.is_some() && self.seen_from == seen_from() && !is_alive(self.process)
     }
 }
 
-/// Whether a process runs. One that ended and that nobody has asked after is still listed.
+/// Whether a process runs. One that has ended and was not waited for is still listed.
 fn is_alive(process: u32) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
         return std::path::Path::new(&format!("/proc/{process}")).exists();
@@ -289,8 +288,8 @@ fn is_alive(process: u32) -> bool {
     !matches!(state, Some(Some('Z' | 'X')))
 }
 
-/// Which processes this one sees under which numbers: this start of this machine, and the
-/// part of it that a container has. `None` where that cannot be told.
+/// Where process numbers mean the same: this boot of this machine, and this container. `None` if
+/// that is not known.
 fn seen_from() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let numbers = std::fs::read_link("/proc/self/ns/pid").ok()?;

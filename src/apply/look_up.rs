@@ -88,7 +88,7 @@ impl<E: Into<Error>> From<E> for Unread {
 }
 
 impl Unread {
-    /// The error that it is for who needs the object.
+    /// The error for a caller that needs the object.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Forbidden(error) | Self::Failed(error) => error,

@@ -1,6 +1,6 @@
 //! What touches the platform: observe it, execute a plan, keep the inventory of a set.
 //!
-//! Must not live here: any decision. What is to be done was decided by the planner.
+//! Must not live here: any decision. The planner has decided what is to be done.
 
 pub mod absent;
 mod contents;

@@ -1,8 +1,8 @@
-//! Reads everything that a plan is decided on: the projects of the set, what the set owns
-//! in them, and one list for each kind that matters; one more for each room that exists and in
-//! which there may be something. Those are the rooms that the set knows, and all of them where
-//! something may leave to which any of them may refer, whoever owns that; see `wanted`. All of
-//! them are also read where something of the set was not met in its room.
+//! Reads everything that a plan is decided on: the projects of the set, what the set owns in them,
+//! and one list for each kind that matters. Kinds that live in rooms have one list for each room.
+//! Usually these are the rooms that the set knows. All rooms are read if an object may be deleted
+//! that something in any of them may refer to, whoever owns that (see `wanted`), and if an object
+//! of the set was not found in its room.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub enum Scope<'a> {
     Project(&'a str),
     /// This one, whatever the documents name and wherever else the set owns something.
     Only(&'a str),
-    /// All that the credential reaches.
+    /// All that the credential has access to.
     Everywhere,
 }
 
@@ -166,8 +166,8 @@ pub(super) async fn read_lists(
         .await
 }
 
-/// One list, or why it could not be read whole. That the platform does not know the list
-/// (404) says nothing of the objects in it: which rooms exist is for the list of rooms to say.
+/// One list, or why it could not be read completely. If the platform does not know the list (404),
+/// that says nothing about its objects: only the list of rooms says which rooms exist.
 async fn read_list(
     reader: &Reader,
     project_id: &str,
@@ -193,19 +193,18 @@ async fn read_list(
     }
 }
 
-/// Why a list could not be read whole, and what to do about it.
+/// Why a list could not be read completely, and what to do about it.
 struct Unreadable {
     reason: String,
     hint: String,
 }
 
-/// The list of what cannot be there.
+/// The list of objects that cannot exist.
 fn nothing() -> List {
     List { items: Vec::new(), is_proven: true }
 }
 
-/// Reads the lists of a project that matter; those are given of which nothing shows that they
-/// are whole.
+/// Reads the lists of a project that matter. Returns those that nothing proves to be complete.
 async fn read_project(
     reader: &Reader,
     policy: &Policy,
@@ -271,8 +270,8 @@ async fn read_project(
     Ok(unproven)
 }
 
-/// The names that rooms have whose services matter under the names that the inventory and
-/// documents have for them.
+/// The current names of the rooms whose services matter; the inventory and the documents may have
+/// other names for them.
 fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BTreeSet<String> {
     let rooms = state.objects.iter().filter(|(key, _)| key.is_room());
     let names: BTreeMap<&str, &str> = rooms
@@ -291,7 +290,7 @@ fn followed_rooms(state: &State, project: &str, wanted: &BTreeSet<String>) -> BT
         .collect()
 }
 
-/// Whether something that the set owns in a room of a project was met nowhere.
+/// Whether something that the set owns in a room of a project was not found anywhere.
 fn misses_any(state: &State, project: &str) -> bool {
     let objects = state.objects.iter();
     let met: BTreeSet<(KindName, &str)> = objects
@@ -305,7 +304,7 @@ fn misses_any(state: &State, project: &str) -> bool {
         .any(|wanted| !met.contains(&wanted))
 }
 
-/// The rooms of a project that are there and are not among the known ones.
+/// The rooms of a project that exist and are not among the known ones.
 fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
     let keys = state.objects.keys();
     keys.filter(|key| key.is_room() && key.project == project)
@@ -419,7 +418,7 @@ impl Intake<'_> {
     }
 }
 
-/// An object as it was answered, with its revision where the answer tells one.
+/// An object as the platform returned it, with its revision if the answer has one.
 pub fn observed(
     spelling: &dyn Spelling,
     seen: Seen,

@@ -1,6 +1,6 @@
-//! What the inventories of a project's sets tell: whose an object is that cannot carry the name
-//! of its owner, and what a room or secret is called by now. Those of other sets are read only
-//! where there is such an object in question, or a name that leads nowhere.
+//! What the inventories of a project's sets say: who owns an object that cannot carry the name of
+//! its owner, and what a room or secret is called now. Those of other sets are read only if there
+//! is such an object, or a reference to a name that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,9 +32,9 @@ async fn known(reader: &Reader, project: (&str, &str), state: &State) -> Result<
     Ok(sets)
 }
 
-/// Finds out which other sets own what this one would take over or refuse as nobody's, and
-/// what became of the names to which documents refer in vain. What cannot be read leaves the
-/// owner unknown.
+/// Finds out which other sets own what this one would take over or refuse as nobody's, and what
+/// became of the names that documents refer to and that do not exist. If something cannot be read,
+/// the owner is unknown.
 pub(super) async fn find(
     reader: &Reader,
     policy: &Policy,
@@ -95,7 +95,7 @@ pub(super) async fn find(
     }
 }
 
-/// The rooms and secrets to which documents refer and that are not there.
+/// The rooms and secrets that documents refer to and that do not exist.
 fn lost_names(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeSet<Key> {
     if policy.destroy {
         return BTreeSet::new();
@@ -111,7 +111,7 @@ fn lost_names(set: &Set, policy: &Policy, project: &str, state: &State) -> BTree
         .collect()
 }
 
-/// What became of names, as far as an inventory tells of objects that are there.
+/// What became of names, as far as an inventory has them and their objects exist.
 fn renamed(
     entries: &BTreeMap<Key, Entry>,
     lost: &BTreeSet<Key>,
@@ -187,9 +187,9 @@ pub(super) fn holder<'a>(others: &'a OfOthers, key: &Key, observed: &Observed) -
 }
 
 impl Run<'_> {
-    /// Whether another set took over meanwhile what this one is to take over, of what cannot
-    /// say itself whose it is. This set's inventory says by now that it does, so of two that
-    /// would at once at least one sees the other.
+    /// Refuses to take over an object that cannot carry the name of its owner and that another set
+    /// has taken over meanwhile. This set's inventory already claims the object, so if two sets
+    /// take it over at once, at least one sees the other.
     pub(super) async fn check_owner(&self, operation: &Operation) -> Result<(), Outcome> {
         let key = &operation.key;
         let (Effect::Adopt { of, .. }, Some(set)) = (&operation.effect, self.plan.owner()) else {
@@ -206,15 +206,15 @@ impl Run<'_> {
         let others = others.map_err(|error| not_sent(error.to_string()))?;
         match holder(others, key, of) {
             Some(other) => {
-                Err(Outcome::Stale { message: format!("the set `{other}` owns it by now") })
+                Err(Outcome::Stale { message: format!("the set `{other}` owns it now") })
             }
             None => Ok(()),
         }
     }
 }
 
-/// The objects that cannot say whose they are, and that this set only meant to create, or does
-/// not know while documents mean them.
+/// The objects that cannot carry the name of their owner and that this set only meant to create,
+/// or does not know although documents declare them.
 fn in_question(set: &Set, project: &str, state: &State) -> BTreeSet<Key> {
     let followed = follow_ids(state);
     let entries = followed.inventories.get(project).map(|inventory| &inventory.entries);

@@ -45,7 +45,7 @@ fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     }
 }
 
-/// Whether an earlier run said that it would create the object, and not that it did.
+/// Whether an earlier run noted that it would create the object, and not that it did.
 fn is_claimed(operation: &Operation) -> bool {
     operation.before.as_ref().is_some_and(|entry| entry.applied.is_none())
 }
@@ -59,8 +59,8 @@ fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Targe
     }
 }
 
-/// Whether an object is read once more before it is written to: where the platform does not
-/// compare revisions of what its lists show, and answers with the object alone.
+/// Whether an object is read once more before it is written: if the platform does not compare the
+/// revisions that its lists show, and can return the object alone.
 fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
@@ -72,7 +72,7 @@ fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -
         )
 }
 
-/// Whether an object was given another name, by somebody else, since it was looked at.
+/// Whether somebody else renamed an object since it was read.
 pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     let is_renamable = operation.key.kind.kind().is_renamable();
     let Some(called) = found.called.as_ref().filter(|_| is_renamable) else { return false };
@@ -172,7 +172,7 @@ impl Run<'_> {
                 (Action::Delete, Some(404)) if attempts > 1 || operation.observed().is_some() => {
                     return self.settle_gone(operation, write, &error, attempts).await;
                 }
-                // It changed since it was looked at, or our own lost write changed it.
+                // It changed since it was read, or our own lost write changed it.
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
@@ -238,8 +238,8 @@ impl Run<'_> {
             && owners::is_free(&self.client.reader(), set, project, (key, found)).await
     }
 
-    /// The platform says that there is nothing to delete. It is gone when a look shows that it
-    /// is; after a lost answer that was our own write, which may not show yet.
+    /// The platform says that there is nothing to delete. The object is gone if a look-up confirms
+    /// it. After a lost answer it was our own write, which may not show yet.
     async fn settle_gone(
         &self,
         operation: &Operation,
@@ -291,9 +291,9 @@ impl Run<'_> {
         failed(error, write, attempts)
     }
 
-    /// The platform says that an object exists that its list did not show. Where that is so
-    /// in the place where it was to be created, and not elsewhere, the list was not whole:
-    /// nothing more is concluded from what it did not show.
+    /// The platform says that an object exists that its list did not show. If it exists in the
+    /// place where it was to be created, and not elsewhere, the list was not complete, and nothing
+    /// more is concluded from what it did not show.
     async fn settle_hidden(
         &self,
         operation: &Operation,
@@ -313,7 +313,7 @@ impl Run<'_> {
         outcome
     }
 
-    /// Why an operation hangs on a list that turned out not to be whole, if it does.
+    /// Why an operation depends on a list that turned out to be incomplete, if it does.
     fn doubt(&self, operation: &Operation) -> Option<String> {
         let key = &operation.key;
         let hangs_on = |list: &&Incomplete| match operation.action() {
@@ -324,8 +324,8 @@ impl Run<'_> {
         locked(&self.incomplete).iter().find(hangs_on).map(|list| list.reason.clone())
     }
 
-    /// The revision is another one. When the object already is what was to be sent, our
-    /// own write did that, or somebody else the same; otherwise the plan is stale.
+    /// The revision has changed. If the object already is what was to be sent, our own write did
+    /// that, or somebody else did the same. Otherwise the plan is stale.
     async fn settle_changed(
         &self,
         operation: &Operation,
@@ -345,7 +345,7 @@ impl Run<'_> {
             Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
                 Outcome::Failed {
                     message: format!(
-                        "the answer to its write was lost, and the platform does not show what {} holds now",
+                        "the answer to the write was lost, and the platform does not show what {} contains now",
                         operation.key
                     ),
                     request: Some(format!("{} {}", error.method, error.path)),
@@ -356,9 +356,7 @@ impl Run<'_> {
                 }
             }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => Outcome::Stale {
-                message: format!("{} is gone since it was looked at", operation.key),
-            },
+            Ok(None) => Outcome::Stale { message: format!("{} no longer exists", operation.key) },
             Err(_) => failed(error, write, attempts),
         }
     }
@@ -374,8 +372,8 @@ impl Run<'_> {
             && self.differences(operation, found).is_empty()
     }
 
-    /// Whether what the operation changes is among what the platform keeps to itself, so that
-    /// nobody can tell whose write was the last.
+    /// Whether the operation changes fields that the platform does not show, so that nobody can
+    /// tell whose write was the last.
     fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
         let changed = operation.changes.iter();
         match operation.action() {
@@ -416,15 +414,18 @@ impl Run<'_> {
             (None, None) => Ok(None),
             // The half of a replacement that creates runs when the other half is done.
             (None, Some(_)) => Err(Outcome::Stale {
-                message: format!("{} exists, and did not when it was looked at", operation.key),
+                message: format!(
+                    "{} exists now, but did not when the plan was made",
+                    operation.key
+                ),
             }),
             // A saved plan is for what was looked at; for others, what is to be gone is gone.
             (Some(_), None) if !self.options.bound && operation.action() == Action::Delete => {
                 Err(Outcome::Done)
             }
-            (Some(_), None) => Err(Outcome::Stale {
-                message: format!("{} is gone since it was looked at", operation.key),
-            }),
+            (Some(_), None) => {
+                Err(Outcome::Stale { message: format!("{} no longer exists", operation.key) })
+            }
             (Some(_), Some(found)) if is_renamed(operation, &found) => {
                 Err(Outcome::Stale { message: self.staleness(operation, &found) })
             }
@@ -449,7 +450,7 @@ impl Run<'_> {
         }
     }
 
-    /// What made the fingerprints that were recorded of an object when it was looked at.
+    /// Makes fingerprints like those that were recorded of an object when it was read.
     async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
         let (key, before) = (&operation.key, operation.before.as_ref());
         match self.stored.get(&key.project) {
@@ -462,7 +463,7 @@ impl Run<'_> {
     pub(super) fn staleness(&self, operation: &Operation, found: &Observed) -> String {
         if let Some(called) = found.called.as_ref().filter(|_| is_renamed(operation, found)) {
             let called = visible::line(called);
-            return format!("{} became `{called}` since it was looked at", operation.key);
+            return format!("{} was renamed to `{called}` since it was read", operation.key);
         }
         let fingerprinter = Fingerprinter::new("");
         let before = operation.observed().map(|observed| &*observed.fields);
@@ -474,12 +475,12 @@ impl Run<'_> {
             .collect();
         let what = match fields.is_empty() {
             true if self.is_hidden(operation, found) => {
-                " in what the platform does not show".to_owned()
+                " in a field that the platform does not show".to_owned()
             }
             true => String::new(),
             false => format!(" in {}", fields.join(", ")),
         };
-        format!("{} changed{what} since it was looked at", operation.key)
+        format!("{} changed{what} since it was read", operation.key)
     }
 
     pub(super) async fn look_up(
@@ -530,7 +531,7 @@ impl Run<'_> {
             (None, None) => Arc::new(Tree::map([])),
         };
         for (path, to) in operation.by_id() {
-            let id = ids.get(to).ok_or_else(|| format!("the platform told no id of {to}"))?;
+            let id = ids.get(to).ok_or_else(|| format!("the platform returned no id for {to}"))?;
             if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(id.clone());
             }
@@ -565,7 +566,7 @@ impl Run<'_> {
         };
         // Nothing plans this; what a mask stands for would be lost for good.
         if is_sent && let Some(path) = diff::mask_in(&fields) {
-            return Err(format!("what `{path}` holds is not known, and a mask is never sent"));
+            return Err(format!("the value of `{path}` is not known, and a mask is never sent"));
         }
         let (request, what) = match operation.action() {
             Action::Create => (spelling.create(&target), "created"),
@@ -575,7 +576,7 @@ impl Run<'_> {
             Action::Adopt | Action::Release => (spelling.update(&target), "changed"),
             Action::Delete => (spelling.delete(&target), "deleted"),
         };
-        let cannot = || format!("the platform has no call by which a {} is {what}", key.kind);
+        let cannot = || format!("a {} cannot be {what} through the platform's API", key.kind);
         let mut request = request.ok_or_else(cannot)?;
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())

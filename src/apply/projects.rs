@@ -24,7 +24,7 @@ pub(super) struct Project {
     item: Value,
 }
 
-/// All projects that the credential reaches.
+/// All projects that the credential has access to.
 pub(super) async fn projects(reader: &Reader) -> Result<Vec<Project>> {
     let kind = KindName::of_projects();
     let spelling = reader.spelling(kind);
@@ -94,7 +94,7 @@ struct Resolver<'a> {
     declared: BTreeSet<String>,
     /// Those that were found, by name.
     found: BTreeMap<String, Option<Project>>,
-    /// What is said of a project, and its name.
+    /// How a project is referred to, and its name.
     names: BTreeMap<String, String>,
     problems: Vec<Problem>,
 }
@@ -111,7 +111,7 @@ impl<'a> Resolver<'a> {
     ///
     /// # Errors
     ///
-    /// An option or a setting that names none. What documents name wrongly is a problem.
+    /// An option or a setting names no project. A wrong name in a document becomes a problem.
     fn find(&mut self, said: &str, by: Option<&Desired>) -> Result<()> {
         if self.names.contains_key(said) {
             return Ok(());
@@ -130,13 +130,13 @@ impl<'a> Resolver<'a> {
             }
             Meant::None => problem_of(
                 by,
-                format!("there is no project `{said}`, or the credential does not reach it"),
+                format!("there is no project `{said}`, or the credential has no access to it"),
             )
             .hint("declare it with a Project document, or name an existing one by name or id"),
             Meant::Several(several) => {
                 let ids = few(several.iter().map(|project| project.id.as_str()));
                 problem_of(by, format!("{} projects are called `{said}`", several.len()))
-                    .hint(format!("name one by id: {ids}"))
+                    .hint(format!("use an id instead of the name: {ids}"))
             }
         };
         self.problems.push(problem);
@@ -149,7 +149,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What is wrong with what is said of a project, at its place where a document says it.
+/// A problem with how a project is referred to, at its place if a document does it.
 fn problem_of(by: Option<&Desired>, message: String) -> Problem {
     match by {
         Some(desired) => desired.origin.problem_at(&FieldPath::of(&["project"]), message),
@@ -157,8 +157,8 @@ fn problem_of(by: Option<&Desired>, message: String) -> Problem {
     }
 }
 
-/// Refuses to work on all projects where several have one name: what a set owns there would be
-/// told, and written, of one of them.
+/// Refuses to work on all projects if several have the same name: what a set owns there would be
+/// reported, and written, for one of them.
 ///
 /// # Errors
 ///
@@ -170,7 +170,7 @@ pub(super) fn refuse_one_name(projects: &[Project]) -> Result<()> {
     let problems = several.map(|(name, ids)| {
         let name = visible::line(name);
         Problem::new(format!("{} projects are called `{name}`", ids.len())).hint(format!(
-            "name one by its id: --project-id {}",
+            "use an id instead of the name: --project-id {}",
             few(ids.iter().map(|id| word(id)))
         ))
     });
@@ -188,12 +188,12 @@ pub(super) fn only_project(set: Set, project: &str, projects: &[Project]) -> Res
     Ok(Resolved { set, projects: found })
 }
 
-/// Whether the document of an object says itself which project it is of.
+/// Whether the document of an object names its project.
 pub(super) fn names_project(desired: &Desired) -> bool {
     desired.key.is_project() || desired.origin.has(&FieldPath::of(&["project"]))
 }
 
-/// A project that no document names, but an option or a setting, and that is not there.
+/// The error for a project that does not exist and that an option or a setting names.
 fn unknown_project(name: &str, projects: &[Project]) -> Error {
     let shown = visible::line(name);
     let near = nearest(name, projects.iter().map(|project| project.name.as_str()));
@@ -202,11 +202,14 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
         None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
             .to_owned(),
     };
-    let by = origin().map(|origin| format!(", which {origin} names")).unwrap_or_default();
+    let by = match origin() {
+        Some(origin) => format!("; the name comes from {origin}"),
+        None => String::new(),
+    };
     Error::failed(format!("there is no project `{shown}`{by}")).hint(hint)
 }
 
-/// Documents of one project and a user who names another one: whatever is done, it would be
+/// The documents declare one project and the user names another one: whatever is done would be
 /// done to a project that somebody did not mean.
 fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
     let named = set.named_project.as_ref()?;
@@ -219,9 +222,9 @@ fn disagreement(set: &Set, projects: &[Project]) -> Option<Problem> {
         return None;
     }
     let message =
-        format!("the set declares project `{}`, and --project-id names `{meant}`", first.key.name);
+        format!("the set declares project `{}`, but --project-id names `{meant}`", first.key.name);
     let problem = first.origin.problem_at(&FieldPath::of(&["metadata", "name"]), message);
-    Some(problem.hint("take the Project document out, or leave --project-id out"))
+    Some(problem.hint("remove the Project document, or leave out --project-id"))
 }
 
 /// The project with its settings; where the credential may not read them, as listed.
@@ -274,6 +277,6 @@ mod tests {
         );
         let error = resolve_projects(Set::default(), Some("twice"), &projects).err().unwrap();
         assert_eq!(error.problems[0].message, "2 projects are called `twice`");
-        assert_eq!(error.problems[0].hint.as_deref(), Some("name one by id: 2, 3"));
+        assert_eq!(error.problems[0].hint.as_deref(), Some("use an id instead of the name: 2, 3"));
     }
 }

@@ -168,10 +168,10 @@ fn unwritten(entry: Entry) -> Entry {
     entry.but(|it| it.revision = None)
 }
 
-/// What is known of an object that is there, before the run has changed it: what was known, and
-/// what the plan concluded. One that was met under a claim is the one that was to be created,
-/// and that its former name has been dealt with must be known, or once the run is cut off the
-/// new owner of that name would be taken for the former object.
+/// What is known of an existing object before the run changes it: what was known, and what the
+/// plan concluded. An object that was found under a claim is the one that was to be created. That
+/// its former name has been dealt with must be recorded: if the run is cut off, the new owner of
+/// that name would otherwise be taken for the former object.
 fn known(operation: &Operation) -> Option<Entry> {
     let before = operation.before.clone()?;
     let (Action::Update | Action::Adopt | Action::Record, Some(entry)) =

@@ -26,12 +26,12 @@ pub struct Surroundings<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Performs a plan under the leases of its set. An empty plan needs none, unless the set goes
-/// from the project's list, and shows that what an earlier run left open is settled.
+/// Performs a plan under the leases of its set. An empty plan needs none, unless the set is
+/// removed from the project's list. It shows that what an earlier run left open is settled.
 ///
 /// # Errors
 ///
-/// Somebody else holds a lease; what keeps a plan from being begun. Nothing was done then.
+/// Somebody else holds a lease, or the plan cannot be started. Nothing was done then.
 pub async fn run(
     client: &Client,
     plan: &Plan,
@@ -98,7 +98,7 @@ async fn release(locks: Vec<Lock>) -> Option<String> {
         match lock.release().await {
             Ok(why) => lost = lost.or(why),
             Err(error) => {
-                tracing::warn!(%error, "failed to give the lease of the set back");
+                tracing::warn!(%error, "failed to release the lease of the set");
             }
         }
     }

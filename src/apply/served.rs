@@ -1,4 +1,5 @@
-//! What a platform tells of itself that decides whether it can keep what a plan would make.
+//! What a platform says about itself, as far as that decides whether it accepts what a plan would
+//! create.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ use crate::kinds::specs::rules::{self, Rule};
 use crate::manifest::set::Desired;
 use crate::plan::{Action, Plan};
 
-/// Refuses new mailboxes in domains that the platform does not serve. Which domains those
-/// are depends on the platform, so they are no matter of form; one that has no call that tells
-/// them may serve any.
+/// Refuses new mailboxes in domains that the platform does not serve. Which domains those are
+/// depends on the platform, so this is not a rule of form. A platform that does not list them may
+/// serve any.
 ///
 /// # Errors
 ///
@@ -58,20 +59,20 @@ fn is_address(key: &Key) -> bool {
     key.kind.kind().name_rule().rule == Rule::Address
 }
 
-/// What is wrong with the domain of a new mailbox's address, where the platform tells which
-/// domains it serves.
+/// What is wrong with the domain of a new mailbox's address, if the platform says which domains it
+/// serves.
 pub async fn unserved(reader: &Reader, address: &str) -> Option<String> {
     rules::served(address, &mail_domains(reader).await.ok()??).err()
 }
 
-/// Whether the platform says that it refuses by the same rules of form as this program. Where
-/// that cannot be read, it is not known.
+/// Whether the platform says that it has the same rules of form as this program. If that cannot be
+/// read, it is not known.
 pub async fn holds_rules_of_form(reader: &Reader) -> bool {
     let config = reader.get_json(&reader.dialect().config()).await;
     config.is_ok_and(|config| config.get("rules_of_form") == Some(&Value::Bool(true)))
 }
 
-/// The mail domains that the platform serves, where it tells them.
+/// The mail domains that the platform serves, if it says so.
 async fn mail_domains(reader: &Reader) -> Result<Option<Vec<String>>> {
     let config = match reader.get_json(&reader.dialect().config()).await {
         Ok(config) => config,

@@ -48,7 +48,9 @@ impl Listed {
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let bad = self.bad.first()?;
-        Some(format!("the list of the project's sets has {bad:?}, which cannot be the name of one"))
+        Some(format!(
+            "the list of the project's sets contains {bad:?}, which cannot be the name of a set"
+        ))
     }
 }
 
@@ -71,7 +73,7 @@ pub(super) async fn add(client: &Client, project_id: &str, set: &str) -> Result<
     change(client, project_id, |sets| sets.insert(set.to_owned())).await
 }
 
-/// Takes a set off the list.
+/// Removes a set from the list.
 pub(super) async fn remove(client: &Client, project_id: &str, set: &str) -> Result<()> {
     change(client, project_id, |sets| sets.remove(set)).await
 }
@@ -95,7 +97,7 @@ async fn change(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::new(Class::Failed, "the list of sets changed each time it was to be written")
+    Err(Error::new(Class::Failed, "failed to write the list of sets: it changed at every attempt")
         .hint("run the same command again"))
 }
 
@@ -110,12 +112,12 @@ async fn read(reader: &Reader, project_id: &str) -> Result<(BTreeSet<String>, Pr
     };
     let broken = |what: String| {
         Error::failed(format!("the list of the project's sets cannot be read: {what}"))
-            .hint(format!("it is the file {PATH} of the project's storage"))
+            .hint(format!("it is the file {PATH} in the project's storage"))
     };
     let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     if file.version != VERSION {
-        return Err(broken(format!("it is of version {}", file.version)));
+        return Err(broken(format!("its version is {}", file.version)));
     }
     if file.sets.len() > MOST {
         return Err(broken(format!("it names more than {MOST} sets")));

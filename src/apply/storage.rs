@@ -1,5 +1,5 @@
-//! Files in a project's storage that several writers share: each write asks that the file
-//! is still what was read, and where the answer is lost, the file itself tells what happened.
+//! Files in a project's storage that several writers share: each write requires that the file is
+//! still what was read. If the answer is lost, the file itself shows what happened.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
 use crate::dialect::Speaks;
 
-/// How long is waited before a file is read whose write had no answer; doubled each time.
+/// How long to wait before reading a file whose write had no answer; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// How often a write is sent whose answer is lost each time.
 const ATTEMPTS: u32 = 5;
 
-/// Writes a file if it is still what the precondition says, exactly once. Gives what the
-/// next write has to ask for; nothing where the platform tells no revisions.
+/// Writes a file if it is still what the precondition says, exactly once. Returns the precondition
+/// of the next write; nothing if the platform has no revisions.
 ///
 /// # Errors
 ///

@@ -29,7 +29,7 @@ pub struct Survey {
     /// Whether the set that was asked about has been here: it has an inventory, or owns
     /// something.
     pub is_known: bool,
-    /// The keys that several objects share. Of each only the first was kept.
+    /// The keys that several objects share. Only the first object of each was kept.
     pub shared: Vec<Key>,
     /// The objects that a run which was cut off left under a name that is not to stay, each
     /// with the set that knows it and the name that it is to have.
@@ -41,7 +41,7 @@ pub struct Survey {
 ///
 /// # Errors
 ///
-/// The platform's. No list may be missing: what is not in an export looks deleted.
+/// The platform's. No list may be missing: what is not in an export would look deleted.
 pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
     let all = projects::projects(reader).await?;
     let project = the_one(&all, project, |project| (&project.id, &project.name))?;

@@ -1,4 +1,4 @@
-//! What is told of a write that failed: the platform's words, without the secrets that it may
+//! The message of a write that failed: the platform's words, without the secrets that it may
 //! repeat.
 
 use std::collections::HashSet;
@@ -23,16 +23,15 @@ pub(super) fn reason(error: &ApiError) -> String {
     }
 }
 
-/// The fewest characters of a secret that tell something of it, and of a part of it. Fewer
-/// stand in any sentence.
+/// The fewest characters that reveal a secret, and a part of one. Fewer occur in any sentence.
 const TELLING: (usize, usize) = (4, 6);
 
 /// How often a text is read as an encoded one: a message may quote another message.
 const ENCODINGS: usize = 3;
 
-/// A reason as it is told. A platform may repeat what it was sent when it refuses it, whole,
-/// in parts, cut off or encoded; what it says is not shown then. A short secret is taken out
-/// where it stands as a word.
+/// A reason as it is shown. A platform that refuses a request may repeat it, whole, in parts, cut
+/// off or encoded; then its reason is not shown. A short secret is removed where it appears as a
+/// word.
 pub(super) fn told(reason: String, sent: &Tree) -> String {
     let said = Said::new(&reason);
     // A text that was read for any object of the set is taken out of all answers.
@@ -50,7 +49,11 @@ pub(super) fn told(reason: String, sent: &Tree) -> String {
         }
         None
     });
-    if repeats { "what the platform says repeats a secret".to_owned() } else { told }
+    if repeats {
+        "the platform's answer is not shown, because it repeats a secret".to_owned()
+    } else {
+        told
+    }
 }
 
 /// The runs of characters that are in what a platform says, whichever way it is encoded.
@@ -87,7 +90,7 @@ impl Said {
     }
 }
 
-/// Each run of so many characters as tell something, without regard to case.
+/// Each run of as many characters as reveal something, ignoring case.
 fn runs_of(text: &str) -> impl Iterator<Item = [char; TELLING.1]> {
     let characters: Vec<char> = text.chars().map(|c| c.to_ascii_lowercase()).collect();
     let last = (characters.len() + 1).saturating_sub(TELLING.1);
@@ -174,7 +177,7 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// A sentence without a secret where it stands as a word.
+/// A sentence from which a secret is removed where it appears as a word.
 fn without_word(sentence: &str, secret: &str) -> String {
     let mut out = String::new();
     let mut rest = sentence;
@@ -206,12 +209,13 @@ mod tests {
         assert_eq!(told("taken", reason), "the name 1234 of x is (secret) (12345)");
         for secret in ["1234 of", "name 1234", "hunter2-secret"] {
             let reason = format!("{reason}: hunter");
-            let hidden = told(secret, &reason) == "what the platform says repeats a secret";
+            let hidden = told(secret, &reason)
+                == "the platform's answer is not shown, because it repeats a secret";
             assert!(hidden, "{secret}");
         }
     }
 
-    const HIDDEN: &str = "what the platform says repeats a secret";
+    const HIDDEN: &str = "the platform's answer is not shown, because it repeats a secret";
 
     fn is_hidden(secret: &str, reason: &str) -> bool {
         told(reason.to_owned(), &Tree::map([("a", Tree::secret(secret))])) == HIDDEN

@@ -12,7 +12,7 @@ use crate::kinds::Key;
 use crate::plan::transfer::Transfer;
 use crate::plan::{Inventory, Operation, Plan, State};
 
-/// Tells nothing.
+/// Reports nothing.
 struct Quiet;
 
 impl Progress for Quiet {
@@ -36,7 +36,7 @@ pub struct Sides {
     pub to: Side,
     /// The project's name and id.
     pub project: (String, String),
-    /// The objects to which somebody gave another name, by the one that the set knows.
+    /// The objects that somebody renamed, by the names that the set knows.
     pub renamed_by_hand: BTreeSet<Key>,
     /// What was read of the platform.
     pub state: State,
@@ -53,7 +53,7 @@ impl Sides {
     }
 }
 
-/// Performs the move and says what became of what the second set was to take.
+/// Performs the move and returns what became of what the second set was to take.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ pub async fn perform(
     let given = run(client, &give, stored(reload(&sides.from.set).await?), &options, quietly);
     if let Some(error) = given.await?.inventory_error {
         return Err(Error::failed(format!(
-            "the set `{}` could not take note of what moved",
+            "failed to record what moved in the inventory of the set `{}`",
             sides.from.set
         ))
         .because(error)

@@ -1,5 +1,5 @@
-//! Which lists of a project matter to a plan: those of what the set declares or owns, of what
-//! that may refer to, and of what may refer to what leaves.
+//! Which lists of a project matter to a plan: those of what the set declares or owns, of what that
+//! may refer to, and of what may refer to what is deleted.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::plan::renames::former_keys;
 /// The lists of one project that matter to the plan.
 pub(super) struct Wanted {
     kinds: BTreeSet<KindName>,
-    /// Whether what is in no room matters, of kinds whose objects may be in one.
+    /// Whether objects outside of rooms matter, of kinds whose objects may be in one.
     of_project: bool,
     /// The rooms in which what is there matters.
     pub rooms: BTreeSet<String>,

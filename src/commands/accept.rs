@@ -1,4 +1,4 @@
-//! `accept`: what drifted on the platform becomes what the manifests say.
+//! `accept`: writes drift on the platform into the manifests.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::visible;
     after_help = "Examples:\n  meshagent accept -f manifests --dry-run\n  meshagent accept -f manifests Service/support@lobby Room/lobby"
 )]
 pub struct AcceptArgs {
-    /// Just these objects, with * and ?; without them, all that drifted
+    /// Only these objects, with * and ?; without them, all drift
     #[arg(value_name = "KIND/NAME")]
     objects: Vec<String>,
     #[command(flatten)]
@@ -56,16 +56,16 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     }
     if !accepted.is_applied {
         let told = format!(
-            "the set `{set_name}` has not been applied here yet, so nothing of it can have drifted"
+            "the set `{set_name}` has not been applied here yet, so nothing in it can have drifted"
         );
         output::note(&told);
-        output::note("hint: `meshagent apply` makes the platform what the manifests say");
+        output::note("hint: `meshagent apply` makes the platform match the manifests");
         return Ok(ExitCode::SUCCESS);
     }
     conclude(&accepted.acceptance, args.dry_run)
 }
 
-/// Reads the manifests, and decides what of the drift they are to say.
+/// Reads the manifests, and decides which drift is written into them.
 async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> Result<Accepted> {
     let input =
         args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
@@ -101,6 +101,6 @@ fn conclude(acceptance: &Acceptance, dry_run: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     Err(Error::failed(format!("{} not accepted", plural(acceptance.left.len(), "change"))).hint(
-        "`apply` gives the platform what the manifests say; `lifecycle.ignore` leaves a field alone",
+        "`apply` makes the platform match the manifests; `lifecycle.ignore` leaves a field alone",
     ))
 }

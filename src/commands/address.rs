@@ -1,5 +1,5 @@
-//! What `mailbox` and `route` share: both name an address that leads into a room, and take
-//! the same commands with other fields.
+//! What `mailbox` and `route` share: both declare an address that leads into a room, and both have
+//! the same commands, with different fields.
 
 use std::process::ExitCode;
 
@@ -22,11 +22,11 @@ use crate::settings::PlatformArgs;
 pub trait Address: clap::Args + 'static {
     /// The kind.
     const KIND: KindName;
-    /// What one is called.
+    /// The name of one.
     const NOUN: &'static str;
-    /// What several are called, in sentences as in paths and answers.
+    /// The plural name, in sentences as well as in paths and answers.
     const NOUNS: &'static str;
-    /// The field that holds the address, which is also the option's name.
+    /// The field that holds the address; the option has the same name.
     const FIELD: &'static str;
     /// The option's short name.
     const LETTER: char;
@@ -34,15 +34,15 @@ pub trait Address: clap::Args + 'static {
     const VALUE: &'static str;
     /// The address, in help texts.
     const TITLE: &'static str;
-    /// The own field without which none can be created.
+    /// Its own field that is required to create one.
     const REQUIRED: &'static str;
-    /// What the help of `update` says of the fields that are not given.
+    /// What the help of `update` says about fields that are not given.
     const KEPT: &'static str;
 
-    /// Its own fields, `None` where they are not given.
+    /// Its own fields, `None` if they are not given.
     fn fields(&self) -> Vec<(&'static str, Option<Value>)>;
 
-    /// Warns of an address that will hardly work.
+    /// Warns about an address that is unlikely to work.
     fn warn(_address: &str) {}
 }
 
@@ -53,7 +53,7 @@ pub enum AddressCommand<T: Address> {
     #[command(about = format!("Create a {}", T::NOUN))]
     Create(CreateArgs<T>),
     /// Changes one.
-    #[command(about = format!("Change a {}; what is not given stays as it is", T::NOUN))]
+    #[command(about = format!("Change a {}; fields that are not given stay as they are", T::NOUN))]
     Update(UpdateArgs<T>),
     /// Shows one.
     #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]
@@ -82,7 +82,7 @@ pub struct CreateArgs<T: Address> {
     room: Option<String>,
     #[command(flatten)]
     own: T,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -97,12 +97,12 @@ pub struct CreateArgs<T: Address> {
 pub struct UpdateArgs<T: Address> {
     #[arg(value_name = T::VALUE, help = T::TITLE)]
     address: String,
-    /// The room that it moves to
+    /// The room to move it to
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
     own: T,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub struct OneArgs {
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
 pub struct AddressListArgs {
-    /// Just those of this room [env: MESHAGENT_ROOM]
+    /// Only those of this room [env: MESHAGENT_ROOM]
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
@@ -137,7 +137,7 @@ pub struct AddressListArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run<T: Address>(command: AddressCommand<T>) -> Result<ExitCode> {
     match command {
         AddressCommand::Create(args) => create(args).await,

@@ -21,7 +21,7 @@ use crate::settings::project_file::ProjectFile;
 use crate::settings::{PlatformArgs, ProjectArgs};
 use crate::visible;
 
-/// What is told of a key that was activated.
+/// What is reported about an activated key.
 const SIGNS: &str = "the key signs the project's tokens from now on";
 
 /// Commands of `api-key`.
@@ -29,7 +29,7 @@ const SIGNS: &str = "the key signs the project's tokens from now on";
 pub enum ApiKeyCommand {
     /// List the API keys of a project
     List(AllArgs),
-    /// Create an API key, and print it: it is shown this one time only
+    /// Create an API key and print it: it is shown only this once
     Create(CreateArgs),
     /// Sign the project's tokens with this key from now on
     Activate(ActivateArgs),
@@ -40,7 +40,7 @@ pub enum ApiKeyCommand {
 /// Arguments of `api-key create`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --silent and without --activate nobody would ever know the key, so it is refused.\nThe key alone is on standard output."
+    after_help = "--silent without --activate is refused, because nobody would ever see the key.\nStandard output has only the key."
 )]
 pub struct CreateArgs {
     /// The key's name
@@ -132,8 +132,8 @@ async fn keys(connection: &Connection) -> Result<Vec<Value>> {
     Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
-/// Shows what `create` would do. A key is no kind of a manifest, so there is no plan of it,
-/// but it reads as one.
+/// Shows what `create` would do. A key is not a kind of manifest, so there is no plan for it, but
+/// the output reads like one.
 fn preview_create(name: &str, description: &str) -> ExitCode {
     let description = match description {
         "" => String::new(),
@@ -179,7 +179,7 @@ async fn list(args: AllArgs) -> Result<ExitCode> {
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     if args.silent.is_on() && !args.activate.is_on() {
-        return Err(Error::usage("nobody would ever know the key")
+        return Err(Error::usage("nobody would ever see the key")
             .hint("add --activate, or leave --silent out"));
     }
     args.platform
@@ -205,7 +205,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .await
 }
 
-/// Makes a key of a project.
+/// Creates a key of a project.
 ///
 /// # Errors
 ///
@@ -219,10 +219,11 @@ pub(super) async fn make(
     let request = connection.client.dialect().make_api_key(project, name, description);
     let answer = connection.client.send_json(&request).await?;
     let key = answer.get("value").and_then(Value::as_str);
-    key.map(SecretString::from).ok_or_else(|| Error::failed("the platform's answer holds no key"))
+    key.map(SecretString::from)
+        .ok_or_else(|| Error::failed("the platform's answer contains no key"))
 }
 
-/// Activates a key that was just made.
+/// Activates a key that was just created.
 ///
 /// # Errors
 ///
@@ -260,7 +261,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
         Some(_) => output::note(SIGNS),
         // The reference keeps whatever it is given.
         None => output::warning(
-            "this is not a whole API key (ma-…), so nothing can be signed or asked with it",
+            "this is not a complete API key (ma-…), so it can neither sign nor authenticate anything",
         ),
     }
     Ok(ExitCode::SUCCESS)

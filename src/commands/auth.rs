@@ -43,10 +43,10 @@ pub enum AuthCommand {
     Whoami(WhoamiArgs),
 }
 
-/// Arguments of whatever signs in.
+/// Arguments of the commands that sign in.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The tokens are kept in ~/.meshagent/session.json, which only you can read, and refreshed\nbefore they run out. MESHAGENT_API_KEY and MESHAGENT_TOKEN are used before them.\nMESHAGENT_OAUTH_CLIENT_ID, MESHAGENT_OAUTH_CLIENT_SECRET and MESHAGENT_OAUTH_SCOPES\nsay as which program, and for what."
+    after_help = "The tokens are kept in ~/.meshagent/session.json, which only you can read, and are refreshed\nbefore they expire. MESHAGENT_API_KEY and MESHAGENT_TOKEN take precedence over them.\nMESHAGENT_OAUTH_CLIENT_ID, MESHAGENT_OAUTH_CLIENT_SECRET and MESHAGENT_OAUTH_SCOPES\nset the OAuth client and the scopes."
 )]
 pub struct SignInArgs {
     // The text is read in a terminal, where a link needs no brackets.
@@ -54,7 +54,7 @@ pub struct SignInArgs {
     /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
-    /// Sign in over plain http, also on another machine [env: MESHAGENT_INSECURE=1]
+    /// Sign in over plain http, even on another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long)]
     pub insecure: bool,
     /// Only print the URL, for a browser that you open yourself on this machine
@@ -65,7 +65,7 @@ pub struct SignInArgs {
 /// Arguments of `auth whoami`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The reference fails here when somebody is signed in. Where nobody is, both end with 0."
+    after_help = "The reference fails here when somebody is signed in. When nobody is, both exit with 0."
 )]
 pub struct WhoamiArgs {
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub struct WhoamiArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; a file that cannot be written; a sign-in that is given up.
+/// What the platform refuses; a file that cannot be written; a sign-in that is cancelled.
 pub async fn run(command: AuthCommand) -> Result<ExitCode> {
     match command {
         AuthCommand::Login(args) => {
@@ -86,7 +86,7 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
             output::note("you are signed in");
             if ProjectFile::read()?.active_project.is_none() {
                 output::note(
-                    "no project is activated: `meshagent project list` shows them, `meshagent project activate` chooses one",
+                    "no project is activated: `meshagent project list` lists the projects, `meshagent project activate` activates one",
                 );
             }
         }
@@ -103,7 +103,7 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
 ///
 /// # Errors
 ///
-/// The port is taken; the person or the platform says no; Ctrl-C.
+/// The port is in use; the person or the platform refuses; Ctrl-C.
 pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let platform = PlatformArgs {
         api_url: args.api_url.clone(),
@@ -117,7 +117,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let can_open = || !args.no_browser && has_display() && webbrowser::Browser::is_available();
     if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {
         return Err(Error::usage("there is neither a terminal nor a browser to sign in with").hint(
-            "set MESHAGENT_API_KEY, or add --no-browser and open the URL that is printed elsewhere",
+            "set MESHAGENT_API_KEY, or add --no-browser and open the printed URL in a browser on this machine",
         ));
     }
     let program = session_file::program(&base, platform.timeout);
@@ -127,7 +127,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let listeners = listen().await?;
     // Caught from here on, so that Ctrl-C is answered as soon as it is told of.
     let mut interrupt = Signals::listen(&[Signal::SIGINT])?;
-    output::note("waiting for you to sign in; Ctrl-C gives up:");
+    output::note("waiting for you to sign in; press Ctrl-C to cancel:");
     output::note(&url);
     if !args.no_browser {
         open(url);
@@ -140,14 +140,14 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     SessionFile::begun(tokens, &base).write().await
 }
 
-/// Whether a browser could show itself. What opens one may be installed where there is no
-/// screen, and would fail in silence.
+/// Whether a browser could be shown. The program that opens one may be installed on a machine
+/// without a screen, and would fail silently.
 fn has_display() -> bool {
     cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"].into_iter().any(|it| variable(it).is_some())
 }
 
-/// Opens a browser, if there is one. Without one the URL has been printed.
+/// Opens a browser, if there is one. The URL was printed in any case.
 fn open(url: String) {
     // A browser in the terminal is waited for, so it is waited for elsewhere.
     std::thread::spawn(move || {
@@ -157,13 +157,14 @@ fn open(url: String) {
     });
 }
 
-/// Listens where the browser is sent back to: `localhost` is either of two addresses.
+/// Listens at the address to which the browser is redirected: `localhost` is either of two
+/// addresses.
 async fn listen() -> Result<Vec<TcpListener>> {
     let first = SocketAddr::from((Ipv4Addr::LOCALHOST, REDIRECT_PORT));
     let listener = TcpListener::bind(first).await.map_err(|cause| {
-        Error::failed(format!("failed to listen on {first}, where the browser is sent back to"))
+        Error::failed(format!("failed to listen on {first}, to which the browser is redirected"))
             .because(cause)
-            .hint("end the other sign-in, or whatever else uses the port")
+            .hint("end the other sign-in, or stop the program that uses the port")
     })?;
     let mut listeners = vec![listener];
     // Many machines have no IPv6.
@@ -174,11 +175,11 @@ async fn listen() -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// A browser needs a connection or two, and is answered before this ends; one that holds on to
-/// its connection is not waited for.
+/// A browser needs one or two connections and gets its answer before this ends; a browser that
+/// keeps its connection open is not waited for.
 const WAITING: Bounds = Bounds { connections: 32, grace: Duration::from_secs(1) };
 
-/// What the browser brings.
+/// What the browser sends.
 #[derive(Deserialize)]
 struct Brought {
     code: Option<String>,
@@ -209,7 +210,7 @@ async fn brought(
             let error = Error::failed(format!("the platform did not sign you in: {told}"));
             (Err(error), "You are not signed in. Close this tab.\n")
         }
-        (None, None) => return (StatusCode::BAD_REQUEST, "There is no code in this.\n"),
+        (None, None) => return (StatusCode::BAD_REQUEST, "There is no code in this request.\n"),
     };
     // Only the first answer counts.
     let _ = waiting.tell.try_send(outcome);
@@ -233,7 +234,7 @@ async fn wait_for_code(listeners: Vec<TcpListener>, state: &SecretString) -> Res
     for server in servers {
         let _ = server.await;
     }
-    outcome.unwrap_or_else(|| Err(Error::failed("the browser could not be listened to")))
+    outcome.unwrap_or_else(|| Err(Error::failed("failed to wait for the browser")))
 }
 
 async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {

@@ -1,4 +1,4 @@
-//! `call`: tell an agent, a tool, a toolkit or a schema to enter a room, by a webhook.
+//! `call`: asks an agent, a tool, a toolkit or a schema to enter a room, with a webhook.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::room::client::Room;
 use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
 use crate::visible;
 
-/// How long the answer to a webhook is waited for.
+/// How long to wait for the answer to a webhook.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Commands of `call`: four words for one thing.
@@ -39,13 +39,13 @@ pub enum CallCommand {
 /// Arguments of `call`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions the token in\nMESHAGENT_TOKEN is sent as it is, where there is one. Only URLs of this machine and of private\nnetworks can be called. A token goes to another machine over https, unless --insecure is given."
+    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions, the token in\nMESHAGENT_TOKEN is sent as it is, if there is one. Only URLs on this machine and in private\nnetworks can be called. A token is sent to another machine only over https, unless --insecure is given."
 )]
 pub struct CallArgs {
     /// The room to enter [env: MESHAGENT_ROOM]
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
-    /// What the callee is in the room
+    /// The callee's role in the room
     #[arg(long, value_name = "ROLE", default_value = "agent")]
     role: String,
     #[command(flatten)]
@@ -53,16 +53,16 @@ pub struct CallArgs {
     /// The callee's name in the room
     #[arg(long, value_name = "NAME")]
     participant_name: Option<String>,
-    /// Where the callee is
+    /// The callee's URL
     #[arg(long, value_name = "URL")]
     url: String,
-    /// What the callee is told: JSON
+    /// The arguments for the callee, as JSON
     #[arg(long, value_name = "JSON", default_value = "{}")]
     arguments: String,
-    /// A document that says what the callee may do, instead of what agents may
+    /// A document with the callee's permissions, instead of those of an agent
     #[arg(short, long, value_name = "FILE")]
     permissions: Option<PathBuf>,
-    /// Send the token over plain http, also to another machine [env: MESHAGENT_INSECURE=1]
+    /// Send the token over plain http, even to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long)]
     insecure: bool,
     #[command(flatten)]
@@ -77,18 +77,18 @@ pub struct Invitation<'a> {
     pub room: &'a str,
     /// The token of the callee.
     pub token: &'a str,
-    /// What the callee is told.
+    /// The arguments for the callee.
     pub arguments: &'a Value,
 }
 
 toggle!(
-    /// Post the webhook from here; without it, where the URL is one of a private network
+    /// Post the webhook from here; default: only if the URL is in a private network
     Local,
     local,
     "no-local"
 );
 
-/// What an agent may do that nothing else is said of.
+/// What an agent may do by default.
 #[must_use]
 pub fn agent_default() -> ApiScope {
     ApiScope {
@@ -107,7 +107,7 @@ pub fn agent_default() -> ApiScope {
     }
 }
 
-/// Whether a URL leads to this machine or to a private network.
+/// Whether a URL points to this machine or to a private network.
 async fn is_local(url: &str) -> bool {
     let Some((scheme, _)) = url.split_once("://") else {
         return url.starts_with('/') || !url.contains(['/', '\\']);
@@ -141,11 +141,11 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Refuses what no webhook can be posted to.
+/// Refuses URLs that no webhook can be posted to.
 ///
 /// # Errors
 ///
-/// What is not a URL, or one of another scheme than http and https.
+/// A text that is not a URL, or a URL with a scheme other than http and https.
 fn check_url(url: &str) -> Result<()> {
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
     if url::Url::parse(url).is_ok_and(|url| is_web(&url)) {
@@ -165,12 +165,12 @@ fn room_url(room: &str) -> String {
     entering::url(&PlatformArgs::default().url(), room)
 }
 
-/// Posts the webhook that lets a callee enter a room. The token in it goes to that URL and to
-/// no other, and without `insecure` to no other machine without TLS.
+/// Posts the webhook that lets a callee enter a room. The token in it is sent only to that URL, and
+/// without `insecure` only over TLS to other machines.
 ///
 /// # Errors
 ///
-/// No answer, or one that does not say yes; a URL that the token may not go to.
+/// No answer, or a refusal; a URL that the token may not be sent to.
 pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Result<()> {
     if !insecure {
         http::refuse_plain(url)?;
@@ -197,23 +197,23 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
     }
     let failed = || Error::failed(format!("failed to call {shown}"));
-    let answer =
-        tokio::time::timeout(PATIENCE, http::send(request.body(body)))
-            .await
-            .map_err(|_| failed().because(Unread::Late))?
-            .map_err(|unanswered| {
-                let known = unanswered.hint.clone();
-                failed().because(unanswered).hint(known.unwrap_or_else(|| {
-                    "check --url, and that what is called listens there".to_owned()
-                }))
-            })?;
+    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
+        .await
+        .map_err(|_| failed().because(Unread::Late))?
+        .map_err(|unanswered| {
+            let known = unanswered.hint.clone();
+            failed().because(unanswered).hint(
+                known
+                    .unwrap_or_else(|| "check --url, and that the callee listens there".to_owned()),
+            )
+        })?;
     let status = answer.status();
     let refused = || Error::failed(format!("{shown} answered with {status}"));
     match status.as_u16() {
-        404 => Err(refused().hint("something else answers there, or at another path: check --url")),
+        404 => Err(refused().hint("something else listens there, or the callee has another path: check --url")),
         400.. => Err(refused()),
         300.. => Err(refused().hint(
-            "the token goes to the URL that is given and no further: give the one that answers",
+            "the token is sent only to the given URL, not to where it redirects: give the final URL",
         )),
         _ => Ok(()),
     }
@@ -223,7 +223,7 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
 ///
 /// # Errors
 ///
-/// As [`post`]; options that are not what they should be.
+/// As [`post`]; invalid options.
 pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let CallCommand::Call(args) = command;
     let room = named_room(args.room.clone(), "--room", Class::Usage)?;

@@ -1,5 +1,5 @@
-//! Completion in shells: of commands and options, and of the names of rooms, services and
-//! projects, which are asked of the platform while somebody types.
+//! Completion in shells: of commands and options, and of the names of rooms, services and projects,
+//! which are requested from the platform while somebody types.
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ use crate::visible;
 /// The variable by which a shell asks for candidates.
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
 
-/// How long somebody who types is kept waiting.
+/// How long to keep somebody who types waiting.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A shell.
@@ -49,7 +49,7 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-/// Prints what makes a shell complete this program's lines.
+/// Prints the completion script for a shell.
 ///
 /// # Errors
 ///
@@ -57,18 +57,17 @@ pub struct CompletionArgs {
 pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     let name = format!("{:?}", args.shell).to_lowercase();
     let shells = Shells::builtins();
-    let shell = shells
-        .completer(&name)
-        .ok_or_else(|| Error::usage(format!("{name} is not a shell that is known")))?;
+    let shell =
+        shells.completer(&name).ok_or_else(|| Error::usage(format!("unknown shell {name}")))?;
     let mut text = Vec::new();
     shell
         .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
-        .context(|| format!("failed to write for {name}"))?;
+        .context(|| format!("failed to write the completion for {name}"))?;
     output::exactly(&String::from_utf8_lossy(&text));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the value of an argument is one of.
+/// The kind of names that an argument accepts.
 #[derive(Clone, Copy)]
 enum Names {
     Projects,
@@ -99,8 +98,8 @@ fn named(command: Command, parent: &str) -> Command {
         .fold(command, |command, child| command.mut_subcommand(child, |it| named(it, &name)))
 }
 
-/// What may stand where something was typed. Whatever goes wrong, nothing is offered: a
-/// shell that completes has no place for errors.
+/// The candidates for what was typed. If anything goes wrong, there are none: a shell that
+/// completes has no place for errors.
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -120,14 +119,14 @@ fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Whether a name can be put on a line as it is. A shell would split others, or run a part
-/// of them, and what is hidden in them nobody would see.
+/// Whether a name can be put on a command line as it is. A shell would split other names, or run a
+/// part of them, and nobody would see hidden characters in them.
 fn is_harmless(name: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || "-_.,:@/+=%".contains(c);
     !name.starts_with('-') && name.chars().all(is_letter) && visible::is_visible(name)
 }
 
-/// The candidates, each with what it is called.
+/// The candidates, each with its name.
 async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Option<String>)>> {
     let reader = connection.client.reader();
     let text = |item: &Value, pointer: &str| {

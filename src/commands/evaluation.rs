@@ -1,4 +1,4 @@
-//! The process in which rules are evaluated, as the program that is started for that has it.
+//! The process that evaluates rules, from the side of the program that is started for it.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::reconcile::evaluation::{MEMORY, answer};
 ///
 /// # Errors
 ///
-/// The question cannot be read, or the answer not be written.
+/// The question cannot be read, or the answer cannot be written.
 pub fn run() -> Result<ExitCode> {
     for (resource, most) in [(Resource::RLIMIT_DATA, MEMORY), (Resource::RLIMIT_CORE, 0)] {
         setrlimit(resource, most, most)
@@ -23,7 +23,7 @@ pub fn run() -> Result<ExitCode> {
     std::io::stdin()
         .lock()
         .read_to_end(&mut question)
-        .context(|| "failed to read what to evaluate".to_owned())?;
+        .context(|| "failed to read the input of the evaluation".to_owned())?;
     // It is read by the program that asked, and shown by that.
     output::raw(&answer(&question)?);
     output::check()?;

@@ -23,7 +23,7 @@ pub struct ExplainArgs {
     /// Print a complete document of the kind
     #[arg(long, requires = "what")]
     example: bool,
-    /// Show the fields below the fields, too
+    /// Also show the fields of the fields
     #[arg(short, long, requires = "what", conflicts_with = "example")]
     recursive: bool,
 }
@@ -81,7 +81,7 @@ fn no_field(path: &str, schema: &Value, written: &str) -> Error {
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None if names.is_empty() => error,
-        None => error.hint(format!("known are {}", names.join(", "))),
+        None => error.hint(format!("its fields are {}", names.join(", "))),
     }
 }
 
@@ -108,14 +108,14 @@ fn render(path: &str, schema: &Value) -> String {
     out
 }
 
-/// A field and all that are below it, a line each.
+/// A field and all fields below it, one per line.
 fn outline(path: &str, schema: &Value) -> String {
     let mut out = format!("{path}: {}{}\n", type_of(schema), default_of(schema));
     add_below(schema, 1, &mut out);
     out
 }
 
-/// Adds the fields of a map, of the items of a list, or of what stands under any name in a map.
+/// Adds the fields of a map, of the items of a list, or of the values of a map with any names.
 fn add_below(schema: &Value, depth: usize, out: &mut String) {
     let indent = 2 * depth;
     let required = required(schema);
@@ -140,7 +140,7 @@ fn required(schema: &Value) -> Vec<&str> {
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The default of a field, as a part of a sentence; empty where there is none.
+/// The default of a field, as part of a sentence; empty if there is none.
 #[must_use]
 pub fn default_of(schema: &Value) -> String {
     match schema.get("default") {

@@ -24,8 +24,8 @@ use crate::whole_file::Draft;
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Secrets are written as references to environment variables, never as values; which ones to set\n\
-is told on standard error.\n\n\
+    after_help = "Secrets are written as references to environment variables, never as values; standard error\n\
+lists the variables to set.\n\n\
 Examples:\n  meshagent export -d manifests\n  meshagent export -d manifests --set staging --layout kind"
 )]
 pub struct ExportArgs {
@@ -35,17 +35,17 @@ pub struct ExportArgs {
     /// Only what this set owns
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
-    /// One file an object, or one a kind
+    /// One file per object, or one per kind
     #[arg(long, value_enum, default_value_t)]
     layout: Layout,
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
-    /// Also write the document of the project itself; manifests with it are only for this project
+    /// Also write the document of the project itself; the manifests are then only for this project
     #[arg(long)]
     with_project: bool,
-    /// Also write what holds secrets (values of templates, headers and clients of MCP servers), which
-    /// stand in it as clear text
+    /// Also write objects that hold secrets (values of templates, headers and clients of MCP
+    /// servers), with the secrets in clear text
     #[arg(long)]
     obscure_values: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     tell(&export, &args.dir);
     if export.objects == 0 && args.set.is_none() {
         let told = format!(
-            "note: project {} holds nothing; --project-id names another, and `meshagent project list` shows them",
+            "note: project {} is empty; use --project-id to choose another, and `meshagent project list` to list them",
             visible::line(&project)
         );
         output::note(&told);
@@ -107,9 +107,9 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
         Some(set) if survey.objects.is_empty() => {
             let (homes, unknown) = homes_of(&reader, set).await?;
             if homes.is_empty() && unknown > 0 {
-                let what = format!("it is not known where the set `{set}` is");
+                let what = format!("it is unknown which project has the set `{set}`");
                 return Err(Error::failed(what).hint(format!(
-                    "{} not asked, or did not answer: name its project with --project-id",
+                    "{} not asked, or did not answer: give its project with --project-id",
                     match unknown {
                         1 => "1 project was".to_owned(),
                         count => format!("{count} projects were"),
@@ -123,7 +123,7 @@ async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
     Ok(survey)
 }
 
-/// Refuses to export nothing of a set that is somewhere else, or nowhere.
+/// Refuses an empty export of a set that is in another project, or does not exist.
 fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> Result<()> {
     let unknown = unknown_set(set, &survey.project);
     match homes.first() {
@@ -137,17 +137,17 @@ fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> R
     }
 }
 
-/// Refuses to write down a name that was never meant to stay: others refer to it, and to leave
-/// its object out would look as if it were gone.
+/// Refuses to write a temporary name: other objects refer to it, and leaving its object out would
+/// look as if it were deleted.
 fn refuse_between_names(survey: &Survey) -> Result<()> {
     if survey.between_names.is_empty() {
         return Ok(());
     }
     let problem = |(now, (set, key)): (&Key, &(String, Key))| {
         Problem::new(format!(
-            "{now} is between two names: an apply of the set `{set}` that renames it to {key} was cut off"
+            "{now} is a temporary name: an apply of the set `{set}` that renames it to {key} was cut off"
         ))
-        .hint(format!("apply the set `{set}` again, which ends that, and export then"))
+        .hint(format!("apply the set `{set}` again to finish the rename, then export"))
     };
     Err(Error::refused(survey.between_names.iter().map(problem).collect()))
 }
@@ -158,7 +158,7 @@ fn leave_project_out(survey: &mut Survey) {
         let is_project = key.kind == KindName::Project;
         if is_project && *observed.fields != Tree::map([]) {
             output::note(&format!(
-                "note: {key} has settings and is left out; --with-project writes it, too"
+                "note: {key} has settings and is left out; add --with-project to write it, too"
             ));
         }
         !is_project
@@ -196,8 +196,8 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
     Ok(export)
 }
 
-/// Writes the files, none of them where one exists unless that is asked for, and each of
-/// them whole or not at all.
+/// Writes the files: none of them if one exists, unless overwriting is requested, and each of them
+/// completely or not at all.
 fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Result<()> {
     let existing: Vec<PathBuf> = files
         .keys()
@@ -206,18 +206,21 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, String>, force: bool) -> Resul
         .collect();
     if let Some(first) = existing.first().filter(|_| !force) {
         let more = existing.len() - 1;
-        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let exist = match more {
+            0 => "already exists".to_owned(),
+            _ => format!("and {more} more already exist"),
+        };
         return Err(Error::new(
             Class::Refused,
-            format!("{}{others} exist, so nothing was written", first.display()),
+            format!("{} {exist}, so nothing was written", first.display()),
         )
-        .hint("add --force to overwrite, or name another folder with -d"));
+        .hint("add --force to overwrite, or give another folder with -d"));
     }
     for (path, text) in files {
         let written = conceal::within(text.into());
         if written != text.as_str() {
             output::warning(&format!(
-                "{}: a credential of yours stands in what the platform holds; it was left out",
+                "{}: the platform's data contains one of your credentials; it was left out",
                 folder.join(path).display()
             ));
         }
@@ -263,15 +266,15 @@ fn tell(export: &Export, folder: &Path) {
             plural(others, "file"),
             folder.display(),
             match others {
-                1 => "is not of this export, and is left as it is",
-                _ => "are not of this export, and are left as they are",
+                1 => "is not part of this export, and is left as it is",
+                _ => "are not part of this export, and are left as they are",
             }
         ));
     }
     if export.variables.is_empty() {
         return;
     }
-    output::note("note: set these variables before the manifests are planned or applied:");
+    output::note("note: set these variables before you plan or apply the manifests:");
     let width = export.variables.keys().map(String::len).max().unwrap_or_default();
     for (variable, field) in &export.variables {
         output::note(&format!("  {variable:width$}  {field}"));

@@ -1,10 +1,10 @@
-//! Groups of commands, which are built only when a line names them.
+//! Groups of commands, which are built only when a command line names them.
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
-/// A group of commands. The lines of a `LENIENT` one have been typed for another program,
-/// which takes any word behind an option as its value.
+/// A group of commands. Command lines of a `LENIENT` group were written for another program, which
+/// accepts any word after an option as its value.
 #[derive(Debug)]
 pub struct Group<C, const LENIENT: bool = false>(pub C);
 

@@ -1,5 +1,5 @@
-//! `helper service`: what rooms of this machine call while somebody develops: schemas and
-//! the storage toolkit.
+//! `helper service`: what rooms on this machine call during development: schemas and the storage
+//! toolkit.
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ pub enum HelperCommand {
 /// Arguments of `helper service`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 where it is not set:\nwhoever reaches it can have it enter rooms, with tokens of their own. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It ends on SIGTERM, SIGINT,\nSIGHUP or SIGABRT, and leaves every room before that."
+    after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 if it is not set:\nanyone who can reach it can make it enter rooms, with their own tokens. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It stops on SIGTERM, SIGINT,\nSIGHUP or SIGABRT, and leaves every room first."
 )]
 pub struct ServiceArgs {}
 
@@ -36,7 +36,7 @@ pub struct ServiceArgs {}
 ///
 /// # Errors
 ///
-/// The port is taken.
+/// The port is in use.
 pub async fn run(command: HelperCommand) -> Result<ExitCode> {
     let HelperCommand::Service(ServiceArgs {}) = command;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.

@@ -1,4 +1,4 @@
-//! `mailbox`: addresses whose mail lands in queues of rooms.
+//! `mailbox`: addresses whose mail goes to queues in rooms.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ impl Address for Mailbox {
     const VALUE: &'static str = "ADDRESS";
     const TITLE: &'static str = "The mail address";
     const REQUIRED: &'static str = "queue";
-    const KEPT: &'static str = "A mailbox that is public stays so unless --no-public says otherwise, and it stays in its\nroom unless --room names another: MESHAGENT_ROOM does not move it.";
+    const KEPT: &'static str = "A public mailbox stays public unless --no-public is given, and it stays in its\nroom unless --room names another: MESHAGENT_ROOM does not move it.";
 
     fn fields(&self) -> Vec<(&'static str, Option<Value>)> {
         vec![

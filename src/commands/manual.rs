@@ -1,4 +1,4 @@
-//! `man`: manual pages, one for each command, made of what `--help` says.
+//! `man`: manual pages, one for each command, made from the text of `--help`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ fn add(command: Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let page = Man::new(command).title(title);
     let mut text = Vec::new();
-    page.render(&mut text).context(|| format!("failed to make {}", page.get_filename()))?;
+    page.render(&mut text).context(|| format!("failed to generate {}", page.get_filename()))?;
     pages.push((page.get_filename(), text));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The terminal: one file a command, its arguments beside the code that runs them.
+//! The terminal: one file per command, its arguments beside the code that runs them.
 //!
 //! Must not live here: anything that another front end would need too.
 
@@ -62,7 +62,7 @@ pub mod webhook;
     propagate_version = true,
     disable_help_subcommand = true,
     after_help = format!(
-        "{}\n\nTry it with no account:\n  meshagent apply -f examples/manifests --embedded",
+        "{}\n\nTry it without an account:\n  meshagent apply -f examples/manifests --embedded",
         error::codes_told()
     )
 )]
@@ -88,22 +88,22 @@ enum Command {
     Init(init::InitArgs),
     /// Show what apply would do
     Plan(plan::PlanArgs),
-    /// Show what apply would do as a unified difference of YAML
+    /// Show what apply would do as a unified diff of YAML
     Diff(plan::DiffArgs),
-    /// Show the order of what apply would do, as Mermaid or DOT
+    /// Show the order of the operations as a graph, in Mermaid or DOT
     Graph(plan::GraphArgs),
-    /// Make the platform what the manifests say
+    /// Make the platform match the manifests
     Apply(apply::ApplyArgs),
-    /// Write what drifted on the platform back into the manifests
+    /// Write drift on the platform back into the manifests
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
     Destroy(apply::DestroyArgs),
-    /// See which sets a project has, and move objects between them
+    /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
-    /// Write what a project holds as manifests
+    /// Write the objects of a project as manifests
     Export(export::ExportArgs),
     /// Explain a kind or one of its fields
     Explain(explain::ExplainArgs),
@@ -153,22 +153,22 @@ enum Command {
     /// Create, list and change secrets; encrypt and decrypt those of manifests
     #[command(subcommand)]
     Secret(Lenient<secret::SecretCommand>),
-    /// Serve what rooms call while somebody develops
+    /// Serve the schemas and toolkits that rooms call during development
     #[command(subcommand, alias = "helpers")]
     Helper(Lenient<helper::HelperCommand>),
     /// Serve the embedded platform
     Server(server::ServerArgs),
-    /// Print what makes a shell complete the lines of this program
+    /// Print the completion script for a shell
     Completion(completion::CompletionArgs),
     /// Write the manual pages, one for each command
     #[command(hide = true)]
     Man(manual::ManArgs),
-    /// Evaluate the rules of a policy, for this program itself
+    /// Evaluate the rules of a policy; for internal use
     #[command(hide = true)]
     EvaluatePolicy,
     /// Print the help of a command, as --help does
     Help {
-        /// The command: `set move`
+        /// The command, such as `set move`
         #[arg(value_name = "COMMAND")]
         words: Vec<String>,
     },
@@ -176,7 +176,7 @@ enum Command {
     Version,
 }
 
-/// The tree of commands; groups are built when a line names them.
+/// The tree of commands; groups are built when a command line names them.
 #[must_use]
 pub fn tree() -> clap::Command {
     // Of an option that is given twice, the last one counts.
@@ -225,7 +225,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// How the program ends that came to its end: data that could not be written is a failure.
+/// The exit code of a run that completed: data that could not be written is a failure.
 fn ended(code: ExitCode) -> ExitCode {
     match output::check() {
         Ok(()) => code,
@@ -241,11 +241,12 @@ fn init_log(level: &str) -> Result<()> {
     let is_level =
         |word: &str| word.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
     if let Some(word) = level.split(',').find(|word| !word.contains('=') && !is_level(word)) {
-        return Err(Error::usage(format!("--log {word:?} is not a level"))
+        return Err(Error::usage(format!("--log {word:?} is not a log level"))
             .hint("error, warn, info, debug or trace"));
     }
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .map_err(|error| Error::usage(format!("--log {level:?} is not a level")).because(error))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+        Error::usage(format!("--log {level:?} is not a log level")).because(error)
+    })?;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| output::Log)
@@ -301,7 +302,7 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Prints what `--help` behind these words would.
+/// Prints what `--help` after these words would print.
 fn help(words: &[String]) -> Result<ExitCode> {
     let line = ["meshagent"].into_iter().chain(words.iter().map(String::as_str)).chain(["--help"]);
     match tree().try_get_matches_from(line) {
@@ -314,7 +315,7 @@ fn help(words: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Writes a project, and plans it as whoever types the command would.
+/// Writes a project, and plans it like the command that a user would type.
 fn begin(args: &init::InitArgs) -> Result<ExitCode> {
     let init::Begun { plan, next } = init::run(args)?;
     let parsed = tree().try_get_matches_from(&plan).and_then(|it| Cli::from_arg_matches(&it));

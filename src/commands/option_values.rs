@@ -1,4 +1,4 @@
-//! Options whose texts mean more than a text: JSON, annotations, the room.
+//! Options whose values are more than plain text: JSON, annotations, the room.
 
 use serde_json::{Map, Value};
 
@@ -12,8 +12,7 @@ use crate::settings::variable;
 /// Reads an option that is JSON.
 ///
 /// # Errors
-///
-/// A text that is not.
+/// The text is not JSON.
 pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
     text.map(|text| {
         exact_json(text).map_err(|error| Error::new(class, format!("{option} is {error}")))
@@ -21,7 +20,7 @@ pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Val
     .transpose()
 }
 
-/// Reads annotations: a JSON object of texts.
+/// Reads annotations: a JSON object with string values.
 ///
 /// # Errors
 ///
@@ -31,25 +30,27 @@ pub fn annotations(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
     match json("--annotations", text, Class::Usage).map_err(|error| error.hint(example))? {
         None => Ok(None),
         Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
-        Some(_) => Err(Error::usage("--annotations is not a JSON object of texts").hint(example)),
+        Some(_) => {
+            Err(Error::usage("--annotations is not a JSON object with string values").hint(example))
+        }
     }
 }
 
-/// Tells that a secret stands on the command line, and what to do instead.
+/// Warns that a secret is on the command line, and says what to do instead.
 pub fn warn_of_secret(option: &str, instead: &str) {
     output::warning(&format!(
-        "other users of this machine can see what {option} gives while the program runs, and the shell keeps it in its history; {instead}"
+        "other users of this machine can see the value of {option} while the program runs, and the shell keeps it in its history; {instead}"
     ));
 }
 
-/// Annotations as a change of the field that holds them; none take the field away.
+/// Annotations as a change of the field that holds them; an empty map removes the field.
 #[must_use]
 pub fn annotations_change(annotations: &Map<String, Value>) -> (FieldPath, Option<Tree>) {
     let path = FieldPath::of(&["metadata", "annotations"]);
     (path, (!annotations.is_empty()).then(|| Tree::from(&Value::Object(annotations.clone()))))
 }
 
-/// Reads annotations where an empty text means that there shall be none.
+/// Reads annotations; an empty text means none.
 ///
 /// # Errors
 ///
@@ -61,19 +62,19 @@ pub fn annotations_or_none(text: Option<&str>) -> Result<Option<Map<String, Valu
     }
 }
 
-/// A text that an option gives as a change of a field at the top.
+/// The text of an option, as a change of a top-level field.
 #[must_use]
 pub fn text_change(field: &str, text: Option<&str>) -> Option<(FieldPath, Option<Tree>)> {
     text.map(|text| (FieldPath::of(&[field]), Some(Tree::text(text))))
 }
 
-/// The room that an option names, else the environment.
+/// The room that an option names, else the one in the environment.
 #[must_use]
 pub fn room(given: Option<String>) -> Option<String> {
     given.filter(|room| !room.is_empty()).or_else(|| variable("MESHAGENT_ROOM"))
 }
 
-/// The same, where there has to be one.
+/// The same, if a room is required.
 ///
 /// # Errors
 ///

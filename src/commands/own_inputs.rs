@@ -1,5 +1,4 @@
-//! Files that a command is told to write must not be those that it reads: a manifest that
-//! was overwritten by a plan is lost.
+//! A command must not write a file that it also reads: a manifest that a plan overwrites is lost.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,16 +9,15 @@ use crate::error::{Class, Error, Result};
 use crate::manifest::source;
 use crate::visible;
 
-/// Reads the name of a file that is to be written. `-`, which elsewhere is a stream, would be
-/// a file of that name; and what cannot come to be is refused before anything is done that it
-/// is to tell of.
+/// Reads the name of a file to write. `-`, which elsewhere is a stream, would be a file of that
+/// name, so it is refused. A file that cannot be created is refused before anything is done.
 pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if path.as_os_str() == "-" {
-            Err("name a file; /dev/stdout is standard output".to_owned())
+            Err("give the name of a file, or /dev/stdout for standard output".to_owned())
         } else if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            Err(format!("{} is no folder", visible::line(&folder.display().to_string())))
+            Err(format!("{} is not a folder", visible::line(&folder.display().to_string())))
         } else if path.is_dir() {
             Err(format!("{} is a folder", visible::line(&path.display().to_string())))
         } else {
@@ -28,17 +26,17 @@ pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// A file that a command writes on request, by the option that names it.
+/// A file that a command writes on request, with the option that names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
     /// The option, such as `--out`.
     pub option: &'static str,
-    /// The file, if one is wanted.
+    /// The file, if one is requested.
     pub path: Option<&'a Path>,
 }
 
 impl Written<'_> {
-    /// Refuses a file that one of these manifests, folders of them, or other files is.
+    /// Refuses a file that is one of these manifests or other files, or is in one of their folders.
     ///
     /// # Errors
     ///
@@ -58,13 +56,13 @@ impl Written<'_> {
         let (option, name) = (self.option, visible::line(&read.display().to_string()).into_owned());
         Err(Error::new(
             Class::Refused,
-            format!("{option} would overwrite {name}, which is read, so nothing was done"),
+            format!("{option} would overwrite {name}, which is an input, so nothing was done"),
         )
-        .hint(format!("name another file with {option}")))
+        .hint(format!("give another file with {option}")))
     }
 }
 
-/// What tells a file from every other, under whatever name.
+/// What identifies a file, whatever its name.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some((about.dev(), about.ino()))

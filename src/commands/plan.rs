@@ -20,7 +20,7 @@ use crate::plan::{Plan, graph, markdown, text, unified};
 use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
-/// What every command that plans takes.
+/// Arguments of every command that plans.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlanningArgs {
     #[command(flatten)]
@@ -52,10 +52,10 @@ pub struct PlanArgs {
     /// Exit with 3 when something would change, or may change because a value was not read
     #[arg(long)]
     exit_code: bool,
-    /// Show just what changed on the platform behind the set's back
+    /// Show only drift: what changed on the platform although no document asked for it
     #[arg(long, conflicts_with = "out")]
     drift_only: bool,
-    /// Tell below each change the rule of `lifecycle.ignore` that would leave it as it is
+    /// Show below each change the `lifecycle.ignore` rule that would ignore it
     #[arg(long)]
     suggest_ignore: bool,
 }
@@ -87,8 +87,7 @@ pub struct GraphArgs {
 }
 
 impl PlanningArgs {
-    /// Makes the plan. One that is for reading only is made without the secrets that are not
-    /// here.
+    /// Makes the plan. A plan that is only for reading is made without missing secrets.
     async fn plan(&self, may_miss: bool) -> Result<Decision> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
@@ -104,7 +103,7 @@ impl PlanningArgs {
         closed.map(|()| planned)
     }
 
-    /// What a saved plan says of how it was made.
+    /// What a saved plan records about how it was made.
     fn inputs(&self, planned: &Decision, rules: &RuleArgs) -> Result<Inputs> {
         let text = |path: &PathBuf| path.display().to_string();
         let names = |pairs: &[String]| pairs.iter().map(|pair| name_of(pair)).collect();
@@ -159,7 +158,7 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
         if let Some(project) = planned.plan.unread.first() {
             let set = &planned.plan.set;
             let what = format!(
-                "a plan without what the set `{set}` owns in project `{project}` cannot be performed, so it is not written"
+                "the plan does not cover what the set `{set}` owns in project `{project}`, so it cannot be applied and was not saved"
             );
             return Err(Error::new(Class::Refused, what)
                 .hint("plan with a credential that may build in the project, or without --out"));
@@ -196,11 +195,10 @@ pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
     Ok(exit_code(&plan, args.exit_code))
 }
 
-/// Refuses a plan that was shown, where guards or rules do.
+/// Refuses a plan that was shown, if guards or rules refuse it.
 ///
 /// # Errors
-///
-/// What they refuse.
+/// What guards and rules refuse.
 pub fn refuse(plan: &Plan) -> Result<()> {
     match plan.refused.as_slice() {
         [] => Ok(()),

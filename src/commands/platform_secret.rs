@@ -1,4 +1,4 @@
-//! `secret list`, `delete` and what creates and changes the secrets that a platform keeps.
+//! `secret list`, `secret delete`, and the commands that create and change secrets on a platform.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::kinds::KindName;
 use crate::output;
 use crate::settings::PlatformArgs;
 
-/// What is done with secrets of one type.
+/// The commands for secrets of one type.
 #[derive(Debug, clap::Subcommand)]
 pub enum WriteCommand<T: clap::Args> {
     /// Create a secret, and print its id
@@ -42,7 +42,7 @@ pub struct UpdateArgs<T: clap::Args> {
     /// The secret's id
     #[arg(long, value_name = "ID")]
     secret_id: String,
-    /// The secret's name from now on
+    /// The secret's name after the update
     #[arg(long, value_name = "NAME")]
     name: String,
     #[command(flatten)]
@@ -53,31 +53,31 @@ pub struct UpdateArgs<T: clap::Args> {
     platform: PlatformArgs,
 }
 
-/// What a secret of one type is made of.
+/// The content of a secret of one type.
 pub trait Content: clap::Args {
     /// The option that holds the secret itself.
     const SECRET: &'static str;
 
-    /// Its fields, spelled as in a manifest.
+    /// Its fields, as a manifest spells them.
     ///
     /// # Errors
-    ///
-    /// Options that are not what they should be.
+    /// Invalid options.
     fn document(&self) -> Result<Value>;
 }
 
 /// Pairs that become environment variables of a container.
 #[derive(Debug, clap::Args)]
 pub struct KeysContent {
-    /// Pairs with spaces between them: NAME=VALUE OTHER=VALUE
+    /// Pairs, separated by spaces: NAME=VALUE OTHER=VALUE
     #[arg(long, value_name = "PAIRS")]
     data: SecretString,
 }
 
-/// What may help where something is empty that is to be a secret.
-const EMPTY: &str = "a variable that is not set leaves nothing in a command of the shell; an empty secret is written in a manifest";
+/// The hint for a secret that is empty.
+const EMPTY: &str =
+    "check that the shell variable is set; to store an empty secret, use a manifest";
 
-/// The secret of those that images are pulled with.
+/// The secret part of credentials to pull images.
 fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
     let text = secret.expose_secret();
     match text.trim().is_empty() {
@@ -86,7 +86,7 @@ fn given<'a>(option: &str, secret: &'a SecretString) -> Result<&'a str> {
     }
 }
 
-/// A user and password that images are pulled with.
+/// A user and a password to pull images.
 #[derive(Debug, clap::Args)]
 pub struct DockerContent {
     /// The registry's host, such as index.docker.io
@@ -103,7 +103,7 @@ pub struct DockerContent {
     email: String,
 }
 
-/// The same for a registry of Azure.
+/// The same for Azure Container Registry.
 #[derive(Debug, clap::Args)]
 pub struct AcrContent {
     /// The registry's host, such as myregistry.azurecr.io
@@ -137,7 +137,7 @@ impl Content for KeysContent {
             // The text itself may be a secret, so it is not repeated.
             let (name, value) = pair.split_once('=').ok_or_else(|| {
                 Error::usage(format!("pair {} of --data has no `=`", position + 1))
-                    .hint("write NAME=VALUE OTHER=VALUE; a value cannot hold a space")
+                    .hint("write NAME=VALUE OTHER=VALUE; a value cannot contain a space")
             })?;
             let refuse =
                 |what: &str| Error::usage(format!("pair {} of --data {what}", position + 1));
@@ -152,7 +152,7 @@ impl Content for KeysContent {
             }
         }
         if data.is_empty() {
-            return Err(Error::usage("--data holds no pair").hint(EMPTY));
+            return Err(Error::usage("--data has no pairs").hint(EMPTY));
         }
         Ok(json!({"type": "keys", "data": data}))
     }
@@ -201,7 +201,7 @@ impl Content for GarContent {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
     let (id, name, content, declare, platform) = match command {
         WriteCommand::Create(args) => (None, args.name, args.content, args.declare, args.platform),
@@ -210,7 +210,10 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         }
     };
     let mut document = content.document()?;
-    warn_of_secret(T::SECRET, "in a manifest, a secret is read from where it is kept");
+    warn_of_secret(
+        T::SECRET,
+        "use a manifest instead, which reads the secret from where it is kept",
+    );
     // The kind knows what its types mean on the wire.
     document["version"] = "v1".into();
     document["kind"] = "Secret".into();
@@ -241,11 +244,10 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         .await
 }
 
-/// Lists the secrets, with the names of what is in them and never their values.
+/// Lists the secrets with the names in them, never with their values.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn list(args: AllArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {

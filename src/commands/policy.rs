@@ -1,4 +1,4 @@
-//! `--policy`: the folders of the rules that a plan must pass, and what the rules say.
+//! `--policy`: the folders with rules that a plan must pass, and their verdict.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::reconcile::rules::Rules;
 /// The rules that a plan must pass.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RuleArgs {
-    /// Refuse the plan when Rego rules of this folder deny it; may be repeated
+    /// Refuse the plan when Rego rules in this folder deny it; may be repeated
     #[arg(long = "policy", value_name = "DIR")]
     folders: Vec<PathBuf>,
 }
@@ -22,7 +22,7 @@ impl RuleArgs {
         &self.folders
     }
 
-    /// The same with these folders, each asked once.
+    /// The same with these folders, each only once.
     #[must_use]
     pub fn and(&self, folders: &[String]) -> Self {
         let mut all = self.folders.clone();
@@ -30,7 +30,7 @@ impl RuleArgs {
         Self { folders: all }
     }
 
-    /// Reads the rules before anything else is done, so that a wrong folder is told at once.
+    /// Reads the rules before anything else is done, so that a wrong folder is reported at once.
     ///
     /// # Errors
     ///

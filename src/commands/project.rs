@@ -1,4 +1,4 @@
-//! `project`: the projects that the credential reaches, and which of them is meant.
+//! `project`: the projects that the credential can reach, and which of them is active.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ pub enum ProjectCommand {
     Create(CreateArgs),
     /// List the projects; the activated one is marked with *
     List(AllArgs),
-    /// Activate a project: what names none is about this one
+    /// Activate a project: commands and manifests that name none use this one
     Activate(ActivateArgs),
 }
 
@@ -119,8 +119,7 @@ async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
     show.print(listed, projects)
 }
 
-/// Makes a project, by name or id, the one that is meant where none is named, and gives its
-/// id.
+/// Makes a project, by name or id, the default one, and returns its id.
 ///
 /// # Errors
 ///
@@ -135,11 +134,11 @@ pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<St
     Ok(id)
 }
 
-/// Asks which project is meant; `None` when none is.
+/// Asks for a project; `None` if the user chooses none.
 ///
 /// # Errors
 ///
-/// No answer, or none of those that were offered; the platform's.
+/// No answer, or none of those that were offered; errors of the platform.
 pub(super) async fn choose(connection: &Connection) -> Result<Option<String>> {
     let projects = projects(connection).await?;
     if projects.is_empty() {
@@ -179,7 +178,7 @@ async fn create(connection: &Connection) -> Result<String> {
     Ok(written.and_then(|written| written.id).unwrap_or_default())
 }
 
-/// Creates a project. Two may share a name, so a lost answer cannot be made up for.
+/// Creates a project. Two projects may share a name, so a lost answer cannot be recovered.
 fn shortcut(name: &str) -> Shortcut {
     Shortcut::create(KindName::Project, name, name, &Value::Null).once()
 }

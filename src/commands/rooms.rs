@@ -16,7 +16,7 @@ use crate::output;
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
 
-/// The most rooms that the platform lists at once.
+/// The maximum number of rooms that the platform lists at once.
 const MOST: u16 = 500;
 
 /// Commands of `rooms`.
@@ -26,7 +26,7 @@ pub enum RoomsCommand {
     Create(CreateArgs),
     /// Delete a room
     Delete(DeleteArgs),
-    /// Rename a room, and replace its annotations where they are given
+    /// Rename a room, and replace its annotations if they are given
     Update(UpdateArgs),
     /// List the rooms, one page at a time
     List(ListArgs),
@@ -42,10 +42,10 @@ pub struct CreateArgs {
     name: String,
     #[command(flatten)]
     if_not_exists: IfNotExists,
-    /// What the platform keeps with the room: a JSON object
+    /// The room's metadata on the platform: a JSON object
     #[arg(long, value_name = "JSON")]
     metadata: Option<String>,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -55,19 +55,19 @@ pub struct CreateArgs {
 }
 
 toggle!(
-    /// A room that exists already is taken as it is
+    /// If the room already exists, succeed and leave it as it is
     IfNotExists,
     if_not_exists,
     "no-if-not-exists"
 );
 
-/// Which room is meant.
+/// The choice of a room.
 #[derive(Debug, clap::Args)]
 pub struct WhichArgs {
-    /// The room's id; it counts more than a name
+    /// The room's id; it takes precedence over the name
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// The room's name, which is looked up
+    /// The room's name, from which the id is looked up
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }
@@ -88,10 +88,10 @@ pub struct DeleteArgs {
 pub struct UpdateArgs {
     #[command(flatten)]
     which: WhichArgs,
-    /// The room's new name; its old one, if just annotations are to change
+    /// The room's new name; to change only annotations, give the old one
     #[arg(long, value_name = "NAME")]
     new_name: String,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -103,13 +103,13 @@ pub struct UpdateArgs {
 /// Arguments of `rooms list`.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// How many rooms at most
+    /// The maximum number of rooms to list
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST)))]
     limit: u16,
-    /// How many rooms to pass over first
+    /// How many rooms to skip first
     #[arg(long, value_name = "N", default_value_t = 0)]
     offset: u64,
-    /// What they are sorted by, such as room_name or created_at
+    /// The field to sort by, such as room_name or created_at
     #[arg(long, value_name = "COLUMN", default_value = "room_name")]
     order_by: String,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub struct GetArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run(command: RoomsCommand) -> Result<ExitCode> {
     match command {
         RoomsCommand::Create(args) => create(args).await,
@@ -181,7 +181,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .await
 }
 
-/// The room that is meant: its id, and the room where it was looked up by its name.
+/// The id of the chosen room, and the room itself if it was looked up by its name.
 async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, Option<Observed>)> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     if let Some(id) = given(&which.id) {
@@ -192,7 +192,7 @@ async fn resolve(connection: &Connection, which: &WhichArgs) -> Result<(String, 
     };
     let observed = find(connection, KindName::Room, &name)
         .await
-        .map_err(|error| error.hint("`meshagent rooms list` shows those that there are"))?;
+        .map_err(|error| error.hint("`meshagent rooms list` lists the rooms"))?;
     Ok((observed.id.clone().unwrap_or_default(), Some(observed)))
 }
 

@@ -10,7 +10,7 @@ use crate::settings::variable;
 /// The fields that only a route has.
 #[derive(Debug, clap::Args)]
 pub struct Route {
-    /// The port of a service of the room that is published
+    /// The published port of a service in the room
     #[arg(short, long, value_name = "PORT")]
     port: Option<String>,
 }
@@ -31,7 +31,7 @@ impl Address for Route {
         vec![("port", self.port.clone().map(Value::from))]
     }
 
-    /// Tells when a domain is none that the platform serves by itself.
+    /// Warns if the platform does not serve the domain by itself.
     fn warn(domain: &str) {
         let suffix = variable("MESAHGENT_APP_DOMAIN_SUFFIX");
         let suffix = suffix.as_deref().unwrap_or(".meshagent.app");

@@ -1,4 +1,4 @@
-//! A plan that was saved: what it was made from, and whether it still fits.
+//! A saved plan: what it was made from, and whether it still fits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
 use crate::visible;
 
-/// The largest plan that is read, in bytes: it holds what many files of manifests declare.
+/// The maximum size of a plan, in bytes: it holds what many manifests declare.
 const MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A saved plan.
@@ -43,8 +43,8 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
         let all = all.map(|file| format!(" -f {}", visible::line(&file.display().to_string())));
         let all: String = all.collect();
         match files.is_empty() {
-            true => format!("manifests are given with -f: `meshagent apply{all}`"),
-            false => format!("each file has its own -f: `meshagent apply{all}`"),
+            true => format!("give manifests with -f: `meshagent apply{all}`"),
+            false => format!("give each file its own -f: `meshagent apply{all}`"),
         }
     };
     if path.is_dir() {
@@ -70,7 +70,7 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
     let tool = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
     if document.tool != tool {
         return Err(stale(vec![Problem::new(format!(
-            "it was made by {}, and this is {tool}",
+            "it was made by {}, but this is {tool}",
             document.tool
         ))]));
     }
@@ -92,31 +92,30 @@ pub fn name_of(pair: &str) -> String {
     pair.split('=').next().unwrap_or_default().to_owned()
 }
 
-/// Plans hold no values, so each that a plan was made with is given again.
+/// Plans do not contain values, so each value of a plan must be given again.
 fn given_again(option: &str, names: &[String], pairs: &[String]) -> Result<()> {
     match names.iter().find(|name| !pairs.iter().any(|pair| name_of(pair) == **name)) {
         None => Ok(()),
         Some(missing) => Err(Error::usage(format!(
-            "the plan was made with {option} {missing}=…, and plans hold no values"
+            "the plan was made with {option} {missing}=…, but plans do not contain values"
         ))
         .hint(format!("give it again: {option} {missing}=…"))),
     }
 }
 
-/// What the user consented to is consented to again by whoever applies the plan: a plan may
-/// come from elsewhere.
+/// Whoever applies the plan must give the same permissions again: a plan may come from elsewhere.
 fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result<()> {
     match planned.iter().find(|planned| !given.contains(planned)) {
         None => Ok(()),
         Some(missing) => Err(Error::new(
             Class::Refused,
-            format!("the plan was made with {option} {missing}, which is not taken from a plan"),
+            format!("the plan was made with {option} {missing}, but a saved plan cannot give that permission"),
         )
-        .hint(format!("if you agree, give it again: {option} {missing}"))),
+        .hint(format!("if you agree, add {option} {missing}"))),
     }
 }
 
-/// Projects by name and id, in one line.
+/// Projects with names and ids, on one line.
 fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
     let told = projects.iter().map(|(name, id)| match id {
         Some(id) => format!("{name} ({id})"),
@@ -125,9 +124,9 @@ fn projects_told(projects: &BTreeMap<String, Option<String>>) -> String {
     few(told)
 }
 
-/// What keeps a plan from being made now kept none from being made then, so it is the
-/// manifests or the platform that changed. Where that cannot be known, because something
-/// could not be read, the error is what it is.
+/// What prevents a plan now did not prevent one then, so the manifests or the platform changed: the
+/// plan is stale. If that is uncertain, because something could not be read, the error stays as it
+/// is.
 #[must_use]
 pub fn staleness(error: Error) -> Error {
     let is_doubt = std::error::Error::source(&error).is_some();
@@ -138,7 +137,7 @@ pub fn staleness(error: Error) -> Error {
 }
 
 impl Saved {
-    /// The policy and the consent that it was made with.
+    /// The policy and the permissions that it was made with.
     #[must_use]
     pub fn policy(&self) -> (Policy, GuardArgs) {
         let inputs = &self.inputs;
@@ -191,7 +190,7 @@ impl Saved {
                 visible::line(&gone.display().to_string())
             ))
             .hint(
-                "run it in the folder in which the plan was made, or give the manifests with -f",
+                "run this in the folder where the plan was made, or give the manifests with -f",
             ));
         }
         let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
@@ -212,8 +211,8 @@ impl Saved {
         Ok(FileArgs { files, reading })
     }
 
-    /// Refuses files that the plan names, and nobody else does, outside of the working folder
-    /// and its repository: a plan may come from elsewhere. They are not looked at.
+    /// Refuses files that only the plan names, outside the working folder and its repository: a
+    /// plan may come from elsewhere. The files are not read.
     fn stays_here(&self, option: &str, named: &[String], allowed: &[PathBuf]) -> Result<()> {
         let reach = Reach::of(&[PathBuf::from(".")], allowed);
         let is_outside = |name: &&String| *name != "-" && reach.check(Path::new(name)).is_err();
@@ -223,19 +222,19 @@ impl Saved {
                 let outside = visible::line(outside);
                 Err(Error::new(
                     Class::Refused,
-                    format!("the plan was made from {outside}, which is outside of this folder and its repository, and is not read because a plan says so"),
+                    format!("the plan was made from {outside}, which is outside this folder and its repository, so it is not read just because a plan names it"),
                 )
-                .hint(format!("if you agree, give it again: {option} {outside}")))
+                .hint(format!("if you agree, add {option} {outside}")))
             }
         }
     }
 
-    /// Whether a plan that was made now is this one, and for no project but the one that is
-    /// expected, by name or id. What the file shows of itself proves nothing.
+    /// Checks that a plan made now is the same as this one, and only for the expected project, by
+    /// name or id. What the file says about itself proves nothing.
     ///
     /// # Errors
     ///
-    /// The projects that nobody expects; [`crate::error::Class::Stale`], with the objects and
+    /// The unexpected projects; [`crate::error::Class::Stale`], with the objects and
     /// fields that differ.
     pub fn check(&self, now: &Plan, expected: Option<&str>) -> Result<()> {
         let unexpected = expected.map(|it| guards::unexpected_in(now, it)).unwrap_or_default();
@@ -249,7 +248,7 @@ impl Saved {
         let mut differs = |what: &str, planned: &str, found: &str| {
             if planned != found {
                 problems.push(Problem::new(format!(
-                    "the plan is for {what} {planned}, and this is {found}"
+                    "the plan is for {what} {planned}, but this is {found}"
                 )));
             }
         };

@@ -24,7 +24,7 @@ pub enum TaskCommand {
     Add(AddArgs),
     /// List the scheduled tasks, one page at a time
     List(TaskListArgs),
-    /// Change a scheduled task; what is not given stays as it is
+    /// Change a scheduled task; fields that are not given stay as they are
     Update(UpdateArgs),
     /// Delete a scheduled task
     #[command(mut_arg("id", |id| id.value_name("TASK_ID").help("The task's id")))]
@@ -35,10 +35,10 @@ pub enum TaskCommand {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct PayloadArgs {
-    /// What is put on the queue: a JSON object
+    /// The payload to put on the queue: a JSON object
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
-    /// A file that holds it
+    /// A file with the payload
     #[arg(long, value_name = "FILE")]
     payload_file: Option<PathBuf>,
 }
@@ -52,24 +52,24 @@ pub struct AddArgs {
     /// The queue that the payload is put on
     #[arg(short, long, value_name = "QUEUE")]
     queue: String,
-    /// When: five cron fields, in UTC
+    /// The schedule: five cron fields, in UTC
     #[arg(short, long, value_name = "CRON")]
     schedule: String,
     #[command(flatten)]
     payload: PayloadArgs,
-    /// The task's id; without it the platform makes one up
+    /// The task's id; without it, the platform chooses one
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Run it one time only
+    /// Run it only once
     #[arg(long)]
     once: bool,
-    /// Run it from now on; this is the default
+    /// Run the task on its schedule; this is the default
     #[arg(long, overrides_with = "inactive")]
     active: bool,
-    /// Keep it without running it
+    /// Keep the task, but do not run it
     #[arg(long)]
     inactive: bool,
-    /// Notes for programs: a JSON object of texts
+    /// Annotations: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -81,22 +81,22 @@ pub struct AddArgs {
 /// Arguments of `scheduled-task list`.
 #[derive(Debug, clap::Args)]
 pub struct TaskListArgs {
-    /// Just those of this room
+    /// Only those of this room
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
-    /// Just the one with this id
+    /// Only the task with this id
     #[arg(long, alias = "task-id", visible_alias = "task-id", value_name = "ID")]
     id: Option<String>,
-    /// Just those that run
+    /// Only active tasks
     #[arg(long, conflicts_with = "inactive")]
     active: bool,
-    /// Just those that do not
+    /// Only inactive tasks
     #[arg(long)]
     inactive: bool,
-    /// How many tasks at most
+    /// The maximum number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true)]
     limit: i64,
-    /// How many tasks to pass over first
+    /// How many tasks to skip first
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     offset: i64,
     #[command(flatten)]
@@ -111,24 +111,24 @@ pub struct UpdateArgs {
     /// The task's id
     #[arg(value_name = "TASK_ID")]
     id: String,
-    /// The room that it moves to
+    /// The room to move it to
     #[arg(short, long, value_name = "ROOM")]
     room: Option<String>,
     /// The queue that the payload is put on
     #[arg(short, long, value_name = "QUEUE")]
     queue: Option<String>,
-    /// When: five cron fields, in UTC
+    /// The schedule: five cron fields, in UTC
     #[arg(short, long, value_name = "CRON")]
     schedule: Option<String>,
     #[command(flatten)]
     payload: PayloadArgs,
-    /// Run it from now on
+    /// Run the task on its schedule
     #[arg(long, conflicts_with = "inactive")]
     active: bool,
-    /// Keep it without running it
+    /// Keep the task, but do not run it
     #[arg(long)]
     inactive: bool,
-    /// Notes for programs, instead of those it has: a JSON object of texts
+    /// New annotations, which replace the old ones: a JSON object with string values
     #[arg(short = 'n', long, value_name = "JSON")]
     annotations: Option<String>,
     #[command(flatten)]
@@ -141,7 +141,7 @@ pub struct UpdateArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run(command: TaskCommand) -> Result<ExitCode> {
     match command {
         TaskCommand::Add(args) => add(args).await,
@@ -176,8 +176,7 @@ fn read(path: &Path) -> Result<String> {
 async fn add(args: AddArgs) -> Result<ExitCode> {
     let annotations = annotations_or_none(args.annotations.as_deref())?.unwrap_or_default();
     let Some(payload) = args.payload.read()? else {
-        return Err(Error::usage("there is nothing to put on the queue")
-            .hint("give --payload or --payload-file"));
+        return Err(Error::usage("no payload is given").hint("give --payload or --payload-file"));
     };
     let room = named_room(args.room, "--room", Class::Failed)?;
     let id = args.id.filter(|id| !id.is_empty());
@@ -269,7 +268,7 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
     changes.extend(active.map(|active| field("active", Tree::Bool(active))));
     changes.extend(annotations.as_ref().map(annotations_change));
     if changes.is_empty() {
-        return Err(Error::usage("it is not said what is to change"));
+        return Err(Error::usage("no change is given"));
     }
     args.platform
         .with(async |connection| {

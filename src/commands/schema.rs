@@ -27,7 +27,7 @@ pub struct SchemaArgs {
     dir: Option<PathBuf>,
 }
 
-/// Every published schema, by the name of its file.
+/// Every published schema, with the name of its file.
 #[must_use]
 pub fn all() -> Vec<(String, Value)> {
     let mut all: Vec<(String, Value)> = kinds::ALL
@@ -46,8 +46,8 @@ pub fn all() -> Vec<(String, Value)> {
     all.into_iter().map(named).collect()
 }
 
-/// The schema with what it is written in and a name of its own, by which tools that hold several
-/// tell them apart. Nothing is to be found at that name.
+/// The schema with its dialect and its own id, by which tools with several schemas distinguish
+/// them. The id is only a name: nothing can be fetched from it.
 fn identified(file: &str, schema: Value) -> Value {
     let Value::Object(keywords) = schema else { return schema };
     let mut named = serde_json::Map::new();
@@ -58,7 +58,7 @@ fn identified(file: &str, schema: Value) -> Value {
     Value::Object(named)
 }
 
-/// What is published in `schemas/`, by the names of the files: every schema, and a table of the
+/// What is published in `schemas/`, with the names of the files: every schema, and a table of the
 /// kinds for people.
 ///
 /// # Errors
@@ -77,8 +77,8 @@ pub fn published() -> Result<Vec<(String, String)>> {
 /// The table of the kinds, in Markdown.
 fn table() -> String {
     let mut text = "# The kinds\n\n\
-        Written by `meshagent schema -d schemas`, like the schemas beside it. Everything but a\n\
-        `Project` is in one, which its document may name.\n\n\
+        Written by `meshagent schema -d schemas`, like the schemas beside it. Everything except a\n\
+        `Project` belongs to a project, which its document may name.\n\n\
         | kind | what it is | refers to |\n|---|---|---|\n"
         .to_owned();
     for kind in kinds::ALL {
@@ -90,8 +90,7 @@ fn table() -> String {
     text
 }
 
-/// What documents of a kind may name: where they are placed, what their objects are made of, and
-/// what these refer to.
+/// What documents of a kind may refer to: the place, the template, and what their objects refer to.
 fn referred_to(kind: &dyn Kind) -> Vec<String> {
     let document = schema::inlined(kind);
     let names = |field: &str, to| {
@@ -117,7 +116,7 @@ fn referred_to(kind: &dyn Kind) -> Vec<String> {
 pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.dir {
         std::fs::create_dir_all(folder)
-            .context(|| format!("failed to make {}", folder.display()))?;
+            .context(|| format!("failed to create {}", folder.display()))?;
         for (name, text) in published()? {
             let path = folder.join(name);
             std::fs::write(&path, text)

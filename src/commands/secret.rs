@@ -1,5 +1,5 @@
-//! `secret`: the secrets that a platform keeps, and what keeps the secrets of manifests out
-//! of clear text; nothing of the latter talks to a platform.
+//! `secret`: the secrets on a platform, and the encryption of secrets in manifests, which needs no
+//! platform.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -28,23 +28,23 @@ pub enum SecretCommand {
     /// Delete a secret of the project
     #[command(mut_arg("id", |id| id.value_name("SECRET_ID").help("The secret's id")))]
     Delete(DeleteArgs),
-    /// Create or replace pairs that become environment variables
+    /// Create or replace key-value pairs that become environment variables
     #[command(subcommand, visible_alias = "keys")]
     Key(WriteCommand<KeysContent>),
-    /// Create or replace what images are pulled with from any registry
+    /// Create or replace credentials to pull images from any registry
     #[command(subcommand)]
     Docker(WriteCommand<DockerContent>),
-    /// Create or replace what images are pulled with from Azure Container Registry
+    /// Create or replace credentials to pull images from Azure Container Registry
     #[command(subcommand)]
     Acr(WriteCommand<AcrContent>),
-    /// Create or replace what images are pulled with from Google Artifact Registry
+    /// Create or replace credentials to pull images from Google Artifact Registry
     #[command(subcommand)]
     Gar(WriteCommand<GarContent>),
-    /// Encrypt a value with age, to be kept in a manifest or beside it
+    /// Encrypt a value with age, to keep it in a manifest or beside it
     Encrypt(EncryptArgs),
     /// Print a value that was encrypted with age
     Decrypt(DecryptArgs),
-    /// Make an age identity, and print its recipient
+    /// Create an age identity, and print its recipient
     Keygen(KeygenArgs),
 }
 
@@ -59,7 +59,7 @@ pub struct EncryptArgs {
     /// Who can decrypt it: an X25519 key, age1...; may be repeated
     #[arg(short, long = "recipient", value_name = "KEY")]
     recipients: Vec<String>,
-    /// A file of such keys, one a line; may be repeated
+    /// A file of such keys, one per line; may be repeated
     #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
     recipients_files: Vec<PathBuf>,
     /// Print it as a field of this name, ready to paste into a manifest
@@ -90,7 +90,7 @@ pub struct DecryptArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  meshagent secret keygen\n  meshagent secret keygen -o ci.key")]
 pub struct KeygenArgs {
-    /// Where the identity is written [default: ~/.meshagent/age.txt]
+    /// Where to write the identity [default: ~/.meshagent/age.txt]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -134,7 +134,7 @@ fn encrypt(args: &EncryptArgs) -> Result<()> {
             usage(match failure.is_missing {
                 true => Failure::missing(
                     failure.message.replace("identity to decrypt with", "recipient"),
-                    "give --recipient, or make an identity with `meshagent secret keygen`",
+                    "give --recipient, or create an identity with `meshagent secret keygen`",
                 ),
                 // One that is there and cannot be used is to be mended.
                 false => failure,
@@ -173,8 +173,8 @@ fn decrypt(args: &DecryptArgs) -> Result<()> {
     output::check()
 }
 
-/// Writes an identity that only its owner can read, and never over another one: what was
-/// encrypted to that could not be read any more.
+/// Writes an identity that only its owner can read, and never overwrites one: what was encrypted to
+/// it could no longer be read.
 fn keygen(file: Option<PathBuf>) -> Result<()> {
     let path = match file.or_else(age::default_file) {
         Some(path) => path,
@@ -189,8 +189,8 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     draft.file().write_all(identity.expose_secret().as_bytes()).context(failed)?;
     draft.create(&path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            Error::new(Class::Refused, format!("{} exists and is kept", path.display()))
-                .hint("what is encrypted to it could not be read without it; give -o another file")
+            Error::new(Class::Refused, format!("{} already exists and was not changed", path.display()))
+                .hint("nothing that is encrypted to it could be decrypted without it; give another file with -o")
         } else {
             Error::failed(failed()).because(error)
         }
@@ -212,7 +212,9 @@ fn usage(failure: Failure) -> Error {
 fn read(path: &Path) -> Result<SecretSlice<u8>> {
     if path.as_os_str() == "-" {
         if std::io::stdin().is_terminal() {
-            output::note("reading the value from the terminal, up to Ctrl-D on an empty line");
+            output::note(
+                "reading the value from the terminal; press Ctrl-D on an empty line to end it",
+            );
         }
         let bytes = bounded::stdin(bounded::STANDARD)
             .context(|| "failed to read standard input".to_owned())?;

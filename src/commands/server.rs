@@ -16,9 +16,9 @@ use crate::serving::descriptors;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
-/// It stops on SIGTERM, SIGINT or SIGHUP, once the requests under way are answered. What secrets in
-/// the folder are encrypted with is in a key file: keep a copy of it apart from those of the
-/// folder, since neither can be read without the other.
+/// It stops on SIGTERM, SIGINT or SIGHUP, after it has answered the requests in progress. Secrets
+/// in the folder are encrypted with the key in a key file: keep a copy of it apart from those of
+/// the folder, since neither can be read without the other.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
     /// The address to listen on; port 0 picks a free one.
@@ -33,17 +33,17 @@ pub struct ServerArgs {
     #[arg(long)]
     pub print_env: bool,
 
-    /// A name that the platform is reached by on this machine, besides localhost; repeatable
+    /// A host name of the platform on this machine, besides localhost; may be repeated
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     pub allow_host: Vec<String>,
 
-    /// The file with the key of what is encrypted in the folder [env:
+    /// The file with the key that encrypts secrets in the folder [env:
     /// MESHAGENT_PLATFORM_KEY_FILE] [default: platform.key in the folder]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 
-    /// Make a key that acts for this member of a project, by id or address, print it, and end:
-    /// with it that person signs in
+    /// Create a key that acts for this member of a project, by id or address, print it and exit;
+    /// the person signs in with it
     #[arg(long, value_name = "USER", conflicts_with = "listen")]
     pub key_for: Option<String>,
 
@@ -60,7 +60,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// The name of a host, as it stands in a request: an address is answered to without it.
+/// The name of a host, as it appears in a request; IP addresses are always allowed.
 fn host_name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
@@ -72,24 +72,24 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Keys to replace. With any of them the platform is not served: a server that runs from the
-/// same folder goes on, with the new keys.
+/// Keys to replace. With any of these options the platform is not served: a server that runs from
+/// the same folder continues, with the new keys.
 #[derive(Debug, Default, clap::Args)]
 pub struct RotateArgs {
-    /// Replace the owner's key and end; what was signed in or signed with the old one ends
-    /// too. --print-env prints the new key
+    /// Replace the owner's key and exit; sessions and tokens from the old key end, too. --print-env
+    /// prints the new key
     #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
     pub rotate_owner_key: bool,
 
-    /// End all API keys of all projects, too: whoever had the owner's key may have made some
+    /// Also revoke all API keys of all projects: whoever had the owner's key may have created some
     #[arg(long, requires = "rotate_owner_key", help_heading = "Replacing keys")]
     pub end_api_keys: bool,
 
-    /// Replace the keys that tokens for rooms are signed with and end; those tokens end too
+    /// Replace the keys that sign tokens for rooms and exit; those tokens end, too
     #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
     pub rotate_signing_keys: bool,
 
-    /// Replace the key file and end; everything is encrypted anew
+    /// Replace the key file and exit; everything is encrypted again
     #[arg(long, conflicts_with = "listen", help_heading = "Replacing keys")]
     pub rotate_key_file: bool,
 }
@@ -109,10 +109,10 @@ impl RotateArgs {
 async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()> {
     let platform = Platform::replace_keys(place, which).await?;
     let replaced = [
-        (which.owner_key, "the owner's key is replaced"),
-        (which.api_keys, "all API keys are ended"),
-        (which.signing_keys, "the keys that tokens for rooms are signed with are replaced"),
-        (which.key_file, "the key file is replaced, and everything encrypted anew"),
+        (which.owner_key, "the owner's key was replaced"),
+        (which.api_keys, "all API keys were revoked"),
+        (which.signing_keys, "the keys that sign tokens for rooms were replaced"),
+        (which.key_file, "the key file was replaced, and everything was encrypted again"),
     ];
     for (_, told) in replaced.iter().filter(|(is_replaced, _)| *is_replaced) {
         output::note(told);
@@ -129,13 +129,13 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     Ok(())
 }
 
-/// Tells which API keys go on: whoever had the owner's key may have made some of them.
+/// Reports which API keys stay valid: whoever had the owner's key may have created some of them.
 fn tell_keys(keys: &[Known]) {
     if keys.is_empty() {
         return;
     }
     output::note(
-        "these API keys go on, and so do users, roles and grants; --rotate-owner-key --end-api-keys ends all keys:",
+        "these API keys stay valid, and so do users, roles and grants; --rotate-owner-key --end-api-keys revokes all keys:",
     );
     for key in keys {
         let Known { id, name, project, created_by, user_id } = key;
@@ -187,7 +187,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         ));
     }
     output::note(&format!(
-        "the platform is ready on http://{address}, its data in {}",
+        "the platform is ready on http://{address}, with its data in {}",
         args.data.display()
     ));
     if args.print_env {
@@ -199,8 +199,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     platform.serve(listener, stopped).await
 }
 
-/// Prints the environment of a client, and nothing else; without an address where nothing is
-/// served.
+/// Prints the environment of a client, and nothing else; without an address if nothing is served.
 fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> Result<()> {
     let url = address.map(|address| format!("http://{}", reachable(address)));
     let mut lines = String::new();

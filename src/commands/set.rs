@@ -1,5 +1,5 @@
-//! What the commands share that read a set: its files, its name, and the way from files to
-//! a plan.
+//! What commands that read a set have in common: its files, its name, and the way from files to a
+//! plan.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,26 +38,26 @@ pub struct ReadArgs {
     #[command(flatten)]
     pub values: ValueArgs,
 
-    /// One value for templates that is no text, as JSON; may be repeated
+    /// One value for templates, as JSON, for values that are not text; may be repeated
     #[arg(long, value_name = "NAME=JSON")]
     pub value_json: Vec<String>,
 
-    /// Let templates write out this variable of the environment, which nothing shows; with
-    /// NAME=public they may compute with it, and plans show it; may be repeated
+    /// Let templates output this environment variable; its value is never shown. With NAME=public,
+    /// templates can also compute with it, and plans show it; may be repeated
     #[arg(long, value_name = "NAME", help_heading = "Guards")]
     pub allow_env: Vec<Allowed>,
 
-    /// Let manifests name files of this folder, and have links there, though it is outside of
-    /// theirs and of its repository; may be repeated
+    /// Let manifests use files in this folder, and links into it, although it is outside their own
+    /// folder and its repository; may be repeated
     #[arg(long, value_name = "FOLDER", help_heading = "Guards")]
     pub allow_files: Vec<PathBuf>,
 
-    /// List the files and folders that are left out on purpose, and tell one by one what is
-    /// summed up otherwise
+    /// List the files and folders that are skipped on purpose, and show lists in full instead of
+    /// summing them up
     #[arg(long)]
     pub verbose: bool,
 
-    /// Whether it is for reading only, and needs no value of the environment.
+    /// Whether the plan is only for reading, so that values of the environment may be missing.
     #[arg(skip)]
     pub may_miss: bool,
 }
@@ -77,29 +77,28 @@ pub struct ValueArgs {
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
-    /// The set's name; what a set created it owns
+    /// The set's name; a set owns what it created
     #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
     pub set: String,
 }
 
-/// What is taken over, what is deleted, and which part of the set is meant.
+/// What is adopted, what is deleted, and which part of the set is used.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
-    /// Take over objects that exist and that no set owns: all, or those given, with * and ?
+    /// Adopt existing objects that no set owns: all of them, or those that match, with * and ?
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "*", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub adopt: Vec<String>,
 
-    /// What is deleted that left the manifests: what was in files and folders that are given
-    /// now (given), all, or none
+    /// Which objects are deleted after they left the manifests: those from files and folders that
+    /// are given now (given), all, or none
     #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
     pub prune: Prune,
 
-    /// Leave alone what left the manifests; the same as --prune none
+    /// Keep objects that left the manifests; the same as --prune none
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
-    /// Leave as it is what changed on the platform behind the set's back: fields, names, and
-    /// what was deleted
+    /// Leave drift as it is: changed fields, changed names, and deleted objects
     #[arg(long)]
     pub ignore_drift: bool,
 
@@ -107,7 +106,7 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "PATTERN", help_heading = "Scope")]
     pub target: Vec<String>,
 
-    /// Not these objects: Kind/name with * and ?; may be repeated
+    /// Leave these objects out: Kind/name with * and ?; may be repeated
     #[arg(long, value_name = "PATTERN", help_heading = "Scope")]
     pub exclude: Vec<String>,
 
@@ -123,7 +122,7 @@ pub struct PolicyArgs {
 /// What the user consents to.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GuardArgs {
-    /// Allow so many objects to be deleted or replaced; without it, 30 % of a kind or 3
+    /// Allow this many objects to be deleted or replaced; without it, 30 % of a kind or 3
     #[arg(long, value_name = "N", help_heading = "Guards")]
     pub allow_deletes: Option<usize>,
 
@@ -162,7 +161,7 @@ impl FileArgs {
         Ok(set)
     }
 
-    /// Lists what was left out on purpose, where the user asks for it.
+    /// Lists what was skipped on purpose, if the user asks for it.
     pub fn list_skipped(&self, skipped: &[Skipped]) {
         for skipped in skipped.iter().filter(|_| self.reading.verbose) {
             output::note(&format!("not read: {skipped}"));
@@ -186,7 +185,7 @@ impl FileArgs {
         // A text is never false to a template, whatever it says.
         for pair in values.iter().filter(|pair| pair.ends_with("=false")) {
             output::note(&format!(
-                "note: --value {pair} is a text, which `if` takes for true; --value-json {pair} is a boolean"
+                "note: --value {pair} is a text, which `if` treats as true; --value-json {pair} is a boolean"
             ));
         }
         for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
@@ -215,7 +214,7 @@ impl FileArgs {
             allow_env.iter().map(|allowed| &allowed.name).find(|name| is_own_variable(name))
         {
             return Err(Error::usage(format!(
-                "--allow-env {own}: this variable is the program's own, and no template reads it"
+                "--allow-env {own}: this variable belongs to the program, so templates cannot read it"
             ))
             .hint("give the value with -v NAME=VALUE, or in a variable of another name"));
         }
@@ -225,8 +224,9 @@ impl FileArgs {
                 true => {
                     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
                     let above = above.unwrap_or(Path::new(".")).display();
-                    Error::usage(format!("{option}: it takes a folder, and this is a file"))
-                        .hint(format!("--allow-files {above} allows all that is in its folder"))
+                    Error::usage(format!("{option}: this must be a folder, but it is a file")).hint(
+                        format!("use --allow-files {above} to allow everything in its folder"),
+                    )
                 }
                 false => Error::usage(format!("{option}: there is no such folder")),
             });
@@ -236,7 +236,7 @@ impl FileArgs {
     }
 }
 
-/// Values that cannot be read are no fault of the manifests.
+/// Values that cannot be read are not the manifests' fault.
 fn wrong_values(problems: Vec<Problem>) -> Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let error = Error::usage(lines.join("; "));
@@ -264,7 +264,7 @@ impl ValueArgs {
             let map = documents.first().map(yaml::Node::to_json).unwrap_or_default();
             let read: Values = serde_json::from_value(map).map_err(|_| {
                 Error::failed(format!("{} is not a map of names to texts", path.display()))
-                    .hint("a number or a boolean is a text in quotes")
+                    .hint("write a number or a boolean in quotes to make it a text")
             })?;
             values.extend(read);
         }
@@ -273,7 +273,7 @@ impl ValueArgs {
                 Some((name, value)) if !name.is_empty() => {
                     values.insert(name.to_owned(), value.to_owned());
                 }
-                _ => return Err(Error::usage("a --value is not NAME=VALUE")),
+                _ => return Err(Error::usage("--value must be NAME=VALUE")),
             }
         }
         Ok(values)
@@ -281,17 +281,17 @@ impl ValueArgs {
 }
 
 impl SetArgs {
-    /// The name, when it can be one.
+    /// The name, if it is valid.
     ///
     /// # Errors
     ///
-    /// A name that cannot be a file's.
+    /// A name that is not valid.
     pub fn name(&self) -> Result<&str> {
         if is_set_name(&self.set) {
             return Ok(&self.set);
         }
         Err(Error::usage(format!("{:?} cannot be the name of a set", self.set))
-            .hint("letters, digits, `-`, `_` and `.`, starting with a letter or digit, 64 at most"))
+            .hint("use letters, digits, `-`, `_` and `.`, start with a letter or digit, and use at most 64 characters"))
     }
 }
 
@@ -310,7 +310,7 @@ impl GuardArgs {
 }
 
 impl PolicyArgs {
-    /// Which objects are deleted that the manifests declare no more.
+    /// Which objects are deleted because the manifests no longer declare them.
     #[must_use]
     pub fn pruned(&self) -> Prune {
         if self.no_prune { Prune::None } else { self.prune }
@@ -340,7 +340,7 @@ impl PolicyArgs {
     }
 }
 
-/// Reads the platform and decides, and tells what there is to know of the plan.
+/// Reads the platform, decides, and prints the notes of the plan.
 ///
 /// # Errors
 ///
@@ -358,8 +358,8 @@ pub async fn decide(
     Ok(decision)
 }
 
-/// Gives back what a large project takes. Piece by piece that takes a while, and most
-/// commands end before it is done.
+/// Frees the memory of a large project. Piece by piece that takes a while, and most commands end
+/// before it is done.
 pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
 }

@@ -1,4 +1,4 @@
-//! `set`: which sets a project has, and what moves between them.
+//! `set`: lists the sets of a project, and moves objects between them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::reconcile::relocate::{CONCURRENT_READS, Relocating, Relocation};
 use crate::reconcile::{Performing, Target, left_over};
 use crate::settings::PlatformArgs;
 
-/// See which sets a project has, and move objects between them.
+/// List the sets of a project, and move objects between them.
 #[derive(Debug, clap::Subcommand)]
 pub enum SetCommand {
     /// List the sets of a project, with how many objects each owns
@@ -38,17 +38,17 @@ pub enum SetCommand {
 /// Arguments of `set move`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Move the documents, too: out of the manifests of the one set and into those of the other.\n\n\
+    after_help = "Also move the documents: out of the manifests of one set and into those of the other.\n\n\
 Examples:\n  meshagent set move Room/lobby Service/bot@lobby --set a --to b\n  meshagent set move 'Service/*@lobby' --to lobby --dry-run"
 )]
 pub struct MoveArgs {
-    /// What moves: Kind/name with * and ?
+    /// The objects to move: Kind/name with * and ?
     #[arg(value_name = "KIND/NAME", required = true)]
     objects: Vec<String>,
     /// The set that owns the objects
     #[arg(long = "set", value_name = "NAME", default_value = "default")]
     from: String,
-    /// The set that takes them; it need not exist
+    /// The set to move them to; it need not exist
     #[arg(long, value_name = "NAME")]
     to: String,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct RenameArgs {
     /// The set
     #[arg(value_name = "SET")]
     from: String,
-    /// Its new name, which no set has
+    /// Its new name, which no other set may have
     #[arg(value_name = "NAME")]
     to: String,
     #[command(flatten)]
@@ -85,7 +85,7 @@ struct PerformArgs {
     /// How the plan is printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-    /// Take the leases of the sets over from whoever holds them
+    /// Take over the leases of the sets from whoever holds them
     #[arg(long)]
     break_lock: bool,
 }
@@ -94,7 +94,7 @@ struct PerformArgs {
 ///
 /// # Errors
 ///
-/// The platform's; objects that the set does not own.
+/// Errors of the platform; objects that the set does not own.
 pub async fn run(command: SetCommand) -> Result<ExitCode> {
     match command {
         SetCommand::List(args) => args.platform.with(async |it| list(it, &args).await).await,
@@ -120,7 +120,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
     let (project, id) = &project(connection).await?;
     let sets = sets::listed(&reader, id).await?;
     if let Some(doubt) = sets.doubt() {
-        output::warning(&format!("{doubt}; it is passed over"));
+        output::warning(&format!("{doubt}; it is skipped"));
     }
     let here = &LookedAt::new(&[PathBuf::from(".")]);
     let items: Vec<Option<Value>> = stream::iter(sets.names)
@@ -158,7 +158,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
     let code = args.show.print(listed, items)?;
     for set in empty {
         output::note(&format!(
-            "note: the set `{set}` owns nothing: a run of it was cut off, or is under way; run that command again, or `meshagent destroy --set {set} --project-id {}{}` takes the set off the list",
+            "note: the set `{set}` owns nothing: a run of it was cut off, or is still running; run that command again, or use `meshagent destroy --set {set} --project-id {}{}` to take the set off the list",
             word(project),
             connection.target().flags
         ));
@@ -185,7 +185,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
     match relocating.some(objects).await? {
         Some(relocation) => relocate(target, (from, to), vec![relocation], perform).await,
         None => {
-            output::note(&format!("nothing to move: the set `{to}` owns them already"));
+            output::note(&format!("nothing to move: the set `{to}` already owns them"));
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -204,8 +204,8 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
     relocate(target, (from, to), relocations, perform).await
 }
 
-/// Takes a set that owns nothing, so that nothing can move, off the lists on which a run that was
-/// cut off left it.
+/// Takes a set that owns nothing, so that nothing can move, off the lists where an interrupted run
+/// left it.
 async fn end_left_over(
     target: &Target,
     set: &str,
@@ -214,7 +214,7 @@ async fn end_left_over(
 ) -> Result<ExitCode> {
     for (name, _) in left {
         output::note(&format!(
-            "nothing to move: the set `{set}` owns nothing in project `{name}`, and is on the list of its sets since a run was cut off"
+            "nothing to move: the set `{set}` owns nothing in project `{name}`, but is still on the project's list of sets because a run was cut off"
         ));
     }
     if args.dry_run {
@@ -231,7 +231,7 @@ async fn end_left_over(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows, asks, performs, tells.
+/// Shows the plan, asks, performs it and reports.
 async fn relocate(
     target: &Target,
     (from, to): (&str, &str),
@@ -266,7 +266,7 @@ async fn relocate(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the user is asked about moves that were shown.
+/// The question to the user about the moves that were shown.
 fn question(relocations: &[Relocation], to: &str) -> String {
     let plans = || relocations.iter().map(|relocation| &relocation.plan);
     let count = plans().map(|plan| plan.operations.len()).sum();
@@ -274,7 +274,7 @@ fn question(relocations: &[Relocation], to: &str) -> String {
     format!("Move {} of {} to the set `{to}`?", objects(count), few(targets))
 }
 
-/// Tells which documents belong to the other set now.
+/// Reports which documents belong to the other set now.
 fn tell_documents(plan: &Plan, (from, to): (&str, &str)) {
     let here = &LookedAt::new(&[PathBuf::from(".")]);
     let files: BTreeSet<String> = plan
@@ -289,6 +289,6 @@ fn tell_documents(plan: &Plan, (from, to): (&str, &str)) {
         false => format!(" (last applied from {})", few(files)),
     };
     output::note(&format!(
-        "note: apply their documents{declared} with --set {to} from now on, and no more with --set {from}"
+        "note: apply their documents{declared} with --set {to} from now on, and no longer with --set {from}"
     ));
 }

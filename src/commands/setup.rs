@@ -13,14 +13,14 @@ use crate::output;
 use crate::settings::PlatformArgs;
 use crate::settings::project_file::ProjectFile;
 
-/// Signs in, chooses a project, and makes a key for it where it has none.
+/// Signs in, chooses a project, and creates a key for it if it has none.
 ///
 /// # Errors
 ///
 /// There is no terminal; what the platform refuses; a file that cannot be written.
 pub async fn run(args: SignInArgs) -> Result<ExitCode> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::usage("setup asks questions, and there is no terminal").hint(
+        return Err(Error::usage("setup asks questions, but there is no terminal").hint(
             "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID, or use `auth login` and `project activate`",
         ));
     }
@@ -46,21 +46,21 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
                 return Ok(ExitCode::SUCCESS);
             };
             project::activate(connection, &id).await?;
-            output::heading("3. Have a key that signs the project's tokens");
+            output::heading("3. Get a key that signs the project's tokens");
             if ProjectFile::read()?.has_key(&id) {
                 output::note("there is one");
             } else {
                 let name = project::ask("A name for a new API key (empty for none): ")?;
                 if name.is_empty() {
                     output::note(
-                        "no key was made: `meshagent api-key create --activate` makes one",
+                        "no key was created: use `meshagent api-key create --activate` to create one",
                     );
                 } else {
                     let key = api_key::make(connection, &id, &name, "").await?;
                     api_key::keep(connection, &id, &key)?;
                 }
             }
-            output::heading("all is set up: try `meshagent rooms list`");
+            output::heading("setup is complete: try `meshagent rooms list`");
             Ok(ExitCode::SUCCESS)
         })
         .await

@@ -1,4 +1,4 @@
-//! What the commands share that list or show: strict JSON, YAML, or a table that fits the
+//! What the commands that list or show have in common: strict JSON, YAML, or a table that fits the
 //! terminal.
 
 use std::io::IsTerminal;
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::output;
 use crate::settings::PlatformArgs;
 
-/// How what is listed or shown is printed.
+/// The format in which objects are listed or shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
     /// For programs.
@@ -26,7 +26,7 @@ pub enum Form {
 /// How one object is shown.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct ShowArgs {
-    /// How it is printed [default: table; json where the output is no terminal]
+    /// How it is printed [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
 }
@@ -37,23 +37,23 @@ pub struct ListArgs {
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
-    /// Print just the ids or names, one a line
+    /// Print only the ids or names, one per line
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }
 
-/// How a list is shown that has always been JSON for programs.
+/// How a list is shown that was always JSON for programs.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct JsonListArgs {
-    /// How it is printed [default: table; json where the output is no terminal]
+    /// How it is printed [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
-    /// Print just the names, one a line
+    /// Print only the names, one per line
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }
 
-/// Arguments of a list of all there is in a project.
+/// Arguments of a list of all objects in a project.
 #[derive(Debug, clap::Args)]
 pub struct AllArgs {
     /// How it is shown.
@@ -64,14 +64,14 @@ pub struct AllArgs {
     pub platform: PlatformArgs,
 }
 
-/// The part of a list that is asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// How many objects at most.
+    /// The maximum number of objects.
     pub limit: i128,
-    /// How many are passed over first.
+    /// How many are skipped first.
     pub offset: i128,
-    /// The highest limit that the platform takes.
+    /// The highest limit that the platform accepts.
     pub most: i128,
 }
 
@@ -82,15 +82,14 @@ impl Page {
         request.query("limit", self.limit.to_string()).query("offset", self.offset.to_string())
     }
 
-    /// The object behind a page that is full: only the platform knows whether there is one.
+    /// The object after a full page: only the platform knows whether there is one.
     #[must_use]
     pub fn next(self, shown: usize) -> Option<Self> {
         let is_full = self.limit > 0 && i128::try_from(shown).is_ok_and(|it| it >= self.limit);
         is_full.then(|| Self { limit: 1, offset: self.offset.saturating_add(self.limit), ..self })
     }
 
-    /// Tells how more is shown, where something was found behind the page, or it is not known
-    /// whether there is.
+    /// Says how to show more, if there is something after the page, or if that is unknown.
     pub fn tell_more(self, next: Self, found: std::result::Result<Vec<Value>, ListError>) {
         let are = match found {
             Ok(items) if items.is_empty() => return,
@@ -105,16 +104,17 @@ impl Page {
     }
 }
 
-/// What a list is like.
+/// The form of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed<'a> {
-    /// The field that holds the objects in JSON and YAML; without one they stand alone.
+    /// The field that holds the objects in JSON and YAML; without it, the list is the whole
+    /// document.
     pub envelope: Option<&'a str>,
     /// The fields that are the columns of the table.
     pub columns: &'a [&'a str],
     /// The field that `--quiet` prints.
     pub name: &'a str,
-    /// What is said when there is none.
+    /// The message if the list is empty.
     pub none: &'a str,
 }
 
@@ -155,7 +155,7 @@ impl ListArgs {
         print(self.output, self.quiet, listed, items)
     }
 
-    /// Whether a table is asked for.
+    /// Whether a table is requested.
     #[must_use]
     pub fn is_table(self) -> bool {
         self.output == Form::Table && !self.quiet

@@ -11,20 +11,21 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Context, Result};
 use crate::output;
 
-/// Those by which a person or the system stops a program: SIGHUP comes when the terminal is gone.
+/// The signals with which a person or the system stops a program; SIGHUP means that the terminal is
+/// gone.
 pub const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Signals that are listened for. From the start on they do not end the program, and one that
-/// comes before it is asked for is kept.
+/// Signals that the program listens for. From the start they do not end the program, and a signal
+/// that arrives before it is asked for is kept.
 pub struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
-    /// Starts to listen. A program that was started to outlive its terminal, as `nohup` does it,
-    /// hears nothing of SIGHUP.
+    /// Starts to listen. A program that was started to outlive its terminal, as with `nohup`, does
+    /// not receive SIGHUP.
     ///
     /// # Errors
     ///
-    /// The system does not let it.
+    /// The system does not allow it.
     pub fn listen(signals: &[Signal]) -> Result<Self> {
         let is_heard = |signal: &&Signal| **signal != Signal::SIGHUP || !is_ignored(**signal);
         let listen = |signal: &Signal| {
@@ -34,7 +35,7 @@ impl Signals {
         signals.iter().filter(is_heard).map(listen).collect::<Result<_>>().map(Self)
     }
 
-    /// The next of them that comes.
+    /// The next signal that arrives.
     pub async fn received(&mut self) -> Signal {
         poll_fn(|waker| {
             // Where none came, all were asked, so that each wakes the task.
@@ -48,7 +49,7 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this program had it ignore a signal. Only Linux tells.
+/// Whether this program was started with a signal ignored. Only Linux reports that.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -56,12 +57,12 @@ fn is_ignored(signal: Signal) -> bool {
     mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
-/// What listens for signals while something is under way. Until it is dropped.
+/// Listens for signals while work is in progress, until it is dropped.
 pub struct Stopping(JoinHandle<()>);
 
 impl Stopping {
-    /// The first signal stops new work; a second one ends the program. That the terminal is gone
-    /// may be told more than once, by the system and by the shell, and hurries nothing.
+    /// The first signal stops new work; a second one ends the program. SIGHUP may arrive more than
+    /// once, from the system and from the shell, so a second one does not end the program.
     ///
     /// # Errors
     ///
@@ -70,11 +71,11 @@ impl Stopping {
         let mut signals = Signals::listen(&STOP)?;
         Ok(Self(tokio::spawn(async move {
             signals.received().await;
-            output::warning("stopping: what runs is finished, nothing new is started");
+            output::warning("stopping: running operations are finished, new ones are not started");
             stop.cancel();
             while signals.received().await == Signal::SIGHUP {}
             output::warning(
-                "stopped at once: it is not known whether what was under way was done; the same command looks, and goes on from there",
+                "stopped at once: it is unknown whether the running operations were done; run the same command again to check and to continue",
             );
             output::settle();
             std::process::exit(130);
@@ -88,8 +89,8 @@ impl Drop for Stopping {
     }
 }
 
-/// From here on SIGXFSZ does nothing: a file that may not grow any further is an error as a full
-/// disk is one, and no reason to end. What this program starts is not concerned.
+/// From here on SIGXFSZ does nothing: a file that may not grow any further is an error like a full
+/// disk, and no reason to end the program. Programs that this one starts are not affected.
 pub fn outlive_file_limits() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let heard = runtime.context(|| "failed to start a runtime".to_owned()).and_then(|runtime| {

@@ -1,5 +1,4 @@
-//! Options that are off, on, or turned off again: `--name` and `--no-name`, of which the
-//! last one counts.
+//! Options that are off, on, or turned off again: `--name` and `--no-name`; the last one counts.
 
 /// Defines the arguments `--$on` and `--$off`.
 macro_rules! toggle {
@@ -16,7 +15,7 @@ macro_rules! toggle {
         }
 
         impl $name {
-            /// Whether it is on; `None` where it was not given.
+            /// Whether it is on; `None` if it was not given.
             #[allow(dead_code, reason = "some options have no third state")]
             fn given(self) -> Option<bool> {
                 match (self.$on, self.off) {
@@ -26,7 +25,7 @@ macro_rules! toggle {
                 }
             }
 
-            /// Whether it is on; off where it was not given.
+            /// Whether it is on; off if it was not given.
             #[allow(dead_code, reason = "some options have three states")]
             fn is_on(self) -> bool {
                 self.$on

@@ -1,4 +1,4 @@
-//! `token`: participant tokens, signed here with an API key; nothing is asked of a platform.
+//! `token`: participant tokens, signed here with an API key, without a platform.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub enum TokenCommand {
     Generate(GenerateArgs),
 }
 
-/// What a token is signed with.
+/// The key that signs a token.
 #[derive(Debug, Clone, clap::Args)]
 pub struct KeyArgs {
     /// The API key that signs [default: the activated key of the project, else MESHAGENT_API_KEY]
@@ -36,13 +36,13 @@ pub struct KeyArgs {
 /// Arguments of `token generate`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A token has no end: whoever holds it can use it until its key is deleted. It belongs to the\nproject of the key, whatever --project-id says; that is where an activated key is looked for."
+    after_help = "A token does not expire: whoever holds it can use it until its key is deleted. It belongs to the\nproject of the key, whatever --project-id says; --project-id only selects an activated key."
 )]
 pub struct GenerateArgs {
     /// The document: kind ParticipantToken
     #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
-    /// The file that the token is written to, for its owner only
+    /// The file to write the token to; only its owner can read it
     #[arg(short, long, value_name = "FILE", value_parser = written_file())]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -52,11 +52,11 @@ pub struct GenerateArgs {
 }
 
 impl KeyArgs {
-    /// What signs the tokens of a project of the platform that the environment means.
+    /// The signer of a project's tokens, for the platform that the environment names.
     ///
     /// # Errors
     ///
-    /// There is nothing to sign with; what there is, is no API key, or another platform's.
+    /// There is no key to sign with; the key is not an API key, or is another platform's.
     pub fn signer(&self, project: &str) -> Result<Signer> {
         let activated = || -> Result<Option<SecretString>> {
             let file = ProjectFile::read()?;
@@ -64,7 +64,7 @@ impl KeyArgs {
         };
         let key = match &self.key {
             Some(key) => {
-                warn_of_secret("--key", "an activated key, or MESHAGENT_API_KEY, needs no option");
+                warn_of_secret("--key", "activate a key, or set MESHAGENT_API_KEY, instead");
                 Some(key.clone())
             }
             None => {
@@ -79,12 +79,12 @@ impl KeyArgs {
         if let Some(key) = key {
             return ApiKey::parse(key.expose_secret().trim())
                 .map(Signer::Key)
-                .ok_or_else(|| Error::failed("what is to sign is not an API key: ma-..."));
+                .ok_or_else(|| Error::failed("the key to sign with is not an API key (ma-...)"));
         }
         match variable("MESHAGENT_SECRET").filter(|_| variable("MESHAGENT_TOKEN").is_some()) {
             Some(secret) => Ok(Signer::Secret(SecretString::from(secret))),
             None => Err(Error::failed("there is no API key to sign with").hint(
-                "give --key, set MESHAGENT_API_KEY, or make one: `meshagent api-key create --activate`",
+                "give --key, set MESHAGENT_API_KEY, or create one: `meshagent api-key create --activate`",
             )),
         }
     }
@@ -101,7 +101,7 @@ pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
         .context(|| format!("failed to read {}", path.display()))?;
     let documents = yaml::parse(&text).map_err(|error| wrong(error.message))?;
     let [document] = documents.as_slice() else {
-        return Err(wrong(format!("it holds {} documents, and not one", documents.len())));
+        return Err(wrong(format!("it has {} documents, not one", documents.len())));
     };
     serde_path_to_error::deserialize(document.to_json())
         .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner())))

@@ -1,5 +1,4 @@
-//! What the parser of arguments has against a line, as every other error is told: in one
-//! line, with a hint.
+//! Errors of the argument parser, reported like every other error: on one line, with a hint.
 
 use clap::error::{ContextKind, ErrorKind};
 
@@ -7,7 +6,7 @@ use crate::error::Error;
 use crate::listed::nearest;
 use crate::visible;
 
-/// What is wrong with the line of these words, or nothing where the parser only shows help or a
+/// What is wrong with a command line of these words; nothing if the parser only shows help or a
 /// version.
 #[must_use]
 pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Option<Error> {
@@ -36,7 +35,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
 }
 
-/// The command that a line is for: its names, without the program's, and what it takes.
+/// The command of a command line: its names, without the program's, and its arguments.
 fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap::Command>) {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let names: Vec<&str> = usage.split_whitespace().skip(2).take_while(is_name).collect();
@@ -44,7 +43,7 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     (names.join(" "), found)
 }
 
-/// The groups of the reference that are not here yet.
+/// The command groups of the reference that do not exist here yet.
 const LATER: [&str; 13] = [
     "chatbot",
     "codex",
@@ -76,33 +75,32 @@ const LATER_IN_ROOMS: [&str; 10] = [
 ];
 
 /// What is said of all of them.
-const NOT_YET: &str =
-    "this program does not have it yet: the Python command line does, with the same settings";
+const NOT_YET: &str = "this program does not have it yet: use the Python command line, which has it and reads the same settings";
 
-/// What programs of this sort do by other names.
+/// What similar programs call by other names.
 fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
     let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
     match parser.kind() {
         ErrorKind::InvalidSubcommand if names.is_empty() => {
             match told(ContextKind::InvalidSubcommand).as_str() {
                 "delete" | "remove" | "rm" | "down" => Some(
-                    "`meshagent destroy` deletes what a set owns, with -f what these manifests declare; `apply` deletes what left the manifests",
+                    "`meshagent destroy` deletes what a set owns, or with -f what these manifests declare; `apply` deletes what left the manifests",
                 ),
                 "get" | "list" | "ls" | "describe" => Some(
                     "`meshagent export` writes what a project holds; `meshagent rooms list` and the like show one kind",
                 ),
                 "import" => Some(
-                    "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+                    "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
                 ),
                 "state" | "refresh" => Some(
-                    "`meshagent plan --drift-only` shows what changed on the platform, `meshagent set list` what sets own",
+                    "`meshagent plan --drift-only` shows what changed on the platform, and `meshagent set list` what sets own",
                 ),
                 "workspace" | "workspaces" => Some(
-                    "what is a workspace elsewhere is a project here: --project-id names it, and --values-file its values",
+                    "use a project instead of a workspace: choose it with --project-id, and its values with --values-file",
                 ),
                 "login" | "logout" => Some("`meshagent auth login` and `meshagent auth logout`"),
                 "force-unlock" | "unlock" => {
-                    Some("`meshagent apply --break-lock` takes the lock of a run that is gone")
+                    Some("`meshagent apply --break-lock` takes over the lock of a run that is gone")
                 }
                 "show" => Some(
                     "`meshagent plan` shows what would change, and `meshagent export` writes what exists",
@@ -133,7 +131,7 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
         ErrorKind::UnknownArgument
             if names == "destroy" && told(ContextKind::InvalidArg) == "--all" =>
         {
-            Some("without -f it deletes all that the set owns")
+            Some("without -f, it deletes everything that the set owns")
         }
         ErrorKind::UnknownArgument
             if matches!(names, "plan" | "diff" | "graph")
@@ -161,33 +159,33 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
     }
 }
 
-/// Options of other programs, without their dashes; an option by which the commands are known that
-/// are meant; and what is said of it.
+/// Options of other programs, without their dashes; an option that shows for which commands the
+/// hint is; and the hint.
 const ELSEWHERE: [(&str, &str, &str); 12] = [
-    ("auto-approve", "yes", "--yes does not ask"),
-    ("no-confirm", "yes", "--yes does not ask"),
-    ("assume-yes", "yes", "--yes does not ask"),
-    ("var", "value", "a value for templates is given as `-v NAME=VALUE`"),
-    ("var-file", "values-file", "--values-file names a file of values, in YAML or JSON"),
-    ("detailed-exitcode", "exit-code", "--exit-code ends with 3 when something would change"),
-    ("refresh-only", "drift-only", "--drift-only shows what changed on the platform"),
+    ("auto-approve", "yes", "use --yes to skip the question"),
+    ("no-confirm", "yes", "use --yes to skip the question"),
+    ("assume-yes", "yes", "use --yes to skip the question"),
+    ("var", "value", "give a value for templates as `-v NAME=VALUE`"),
+    ("var-file", "values-file", "use --values-file for a file of values, in YAML or JSON"),
+    (
+        "detailed-exitcode",
+        "exit-code",
+        "use --exit-code to exit with 3 when something would change",
+    ),
+    ("refresh-only", "drift-only", "use --drift-only to show what changed on the platform"),
     (
         "replace",
         "drift-only",
         "`meshagent destroy -f` deletes what a file declares, and apply creates it again",
     ),
     ("json", "output", "--output json"),
-    ("target", "target", "options of more than one letter begin with two dashes: --target"),
-    ("out", "out", "options of more than one letter begin with two dashes: --out"),
-    (
-        "parallelism",
-        "parallelism",
-        "options of more than one letter begin with two dashes: --parallelism",
-    ),
+    ("target", "target", "long options begin with two dashes: --target"),
+    ("out", "out", "long options begin with two dashes: --out"),
+    ("parallelism", "parallelism", "long options begin with two dashes: --parallelism"),
 ];
 
-/// What an option of another program is here, where the command has it. With one dash it is taken
-/// for several options of one letter.
+/// The equivalent of another program's option, if the command has it. With one dash, the parser
+/// reads the option as several one-letter options.
 fn elsewhere(
     parser: &clap::Error,
     command: Option<&clap::Command>,
@@ -209,7 +207,7 @@ fn elsewhere(
     })
 }
 
-/// The command of this name that a group above has, or one whose name is nearly the same:
+/// The command of this name in a group above, or in a group with nearly the same name:
 /// `rooms list` for `room list`.
 fn in_another_group(parser: &clap::Error, names: &str, tree: &clap::Command) -> Option<String> {
     if parser.kind() != ErrorKind::InvalidSubcommand || names.is_empty() {
@@ -244,10 +242,10 @@ fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
     let word = |back: usize| words.get(at.checked_sub(back)?).map(String::as_str);
     match (word(2), word(1)?) {
         _ if argument.starts_with('-') => None,
-        (_, "--embedded") => Some(format!("its folder is given as `--embedded={shown}`")),
-        (Some(option @ ("-v" | "--value" | "--value-json")), name) if !name.contains('=') => {
-            Some(format!("a name and its value are one word: `{option} {}=…`", visible::line(name)))
-        }
+        (_, "--embedded") => Some(format!("give its folder as `--embedded={shown}`")),
+        (Some(option @ ("-v" | "--value" | "--value-json")), name) if !name.contains('=') => Some(
+            format!("write a name and its value as one word: `{option} {}=…`", visible::line(name)),
+        ),
         _ => None,
     }
 }
@@ -274,11 +272,11 @@ fn several_files(
     }
     let rest = words[at + 1..].iter().take_while(|word| !word.starts_with('-'));
     let each = files.iter().chain(rest).map(|file| format!("-f {}", visible::line(file)));
-    Some(format!("each file has its own -f: `{}`", each.collect::<Vec<_>>().join(" ")))
+    Some(format!("give each file its own -f: `{}`", each.collect::<Vec<_>>().join(" ")))
 }
 
-/// What was most likely meant by an argument that the command does not take: an option that
-/// other programs have, a name that is given without an option, manifests without `-f`.
+/// The likely meaning of an argument that the command does not accept: an option of another
+/// program, a name that is given without an option, manifests without `-f`.
 fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> Option<String> {
     if parser.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -290,7 +288,9 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
     let takes = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
     match word {
         "allow-commands" if names == "validate" => {
-            return Some("validating reads no secret and runs no command: leave it out".to_owned());
+            return Some(
+                "validate reads no secrets and runs no commands: leave this option out".to_owned(),
+            );
         }
         "dry-run" | "what-if" if is_option && names == "apply" => {
             return Some("`meshagent plan` shows what apply would do".to_owned());
@@ -313,23 +313,22 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
         }
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');
-        return is_file
-            .then(|| format!("manifests are given with -f: `meshagent {names} -f {shown}`"));
+        return is_file.then(|| format!("give manifests with -f: `meshagent {names} -f {shown}`"));
     }
     let wanted = word.to_uppercase().replace('-', "_");
     let positional = command
         .get_positionals()
         .filter_map(|it| it.get_value_names()?.first().map(ToString::to_string))
         .find(|name| *name == wanted || name.ends_with(&format!("_{wanted}")))?;
-    Some(format!("{positional} is given without an option: `meshagent {names} {positional}`"))
+    Some(format!("give {positional} without an option: `meshagent {names} {positional}`"))
 }
 
 fn one_line(paragraph: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where to look when the parser knows nothing similar: at the names that there are, or at
-/// the help of the command that was meant.
+/// Where to look if the parser knows nothing similar: the existing names, or the help of the
+/// command.
 fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(is_name).collect();
@@ -340,7 +339,7 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     if let (ErrorKind::InvalidSubcommand, Some(group)) = (kind, group) {
         let names = group.get_subcommands().filter(|command| !command.is_hide_set());
         let names: Vec<&str> = names.map(clap::Command::get_name).collect();
-        return format!("`{}` has {}", path.join(" "), names.join(", "));
+        return format!("the commands of `{}` are {}", path.join(" "), names.join(", "));
     }
     format!("see `{}`", [&[*program], below, &["--help"]].concat().join(" "))
 }
@@ -367,7 +366,7 @@ mod tests {
             (
                 "meshagent project create --name three",
                 "unexpected argument '--name' found",
-                "NAME is given without an option: `meshagent project create NAME`",
+                "give NAME without an option: `meshagent project create NAME`",
             ),
             (
                 "meshagent project create --naem three",
@@ -377,27 +376,27 @@ mod tests {
             (
                 "meshagent apply -f m -auto-approve",
                 "unexpected argument '-a' found",
-                "--yes does not ask",
+                "use --yes to skip the question",
             ),
             (
                 "meshagent plan -f m -var stage=dev",
                 "unexpected argument 'stage=dev' found",
-                "a value for templates is given as `-v NAME=VALUE`",
+                "give a value for templates as `-v NAME=VALUE`",
             ),
             (
                 "meshagent plan -f m --detailed-exitcode",
                 "unexpected argument '--detailed-exitcode' found",
-                "--exit-code ends with 3 when something would change",
+                "use --exit-code to exit with 3 when something would change",
             ),
             (
                 "meshagent workspace list",
                 "unrecognized subcommand 'workspace'",
-                "what is a workspace elsewhere is a project here: --project-id names it, and --values-file its values",
+                "use a project instead of a workspace: choose it with --project-id, and its values with --values-file",
             ),
             (
                 "meshagent apply -f m --auto-approve",
                 "unexpected argument '--auto-approve' found",
-                "--yes does not ask",
+                "use --yes to skip the question",
             ),
             (
                 "meshagent apply -f m --dry-run",
@@ -407,27 +406,27 @@ mod tests {
             (
                 "meshagent validate -f m --allow-commands",
                 "unexpected argument '--allow-commands' found",
-                "validating reads no secret and runs no command: leave it out",
+                "validate reads no secrets and runs no commands: leave this option out",
             ),
             (
                 "meshagent plan m",
                 "unexpected argument 'm' found",
-                "manifests are given with -f: `meshagent plan -f m`",
+                "give manifests with -f: `meshagent plan -f m`",
             ),
             (
                 "meshagent validate m/a.yaml",
                 "unexpected argument 'm/a.yaml' found",
-                "manifests are given with -f: `meshagent validate -f m/a.yaml`",
+                "give manifests with -f: `meshagent validate -f m/a.yaml`",
             ),
             (
                 "meshagent plan -f m --embedded /tmp/x",
                 "unexpected argument '/tmp/x' found",
-                "its folder is given as `--embedded=/tmp/x`",
+                "give its folder as `--embedded=/tmp/x`",
             ),
             (
                 "meshagent plan -f m -v tag 1.10",
                 "unexpected argument '1.10' found",
-                "a name and its value are one word: `-v tag=…`",
+                "write a name and its value as one word: `-v tag=…`",
             ),
             (
                 "meshagent plan -f m -o plan.json",
@@ -442,7 +441,7 @@ mod tests {
             (
                 "meshagent delete -f m",
                 "unrecognized subcommand 'delete'",
-                "`meshagent destroy` deletes what a set owns, with -f what these manifests declare; `apply` deletes what left the manifests",
+                "`meshagent destroy` deletes what a set owns, or with -f what these manifests declare; `apply` deletes what left the manifests",
             ),
             (
                 "meshagent get rooms",
@@ -452,7 +451,7 @@ mod tests {
             (
                 "meshagent import x",
                 "unrecognized subcommand 'import'",
-                "`meshagent export` writes manifests of what is there, and `meshagent apply --adopt` takes it over",
+                "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
             ),
             ("meshagent room storage ls", "unrecognized subcommand 'storage'", NOT_YET),
             (
@@ -478,7 +477,7 @@ mod tests {
             (
                 "meshagent plan -f a.yaml b.yaml c.yaml --embedded",
                 "unexpected argument 'b.yaml' found",
-                "each file has its own -f: `-f a.yaml -f b.yaml -f c.yaml`",
+                "give each file its own -f: `-f a.yaml -f b.yaml -f c.yaml`",
             ),
             (
                 "meshagent apply infra/a.yaml --set g",
@@ -498,7 +497,7 @@ mod tests {
             (
                 "meshagent destroy --all",
                 "unexpected argument '--all' found",
-                "without -f it deletes all that the set owns",
+                "without -f, it deletes everything that the set owns",
             ),
             (
                 "meshagent token tests",

@@ -23,15 +23,15 @@ use crate::settings::PlatformArgs;
 pub struct ValidateArgs {
     #[command(flatten)]
     files: FileArgs,
-    /// The project of documents that name none
+    /// The project for documents that name none
     #[arg(long, value_name = "PROJECT")]
     project_id: Option<String>,
-    /// How what was found is printed
+    /// How the result is printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
 }
 
-/// How what was found is printed.
+/// How the result is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Form {
     /// For people: problems on standard error
@@ -41,16 +41,16 @@ enum Form {
     Json,
 }
 
-/// What was found, as programs read it.
+/// The result, for programs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Validation {
     /// Whether the manifests could be planned, as far as that is known without a platform.
     pub valid: bool,
-    /// How many documents there are, where they are valid.
+    /// How many documents there are, if they are valid.
     pub documents: Option<usize>,
-    /// How many objects they declare, where they are valid.
+    /// How many objects they declare, if they are valid.
     pub objects: Option<usize>,
-    /// What is worth a look and keeps nothing from being planned.
+    /// Findings that are worth a look but do not prevent a plan.
     pub notes: Vec<String>,
     /// Why they are not valid.
     pub failure: Option<Failure>,

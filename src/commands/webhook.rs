@@ -1,4 +1,4 @@
-//! `webhook`: the URLs that are told what happens in a project.
+//! `webhook`: the URLs that receive the events of a project.
 
 use std::process::ExitCode;
 
@@ -41,7 +41,7 @@ pub struct CreateArgs {
     /// A text that is delivered with each event
     #[arg(long, value_name = "TEXT")]
     action: Option<String>,
-    /// What is merged with the payload of each event: a JSON object
+    /// A JSON object to merge with the payload of each event
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct CreateArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options that are not what they should be.
+/// What the platform refuses; invalid options.
 pub async fn run(command: WebhookCommand) -> Result<ExitCode> {
     match command {
         WebhookCommand::Create(args) => create(args).await,

@@ -1,6 +1,6 @@
-//! How APIs spell what is done with objects: their requests, and what their answers mean. What
-//! a kind means stands in `kinds`, and what is to be done is decided elsewhere; a second
-//! spelling of the API is a folder here.
+//! How APIs spell operations on objects: the requests, and the meaning of the answers. What a kind
+//! means is in `kinds`, and what to do is decided elsewhere. Each spelling of the API is a folder
+//! here.
 //!
 //! Must not live here: input or output, anything async, anything that decides.
 
@@ -27,7 +27,7 @@ pub trait Dialect: Sync {
     /// How it spells a kind; nothing where it does not know it.
     fn of(&self, kind: KindName) -> Option<&'static dyn Spelling>;
 
-    /// The request for the profile of whoever asks.
+    /// The request for the caller's own profile.
     fn own_profile(&self) -> Request;
 
     /// The request that lists the API keys of a project.
@@ -51,10 +51,10 @@ pub trait Dialect: Sync {
     /// The request that writes a file of a project's storage.
     fn upload(&self, project: &str, path: &str, bytes: Vec<u8>) -> Request;
 
-    /// The request for a token that lets whoever asks into a room; the answer has it in `jwt`.
+    /// The request for a token that lets the caller into a room; the answer has it in `jwt`.
     fn connect(&self, project: &str, room: &str) -> Request;
 
-    /// The request for what a platform tells of itself.
+    /// The request for the platform's description of itself.
     fn config(&self) -> Request;
 
     /// The request that has the platform render a template.
@@ -64,7 +64,7 @@ pub trait Dialect: Sync {
     ///
     /// # Errors
     ///
-    /// The answer is no template.
+    /// The answer is not a template.
     fn rendered(&self, answer: Value) -> serde_json::Result<ServiceTemplateSpec>;
 }
 
@@ -144,13 +144,14 @@ pub trait Spelling: Sync {
         self.list(target.project, target.room).map(Lookup::Among)
     }
 
-    /// The fields of manifests that the API has no word for. Whoever decides refuses what has one.
+    /// The fields of manifests that the API does not have. A plan with such a field is refused.
     fn unsaid(&self) -> &'static Unsaid {
         Unsaid::NOTHING
     }
 
-    /// What of an object of a list an update sends back, because this program does not know
-    /// it, or does not change it, or the API lacks it (see [`Words`]). Nothing else of the answer is kept in memory.
+    /// The part of an object in a list that an update sends back, because this program does not
+    /// know it or does not change it, or because the API lacks it (see [`Words`]). The rest of the
+    /// answer is not kept in memory.
     fn sent_back(&self, _item: &Value) -> Option<Value> {
         None
     }

@@ -1,4 +1,4 @@
-//! What requests are made of and what answers are read into.
+//! The data that requests are made from and that answers are read into.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub struct Seen {
     pub fields: Tree,
 }
 
-/// What a write is made of.
+/// The data of a write.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// The project's id; empty when a project is created.

@@ -1,6 +1,6 @@
-//! Fields of a kind that an API has no word for. They are not left out in silence: whoever decides
-//! asks here first. What a platform answers in such a field is none of this program's business, so
-//! it is not compared, and an update sends it back.
+//! Fields of a kind that an API does not have. They are not left out silently: the code that
+//! decides asks here first. If a platform answers with such a field, it is not compared, and an
+//! update sends it back.
 
 use serde_json::Value;
 
@@ -9,16 +9,16 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Shape};
 use crate::kinds::tree::Tree;
 
-/// Fields of a kind that an API has no word for: the names on the way to each, through maps and
-/// the items of lists.
+/// Fields of a kind that an API does not have: the names on the way to each, through maps and the
+/// items of lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unsaid(Vec<Vec<String>>);
 
 impl Unsaid {
     /// What to do about such a field.
-    pub const HINT: &'static str = "take it out, or name a platform of a later release";
+    pub const HINT: &'static str = "remove it, or use a platform with a later release";
 
-    /// None: the API has a word for each.
+    /// None: the API has all fields.
     pub const NOTHING: &'static Self = &Self(Vec::new());
 
     /// The fields of a shape that are not among those of an API, which stand one a line, with
@@ -48,7 +48,7 @@ impl Unsaid {
     /// What an API of this spelling lacks, as a sentence.
     #[must_use]
     pub fn told(path: &FieldPath, spoken: Spoken) -> String {
-        format!("the API of the platform, that of {spoken}, has no field `{path}`")
+        format!("the platform's API, that of {spoken}, has no field `{path}`")
     }
 
     /// Takes such fields out of a body that was made of ours.
@@ -57,7 +57,7 @@ impl Unsaid {
     }
 }
 
-/// The fields of a kind as an API has them: those that it has words for, and those that it lacks.
+/// The fields of a kind from the view of an API: those that it has, and those that it lacks.
 #[derive(Debug)]
 pub struct Words {
     said: Shape,

@@ -1,4 +1,4 @@
-//! A kind that an API does not know: nothing of it is there, and nothing can be made.
+//! A kind that an API does not know: it has no objects, and none can be created.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ impl Spelling for Unspoken {
     }
 
     fn seen(&self, _item: &Value) -> Result<Seen, String> {
-        Err("the platform keeps none of its kind".to_owned())
+        Err("the platform has no objects of this kind".to_owned())
     }
 
     fn body(&self, _target: &Target<'_>) -> Value {

@@ -25,7 +25,7 @@ pub struct AnnotatedMetadata {
     /// What it is for. Kept in the manifest only.
     #[serde(default)]
     pub description: Option<String>,
-    /// Notes for programs, text to text.
+    /// Notes for programs: text keys with text values.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<BTreeMap<String, String>>,
@@ -42,13 +42,13 @@ pub struct Lifecycle {
     #[schemars(extend("maxItems" = MOST_RULES))]
     pub ignore: Vec<String>,
     /// What the object was called before: a name, or a list of names in any order. At most one
-    /// of them may be on the platform. Where the platform can, the object is renamed in place;
-    /// elsewhere it is created under its new name and the former one is deleted.
+    /// of them may be on the platform. If the platform can, it renames the object in place;
+    /// otherwise the object is created under its new name and the former one is deleted.
     pub moved_from: FormerNames,
     /// What happens when the document goes away.
     pub delete: OnDelete,
-    /// Whether a placed template brings the mailboxes, routes and scheduled tasks that it
-    /// asks for. Only for services made from a template.
+    /// Whether a placed template also creates the mailboxes, routes and scheduled tasks that
+    /// it asks for. Only for services made from a template.
     #[serde(default = "crate::kinds::specs::service::yes")]
     pub derive: bool,
 }
@@ -141,10 +141,10 @@ pub enum SecretSource {
     Env(String),
     /// A file, relative to the manifest; one line break at its end is dropped.
     File(String),
-    /// A command's standard output, run in the manifest's folder without a shell; one line
-    /// break at its end is dropped.
+    /// The standard output of a command, which runs in the manifest's folder without a shell;
+    /// one line break at its end is dropped.
     Command(Vec<String>),
-    /// What `meshagent secret encrypt` printed, or a file of it.
+    /// The output of `meshagent secret encrypt`, or a file that holds it.
     Age(AgeText),
 }
 
@@ -154,7 +154,7 @@ pub enum SecretSource {
 pub enum AgeText {
     /// The armored text.
     Armored(String),
-    /// A file of it.
+    /// A file that holds it.
     Beside {
         /// The file, relative to the manifest.
         file: String,

@@ -1,4 +1,4 @@
-//! What tells an object apart from all others.
+//! What identifies an object.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,12 +12,12 @@ use super::KindName;
 use crate::listed::word;
 use crate::visible;
 
-/// What tells an object apart from all others: kind, project, room where it has one, name.
-/// It stands in many places at once, so its clones share their parts.
+/// What identifies an object: its kind, its project, its room if it has one, and its name. It is
+/// used in many places at once, so its clones share their parts.
 #[derive(Clone)]
 pub struct Key(Arc<Parts>);
 
-/// What tells an object apart from all others: kind, project, room where it has one, name.
+/// What identifies an object: its kind, its project, its room if it has one, and its name.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -179,7 +179,7 @@ impl Key {
         }
     }
 
-    /// What is said where another project has the name, and names are one on the whole platform.
+    /// The message if another project has the name, and names are unique on the whole platform.
     #[must_use]
     pub fn held_by_another(&self) -> String {
         format!("{self} is taken: another project has it")

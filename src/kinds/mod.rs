@@ -1,6 +1,5 @@
-//! The kinds: one file each, one trait, one list. Everything that is done with a kind
-//! elsewhere is done through [`Kind`], so that a new kind is a file here, a line in the list
-//! below and an example.
+//! The kinds: one file each, one trait, one list. Other code uses a kind only through [`Kind`], so
+//! that a new kind is a file here, a line in the list below and an example.
 //!
 //! Must not live here: how an API spells a kind (that is in `dialect`), input or output, anything
 //! async, anything that decides what is to be done.
@@ -142,7 +141,7 @@ pub trait Kind: Sync {
         NameRule { rule: Rule::Name, field: None }
     }
 
-    /// What of its fields cannot be together, though each keeps its own rule.
+    /// The fields that conflict with each other, although each keeps its own rule.
     fn broken_together(&self, _fields: &Tree) -> Vec<Broken> {
         Vec::new()
     }
@@ -157,8 +156,7 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
-    /// What an object's fields may say and hardly mean, as sentences whose subject is the
-    /// field.
+    /// Valid fields that are probably mistakes, as sentences whose subject is the field.
     fn remarks(&self, _fields: &Tree) -> Vec<(FieldPath, &'static str)> {
         Vec::new()
     }
@@ -168,7 +166,7 @@ pub trait Kind: Sync {
         &[]
     }
 
-    /// What keys name of its objects: the projects or the rooms that other objects are in.
+    /// Whether keys name its objects, as the projects or the rooms that other objects are in.
     fn holds(&self) -> Option<Holds> {
         None
     }
@@ -178,20 +176,19 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
-    /// Why an object with these fields does not serve a purpose for which something refers to
-    /// it; `None` where it does, or nothing is known of it.
+    /// Why an object with these fields does not serve the purpose of a reference to it; `None` if
+    /// it does, or if that is not known.
     fn misfit(&self, _purpose: Purpose, _fields: &Tree) -> Option<Misfit> {
         None
     }
 
-    /// The top-level fields that the platform keeps as they are while something refers to the
-    /// object.
+    /// The top-level fields that cannot change while something refers to the object.
     fn kept_in_use(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether the platform keeps values of its objects to itself, so that just their
-    /// revisions tell that somebody wrote them.
+    /// Whether the platform hides values of its objects, so that only their revisions show that
+    /// somebody wrote them.
     fn hides_values(&self) -> bool {
         false
     }
@@ -217,18 +214,18 @@ pub trait Kind: Sync {
         true
     }
 
-    /// Whether an object of this kind can get another name and stay what it is.
+    /// Whether an object of this kind can be renamed and stay the same object.
     fn is_renamable(&self) -> bool {
         false
     }
 
-    /// Whether other objects are in it or say its name, and go along when it is renamed.
+    /// Whether other objects are in it or use its name, and follow when it is renamed.
     fn is_named_by_others(&self) -> bool {
         false
     }
 
-    /// A name in the spelling in which names of this kind are compared. Where the platform
-    /// takes several spellings for one thing, it is one key here.
+    /// A name in the spelling that is used to compare names of this kind. Several spellings that
+    /// the platform accepts for one thing are one key here.
     fn natural_name(&self, name: &str) -> String {
         name.to_owned()
     }

@@ -101,7 +101,7 @@ fn parse_bracket(inside: &str) -> Result<(Step, &str), String> {
     let end = inside.find(['=', ']']).ok_or_else(unclosed)?;
     if inside[end..].starts_with(']') {
         let index =
-            inside[..end].parse().map_err(|_| format!("`{}` is no position", &inside[..end]))?;
+            inside[..end].parse().map_err(|_| format!("`{}` is not a position", &inside[..end]))?;
         return Ok((Step::Index(index), &inside[end + 1..]));
     }
     let (field, text) = (inside[..end].to_owned(), &inside[end + 1..]);

@@ -1,12 +1,11 @@
-//! How objects hang together, as their kinds say it: what is in what, and what refers to what.
-//! What is decided and done about that elsewhere is a loop over this, so that no kind has a
-//! place of its own there.
+//! How objects are related, according to their kinds: which are in which, and which refer to which.
+//! Other code loops over these relations, so that it has no special case for a kind.
 
 use super::path::FieldPath;
 use super::tree::Tree;
 use super::{ALL, Key, KindName};
 
-/// What of a key names the object that holds it.
+/// Which part of a key names the object that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Its project.

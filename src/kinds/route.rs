@@ -41,7 +41,7 @@ struct RouteDocument {
     /// The room, by name.
     #[schemars(extend("x-rule" = "segment"))]
     room: String,
-    /// The port of a service of the room that is `published`.
+    /// The port of a service in the room; the port must be `published`.
     port: PortNumber,
     /// How the reconciler treats it.
     #[serde(default)]

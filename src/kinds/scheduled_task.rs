@@ -1,4 +1,4 @@
-//! `kind: ScheduledTask`. A payload that is put on a queue of a room by the clock.
+//! `kind: ScheduledTask`. A payload that is put on a queue of a room on a schedule.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ use crate::kinds::specs::service::yes;
 
 kind_tag!(ScheduledTaskTag, ScheduledTask);
 
-/// A scheduled task: a payload that is put on a queue of a room by the clock.
+/// A scheduled task: a payload that is put on a queue of a room on a schedule.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "ScheduledTask")]
@@ -70,7 +70,7 @@ impl Kind for ScheduledTask {
     }
 
     fn summary(&self) -> &'static str {
-        "a scheduled task: a payload that is put on a queue of a room by the clock"
+        "a scheduled task: a payload that is put on a queue of a room on a schedule"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -1,4 +1,4 @@
-//! `kind: Secret`. A project secret: environment pairs, or what an image is pulled with.
+//! `kind: Secret`. A project secret: environment variables, or credentials for pulling images.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ kind_tag!(SecretTag, Secret);
 enum SecretType {
     /// Pairs that become environment variables of a container.
     Keys,
-    /// A user and password that images are pulled with.
+    /// A user and password for pulling images.
     Docker,
     /// The same for a registry of Azure.
     Acr,
@@ -30,7 +30,7 @@ enum SecretType {
     Gar,
 }
 
-/// A project secret: environment pairs, or what an image is pulled with.
+/// A project secret: environment variables, or credentials for pulling images.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Secret")]
@@ -45,7 +45,8 @@ struct SecretDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// What it is for: `keys`, or what images are pulled with: `docker`, `acr`, `gar`.
+    /// What it is for: `keys` for environment variables; `docker`, `acr` or `gar` for pulling
+    /// images.
     #[serde(rename = "type")]
     secret_type: SecretType,
     /// For `keys`: names of environment variables with their texts.
@@ -129,8 +130,7 @@ impl SecretDocument {
             let data = self.data.unwrap_or_default();
             // The name may be a whole pair by mistake, so it is not repeated.
             if data.keys().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-                let told =
-                    "a name in `data` is empty or holds `=`, which no environment variable has";
+                let told = "a name in `data` is empty or contains `=`, so it cannot be the name of an environment variable";
                 return Err(vec![Fault::new(&["data"], told)]);
             }
             let data =
@@ -162,7 +162,7 @@ impl Kind for Secret {
     }
 
     fn summary(&self) -> &'static str {
-        "a project secret: environment pairs, or what an image is pulled with"
+        "a project secret: environment variables, or credentials for pulling images"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -197,12 +197,12 @@ impl Kind for Secret {
         let is_of = |name| fields.get("type").and_then(Tree::as_str).is_none_or(|it| it == name);
         match purpose {
             Purpose::Variables if !is_of("keys") => Some(Misfit {
-                what: "is one that images are pulled with",
-                hint: "`container.secrets` takes secrets of the type `keys`; images are pulled with `container.pull_secret`",
+                what: "is for pulling images",
+                hint: "`container.secrets` takes secrets of type `keys`; use `container.pull_secret` to pull images",
             }),
             Purpose::Images if !is_of("docker") => Some(Misfit {
-                what: "is one of the type `keys`, and no image is pulled with it",
-                hint: "`container.pull_secret` takes a secret of the type `docker`, `acr` or `gar`; one of the type `keys` belongs into `container.secrets`",
+                what: "has type `keys`, which cannot be used to pull images",
+                hint: "`container.pull_secret` takes a secret of type `docker`, `acr` or `gar`; list one of type `keys` in `container.secrets`",
             }),
             _ => None,
         }

@@ -1,5 +1,5 @@
-//! What is wrong with a source that a secret cannot be read from. The schema of a source
-//! says just that none of its alternatives fits.
+//! What is wrong with a source that a secret cannot be read from. The schema only says that none
+//! of the alternatives matches.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const LONGEST_WORD: usize = 12;
 /// All sources, for a hint.
 fn all() -> String {
     let forms = SOURCES.map(|(_, form)| format!("`from: {form}`"));
-    format!("a secret is read {}", forms.join(" or "))
+    format!("write {}", forms.join(" or "))
 }
 
 /// What is wrong with what stands in `from`, by the path below it. Nothing of a text is
@@ -35,9 +35,9 @@ pub fn fault(from: &Value) -> Option<Fault> {
                 Some((_, form)) => format!("write `from: {form}`"),
                 None => all(),
             };
-            return Some(Fault::new(&[], "is text, and no source").hint(hint));
+            return Some(Fault::new(&[], "is text, not a source").hint(hint));
         }
-        _ => return Some(Fault::new(&[], "is no source").hint(all())),
+        _ => return Some(Fault::new(&[], "is not a source").hint(all())),
     };
     let mut names = fields.keys().map(String::as_str);
     match (names.next(), names.next()) {
@@ -46,7 +46,7 @@ pub fn fault(from: &Value) -> Option<Fault> {
             let message = format!("names two sources, `{first}` and `{second}`");
             return Some(
                 Fault::new(&[second], message)
-                    .hint("a secret is read from one; take the other out"),
+                    .hint("a secret is read from one source; remove the other"),
             );
         }
         _ => {}
@@ -74,7 +74,7 @@ pub fn fault(from: &Value) -> Option<Fault> {
         ),
         ("age", _, _) if age_file(value) => return None,
         ("age", _, _) => (
-            "is no encrypted text, and no file of one",
+            "is neither an encrypted text nor a file with one",
             "write what `meshagent secret encrypt` prints, or `age: {file: PATH}`",
         ),
         ("env", _, _) => ("is not the name of an environment variable", "write `env: NAME`"),
@@ -104,7 +104,7 @@ mod tests {
             (json!({"command": ["a", 1]}), "command", "not a list of words", "[PROGRAM"),
             (json!("env"), "", "is text", "write `from: {env: NAME}`"),
             (json!("x"), "", "is text", "`from: {age: ENCRYPTED}`"),
-            (json!(["env"]), "", "is no source", "{env: NAME}"),
+            (json!(["env"]), "", "is not a source", "{env: NAME}"),
             (json!({}), "", "names no source", "{env: NAME}"),
             (json!({"env": "X", "file": "x"}), "file", "two sources, `env` and `file`", "one"),
             (json!({"env": 1}), "env", "not the name", "env: NAME"),

@@ -60,8 +60,8 @@ pub struct ServiceDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// The room it is placed in; in every room of the project when neither `room` nor
-    /// `rooms` is there.
+    /// The room it is placed in. Without `room` and `rooms`, it is placed in every room of the
+    /// project.
     #[serde(default)]
     #[schemars(extend("x-rule" = "segment"))]
     room: Option<String>,
@@ -125,12 +125,12 @@ pub fn placements(
 ) -> Result<Vec<Option<String>>, Vec<Fault>> {
     match (room, rooms) {
         (Some(_), Some(_)) => {
-            Err(vec![Fault::new(&["rooms"], "`room` and `rooms` exclude each other")])
+            Err(vec![Fault::new(&["rooms"], "a document can have `room` or `rooms`, not both")])
         }
         (Some(room), None) => Ok(vec![Some(room)]),
         (None, None) => Ok(vec![None]),
         (None, Some(rooms)) if rooms.is_empty() => Err(vec![
-            Fault::new(&["rooms"], "`rooms` names no room")
+            Fault::new(&["rooms"], "`rooms` is empty")
                 .hint("leave it out to place the service in every room of the project"),
         ]),
         (None, Some(rooms)) => {

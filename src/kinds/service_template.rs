@@ -30,12 +30,12 @@ struct ServiceTemplateDocument {
     version: Version,
     /// Always `ServiceTemplate`.
     kind: ServiceTemplateTag,
-    /// The template's name, and that of the services made from it.
+    /// The name of the template and of the services made from it.
     metadata: ServiceMetadata,
     /// The agents that the service brings into a room.
     #[serde(default)]
     agents: Option<Vec<AgentSpec>>,
-    /// What is asked for when the template is placed.
+    /// The variables whose values are asked for when the template is placed.
     #[serde(default)]
     #[schemars(extend("x-unique" = ["name"]))]
     variables: Option<Vec<ServiceTemplateVariable>>,
@@ -62,7 +62,7 @@ struct ServiceTemplateDocument {
     /// The values of its variables; they place the template.
     #[serde(default)]
     values: Option<BTreeMap<String, String>>,
-    /// How the reconciler treats the service that comes of it.
+    /// How the reconciler treats the service made from it.
     #[serde(default)]
     lifecycle: Option<Lifecycle>,
 }

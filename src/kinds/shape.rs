@@ -1,6 +1,6 @@
-//! What the planner knows of a kind's fields without knowing its types: which of them
-//! have defaults, which lists are ordered, which texts are secret. Read off the JSON
-//! Schema of the fields, so there is one place where a field is described.
+//! What the planner knows of a kind's fields without knowing its types: which of them have
+//! defaults, which lists are ordered, which texts are secret. It is read from the JSON Schema of
+//! the fields, so that a field is described in one place.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,7 +27,7 @@ pub struct Shape {
     pub empty_is_absent: bool,
     /// Its texts are never shown.
     pub secret: bool,
-    /// An empty answer may be one that the platform keeps to itself.
+    /// An empty answer may be a value that the platform hides.
     pub withheld: bool,
     /// Keys that neither the manifest nor the set's last apply named are left alone.
     pub partial: bool,
@@ -35,9 +35,9 @@ pub struct Shape {
     pub number: bool,
     /// What its text must look like.
     pub rule: Option<Rule>,
-    /// Of a list whose items are told apart by a field: several may have the same.
+    /// For a list whose items are identified by a field: several may have the same text.
     pub repeats: bool,
-    /// Of a list whose order matters: the fields by which no two of its items may agree.
+    /// For a list whose order matters: the fields in which no two of its items may agree.
     pub unique: Vec<String>,
     /// What stands in it.
     pub form: Form,
@@ -57,8 +57,8 @@ pub struct Broken {
 impl Broken {
     /// A text that stands at another place already, and may stand at one.
     pub(super) fn repeated(path: FieldPath, text: &str, first: &str) -> Self {
-        let message = format!("is `{text}`, which stands twice, first at {first}");
-        Self { path, message, hint: Some("take one of the two out".to_owned()) }
+        let message = format!("is `{text}`, which occurs twice, first at {first}");
+        Self { path, message, hint: Some("remove one of the two".to_owned()) }
     }
 }
 
@@ -83,7 +83,7 @@ pub enum Form {
     },
 }
 
-/// How the items of a list are told apart.
+/// How the items of a list are identified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Identity {
     /// By their position.

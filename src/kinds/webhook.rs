@@ -1,4 +1,4 @@
-//! `kind: Webhook`. A URL that is told what happens in a project's rooms.
+//! `kind: Webhook`. A URL that is notified of what happens in a project's rooms.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use crate::kinds::specs::rules::Event;
 
 kind_tag!(WebhookTag, Webhook);
 
-/// A webhook: a URL that is told what happens in a project's rooms.
+/// A webhook: a URL that is notified of what happens in a project's rooms.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Webhook")]
@@ -62,7 +62,7 @@ impl Kind for Webhook {
     }
 
     fn summary(&self) -> &'static str {
-        "a webhook: a URL that is told what happens in a project's rooms"
+        "a webhook: a URL that is notified of what happens in a project's rooms"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -31,8 +31,8 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Whether nothing is wrong but that something is not here, which another machine or
-    /// another command line may have.
+    /// Whether the only fault is that something is missing here, which another machine or another
+    /// command line may have.
     pub is_missing: bool,
 }
 
@@ -47,7 +47,7 @@ impl Failure {
         Self { message: message.into(), hint: None, is_missing: false }
     }
 
-    /// Something is not here.
+    /// Something is missing here.
     pub fn missing(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { is_missing: true, ..Self::new(message, hint) }
     }
@@ -60,16 +60,15 @@ pub struct Identities {
     pub origin: String,
 }
 
-/// The file that identities are read from, and written to, when nothing else is said:
-/// beside the settings of the reference, in `~/.meshagent/age.txt`.
+/// The default file for identities: `~/.meshagent/age.txt`, beside the settings of the reference.
 #[must_use]
 pub fn default_file() -> Option<PathBuf> {
     std::env::home_dir().map(|home| home.join(".meshagent/age.txt"))
 }
 
 impl Identities {
-    /// Reads the identities of whoever runs the program: the variable with the keys, else
-    /// the variable with a file's name, else the file in the home folder.
+    /// Reads the user's identities: from the variable with the keys, or else from the file that a
+    /// variable names, or else from the file in the home folder.
     ///
     /// # Errors
     ///
@@ -99,13 +98,13 @@ impl Identities {
                 is_missing: error.kind() == std::io::ErrorKind::NotFound,
                 ..Failure::new(
                     format!("failed to read the age identities in {}: {error}", path.display()),
-                    format!("{KEY_FILE_VARIABLE} names the file"),
+                    format!("set {KEY_FILE_VARIABLE} to the file to read"),
                 )
             }),
         }
     }
 
-    /// Reads a file of identities: one a line; empty lines and lines with `#` say nothing.
+    /// Reads a file of identities: one per line; empty lines and lines with `#` are ignored.
     fn parse(text: &SecretString, origin: String) -> Result<Self, Failure> {
         let mut keys = Vec::new();
         for (index, line) in text.expose_secret().lines().enumerate() {
@@ -133,8 +132,8 @@ impl Identities {
     }
 }
 
-/// Refuses a file of identities that others can read: whatever was encrypted to them is no
-/// secret any more. What is no file has no mode that says anything.
+/// Refuses a file of identities that others can read: what was encrypted to them is not secret any
+/// more. The mode of anything but a regular file has no meaning here.
 fn refuse_open(path: &Path) -> Result<(), Failure> {
     let Some(about) = path.metadata().ok().filter(Metadata::is_file) else { return Ok(()) };
     let mode = about.permissions().mode();
@@ -144,7 +143,7 @@ fn refuse_open(path: &Path) -> Result<(), Failure> {
     let path = path.display();
     Err(Failure::new(
         format!("the age identities in {path} can be read by others (mode {:o})", mode & 0o777),
-        format!("chmod 600 {path}, and think about whether somebody has read them"),
+        format!("run `chmod 600 {path}`, and consider whether somebody has read them"),
     ))
 }
 
@@ -176,7 +175,7 @@ pub fn recipient(text: &str) -> Result<Recipient, Failure> {
     })
 }
 
-/// Reads a file of recipients: one a line; empty lines and lines with `#` say nothing.
+/// Reads a file of recipients: one per line; empty lines and lines with `#` are ignored.
 ///
 /// # Errors
 ///
@@ -228,8 +227,8 @@ pub fn encrypt(plain: &[u8], recipients: &[Recipient]) -> Result<String, Failure
 ///
 /// What is not age, what is damaged, and what is for somebody else.
 pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<u8>, Failure> {
-    // Editors put marks and empty lines before the first line. What is neither armor nor a
-    // header then cannot be damaged age.
+    // Editors put marks and empty lines before the first line. If there is neither armor nor a
+    // header after them, it is not damaged age text.
     let start = encrypted.trim_ascii_start();
     let start = start.strip_prefix("\u{feff}".as_bytes()).map_or(start, <[u8]>::trim_ascii_start);
     if !start.starts_with(b"-----BEGIN AGE") && !start.starts_with(b"age-encryption.org/") {
@@ -253,7 +252,7 @@ pub fn decrypt(encrypted: &[u8], identities: &Identities) -> Result<SecretSlice<
 /// To how many recipients a text is encrypted, as far as its header can be read.
 fn recipients_of(encrypted: &[u8]) -> usize {
     let mut plain = Vec::new();
-    // What is damaged is told of when it is decrypted.
+    // Damage is reported when the text is decrypted.
     let _ = ArmoredReader::new(encrypted).read_to_end(&mut plain);
     let lines = plain.split(|byte| *byte == b'\n');
     let header = lines.take_while(|line| !line.starts_with(b"---"));
@@ -262,7 +261,7 @@ fn recipients_of(encrypted: &[u8]) -> usize {
 
 fn too_many(count: usize) -> Failure {
     Failure::new(
-        format!("it is encrypted to {count} recipients, and at most {MOST_RECIPIENTS} are tried"),
+        format!("it is encrypted to {count} recipients, but at most {MOST_RECIPIENTS} are tried"),
         "encrypt it to those who need it",
     )
 }
@@ -279,7 +278,7 @@ pub fn decrypt_text(encrypted: &[u8], identities: &Identities) -> Result<SecretS
             let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
             Ok(SecretString::from(text))
         }
-        Err(_) => Err(Failure::unexplained("what was encrypted is not UTF-8")),
+        Err(_) => Err(Failure::unexplained("the decrypted text is not UTF-8")),
     }
 }
 
@@ -291,8 +290,8 @@ fn explain(error: &DecryptError, identities: &Identities) -> Failure {
             "it is encrypted to other recipients; encrypt it to yours too, or use their identity",
         ),
         DecryptError::InvalidHeader | DecryptError::UnknownFormat => Failure::new(
-            "it is not a text that age encrypted",
-            "paste all that `meshagent secret encrypt` prints, from its first line to its last",
+            "it is not a text encrypted with age",
+            "paste the whole output of `meshagent secret encrypt`, from the first line to the last",
         ),
         DecryptError::ExcessiveWork { .. } | DecryptError::KeyDecryptionFailed => Failure::new(
             "it is encrypted with a passphrase",
@@ -300,7 +299,7 @@ fn explain(error: &DecryptError, identities: &Identities) -> Failure {
         ),
         _ => Failure::new(
             "the encrypted text is damaged",
-            "paste all that `meshagent secret encrypt` prints, from its first line to its last",
+            "paste the whole output of `meshagent secret encrypt`, from the first line to the last",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! *Pure*: what the documents of a set say of each other must agree.
+//! *Pure*: checks that the documents of a set agree about each other.
 
 use super::set::Set;
 use crate::error::Problem;

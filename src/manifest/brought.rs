@@ -1,10 +1,10 @@
-//! What tells an object that a placed template brought from one that has a document of its own.
+//! Marks an object that came with a placed template, unlike one with its own document.
 
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::{Key, KindName};
 
-/// Which service brought an object along.
+/// Which service an object came with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brought {
     /// The service's name.

@@ -1,4 +1,4 @@
-//! Documents are checked against the schema of their kind, and what is wrong is told in words.
+//! Checks documents against the schema of their kind, and says what is wrong in words.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |_| true)
 }
 
-/// The same for a part of a document: no field is missed.
+/// The same for a part of a document: missing fields are not reported.
 pub(super) fn check_part(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
 }
@@ -49,8 +49,8 @@ fn check_where(
     problems
 }
 
-/// Whether an error is of the form of a value that a sealed variable makes. That is the
-/// platform's to check: a word about it would tell something of the variable.
+/// Whether an error is about the form of a value from a sealed variable. The platform must check
+/// that: a message about it would reveal something about the variable.
 fn is_hidden(document: &Document, error: &jsonschema::ValidationError<'_>) -> bool {
     let Value::String(text) = &**error.instance() else { return false };
     let is_of_form = match error.kind() {
@@ -86,7 +86,9 @@ fn brief(document: &Document, error: &jsonschema::ValidationError<'_>) -> Vec<Pr
         }
         _ => {
             let path = error.instance_path().as_str();
-            vec![document.problem_in_brief(format!("`{path}` is not what is allowed here"))]
+            vec![
+                document.problem_in_brief(format!("`{path}` has a value that is not allowed here")),
+            ]
         }
     }
 }
@@ -95,7 +97,7 @@ fn unknown_in_brief(document: &Document, path: &FieldPath, name: &str) -> Proble
     document.problem_in_brief(unknown(document, path, name))
 }
 
-/// What is said of an unknown field. Where a secret should stand, its name may be the secret.
+/// The message about an unknown field. In the place of a secret, its name may be the secret.
 fn unknown(document: &Document, path: &FieldPath, name: &str) -> String {
     match is_secret(document.kind, path) {
         true => "unknown field".to_owned(),
@@ -111,7 +113,7 @@ fn is_secret(kind: &dyn Kind, path: &FieldPath) -> bool {
     })
 }
 
-/// The problems of an error, of which so many are looked up.
+/// The problems of an error; at most this many are looked up in the text.
 fn schema_problems(
     document: &Document,
     error: &jsonschema::ValidationError<'_>,
@@ -150,7 +152,7 @@ fn schema_problems(
         ValidationErrorKind::MaxItems { limit } => {
             vec![here(format!("`{path}` has more than {limit} items"))]
         }
-        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` says the same twice"))],
+        ValidationErrorKind::UniqueItems => vec![here(format!("`{path}` has duplicate items"))],
         ValidationErrorKind::MaxLength { limit } => {
             vec![here(format!("`{path}` is longer than {limit} characters"))]
         }
@@ -167,8 +169,8 @@ fn schema_problems(
                 return vec![here(format!("`{path}` {what}"))];
             }
             let what = description(document.kind, &path)
-                .unwrap_or_else(|| "what is allowed here".to_owned());
-            vec![here(format!("`{path}` is not {what}"))]
+                .unwrap_or_else(|| "a value that is allowed here".to_owned());
+            vec![here(format!("`{path}` must be {what}"))]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
@@ -179,7 +181,7 @@ fn inside(path: &FieldPath, what: &str) -> String {
     if path.0.is_empty() { what.to_owned() } else { format!("{what} in `{path}`") }
 }
 
-/// Fields that there are not, of which so many are looked up.
+/// Problems of unknown fields; at most this many are looked up in the text.
 fn unknown_fields(
     document: &Document,
     path: &FieldPath,
@@ -199,11 +201,11 @@ fn unknown_fields(
             habits::field(document.kind.name(), path, name),
             nearest(name, known.iter().map(String::as_str)),
         ) {
-            _ if is_misplaced => problem.hint(format!("it is `lifecycle.{name}`")),
+            _ if is_misplaced => problem.hint(format!("write `lifecycle.{name}`")),
             (Some(meant), _) => problem.hint(meant),
             (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
             (None, None) if known.is_empty() => problem,
-            (None, None) => problem.hint(format!("known are {}", known.join(", "))),
+            (None, None) => problem.hint(format!("known fields are {}", known.join(", "))),
         }
     });
     let counted = unexpected.iter().skip(most);
@@ -211,7 +213,7 @@ fn unknown_fields(
     told.chain(counted).collect()
 }
 
-/// A field that is given or left out, and stands there without a value.
+/// A field that must be given or left out, but has no value.
 fn left_empty(document: &Document, path: &FieldPath) -> Problem {
     let hint = match (path.0.as_slice(), document.kind.name()) {
         ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
@@ -253,10 +255,10 @@ fn of_another_type(
         None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
         None if wanted == "true or false" => match instance.as_str() {
             Some("yes" | "Yes" | "on" | "On" | "y") => {
-                problem.hint("write `true`: it is only YAML 1.1 that reads this as true")
+                problem.hint("write `true`: only YAML 1.1 reads this as true")
             }
             Some("no" | "No" | "off" | "Off" | "n") => {
-                problem.hint("write `false`: it is only YAML 1.1 that reads this as false")
+                problem.hint("write `false`: only YAML 1.1 reads this as false")
             }
             _ => problem,
         },
@@ -267,7 +269,7 @@ fn of_another_type(
     }
 }
 
-/// A value that is none of those that the field may have.
+/// A value that the field cannot have.
 fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Value) -> Problem {
     let options: Vec<_> =
         options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -287,7 +289,7 @@ fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Va
             "`keys` is for environment variables, in `data`; the others are for pulling images",
         ),
         None if !document.may_be_quoted() => problem,
-        None => problem.hint(format!("one of {}", options.join(", "))),
+        None => problem.hint(format!("use one of {}", options.join(", "))),
     }
 }
 
@@ -304,7 +306,7 @@ fn source_problem(document: &Document, path: &FieldPath, from: &Value) -> Option
     Some(Problem { hint: fault.hint, ..problem })
 }
 
-/// Whether a field is one that is given or left out.
+/// Whether a field must be given or left out.
 fn is_never_null(path: &FieldPath) -> bool {
     let name = match path.0.as_slice() {
         [Step::Field(name)] => name,

@@ -1,9 +1,9 @@
-//! Where objects are declared, so that a set knows later what it looked at: the file of a
-//! document, written so that it means the same on another machine.
+//! Where objects are declared, so that a set later knows what it read: the file of a document,
+//! written so that it means the same on another machine.
 //!
-//! A file of a Git repository is named from the repository's root, and the repository by where
-//! it comes from; any other file by its full path on this machine. So a file of the same name
-//! elsewhere is never taken for it.
+//! A file in a Git repository is named relative to the repository's root, and the repository by its
+//! origin. Any other file is named by its full path on this machine. So a file of the same name
+//! elsewhere is never mistaken for it.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,8 @@ use crate::error::RENDERED;
 /// The name of standard input, as it is given and as it is kept.
 const STANDARD_INPUT: &str = "-";
 
-/// What is kept for a pipe that a shell opened, as `<(…)` does. Its number says nothing: the
-/// next command's pipe has the same one, and something else may come of it. So nobody ever
-/// looks at it again.
+/// What is recorded for a pipe that a shell opened, such as with `<(…)`. Its number says nothing:
+/// the next command's pipe has the same one, with other content. So it never counts as read again.
 const PIPE: &str = "-|";
 
 /// Whether a path that was given, or the name of a source, means standard input.
@@ -31,7 +30,7 @@ pub fn is_standard_input(name: &str) -> bool {
     [STANDARD_INPUT, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&name)
 }
 
-/// What a source is called that can be read just once, where it is one: it has no file.
+/// The name of a source that can be read only once, if it is one: it has no file.
 #[must_use]
 pub fn stream(name: &str) -> Option<&'static str> {
     match name {
@@ -45,12 +44,12 @@ pub fn stream(name: &str) -> Option<&'static str> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeclaredIn {
     file: Arc<str>,
-    /// Where the file's Git repository comes from, such as `github.com/acme/support`, or the
-    /// repository's folder where it does not say so.
+    /// The origin of the file's Git repository, such as `github.com/acme/support`, or the
+    /// repository's folder if it has no origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<Arc<str>>,
-    /// The checkout of the repository in which it was last read, so that it is known when the
-    /// repository gets another origin. Which one it was makes no other file of it.
+    /// The checkout of the repository in which it was last read, so that it is recognized when the
+    /// repository gets another origin. In another checkout it is still the same file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkout: Option<Arc<str>>,
 }
@@ -92,8 +91,7 @@ impl DeclaredIn {
         Self { file: PIPE.into(), repository: None, checkout: None }
     }
 
-    /// Its path, where its name says where it lies: without a repository, and in one that has
-    /// no origin.
+    /// Its path, if its name contains it: without a repository, or in one without an origin.
     fn path(&self) -> Option<PathBuf> {
         let path = match &self.repository {
             None => PathBuf::from(&*self.file),
@@ -102,7 +100,7 @@ impl DeclaredIn {
         path.is_absolute().then_some(path)
     }
 
-    /// Whether it lies in a repository, which tells it from another file of its name.
+    /// Whether it is in a repository, which distinguishes it from other files of its name.
     #[must_use]
     pub fn is_in_repository(&self) -> bool {
         self.repository.is_some()
@@ -122,7 +120,7 @@ impl DeclaredIn {
             || below().is_some()
     }
 
-    /// The file, from the working folder where it is below.
+    /// The file, relative to the working folder if it is below it.
     #[must_use]
     pub fn seen_from(&self, looked_at: &LookedAt) -> &str {
         let here = looked_at.here.to_string_lossy();
@@ -130,9 +128,9 @@ impl DeclaredIn {
         below().unwrap_or(&self.file)
     }
 
-    /// The folder in which it lies, as people name it who looked there: from the working
-    /// folder where it is below, and with its repository where that is another one. A file at
-    /// the top is told by its own name.
+    /// The folder that it is in, as a user would name it: relative to the working folder if it is
+    /// below it, and with its repository if that is another one. A file at the top is shown by its
+    /// own name.
     #[must_use]
     pub fn folder(&self, looked_at: &LookedAt) -> String {
         let file = self.seen_from(looked_at);
@@ -225,7 +223,7 @@ impl Places {
     }
 }
 
-/// Something that was looked at, and the folder that its name starts from on this machine.
+/// Something that was read, and the folder that its name is relative to on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Root {
     place: DeclaredIn,
@@ -244,13 +242,13 @@ impl Root {
     }
 }
 
-/// What a command looked at: the files and folders that it was given, without what it
-/// skipped in them.
+/// What a command read: the files and folders that it was given, without what it skipped in
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LookedAt {
     roots: Vec<Root>,
     skipped: Vec<Root>,
-    /// Files that were not given and are not there any more.
+    /// Files that were not given and do not exist any more.
     gone: BTreeSet<DeclaredIn>,
     /// The working folder.
     here: PathBuf,
@@ -282,8 +280,8 @@ impl LookedAt {
         self
     }
 
-    /// The same, knowing which of these files are not there any more: a repository in which a
-    /// file is not declares nothing in it. Standard input is never gone.
+    /// The same, knowing which of these files do not exist any more: a repository without a file
+    /// declares nothing in it. Standard input is never gone.
     #[must_use]
     pub fn knowing<'a>(mut self, files: impl Iterator<Item = &'a DeclaredIn>) -> Self {
         let missed: BTreeSet<&DeclaredIn> =
@@ -319,7 +317,7 @@ impl LookedAt {
         (!is_read).then_some(Miss::NotGiven)
     }
 
-    /// Whether a file may still declare what it declared: it was not looked at, and is there.
+    /// Whether a file may still declare what it declared: it was not read, and exists.
     #[must_use]
     pub fn may_declare(&self, file: &DeclaredIn) -> bool {
         self.miss(file).is_some() && !self.gone.contains(file)

@@ -1,5 +1,5 @@
-//! The engine that renders `*.j2` files, and how much it may make. The engine counts its steps;
-//! what one step can multiply is counted here, where [`super::measured`] asks for it.
+//! The engine that renders `*.j2` files, and its limits. The engine counts its steps; what one step
+//! can multiply is counted here, where [`super::measured`] asks for it.
 
 use std::io;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const PRODUCE: i64 = 256 * 1024 * 1024;
 /// The widest field of a format and the widest indentation.
 const WIDEST: usize = 1_000;
 
-/// What each piece of a list or map counts, beside its text, since it takes time to look at.
+/// The cost of each item of a list or map beside its text, because visiting it takes time.
 const PIECE: usize = 64;
 
-/// What it counts where it is just compared.
+/// Its cost if it is only compared.
 const COMPARED: usize = 16;
 
 /// How deep lists and maps may stand in each other.
@@ -116,7 +116,7 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION);
-    // It would show all that the engine holds.
+    // It would show everything that the engine has.
     environment.remove_global("debug");
     let read = Arc::clone(variables);
     environment
@@ -269,7 +269,7 @@ impl Meter {
     /// Takes what a filter may make from the budget.
     fn measure(&self, name: &str, values: &[Value]) -> Result<(), Error> {
         let too_wide = || {
-            let message = format!("`{name}` takes {WIDEST} at most");
+            let message = format!("`{name}` takes a number of at most {WIDEST}");
             Err(Error::new(ErrorKind::InvalidOperation, message))
         };
         let numbers = || values.iter().skip(1).flat_map(numbers_of);
@@ -330,14 +330,14 @@ impl Meter {
         }
         let is_map = value.kind() == ValueKind::Map;
         if value.kind() == ValueKind::Iterable {
-            // What it yields it may yield but once.
+            // It may yield its items only once.
             return self.take(value.len().unwrap_or_default().saturating_mul(piece));
         }
         if !is_map && value.kind() != ValueKind::Seq {
             return Ok(());
         }
         if depth > DEEPEST {
-            let message = format!("lists and maps are {DEEPEST} deep at most");
+            let message = format!("lists and maps may be at most {DEEPEST} deep");
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
         for item in value.try_iter()? {
@@ -358,21 +358,20 @@ impl Meter {
         }
     }
 
-    /// What a namespace is to keep: nothing that could hold the namespace itself, and nothing
+    /// Checks what a namespace stores: nothing that could hold the namespace itself, and nothing
     /// that grows deeper with each step of a loop.
     fn kept(&self, value: Value) -> Result<Value, Error> {
         let refuse_namespace = |value: &Value| match is_namespace(value) {
-            true => Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "a namespace cannot be kept in a namespace",
-            )),
+            true => {
+                Err(Error::new(ErrorKind::InvalidOperation, "a namespace cannot hold a namespace"))
+            }
             false => Ok(()),
         };
         self.walk_with(&value, 0, &refuse_namespace, PIECE).map(|()| value)
     }
 }
 
-/// Whether a value is a namespace. The engine keeps the type to itself and gives its name.
+/// Whether a value is a namespace. The type is private to the engine, but its name is not.
 fn is_namespace(value: &Value) -> bool {
     value.as_object().is_some_and(|object| object.type_name().ends_with("::Namespace"))
 }
@@ -433,7 +432,7 @@ mod tests {
         }
         assert_eq!(
             rendered("{% set n = namespace(s=1) %}{% set n.s = [n] %}").unwrap_err(),
-            "a namespace cannot be kept in a namespace"
+            "a namespace cannot hold a namespace"
         );
     }
 
@@ -493,7 +492,7 @@ mod tests {
             ("{{ 1 is ge(n) }}", C),
             ("{{ b|select('>', n)|list }}", C),
         ] {
-            assert_eq!(rendered(text), Err(format!("{needed}, and this is null")), "{text}");
+            assert_eq!(rendered(text), Err(format!("{needed}, but this is null")), "{text}");
         }
         for filter in [
             "length",
@@ -523,12 +522,12 @@ mod tests {
             "zip(b)",
         ] {
             let name = filter.split('(').next().unwrap();
-            let expected = Err(format!("`{name}` needs a list, and this is null"));
+            let expected = Err(format!("`{name}` needs a list, but this is null"));
             assert_eq!(rendered(&format!("{{{{ n|{filter}|string }}}}")), expected, "{filter}");
         }
         for text in ["[3, n]|sort", "[3, n]|min", "[{'a': 1}, m]|max(attribute='n')"] {
             let refused = rendered(&format!("{{{{ {text} }}}}")).unwrap_err();
-            assert!(refused.ends_with("compares what is in a list, and this is null"), "{text}");
+            assert!(refused.ends_with("compares the items of a list, but this is null"), "{text}");
         }
         for text in ["n + 1", "b + n", "a * n", "-n", "n|first", "n|last", "n|abs", "n|round"] {
             assert!(rendered(&format!("{{{{ {text} }}}}")).is_err(), "{text}");
@@ -563,11 +562,11 @@ mod tests {
     fn what_would_be_too_large_is_not_made() {
         let much = "the template produces too much";
         for (text, expected) in [
-            ("{{ '%099999999999d'|format(1) }}", "`format` takes 1000 at most"),
-            ("{{ '%*d'|format(99999999, 1) }}", "`format` takes 1000 at most"),
-            ("{{ 'a\nb'|indent(99999999999) }}", "`indent` takes 1000 at most"),
-            ("{{ 'a\nb'|indent(width=99999999999) }}", "`indent` takes 1000 at most"),
-            ("{{ b|batch(99999999999, 'x')|list }}", "`batch` takes 1000 at most"),
+            ("{{ '%099999999999d'|format(1) }}", "`format` takes a number of at most 1000"),
+            ("{{ '%*d'|format(99999999, 1) }}", "`format` takes a number of at most 1000"),
+            ("{{ 'a\nb'|indent(99999999999) }}", "`indent` takes a number of at most 1000"),
+            ("{{ 'a\nb'|indent(width=99999999999) }}", "`indent` takes a number of at most 1000"),
+            ("{{ b|batch(99999999999, 'x')|list }}", "`batch` takes a number of at most 1000"),
             (
                 "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
                 much,

@@ -1,8 +1,8 @@
 //! *Pure*: objects of a platform become manifests that declare them: what is in each file,
 //! and what the files are called.
 //!
-//! Every text is read again before it is given out. What would not come back as it was is
-//! left out and told, so that planning an export finds nothing to change.
+//! Every text is read again before it is returned. Objects that would not be read back unchanged
+//! are left out with a note, so that a plan of an export finds nothing to change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,14 +24,14 @@ use crate::visible;
 /// How objects are laid out in files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Layout {
-    /// One file an object, in a folder of its kind.
+    /// One file per object, in a folder for its kind.
     #[default]
     Object,
-    /// One file a kind.
+    /// One file per kind.
     Kind,
 }
 
-/// One object that is to be declared.
+/// One object to declare.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is.
@@ -46,7 +46,7 @@ pub struct Object {
     pub ignored: Vec<String>,
 }
 
-/// Manifests, and what whoever asked for them should know.
+/// Manifests, and notes for the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Export {
     /// The files below the export's folder, with their texts.
@@ -59,15 +59,14 @@ pub struct Export {
     pub notes: Vec<String>,
 }
 
-/// What a service holds that was made of a template with secret values.
-const OBSCURE: &str = "values that its template calls obscure";
+/// The secrets of a service that was made from a template with secret values.
+const OBSCURE: &str = "values that its template marks as obscure";
 
 fn annotation(name: &str) -> FieldPath {
     FieldPath::of(&["metadata", "annotations", name])
 }
 
-/// The objects that hold a secret for which a manifest has no place but the text itself, and
-/// what it is.
+/// The objects with a secret that a manifest can only hold as plain text, and what it is.
 #[must_use]
 pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
     let others = objects
@@ -77,11 +76,11 @@ pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
         if key.kind != KindName::Service {
             return fields
                 .has_secrets()
-                .then_some((key, "what was given to its template as secret"));
+                .then_some((key, "secret values that were given to its template"));
         }
         let is_rendered = fields.at(&annotation(SOURCE_ANNOTATION)).is_some();
         match (fields.has_secrets(), is_rendered) {
-            (true, false) => Some((key, "secrets of an MCP server: headers or a client's")),
+            (true, false) => Some((key, "secrets of an MCP server: headers or a client secret")),
             (true, true) => Some((key, OBSCURE)),
             (false, _) => has_obscure_values(fields).then_some((key, OBSCURE)),
         }
@@ -100,7 +99,7 @@ fn has_obscure_values(fields: &Tree) -> bool {
         Ok(spec) => spec.variables.iter().flatten().any(|variable| {
             variable.obscure && values.get(&variable.name).is_some_and(|value| !value.is_empty())
         }),
-        // What cannot be rendered here may have been rendered elsewhere.
+        // A template that cannot be rendered here may have been rendered elsewhere.
         Err(_) => source.contains("obscure"),
     }
 }
@@ -167,7 +166,7 @@ fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
                 fields.set("password", Tree::Secret(Sealed::Masked));
             }
         }
-        // Whoever asked for services with obscure values has been asked about it.
+        // The user has agreed to the export of obscure values by then.
         _ => fields.rewrite_leaves(&mut |_, leaf| match leaf {
             Tree::Secret(Sealed::Known(_)) => match (Tree::List(vec![leaf.clone()])).reveal() {
                 Value::Array(items) => items.first().map(Tree::from),
@@ -205,7 +204,7 @@ fn refer(
         let Tree::Secret(_) = leaf else { return None };
         let path = way.path();
         let mut name = variable(key, &path);
-        // None of them has the plain name, or it would mean another secret once one more comes.
+        // None of them gets the plain name, or it would mean another secret once one more is added.
         if shared.contains(&name) {
             name = format!("{name}_{}", digest(&json!([key.name, path])).to_ascii_uppercase());
         }
@@ -214,8 +213,8 @@ fn refer(
     });
 }
 
-/// A setting that is not text cannot be read from anywhere, and none of them may be shown.
-/// What a document does not name is left alone on the platform.
+/// A setting that is not text cannot be read from a source, and no setting may be shown. Settings
+/// that a document does not name are left alone on the platform.
 fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
     let Some(settings) = fields.get("settings") else { return };
     let Tree::Map(settings) = settings.clone() else {
@@ -230,7 +229,7 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
             None
         });
         if has_number {
-            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, and only texts can be read from elsewhere"));
+            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, but only texts can be read from elsewhere"));
             fields.put(&FieldPath::of(&["settings", &name]), None);
         }
     }
@@ -239,8 +238,8 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
     }
 }
 
-/// A name for the variable of a secret that depends on nothing else. The prefix keeps it apart
-/// from variables that mean something already.
+/// A name for the variable of a secret that depends only on the secret. The prefix keeps it apart
+/// from variables that already have a meaning.
 fn variable(key: &Key, path: &FieldPath) -> String {
     let shown = path.to_string();
     let (prefix, name, field) = match key.kind {
@@ -276,8 +275,7 @@ fn manifest(object: &Object, fields: &Tree) -> Value {
     document
 }
 
-/// The document as YAML, or as JSON, which is YAML too, where that alone comes back as it
-/// was.
+/// The document as YAML, or as JSON, which is YAML too, if only that is read back unchanged.
 fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
     let mut why = String::new();
     // A long line stays one: folded, it would show changes where there are none.
@@ -319,7 +317,7 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
         {
             Ok(())
         }
-        _ => Err("no document says what the platform has".to_owned()),
+        _ => Err("no document can declare what the platform has".to_owned()),
     }
 }
 
@@ -337,9 +335,8 @@ fn folder(kind: KindName) -> String {
 /// The longest name that a file gets from one name of an object.
 const LONGEST: usize = 80;
 
-/// A file's name that says which object it is, that every file system takes, and that does
-/// not change with other objects: where letters are lost, a digest of the key tells it
-/// apart.
+/// A file name that shows which object it is, that every file system accepts, and that does not
+/// depend on other objects: if characters are lost, a digest of the key makes it unique.
 fn path(key: &Key, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
     let (name, name_is_whole) = slug(&key.name);
     let (room, room_is_whole) = match &key.room {

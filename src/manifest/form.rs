@@ -1,5 +1,5 @@
-//! *Pure*: what is declared is checked against the rules of form, whichever way it came to
-//! be: written in a document, made from a template, or implied by one.
+//! *Pure*: checks declared objects against the rules of form, whether they are written in a
+//! document, made from a template, or derived from one.
 
 use super::document::Document;
 use super::located::locate;
@@ -10,7 +10,7 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Broken;
 use crate::kinds::tree::Tree;
 
-/// How many problems of one object are told with their places. Thousands that are alike are
+/// How many problems of one object are reported with their places. Thousands of similar ones are
 /// counted.
 const DETAILED: usize = 1_000;
 
@@ -21,15 +21,15 @@ const SHOWN: usize = 200;
 pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let document = &found.origin.document;
     let mut broken = found.declared.broken(found.kind.kind());
-    // What a sealed variable makes of a value is the platform's to check: a word about it would
-    // tell something of the variable.
+    // The platform checks values from sealed variables: a message about one would reveal something
+    // about the variable.
     let signs = &document.source.signs;
     broken.retain(|it| {
         let value = found.declared.fields.at(&it.path).and_then(Tree::as_str);
         value.is_none_or(|text| !signs.are_in(text))
     });
     if broken.len() > 1 {
-        // What follows from a wrong name is told with the name.
+        // What follows from a wrong name is reported with the name.
         let root = document.root();
         let is_name = |path: &FieldPath| *path == found.kind.kind().name_rule().path();
         let has_wrong_name = broken.iter().any(|broken| is_name(&broken.path));
@@ -66,7 +66,7 @@ fn name_path() -> FieldPath {
     FieldPath::of(&["metadata", "name"])
 }
 
-/// What a template made of a field: nobody finds that in a file.
+/// What a template rendered a field to: that is in no file.
 fn rendered(found: &Found, document: &Document, path: &FieldPath) -> Option<String> {
     let is_rendered = document.source.is_rendered()
         || document.template.is_some()
@@ -76,7 +76,7 @@ fn rendered(found: &Found, document: &Document, path: &FieldPath) -> Option<Stri
     }
     let text = found.declared.fields.at(path).and_then(Tree::scalar)?;
     let may_be_shown = text.len() <= SHOWN && !document.source.signs.are_in(&text);
-    may_be_shown.then(|| format!("it is rendered to {path}: {text:?}"))
+    may_be_shown.then(|| format!("it is rendered as {path}: {text:?}"))
 }
 
 /// The field of the document that says what stands in a field of the object.

@@ -16,9 +16,9 @@ pub(super) fn field(kind: KindName, path: &FieldPath, name: &str) -> Option<&'st
 fn of_all(path: &FieldPath, name: &str) -> Option<&'static str> {
     Some(match (path.to_string().as_str(), name) {
         ("", "apiVersion") => "write `version: v1`",
-        ("", "spec") => "there is no `spec` here: its fields stand at the top of the document",
+        ("", "spec") => "there is no `spec`: write its fields at the top level of the document",
         ("", "namespace") | ("metadata", "namespace") => {
-            "where an object belongs is said by `project` and `room`, at the top of the document"
+            "write `project` and `room` at the top level of the document to say where an object belongs"
         }
         ("", "name") => "write `metadata: {name: NAME}`",
         ("", "description") => "write `metadata.description`",
@@ -34,7 +34,7 @@ fn of_all(path: &FieldPath, name: &str) -> Option<&'static str> {
         }
         ("container", "ports") => "write `ports` beside `container`: `ports: [{num: 8080}]`",
         ("container", "env") => "write `container.environment`",
-        ("container", "args") => "write all of it in `container.command`, as one text",
+        ("container", "args") => "write the whole command line in `container.command`, as one text",
         _ => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! *Pure*: what the engine of `*.j2` files reads otherwise than Jinja2, without a word.
+//! *Pure*: what the engine of `*.j2` files silently reads in another way than Jinja2.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::tokens::Unfit;
 
 type Done = Result<(), Unfit>;
 
-/// Refuses such tags and loops. What is no template at all is for the engine to tell.
+/// Refuses such tags and loops. The engine reports text that is not a template at all.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ fn check_raw_tags(source: &str, between: Range<usize>) -> Done {
     match tags.next() {
         None => Ok(()),
         Some(tag) => Err(Unfit {
-            message: "a `raw` whose tag ends in `+%}` is not rendered offline".to_owned(),
+            message: "a `raw` whose tag ends in `+%}` is not supported offline".to_owned(),
             offset: between.start + tag,
         }),
     }

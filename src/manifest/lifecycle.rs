@@ -1,4 +1,4 @@
-//! *Pure*: what `lifecycle` says of an object must be able to mean something.
+//! *Pure*: checks that `lifecycle` of an object makes sense.
 
 use super::set::Found;
 use crate::error::Problem;
@@ -31,7 +31,7 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
         Some(match document.may_be_quoted() {
             true => at(path, wrong),
             false => document
-                .problem_at(&path, format!("`{path}` is the path of no field"))
+                .problem_at(&path, format!("`{path}` is not the path of a field"))
                 .hint(format!("see `meshagent explain {}`", found.kind)),
         })
     }));
@@ -48,12 +48,12 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Wrong {
     Wrong { message: message.into(), hint: hint.into() }
 }
 
-/// A former name is a name, and no key such as `Service/bot@lobby`.
+/// A former name is a name, not a key such as `Service/bot@lobby`.
 fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     if kind == KindName::Project {
         return Err(wrong(
             "a project cannot be renamed, so `moved_from` has no meaning here",
-            "take it out; a document with another name is another project",
+            "remove it; a document with another name is another project",
         ));
     }
     let plain = match text.split_once('/') {
@@ -67,7 +67,7 @@ fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     };
     if plain != text {
         return Err(wrong(
-            format!("`moved_from` is the former name alone, not `{text}`"),
+            format!("`moved_from` must be just the former name, not `{text}`"),
             match names {
                 1 => format!("write `moved_from: {plain}`"),
                 _ => format!("write `{plain}`"),
@@ -82,7 +82,7 @@ fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     rule.check(text).map_err(|what| {
         wrong(
             format!("`moved_from` {what}"),
-            "it is the name that the object had; leave the field out if it had no other",
+            "write the name that the object had before, or leave the field out if it had no other name",
         )
     })
 }
@@ -121,7 +121,7 @@ struct Above<'a> {
     tree: Option<&'a Tree>,
 }
 
-/// Whether a step names an item of a list by what tells its items apart. A position, or any
+/// Whether a step names an item of a list by the field that identifies items. A position, or any
 /// other field, means another item once the list changes.
 fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
     let Some(Form::List { identity, .. }) = above.shape.map(|shape| &shape.form) else {
@@ -133,9 +133,9 @@ fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> 
         (Identity::Value, _) => {
             return Err(wrong(
                 format!(
-                    "`{rule}` names an item of `{path}`, whose items have neither order nor names"
+                    "`{rule}` names an item of `{path}`, but its items have neither order nor names"
                 ),
-                format!("the whole list is written `{path}`"),
+                format!("write `{path}` for the whole list"),
             ));
         }
         (Identity::Field(field), Step::Item { field: by, text }) if by == field => {
@@ -152,15 +152,19 @@ fn by_identity(above: &Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> 
     };
     let message = match step {
         Step::Index(_) => {
-            format!("`{rule}` goes by position, and another item has it once one comes before")
+            format!(
+                "`{rule}` names an item by its position, which changes when an item is added before it"
+            )
         }
-        _ => format!("`{rule}` does not go by `{field}`, which tells the items of `{path}` apart"),
+        _ => format!(
+            "`{rule}` does not name an item by `{field}`, which identifies the items of `{path}`"
+        ),
     };
-    Err(wrong(message, format!("the item is written `{item}`")))
+    Err(wrong(message, format!("write `{item}`")))
 }
 
-/// Whether the text by which a rule names an item is one that an item can have, as items have it:
-/// the port `080` is `80`.
+/// Whether an item can have the text by which a rule names it, in the form that items have: the
+/// port `080` is `80`.
 fn as_items_say_it(
     above: &Above<'_>,
     (field, text): (&str, &str),
@@ -180,7 +184,7 @@ fn as_items_say_it(
     if let Err(what) = shape.rule.map_or(Ok(()), |rule| rule.check(text)) {
         return Err(wrong(
             format!("{never} `{field}` {what}"),
-            format!("an item is written `{path}[{field}=…]`"),
+            format!("write an item as `{path}[{field}=…]`"),
         ));
     }
     let said = shape.normalize(Tree::Text(text.into())).and_then(|said| said.scalar());
@@ -213,28 +217,33 @@ fn can_match(above: Above<'_>, step: &Step, rule: &str) -> Result<(), Wrong> {
                 Some(Form::List { identity: Identity::Value, .. }) => {
                     return Err(wrong(
                         format!("`{rule}` can never match, because `{path}` is a list"),
-                        format!("its items have no names; the whole list is written `{path}`"),
+                        format!("its items have no names; write `{path}` for the whole list"),
                     ));
                 }
                 _ => format!("{path}[{}]", name.parse::<usize>().unwrap_or_default()),
             };
             Err(wrong(
                 format!("`{rule}` can never match, because `{path}` is a list"),
-                format!("an item is written `{item}`, the whole list `{path}`"),
+                format!("write `{item}` for an item, or `{path}` for the whole list"),
             ))
         }
         Step::Index(_) | Step::Item { .. } if is_list => by_identity(&above, step, rule),
         Step::Field(name) if name == "*" && !rule.contains("[\"*\"]") => {
             let hint = match path.0.is_empty() {
                 true => "name the field".to_owned(),
-                false => format!("`{path}` stands for everything in it"),
+                false => format!("write `{path}` for everything in it"),
             };
-            Err(wrong(format!("`{rule}` can never match, because `*` stands for no field"), hint))
+            Err(wrong(
+                format!("`{rule}` can never match, because `*` is not the name of a field"),
+                hint,
+            ))
         }
         Step::Index(_) | Step::Item { .. } if is_map => {
             let hint = match path.0.is_empty() {
-                true => "a field is written by its name".to_owned(),
-                false => format!("a field of it is written `{path}.NAME`, the whole map `{path}`"),
+                true => "write a field by its name".to_owned(),
+                false => {
+                    format!("write `{path}.NAME` for a field of it, or `{path}` for the whole map")
+                }
             };
             Err(wrong(format!("`{rule}` can never match, because a map has no such item"), hint))
         }

@@ -34,10 +34,10 @@ pub(super) fn literals(fields: &Tree, origin: &Origin, kind: KindName) -> Vec<Li
         match (text.trim().is_empty(), is_rendered) {
             // A template that makes an empty one most likely has a value that is not set.
             (true, true) => found.push(Literal::Refused(problem("is empty").hint(
-                "set the value; to read what may be empty, write `from: {env: NAME}` with `allow_empty: true` beside `from`",
+                "set the value; to allow an empty one, write `from: {env: NAME}` with `allow_empty: true` beside `from`",
             ))),
             (true, false) => {
-                found.push(Literal::Told(format!("{}, so the secret will be, too", problem("is empty"))));
+                found.push(Literal::Told(format!("{}, so the secret will be empty too", problem("is empty"))));
             }
             (false, _) if names_variable => found.push(Literal::Told(problem(
                 "looks like a variable, and is stored as the text that it is; to read an environment variable, write `{from: {env: NAME}}`; `{{ NAME }}` is filled in only in a file whose name ends in .j2",

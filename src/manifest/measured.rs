@@ -1,7 +1,7 @@
-//! *Pure*: a template becomes one that measures itself. The engine counts its steps; what one
-//! step can multiply is put into calls that count it: what `~`, `+` and `*` make, what a
-//! comparison goes through, what a namespace keeps, and long texts that a loop repeats. What
-//! must not be null, where the engine would take it, is put into calls that refuse it. Lines
+//! *Pure*: a template becomes one that measures itself. The engine counts its steps; what one step
+//! can multiply is wrapped in calls that count it: the results of `~`, `+` and `*`, the operands of
+//! comparisons, the contents of a namespace, and long texts that a loop repeats. Values that must
+//! not be null, although the engine would accept it, are wrapped in calls that refuse null. Lines
 //! stay lines.
 
 use std::borrow::Cow;

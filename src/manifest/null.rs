@@ -1,5 +1,5 @@
-//! *Pure*: what a template must not do with null. The engine takes null for an empty list, and
-//! for less than everything; Jinja2 refuses it there, and so does this.
+//! *Pure*: what a template must not do with null. The engine treats null as an empty list, and as
+//! less than everything; Jinja2 refuses that, and so does this module.
 
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value};
@@ -30,9 +30,9 @@ const FUNCTIONS: [(&str, &str); 3] = [
 ];
 
 /// What to do about a null.
-pub(super) const HINT: &str = "a value that is left empty is null: give it a value, as `[]` for an empty list, or say in the template what null means, as with `NAME|default([], true)`";
+pub(super) const HINT: &str = "a value that is left empty is null: give it a value, such as `[]` for an empty list, or say in the template what null means, for example with `NAME|default([], true)`";
 
-/// The reason of an error: null stands where it means nothing.
+/// The cause of an error: null in a place where it has no meaning.
 #[derive(Debug)]
 struct Null;
 
@@ -74,7 +74,7 @@ pub(super) fn is_reason(error: &Error) -> bool {
 }
 
 fn refused(needed: &str) -> Error {
-    let message = format!("{needed}, and this is null");
+    let message = format!("{needed}, but this is null");
     Error::new(ErrorKind::InvalidOperation, message).with_source(Null)
 }
 
@@ -97,7 +97,7 @@ pub(super) fn check_filter(name: &str, values: &[Value]) -> Result<(), Error> {
     }
     match (name, given.first()) {
         ("max" | "min" | "sort", Some(list)) if compares_null(list, values) => {
-            Err(refused(&format!("`{name}` compares what is in a list")))
+            Err(refused(&format!("`{name}` compares the items of a list")))
         }
         _ => Ok(()),
     }
@@ -173,7 +173,7 @@ mod tests {
             let source = Source::new("t.j2".into(), "/nonexistent".into(), text.into());
             let problems = render(source, &values, &Reach::default()).map(drop).unwrap_err();
             assert_eq!(problems[0].place.as_ref().unwrap().line, line, "{text}");
-            assert!(problems[0].message.ends_with("needs a list, and this is null"));
+            assert!(problems[0].message.ends_with("needs a list, but this is null"));
             assert_eq!(problems[0].hint.as_deref(), Some(HINT));
         }
     }

@@ -16,7 +16,7 @@ pub enum OwnFiles {
 }
 
 impl OwnFiles {
-    /// What a text is, where it is plainly no manifest but one of these.
+    /// What a text is, if it is clearly one of these files and not a manifest.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let is_candidate = text.trim_start().starts_with('{')
@@ -34,22 +34,24 @@ impl OwnFiles {
         (fields.contains_key("plan") && is_list("outcomes")).then_some(Self::Report)
     }
 
-    /// What is wrong with it as a manifest that was named.
+    /// The problem when such a file was given as a manifest.
     #[must_use]
     pub fn problem(self, source: &Source) -> Problem {
         let name = &source.name;
         match self {
             Self::Plan if name == "-" => {
-                Problem::new("-: this is a plan of this program, not a manifest")
+                Problem::new("-: this is a plan that meshagent wrote, not a manifest")
                     .hint("save it with `meshagent plan --out FILE`, then `meshagent apply FILE`")
             }
             Self::Plan => {
-                Problem::new(format!("{name}: this is a plan of this program, not a manifest"))
-                    .hint(format!("`meshagent apply {name}`, without -f, performs a saved plan"))
+                Problem::new(format!("{name}: this is a plan that meshagent wrote, not a manifest"))
+                    .hint(format!(
+                        "to perform a saved plan, run `meshagent apply {name}` without -f"
+                    ))
             }
             Self::Report => {
                 Problem::new(format!("{name}: this is a report of a run, not a manifest"))
-                    .hint("leave it out: a report only says what became of a plan")
+                    .hint("leave it out: a report only says what a run did")
             }
         }
     }

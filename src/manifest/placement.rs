@@ -1,6 +1,6 @@
-//! A template with values becomes a service, and brings what installers would set up with
-//! it: a mailbox, a route, scheduled tasks. The rules are those that the platform's own
-//! installers follow.
+//! A template with values becomes a service, together with what installers would set up with it: a
+//! mailbox, a route, scheduled tasks. The rules are those that the platform's own installers
+//! follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use crate::listed::{SOME, at_most};
 pub struct Template {
     /// Where it stands.
     pub document: Arc<Document>,
-    /// Why it cannot be rendered without values, if it cannot. That is no fault of a
-    /// template that is placed with values.
+    /// Why it cannot be rendered without values, if it cannot. That is not an error for a template
+    /// that is placed with values.
     pub unplaceable: Option<Problem>,
 }
 
@@ -75,7 +75,8 @@ impl<'a> Placement<'a> {
         let path = FieldPath::of(&["template"]);
         for field in ["container", "external", "agents", "ports"] {
             if root.get(field).is_some() {
-                let message = format!("a service made from a template has no `{field}` of its own");
+                let message =
+                    format!("a service made from a template cannot have its own `{field}`");
                 return Some(Err(vec![document.problem_at(&FieldPath::of(&[field]), message)]));
             }
         }
@@ -244,7 +245,7 @@ fn named_service(
         }
     }
     if service.container.is_some() == service.external.is_some() {
-        let problem = "a placed template has exactly one of `container` and `external`";
+        let problem = "a placed template must have exactly one of `container` and `external`";
         return Err(vec![placement.template.problem_at(&FieldPath::default(), problem)]);
     }
     Ok(service)
@@ -282,7 +283,7 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                 let is_left_out = variable.optional && value.is_empty();
                 if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
                     let shown = match variable.obscure {
-                        true => "what is given".to_owned(),
+                        true => "the given value".to_owned(),
                         false => format!("`{value}`"),
                     };
                     problems.push(
@@ -290,7 +291,7 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                             &root.field(&variable.name),
                             format!("`{}` cannot be {shown}", variable.name),
                         )
-                        .hint(format!("one of {}", allowed.join(", "))),
+                        .hint(format!("use one of {}", allowed.join(", "))),
                     );
                 }
             }
@@ -304,7 +305,7 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
         problems.push(match nearest(name, known.clone()) {
             Some(name) => problem.hint(format!("did you mean `{name}`?")),
             None if variables.is_empty() => problem,
-            None => problem.hint(format!("known are {}", at_most(SOME, known))),
+            None => problem.hint(format!("known variables are {}", at_most(SOME, known))),
         });
     }
     problems
@@ -375,7 +376,7 @@ impl Installation<'_> {
             let port =
                 variable.annotations.as_ref().and_then(|map| map.get("meshagent.route.port"));
             let Some(port) = port else {
-                let what = "is a route and lacks the annotation `meshagent.route.port`";
+                let what = "is a route but lacks the annotation `meshagent.route.port`";
                 return Err(vec![self.problem(&variable.name, what).hint(self.port_hint())]);
             };
             let document = json!({"room": room, "port": port, "metadata": self.metadata(domain)});
@@ -416,8 +417,8 @@ impl Installation<'_> {
         )
     }
 
-    /// What derived objects are called, with the service's logical id, by which installers
-    /// find them again.
+    /// The name of a derived object, with the service's logical id, by which installers find it
+    /// again.
     fn metadata(&self, name: &str) -> Value {
         let id = self
             .service
@@ -450,7 +451,7 @@ impl Installation<'_> {
             };
             faults.into_iter().map(problem).collect::<Vec<_>>()
         })?;
-        // What the service was called says nothing of what is made from it: an object of that
+        // The former names of the service do not apply to derived objects: an object with such a
         // name is another one.
         let lifecycle = Lifecycle {
             derive: true,
@@ -504,7 +505,7 @@ impl Installation<'_> {
                 };
                 let Some(queue) = text("queue") else {
                     notes.push(format!(
-                        "{}: {reason} names no queue, so no task follows from it",
+                        "{}: {reason} names no queue, so no task is derived from it",
                         self.key()
                     ));
                     continue;

@@ -1,5 +1,5 @@
 //! Runs commands, such as that of a secret source. They see none of the program's own variables,
-//! and are stopped with everything that they started, also when this program is ended meanwhile.
+//! and are stopped with everything that they started, even if this program is killed.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read};
@@ -21,14 +21,14 @@ const OWN_VARIABLES: &[u8] = b"MESHAGENT_";
 /// How often it is looked whether a command has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How much of what a command says on standard error is told, in lines and in bytes a line.
+/// How much of a command's standard error is printed, in lines and in bytes per line.
 const TOLD: (usize, u64) = (100, 2_000);
 
 /// How long the last of it is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a command prints. That is a secret, so it is neither shown nor logged; what it says on
-/// standard error is told line by line, as what comes from outside.
+/// The output of a command. It is a secret, so it is neither shown nor logged; its standard error
+/// is printed line by line, as text from outside.
 ///
 /// # Errors
 ///

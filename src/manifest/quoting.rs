@@ -1,6 +1,6 @@
-//! *Pure*: whether a line of a manifest may be shown beside what is wrong with it. Where a
-//! document could not be read, its text has to tell: a line is shown just where the kind is
-//! known, is not one that is there for secrets, and no field is named that holds one.
+//! *Pure*: whether a line of a manifest may be shown with a problem. If a document could not be
+//! read, its text decides: a line is shown only if the kind is known and not one for secrets, and
+//! no field for a secret is named.
 
 use super::split::split;
 use super::yaml::YamlError;
@@ -46,7 +46,7 @@ pub fn is_of_secret(name: &str) -> bool {
     secret().any(|known| known == name) || is_slip_of(name, secret())
 }
 
-/// Whether a name is none that a field has, and near to one of these.
+/// Whether a name is not the name of a field, but close to one of these.
 fn is_slip_of<'a>(name: &str, fields: impl Iterator<Item = &'a str>) -> bool {
     !schema::field_names().contains(name) && nearest(name, fields).is_some()
 }
@@ -180,7 +180,7 @@ mod tests {
     fn a_message_keeps_its_own_words_and_signs() {
         for (message, shown) in [
             ("duplicate key `hunter2`", "duplicate key `…`"),
-            ("duplicate key `<<`; one `<<` merges", "duplicate key `<<`; one `<<` merges"),
+            ("duplicate key `<<`; give one `<<` a", "duplicate key `<<`; give one `<<` a"),
             ("`12` has more digits; in quotes \"x\"", "`…` has more digits; in quotes \"…\""),
             ("an end is missing", "an end is missing"),
         ] {

@@ -1,6 +1,6 @@
-//! How far manifests reach: which files they may name, and where their links may lead. Whoever
-//! proposes a manifest decides what it names, and whoever runs the program reads it; so
-//! nothing is read but what lies beside the manifests, or where the user says.
+//! How far manifests reach: which files they may name, and where their links may lead. The author
+//! of a manifest decides what it names, but the user who runs the program reads it. So only files
+//! beside the manifests are read, or where the user allows it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -28,12 +28,12 @@ pub struct Reach {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Root {
     path: PathBuf,
-    /// Whether so much lies below it that what is hidden there is no part of it.
+    /// Whether so much is below it that hidden files there are not part of it.
     is_wide: bool,
 }
 
-/// A file that may not be read. Where a link leads, and whether anything is there, is not
-/// told: whoever wrote the link would learn it.
+/// A file that may not be read. Messages do not say where a link leads, or whether anything is
+/// there: the author of the link would learn it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outside {
     /// Whether a link leads there.
@@ -155,9 +155,9 @@ impl Outside {
     #[must_use]
     pub fn hint(&self) -> String {
         match self.is_link {
-            true => "put the file itself there; or --allow-files FOLDER, with the folder that the link leads to, lets manifests read what is in that".to_owned(),
+            true => "put the file itself there, or add --allow-files FOLDER, with the folder that the link leads to, to let manifests read the files in it".to_owned(),
             false => {
-                format!("--allow-files {} lets manifests read what is there", self.folder.display())
+                format!("add --allow-files {} to let manifests read the files there", self.folder.display())
             }
         }
     }

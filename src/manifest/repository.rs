@@ -1,4 +1,4 @@
-//! The Git repository in which a file lies, as far as it tells two of them apart.
+//! The Git repository that a file is in, as far as needed to identify it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -58,8 +58,8 @@ pub fn origin(root: &Path) -> Option<String> {
     normalized(url(&text)?)
 }
 
-/// What tells this checkout of a repository from others, also those that lay at the same path
-/// once: a digest, which tells nothing else. `None` where the machine does not know.
+/// Identifies this checkout of a repository among others, including former ones at the same path:
+/// a digest, which reveals nothing else. `None` if the machine does not know.
 #[must_use]
 pub fn checkout(root: &Path) -> Option<String> {
     let git = std::fs::metadata(root.join(".git")).ok()?;

@@ -1,6 +1,6 @@
-//! *Pure*: where sealed variables of the environment may stand in a document. They can be hidden
-//! where they are values, or parts of one. A name, and whatever else tells objects apart, is
-//! shown, so there they are refused.
+//! *Pure*: where sealed environment variables may be used in a document. They can be hidden as
+//! values, or parts of one. Names, and everything else that identifies objects, are shown, so
+//! sealed variables are refused there.
 
 use secrecy::ExposeSecret;
 
@@ -54,7 +54,12 @@ fn walk<'a>(source: &Source, node: &'a Node, path: &mut Vec<&'a str>, found: &mu
                 [] => true,
             };
             if is_shown {
-                found.push(refused(source, node.mark, text, "a field that is always shown"));
+                found.push(refused(
+                    source,
+                    node.mark,
+                    text,
+                    "the value of a field that is always shown",
+                ));
             }
         }
         _ => {}
@@ -65,7 +70,7 @@ fn walk<'a>(source: &Source, node: &'a Node, path: &mut Vec<&'a str>, found: &mu
 fn refused(source: &Source, mark: Mark, text: &str, place: &str) -> Problem {
     let names = source.signs.names_in(text).join(", ");
     let message =
-        format!("what the environment variable {names} holds is sealed, and cannot be {place}");
+        format!("the value of the environment variable {names} is hidden, so it cannot be {place}");
     source.problem(mark, message).hint(way_out(source, text))
 }
 
@@ -73,7 +78,7 @@ fn refused(source: &Source, mark: Mark, text: &str, place: &str) -> Problem {
 fn way_out(source: &Source, text: &str) -> String {
     let names = source.signs.names_in(text);
     let allowed: Vec<_> = names.iter().map(|name| format!("--allow-env {name}=public")).collect();
-    format!("{} lets plans show it", allowed.join(" "))
+    format!("add {} to let plans show it", allowed.join(" "))
 }
 
 /// The problem of a service template, which is shown as a whole, with a variable in it.
@@ -114,7 +119,7 @@ fn ports_below(source: &Source, node: &Node, shape: &Shape, found: &mut Vec<Prob
 
 /// The hint for a sealed variable that stands where something else than a text does.
 pub(super) fn no_text(source: &Source, text: &str) -> String {
-    format!("a sealed variable is a text; {}", way_out(source, text))
+    format!("a hidden variable is a text; {}", way_out(source, text))
 }
 
 /// Puts what sealed variables hold into the fields of an object, which hide it. What tells the
@@ -135,7 +140,7 @@ pub(super) fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> 
     let shown = shown.find(|shown| source.signs.are_in(shown))?;
     let names = source.signs.names_in(shown).join(", ");
     let message = format!(
-        "a name of the object is what the environment variable {names} holds, which is sealed; names are shown"
+        "a name of the object is the value of the environment variable {names}, which is hidden, but names are always shown"
     );
     let problem = origin.document.problem_at(&FieldPath::default(), message);
     Some(problem.hint(way_out(source, shown)))

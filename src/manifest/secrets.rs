@@ -1,5 +1,6 @@
-//! Secret texts are read from where the manifest says: environment, file, command, or what is
-//! encrypted with age. They are read just before a plan is made, and just those that it needs.
+//! Secret texts are read from where the manifest says: an environment variable, a file, a command,
+//! or a text encrypted with age. They are read just before a plan is made, and only those that it
+//! needs.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -52,12 +53,12 @@ pub struct Reading {
     pub limits: Limits,
 }
 
-/// What came of reading the sources of a set.
+/// The result of reading the sources of a set.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// What is wrong.
     pub problems: Vec<Problem>,
-    /// What is not here, where a plan is made without it.
+    /// What is missing here, if a plan is made without it.
     pub not_read: Vec<Problem>,
     /// What commands printed, now or before.
     pub printed: Printed,
@@ -76,9 +77,9 @@ impl Outcome {
     }
 }
 
-/// Replaces the sources of these objects by their texts; without a selection, of all. What
-/// cannot be read is a problem at its field. Where a plan may be made without it, what is
-/// just not here becomes a text that was not read. No command is run whose output is given.
+/// Replaces the sources of these objects by their texts; without a selection, of all. A source that
+/// cannot be read is a problem at its field. If a plan may be made without it, a missing source
+/// becomes a text that was not read. Commands whose output is given are not run.
 #[must_use]
 pub fn resolve(
     objects: &mut BTreeMap<Key, Desired>,
@@ -129,8 +130,8 @@ pub fn resolve(
     Outcome { printed: read.printed, ..outcome }
 }
 
-/// What is known to be missing without reading any secret: variables that are not set, or
-/// empty, files that are not there, and an identity for what is encrypted.
+/// What is known to be missing without reading any secret: variables that are not set or empty,
+/// files that do not exist, and an identity for encrypted texts.
 #[must_use]
 pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
     let mut notes = IndexSet::new();
@@ -156,7 +157,7 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
                     let is_encrypted = matches!(source, SecretSource::Age(_));
                     match reach.resolve(&path) {
                         Err(outside) => outside.message(&path),
-                        Ok(real) if !real.exists() => format!("{} is not there", path.display()),
+                        Ok(real) if !real.exists() => format!("{} does not exist", path.display()),
                         Ok(_) if is_encrypted => no_identity().clone()?,
                         Ok(_) => return None,
                     }
@@ -258,14 +259,14 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
             if !reading.commands {
                 return Err(Failure::missing(
                     format!(
-                        "the secret is what the command {program:?} prints, and no command is run without consent"
+                        "the secret is the output of the command {program:?}, but no command is run without consent"
                     ),
-                    "--allow-commands runs the commands that the manifests name",
+                    "add --allow-commands to run the commands that the manifests name",
                 ));
             }
             let printed = process::output(words, folder, reading.limits).map_err(failure)?;
-            let text = utf8(printed, &format!("what the command {program:?} printed"))?;
-            (format!("what the command {program:?} printed"), without_line_break(text))
+            let text = utf8(printed, &format!("the output of the command {program:?}"))?;
+            (format!("the output of the command {program:?}"), without_line_break(text))
         }
         SecretSource::Age(AgeText::Armored(text)) if text.len() > reading.limits.bytes => {
             return Err(failure(too_large("the encrypted text", reading.limits)));
@@ -288,14 +289,14 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
             is_missing: matches!(source.from, SecretSource::Env(_)) && text.is_empty(),
             ..Failure::new(
                 format!("{what} is empty"),
-                "if it is meant to be, write `allow_empty: true` beside `from`",
+                "if this is intended, write `allow_empty: true` beside `from`",
             )
         });
     }
     Ok(SecretString::from(text))
 }
 
-/// A variable as messages call it. Where a name can be none, a secret may stand in its place.
+/// A variable as messages call it. A name that is not valid may be a secret in the wrong place.
 fn called(name: &str) -> String {
     match is_variable(name) {
         true => format!("the environment variable {name}"),
@@ -312,7 +313,7 @@ pub(super) fn is_variable(name: &str) -> bool {
 
 fn variable(name: &str) -> Result<String, Failure> {
     if is_own_variable(name) {
-        return Err(Failure::new(own(name), "give the secret in a variable of another name"));
+        return Err(Failure::new(own(name), "give the secret in a variable with another name"));
     }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => Failure {
@@ -325,11 +326,11 @@ fn variable(name: &str) -> Result<String, Failure> {
 }
 
 fn own(name: &str) -> String {
-    format!("the environment variable {name} is the program's own, and no secret is read from it")
+    format!("the environment variable {name} belongs to this program, so no secret is read from it")
 }
 
 fn too_large(what: &str, limits: Limits) -> String {
-    format!("{what} is larger than a secret may be, {} bytes", limits.bytes)
+    format!("{what} is larger than the limit for a secret, {} bytes", limits.bytes)
 }
 
 /// The text without the mark that some editors put at its start.
@@ -431,17 +432,19 @@ mod tests {
             assert_eq!(file(bytes, false).unwrap_err(), "FILE is empty");
             assert!(file(bytes, true).unwrap().trim().is_empty());
         }
-        assert_eq!(shell("true").unwrap_err(), "what the command \"sh\" printed is empty");
+        assert_eq!(shell("true").unwrap_err(), "the output of the command \"sh\" is empty");
         assert_eq!(text_of(SecretSource::Command(vec!["true".to_owned()]), true).unwrap(), "");
     }
 
     #[test]
     fn a_source_has_a_limit_of_size() {
         assert_eq!(file(&[b'x'; 100], false).unwrap().len(), 100);
-        assert!(file(&[b'x'; 101], false).unwrap_err().contains("larger than a secret may be"));
+        assert!(
+            file(&[b'x'; 101], false).unwrap_err().contains("larger than the limit for a secret")
+        );
         assert!(shell("yes").unwrap_err().contains("printed more than 100 bytes"));
         let zero = text_of(SecretSource::File("/dev/zero".to_owned()), false);
-        assert!(zero.unwrap_err().contains("larger than a secret may be"));
+        assert!(zero.unwrap_err().contains("larger than the limit for a secret"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! *Pure*: the signs that stand for sealed variables of the environment in a text that a
-//! template rendered. A document is read, checked and told apart with the signs in it, so that
-//! nothing that is said about it depends on what the variables hold. Their texts take the places
-//! of the signs in the fields of an object, which are secret from then on.
+//! *Pure*: the signs that stand for sealed environment variables in a rendered text. A document is
+//! read, checked and identified with the signs in it, so that no message about it depends on the
+//! values of the variables. In the fields of an object, the values replace the signs, and the
+//! fields are secret from then on.
 
 use std::sync::Arc;
 

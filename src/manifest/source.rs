@@ -189,7 +189,7 @@ impl Reading {
         }
         if found == 0 && is_whole {
             self.notes.push(format!(
-                "{}: the folder holds no manifests; a manifest ends in .yaml, .yml, .json or .j2",
+                "{}: the folder holds no manifests; the name of a manifest ends in .yaml, .yml, .json or .j2",
                 folder.display()
             ));
         }
@@ -266,15 +266,15 @@ impl Reading {
         let is_below = |file: &PathBuf| walk::is_template(file) && file.starts_with(&source.folder);
         let name = &source.name;
         if let Some(template) = files.iter().find(|file| is_below(file)) {
-            let message = "these values are for templates beside them, and there are none here";
+            let message = "these values are for templates beside them, but there are none here";
             self.problems.push(Source::whole(name, message).hint(format!(
-                "for {} give --values-file {}, or put the values beside it; what no template uses may go",
+                "for {}, give --values-file {} or put the values beside it; if no template uses them, remove them",
                 template.display(),
                 word(name)
             )));
             return true;
         }
-        self.notes.push(format!("not read: {name}: it holds values, and no template is beside it"));
+        self.notes.push(format!("not read: {name}: it holds values, but no template is beside it"));
         self.skipped.push(Skipped { path: PathBuf::from(name), why: Why::Values });
         false
     }
@@ -370,13 +370,12 @@ pub fn read_text_within(path: &Path, limit: usize) -> Result<String, Problem> {
 /// Why a file could not be read.
 fn unread(name: &str, error: &std::io::Error) -> Problem {
     if ["http://", "https://"].iter().any(|scheme| name.starts_with(scheme)) {
-        return Source::whole(name, "manifests are files, and this is a URL")
-            .hint("what another program fetches is read with `-f -`");
+        return Source::whole(name, "manifests must be files, but this is a URL")
+            .hint("fetch it with another program, and read its output with `-f -`");
     }
     match error.kind() {
-        ErrorKind::Unsupported => {
-            Source::whole(name, error.to_string()).hint("what a program writes is read with `-f -`")
-        }
+        ErrorKind::Unsupported => Source::whole(name, error.to_string())
+            .hint("use `-f -` to read the output of a program"),
         ErrorKind::FileTooLarge => Source::whole(name, error.to_string()),
         _ => Source::whole(name, format!("failed to read: {error}")),
     }

@@ -1,5 +1,5 @@
-//! *Pure*: numbers of values that a template would write in another way than their author did.
-//! `tag: 1.10` is the number 1.1, and an image of that tag is another one.
+//! *Pure*: numbers in values that a template would write differently than their author did.
+//! `tag: 1.10` is the number 1.1, and the image with that tag is another one.
 
 use std::collections::HashSet;
 
@@ -54,11 +54,11 @@ pub(super) fn in_values(
         .into_iter()
         .map(|(path, mark)| {
             let message = format!(
-                "`{}` is a number, and a template writes it in another way than it stands here",
+                "`{}` is a number that a template writes differently than it is written here",
                 path.join(".")
             );
             let problem = Problem { source_line: None, ..source.problem(mark, message) }
-                .hint("in quotes it is a text, and stays as it is");
+                .hint("put it in quotes to make it a text, which stays as it is");
             Respelled { path, problem }
         })
         .collect()
@@ -74,7 +74,7 @@ pub(super) fn in_argument(pair: &str) -> Option<String> {
     let path: Vec<&str> = name.split('.').chain(below.iter().map(String::as_str)).collect();
     let path = path.join(".");
     Some(format!(
-        "--value-json {name:?}: `{path}` is a number, and a template writes it in another way than it is given; --value gives a text as it is"
+        "--value-json {name:?}: `{path}` is a number that a template writes differently than it is given; use --value to give it as a text"
     ))
 }
 
@@ -108,11 +108,11 @@ pub(super) fn in_rendered(rendered: &Source, template: &str) -> Vec<Problem> {
     let lost = documents.iter().flat_map(|document| lost(document, &made));
     lost.map(|(path, mark)| {
         let message = format!(
-            "`{}` is written by the template as a number that would be sent in another spelling",
+            "the template writes `{}` as a number that would be sent in another spelling",
             path.join(".")
         );
         Problem { source_line: None, ..rendered.problem(mark, message) }.hint(
-            "in quotes in the template, as in \"{{ name }}\", it is a text, and stays as it is",
+            "put it in quotes in the template, as in \"{{ name }}\", to make it a text, which stays as it is",
         )
     })
     .collect()

@@ -47,7 +47,9 @@ pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), Unfit> {
                 if let Some(count) = branches.last_mut() {
                     *count += 1;
                     if *count > MOST_BRANCHES {
-                        return too_long(format!("an `if` has {MOST_BRANCHES} `elif` at most"));
+                        return too_long(format!(
+                            "an `if` may have at most {MOST_BRANCHES} `elif`"
+                        ));
                     }
                 }
             }
@@ -57,7 +59,7 @@ pub(super) fn check(source: &str, syntax: &SyntaxConfig) -> Result<(), Unfit> {
         length += 1;
         if length > MOST {
             return too_long(format!(
-                "an expression has {MOST} words and signs at most; `set` gives a part of it a name"
+                "an expression may have at most {MOST} words and signs; use `set` to name a part of it"
             ));
         }
     }

@@ -1,5 +1,5 @@
-//! Values for `*.j2` manifests: from `--value-json`, from `--value`, from `--values-file`, from
-//! a `values.yaml` beside the template, in this order of weight.
+//! Values for `*.j2` manifests: from `--value-json`, `--value`, `--values-file`, and a
+//! `values.yaml` beside the template, in this order of precedence.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ impl FileValues {
                     let name = pair.split('=').next().unwrap_or_default();
                     let form = if option == "value" { "TEXT" } else { "JSON" };
                     let hint = match message.strip_prefix(INEXACT) {
-                        Some(_) => format!("-v {name}=TEXT gives a text as it is written"),
+                        Some(_) => format!("use -v {name}=TEXT to give a text as it is written"),
                         None => format!("write --{option} NAME={form}"),
                     };
                     problems
@@ -227,7 +227,7 @@ const INEXACT: &str = "not exact";
 pub fn exact_json(text: &str) -> Result<Value, String> {
     let value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     if let Some(name) = repeated::name_in(text) {
-        return Err(format!("not clear: {name:?} stands twice in one object"));
+        return Err(format!("ambiguous: {name:?} occurs twice in one object"));
     }
     // Every second piece between quotes is a text.
     let unescaped = text.replace("\\\\", "").replace("\\\"", "");
@@ -248,7 +248,7 @@ pub fn exact_json(text: &str) -> Result<Value, String> {
     };
     match words.find_map(|word| Some((word, inexact(word)?))) {
         Some((number, why)) => {
-            Err(format!("{INEXACT}: `{number}` has {why}; in quotes it is a text"))
+            Err(format!("{INEXACT}: `{number}` has {why}; put it in quotes to make it a text"))
         }
         None => Ok(value),
     }
@@ -280,7 +280,7 @@ fn read_map(file: &Path) -> Result<Values, Problem> {
         Some(Value::Object(map)) if nodes.len() == 1 => {
             Ok(Values { map, respelled: spelling::in_values(&source, &nodes[0], &numbers) })
         }
-        Some(_) => Err(problem(nodes[0].mark, "a values file is one map of names to values")),
+        Some(_) => Err(problem(nodes[0].mark, "a values file must be one map of names to values")),
     }
 }
 
@@ -454,7 +454,7 @@ impl Unrendered {
             }
             Self::Blank(byte) => {
                 let line = source.text[..byte].matches('\n').count() as u64 + 1;
-                let message = "a text of spaces and braces alone is short in a template that repeats something";
+                let message = "a text of only spaces and braces must be short in a template that repeats something";
                 source.problem(at(line), message)
             }
             Self::Misused(misused) => {

@@ -1,6 +1,6 @@
-//! What templates read of the environment. A variable is sealed unless the user allows it as
-//! public: the template handles a sign that stands for it, and so does whoever reads what the
-//! template renders to (see [`super::signs`]). So nothing can be worked out of it.
+//! The environment variables that templates read. A variable is sealed unless the user allows it as
+//! public: the template, and every reader of the rendered text, handles a sign that stands for it
+//! (see [`super::signs`]). So nothing can be derived from its value.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,11 +58,11 @@ impl FromStr for Allowed {
             return Err(format!("write the name alone, without `$`: {bare}"));
         }
         if name.contains(',') || name.contains(char::is_whitespace) {
-            return Err("it is one name; repeat the option for several".to_owned());
+            return Err("give one name; repeat the option for several".to_owned());
         }
         let is_plain = |c: char| c.is_alphanumeric() || "_.-".contains(c);
         if !name.chars().all(is_plain) {
-            return Err(format!("write NAME, or NAME={PUBLIC}; there are no patterns"));
+            return Err(format!("write NAME, or NAME={PUBLIC}; patterns are not supported"));
         }
         Ok(Self { name: name.to_owned(), is_public })
     }
@@ -105,7 +105,7 @@ impl fmt::Display for Misused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            "the environment variable {} is sealed, so a template can write it out or join it with `~`, and nothing else",
+            "the environment variable {} is hidden, so a template can only write it out or join it with `~`",
             self.0
         )
     }
@@ -114,7 +114,10 @@ impl fmt::Display for Misused {
 impl Misused {
     /// What to do about it.
     pub(super) fn hint(&self) -> String {
-        format!("--allow-env {}={PUBLIC} lets templates compute with it, and plans show it", self.0)
+        format!(
+            "add --allow-env {}={PUBLIC} to let templates compute with it and plans show it",
+            self.0
+        )
     }
 }
 
@@ -151,7 +154,7 @@ impl Variables {
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidOperation, what));
         if is_own_variable(name) {
             return refused(format!(
-                "the environment variable {name} is the program's own, and no template reads it"
+                "the environment variable {name} belongs to this program, so no template can read it"
             ));
         }
         if self.assumed.contains(name) {
@@ -165,14 +168,14 @@ impl Variables {
         let is_public = allowed.clone().any(|allowed| allowed.is_public);
         if !name.starts_with(FOR_TEMPLATES) && allowed.count() == 0 {
             return lacks(format!(
-                "the environment variable {name} was not allowed: --allow-env {name} lets templates read it, sealed like a secret"
+                "the environment variable {name} is not allowed: add --allow-env {name} to let templates read it, hidden like a secret"
             ));
         }
         match (std::env::var(name).ok(), default) {
             (Some(text), _) if is_public => Ok(Value::from(text)),
             // Nobody would see that it is: most likely it is not set where it should be.
             (Some(text), None) if text.is_empty() => lacks(format!(
-                "the environment variable {name} is empty; a default as second argument of env lets it be"
+                "the environment variable {name} is empty; to allow that, give env a default as its second argument"
             )),
             (Some(text), _) => Ok(self.seal(name, Some(SecretString::from(text)))),
             (None, Some(default)) => Ok(Value::from(default)),

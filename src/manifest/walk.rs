@@ -1,6 +1,6 @@
-//! Which files below a folder are manifests. Links are followed, and what several names lead to
-//! is looked at once, by the first of them. What is left out on purpose
-//! is kept with the reason, so that nothing below a folder is passed over in silence.
+//! Which files below a folder are manifests. Links are followed, and a file with several names is
+//! read once, under the first of them. Files that are left out on purpose are recorded with the
+//! reason, so that nothing below a folder is skipped silently.
 //!
 //! As with Git, the ignore files of the folders above count, too: up to the root of the
 //! repository, or where there is none, up to the working folder. A folder that is given
@@ -21,11 +21,11 @@ use super::values::BESIDE;
 use super::yaml::Mark;
 use crate::error::Problem;
 
-/// The file that names what is no manifest, in the syntax of `.gitignore`. It holds for its
-/// folder and what is below.
+/// The file that lists what is not a manifest, in the syntax of `.gitignore`. It applies to its
+/// folder and everything below.
 pub const IGNORE_FILE: &str = ".meshagentignore";
 
-/// The program's own folder, which is never meant.
+/// The program's own folder, which never has manifests.
 const OWN_FOLDER: &str = ".meshagent";
 
 /// A file or folder below a `-f` that was left out on purpose.
@@ -44,13 +44,13 @@ pub enum Why {
     Hidden,
     /// An ignore file names it.
     Ignored,
-    /// A manifest ends otherwise.
+    /// Its name does not end like that of a manifest.
     Suffix,
     /// It holds values for templates: for those beside it, or by `--values-file`.
     Values,
     /// This program wrote it: a plan, or a report of a run.
     MadeHere,
-    /// It is read by another name, and a link leads from one to the other.
+    /// It is read under another name, and a link leads from one to the other.
     Again,
 }
 
@@ -59,17 +59,17 @@ impl fmt::Display for Skipped {
         let why = match self.why {
             Why::Hidden => "its name begins with a dot",
             Why::Ignored => "an ignore file names it",
-            Why::Suffix => "a manifest ends in .yaml, .yml, .json or .j2",
+            Why::Suffix => "its name does not end in .yaml, .yml, .json or .j2",
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
-            Why::Again => "links lead to it, and it is read by another name",
+            Why::Again => "links lead to it, and it is read under another name",
         };
         write!(out, "{}: {why}", self.path.display())
     }
 }
 
-/// How much was left out, and why, in one line; `None` where it was nothing. Values are left
-/// out of it: they are read, in their way.
+/// How much was left out, and why, in one line; `None` if it was nothing. Values are not counted:
+/// they are read for templates.
 #[must_use]
 pub fn summary(skipped: &[Skipped]) -> Option<String> {
     let count = |why: Why| skipped.iter().filter(|skipped| skipped.why == why).count();
@@ -78,7 +78,7 @@ pub fn summary(skipped: &[Skipped]) -> Option<String> {
         (count(Why::Ignored), "named in an ignore file"),
         (count(Why::Suffix), "with another suffix"),
         (count(Why::MadeHere), "written by this program"),
-        (count(Why::Again), "read by another name"),
+        (count(Why::Again), "read under another name"),
     ];
     let told: Vec<String> = reasons
         .into_iter()
@@ -193,8 +193,8 @@ impl Seen {
 }
 
 fn too_many(folder: &Path, most: usize) -> Problem {
-    let message = format!("{}: more than {most} files and folders lie below", folder.display());
-    let hint = format!("give the folders with manifests, or name others in {IGNORE_FILE}");
+    let message = format!("{}: more than {most} files and folders are below it", folder.display());
+    let hint = format!("give only the folders with manifests, or list the others in {IGNORE_FILE}");
     Problem::new(message).hint(hint)
 }
 
@@ -281,7 +281,7 @@ fn outside(path: &Path, is_link: bool, reach: &Reach) -> Option<Result<Why, Prob
         return Some(Ok(Why::Suffix));
     }
     let problem = outside.problem(path);
-    let or = format!("name it in {IGNORE_FILE} to leave it out");
+    let or = format!("list it in {IGNORE_FILE} to leave it out");
     let hint = problem.hint.as_ref().map_or_else(|| or.clone(), |hint| format!("{hint}; {or}"));
     Some(Err(problem.hint(hint)))
 }
@@ -290,14 +290,13 @@ fn unreadable(path: &Path, error: &walkdir::Error) -> Problem {
     let name = path.display();
     if let Some(ancestor) = error.loop_ancestor() {
         let message = format!("{name}: the link leads back to {}", ancestor.display());
-        return Problem::new(message)
-            .hint(format!("take the link away, or name it in {IGNORE_FILE}"));
+        return Problem::new(message).hint(format!("remove the link, or list it in {IGNORE_FILE}"));
     }
     let cause = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
     let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
     if is_link {
         let message = format!("{name}: failed to follow the link: {cause}");
-        return Problem::new(message).hint(format!("mend the link, or name it in {IGNORE_FILE}"));
+        return Problem::new(message).hint(format!("fix the link, or list it in {IGNORE_FILE}"));
     }
     Problem::new(format!("{name}: failed to read: {cause}"))
 }
@@ -330,11 +329,14 @@ impl Limits {
             deepest = deepest.max(depth);
         }
         if line >= self.rules {
-            Some(format!("an ignore file has {} lines at most", self.rules))
+            Some(format!("an ignore file may have at most {} lines", self.rules))
         } else if rule.chars().nth(self.characters).is_some() {
-            Some(format!("a rule of an ignore file has {} characters at most", self.characters))
+            Some(format!(
+                "a rule of an ignore file may have at most {} characters",
+                self.characters
+            ))
         } else if deepest > self.braces {
-            Some(format!("braces are {} deep at most in a rule of an ignore file", self.braces))
+            Some(format!("braces in a rule of an ignore file may be at most {} deep", self.braces))
         } else {
             None
         }
@@ -432,7 +434,7 @@ fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
             None => builder
                 .add_line(None, rule)
                 .err()
-                .map(|error| format!("not a rule of an ignore file: {error}")),
+                .map(|error| format!("not a valid rule of an ignore file: {error}")),
         };
         if let Some(refused) = refused {
             wrong(line, refused);

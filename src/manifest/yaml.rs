@@ -169,7 +169,7 @@ fn fitting(text: &str) -> Result<&str, YamlError> {
     match text.len() {
         0..=MAX_BYTES => Ok(text),
         length => Err(YamlError::new(format!(
-            "the text has {length} bytes, more than the {MAX_BYTES} that are read"
+            "the text has {length} bytes, more than the limit of {MAX_BYTES}"
         ))),
     }
 }

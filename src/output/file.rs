@@ -1,5 +1,6 @@
-//! Files that a command is told to write: whole or not at all, for their owner only. What is
-//! no file is written into: a pipe, a device, the program's own standard output.
+//! Files that a command writes on request: complete or not at all, and only for their owner.
+//! Something that is not a file is written into: a pipe, a device, the program's own standard
+//! output.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Result, Write};
@@ -14,16 +15,14 @@ use crate::error::{self, Context};
 use crate::visible;
 use crate::whole_file::Draft;
 
-/// How many links are followed, as by Linux.
+/// How many links are followed; Linux has the same limit.
 const LINKS: usize = 40;
 
-/// Writes a file that is there for a credential: only its owner can read it, and it is written
-/// whole or not at all. A link stays one: what it leads to is written. A pipe or a device is
-/// written into.
+/// Writes a file for a credential: only its owner can read it, and it is written completely or not
+/// at all. A link stays a link: its target is written. A pipe or a device is written into.
 ///
 /// # Errors
-///
-/// The system's.
+/// Errors of the system.
 pub fn write_credential(path: &Path, bytes: &[u8]) -> error::Result<()> {
     write(path, |out| out.write_all(bytes))
 }
@@ -32,7 +31,7 @@ pub fn write_credential(path: &Path, bytes: &[u8]) -> error::Result<()> {
 ///
 /// # Errors
 ///
-/// The system's; a value that cannot be written as JSON.
+/// Errors of the system; a value that cannot be written as JSON.
 pub fn write_json(path: &Path, value: &impl Serialize) -> error::Result<()> {
     let text = serde_json::to_string_pretty(value)
         .context(|| format!("failed to write {}", path.display()))?;
@@ -66,13 +65,13 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> R
     draft.replace(path)
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Target {
     /// A stream that this program has open.
     Open(File),
-    /// What is written into.
+    /// Something to write into.
     Node(PathBuf),
-    /// What is replaced in one step, or made.
+    /// A file that is replaced in one step, or created.
     File(PathBuf),
 }
 
@@ -95,7 +94,7 @@ impl Target {
         }
     }
 
-    /// The file that a link leads to, or would.
+    /// The file that a link points to, whether it exists or not.
     fn behind_links(path: &Path) -> Result<Self> {
         let mut path = path.to_owned();
         for _ in 0..LINKS {
@@ -110,11 +109,11 @@ impl Target {
             }
             path = folder.join(path.read_link()?);
         }
-        Err(Error::other("too many links lead to each other"))
+        Err(Error::other("too many levels of symbolic links"))
     }
 }
 
-/// Standard output or standard error, where that is meant.
+/// Standard output or standard error, if the path names it.
 fn own_stream(about: &Metadata) -> Result<Option<File>> {
     let same = |stream: BorrowedFd<'_>| -> Result<Option<File>> {
         let file = File::from(stream.try_clone_to_owned()?);

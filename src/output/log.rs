@@ -1,10 +1,9 @@
-//! How standard error is written, so that nobody fails or waits because of it.
+//! Writing to standard error, so that nothing fails or waits because of it.
 //!
-//! A standard error that nobody reads takes no more after a while, and a write to it waits for
-//! ever. So the log is written by a thread of its own; where that is behind, what is logged
-//! is lost, counted, and the count is told. What people are told goes the same way once there
-//! is such a thread, so that everything stands in its order, and is waited for unless
-//! [`never_wait`] says otherwise.
+//! If nobody reads standard error, it accepts no more after a while, and a write to it waits
+//! forever. So a separate thread writes the log; if that thread is behind, log lines are lost and
+//! counted, and the count is printed. Messages for people use the same thread if there is one, so
+//! that everything stays in order; the program waits for them unless [`never_wait`] says otherwise.
 
 use std::io::{Result, Write};
 use std::sync::OnceLock;
@@ -22,16 +21,15 @@ const MOST: usize = 1024;
 /// How long the end of the program waits until everything is written.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// The thread that writes, from the first event of the log on. `None` where the system
-/// has no more threads.
+/// The thread that writes, from the first log event on. `None` if the system has no more threads.
 static WRITER: OnceLock<Option<SyncSender<Text>>> = OnceLock::new();
 
-/// How many texts were lost since the last one that was not.
+/// How many texts were lost since the last one that was written.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 static NEVER_WAIT: AtomicBool = AtomicBool::new(false);
 
-/// A text on its way out, and whom to tell once it was written.
+/// A text to write, and whom to notify after it was written.
 struct Text(String, Option<SyncSender<()>>);
 
 /// Where the log is written: an event is one line, and one that cannot be written is lost.
@@ -53,22 +51,22 @@ fn one_line(text: &str) -> String {
     format!("{}\n", conceal::within(visible::lines(&event)))
 }
 
-/// Tells of what should not happen, whatever is logged otherwise.
+/// Reports what should not happen, whatever the log level is.
 pub fn panicked(panic: &str) {
-    post(one_line(&format!("error: this is a fault of the program: {panic}")));
+    post(one_line(&format!("error: this is a bug in the program: {panic}")));
     // With its main thread the program ends.
     if thread::current().name() == Some("main") {
         settle();
     }
 }
 
-/// From here on nothing that is told is waited for: a server that nobody listens to goes on.
+/// From here on the program waits for no message: a server continues if nobody reads its messages.
 pub fn never_wait() {
     NEVER_WAIT.store(true, Ordering::Relaxed);
     writer();
 }
 
-/// Waits until everything that was told is written, for a moment at most.
+/// Waits until all messages are written, but only for a moment.
 pub fn settle() {
     let Some(Some(writer)) = WRITER.get() else { return };
     let (tell, told) = sync_channel(1);
@@ -85,7 +83,7 @@ pub fn settle() {
     let _ = told.recv_timeout(end.saturating_duration_since(Instant::now()));
 }
 
-/// Tells people something.
+/// Prints a message for people.
 pub fn say(text: String) {
     if NEVER_WAIT.load(Ordering::Relaxed) {
         return post(text);
@@ -101,7 +99,7 @@ pub fn say(text: String) {
     }
 }
 
-/// Leaves a text to the thread that writes, or loses it.
+/// Hands a text to the thread that writes, or loses it.
 fn post(text: String) {
     let sent = match writer() {
         Some(writer) => writer.try_send(Text(text, None)).is_ok(),
@@ -125,7 +123,7 @@ fn write(texts: &Receiver<Text>) {
     for Text(text, tell) in texts {
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            put(&format!("{lost} lines are missing here: standard error took no more\n"));
+            put(&format!("{lost} lines are missing here: standard error accepted no more\n"));
         }
         put(&text);
         if let Some(tell) = tell {

@@ -1,4 +1,4 @@
-//! *Pure*: how much of what a plan does.
+//! *Pure*: how many operations of each sort a plan has.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Counts {
     pub create: usize,
     /// Objects that are changed.
     pub update: usize,
-    /// Objects of which just the set takes note.
+    /// Objects of which only the inventory entry changes.
     pub record: usize,
     /// Objects that get another name.
     pub rename: usize,
@@ -24,7 +24,7 @@ pub struct Counts {
     pub delete: usize,
     /// Objects that stay and are no longer owned.
     pub release: usize,
-    /// Objects of which just values may differ that were not read.
+    /// Objects that may differ, but only in values that were not read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub may_update: usize,
     /// Objects that are as they should be.
@@ -37,7 +37,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Counts {
-    /// Counts operations; a replacement counts once, by the half that creates.
+    /// Counts operations; a replacement counts once, as the half that creates.
     #[must_use]
     pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Self {
         let mut counts = Self::default();

@@ -1,5 +1,5 @@
-//! *Pure*: what a placed template brought belongs to its service. It moves with it to another
-//! set, and keeps a name that was made up from the service's when that changes.
+//! *Pure*: the objects that come with a placed template belong to its service. They move with the
+//! service to another set, and keep names that were made up from its name when that changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +18,8 @@ pub fn brought_by(entries: &BTreeMap<Key, Entry>, services: &BTreeSet<Key>) -> B
     brought.collect()
 }
 
-/// Gives objects whose names are made up the names that they have, where their service or its
-/// room gets or got another one: they are the same objects.
+/// Keeps the present names of objects whose names are made up, if their service or its room is
+/// or was renamed: they are the same objects.
 pub fn keep_names(objects: &mut BTreeMap<Key, Desired>, state: &State) {
     let made_up = |desired: &Desired| {
         desired.origin.brought.as_ref().is_some_and(|brought| brought.part.is_some())
@@ -36,7 +36,7 @@ pub fn keep_names(objects: &mut BTreeMap<Key, Desired>, state: &State) {
     }
 }
 
-/// The key under which the set knows an object, if that is another one.
+/// The key under which the set knows an object, if it differs.
 fn name_that_it_has(
     desired: &Desired,
     objects: &BTreeMap<Key, Desired>,

@@ -13,7 +13,7 @@ use crate::kinds::shape::{Form, Identity, Shape};
 use crate::kinds::specs::rules::MASK;
 use crate::kinds::tree::{Sealed, Tree, same_number};
 
-/// What helps to tell secrets apart that the platform does not give back.
+/// What is needed to compare secrets that the platform does not give back.
 #[derive(Clone, Copy)]
 pub struct Memory<'a> {
     /// Makes fingerprints as the inventory did.
@@ -51,7 +51,7 @@ pub fn has_masked(tree: Option<&Tree>) -> bool {
     }
 }
 
-/// Whether the platform keeps to itself what stands at a path, or what that is a part of.
+/// Whether the platform hides the value at a path, or a value that contains it.
 #[must_use]
 pub fn is_untold(observed: &Tree, path: &FieldPath) -> bool {
     let above = |length: usize| observed.at(&FieldPath(path.0[..length].to_vec()));
@@ -60,8 +60,8 @@ pub fn is_untold(observed: &Tree, path: &FieldPath) -> bool {
     is_part || has_masked(observed.at(path))
 }
 
-/// The first field of what is to be sent that nobody knows more of than the mask that the
-/// platform shows in its place.
+/// The first field to be sent whose value is known only as the mask that the platform shows
+/// instead.
 #[must_use]
 pub fn mask_in(sent: &Tree) -> Option<FieldPath> {
     use secrecy::ExposeSecret;
@@ -86,13 +86,13 @@ pub fn mask_in(sent: &Tree) -> Option<FieldPath> {
 
 struct Walk<'a> {
     memory: Memory<'a>,
-    /// Of the lists on the way whose items have keys: what was recorded of each, by its key.
+    /// For the lists on the way whose items have keys: what was recorded of each item, by its key.
     lists: HashMap<Vec<Step>, HashMap<String, &'a Value>>,
     changes: Vec<FieldChange>,
 }
 
 impl<'a> Walk<'a> {
-    /// What was recorded at a path, which leads through lists that were compared.
+    /// What was recorded at a path that leads through lists that were compared.
     fn recorded_at(&self, path: &FieldPath) -> Option<&'a Value> {
         let steps = path.0.iter().enumerate();
         steps.into_iter().try_fold(self.memory.applied?, |value, (at, step)| match step {
@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
         old: Option<&Tree>,
         new: Option<&Tree>,
     ) {
-        // What is absent means its default, so the default is what the reader should see.
+        // An absent field means its default, so the reader should see the default.
         let default = || {
             shape
                 .and_then(|shape| shape.default.as_ref())
@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Who made the difference, as far as what was last applied tells.
+    /// Who made the difference, judged by what was last applied.
     fn cause(&self, path: &FieldPath, old: Option<&Tree>, new: Option<&Tree>) -> Option<Cause> {
         self.memory.applied?;
         let applied = self.recorded_at(path);
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
             (Some(applied), Some(tree)) => *applied != tree.recorded(self.memory.fingerprinter),
             _ => true,
         };
-        // Whether a secret that the platform keeps to itself drifted cannot be known, but for
+        // It cannot be known whether a secret that the platform hides has drifted, except for
         // one that the set never wrote.
         let is_hidden =
             applied.is_some() && matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
@@ -193,7 +193,7 @@ impl<'a> Walk<'a> {
                 use secrecy::ExposeSecret;
                 text.expose_secret() == wanted
             }
-            // A secret by its value only, such as an obscure value of a template.
+            // A secret only by its value, such as an obscure value of a template.
             (None, Some(Tree::Text(text)), Tree::Secret(Sealed::Known(wanted))) => {
                 use secrecy::ExposeSecret;
                 text == wanted.expose_secret()
@@ -213,8 +213,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a value that was not read differs from what is there is not known. Who changes a
-    /// field that is told drifted from what was applied, whatever the value may be.
+    /// It is not known whether a value that was not read differs from the present one. But a
+    /// visible field that differs from what was applied has drifted, whatever the value may be.
     fn compare_unread(&mut self, path: &FieldPath, old: Option<&Tree>) {
         let is_hidden = matches!(old, Some(Tree::Secret(sealed)) if is_masked(sealed));
         let applied = self.recorded_at(path);
@@ -294,8 +294,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Secrets that a platform may have and keeps to itself: as many as were applied are there,
-    /// as far as anybody knows.
+    /// Secrets that a platform may have but hides: it is assumed to have as many as were applied.
     fn compare_withheld(&mut self, path: &FieldPath, shape: Option<&Shape>, new: &Fields) {
         let hidden = Tree::Secret(Sealed::Masked);
         let recorded = self.recorded_at(path).and_then(Value::as_object);
@@ -434,8 +433,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The items of a list that nothing was found for yet, by the text that tells them apart, each
-/// with its position.
+/// The items of a list that are not matched yet, by the text that identifies them, each with its
+/// position.
 struct Rest<'a>(HashMap<String, VecDeque<(usize, &'a Tree)>>);
 
 impl<'a> Rest<'a> {
@@ -447,14 +446,14 @@ impl<'a> Rest<'a> {
         Self(rest)
     }
 
-    /// Takes an item out that is equal to another of this text, if there is one.
+    /// Removes an item with this text that is equal to the given one, if there is one.
     fn take_equal(&mut self, text: Option<&str>, item: &Tree) -> bool {
         let Some(alike) = self.0.get_mut(text.unwrap_or_default()) else { return false };
         let found = alike.iter().position(|(_, candidate)| *candidate == item);
         found.and_then(|index| alike.remove(index)).is_some()
     }
 
-    /// Takes the first item of this text out.
+    /// Removes the first item with this text.
     fn take_first(&mut self, text: &str) -> Option<&'a Tree> {
         Some(self.0.get_mut(text)?.pop_front()?.1)
     }
@@ -463,7 +462,7 @@ impl<'a> Rest<'a> {
         self.0.values().all(VecDeque::is_empty)
     }
 
-    /// What is left, in the order of the list.
+    /// The remaining items, in the order of the list.
     fn in_order(self) -> impl Iterator<Item = (String, &'a Tree)> {
         let left = self.0.into_iter().flat_map(|(text, alike)| {
             alike.into_iter().map(move |(position, item)| (position, text.clone(), item))

@@ -1,5 +1,5 @@
 //! The plan as a JSON document, with a published schema (`schemas/plan.json`). It holds no
-//! secret: where a field is one, it says so.
+//! secrets: it only says that a field is one.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
-    /// Why the plan is not to be performed: what guards and rules refuse. Such a plan is only
+    /// Why the plan must not be performed: what guards and rules refuse. Such a plan is only
     /// shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusalDocument>,
@@ -54,7 +54,7 @@ pub struct PlanDocument {
     pub inputs: Option<Inputs>,
 }
 
-/// Why a plan is not to be performed.
+/// Why a plan must not be performed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusalDocument {
     /// What is refused.
@@ -90,15 +90,15 @@ pub struct Inputs {
     /// The names of single values that are JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub value_json: Vec<String>,
-    /// The variables that templates could read, which is consented to again.
+    /// The variables that templates could read; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_env: Vec<String>,
-    /// The folders whose files manifests could name, which is consented to again.
+    /// The folders whose files manifests could name; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_files: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
-    /// What is deleted of what the manifests declare no more.
+    /// Which of the objects that the manifests no longer declare are deleted.
     pub prune: Prune,
     /// What is taken over; an empty text means all.
     pub adopt: Vec<String>,
@@ -133,12 +133,12 @@ pub struct OperationDocument {
     pub action: Action,
     /// Whether it is one half of a replacement.
     pub replaces: bool,
-    /// Whether there may be nothing to do, because just values may differ that were not read.
+    /// Whether there may be nothing to do, because only values that were not read may differ.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
     /// Why, as a sentence for people.
     pub reason: String,
-    /// Why, as a word for programs; nothing in plans of earlier releases.
+    /// Why, as a word for programs; absent in plans of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
     /// The fields that change.
@@ -174,7 +174,7 @@ pub struct ChangeDocument {
     /// Who made the difference; absent where nothing was applied before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// Whether there may be no change, because what the field is to be was not read.
+    /// Whether there may be no change, because the new value of the field was not read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
     /// The rule of `lifecycle.ignore` that would leave the field as it is, where the plan
@@ -208,8 +208,8 @@ impl PlanDocument {
         Self::salted(plan, &BTreeMap::new())
     }
 
-    /// The document of a plan whose fingerprints have these salts in these projects, so that
-    /// a plan that is made later has the same ones.
+    /// The document of a plan, with these salts for the fingerprints in these projects, so that a
+    /// later plan has the same fingerprints.
     #[must_use]
     pub fn salted(plan: &Plan, salts: &BTreeMap<String, String>) -> Self {
         Self {
@@ -284,8 +284,8 @@ fn document_of(
     }
 }
 
-/// What is recorded of a field, with the fingerprints made the field's own: whoever writes a
-/// guess into one field learns nothing of what is in another.
+/// What is recorded of a field, with fingerprints that are specific to the field: a guess written
+/// into one field tells nothing about the value of another.
 fn apart(value: Value, path: &FieldPath) -> Value {
     if let Some(Value::String(fingerprint)) = fingerprint_in(&value) {
         return recorded_as(&digest(&format!("{path} {fingerprint}")));
@@ -307,7 +307,7 @@ fn apart(value: Value, path: &FieldPath) -> Value {
 }
 
 impl PlanDocument {
-    /// In what a plan that was made now differs from this one, one sentence an object.
+    /// How a plan made now differs from this one, one sentence per object.
     #[must_use]
     pub fn staleness(&self, now: &Self) -> Vec<String> {
         let found = |document: &'_ Self, operation: &OperationDocument| {
@@ -327,14 +327,14 @@ impl PlanDocument {
                 Some(same) => stale.extend(planned.difference(&same)),
                 None => stale.push(match other(now, &planned.key) {
                     Some(needed) => format!(
-                        "{}: the plan says {}, and now {} is needed{}",
+                        "{}: the plan says {}, but now {} is needed{}",
                         planned.address,
                         planned.action,
                         needed.action,
                         fields(&needed.changes)
                     ),
                     None => format!(
-                        "{}: the plan says {}, and now nothing is needed",
+                        "{}: the plan says {}, but now nothing is needed",
                         planned.address, planned.action
                     ),
                 }),
@@ -343,7 +343,7 @@ impl PlanDocument {
         for needed in &now.operations {
             if other(self, &needed.key).is_none() {
                 stale.push(format!(
-                    "{}: the plan does not touch it, and now {} is needed{}",
+                    "{}: the plan does not touch it, but now {} is needed{}",
                     needed.address,
                     needed.action,
                     fields(&needed.changes)
@@ -360,7 +360,7 @@ fn fields(changes: &[ChangeDocument]) -> String {
 }
 
 impl OperationDocument {
-    /// In what the same operation of a later plan differs.
+    /// How the same operation of a later plan differs.
     fn difference(&self, now: &Self) -> Option<String> {
         let differs = |change: &&ChangeDocument| {
             let same = |other: &ChangeDocument| {
@@ -380,7 +380,7 @@ impl OperationDocument {
             return None;
         }
         let paths = if paths.is_empty() {
-            "what the plan leaves alone or the platform does not show".to_owned()
+            "fields that the plan leaves alone or the platform does not show".to_owned()
         } else {
             few(paths)
         };

@@ -1,11 +1,11 @@
-//! What a set remembers of secrets, and how a plan compares many of them soon.
+//! What a set remembers of secrets, and how a plan compares many of them quickly.
 //!
-//! The fingerprint of a secret takes 25 ms to make, and a thousand of them are compared in
-//! each plan. So an inventory has seals, too: slow fingerprints of many secrets at once, with
-//! their own fingerprints. Where a seal fits what is declared, all that is under it is as it
-//! was, and only the rest is made anew, on all cores. Whoever guesses must guess all that is
-//! under a seal, so a seal gives nothing away that a fingerprint does not. One that is out of
-//! date fits nothing and costs time alone.
+//! The fingerprint of a secret takes 25 ms to make, and a plan may compare a thousand of them. So
+//! an inventory also has seals. A seal is one slow fingerprint of many secrets together with their
+//! own fingerprints. If a seal matches what is declared, everything under it is unchanged, and
+//! only the other fingerprints are made again, on all cores. An attacker must guess all secrets
+//! under a seal at once, so a seal reveals nothing that a fingerprint does not. An outdated seal
+//! matches nothing and only costs time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,11 +22,11 @@ use crate::kinds::recorded::fingerprint_in;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::manifest::set::Desired;
 
-/// From how many secrets on there are seals.
+/// The number of secrets from which on there are seals.
 const MANY: usize = 8;
 
-/// From how many secrets on a group has a seal of its own. A seal takes as long as a fingerprint
-/// does, so one of a few would cost each run that records what the next one may save.
+/// The number of secrets from which on a group has its own seal. A seal takes as long to make as
+/// a fingerprint, so a seal of few secrets would cost more than it saves.
 const GROUP: usize = 4;
 
 /// The seal of all secrets.
@@ -49,7 +49,7 @@ impl Fingerprints {
         Self { key: None, salt: salt.into(), memory: Memory::default() }
     }
 
-    /// The same, with what was made elsewhere in this program.
+    /// The same, with fingerprints that were made elsewhere in this program.
     #[must_use]
     pub fn remembering(self, memory: &Memory) -> Self {
         Self { memory: memory.clone(), ..self }
@@ -61,8 +61,8 @@ impl Fingerprints {
         Self { key, ..self }
     }
 
-    /// Those of an inventory of an earlier version, whose new salts follow from its key: two
-    /// runs that read it make the same.
+    /// For an inventory of an earlier version. Its new salts are derived from its key, so that two
+    /// runs that read it make the same ones.
     #[must_use]
     pub fn of_key(key: &str) -> Self {
         Self { key: Some(key.into()), ..Self::new(digest(&format!("salt of {key}"))) }
@@ -80,7 +80,7 @@ impl Fingerprints {
         Fingerprinter::remembering(salt, &self.memory)
     }
 
-    /// What made the fingerprints of an object, by what is known of it.
+    /// What made the fingerprints of an object, according to its entry.
     #[must_use]
     pub fn of(&self, key: &Key, entry: Option<&Entry>) -> Fingerprinter {
         let salt = entry.and_then(|entry| entry.salt.as_ref());
@@ -117,13 +117,14 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The seal that it is under, besides that of all: one of 32, whatever else there is.
+    /// The seal that it belongs to besides the seal of all: one of 32, independent of other
+    /// secrets.
     fn group(&self) -> String {
         format!("{:02x}", Sha256::digest(self.key.as_bytes())[0] >> 3)
     }
 }
 
-/// What a seal is made of, in whatever order its secrets are met.
+/// The content of a seal, which does not depend on the order of its secrets.
 fn content<'a>(lines: impl Iterator<Item = &'a Line<'a>>) -> String {
     let mut lines: Vec<_> = lines.map(|line| (line.key, line.id, line.recorded)).collect();
     lines.sort_unstable();
@@ -137,7 +138,7 @@ fn content<'a>(lines: impl Iterator<Item = &'a Line<'a>>) -> String {
     format!("{:x}", digest.finalize())
 }
 
-/// Does the work for each of these, on all cores; what comes of it is in their order.
+/// Does the work for each item, on all cores; the results are in the order of the items.
 pub(super) fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let cores = thread::available_parallelism().map_or(1, usize::from).min(items.len());
@@ -183,8 +184,8 @@ impl Inventory {
         self.seals.get(name).is_some_and(|seal| *seal == self.seal(name, content))
     }
 
-    /// Makes the fingerprints that a plan of these objects compares, and unless it is only shown
-    /// those that it records.
+    /// Makes the fingerprints that a plan of these objects compares, and those that it records
+    /// unless it is only shown.
     pub fn prepare<'a>(&self, desired: impl Iterator<Item = &'a Desired>, is_only_shown: bool) {
         let mut all = Vec::new();
         for desired in desired.filter(|desired| desired.fields.has_secrets()) {
@@ -229,7 +230,7 @@ impl Inventory {
         for_each(&all, |compared| drop(compared.with.of(compared.text.expose_secret())));
     }
 
-    /// The seals of what is owned, where the texts of all that is under one are known.
+    /// The seals of what is owned, if all texts under a seal are known.
     #[must_use]
     pub fn sealed(&self, entries: &BTreeMap<Key, Entry>) -> BTreeMap<String, String> {
         let ids: HashMap<String, Id> = self.fingerprints.memory.ids();

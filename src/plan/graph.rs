@@ -55,7 +55,7 @@ fn label(plan: &Plan, operation: &Operation) -> String {
     format!("{}{half} {}", text::verb(operation), plan.address(&operation.key))
 }
 
-/// Mermaid reads `#` and quotes as its own, so everything unusual is written by its number.
+/// `#` and quotes have a meaning in Mermaid, so all unusual characters are written as numbers.
 fn mermaid(text: &str) -> String {
     text.chars().fold(String::new(), |out, c| {
         if c.is_alphanumeric() || matches!(c, ' ' | '/' | '@' | '.' | '-' | '_' | '(' | ')') {
@@ -66,7 +66,7 @@ fn mermaid(text: &str) -> String {
     })
 }
 
-/// What is spelled out is shown so: a backslash is none of DOT's own.
+/// Escapes are shown as they are, so a backslash is not an escape of DOT.
 fn dot(text: &str) -> String {
     visible::line(text).replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -1,5 +1,5 @@
 //! Guards on a whole plan: how much it may delete, what it may be made from, where it may
-//! write. A guard refuses; nothing was written then.
+//! write. When a guard refuses, nothing has been written.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct Consent {
 pub struct Origin {
     /// How many objects the manifests declare.
     pub objects: usize,
-    /// What was read as a stream and declares nothing, as it is told.
+    /// The name, for messages, of an input that was read as a stream and declares nothing.
     pub empty_input: Option<&'static str>,
 }
 
@@ -44,8 +44,10 @@ pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> V
     let may_be_empty = consent.empty || consent.destroy;
     if let Some(input) = origin.empty_input.filter(|_| !may_be_empty) {
         refused.push(
-            Problem::new(format!("{input} declares nothing, as if what writes it had failed"))
-                .hint("look at the command that writes it; if it is meant, add --allow-empty"),
+            Problem::new(format!(
+                "{input} declares nothing; the command that writes it may have failed"
+            ))
+            .hint("check the command that writes it; if this is intended, add --allow-empty"),
         );
     } else if origin.objects == 0 && !may_be_empty {
         refused.push(empty(plan));
@@ -62,22 +64,21 @@ fn empty(plan: &Plan) -> Problem {
     let leaving = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
     let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
     let names = few(&leaving);
-    let what =
-        match leaving.len() {
-            0 => return Problem::new(
-                "the manifests declare nothing, and nothing would be deleted",
-            )
-            .hint("give the manifests that are meant with -f; --allow-empty goes on without any"),
-            1 => format!("1 object that was declared in them would be deleted: {names}"),
-            count => {
-                format!("{count} objects that were declared in them would be deleted: {names}")
-            }
-        };
+    let what = match leaving.len() {
+        0 => {
+            return Problem::new("the manifests declare nothing, and nothing would be deleted")
+                .hint("give the manifests with -f, or add --allow-empty to continue without any");
+        }
+        1 => format!("1 object that was declared in them would be deleted: {names}"),
+        count => {
+            format!("{count} objects that were declared in them would be deleted: {names}")
+        }
+    };
     Problem::new(format!("the manifests declare nothing, so {what}"))
-        .hint("if that is meant, add --allow-empty; if not, give the manifests with -f")
+        .hint("if this is intended, add --allow-empty; if not, give the manifests with -f")
 }
 
-/// What is wrong with the projects of a plan when one is expected, by name or id.
+/// The projects of a plan that are not the expected one, which is given by name or id.
 #[must_use]
 pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     let is_expected = |(name, project): &(&String, &ProjectState)| {
@@ -85,7 +86,7 @@ pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     };
     let unexpected = plan.projects.iter().filter(|project| !is_expected(project));
     let told = unexpected.map(|(name, _)| {
-        Problem::new(format!("the plan is for project `{name}`, and only `{expected}` is expected"))
+        Problem::new(format!("the plan is for project `{name}`, but only `{expected}` is expected"))
     });
     told.collect()
 }
@@ -108,7 +109,7 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
             .filter(|key| key.kind == kind)
             .count()
     };
-    // Many kinds with a few objects each are much, too.
+    // A few objects of each of many kinds are many objects too.
     let all: usize = state.inventories.values().map(|inventory| inventory.entries.len()).sum();
     let is_over = |count: usize, owned: usize| count > FEW && count as f64 > SHARE * owned as f64;
     let mut over: Vec<String> = deleted
@@ -126,9 +127,9 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
     }
     let what = match (over.is_empty(), consent.deletes) {
         (true, Some(allowed)) => {
-            format!("the plan deletes or replaces {total} objects, and {allowed} are allowed")
+            format!("the plan deletes or replaces {total} objects, but only {allowed} are allowed")
         }
         _ => format!("the plan deletes or replaces {}", over.join(", ")),
     };
-    Some(Problem::new(what).hint(format!("if that is meant, add --allow-deletes {total}")))
+    Some(Problem::new(what).hint(format!("if this is intended, add --allow-deletes {total}")))
 }

@@ -19,12 +19,12 @@ pub struct Ignored<'a> {
     pub rules: &'a [FieldPath],
 }
 
-/// What an object is to be where rules leave some of it to others.
+/// The wanted state of an object whose rules leave some of its fields to others.
 #[derive(Debug)]
 pub struct Left {
-    /// The fields: what the manifest says, but what the platform has where a rule says so.
+    /// The fields as the manifest has them, or as the platform has them where a rule says so.
     pub fields: Tree,
-    /// The rules for what the platform keeps to itself. Nobody knows what to put there, so the
+    /// The rules for values that the platform hides. It is not known what to send there, so the
     /// fields must not be sent.
     pub untold: Vec<FieldPath>,
     /// The rules for what stays as the platform has it.
@@ -53,9 +53,9 @@ impl Ignored<'_> {
         Left { fields, untold, kept }
     }
 
-    /// Whether the field is in something that is not there and that the manifest adds: then
+    /// Whether the field is part of something that the platform lacks and the manifest adds: then
     /// there is nothing yet that could be left as it is. `bare` is what the manifest says
-    /// without what is ignored.
+    /// without the ignored fields.
     fn comes_with_it(&self, rule: &FieldPath, observed: &Tree, bare: Option<&Tree>) -> bool {
         let Some((_, above @ [_, ..])) = rule.0.split_last() else { return false };
         let above = FieldPath(above.to_vec());
@@ -67,8 +67,8 @@ impl Ignored<'_> {
     }
 }
 
-/// Puts what the platform has at a path. A map that loses its last field by that goes with it
-/// where the platform has none: an empty one may mean more than none.
+/// Puts the platform's value at a path. A map that loses its last field by that is removed too
+/// if the platform has no such map: an empty map may mean something else than no map.
 pub fn leave_drift(fields: &mut Tree, observed: &Tree, path: &FieldPath) {
     fields.put(path, observed.at(path).cloned());
     for length in (1..path.0.len()).rev() {
@@ -81,7 +81,7 @@ pub fn leave_drift(fields: &mut Tree, observed: &Tree, path: &FieldPath) {
     }
 }
 
-/// Takes away the changes of what the platform keeps to itself and rules leave to others.
+/// Removes the changes to values that the platform hides and rules leave to others.
 pub fn retain_told(changes: &mut Vec<FieldChange>, untold: &[FieldPath]) {
     changes.retain(|change| !untold.iter().any(|rule| change.path.0.starts_with(&rule.0)));
 }

@@ -12,7 +12,7 @@ use crate::visible;
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
 const LIMIT: usize = 65_535;
 
-/// What is kept free for the lines that end the comment, in bytes.
+/// The bytes that are kept free for the lines at the end of the comment.
 const RESERVE: usize = 600;
 
 /// The longest name or reason that is shown, in characters.
@@ -89,22 +89,22 @@ pub fn render(plan: &Plan) -> String {
     out += &more;
     if !left_out.is_empty() {
         out += &format!(
-            "\n… and what does not fit here: {}. `meshagent plan` shows it all.\n",
+            "\n… and more that does not fit here: {}. `meshagent plan` shows everything.\n",
             Counts::of(left_out).sentence()
         );
     }
     out
 }
 
-/// The most refusals that are told; the others are counted.
+/// The most refusals that are shown; the others are counted.
 const REFUSALS: usize = 10;
 
-/// Why the plan is not to be performed, before anything else.
+/// Why the plan must not be performed; this comes before anything else.
 fn refusals(plan: &Plan) -> String {
     if plan.refused.is_empty() {
         return String::new();
     }
-    let mut out = "**Refused**, so nothing is to be written:\n\n".to_owned();
+    let mut out = "**Refused**, so nothing will be written:\n\n".to_owned();
     for problem in plan.refused.iter().take(REFUSALS) {
         out += &format!("- {}", code(&problem.to_string().replace('`', "'")));
         if let Some(hint) = &problem.hint {
@@ -118,7 +118,7 @@ fn refusals(plan: &Plan) -> String {
     out + "\n"
 }
 
-/// Where the plan writes; more than one project is not to be missed.
+/// Where the plan writes; more than one project must not be overlooked.
 fn place(plan: &Plan) -> String {
     match plan.target() {
         Some(target) if plan.writes_to().len() > 1 => {
@@ -129,12 +129,12 @@ fn place(plan: &Plan) -> String {
     }
 }
 
-/// That values were not read, where some were not.
+/// A line that says that values were not read, if any were not.
 fn unread(plan: &Plan) -> String {
     plan.unread().map(|unread| format!("**{unread}**\n\n")).unwrap_or_default()
 }
 
-/// The set's name as it can stand in a comment of HTML.
+/// The set's name as it can appear in an HTML comment.
 fn marker(plan: &Plan) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
     let safe = |text: &str| -> String {
@@ -248,7 +248,7 @@ fn code(text: &str) -> String {
     code_of(&cut(&visible::line(&cut(&conceal::within(text.into())))))
 }
 
-/// Text as code on one line, between more back-quotes than stand in it side by side.
+/// Text as code on one line, between more backquotes than it has in a row.
 fn code_of(text: &str) -> String {
     let line = visible::line(text);
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or_default();

@@ -65,7 +65,7 @@ pub struct Plan {
     pub operations: Vec<Operation>,
     /// How many objects are as they should be.
     pub unchanged: usize,
-    /// The objects that were seen to be as they are declared.
+    /// The objects that are as they are declared.
     pub as_declared: BTreeSet<Key>,
     /// What the user should know and need not act on.
     pub notes: Vec<String>,
@@ -79,14 +79,14 @@ pub struct Plan {
     pub fingerprints: BTreeMap<String, Fingerprints>,
     /// The projects in which it is not known what the set owns: such a plan is only shown.
     pub unread: BTreeSet<String>,
-    /// Whether it is just what changed behind the set's back.
+    /// Whether it holds only what changed outside of the set.
     pub is_drift: bool,
-    /// The objects that the manifests change and that stay as they are for now, because of what
-    /// is left alone on the platform.
+    /// The objects whose changes in the manifests wait, because something is left alone on the
+    /// platform.
     pub waiting: BTreeSet<Key>,
-    /// The objects of which something drifted that is left alone.
+    /// The objects that have drift which is left alone.
     pub left_drifted: BTreeSet<Key>,
-    /// Why it is not to be performed: it is shown, so that somebody can judge it.
+    /// Why it must not be performed; it is only shown, so that somebody can judge it.
     pub refused: Vec<Problem>,
     /// The values that were not read. A plan with any is for reading, not for applying.
     pub not_read: Vec<NotRead>,
@@ -99,24 +99,23 @@ impl Plan {
         self.operations.is_empty()
     }
 
-    /// Whether something is to be done, by this plan or by a later one.
+    /// Whether something remains to be done, by this plan or by a later one.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         !self.is_empty() || !self.waiting.is_empty()
     }
 
-    /// What is said of the objects that wait, and of those whose drift is left alone, behind all
-    /// that is counted; nothing without any.
+    /// The text after the counts about the objects that wait, and those whose drift is left alone;
+    /// empty without any.
     #[must_use]
     pub fn waits(&self) -> String {
         let waits = match self.waiting.len() {
             0 => String::new(),
-            1 => "; 1 waits".to_owned(),
-            count => format!("; {count} wait"),
+            count => format!("; {count} waiting"),
         };
         match self.left_drifted.len() {
             0 => waits,
-            count => format!("{waits}; drift of {count} is left alone"),
+            count => format!("{waits}; drift of {count} left alone"),
         }
     }
 
@@ -130,7 +129,7 @@ impl Plan {
     /// that was made for no platform.
     #[must_use]
     pub fn target(&self) -> Option<String> {
-        /// More names than these say no more than their number.
+        /// More names than these are no more useful than their number.
         const NAMED: usize = 5;
         let platform = match self.platform.as_str() {
             "" => return None,
@@ -164,8 +163,8 @@ impl Plan {
         Counts { unchanged: self.unchanged, ..Counts::of(&self.operations) }
     }
 
-    /// Just what changed on the platform behind the set's back: fields that drifted, and
-    /// objects that were deleted. It is for reading, not for applying.
+    /// Only what changed on the platform outside of the set: fields that drifted, and objects that
+    /// were deleted. It is for reading, not for applying.
     #[must_use]
     pub fn drift(&self) -> Self {
         let drifted =
@@ -190,8 +189,10 @@ impl Plan {
         let mut notes = self.notes.clone();
         match self.operations.len() - operations.len() {
             0 => {}
-            1 => notes.push("1 operation is not shown: it is no drift".to_owned()),
-            more => notes.push(format!("{more} operations are not shown: they are no drift")),
+            1 => notes.push("1 operation is not shown, because it is not drift".to_owned()),
+            more => {
+                notes.push(format!("{more} operations are not shown, because they are not drift"))
+            }
         }
         Self { operations, notes, is_drift: true, ..self.clone() }
     }
@@ -205,7 +206,9 @@ impl Plan {
             1 => ("1 value".to_owned(), "was", "it"),
             more => (format!("{more} values"), "were", "them"),
         };
-        Some(format!("{count} {were} not read, so what apply would do about {them} is not known."))
+        Some(format!(
+            "{count} {were} not read, so it is not known what apply would do about {them}."
+        ))
     }
 
     /// The kinds that the plan touches.

@@ -1,5 +1,4 @@
-//! What is where: the state under the names that objects have, and under those that they
-//! get.
+//! The state by names: by those that objects have, and by those that they get.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,15 +10,15 @@ use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName, ReferredTo};
 
-/// Whether an object may come under another key without being another one: it can be renamed,
-/// or the room can that it is in.
+/// Whether an object can get another key and stay the same object: it can be renamed, or its
+/// room can.
 fn may_move(key: &Key) -> bool {
     key.kind.kind().is_renamable() || key.room.is_some()
 }
 
-/// The state with each object that a set owns under the name that it has. A run that
-/// stopped, and people, give objects other names than the inventory says; the platform's
-/// ids tell which is which.
+/// The state with each object that a set owns under its present name. An interrupted run or a
+/// person may have given an object another name than the inventory says; the platform's ids
+/// identify the objects.
 #[must_use]
 pub fn follow_ids(state: &State) -> Cow<'_, State> {
     let is_elsewhere = |(key, entry): &(&Key, &Entry)| {
@@ -69,10 +68,10 @@ pub fn follow_ids(state: &State) -> Cow<'_, State> {
     Cow::Owned(followed)
 }
 
-/// The names that references say, with those that they will say.
+/// The names that references use, with those that they will use.
 type Names<'a> = BTreeMap<(KindName, &'a str, &'a str), String>;
 
-/// The state with every object under the key that it gets, with what is in renamed objects
+/// The state with every object under the key that it gets, including what is in renamed objects
 /// and what refers to them.
 #[must_use]
 pub fn renamed(state: &State, renames: &Renames) -> State {
@@ -80,7 +79,7 @@ pub fn renamed(state: &State, renames: &Renames) -> State {
     let names: Names<'_> = becomes
         .iter()
         .map(|(now, key)| {
-            // What is referred to by its id, and makes room at once, has no other name.
+            // An object that is referred to by its id and makes room at once has no other name.
             let id = || state.objects.get(*now).and_then(|observed| observed.id.clone());
             let is_gone = renames.displaces(key) && !key.kind.kind().is_named_by_others();
             let name = is_gone.then(id).flatten().unwrap_or_else(|| key.name.clone());
@@ -135,7 +134,7 @@ fn entry_of(key: &Key, entry: Entry, observed: Option<&Observed>, names: &Names<
     })
 }
 
-/// The fields of an object with the names that others get; `None` where none is said.
+/// The fields of an object with the new names of others; `None` if it uses none of them.
 fn with_names(key: &Key, fields: &Tree, names: &Names<'_>) -> Option<Tree> {
     let mut changed: Option<Tree> = None;
     for reference in key.kind.kind().references(fields) {

@@ -22,7 +22,7 @@ pub enum Action {
     Create,
     /// Some of its fields are changed.
     Update,
-    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    /// Only its inventory entry changes, for example its `lifecycle`; nothing is sent.
     Record,
     /// It gets another name, and may be changed with it.
     Rename,
@@ -64,8 +64,8 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
-    /// Whether there may be no change: what the field is to be was not read, and something that
-    /// it may be stands there.
+    /// Whether there may be no change: the new value of the field was not read, and the present
+    /// value is one that it may be.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
         self.new.as_ref().is_some_and(Tree::is_unread)
@@ -108,7 +108,7 @@ pub enum Cause {
 pub struct Operation {
     /// The object.
     pub key: Key,
-    /// What is done to it, with what that takes.
+    /// What is done to it, with the data that this needs.
     pub effect: Effect,
     /// Why.
     pub reason: Reason,
@@ -147,7 +147,7 @@ pub enum Effect {
         /// To these fields.
         sent: Sent,
     },
-    /// Just the set takes note of something, such as a new `lifecycle`; nothing is sent.
+    /// Only its inventory entry changes, for example its `lifecycle`; nothing is sent.
     Record {
         /// The object as it was observed, if it is on the platform.
         of: Option<Box<Observed>>,
@@ -183,12 +183,12 @@ pub enum Effect {
     Release {
         /// The object as it was observed, if it is on the platform.
         of: Option<Box<Observed>>,
-        /// What its fields say by name and what is sent by id.
+        /// The references that its fields have by name and that are sent by id.
         by_id: Vec<(FieldPath, Key)>,
     },
 }
 
-/// How an object is known that is written to.
+/// How the object that is written to is known.
 #[derive(Debug, Clone, Default)]
 pub enum Met {
     /// It was observed.
@@ -276,7 +276,7 @@ impl Reason {
 }
 
 impl From<Why> for Reason {
-    /// A reason of which the word says all.
+    /// A reason that needs no more than the word.
     fn from(why: Why) -> Self {
         Self::new(why, why.sentence())
     }
@@ -288,15 +288,15 @@ impl From<Why> for Reason {
 pub enum Why {
     /// It is declared and not on the platform.
     NotThere,
-    /// Somebody deleted it behind the set's back.
+    /// It was deleted outside of the set.
     Deleted,
-    /// It takes the place of another object, or another one takes its place.
+    /// It replaces another object, or another object replaces it.
     InItsStead,
     /// Fields cannot be changed in place.
     Frozen,
     /// Its fields differ.
     Differs,
-    /// Whether its fields differ is not known, since values were not read.
+    /// It is not known whether its fields differ, because values were not read.
     MayDiffer,
     /// It does not say which set owns it.
     Unmarked,
@@ -304,9 +304,9 @@ pub enum Why {
     Lifecycle,
     /// Its document has another name for it.
     Renamed,
-    /// Somebody renamed it behind the set's back.
+    /// It was renamed outside of the set.
     RenamedByHand,
-    /// Another object gets its name, so it gets another one first.
+    /// Another object gets its name, so it is renamed first.
     NameWanted,
     /// It exists and is taken over.
     TakenOver,
@@ -320,7 +320,7 @@ pub enum Why {
     Destroyed,
     /// Another set owns it.
     OwnedElsewhere,
-    /// Another object has its name by now.
+    /// Another object has its name now.
     NameTaken,
     /// The set does not know whether it created it.
     Unclaimed,
@@ -330,25 +330,25 @@ pub enum Why {
     Undeletable,
     /// It is not on the platform any more.
     Gone,
-    /// A command of its own asks for it.
+    /// A command asked for it.
     AskedFor,
 }
 
 impl Why {
-    /// What it means where nothing more is to be said.
+    /// The sentence for it when there are no details.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::NotThere => "it is not on the platform",
-            Self::Deleted => "it was deleted behind the set's back",
+            Self::Deleted => "it was deleted outside of the set",
             Self::InItsStead => "another object takes its place",
-            Self::Frozen => "fields of it cannot be changed in place",
+            Self::Frozen => "some of its fields cannot be changed in place",
             Self::Differs => "its fields differ",
-            Self::MayDiffer => "whether its fields differ is not known",
+            Self::MayDiffer => "it is not known whether its fields differ",
             Self::Unmarked => "it does not name its set",
             Self::Lifecycle => "its lifecycle changes",
             Self::Renamed => "it had another name",
-            Self::RenamedByHand => "it was renamed behind the set's back",
+            Self::RenamedByHand => "it was renamed outside of the set",
             Self::NameWanted => "another object gets its name",
             Self::TakenOver => "it exists and is taken over",
             Self::Moves => "it moves from another set",
@@ -357,7 +357,7 @@ impl Why {
             Self::Destroyed => "the set is destroyed",
             Self::OwnedElsewhere => "another set owns it now",
             Self::NameTaken => "another object has taken its name",
-            Self::Unclaimed => "the set never learned whether it created it",
+            Self::Unclaimed => "it is not known whether the set created it",
             Self::Orphaned => "its lifecycle says to leave it",
             Self::Undeletable => "the platform has no call that deletes it",
             Self::Gone => "it is not on the platform any more",
@@ -365,7 +365,7 @@ impl Why {
         }
     }
 
-    /// Whether the operation itself says as much.
+    /// Whether the operation itself already says it.
     #[must_use]
     pub const fn goes_without_saying(self) -> bool {
         matches!(self, Self::NotThere | Self::AskedFor)
@@ -373,7 +373,7 @@ impl Why {
 }
 
 impl Operation {
-    /// What is done to an object, and why, with nothing more known of it.
+    /// An operation on an object, with its reason and without further details.
     #[must_use]
     pub fn new(key: Key, effect: Effect, reason: impl Into<Reason>) -> Self {
         Self {
@@ -414,13 +414,13 @@ impl Operation {
         )
     }
 
-    /// Whether it is the half of a replacement that deletes; the other one tells of both.
+    /// Whether it is the half of a replacement that deletes; the other half is shown for both.
     #[must_use]
     pub const fn is_first_half(&self) -> bool {
         matches!(self.effect, Effect::Delete { replaces: true, .. })
     }
 
-    /// Whether it creates an object that none makes room for.
+    /// Whether it creates an object that does not replace another one.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         matches!(self.effect, Effect::Create { replaces: false, .. })

@@ -16,7 +16,7 @@ pub type Edge = (usize, usize);
 ///
 /// # Errors
 ///
-/// Cycles, with the objects on each and their places. Of cycles that share objects one is told.
+/// Cycles, with their objects and places. Of cycles that share objects, one is reported.
 pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>, Vec<Problem>> {
     let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); operations.len()];
     for (first, second) in edges.iter().filter(|(first, second)| first != second) {
@@ -34,12 +34,12 @@ pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>
             position[next] = Some(order.len());
             order.push(next);
             let free = waits.settle(next).into_iter();
-            // What is on a cycle that was told has its place by then.
+            // The objects of a cycle that was reported have a position by then.
             ready.extend(free.filter(|index| position[*index].is_none()));
         }
         let Some(cycle) = cycle(&waits_for, &position) else { break };
         cycles.push(told(&cycle, &operations));
-        // What is behind it may be on another one.
+        // What waits for it may be on another cycle.
         for index in cycle {
             position[index] = Some(usize::MAX);
             ready.insert(index);
@@ -61,7 +61,7 @@ pub fn sort(operations: Vec<Operation>, edges: &[Edge]) -> Result<Vec<Operation>
 /// Operations that wait for each other in a circle, among those without a position; `None` where
 /// each has one.
 fn cycle(waits_for: &[Vec<usize>], position: &[Option<usize>]) -> Option<Vec<usize>> {
-    // What is left waits for something that is left, so going back comes to where it has been.
+    // Everything that is left waits for something that is left, so going back ends in a cycle.
     let left = |index: &usize| position[*index].is_none();
     let mut way = vec![(0..position.len()).find(left)?];
     loop {

@@ -1,22 +1,23 @@
-//! Whose an object is, as one set sees it: by the mark that it carries, else by what the set's
-//! inventory knows of it.
+//! Who owns an object, from the view of one set: by the owner mark on the object, or else by the
+//! set's inventory.
 
 use super::{Entry, Observed};
 
-/// Whose an object is.
+/// Who owns an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
     /// The set's.
     Ours,
-    /// Nobody's, as far as can be told.
+    /// Nobody's, as far as is known.
     Nobodys,
     /// Another set's.
     Foreign(String),
 }
 
 impl Ownership {
-    /// Whose an object is that was met under a key of which the set knows this. Where the set only
-    /// knows that it was about to create one, `is_as_claimed` tells whether it is this one.
+    /// The owner of an object that was found under a key, given the set's entry for that key. If
+    /// the set only knows that it was about to create an object, `is_as_claimed` says whether it is
+    /// this one.
     #[must_use]
     pub fn of(
         set: &str,
@@ -34,7 +35,7 @@ impl Ownership {
                     Self::Nobodys
                 }
             }
-            // Another object under the same name: somebody deleted ours and made their own.
+            // Another object with the same name: somebody deleted ours and created their own.
             (None, Some(entry))
                 if entry.id.is_some() && observed.id.is_some() && entry.id != observed.id =>
             {

@@ -1,5 +1,5 @@
-//! Policies: Rego rules over a plan. The plan is data for them, as it is for every other
-//! program, and what they answer is messages; they decide nothing else.
+//! Policies: Rego rules over a plan. They get the plan as data, like every other program, and
+//! answer with messages; they decide nothing else.
 //!
 //! A rule file has a package at or below `meshagent` and the rules `deny` and `warn`, sets
 //! of messages. A message is a text, or an object with `msg` and, if it is about one
@@ -44,8 +44,8 @@ pub struct Verdict {
 ///
 /// # Errors
 ///
-/// Rules that cannot be parsed or evaluated, and files without rules that are asked for:
-/// a policy that says nothing by mistake must not look like one that agrees.
+/// Rules that cannot be parsed or evaluated, and files without `deny` or `warn` rules: a policy
+/// that says nothing by mistake must not look like one that agrees.
 pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict, Problem> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
@@ -88,7 +88,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
     if asked > 0 {
         return Ok(verdict);
     }
-    Err(Problem::new("the policy has no rules that are asked for")
+    Err(Problem::new("the policy has no rule `deny` or `warn` in or below the package `meshagent`")
         .hint("a rule file starts with `package meshagent` and has `deny contains msg if { … }`"))
 }
 
@@ -100,7 +100,7 @@ fn check_length(source: &Source) -> Result<(), Problem> {
 }
 
 /// The value of a rule; `None` when the package has no such rule. A set without elements
-/// is a value. What is wrong is told as the interpreter tells it.
+/// is a value. Errors are those of the interpreter.
 fn ask(engine: &mut Engine, package: &str, rule: &str) -> Result<Option<Value>, String> {
     let results =
         engine.eval_query(format!("{package}.{rule}"), false).map_err(|error| error.to_string())?;
@@ -116,7 +116,7 @@ fn messages(
 ) -> Result<Vec<(String, Option<String>)>, Problem> {
     let wrong = |what: &str| {
         Problem::new(format!("{files}: {what}")).hint(format!(
-            "`{rule} contains msg if {{ … }}`, with a text or an object with `msg` and `object`"
+            "write `{rule} contains msg if {{ … }}`, where msg is a text, or an object with `msg` and `object`"
         ))
     };
     let Value::Set(items) = answer else {
@@ -142,7 +142,7 @@ fn messages(
         .collect()
 }
 
-/// What an error of the interpreter tells. It has no type, only a text.
+/// The content of an error of the interpreter. It has no type, only a text.
 enum Told<'a> {
     /// What is wrong at a place of one of the files.
     At(Place, &'a str),
@@ -152,7 +152,7 @@ enum Told<'a> {
 
 impl<'a> Told<'a> {
     /// Reads `--> file:line:column`, the line with a mark below it, and `error: ` with the message.
-    /// Just what names a file that was given is taken for a place.
+    /// Only the name of a given file counts as a place.
     fn of(text: &'a str, sources: &[Source]) -> Self {
         let at = sources.iter().find_map(|Source { name, .. }| {
             let (_, drawn) = text.split_once(&format!("--> {name}:"))?;
@@ -212,8 +212,8 @@ mod tests {
                 "package meshagent\ndeny contains {\"object\": \"x\"}",
                 "p.rego: a message of `deny` has no",
             ),
-            ("package other\ndeny contains \"x\"", "the policy has no rules"),
-            ("package meshagent\nallow := true", "the policy has no rules"),
+            ("package other\ndeny contains \"x\"", "the policy has no rule `deny` or `warn`"),
+            ("package meshagent\nallow := true", "the policy has no rule `deny` or `warn`"),
         ] {
             let problem = ask(text).unwrap_err();
             let shown = problem.to_string();

@@ -1,4 +1,4 @@
-//! Who refers to whom: names of a manifest against the set and the platform.
+//! References: names in a manifest, looked up in the set and on the platform.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub enum Resolved {
     Missing(Key),
 }
 
-/// What is said of a reference that leads to nothing that is known.
+/// The message about a reference that leads to no known object.
 #[must_use]
 pub fn missing(key: &Key) -> String {
     let kind = key.kind.to_string().to_lowercase();
@@ -81,8 +81,8 @@ impl<'a> Known<'a> {
         self.desired.contains_key(key) || self.state.objects.contains_key(key)
     }
 
-    /// What an object's fields refer to, with the field that does. Its room, when it is
-    /// placed in one, and its project are not fields and have no path.
+    /// What an object's fields refer to, with the field. The room that it is placed in, and its
+    /// project, are not fields and have no path.
     #[must_use]
     pub fn references(&self, key: &Key, fields: &Tree) -> Vec<(Option<FieldPath>, Resolved)> {
         let mut found = Vec::new();
@@ -104,7 +104,7 @@ impl<'a> Known<'a> {
         found
     }
 
-    /// The fields that say by name what is sent by id, with what they mean.
+    /// The fields with a name that is sent as an id, with the objects that they mean.
     #[must_use]
     pub fn by_id(&self, key: &Key, fields: &Tree) -> Vec<(FieldPath, Key)> {
         let found = self.references(key, fields).into_iter();
@@ -117,7 +117,7 @@ impl<'a> Known<'a> {
         by_id.collect()
     }
 
-    /// What a key leads to that a reference says, with a name or the id that the platform gave.
+    /// What the key of a reference leads to; it has a name or the platform's id.
     pub(super) fn resolve(&self, key: Key) -> Resolved {
         if self.has(&key) {
             return Resolved::Object(key);
@@ -128,9 +128,9 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// What publishes a port in a room, or in every room: those that the set
-    /// wants, and those that are there and not in the set. A port may also be published by
-    /// something that was not looked at, so none is no fault.
+    /// The objects that publish a port in a room, or in every room: those that the set wants, and
+    /// those that exist and are not in the set. A port may also be published by something that was
+    /// not read, so it is not an error if there is none.
     fn publishers(&self, project: &str, room: &str, port: &str) -> Resolved {
         let publishers = self
             .publishers

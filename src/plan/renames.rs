@@ -2,8 +2,7 @@
 //!
 //! A document may say what its object was called (`lifecycle.moved_from`), a run may have
 //! stopped between two renames, and somebody may have renamed an object by hand. In all
-//! three cases the object is known by its id, and its name is brought to where the
-//! documents want it.
+//! three cases the object is known by its id, and it gets the name that the documents want.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +29,8 @@ pub fn former_keys(desired: &Desired) -> Vec<Key> {
     keys
 }
 
-/// Those of them that have not been dealt with: what is called so may be the object. Once the
-/// object is there under its own name and was any of them, the others are other objects.
+/// Those former names that are still open: an object with one of them may be the object. Once the
+/// object exists under its own name and had any of them, the others are other objects.
 #[must_use]
 pub fn open_former_keys(state: &State, desired: &Desired) -> Vec<Key> {
     let mut keys = former_keys(desired);
@@ -67,9 +66,8 @@ pub fn ambiguous(desired: &Desired, found: &[Key]) -> Option<Problem> {
     let path = FieldPath::of(&["lifecycle", "moved_from"]);
     let problem = desired.origin.problem_at(&path, message);
     Some(
-        problem.hint(format!(
-            "leave in `moved_from` the name that the object has, and take {other} out"
-        )),
+        problem
+            .hint(format!("keep the name that the object has in `moved_from`, and remove {other}")),
     )
 }
 
@@ -78,7 +76,7 @@ fn entry<'a>(state: &'a State, key: &Key) -> Option<&'a Entry> {
     state.inventories.get(&key.project)?.entries.get(key)
 }
 
-/// Whether the set owns an object that is there.
+/// Whether the set owns an existing object.
 fn is_ours(state: &State, set: &str, key: &Key) -> bool {
     let Some(observed) = state.objects.get(key) else { return false };
     match (&observed.owner, entry(state, key)) {
@@ -90,7 +88,7 @@ fn is_ours(state: &State, set: &str, key: &Key) -> bool {
     }
 }
 
-/// What the documents ask for and the platform allows, before it is known what is in scope.
+/// The renames that the documents ask for and the platform allows, before the scope is known.
 #[derive(Debug, Default)]
 pub struct Candidates {
     /// The objects that get another name: by the key that their document gives them, the
@@ -129,7 +127,7 @@ impl Candidates {
             let is_taken = state.objects.contains_key(&object.key);
             if is_taken && !is_ours(state, set, &source) {
                 found.notes.push(format!(
-                    "{source} is not owned by the set `{set}`, so {} stays what it is",
+                    "{source} is not owned by the set `{set}`, so {} stays as it is",
                     object.key
                 ));
                 continue;
@@ -139,7 +137,7 @@ impl Candidates {
             }
             found.sources.insert(object.key.clone(), source);
         }
-        // What a document says goes before what an earlier run left behind.
+        // What a document says takes precedence over what an earlier run left behind.
         found.sources.retain(|key, source| {
             let claimants = claims.get(source);
             claimants.is_none_or(|claimants| claimants.iter().any(|object| object.key == *key))
@@ -151,8 +149,8 @@ impl Candidates {
         found
     }
 
-    /// Where both names are there and declared, and nothing else moves, nobody can tell
-    /// whether the object was renamed long ago or is to be.
+    /// If both names exist and are declared, and nothing else moves, it is unclear whether the
+    /// object was renamed long ago or should be renamed now.
     fn refuse_what_stays(&mut self, desired: &BTreeMap<Key, Desired>, state: &State) {
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let moving: BTreeSet<&Key> = self.sources.values().collect();
@@ -165,12 +163,12 @@ impl Candidates {
                 continue;
             }
             let message = format!(
-                "{key} says that it was {source}, and both are on the platform and declared; {source} at {}",
+                "{key} says that it was {source}, but both are on the platform and declared; {source} is declared at {}",
                 other.origin.place()
             );
             let problem = object.origin.problem_at(&path, message);
             self.problems.push(problem.hint(format!(
-                "take `moved_from` away if both stay what they are; to keep both while {source} becomes {key}, call the document of {source} by a new name and give it `moved_from: {0}`; for {source} to become {key} and the {key} of now to be deleted, take the document of {source} away, and keep `moved_from`",
+                "remove `moved_from` if both stay as they are; to rename {source} to {key} and keep both, give the document of {source} a new name and `moved_from: {0}`; to rename {source} to {key} and delete the present {key}, remove the document of {source} and keep `moved_from`",
                 key.name
             )));
         }
@@ -194,8 +192,8 @@ fn known_as(state: &State) -> BTreeMap<Key, Key> {
         .collect()
 }
 
-/// Where the object of a document is, if it has another name, and whether the document
-/// itself says so; as an error where it may be several objects.
+/// The present key of the object of a document, if it has another name, and whether the document
+/// itself says so; an error if it may be several objects.
 fn source(
     desired: &BTreeMap<Key, Desired>,
     state: &State,
@@ -208,7 +206,7 @@ fn source(
         let is_another = entry(state, &former).is_some_and(|entry| entry.was.is_some());
         let is_there = state.objects.contains_key(&former);
         let source = match known_as.get(&former) {
-            // A run that was cut off has renamed it already.
+            // An interrupted run has already renamed it.
             Some(source) if source == key => return Ok(None),
             Some(source) => source.clone(),
             None if is_there && !(is_another && desired.contains_key(&former)) => former,
@@ -227,8 +225,8 @@ fn source(
         _ => return Err(said),
     }
     let Some(source) = known_as.get(key) else { return Ok(None) };
-    // Who has the name now is known under another one, and so is whom the document of the
-    // other name means: a ring or a chain was cut off, and is taken back.
+    // The object that has the name now is known under another one, and so is the object of that
+    // other document: a ring or a chain of renames was interrupted, and is undone.
     let is_free = match state.objects.contains_key(key) {
         true => entry(state, key).is_some_and(|entry| entry.was.is_some()),
         false => true,
@@ -239,8 +237,8 @@ fn source(
     Ok((is_free && !is_wanted).then(|| (source.clone(), false)))
 }
 
-/// Without the objects that got a former name of one of the others after it had left it: the
-/// set took note of that.
+/// Without the objects that got a former name of one of the others after that one gave it up: the
+/// set recorded that.
 fn without_successors(state: &State, found: Vec<Key>) -> Vec<Key> {
     let has_left = |key: &Key, name: &String| {
         entry(state, key).is_some_and(|entry| entry.moved_from.0.contains(name))
@@ -263,7 +261,7 @@ fn contested(source: &Key, claimants: &[&Desired]) -> Option<Problem> {
         first.origin.place()
     );
     let problem = last.origin.problem_at(&path, message);
-    Some(problem.hint("take `moved_from` off one of them"))
+    Some(problem.hint("remove `moved_from` from one of them"))
 }
 
 /// The renames of a plan.
@@ -296,7 +294,7 @@ impl Renames {
         Self { now, displaced: keys }
     }
 
-    /// Both together; the others are of what these leave.
+    /// Both together; the others apply to what these leave.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.now.extend(other.now);
@@ -349,8 +347,7 @@ impl Renames {
         self.now.iter().find(|(_, now)| *now == key).map(|(becomes, _)| becomes)
     }
 
-    /// One object of each ring, which must leave its name for a while, with the name that
-    /// it has meanwhile.
+    /// One object of each ring, which must give up its name for a while, with its temporary name.
     #[must_use]
     pub fn rings(&self, state: &State) -> BTreeMap<Key, Key> {
         let mut rings = BTreeMap::new();
@@ -369,7 +366,7 @@ impl Renames {
     }
 }
 
-/// Whether a name is one that a run gives to an object for a while.
+/// Whether a name is a temporary one that a run gives to an object.
 #[must_use]
 pub fn is_stand_in(name: &str) -> bool {
     let is_hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
@@ -383,8 +380,8 @@ const STAND_IN: &str = "moving-";
 /// How many hex digits follow.
 const STAND_IN_DIGITS: usize = 12;
 
-/// A name for an object that must leave its own for a while: the same in each plan, valid
-/// for every kind, and nobody else's.
+/// A name for an object that must give up its own for a while: the same in each plan, valid
+/// for every kind, and not used by another object.
 pub(super) fn stand_in(key: &Key, state: &State) -> Key {
     let of = (&key.project, key.room.as_deref().unwrap_or_default(), &key.name);
     (0_u32..)

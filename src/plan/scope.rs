@@ -14,7 +14,7 @@ use crate::listed::nearest;
 use crate::listed::{SOME, at_most};
 use crate::manifest::set::Desired;
 
-/// Whether a pattern is of an object, in whatever spelling of its name.
+/// Whether a pattern matches an object, in any spelling of its name.
 #[must_use]
 pub fn matches(pattern: &str, key: &Key) -> bool {
     WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
@@ -25,8 +25,8 @@ fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
     fields.at(&FieldPath::of(&["metadata", "annotations", name])).and_then(Tree::as_str)
 }
 
-/// What may be meant by a name that no object has: the objects of that name in rooms, else
-/// the one whose name is nearest.
+/// A hint for a name that no object has: the objects of that name in rooms, or else the one with
+/// the nearest name.
 #[must_use]
 pub fn meant(written: &str, keys: &[&Key]) -> String {
     /// More names than these are no help.
@@ -49,12 +49,12 @@ pub fn meant(written: &str, keys: &[&Key]) -> String {
     }
 }
 
-/// What the user asked for. Nothing asked for means everything.
+/// What the user asked for. Without anything asked for, everything is in scope.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// Patterns of `Kind/name`, with `*` and `?`, of what is wanted.
     pub targets: Vec<String>,
-    /// Patterns of what is not.
+    /// Patterns of what is not wanted.
     pub excludes: Vec<String>,
     /// Annotations that what is wanted carries, with their values.
     pub selectors: Vec<(String, String)>,
@@ -81,8 +81,8 @@ impl Scope {
         self.excludes.iter().any(|pattern| matches(pattern, key))
     }
 
-    /// The objects of the set that are meant: those that were asked for and what they
-    /// refer to or need the name of, which is told in `notes`. What was excluded stays out.
+    /// The objects of the set that are in scope: those that were asked for, and those that they
+    /// refer to or whose names they need, which `notes` mention. Excluded objects stay out.
     #[must_use]
     pub fn select(
         &self,
@@ -90,7 +90,7 @@ impl Scope {
         (known, renames): (&Known<'_>, &Candidates),
         notes: &mut Vec<String>,
     ) -> BTreeSet<Key> {
-        // By the name that it has by now, too.
+        // Also by its present name.
         let excludes = |key: &Key| {
             self.excludes(key) || renames.sources.get(key).is_some_and(|now| self.excludes(now))
         };
@@ -124,14 +124,14 @@ impl Scope {
         selected
     }
 
-    /// Whether an object that the set owns and no longer declares is meant. What it
-    /// referred to is not, and its annotations are those of the platform.
+    /// Whether an object that the set owns and no longer declares is in scope. The objects that it
+    /// refers to are not, and its annotations are those of the platform.
     #[must_use]
     pub fn wants_leaver(&self, key: &Key, fields: Option<&Tree>) -> bool {
         self.wants(key, fields)
     }
 
-    /// What was asked for and matches none of these objects, which is likely a mistake.
+    /// The patterns that match none of these objects, which is probably a mistake.
     #[must_use]
     pub fn unmatched(&self, objects: &[(&Key, Option<&Tree>)]) -> Vec<Problem> {
         let keys: Vec<&Key> = objects.iter().map(|(key, _)| *key).collect();

@@ -1,5 +1,5 @@
-//! Values as people read them, and what differs between two: both as a whole where they are
-//! short, else just the parts or lines that differ, with a little around them.
+//! Values as people read them, and how two values differ: short values are shown as a whole, long
+//! ones as the parts or lines that differ, with a little context.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -17,15 +17,15 @@ const WIDTH: usize = 100;
 /// The longest line that is shown as a whole where it differs, in characters.
 const LINE: usize = 300;
 
-/// How much is shown of one value or of one difference, in characters and in lines. Whoever
-/// reviews a plan sees what would run, to its end; what is more than this is counted.
+/// How much is shown of one value or of one difference, in characters and in lines. A reviewer
+/// sees all of what would run; anything beyond this limit is counted.
 const SHOWN: (usize, usize) = (16_000, 1_000);
 
-/// The shortest run of spaces within a line, and the longest one at its start, that is not
-/// shown as it is: what stands behind more of them would be out of sight.
+/// The shortest run of spaces within a line that is not shown as it is, and the longest one at its
+/// start that is: text after more spaces would be out of sight.
 const SPACES: (&str, usize) = ("         ", 40);
 
-/// How what is left out can be seen.
+/// How to see what is left out.
 const SEEN: &str = "--output json shows it all";
 
 /// How much is shown around a part that differs, in characters.
@@ -67,11 +67,11 @@ impl Part {
 pub struct Whole {
     /// The value, or how long it is.
     pub head: String,
-    /// Its lines, where it does not stand in the head.
+    /// Its lines, if it is not in the head.
     pub lines: Vec<String>,
 }
 
-/// A value as a whole, with what is beyond a high bound counted.
+/// A value as a whole; what exceeds a high limit is counted.
 #[must_use]
 pub fn whole(tree: &Tree) -> Whole {
     let tree = &*concealed(tree);
@@ -101,8 +101,8 @@ pub fn whole(tree: &Tree) -> Whole {
     }
 }
 
-/// A value without the program's credentials, before it is cut or laid out in rows: the half of
-/// one would be found nowhere.
+/// A value without the program's credentials, before it is cut or laid out in rows: half of a
+/// credential would not be found.
 pub(super) fn concealed(tree: &Tree) -> Cow<'_, Tree> {
     let without = |text: &str| match conceal::within(Cow::Borrowed(text)) {
         Cow::Borrowed(_) => None,
@@ -139,8 +139,8 @@ pub(super) fn concealed(tree: &Tree) -> Cow<'_, Tree> {
     }
 }
 
-/// A line as rows of a limited width, which end behind a space where there is one. A sign
-/// stands before each, so that nothing from outside begins a line.
+/// A line as rows of a limited width, which end after a space if there is one. A sign comes before
+/// each row, so that no text from outside begins a line.
 fn rows(line: &str) -> Vec<String> {
     let mut rows = Vec::new();
     let mut rest = line;
@@ -155,7 +155,7 @@ fn rows(line: &str) -> Vec<String> {
     rows
 }
 
-/// As many lines as are shown, and a last one that counts the others.
+/// The lines that are shown, and a last one that counts the others.
 fn bounded(mut lines: Vec<String>) -> Vec<String> {
     let mut free = SHOWN.0;
     let fitting = lines.iter().take(SHOWN.1).take_while(|line| {
@@ -212,7 +212,7 @@ fn both(old: Whole, new: Whole) -> Difference {
     Difference::Parts(parts(false, old).chain(parts(true, new)).collect(), 0)
 }
 
-/// A text in quotes. A long run of spaces stands beside them, as a number.
+/// A text in quotes. A long run of spaces is written beside them, as a number.
 fn quoted(text: &str) -> String {
     let quotes = |text: &str| visible::line(&Value::from(text).to_string()).into_owned();
     if !has_long_run(text) {
@@ -361,8 +361,8 @@ fn pieces(old: &str, new: &str) -> Vec<(String, String)> {
     groups.iter().filter_map(piece).collect()
 }
 
-/// Where two texts differ: behind what both begin with, before what both end with, and with
-/// a little around it.
+/// Where two texts differ: without the beginning and the end that both share, with a little
+/// context.
 struct Window {
     start: usize,
     old_end: usize,
@@ -478,7 +478,7 @@ fn line_cut(line: &str) -> String {
     if is_longer(line, LINE) { around(line, 0, line.len()) } else { line.to_owned() }
 }
 
-/// A line of a text; in quotes where something in it cannot be seen.
+/// A line of a text; in quotes if it has something invisible.
 fn line_shown(line: &str) -> String {
     let text = line.strip_suffix('\n').unwrap_or(line);
     let behind = text.trim_start_matches(' ');

@@ -25,12 +25,12 @@ pub struct Observed {
     /// Its fields; references by id are turned back into names. Where they are just what
     /// the set wants, both hold the same tree.
     pub fields: Arc<Tree>,
-    /// What is to be sent back of the platform's answer, because this program does not know
-    /// it; see [`crate::dialect::Spelling::sent_back`].
+    /// The part of the platform's answer that is sent back, because this program does not know it;
+    /// see [`crate::dialect::Spelling::sent_back`].
     pub answered: Option<Recorded>,
-    /// Its revision, where the platform tells it in a list.
+    /// Its revision, if the platform shows it in a list.
     pub revision: Option<String>,
-    /// What the platform calls it, where it was looked up alone.
+    /// What the platform calls it, if it was looked up alone.
     pub called: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Observed {
 }
 
 impl fmt::Debug for Observed {
-    /// Without the answer, in which secrets stand as they are.
+    /// Without the answer, which holds secrets in plain text.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Observed")
             .field("id", &self.id)
@@ -53,8 +53,8 @@ impl fmt::Debug for Observed {
     }
 }
 
-/// What a set knows of one object that it owns. Most objects stay as they are, so what is known
-/// of one is held once, however many plans and inventories have it.
+/// What a set knows of one object that it owns. Most objects do not change, so an entry is held
+/// once, however many plans and inventories have it.
 #[derive(Clone, Default)]
 pub struct Entry(Arc<Facts>);
 
@@ -72,25 +72,24 @@ pub struct Facts {
     pub protected: bool,
     /// Whether the object stays on the platform once its document is gone.
     pub orphan: bool,
-    /// The former names that its document gave and that have been dealt with, so that the
-    /// document can keep saying them.
+    /// The former names from its document that have been dealt with, so that the document can keep
+    /// them.
     pub moved_from: FormerNames,
-    /// The name under which documents know the object, while the platform has it under
-    /// another one: a rename is under way, or somebody renamed it by hand.
+    /// The name that documents use for the object, while the platform has another one: a rename is
+    /// in progress, or somebody renamed it by hand.
     pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
-    /// The files that declare the object, as far as they were looked at; none where that was
-    /// not kept.
+    /// The files that declare the object, as far as they were read; none if that was not recorded.
     pub declared_in: Vec<DeclaredIn>,
     /// The service that brought the object along, where a placed template did.
     pub brought: Option<Brought>,
     /// Whether it came from another set, and no document of this one has declared it since.
     pub arrived: bool,
-    /// The set to which the object is on its way, so that this one leaves it alone.
+    /// The set that the object is being moved to, so that this one leaves it alone.
     pub moving_to: Option<String>,
-    /// The platform's revision of a secret after the set's last write to it, where it tells one:
-    /// another one means that somebody else wrote it.
+    /// The platform's revision of a secret after the set's last write to it, if the platform has
+    /// one: another revision means that somebody else wrote it.
     pub revision: Option<String>,
     /// The salt of the fingerprints in it; none where there are none, or where an earlier
     /// version of this program made them.
@@ -140,8 +139,8 @@ impl Facts {
         self.salt.is_none() && recorded.any(Recorded::may_have_secrets)
     }
 
-    /// Whether it only says that the set was about to create an object: what is met under its
-    /// key may be somebody else's.
+    /// Whether it only says that the set was about to create an object: what is found under its key
+    /// may belong to somebody else.
     #[must_use]
     pub fn is_claim_to(&self, id: Option<&str>) -> bool {
         let is_known = self.id.is_some() && (id.is_none() || self.id.as_deref() == id);
@@ -156,7 +155,7 @@ pub struct Inventory {
     pub entries: BTreeMap<Key, Entry>,
     /// What makes the fingerprints of its secrets.
     pub fingerprints: Fingerprints,
-    /// What tells of many secrets at once that they are as they were, by name.
+    /// The seals, by name, each of which shows that many secrets are unchanged.
     pub seals: BTreeMap<String, String>,
 }
 
@@ -182,19 +181,17 @@ pub struct State {
     pub unknown_owners: BTreeMap<Key, UnknownOwner>,
     /// The projects in which the credential may not read what the set owns.
     pub unread: BTreeSet<String>,
-    /// What documents declare and another project has, of the names that are one on the whole
-    /// platform.
+    /// Declared objects whose names are unique on the whole platform, and which another project
+    /// has.
     pub taken: BTreeSet<Key>,
-    /// The names that rooms and secrets had to which documents refer, with those that they
-    /// have by now.
+    /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
-    /// What the set owns in projects that no document names, by their names, where it is new
-    /// in the one that documents do name: it may have come from there.
+    /// What the set owns in projects that no document names, by project, if the set is new in the
+    /// project that documents do name: it may have come from there.
     pub left_behind: BTreeMap<String, LeftBehind>,
-    /// How many objects the set owns in projects that are left alone, since just one is meant.
+    /// How many objects the set owns in projects that are left alone, because only one is in scope.
     pub elsewhere: BTreeMap<String, usize>,
-    /// How many more projects there are of which it is not known whether the set owns something
-    /// in them, where that matters.
+    /// How many more projects there are in which the set may own something, if that matters.
     pub unknown_homes: usize,
 }
 
@@ -203,8 +200,8 @@ pub struct State {
 pub struct LeftBehind {
     /// How many objects.
     pub objects: usize,
-    /// A file that was looked at and declares some of them, if it is the same file: it lies in
-    /// no repository, so that another one may have its path.
+    /// A file that was read and declares some of them, if it is the same file: it is not in a
+    /// repository, so another file may have its path.
     pub perhaps_from: Option<String>,
 }
 
@@ -217,7 +214,7 @@ pub struct UnknownOwner {
     pub hint: String,
 }
 
-/// A list that could not be read whole: what is not in it may exist all the same.
+/// A list that could not be read completely: objects that are not in it may still exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incomplete {
     /// The kind of its objects.
@@ -233,29 +230,29 @@ pub struct Incomplete {
 }
 
 impl Incomplete {
-    /// What helps where reading again may bring the whole list.
+    /// The hint for when reading again may return the complete list.
     pub const AGAIN: &str = "run the same command again";
 
-    /// A list that reading again may bring whole.
+    /// A list that may be complete when it is read again.
     #[must_use]
     pub fn new(kind: KindName, project: &str, room: Option<&str>, reason: String) -> Self {
         let (project, room) = (project.to_owned(), room.map(str::to_owned));
         Self { kind, project, room, reason, hint: Self::AGAIN.to_owned() }
     }
 
-    /// Whether an object may be in the list that was not met.
+    /// Whether an object that was not found may be in the list.
     #[must_use]
     pub fn may_hold(&self, key: &Key) -> bool {
         self.kind == key.kind && self.project == key.project && self.room == key.room
     }
 
-    /// Whether objects may be in the list that are in another one or refer to it, and would go
-    /// with it or be left without it.
+    /// Whether the list may have objects that are in the given one or refer to it, and would be
+    /// deleted with it or be left without it.
     #[must_use]
     pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
         let refers = self.kind.refers_to(key.kind).is_some_and(|by| by != By::Port);
         let is_in_it = key.is_room() && self.room.as_ref() == Some(&key.name);
-        // Where the rooms are not known, what is in them is not either.
+        // If the rooms are not known, their contents are not known either.
         let hides_them = self.kind.is_room() && key.kind.is_referred_to_in_rooms();
         self.project == key.project && (refers || is_in_it || hides_them)
     }
@@ -269,7 +266,7 @@ impl State {
         lists.find(|list| list.may_hold_what_refers_to(key)).map(|list| list.reason.as_str())
     }
 
-    /// Why it is not known whether an object exists that was not met; `None` when it is.
+    /// Why it is not known whether an object that was not found exists; `None` when it is known.
     #[must_use]
     pub fn doubt(&self, key: &Key) -> Option<&Incomplete> {
         self.incomplete.iter().find(|list| list.may_hold(key))

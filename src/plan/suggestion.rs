@@ -7,17 +7,17 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 
-/// The narrowest rule that makes a change disappear, if one does. The rule is tried before
-/// it is told. Positions shift when items come and go, so a list whose items have no name
-/// is left alone as a whole. No rule leaves alone what the program itself writes: a name, the
-/// mark of the set, what the set takes note of.
+/// The narrowest rule that makes a change disappear, if there is one. The rule is tried before it
+/// is shown. Positions shift when items come and go, so a rule ignores a list whose items have no
+/// names as a whole. There is no rule for what the program itself writes: a name, the mark of the
+/// set, and the inventory.
 #[must_use]
 pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<FieldPath> {
     let fields = operation.fields()?;
     let observed = match (operation.observed(), operation.action()) {
         (_, Action::Delete | Action::Release) => return None,
         (Some(observed), _) => Tree::clone(&observed.fields),
-        // The half of a replacement that creates: what was there is what the changes say.
+        // For the half of a replacement that creates, the changes say what was there.
         (None, _) if operation.replaces() => {
             let mut observed = Tree::clone(fields);
             for change in &operation.changes {
@@ -41,7 +41,8 @@ pub fn rule(plan: &Plan, operation: &Operation, change: &FieldChange) -> Option<
         let left = Ignored { shape, applied: applied.as_ref(), rules }.leave(fields, observed);
         let mut open = diff::changes(shape, Some(observed), Some(&left.fields), memory);
         ignored::retain_told(&mut open, &left.untold);
-        // With a rule for what the platform does not tell, nothing else of it can be written.
+        // With a rule for a value that the platform hides, nothing else of the field can be
+        // written.
         (left.untold.is_empty() || open.is_empty())
             && !open.iter().any(|open| {
                 open.path.0.starts_with(&change.path.0) || change.path.0.starts_with(&open.path.0)

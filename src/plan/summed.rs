@@ -1,5 +1,5 @@
-//! What a plan shows one by one, and what it sums up. What is written on the platform is
-//! always shown. What the set only forgets may be thousands of objects that say the same.
+//! What a plan shows one by one, and what it sums up. All writes to the platform are shown.
+//! Thousands of objects that the set only forgets may be shown as one line.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub fn rows<'a>(operations: &[&'a Operation], is_whole: bool) -> Vec<Row<'a>> {
         };
         let (count, seen) = (counts[&common], seen.entry(common).or_default());
         *seen += 1;
-        // One more is as short as the line that would count it.
+        // One more line is as short as the line that would count it.
         if is_whole || count <= FEW + 1 || *seen <= FEW {
             rows.push(Row::One(operation));
         } else if *seen == count {

@@ -15,7 +15,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// What is shown of a field that may change.
+/// The text for a field that may change.
 pub const MAY_CHANGE: &str = "(not read, may change)";
 
 /// What is said of an object that a room could have for itself, and that is of no room.
@@ -50,9 +50,9 @@ pub fn verb(operation: &Operation) -> String {
 /// How much a plan tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Detail {
-    /// Below each change the rule of `lifecycle.ignore` that would leave it as it is.
+    /// Whether to show, below each change, the rule of `lifecycle.ignore` that would ignore it.
     pub suggests: bool,
-    /// One by one what is summed up otherwise.
+    /// Whether to show operations one by one that are summed up by default.
     pub is_whole: bool,
 }
 
@@ -67,7 +67,7 @@ pub fn render(plan: &Plan) -> String {
 pub fn render_in(plan: &Plan, detail: Detail) -> String {
     // Writing to a text cannot fail, here and below.
     let mut out = heading(plan);
-    // Of a replacement, the half that creates tells it all.
+    // The half of a replacement that creates is shown for both.
     let is_told = |operation: &&Operation| !operation.is_first_half();
     let operations: Vec<&Operation> = plan.operations.iter().filter(is_told).collect();
     for row in summed::rows(&operations, detail.is_whole) {
@@ -91,7 +91,7 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         }
         let mut remarks = vec![operation.reason.text.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
-        // That it is not there yet, and is wanted, goes without saying.
+        // It is clear without words that a new object does not exist yet.
         if operation.is_new() && operation.reason.why.goes_without_saying() {
             remarks.remove(0);
         }

@@ -1,7 +1,6 @@
-//! Objects move from one set to another, in three plans: the first set holds on to nothing
-//! that it is about to give, the second one takes, and the first one forgets. Whichever of them
-//! is the last that was done, no set deletes what the other one owns, and the same move goes on
-//! from there.
+//! Objects move from one set to another in three plans: the first set marks the objects as moving,
+//! the second set takes them, and the first set forgets them. If this stops after any of the plans,
+//! no set deletes what the other one owns, and the same command continues the move.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +29,7 @@ pub struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// The first set would leave the objects alone from here on, were the rest not done.
+    /// The plan after which the first set leaves the objects alone, even if the rest is not done.
     #[must_use]
     pub fn hold(&self) -> Plan {
         let operation = |key: &Key, entry: &Entry| {
@@ -65,7 +64,7 @@ impl Transfer<'_> {
                 continue;
             }
             let Some(observed) = self.state.objects.get(key) else {
-                let told = "it is not on the platform; just the sets take note";
+                let told = "it is not on the platform; only the inventories change";
                 let reason = Reason::new(Why::Moves, told);
                 let mut operation = self.record(key, Some(entry.clone()), reason);
                 operation.before = self.to.1.entries.get(key).cloned();
@@ -85,12 +84,12 @@ impl Transfer<'_> {
         Ok(self.plan(to, operations, kept))
     }
 
-    /// Another move of the object is under way, or was cut off: two that went on at once would
-    /// leave it with two sets.
+    /// Another move of the object is in progress, or was interrupted: two moves at once would leave
+    /// it with two sets.
     fn moves_elsewhere(&self, key: &Key, other: &str) -> Problem {
         let from = self.from.0;
-        Problem::new(format!("{key} is on its way to the set `{other}`")).hint(format!(
-            "`meshagent set move {} --set {from} --to {}` ends that; then move it on from there",
+        Problem::new(format!("{key} is being moved to the set `{other}`")).hint(format!(
+            "finish the move with `meshagent set move {} --set {from} --to {}`; then move it on from there",
             key.as_word(),
             word(other)
         ))
@@ -104,14 +103,14 @@ impl Transfer<'_> {
                 true => self.record(key, None, Why::OwnedElsewhere.into()),
                 false => self.record(key, Some(settled(entry)), Why::Stays.into()),
             };
-            // Until that is written, the set leaves it alone.
+            // Until that is written, the set leaves the object alone.
             operation.before = Some(self.held(entry));
             operation
         };
         self.of_giver(operation)
     }
 
-    /// What the first set knows of an object while it is on its way.
+    /// What the first set knows of an object while it is being moved.
     fn held(&self, entry: &Entry) -> Entry {
         entry.clone().but(|it| it.moving_to = Some(self.to.0.to_owned()))
     }
@@ -162,7 +161,7 @@ impl Transfer<'_> {
                 let recorded = inventory.entries.get(key).and_then(|entry| entry.id.as_ref());
                 if recorded.is_some() && observed.id.is_some() && recorded != observed.id.as_ref() {
                     return Err(Problem::new(format!(
-                        "{key} is not the object that the set `{from}` knew: it was made anew"
+                        "{key} is not the object that the set `{from}` knew: it was created again"
                     ))
                     .hint(format!("declare it, and take it over with --adopt {}", key.as_word())));
                 }
@@ -203,7 +202,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// An operation of which just the inventory takes note.
+    /// An operation that only changes the inventory.
     fn record(&self, key: &Key, entry: Option<Entry>, reason: Reason) -> Operation {
         let effect = Effect::Record { of: None, fields: None };
         Operation {
@@ -214,7 +213,7 @@ impl Transfer<'_> {
     }
 }
 
-/// What a set knows of an object that is not on its way to another one.
+/// What a set knows of an object that is not being moved to another set.
 fn settled(entry: &Entry) -> Entry {
     entry.clone().but(|it| it.moving_to = None)
 }

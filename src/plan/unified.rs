@@ -84,7 +84,7 @@ pub fn hunks(old: &str, new: &str, instead: &dyn Fn(usize) -> Option<String>) ->
     out
 }
 
-/// What is on the platform, and what will be; secrets that change are told apart.
+/// What is on the platform, and what will be; changed secrets are marked as different.
 fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
     let mut old = operation.observed().map(|observed| Tree::clone(&observed.fields));
     let mut new = match operation.action() {
@@ -93,7 +93,7 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
         _ => operation.fields().map(|fields| &**fields).cloned(),
     };
     if operation.replaces() {
-        // The half that creates has observed nothing; the changes hold what was there.
+        // The half that creates has observed nothing; the changes have the old values.
         old = new.clone();
     }
     let annotation = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
@@ -109,7 +109,7 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
             place(old.as_mut(), &annotation, change.old.as_ref());
             place(new.as_mut(), &annotation, change.new.as_ref());
         } else if change.path.0.first() == Some(&lifecycle) {
-            // What just the set takes note of stands in no fields.
+            // What only the inventory has is in no fields.
             place(old.as_mut(), &change.path, change.old.as_ref());
             place(new.as_mut(), &change.path, change.new.as_ref());
         } else if operation.replaces() {

@@ -42,7 +42,8 @@ impl Waits {
         self.followers.iter().map(Vec::len)
     }
 
-    /// Takes note that one is over, which happens once. Gives those that wait for nothing more.
+    /// Records that an operation is done, which happens once. Returns those that wait for nothing
+    /// more.
     pub fn settle(&mut self, index: usize) -> Vec<usize> {
         let mut free = Vec::new();
         for follower in &self.followers[index] {

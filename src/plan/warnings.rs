@@ -1,5 +1,4 @@
-//! *Pure*: what a set may declare and hardly means. Nothing of it keeps a plan from being
-//! made.
+//! *Pure*: declarations that are valid but probably mistakes. They do not prevent a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +8,8 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::{Key, ReferredTo};
 use crate::manifest::set::Desired;
 
-/// What is told of a set, by what it declares and by what else is on the platform when the
-/// plan is done, as far as that was read.
+/// The warnings about a set, from what it declares and from what else will be on the platform after
+/// the plan, as far as that was read.
 #[must_use]
 pub fn warnings(
     desired: &BTreeMap<Key, Desired>,
@@ -37,7 +36,7 @@ pub fn warnings(
             if !is_published {
                 let place = object.origin.place();
                 notes.push(format!(
-                    "{key} leads to port {port} of the room {room:?}, and no service that is known publishes it ({place})"
+                    "{key} leads to port {port} of the room {room:?}, but no known service publishes it ({place})"
                 ));
             }
         }
@@ -60,12 +59,11 @@ fn gone(plan: &Plan) -> BTreeSet<&Key> {
     deletes.map(|operation| &operation.key).chain(former).collect()
 }
 
-/// So many notes tell the place of the field that they are about; the others that of its object.
-/// There may be a note for each object of a large set, and to find a field takes a look into
-/// its document.
+/// This many notes have the place of their field; the others have the place of the object. A large
+/// set may have a note for each object, and to find a field its document must be searched.
 const EXACT: usize = 100;
 
-/// The places that notes tell.
+/// The places in notes.
 #[derive(Debug, Default)]
 struct Places {
     told: usize,
@@ -108,8 +106,8 @@ fn publishers<'a>(
     publishers
 }
 
-/// What publishes one port in one room. Of two that nobody declares here nothing
-/// is told.
+/// The objects that publish the same port in one room. There is no note about two that are not
+/// declared here.
 fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
     let mut first: BTreeMap<Option<&str>, &(&Key, Option<&Desired>)> = BTreeMap::new();
     let mut notes = Vec::new();
@@ -123,7 +121,7 @@ fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
         if let Some((other, other_object)) = other
             && let Some(declared) = object.or(*other_object)
         {
-            // Only now: a place may have to be looked for in the text.
+            // Only now, because a place may have to be searched in the text.
             let place = declared.origin.place();
             notes.push(format!("{other} and {key} both publish port {port} in one room ({place})"));
         }

@@ -1,4 +1,4 @@
-//! The first owner, project and key of a new platform, and keys that take the place of others.
+//! The first owner, project and key of a new platform, and the replacement of keys.
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -24,8 +24,8 @@ pub struct Bootstrap {
 pub struct Rotation {
     /// The owner's key; what was signed in or signed with it ends.
     pub owner_key: bool,
-    /// The keys that the platform signs tokens with for those who connect to rooms; those
-    /// tokens end.
+    /// The keys with which the platform signs tokens for those who connect to rooms; those tokens
+    /// end.
     pub signing_keys: bool,
     /// The API keys of all projects, which are ended and not replaced.
     pub api_keys: bool,
@@ -95,8 +95,8 @@ async fn owner_key(
     Ok(key.text())
 }
 
-/// Replaces the owner's key and the signing keys, or one of them. What hangs on a key that is
-/// gone has ended, in processes that serve at this moment, too.
+/// Replaces the owner's key and the signing keys, or one of them. Everything that depends on a
+/// deleted key ends, also in processes that are serving at this moment.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub async fn replace_keys(store: &Store, which: Rotation) -> Result<()> {
     write.commit().await
 }
 
-/// An API key, as it is told to the owner.
+/// An API key, as the owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// Its id.
@@ -132,7 +132,7 @@ pub struct Known {
     pub name: String,
     /// The name of its project.
     pub project: String,
-    /// Who made it, as an id; nothing where that was not kept.
+    /// Who made it, as an id; `None` if that was not recorded.
     pub created_by: Option<String>,
     /// The user whom it acts for.
     pub user_id: Option<String>,
@@ -153,8 +153,8 @@ pub async fn api_keys(store: &Store) -> Result<Vec<Known>> {
     Ok(keys.fetch_all(store.reads()).await?)
 }
 
-/// Makes a key that acts for a user, who is a member of a project: what the user signs in with.
-/// Nobody but whoever has the platform's folder makes one.
+/// Makes a key that acts for a user who is a member of a project, and with which the user signs
+/// in. Only somebody who has the platform's folder can make one.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! What is kept of a secret that is only ever compared: its SHA-256, in base64url. Every such
-//! secret is drawn from 256 bits, so nothing slower is needed against guessing.
+//! What is stored of a secret that is only compared: its SHA-256, in base64url. Every such secret
+//! has 256 random bits, so no slower hash is needed against guessing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ pub fn of(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
 }
 
-/// Whether a secret has a digest, told in the same time for every one that has not.
+/// Whether a secret has this digest, in constant time for all that do not.
 pub fn fits(secret: &str, digest: &str) -> bool {
     of(secret).as_bytes().ct_eq(digest.as_bytes()).into()
 }

@@ -1,8 +1,8 @@
-//! The one refusal of the platform, and the one place where it becomes a status.
+//! The error type of the platform, and the only place where it becomes a status.
 //!
-//! Handlers return [`Refusal`]; nothing else in the platform names a status code of a
-//! failure. Every body is `{"error": "...", "field": "..."}`, the field only where one is
-//! at fault. What went wrong inside is logged and never answered.
+//! Handlers return [`Refusal`]; nothing else in the platform names a status code of a failure.
+//! Every body is `{"error": "...", "field": "..."}`, with the field only if one is wrong. Internal
+//! causes are logged and never sent.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -18,7 +18,7 @@ pub enum Refusal {
     /// 401: there is no credential, or it is not valid.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// 403: the credential does not reach that far.
+    /// 403: the credential does not allow this.
     #[error("{0}")]
     Forbidden(String),
     /// 404: there is no such object, or no such path.
@@ -27,21 +27,21 @@ pub enum Refusal {
     /// 405: the path is known, the method is not.
     #[error("the method is not allowed on this path")]
     MethodNotAllowed,
-    /// 409: a name is taken, or something else still refers to the object.
+    /// 409: a name is taken, or something still refers to the object.
     #[error("{0}")]
     Conflict(String),
     /// 400: the request is malformed or breaks a rule.
     #[error("{message}")]
     Invalid {
-        /// The path of the field at fault, such as `ports[0].num`.
+        /// The path of the wrong field, such as `ports[0].num`.
         field: Option<String>,
         /// What is wrong with it.
         message: String,
     },
-    /// 412: the object is not the one that the caller looked at.
+    /// 412: the object is not the one that the caller read.
     #[error("the object has changed: its entity tag does not meet the condition")]
     Changed,
-    /// 408: the body comes too slowly, or not at all.
+    /// 408: the body arrives too slowly, or not at all.
     #[error("the body did not arrive in time")]
     TooSlow,
     /// 413: the body is too large.
@@ -49,21 +49,21 @@ pub enum Refusal {
     TooLarge,
     /// 421: the request is for another name than the platform's.
     #[error(
-        "this platform is not known as {0:?}: `meshagent server --allow-host` names what it is known as"
+        "this platform is not known as {0:?}: add the name with `meshagent server --allow-host`"
     )]
     Misdirected(String),
-    /// 507: nothing was written, because there is no room.
+    /// 507: nothing was written, because the disk is full.
     #[error("the platform's disk is full: nothing was written")]
     DiskFull,
-    /// 500: what is written would be gone with the process.
+    /// 500: what is written would be lost with the process.
     #[error(transparent)]
     Gone(Fault),
     /// 500: the disk failed, and then failed to say what it holds.
     #[error(
-        "the platform failed to write, and whether it did is not certain: look before you try again"
+        "the platform failed to write, and it is not certain whether it did: check before you try again"
     )]
     Unsure,
-    /// 503: the store, or what renders templates, was busy for too long; nothing was written.
+    /// 503: the store, or the rendering of templates, was busy for too long; nothing was written.
     #[error("the platform is busy, try again")]
     Busy,
     /// 500: a fault of the platform itself.
@@ -80,12 +80,12 @@ impl Refusal {
         Self::Invalid { field: Some(field.into()), message: message.into() }
     }
 
-    /// 400 for a field that breaks a rule of form, by what the rule says.
+    /// 400 for a field that breaks a rule of form, with the message of the rule.
     pub fn at(field: &str) -> impl FnOnce(String) -> Self + '_ {
         move |message| Self::field(field, message)
     }
 
-    /// 404, saying what there is none of.
+    /// 404, saying what does not exist.
     pub fn missing(what: &str, name: &str) -> Self {
         Self::NotFound(format!("{what} {name:?} does not exist"))
     }
@@ -100,7 +100,7 @@ impl Refusal {
         }
     }
 
-    /// 500, with a cause that only the log sees.
+    /// 500, with a cause that is only logged.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
     }
@@ -125,7 +125,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// What a failure of the store means to a caller, where it means something to them.
+    /// What a failure of the store means for a caller, if it means anything to them.
     pub fn of_store(error: &sqlx::Error) -> Option<Self> {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Some(Self::Busy);
@@ -140,8 +140,8 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// The same for a write of which nothing is left on disk. What met a limit of file sizes
-    /// had no room, too.
+    /// The same for a write of which nothing is left on disk. A write that met a limit of file
+    /// sizes also had no room.
     pub fn of_write(error: &sqlx::Error) -> Option<Self> {
         match code(error) {
             Some(NOT_WRITTEN) => Some(Self::DiskFull),
@@ -181,7 +181,8 @@ impl From<std::io::Error> for Refusal {
 }
 
 impl From<serde_json::Error> for Refusal {
-    /// Only stored documents are read without a field path, so a failure is the platform's own.
+    /// Only stored documents are read without a field path, so a failure is the platform's own
+    /// fault.
     fn from(error: serde_json::Error) -> Self {
         Self::internal(error)
     }

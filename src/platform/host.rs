@@ -1,9 +1,9 @@
 //! Which names a platform goes by.
 //!
-//! A page of anybody's can have a browser ask for `http://its.own.name:8787/`, and have that
-//! name lead to 127.0.0.1. To the browser it asks its own site, so it may read the answers.
-//! What such a request cannot do is to name another host than its own. So whoever comes over
-//! loopback must ask for an address, for `localhost`, or for a name that was allowed.
+//! Any web page can make a browser request `http://its.own.name:8787/`, and make that name resolve
+//! to 127.0.0.1. For the browser this is the page's own site, so the page may read the answers.
+//! But such a request cannot name another host than its own. So requests over loopback must be for
+//! an address, for `localhost`, or for a name that was allowed.
 
 use std::net::IpAddr;
 
@@ -22,11 +22,11 @@ impl Names {
         Self(names.into_iter().map(|name| plain(&name)).collect())
     }
 
-    /// Checks whom a request is for.
+    /// Checks which host a request is for.
     ///
     /// # Errors
     ///
-    /// 400 where it names no host, or several; 421 where it names another one.
+    /// 400 if it names no host, or several; 421 if it names another one.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<()> {
         let unclear = || Refusal::field("host", "must name one host");
         let mut given = headers.get_all(header::HOST).iter();
@@ -50,7 +50,7 @@ impl Names {
     }
 }
 
-/// A name as names are compared.
+/// A name in the form in which names are compared.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

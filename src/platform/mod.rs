@@ -2,14 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `auth` | who calls and what that allows; keys, participant tokens and sign-ins |
-//! | `digest` | what is kept of a secret that is only compared |
-//! | `error` | the one refusal and its status |
+//! | `auth` | who the caller is and what the caller may do; keys, participant tokens and sign-ins
+//! |
+//! | `digest` | what is stored of a secret that is only compared |
+//! | `error` | the error type and its statuses |
 //! | `exchange` | bodies, queries, conditions, answers |
-//! | `host` | which names it goes by |
+//! | `host` | the names under which it is reached |
 //! | `live` | what lives in memory: the rooms that somebody is in |
-//! | `objects` | the rows that more than one place asks for |
-//! | `rest` | one file a resource: its routes, handlers and SQL |
+//! | `objects` | the rows that more than one module needs |
+//! | `rest` | one file per resource: its routes, handlers and SQL |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
@@ -61,21 +62,22 @@ use crate::error::{Context, Error};
 use crate::notice;
 use crate::serving::{Answer, Bounds, descriptors, serve};
 
-/// The largest form that is read, in bytes: whoever sends one has shown nothing yet.
+/// The largest form that is read, in bytes: its sender is not authenticated yet.
 const FORM_LIMIT: usize = 64 * 1024;
 
-/// How long running requests may go on once the platform was told to stop.
+/// How long running requests may continue once the platform was told to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// What a write is refused with for what others have written. They may have done so in the same
-/// transaction; whoever is refused for it must then find it, and so learns of it once it lasts.
+/// The statuses of writes that are refused because of what others have written. Others may have
+/// done so in the same transaction. The refused caller must be able to find it then, and so gets
+/// the answer only once it is on disk.
 const SEEN_BEFORE_IT_LASTS: [StatusCode; 3] =
     [StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED];
 
-/// How often the files of the store are looked at, whether or not anybody writes.
+/// How often the files of the store are checked, whether or not anybody writes.
 const LOOKING: Duration = Duration::from_secs(2);
 
 /// An open platform. Clones share one store.
@@ -87,7 +89,7 @@ pub struct Platform {
     connections: usize,
 }
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     platform: Platform,
@@ -103,7 +105,7 @@ impl App {
         &self.platform.store
     }
 
-    /// Where the platform listens, for requests that do not say how they reached it.
+    /// The address of the platform, for requests that do not say how they reached it.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -136,13 +138,13 @@ pub struct RouteSummary {
     pub method: axum::http::Method,
     /// The path, with parameters in braces.
     pub path: &'static str,
-    /// What it asks of its caller.
+    /// The access that it requires.
     pub access: Access,
 }
 
 impl Platform {
-    /// Opens the platform that keeps its data in a place; creates it, its owner and a first
-    /// project when there is none.
+    /// Opens the platform that keeps its data in a place; if there is none, creates it with its
+    /// owner and a first project.
     ///
     /// # Errors
     ///
@@ -153,11 +155,11 @@ impl Platform {
         let store = Store::open(&place.into()).await?;
         let bootstrap = bootstrap::ensure(&store)
             .await
-            .context(|| "failed to set the platform up".to_owned())?;
+            .context(|| "failed to set up the platform".to_owned())?;
         Ok(Self { store: Arc::new(store), bootstrap, names: Names::default(), connections })
     }
 
-    /// The same, known under more names to who reaches it over loopback.
+    /// The same, with more names for requests over loopback.
     #[must_use]
     pub fn known_as(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.names = Names::new(names);
@@ -176,8 +178,8 @@ impl Platform {
         self.bootstrap.clone()
     }
 
-    /// Replaces keys of the platform that is in a place, and opens it. Processes that serve
-    /// from the same place take the new ones at once.
+    /// Replaces keys of the platform in a place, and opens it. Processes that serve from the same
+    /// place use the new ones at once.
     ///
     /// # Errors
     ///
@@ -239,7 +241,7 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// The listener has no address, or takes no connections any more.
+    /// The listener has no address, or accepts no more connections.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -261,8 +263,8 @@ impl Platform {
         let served = Arc::new(Served { router: router(app), names, numbers: Numbers::default() });
         let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
-        // Who is in a room may stay for days, so nobody waits for them: they are told to go
-        // before the time that is given to requests begins.
+        // Participants may stay in a room for days, so they are disconnected before the grace
+        // period of requests begins.
         let told = async {
             shutdown.await;
             rooms.close().await;
@@ -278,36 +280,36 @@ impl Platform {
         // A request that was cut off may still hold a connection. What was acknowledged is on
         // disk, so closing is for tidiness and need not be waited for long.
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
-            tracing::warn!("the store was left open");
+            tracing::warn!("the store was not closed");
         }
-        outcome.context(|| format!("no connection is taken on {address} any more"))
+        outcome.context(|| format!("connections to {address} are no longer accepted"))
     }
 }
 
-/// Tells of files that were removed or overwritten, and ends rooms that are no more, without an
-/// end. Another process of the same store may have deleted one, and so may whoever did it right
-/// before somebody came in.
+/// Runs for ever: warns about files that were removed or overwritten, and ends rooms that were
+/// deleted. Another process of the same store may have deleted a room, or it may have been deleted
+/// right before somebody entered.
 async fn look_after(store: &Store, rooms: &Rooms) {
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {
-            notice::tell("the data folder is no longer whole", fault);
+            notice::tell("the data folder is no longer intact", fault);
         }
-        // Where that cannot be known, they go on.
+        // If that cannot be known, they continue.
         let gone = objects::rooms::gone(store.reads(), rooms.running()).await;
         gone.unwrap_or_default().iter().for_each(|room| rooms.end(room));
     }
 }
 
-/// What answers requests.
+/// The service that answers requests.
 struct Served {
     router: Router,
     names: Names,
     numbers: Numbers,
 }
 
-/// Gives each request a name of its own, without the random bytes for which every request would
-/// ask the system, and without telling how many there were.
+/// Gives each request a unique id, without getting random bytes from the system for each, and
+/// without revealing how many requests there were.
 #[derive(Default)]
 struct Numbers {
     /// The key of the process, which is random.
@@ -323,10 +325,10 @@ impl Numbers {
 }
 
 impl Answer for Served {
-    /// Answers a request that came over loopback or not, numbers it and logs its method, path
-    /// and outcome, never its query, headers or body.
+    /// Answers a request, gives it an id and logs its method, path and outcome, never its query,
+    /// headers or body; `is_local` says whether it came over loopback.
     async fn answer(&self, mut request: Request, is_local: bool) -> Response {
-        // What the request takes of the shared memory is given back once it is answered.
+        // The shared memory that the request uses is released once it is answered.
         let kept = Kept::default();
         if !request.body().is_end_stream() {
             request.extensions_mut().insert(kept.clone());
@@ -353,7 +355,8 @@ impl Answer for Served {
     }
 }
 
-/// Answers a write that is refused for what others wrote once that lasts.
+/// Delays the answer to a write that is refused because of what others wrote until that is on
+/// disk.
 async fn settle(State(app): State<App>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if SEEN_BEFORE_IT_LASTS.contains(&response.status()) {
@@ -368,7 +371,8 @@ fn router(app: App) -> Router {
         let admit = middleware::from_fn_with_state((app.clone(), route.access), auth::admit);
         let handler = match route.is_read() {
             true => route.handler,
-            // Inside of what admits: nobody else waits for the store, or has it commit.
+            // After authorization, so that nobody else can make this wait for the store, or make
+            // it commit.
             false => route.handler.route_layer(middleware::from_fn_with_state(app.clone(), settle)),
         };
         router = router.route(route.path, handler.route_layer(admit));

@@ -1,4 +1,4 @@
-//! What drifted on the platform becomes what the manifests say.
+//! Writes what drifted on the platform into the manifests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -28,19 +28,19 @@ pub struct Accepting<'a> {
     input: &'a Input,
     sources: Vec<Arc<Source>>,
     set: Set,
-    /// What there is to know of how they were read.
+    /// Notes on how they were read.
     pub notes: Vec<String>,
-    /// What was left out below their folders.
+    /// What was left out in their folders.
     pub skipped: Vec<Skipped>,
 }
 
-/// What of the drift can be written into manifests, and is not written yet.
+/// The drift that can be written into manifests, before it is written.
 pub struct Accepted {
     sources: Vec<Arc<Source>>,
     documents: Documents,
     /// The fields that are written back, and what is not, with the reason.
     pub acceptance: Acceptance,
-    /// Whether the set was applied before: what was not cannot have drifted.
+    /// Whether the set was applied before. Otherwise nothing can have drifted.
     pub is_applied: bool,
 }
 
@@ -68,19 +68,19 @@ impl<'a> Accepting<'a> {
         Ok(Self { input, sources, set, notes, skipped })
     }
 
-    /// Finds what drifted of these objects, by patterns, or of all where none is named, and makes
-    /// of it what the manifests are to say. The platform is only read.
+    /// Finds what drifted of the objects that match the patterns, or of all objects if there are
+    /// no patterns, and turns it into edits of the manifests. The platform is only read.
     ///
     /// # Errors
     ///
-    /// An object that the manifests do not declare; what keeps a plan from being made.
+    /// An object that the manifests do not declare; no plan can be made.
     pub async fn decide(self, target: &Target, set: &str, objects: &[String]) -> Result<Accepted> {
         let Self { input, sources, set: declared, .. } = self;
         let documents = Documents::of(&declared);
         let keys: Vec<&Key> = declared.objects.keys().collect();
         let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));
         if let Some(unknown) = objects.iter().find(|name| !is_declared(name)) {
-            return Err(Error::usage(format!("the manifests declare no {unknown}"))
+            return Err(Error::usage(format!("the manifests do not declare {unknown}"))
                 .hint(meant(unknown, &keys)));
         }
         let wanted = |key: &Key| objects.is_empty() || objects.iter().any(|it| matches(it, key));
@@ -94,8 +94,7 @@ impl<'a> Accepting<'a> {
             if acceptance.texts.is_empty() {
                 return Ok(Accepted { sources, documents, acceptance, is_applied });
             }
-            // Whether the manifests say it now is what the planner says, before anything is
-            // written.
+            // The planner decides whether the manifests say it now, before anything is written.
             let after = match read(&edited(&sources, &acceptance)) {
                 Ok(declared) => self::plan(target, set, declared).await?.0,
                 Err(error) => {
@@ -143,8 +142,8 @@ impl Edit<'_> {
     ///
     /// # Errors
     ///
-    /// A file that changed meanwhile, or cannot be written; a credential of the one who writes
-    /// that would stand in it.
+    /// A file that changed meanwhile, or cannot be written; a credential of the user that would be
+    /// in it.
     pub fn write(&self) -> Result<()> {
         replace_file(Path::new(self.file), self.old, self.new)
     }
@@ -162,21 +161,21 @@ fn edited(sources: &[Arc<Source>], acceptance: &Acceptance) -> Vec<Arc<Source>> 
     sources.collect()
 }
 
-/// What was accepted of objects whose documents cannot be read once it is written, with what is
-/// wrong then. `fits` tells that of some objects together.
+/// What was accepted of objects whose documents could not be read afterwards, with what would be
+/// wrong. `fits` checks some objects together.
 fn unreadable(acceptance: &Acceptance, fits: &dyn Fn(&[&Key]) -> Result<()>) -> Vec<Left> {
     let mut keys: Vec<&Key> = acceptance.accepted.iter().map(|(key, _)| key).collect();
     keys.dedup();
     let blamed = blamed(&keys, fits);
     let left = acceptance.accepted.iter().filter_map(|(key, path)| {
-        let reason = format!("its document would be wrong: {}", blamed.get(key)?);
+        let reason = format!("its document would be invalid: {}", blamed.get(key)?);
         Some(Left { key: key.clone(), path: path.clone(), reason })
     });
     left.collect()
 }
 
-/// Those of the objects that do not fit, each with why: the objects are halved until one is
-/// left, or some that fit apart and not together.
+/// The objects that do not fit, each with the reason: the objects are halved until one is left, or
+/// some that only fit separately.
 fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMap<&'a Key, String> {
     let Err(error) = fits(keys) else { return BTreeMap::new() };
     let mut found = BTreeMap::new();
@@ -193,8 +192,8 @@ fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMa
     found
 }
 
-/// What the platform would have to be given to be what the manifests say, and whether the set
-/// was applied before.
+/// The plan that would make the platform what the manifests say, and whether the set was applied
+/// before.
 async fn plan(target: &Target, set_name: &str, set: Set) -> Result<(Plan, bool)> {
     let reader = target.client.reader();
     let mut observation =
@@ -211,7 +210,7 @@ async fn plan(target: &Target, set_name: &str, set: Set) -> Result<(Plan, bool)>
     Ok((plan, is_applied))
 }
 
-/// What was accepted and differs all the same.
+/// What was accepted and still differs.
 fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
     let changes: BTreeMap<&Key, Vec<_>> = after
         .operations
@@ -233,7 +232,7 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
         .map(|(key, path)| Left {
             key: key.clone(),
             path: path.clone(),
-            reason: "a manifest cannot say so".to_owned(),
+            reason: "a manifest cannot express this".to_owned(),
         })
         .collect()
 }
@@ -241,7 +240,7 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
 /// Writes a file in one step, with the mode that it had, unless it changed meanwhile.
 fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
-    // A link stays one.
+    // A link stays a link.
     let path = &std::fs::canonicalize(path).context(failed)?;
     let current = bounded::text(path, bounded::STANDARD).context(failed)?;
     let (mark, text) = match current.strip_prefix('\u{feff}') {
@@ -254,11 +253,11 @@ fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     }
     let holds = |text: &str| conceal::within(text.into()) != text;
     if holds(new) && !holds(old) {
-        let what = format!("a credential of yours would stand in {}", path.display());
+        let what = format!("this would write one of your credentials to {}", path.display());
         return Err(Error::new(Class::Refused, what)
-            .hint("the platform holds it in a field that drifted: replace the credential, and take it out there"));
+            .hint("it is in a field that drifted on the platform: replace the credential, and remove it from that field"));
     }
-    // Lines go on to end as they did.
+    // Line endings stay as they were.
     let new = match (text.contains('\r'), text.contains('\n')) {
         (true, false) => new.replace('\n', "\r"),
         _ => new.to_owned(),

@@ -1,5 +1,5 @@
-//! What drifted on the platform is written back into the manifests: which changes of a plan
-//! can be, and what the texts are then.
+//! Writes what drifted on the platform back into the manifests: decides which changes of a plan
+//! can be written, and makes the new texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::visible;
 pub struct Documents {
     /// Each with how many objects it declares.
     declared: BTreeMap<Place, (Arc<Document>, usize)>,
-    /// The lines of those in which a secret may stand as text, by file and first line, up to the
-    /// one behind the last.
+    /// The line ranges of documents that may contain a secret as text, by file and first line; the
+    /// end is exclusive.
     secret: BTreeMap<String, BTreeMap<usize, (usize, KindName)>>,
 }
 
@@ -47,7 +47,8 @@ impl Documents {
         Self { declared, secret }
     }
 
-    /// What stands for a line of a file, counted from zero, in a document that holds secrets.
+    /// What is shown instead of a line of a file, counted from zero, if its document holds
+    /// secrets.
     #[must_use]
     pub fn instead_of(&self, file: &str, line: usize) -> Option<String> {
         let (_, (end, kind)) = self.secret.get(file)?.range(..=line).next_back()?;
@@ -55,12 +56,12 @@ impl Documents {
     }
 }
 
-/// One change that was asked for and is not made, with the reason.
+/// A change that was requested and is not made, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Left {
     /// The object.
     pub key: Key,
-    /// The field; empty when the object as a whole is meant.
+    /// The field; empty for the object as a whole.
     pub path: FieldPath,
     /// Why.
     pub reason: String,
@@ -90,7 +91,7 @@ pub fn accept(
     let mut edited: BTreeMap<Place, String> = BTreeMap::new();
     for operation in plan.operations.iter().filter(|operation| wanted(&operation.key)) {
         if let Some(reason) = drifted_whole(operation) {
-            // Its fields went with it, so they are no drift of their own.
+            // Its fields are gone with it, so they are not separate drift.
             let (key, path) = (operation.key.clone(), FieldPath::default());
             acceptance.left.push(Left { key, path, reason });
             continue;
@@ -122,23 +123,25 @@ pub fn accept(
 /// Why a secret is not written into a manifest, and what to do.
 const SECRET: &str = "it is a secret, and none is written into a manifest; to keep what the platform has, put it where the manifest takes it from";
 
-/// What happened to an object as a whole, which no field tells.
+/// What happened to an object as a whole, which no field shows.
 fn drifted_whole(operation: &Operation) -> Option<String> {
     let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
     (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
-            Some(origin) => format!("it follows from {origin}, which declares it still"),
-            None => "take it out of its document, or the document away, to accept that".to_owned(),
+            Some(origin) => format!("it follows from {origin}, which still declares it"),
+            None => {
+                "to accept that, remove it from its document, or remove the document".to_owned()
+            }
         };
         format!("it was deleted on the platform; {so}")
     })
 }
 
-/// Why another name is not written into a document: what refers to it would have to say it too.
+/// Why a new name is not written into a document: every reference would have to change, too.
 fn renamed(change: &FieldChange) -> String {
     let name = change.old.as_ref().and_then(Tree::as_str).unwrap_or_default();
     format!(
-        "it was renamed to `{}` on the platform; to accept that, write the name in its document and wherever it is referred to",
+        "it was renamed to `{}` on the platform; to accept that, change the name in its document and in every reference to it",
         visible::line(name)
     )
 }
@@ -186,7 +189,7 @@ fn write(
         });
         if same.count() < *count {
             return Err(format!(
-                "its document declares {count} objects, and not all of them changed so"
+                "its document declares {count} objects, and not all of them changed in this way"
             ));
         }
     }
@@ -217,8 +220,8 @@ fn check(document: &Document, text: &str) -> Result<(), String> {
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),
-        (Some(problem), _) => Err(format!("a manifest cannot say so: {}", problem.message)),
-        _ => Err("a manifest cannot say so".to_owned()),
+        (Some(problem), _) => Err(format!("a manifest cannot express this: {}", problem.message)),
+        _ => Err("a manifest cannot express this".to_owned()),
     }
 }
 
@@ -229,7 +232,7 @@ fn texts(documents: &Documents, edited: BTreeMap<Place, String>) -> BTreeMap<Str
         .into_iter()
         .filter_map(|(place, text)| Some((&documents.declared.get(&place)?.0, text)))
         .collect();
-    // From the end on, so that what comes before stays where it is.
+    // From the end, so that earlier positions stay valid.
     parts.sort_by_key(|(document, _)| std::cmp::Reverse(document.bytes.start));
     for (document, text) in parts {
         let whole = texts

@@ -25,7 +25,7 @@ use crate::plan::warnings::warnings;
 use crate::plan::{NotRead, Plan, State};
 use crate::visible;
 
-/// What was consented to.
+/// What the user allows.
 #[derive(Debug, Clone, Default)]
 pub struct Guards {
     /// At most so many objects may be deleted or replaced; without it, a share of each kind.
@@ -36,8 +36,8 @@ pub struct Guards {
     pub expected_project: Option<String>,
     /// Whether the manifests may run the commands whose output is a secret.
     pub may_run_commands: bool,
-    /// What these commands printed before. Whoever decides many times gives the same each time,
-    /// and none is run again for a set that is the same.
+    /// What these commands printed before. A caller that decides many times passes the same value
+    /// each time, so that no command runs again for an unchanged set.
     pub known_secrets: KnownSecrets,
 }
 
@@ -49,11 +49,12 @@ pub struct Decision {
     pub plan: Plan,
     /// The inventories, by project.
     pub stored: BTreeMap<String, Stored>,
-    /// What was decided on. Of a large project that is a lot, and nothing needs it any more.
+    /// What the plan was decided on. For a large project this is a lot of data, and nothing needs
+    /// it any more.
     pub basis: Basis,
 }
 
-/// What was decided on.
+/// What a plan was decided on.
 #[derive(Debug, Default)]
 pub struct Basis {
     /// What the set declares, with its secrets.
@@ -62,8 +63,8 @@ pub struct Basis {
     pub state: State,
 }
 
-/// Reads the platform and decides. What guards refuse of the plan as a whole is in the plan:
-/// whoever is to judge it has to see it.
+/// Reads the platform and decides. What guards refuse about the plan as a whole is in the plan,
+/// because whoever judges it has to see it.
 ///
 /// # Errors
 ///
@@ -99,7 +100,7 @@ pub async fn decide(
             let (commands, may_miss) = (guards.may_run_commands, policy.may_miss);
             let reach = std::mem::take(&mut set.reach);
             let reading = Reading { commands, reach, may_miss, limits: Limits::STANDARD };
-            // What nobody consents to is not used either.
+            // Without consent, what is known is not used either.
             let known = commands.then(|| (set.digest.clone(), guards.known_secrets.clone()));
             with_secrets(desired, selection, reading, known.unwrap_or_default()).await?
         }
@@ -138,7 +139,7 @@ pub async fn decide(
     Ok(Decision { plan, stored, basis })
 }
 
-/// The set is destroyed where it owns something, and the other projects were only asked.
+/// Leaves out the projects that were only asked: the set is destroyed where it owns something.
 fn leave_asked_projects(plan: &mut Plan, state: &State) {
     let owning = state.inventories.iter().filter(|(_, it)| !it.entries.is_empty());
     let owning: BTreeSet<&String> = owning.map(|(project, _)| project).collect();
@@ -172,7 +173,7 @@ fn other_project(target: &Target, basis: &Basis, plan: &Plan) -> Option<String> 
     ))
 }
 
-/// Writes into a plan what it was made from, and what there is to know of that.
+/// Writes into a plan what it was made from, and the notes on that.
 fn tell(plan: &mut Plan, set: Set, not_read: Vec<Problem>, basis: &Basis) {
     let not_read = [set.not_read, not_read].concat();
     let mut notes = set.notes;
@@ -184,8 +185,8 @@ fn tell(plan: &mut Plan, set: Set, not_read: Vec<Problem>, basis: &Basis) {
     plan.notes = notes;
 }
 
-/// Reads the secrets of the objects that are meant. That may take a while, in which everything
-/// else of the process goes on.
+/// Reads the secrets of the selected objects. This may take a while, and the rest of the process
+/// goes on meanwhile.
 async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
@@ -204,17 +205,17 @@ async fn with_secrets(
     if outcome.problems.is_empty() {
         return Ok((objects, outcome.not_read));
     }
-    // A plan that was saved is not stale by that.
+    // This does not make a saved plan stale.
     Err(Error::manifests(outcome.problems)
         .saying("no plan was made")
         .refusing_plan()
         .because("not every secret could be read"))
 }
 
-/// The most values that were not read and are told one by one; the others are counted.
+/// How many values that were not read get a note each; the others are counted.
 const TOLD_UNREAD: usize = 5;
 
-/// What was not read, where, and what it would need.
+/// Notes on what was not read, where it is, and what it needs.
 fn told_unread(not_read: &[Problem]) -> Vec<String> {
     let told = |problem: &Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("; to apply it: {hint}"));
@@ -223,16 +224,16 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
     let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
     match not_read.len().saturating_sub(TOLD_UNREAD) {
         0 => {}
-        1 => notes.push("1 more value is not read; `plan --output json` tells it".to_owned()),
+        1 => notes.push("1 more value is not read; `plan --output json` shows it".to_owned()),
         more => {
-            notes.push(format!("{more} more values are not read; `plan --output json` tells them"));
+            notes.push(format!("{more} more values are not read; `plan --output json` shows them"));
         }
     }
     notes
 }
 
-/// Refuses what the API of the platform has no word for: it would be left out of what is sent.
-/// What the plan does not write is not asked about.
+/// Refuses fields that the platform's API does not have: they would be left out of requests. Only
+/// what the plan writes is checked.
 fn refuse_unsaid(
     speaker: &impl Speaks,
     desired: &BTreeMap<Key, Desired>,
@@ -246,7 +247,7 @@ fn refuse_unsaid(
             problems.into_iter().map(|problem| (&desired.key, problem))
         })
         .collect();
-    // There is hardly ever any, and finding what is selected takes a while.
+    // There are hardly ever any, and finding the selected objects takes a while.
     if unsaid.is_empty() || policy.destroy {
         return Ok(());
     }
@@ -262,7 +263,7 @@ fn refuse_unsaid(
     }
 }
 
-/// The fields of an object that an API has no word for, each at its place.
+/// The fields of an object that an API does not have, each at its place.
 fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
     let told = |path: &FieldPath| {
         let message = format!("{}: {}", desired.key, Unsaid::told(path, spoken));
@@ -271,8 +272,8 @@ fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
     words.in_use(&desired.fields).iter().map(told).collect()
 }
 
-/// What the planner refused, as an error; with its cause where that is a list which could not be
-/// read whole.
+/// What the planner refused, as an error; with its cause if that is a list that could not be read
+/// completely.
 fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
@@ -295,7 +296,7 @@ async fn is_left_over(reader: &Reader, set: &str, state: &State) -> Result<bool>
     Ok(false)
 }
 
-/// A set that is to be destroyed and owns nothing in the projects that are meant.
+/// The error for a set that is to be destroyed and owns nothing in these projects.
 fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
     let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
     let unknown = unknown_set(&policy.set, &few(projects));
@@ -407,7 +408,7 @@ mod tests {
             let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
             unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()
         };
-        let lacks = "the API of the platform, that of 0.31, has no field";
+        let lacks = "the platform's API, that of 0.31, has no field";
         assert_eq!(
             told("metadata\ncontainer\ncontainer.image"),
             [format!("set.yaml:7:3: Service/bot@lobby: {lacks} `container.on_demand`")]

@@ -1,6 +1,6 @@
 //! Rules are evaluated in a process of their own: they are a stranger's program, and the
-//! interpreter has no limit of memory. The process is this program again, with nothing of its
-//! environment that is ours.
+//! interpreter has no memory limit. The process is this program again, without our own variables
+//! in its environment.
 
 use std::io::{Seek, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -32,14 +32,14 @@ pub const MEMORY: u64 = 1024 * 1024 * 1024;
 /// The most that it may answer, in bytes.
 const ANSWER: usize = 16 * 1024 * 1024;
 
-/// What is asked.
+/// The question.
 #[derive(Serialize, Deserialize)]
 struct Question {
     sources: Vec<(String, String)>,
     plan: serde_json::Value,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Said { denied: Vec<Said>, warned: Vec<String>, printed: Vec<String> },
@@ -65,22 +65,24 @@ impl From<Said> for Problem {
     }
 }
 
-/// Asks rules about a plan, within limits of time and memory, in a process of the program that is
-/// given: it answers `evaluate-policy` as [`answer`] does.
+/// Asks rules about a plan, within limits of time and memory, in a process of the given program,
+/// which answers `evaluate-policy` as [`answer`] does.
 ///
 /// # Errors
 ///
-/// What keeps the rules from being evaluated.
+/// The rules cannot be evaluated.
 pub(super) fn ask(
     evaluator: &Path,
     sources: Vec<Source>,
     plan: serde_json::Value,
 ) -> Result<Verdict, Problem> {
     let failed = |what: String| Problem::new(format!("the policy {what}"));
-    let cause = |error: std::io::Error| failed(format!("cannot be handed on: {error}"));
+    let cause =
+        |error: std::io::Error| failed(format!("could not be sent to its evaluator: {error}"));
     let sources = sources.into_iter().map(|source| (source.name, source.text)).collect();
     let text = serde_json::to_vec(&Question { sources, plan });
-    let text = text.map_err(|error| failed(format!("cannot be handed on: {error}")))?;
+    let text =
+        text.map_err(|error| failed(format!("could not be sent to its evaluator: {error}")))?;
     let mut input = tempfile::tempfile().map_err(cause)?;
     input.write_all(&text).and_then(|()| input.rewind()).map_err(cause)?;
     let mut command = Command::new(evaluator);
@@ -89,7 +91,7 @@ pub(super) fn ask(
     let answer = process::run(command, limits).map_err(|ended| match ended {
         Ended::Failed(status) if status.signal() == Some(Signal::SIGABRT as i32) => {
             failed(format!(
-                "takes more than {} GiB of memory, or calls itself too often",
+                "takes more than {} GiB of memory, or recurses too deeply",
                 MEMORY / (1024 * 1024 * 1024)
             ))
         }
@@ -101,15 +103,15 @@ pub(super) fn ask(
             Ok(Verdict { denied, warned, printed })
         }
         Ok(Answer::Failed(said)) => Err(said.into()),
-        Err(error) => Err(failed(format!("was not answered in order: {error}"))),
+        Err(error) => Err(failed(format!("evaluator returned an invalid answer: {error}"))),
     }
 }
 
-/// What the process answers to a question that it was asked.
+/// The answer of the process to a question.
 ///
 /// # Errors
 ///
-/// What is no question.
+/// This is not a question.
 pub fn answer(question: &[u8]) -> Result<Vec<u8>> {
     let Question { sources, plan } = serde_json::from_slice(question)
         .context(|| "failed to read what to evaluate".to_owned())?;

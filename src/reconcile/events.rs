@@ -18,7 +18,7 @@ use crate::plan::{Action, Operation, Plan};
 #[serde(tag = "event", rename_all = "snake_case")]
 #[schemars(title = "MeshAgent events")]
 pub enum Event {
-    /// What is about to be done. The first event of every run that gets as far.
+    /// What is about to be done. The first event of every run that gets that far.
     Planned {
         /// The plan.
         plan: Box<PlanDocument>,
@@ -115,9 +115,9 @@ pub struct Summary {
     pub done: usize,
     /// Operations that failed.
     pub failed: usize,
-    /// Operations whose object was not what the plan looked at.
+    /// Operations whose object was not what the plan was made for.
     pub stale: usize,
-    /// Operations that waited for one of these.
+    /// Operations that depended on one of these.
     pub skipped: usize,
     /// Operations that were not started, because the run was stopped.
     pub not_started: usize,

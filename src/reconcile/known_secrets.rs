@@ -1,14 +1,14 @@
-//! What commands printed whose output is a secret: none is run again for a set that is the same.
+//! The output of commands that give secrets, so that no command runs again for an unchanged set.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::manifest::secrets::Printed;
 
-/// What commands printed for the set that was decided on last, in memory only. Clones share it,
-/// so whoever decides again and again on what may be the same set gives one along each time.
+/// What commands printed for the set that was decided on last, in memory only. Clones share it, so
+/// a caller that decides repeatedly on a set that may be the same passes one each time.
 ///
-/// What stands in files and variables is read anew: that costs little, and it may have changed.
+/// Files and variables are read again: that costs little, and they may have changed.
 #[derive(Clone, Default)]
 pub struct KnownSecrets(Arc<Mutex<OfSet>>);
 
@@ -21,7 +21,7 @@ struct OfSet {
 }
 
 impl fmt::Debug for KnownSecrets {
-    /// Without what they are.
+    /// Without the texts.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("KnownSecrets")
     }
@@ -32,7 +32,7 @@ impl KnownSecrets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of a set. What was known of another one is forgotten.
+    /// What is known for a set. What was known for another one is forgotten.
     pub(super) fn of(&self, digest: &str) -> Printed {
         let mut now = self.now();
         if now.digest != digest {

@@ -1,5 +1,5 @@
-//! A set that owns nothing and is on a project's list of sets all the same: a run was cut off
-//! after it put the set on the list and before it owned anything, or once it owned nothing any
+//! A set that owns nothing and is still on a project's list of sets: a run was cut off after it
+//! put the set on the list and before the set owned anything, or after the set owned nothing any
 //! more. A run that is under way looks the same from outside.
 
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ use crate::apply::lock::{self, Terms};
 use crate::apply::{inventory, sets};
 use crate::error::Result;
 
-/// Whether the set is left on the list of a project, which is told by its name and id.
+/// Whether the set is left on the list of a project, given by its name and id.
 ///
 /// # Errors
 ///
@@ -20,12 +20,12 @@ pub async fn is_left(reader: &Reader, set: &str, (project, id): (&str, &str)) ->
         return Ok(false);
     }
     let stored = inventory::load(reader, set, project, id).await?;
-    // A set that went to other projects may be on the list still.
+    // A set that moved to other projects may still be on the list.
     Ok(stored.inventory.entries.is_empty() && stored.projects.is_empty())
 }
 
-/// Takes the set off the list of a project where it is left on it, under the lease of the set;
-/// whether it was.
+/// Removes the set from the list of a project if it is left there, under the lease of the set.
+/// Returns whether it was.
 ///
 /// # Errors
 ///
@@ -57,8 +57,10 @@ pub async fn end(
     ended
 }
 
-/// What is told once that is done.
+/// The message once that is done.
 #[must_use]
 pub fn ended(set: &str, project: &str) -> String {
-    format!("the set `{set}` owns nothing in project `{project}`, and is off the list of its sets")
+    format!(
+        "the set `{set}` owns nothing in project `{project}` and was removed from the project's list of sets"
+    )
 }

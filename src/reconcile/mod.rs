@@ -1,11 +1,11 @@
-//! The use cases: decide what is to become of a set ([`decide()`]), and make it so
-//! ([`perform()`]). The terminal is one front end of them; a controller or a program that uses
-//! this library is another. All of them can be called many times in one process.
+//! The use cases: decide what to do about a set ([`decide()`]), and do it ([`perform()`]). The
+//! terminal is one front end; a controller or a program that uses this library is another. All of
+//! them can be called many times in one process.
 //!
 //! Must not live here: anything of one front end. No arguments are parsed, nothing is printed or
-//! asked, the process is not ended, and the environment is not read: whoever calls says what is
-//! meant, and gets what there is to tell as data. Files are called as whoever read the manifests
-//! called them, so a relative name is one below the working folder.
+//! asked, the process is not ended, and the environment is not read: the caller passes everything,
+//! and gets results and messages as data. Files have the names that the reader of the manifests
+//! gave them, so a relative name is relative to the working folder.
 
 pub mod accept;
 pub mod acceptance;

@@ -1,5 +1,4 @@
-//! From a decision to what became of it: the leases of the set, the journal, the execution, the
-//! report.
+//! Performs a decision: the leases of the set, the journal, the execution, the report.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::apply::run::{Surroundings, run};
 use crate::error::{Class, Error, Result};
 use crate::plan::Plan;
 
-/// How many operations run at once unless somebody says otherwise.
+/// How many operations run at once by default.
 pub const PARALLELISM: usize = 16;
 
 /// How a decision is performed.
@@ -23,25 +22,25 @@ pub const PARALLELISM: usize = 16;
 pub struct Performing<'a> {
     /// How many operations run at once, at least one.
     pub parallelism: usize,
-    /// Whether the plan was saved and is performed as it was then, or not at all: each object is
-    /// read again right before its write and must still be what the plan looked at.
+    /// Whether the plan was saved and is performed exactly as saved, or not at all: each object is
+    /// read again right before its write and must still be what the plan was made for.
     pub is_saved: bool,
-    /// The folder that the journal belongs to. One that was left there by a run which was killed
-    /// is told by [`crate::apply::journal::leftover`], before this is called.
+    /// The folder that the journal belongs to. Before calling this,
+    /// [`crate::apply::journal::leftover`] gives the journal that a killed run left there.
     pub folder: &'a Path,
     /// Whether a lease is taken over from whoever holds it.
     pub break_lock: bool,
     /// How long a lease lasts that is not renewed.
     pub lease: Duration,
-    /// Who is told of each operation that starts and ends;
-    /// [`Events`](super::events::Events) makes data of that.
+    /// Who receives the start and the end of each operation; [`Events`](super::events::Events)
+    /// turns them into data.
     pub progress: &'a dyn Progress,
     /// Cancelled when nothing new may start. What runs is finished and recorded.
     pub stop: CancellationToken,
 }
 
 impl<'a> Performing<'a> {
-    /// As it is done where nobody says more about it, with the journal in this folder.
+    /// The defaults, with the journal in this folder.
     #[must_use]
     pub fn in_folder(folder: &'a Path, progress: &'a dyn Progress) -> Self {
         Self {
@@ -63,7 +62,7 @@ pub struct Performed {
     pub report: Report,
     /// Whether somebody stopped it.
     pub is_stopped: bool,
-    /// Whether its plan was a saved one, which fits no more once some of it was done.
+    /// Whether its plan was a saved one, which no longer fits once a part of it was done.
     is_saved: bool,
 }
 
@@ -71,8 +70,8 @@ pub struct Performed {
 ///
 /// # Errors
 ///
-/// The plan is refused, or was made to be shown; somebody else holds a lease; what keeps it from
-/// being begun. Nothing was done then. What failed later is in the report.
+/// The plan is refused, or was only made to be shown; somebody else holds a lease; the run cannot
+/// be started. Nothing was done then. What failed later is in the report.
 pub async fn perform(
     target: &Target,
     decision: &Decision,
@@ -94,25 +93,28 @@ pub async fn perform(
     Ok(Performed { report, is_stopped, is_saved: performing.is_saved })
 }
 
-/// Refuses a plan that guards refused, and one that was made without all that it takes to perform
-/// it.
+/// Refuses a plan that guards refused, and one that was made without everything that is needed to
+/// perform it.
 fn refuse_unfit(plan: &Plan) -> Result<()> {
     if !plan.refused.is_empty() {
         return Err(Error::refused(plan.refused.clone()));
     }
     let without = match (plan.unread.first(), plan.not_read.first()) {
         (Some(project), _) => {
-            format!("what the set `{}` owns in project `{project}`", plan.set)
+            format!("knowing what the set `{}` owns in project `{project}`", plan.set)
         }
-        (None, Some(_)) => "all of its values".to_owned(),
+        (None, Some(_)) => "reading all of its values".to_owned(),
         (None, None) => return Ok(()),
     };
-    Err(Error::new(Class::Refused, format!("a plan without {without} cannot be performed"))
-        .hint("plan again, to perform it and not only to show it"))
+    Err(Error::new(
+        Class::Refused,
+        format!("this plan cannot be performed: it was made without {without}"),
+    )
+    .hint("plan again in order to perform the plan, and not only to show it"))
 }
 
 impl Performed {
-    /// What becomes of a plan that is not performed.
+    /// The result for a plan that is not performed.
     #[must_use]
     pub fn nothing_of(plan: &Plan) -> Self {
         let report = Report::not_started(plan.operations.len());
@@ -152,8 +154,7 @@ impl Performed {
             // Nothing was done that could be left unrecorded.
             Some(cause) if done == 0 => Err(cause),
             Some(cause) => {
-                let again =
-                    "run the same command again: objects that carry the owner annotation are found";
+                let again = "run the same command again: it finds the objects that carry the owner annotation";
                 let hint = cause.hint.clone().unwrap_or_else(|| again.to_owned());
                 Err(Error::new(
                     Class::Partial,
@@ -166,7 +167,8 @@ impl Performed {
         }
     }
 
-    /// What to do about what is open. What the platform refused it refuses again.
+    /// What to do about operations that are open. What the platform refused, it would refuse
+    /// again.
     fn way_on(&self, done: usize) -> String {
         let report = &self.report;
         let refused = report.outcomes.iter().find(|outcome| outcome.is_refusal());
@@ -176,13 +178,13 @@ impl Performed {
         });
         let mend = match (refused, known) {
             (_, Some(known)) => format!("{known}; then "),
-            (Some(_), None) => "mend what the platform refused; then ".to_owned(),
+            (Some(_), None) => "fix what the platform refused; then ".to_owned(),
             (None, None) => String::new(),
         };
         mend + match (refused.is_some(), self.is_saved && done > 0) {
-            (_, true) => "plan again: the saved plan was for what is no more",
+            (_, true) => "plan again: the saved plan no longer fits",
             (true, false) if self.is_saved => "plan again",
-            (true, false) => "apply: what is done is not done twice",
+            (true, false) => "apply again: what is done is not repeated",
             (false, false) => "run the same command again to go on from here",
         }
     }
@@ -237,11 +239,11 @@ mod tests {
                 let hint = hint(outcomes, false);
                 assert_eq!(
                     hint,
-                    "mend what the platform refused; then apply: what is done is not done twice"
+                    "fix what the platform refused; then apply again: what is done is not repeated"
                 );
             }
         }
-        assert!(hint(vec![failed(403)], false).starts_with("the credential does not reach"));
+        assert!(hint(vec![failed(403)], false).starts_with("the credential has no access"));
         assert!(hint(vec![failed(400)], true).ends_with("then plan again"));
     }
 }

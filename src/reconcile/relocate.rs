@@ -1,5 +1,5 @@
-//! Objects go from one set to another, some of them or all: read, decided, performed and
-//! concluded, in each project that is meant.
+//! Moves objects from one set to another, some of them or all: reads, decides, performs and
+//! concludes, in each project.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ use crate::plan::scope::{matches, meant};
 /// How many inventories are read at once.
 pub const CONCURRENT_READS: usize = 8;
 
-/// Two sets as they were read: the first gives, the second takes.
+/// Two sets as they were read: objects move from the first to the second.
 pub struct Relocating<'a> {
     target: &'a Target,
     from: &'a str,
@@ -39,21 +39,21 @@ pub struct Relocating<'a> {
     sides: Vec<Sides>,
 }
 
-/// What goes from the one set to the other in one project.
+/// What moves from one set to the other in one project.
 pub struct Relocation {
     sides: Sides,
     keys: BTreeSet<Key>,
-    /// What the second set takes.
+    /// What the second set takes over.
     pub plan: Plan,
 }
 
 impl<'a> Relocating<'a> {
     /// Reads both sets, and the objects of the first, in each project in which it owns something.
-    /// The project that is meant is told by its id; neither set need be in it.
+    /// The project is given by its id; neither set has to be in it.
     ///
     /// # Errors
     ///
-    /// Names that no set can have, or are the same; the platform's.
+    /// Names that no set can have, or that are the same; the platform's.
     pub async fn read(
         target: &'a Target,
         project: &str,
@@ -65,7 +65,7 @@ impl<'a> Relocating<'a> {
             }
         }
         if from == to {
-            return Err(Error::usage(format!("`{from}` is the same set")));
+            return Err(Error::usage(format!("both sets are `{from}`")));
         }
         let reader = target.client.reader();
         let (project, id) = survey::find_project(&reader, project).await?;
@@ -125,12 +125,12 @@ impl<'a> Relocating<'a> {
         Ok(left)
     }
 
-    /// Decides that objects of the project that is meant go to the second set, each told by a
-    /// pattern; `None` where it owns them already.
+    /// Decides that objects of the project, selected by patterns, move to the second set; `None`
+    /// if it owns them already.
     ///
     /// # Errors
     ///
-    /// A pattern that means nothing of the first set; what the sets cannot give or take.
+    /// A pattern that matches nothing of the first set; objects that cannot move.
     pub async fn some(mut self, patterns: &[String]) -> Result<Option<Relocation>> {
         let Some(at) = self.sides.iter().position(|it| it.project.0 == self.project) else {
             return Err(Error::failed(format!("failed to read the set `{}`", self.from)));
@@ -144,7 +144,7 @@ impl<'a> Relocating<'a> {
         let mut keys = BTreeSet::new();
         for pattern in patterns {
             let found = matching(&sides.from, pattern);
-            // What an earlier try has moved is where it is to be.
+            // What an earlier try has moved is already in its place.
             if found.is_empty() && matching(&sides.to, pattern).is_empty() {
                 return Err(self.nothing_matches(&sides, pattern).await?);
             }
@@ -161,7 +161,7 @@ impl<'a> Relocating<'a> {
         }
     }
 
-    /// Nothing of the first set is what a pattern means.
+    /// The error for a pattern that matches nothing of the first set.
     async fn nothing_matches(&self, sides: &Sides, pattern: &str) -> Result<Error> {
         let hint = match self.owned_elsewhere(sides, pattern).await? {
             Some(hint) => hint,
@@ -178,7 +178,7 @@ impl<'a> Relocating<'a> {
         .hint(hint))
     }
 
-    /// Which other sets own what a pattern means, and the command that moves it from there.
+    /// Which other sets own what a pattern matches, and the command that moves it from there.
     async fn owned_elsewhere(&self, sides: &Sides, pattern: &str) -> Result<Option<String>> {
         let reader = &self.target.client.reader();
         let (project, id) = &sides.project;
@@ -204,17 +204,17 @@ impl<'a> Relocating<'a> {
                 word(project)
             )),
             several => Some(format!(
-                "other sets own what matches: {}; name the one that gives with --set",
+                "other sets own what matches: {}; choose one of them with --set",
                 few(several.iter().map(|(set, key)| format!("`{set}` has {key}")))
             )),
         })
     }
 
-    /// Decides that everything goes to the second set, which must have nothing of its own.
+    /// Decides that everything moves to the second set, which must own nothing else.
     ///
     /// # Errors
     ///
-    /// A second set that is there already; a first one that is not, or owns nothing.
+    /// The second set already exists; the first one does not exist, or owns nothing.
     pub fn all(self) -> Result<Vec<Relocation>> {
         if self.sides.iter().all(|sides| !sides.from.stored.exists()) {
             return Err(unknown_set(self.from, ""));
@@ -224,13 +224,13 @@ impl<'a> Relocating<'a> {
             refuse_open_renames(&sides, self.from)?;
             let keys: BTreeSet<Key> = sides.from.stored.inventory.entries.keys().cloned().collect();
             let taken = &sides.to.stored.inventory.entries;
-            // What an earlier try has moved already is in both, or is all there is left.
+            // What an earlier try has already moved is in both, or is all that is left.
             let is_over = keys.is_empty() && sides.from.stored.exists();
             let is_begun = is_over || keys.iter().any(|key| taken.contains_key(key));
             if !taken.is_empty() && !is_begun {
                 return Err(Error::new(
                     Class::Refused,
-                    format!("there is a set `{}` already, so nothing was written", self.to),
+                    format!("the set `{}` already exists, so nothing was written", self.to),
                 )
                 .hint(format!(
                     "to join the two: meshagent set move '*' --set {} --to {} --project-id {}{}",
@@ -240,7 +240,7 @@ impl<'a> Relocating<'a> {
                     self.target.flags
                 )));
             }
-            // A set that is there and owns nothing any more only has to be taken off the list.
+            // A set that exists and owns nothing any more only has to be removed from the list.
             if !keys.is_empty() || is_over && !taken.is_empty() {
                 moves.push((sides, keys));
             }
@@ -282,7 +282,7 @@ impl Relocation {
         perform(&target.client, &self.sides, &transfer, &self.plan, how).await
     }
 
-    /// Takes the first set off the project's list where it owns nothing there any more.
+    /// Removes the first set from the project's list if it owns nothing there any more.
     ///
     /// # Errors
     ///
@@ -307,35 +307,37 @@ impl Relocation {
     }
 }
 
-/// Refuses to move anything while a run that was cut off has left objects between two
-/// names: who has which in the end, only the whole set knows.
+/// Refuses to move anything while a run that was cut off has left objects between two names: only
+/// the whole set knows which object gets which name in the end.
 fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     let entries = &sides.from.stored.inventory.entries;
     let found = entries.iter().find_map(|(key, entry)| Some((key, entry.was.as_ref()?)));
     let Some((key, was)) = found else { return Ok(()) };
     let known = key.with_name(was.clone());
     if sides.renamed_by_hand.contains(&known) {
-        let what = format!("{known} was renamed to {key} behind the back of the set `{set}`");
+        let what = format!("{known} was renamed to {key}, and not by the set `{set}`");
         return Err(Error::new(Class::Refused, what).hint(format!(
-            "apply the set first, which gives it its name back; to keep the new name, call its document {} with `moved_from: {was}` and apply that first",
+            "apply the set first, which restores the name; to keep the new name, rename its document to {} with `moved_from: {was}` and apply that first",
             key.name
         )));
     }
     Err(Error::new(
         Class::Refused,
-        format!("{key} is between two names since a run of the set `{set}` was cut off"),
+        format!(
+            "the rename of {key} was not finished, because a run of the set `{set}` was interrupted"
+        ),
     )
-    .hint("apply the set first, which ends that"))
+    .hint("apply the set first, which finishes the rename"))
 }
 
-/// What there is to know of secrets that move.
+/// The note on secrets that move.
 fn about_secrets(sides: &Sides, plan: &Plan) -> Option<String> {
     let mut moved = plan.operations.iter().filter_map(|operation| operation.entry.as_ref());
     let key = |side: &Side| side.stored.key().map(|key| key.expose_secret().to_owned());
     let differ = key(&sides.from) != key(&sides.to);
     (differ && moved.any(|entry| entry.is_keyed())).then(|| {
         format!(
-            "each set has its own fingerprints of secrets of an earlier version, so the next apply of the set `{}` sends those that moved once more",
+            "the two sets have different fingerprints for secrets that an earlier version recorded, so the next apply of the set `{}` sends the moved secrets again",
             sides.to.set
         )
     })

@@ -13,11 +13,11 @@ use crate::plan::{Action, Plan};
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(title = "MeshAgent report")]
 pub struct ReportDocument {
-    /// `null` where there was none.
+    /// `null` if there was none.
     plan: Option<PlanDocument>,
     /// What became of the plan's operations, in their order.
     outcomes: Vec<OutcomeDocument>,
-    /// Why not all was done, where it was not.
+    /// Why not everything was done, if so.
     error: Option<Failure>,
 }
 
@@ -26,9 +26,9 @@ pub struct ReportDocument {
 pub struct OutcomeDocument {
     /// The object, as it is shown.
     address: String,
-    /// What was to become of it.
+    /// What was to be done with it.
     action: Action,
-    /// What came of that.
+    /// What became of it.
     #[serde(flatten)]
     outcome: Outcome,
 }

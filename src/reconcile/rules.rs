@@ -33,8 +33,8 @@ impl Rules {
         Ok(Self { sources })
     }
 
-    /// What the rules say of a plan: what they deny, what they warn of, what they print. The
-    /// evaluator is this program: rules are evaluated in a process of it.
+    /// What the rules say about a plan: what they deny, warn about and print. The evaluator is
+    /// this program: rules are evaluated in a process of it.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
         sources.push(Source { name, text });
     }
     if sources.is_empty() {
-        return Err(Error::usage(format!("{} holds no .rego files", folder.display()))
-            .hint("a policy without rules would agree to everything"));
+        return Err(Error::usage(format!("{} contains no .rego files", folder.display()))
+            .hint("a policy without rules would allow everything"));
     }
     Ok(sources)
 }

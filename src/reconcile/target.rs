@@ -1,4 +1,4 @@
-//! What is decided and performed on: a platform, and the project of what names none.
+//! Where a run works: a platform, and the project of documents that name none.
 
 use crate::api::client::Client;
 use crate::apply::observe::Scope;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 pub use crate::plan::DEFAULT_SET;
 
-/// A platform, and the project that is meant there.
+/// A platform, and the project there.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The client.
@@ -15,12 +15,11 @@ pub struct Target {
     pub name: String,
     /// The project that was named for this run, by name or id.
     pub project: Option<String>,
-    /// The project of whoever names none, by name or id.
+    /// The project if none is named, by name or id.
     pub fallback_project: Option<String>,
-    /// Whether somebody chose that project, and it is not just the credential's.
+    /// Whether somebody chose that project, so that it is not just the credential's.
     pub is_chosen: bool,
-    /// The options that say again which platform is meant, each after a blank, for command lines
-    /// in hints.
+    /// The options that select the same platform, each after a blank, for command lines in hints.
     pub flags: String,
 }
 
@@ -36,8 +35,8 @@ pub(super) struct Intent {
 }
 
 impl Target {
-    /// The projects that are looked at. Without documents there is one project; what is to be
-    /// destroyed may be anywhere where nothing names one.
+    /// The projects that are looked at. Without documents there is one project. If no project is
+    /// named, what is to be destroyed may be in any.
     pub(super) fn scope(&self, intent: Intent) -> Result<Scope<'_>> {
         let is_destroyed = intent.is_destroyed;
         Ok(match (&self.project, &self.fallback_project) {
@@ -58,7 +57,7 @@ impl Target {
     }
 }
 
-/// A set that was named and has never been in these projects.
+/// The error for a set that was named and has never been in these projects.
 #[must_use]
 pub fn unknown_set(set: &str, projects: &str) -> Error {
     let place = if projects.is_empty() { String::new() } else { format!(" in {projects}") };

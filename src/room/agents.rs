@@ -1,4 +1,4 @@
-//! *Pure*: what a room is asked about agents and their toolkits.
+//! *Pure*: requests to a room about agents and their toolkits.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,17 +10,17 @@ use super::operation::{At, Operation};
 /// The kind of messages that ask for toolkits.
 pub const LIST_TOOLKITS: &str = "room.list_toolkits";
 
-/// Which toolkits are there.
+/// Asks which toolkits exist.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListToolkits {
-    /// The participant for whom they are listed; without it, for whoever asks.
+    /// The participant for whom they are listed; without it, the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participant_id: Option<String>,
-    /// Just those that a participant of this name hosts.
+    /// Only those that a participant of this name hosts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participant_name: Option<String>,
-    /// How many seconds may be waited for them.
+    /// How many seconds to wait for them at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
 }
@@ -65,7 +65,7 @@ pub struct Tool {
     pub input_spec: Option<Spec>,
     /// What it answers.
     pub output_spec: Option<Spec>,
-    /// What it takes as rooms of old say it: the schema alone.
+    /// What it takes, in the form of older rooms: the schema alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_schema: Option<Value>,
     /// An image to show.
@@ -75,7 +75,7 @@ pub struct Tool {
     /// Whether it takes the context of its caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supports_context: Option<bool>,
-    /// The same as rooms of old say it. Where both are said, the other one holds.
+    /// The same in the form of older rooms. If both are given, the other one counts.
     #[serde(rename = "supportsContext", skip_serializing_if = "Option::is_none")]
     pub supports_context_of_old: Option<bool>,
 }
@@ -93,16 +93,16 @@ pub struct Spec {
     pub schema: Option<Value>,
 }
 
-/// Has an agent called into the room.
+/// Calls an agent to the room.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallAgent {
     /// Where the agent is reached.
     pub url: String,
-    /// What it is told: an object.
+    /// The arguments for it: an object.
     pub arguments: Value,
     /// What it is called in the room.
     pub name: String,
-    /// What it may do there; without it, what the room lets it do.
+    /// What it may do there; without it, what the room allows.
     pub api: Option<Value>,
 }
 
@@ -110,7 +110,7 @@ impl Operation for CallAgent {
     type Answer = ();
     const AT: At = At::Room("room.call");
 
-    /// Whatever is answered, it was called.
+    /// Whatever the answer is, the agent was called.
     fn answered(_answer: Content) -> Option<()> {
         Some(())
     }
@@ -122,7 +122,7 @@ impl Operation for ListToolkits {
 }
 
 impl Tool {
-    /// The JSON Schema of what it takes, where it takes JSON.
+    /// The JSON Schema of what it takes, if it takes JSON.
     #[must_use]
     pub fn takes(&self) -> Option<&Value> {
         self.input_spec
@@ -138,7 +138,7 @@ impl Tool {
     }
 }
 
-/// Reads null as what is not said.
+/// Reads null as a missing value.
 fn or_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Default + Deserialize<'de>,
@@ -164,7 +164,11 @@ mod tests {
         assert_eq!(ListToolkits::read(&sdk).unwrap(), ListToolkits::default());
         let refused = ListToolkits::read(&json!({"participant_id": 5})).unwrap_err();
         assert_eq!(refused.code, Some(1002));
-        assert!(refused.text.starts_with("room.list_toolkits cannot be asked so: invalid type"));
+        assert!(
+            refused
+                .text
+                .starts_with("the arguments of room.list_toolkits are not valid: invalid type")
+        );
         for header in [json!(null), json!([]), json!(["p"]), json!("p"), json!(5)] {
             assert_eq!(ListToolkits::read(&header).unwrap(), ListToolkits::default(), "{header}");
         }

@@ -1,4 +1,4 @@
-//! A call of a tool that is given a stream and answers with one.
+//! A call of a tool that takes a stream and answers with one.
 
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -7,8 +7,8 @@ use tokio::time::timeout;
 use super::client::{ANSWER, Room};
 use super::content::{Content, Refused};
 
-/// A call under way. Whoever drops it no longer looks at what comes; [`Self::close`] also
-/// tells the room.
+/// A running call. Dropping it only ignores what still arrives; [`Self::close`] also tells the
+/// room.
 pub struct Call {
     room: Room,
     id: String,
@@ -31,7 +31,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// What the room has against it, or that it is gone.
+    /// The room refuses it, or is gone.
     pub async fn send(&self, part: Content) -> Result<(), Refused> {
         let (header, bytes) = part.into_parts();
         let header = json!({"tool_call_id": self.id, "chunk": header});
@@ -42,25 +42,25 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// What the room sends in place of a part, or that it is gone or sends none.
+    /// The error that the room sends instead of a part; the room is gone or sends nothing.
     pub async fn next(&mut self) -> Result<Option<Content>, Refused> {
         let part = timeout(ANSWER, self.parts.recv()).await;
-        match part.map_err(|_| Refused::new("the room sends no more, and does not end"))? {
+        match part.map_err(|_| Refused::new("the room stopped sending without ending the call"))? {
             None => Err(Refused::new(self.room.why_ended())),
             Some(Content::Error(refused)) => Err(refused),
             Some(Content::Close { status: 1000, .. }) => Ok(None),
             Some(Content::Close { message, .. }) => {
-                let text = message.unwrap_or_else(|| "the room broke the call off".to_owned());
+                let text = message.unwrap_or_else(|| "the room aborted the call".to_owned());
                 Err(Refused::new(text))
             }
             Some(part) => Ok(Some(part)),
         }
     }
 
-    /// Tells the room that no more will be sent; once, however often this is called.
+    /// Tells the room that nothing more will be sent; only once, however often this is called.
     pub async fn close(&mut self) {
         if !std::mem::replace(&mut self.is_closed, true) {
-            // What the room has to say about it changes nothing of what was done.
+            // The answer of the room does not change what was done.
             let _ = self.send(Content::close()).await;
         }
     }

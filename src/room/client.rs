@@ -1,4 +1,4 @@
-//! A participant's connection with a room: it asks while it takes what the room pushes.
+//! A participant's connection to a room: it sends requests and receives what the room pushes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,27 +27,27 @@ use crate::visible;
 /// How long a room has to let a participant in.
 const READY: Duration = Duration::from_secs(30);
 
-/// How long a room has to answer a question.
+/// How long a room has to answer a request.
 pub(super) const ANSWER: Duration = Duration::from_secs(120);
 
-/// How long it takes to say goodbye.
+/// How long leaving may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How many messages wait to be sent, or to be looked at, before whoever brings more waits.
+/// How many messages may wait to be sent, or to be read, before the producer has to wait.
 const WAITING: usize = 64;
 
-/// How many parts of a stream may be on their way; rooms send one for each that is asked for.
+/// How many parts of a stream may be on their way; rooms send one for each request.
 const PARTS: usize = 64;
 
-/// A participant in a room. Clones are the same participant; with the last of them the
-/// connection ends, which is no way to leave in order.
+/// A participant in a room. Clones are the same participant. Dropping the last one ends the
+/// connection, without leaving the room properly.
 #[derive(Clone)]
 pub struct Room {
     shared: Arc<Shared>,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
-/// What the participant shares with whoever reads.
+/// What the participant shares with the reading task.
 #[derive(Default)]
 struct Shared {
     expected: Mutex<Expected>,
@@ -59,7 +59,7 @@ enum Outgoing {
     Goodbye(oneshot::Sender<()>),
 }
 
-/// Whom to tell what the room answers.
+/// Where the answers of the room go.
 #[derive(Default)]
 struct Expected {
     answers: HashMap<u64, oneshot::Sender<Content>>,
@@ -68,10 +68,10 @@ struct Expected {
     ended: Option<Ended>,
 }
 
-/// Why a connection is no more.
+/// Why a connection ended.
 #[derive(Clone)]
 enum Ended {
-    /// The room was left, or has closed in order.
+    /// The room was left, or closed properly.
     InOrder(&'static str),
     /// Something went wrong.
     Lost(String),
@@ -123,8 +123,7 @@ impl Room {
         Self::over(socket).await.map_err(|what| Error::failed(failed()).because(what))
     }
 
-    /// Becomes a participant over a connection that is there, and waits until the room is
-    /// ready.
+    /// Becomes a participant over an existing connection, and waits until the room is ready.
     ///
     /// # Errors
     ///
@@ -142,7 +141,7 @@ impl Room {
         let room = Self { shared: shared.clone(), outgoing };
         tokio::spawn(async move {
             let reader = Reader { stream, assembler: Assembler::default(), heartbeat };
-            // Whoever waits for it hears nothing before it is known why.
+            // Waiting callers get no answer before the reason is known.
             let mut is_ready = Some(is_ready);
             let ended = tokio::select! {
                 ended = reader.read(&shared, &pushed, &mut is_ready) => ended,
@@ -157,23 +156,22 @@ impl Room {
         }
     }
 
-    /// Asks the room for something, and returns the header of its answer.
+    /// Sends a request to the room, and returns the header of its answer.
     ///
     /// # Errors
     ///
-    /// What the room has against it; a connection that is lost, or an answer that takes too
-    /// long.
+    /// The room refuses it; the connection is lost, or the answer takes too long.
     pub async fn ask(&self, kind: &str, header: Value) -> Result<Value> {
         let answer = self.request(kind, header, Vec::new()).await;
         let content = answer.map_err(|refused| not_done(kind, &refused))?;
         Ok(content.into_parts().0)
     }
 
-    /// Asks the room for something, and returns its answer, which is no error.
+    /// Sends a request to the room, and returns its answer, which is not an error.
     ///
     /// # Errors
     ///
-    /// What the room has against it, or that it is gone or does not answer.
+    /// The room refuses it, is gone, or does not answer.
     pub async fn request(
         &self,
         kind: &str,
@@ -212,11 +210,11 @@ impl Room {
         self.request("room.invoke_tool", invocation(toolkit, tool, header, &call), bytes).await
     }
 
-    /// Calls a tool that is given a stream and answers with one.
+    /// Calls a tool that takes a stream and answers with one.
     ///
     /// # Errors
     ///
-    /// As [`Self::request`]; an answer that is no stream.
+    /// As [`Self::request`]; an answer that is not a stream.
     pub async fn open(&self, toolkit: &str, tool: &str) -> Result<Call, Refused> {
         let id = call_id();
         let (part, parts) = mpsc::channel(PARTS);
@@ -241,8 +239,8 @@ impl Room {
         sent.map_err(|_| Refused::new(self.why_ended()))
     }
 
-    /// Leaves the room, with all that is still under way. Who leaves does not mind that the
-    /// room is gone already.
+    /// Leaves the room, and drops all that is still running. It is not an error if the room is
+    /// already gone.
     pub async fn leave(&self) {
         let (said, heard) = oneshot::channel();
         let goodbye = async {
@@ -253,7 +251,7 @@ impl Room {
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
-    /// What went wrong with the connection, when it ended and not in order.
+    /// What went wrong with the connection, if it did not end properly.
     #[must_use]
     pub fn what_went_wrong(&self) -> Option<String> {
         match &self.shared.expected().ended {
@@ -267,7 +265,7 @@ impl Room {
         self.shared.expected().parts.remove(call);
     }
 
-    /// Why there is no more to come.
+    /// Why nothing more arrives.
     pub(super) fn why_ended(&self) -> String {
         let ended = self.shared.expected().ended.clone();
         ended.map_or_else(|| "the connection was closed".to_owned(), |ended| ended.why())
@@ -294,21 +292,21 @@ impl Shared {
         }
     }
 
-    /// Tells everybody who waits that there is no more to come.
+    /// Tells all waiting callers that nothing more arrives.
     fn end(&self, ended: Ended) {
         *self.expected() = Expected { ended: Some(ended), ..Expected::default() };
     }
 
-    /// Hands an answer or a part of a stream to whoever waits for it; any other message is
-    /// given back.
+    /// Passes an answer or a part of a stream to the caller that waits for it; returns any other
+    /// message.
     fn hand(&self, message: Message) -> Result<Option<Message>, String> {
         match message.kind.as_str() {
             "__response__" => {
-                // An answer to what was given up is of no interest, whatever it is.
+                // Answers to requests that were given up are ignored.
                 if let Some(answer) = self.expected().answers.remove(&message.id) {
                     let content = Content::of(&message.header, message.bytes);
                     let _ = answer.send(content.unwrap_or_else(|what| {
-                        Content::Error(Refused::new(format!("the answer cannot be used: {what}")))
+                        Content::Error(Refused::new(format!("the answer is not valid: {what}")))
                     }));
                 }
             }
@@ -319,7 +317,7 @@ impl Shared {
                     let content = Content::of(&message.header["chunk"], message.bytes)
                         .unwrap_or_else(|what| Content::Error(Refused::new(what)));
                     if let Err(mpsc::error::TrySendError::Full(_)) = part.try_send(content) {
-                        return Err("the room sends more than it was asked for".to_owned());
+                        return Err("the room sends more than was requested".to_owned());
                     }
                 }
             }
@@ -339,7 +337,7 @@ impl<S> Reader<S>
 where
     S: Stream<Item = Result<Frame, tungstenite::Error>> + Unpin,
 {
-    /// Takes what comes until nothing does any more, and returns why.
+    /// Reads messages until the connection ends, and returns why.
     async fn read(
         mut self,
         shared: &Shared,
@@ -352,7 +350,8 @@ where
                 Ok(message) => message,
                 Err(ended) => return ended,
             };
-            // A room tells who one is and that it is ready, in any order, and maybe more.
+            // A room says who the participant is and that it is ready, in any order, and possibly
+            // more.
             match message.kind.as_str() {
                 "connected" => knows_me |= message.header["type"] == "init",
                 "room_ready" => is_open = true,
@@ -365,7 +364,7 @@ where
                 let _ = is_ready.send(());
             }
             match shared.hand(message) {
-                // Nobody looks before the room is ready, and waiting would keep it from that.
+                // Nobody reads before the room is ready, and waiting here would block that.
                 Ok(Some(message)) if is_ready.is_none() => drop(pushed.send(message).await),
                 Ok(_) => {}
                 Err(why) => return Ended::Lost(why),
@@ -375,7 +374,7 @@ where
 
     async fn next(&mut self) -> Result<Message, Ended> {
         loop {
-            // Pings are sent, so something comes from whoever is still there.
+            // Pings are sent, so a live peer sends something.
             let frame = timeout(self.heartbeat * 2, self.stream.next())
                 .await
                 .map_err(|_| told_late(self.heartbeat * 2))?;
@@ -396,7 +395,7 @@ where
     }
 }
 
-/// Sends what there is to send until somebody says goodbye.
+/// Sends messages until the room is left.
 async fn write<S>(mut sink: S, mut sent: mpsc::Receiver<Outgoing>, heartbeat: Duration)
 where
     S: futures_util::Sink<Frame, Error = tungstenite::Error> + Unpin,
@@ -423,23 +422,22 @@ where
             Some(None) => return,
             None => sink.send(Frame::Ping(Vec::new().into())).await,
         };
-        // What went wrong is told by whoever reads, who also takes what came before.
+        // The reading task reports what went wrong, after it has read what came before.
         if done.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// How often a room is asked whether it is still there.
+/// How often a room is pinged.
 fn heartbeat() -> Result<Duration, String> {
     const NAME: &str = "MESHAGENT_WEBSOCKET_HEARTBEAT";
     let given = std::env::var(NAME).ok().filter(|text| !text.is_empty());
     let Some(text) = given else { return Ok(Duration::from_secs(60)) };
-    seconds(&text).ok_or_else(|| format!("{NAME} is no number of seconds: {text:?}"))
+    seconds(&text).ok_or_else(|| format!("{NAME} is not a number of seconds: {text:?}"))
 }
 
-/// A number of seconds that is more than none, brought between a millisecond and a day:
-/// clocks count neither less nor for ever.
+/// A positive number of seconds, limited to between a millisecond and a day.
 fn seconds(text: &str) -> Option<Duration> {
     let seconds = text.trim().parse().ok().filter(|seconds: &f64| *seconds > 0.0)?;
     Some(Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0)))

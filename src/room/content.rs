@@ -1,14 +1,14 @@
-//! *Pure*: what tools are given and what they answer, as it stands in messages.
+//! *Pure*: what tools take and what they answer, in the form of messages.
 //!
-//! A content is a header with a `type`, and bytes beside it where its type has some.
-//! Recorded from release 0.31.4.
+//! A content is a header with a `type`, and bytes beside it if its type has any. Recorded from
+//! release 0.31.4.
 
 use serde_json::{Map, Value, json};
 
 /// A wrong request, as rooms number it.
 pub const INVALID_REQUEST: i64 = 1002;
 
-/// An answer of another type than was asked for, as rooms number it.
+/// An answer of another type than expected, as rooms number it.
 pub const UNEXPECTED: i64 = 1100;
 
 /// The close status of a stream that ended well.
@@ -20,7 +20,7 @@ const NORMAL: i64 = 1000;
 pub struct Refused {
     /// The reason.
     pub text: String,
-    /// The room's number for such reasons, such as 3001 for a file that is not there.
+    /// The room's number for such reasons, such as 3001 for a file that does not exist.
     pub code: Option<i64>,
 }
 
@@ -30,12 +30,12 @@ impl Refused {
         Self { text: text.into(), code: None }
     }
 
-    /// A reason that lies in what was asked.
+    /// A reason that lies in the request.
     pub fn invalid(text: impl Into<String>) -> Self {
         Self { text: text.into(), code: Some(INVALID_REQUEST) }
     }
 
-    /// An answer that has nothing to do with what was asked of a toolkit.
+    /// An answer that does not fit the request to a toolkit.
     #[must_use]
     pub fn unexpected(operation: &str) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Refused {
     }
 }
 
-/// What a tool is given or answers.
+/// What a tool takes or answers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// A value, in nearly all cases an object.
@@ -61,7 +61,7 @@ pub enum Content {
         /// What is in it.
         bytes: Vec<u8>,
     },
-    /// Bytes, with what is said about them.
+    /// Bytes, with a description.
     Binary {
         /// An object.
         headers: Value,
@@ -83,9 +83,9 @@ pub enum Content {
     Open,
     /// A stream ends.
     Close {
-        /// 1000 when all went well.
+        /// 1000 if all went well.
         status: i64,
-        /// What did not go well.
+        /// What went wrong.
         message: Option<String>,
     },
 }
@@ -97,7 +97,7 @@ impl Content {
         Self::Close { status: NORMAL, message: None }
     }
 
-    /// Bytes of this kind; what tells the parts of a stream from each other.
+    /// Bytes of this kind; the kind distinguishes the parts of a stream.
     #[must_use]
     pub fn part(headers: Value, bytes: Vec<u8>) -> Self {
         Self::Binary { headers, bytes }
@@ -165,7 +165,7 @@ impl Content {
                 },
                 _ => return Err("a control neither opens nor closes".to_owned()),
             },
-            _ => return Err(format!("no content has the type {kind:?}")),
+            _ => return Err(format!("there is no content type {kind:?}")),
         })
     }
 }
@@ -210,7 +210,7 @@ mod tests {
         for (header, expected) in [
             (json!(null), "a content has no type"),
             (json!({"type": 1}), "a content has no type"),
-            (json!({"type": "rabbit"}), "no content has the type \"rabbit\""),
+            (json!({"type": "rabbit"}), "there is no content type \"rabbit\""),
             (json!({"type": "text"}), "a content of type text has no text"),
             (
                 json!({"type": "file", "name": "a", "mime_type": 5}),

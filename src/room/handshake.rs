@@ -1,4 +1,4 @@
-//! How a room is reached, and how a room that calls is answered.
+//! How a room is reached, and how a room that calls this program is answered.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +15,9 @@ use crate::api::http;
 use crate::api::token::VERSION;
 use crate::error::{Error, with_causes};
 
-/// The handshake, over the same HTTP client as everything else, so that proxies and
-/// certificates are the same. The token goes to another machine over TLS, unless it is said
-/// that it need not be.
+/// The handshake, over the same HTTP client as everything else, so that proxies and certificates
+/// are the same. The token goes to another machine only over TLS, unless `insecure` allows
+/// otherwise.
 pub(super) async fn connect(
     url: &str,
     token: &SecretString,
@@ -62,7 +62,7 @@ pub(super) async fn connect(
     }
     let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("what answered is not a room".to_owned());
+        return Err("the server that answered is not a room".to_owned());
     }
     // The URL holds the token.
     let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
@@ -75,8 +75,7 @@ fn with_hint(error: &Error) -> String {
     format!("{error}{hint}")
 }
 
-/// What is answered to a caller that asks for a websocket: the value of
-/// `Sec-WebSocket-Accept`.
+/// The answer to a caller that asks for a websocket: the value of `Sec-WebSocket-Accept`.
 ///
 /// # Errors
 ///
@@ -87,7 +86,7 @@ pub fn accepted(headers: &reqwest::header::HeaderMap) -> Result<String, String> 
         values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
     };
     if !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
-        return Err("the headers Connection and Upgrade ask for no websocket".to_owned());
+        return Err("the headers Connection and Upgrade do not ask for a websocket".to_owned());
     }
     if !has(SEC_WEBSOCKET_VERSION, "13") {
         return Err("the header Sec-WebSocket-Version is not 13".to_owned());
@@ -96,7 +95,9 @@ pub fn accepted(headers: &reqwest::header::HeaderMap) -> Result<String, String> 
     let key = keys.next().ok_or("the header Sec-WebSocket-Key is missing")?;
     let is_key = STANDARD.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
     if !is_key || keys.next().is_some() {
-        return Err("the header Sec-WebSocket-Key is not 16 bytes in base64, once".to_owned());
+        return Err(
+            "the header Sec-WebSocket-Key must be given once and be 16 bytes in base64".to_owned()
+        );
     }
     Ok(derive_accept_key(key.as_bytes()))
 }

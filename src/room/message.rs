@@ -1,12 +1,12 @@
-//! *Pure*: messages and the packets that they are cut into.
+//! *Pure*: messages and the packets that they are split into.
 //!
-//! Every websocket message holds one packet. A message is a packet with its id, the number
-//! of slices that follow and its kind, and then the slices of its payload. A payload is a
-//! JSON header behind its length, and bytes. Recorded from release 0.31.4.
+//! Every websocket message holds one packet. A message is a packet with its id, the number of
+//! slices that follow and its kind, and then the slices of its payload. A payload is the length of
+//! a JSON header, the header, and bytes. Recorded from release 0.31.4.
 
 use serde_json::Value;
 
-/// The largest payload that is taken in, in bytes.
+/// The largest payload that is accepted, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The largest slice that is sent, in bytes.
@@ -15,13 +15,13 @@ const SLICE: usize = 1024;
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Its number among those of its sender; an answer has that of the question.
+    /// Its number among those of its sender; an answer has the number of its request.
     pub id: u64,
     /// What it is, such as `room.call`.
     pub kind: String,
     /// What it says.
     pub header: Value,
-    /// The bytes that it carries beside that.
+    /// The bytes that it carries besides.
     pub bytes: Vec<u8>,
 }
 
@@ -76,7 +76,7 @@ impl Assembler {
     ///
     /// # Errors
     ///
-    /// What is wrong with the packet, as a phrase. The connection is of no use then.
+    /// What is wrong with the packet, as a phrase. The connection cannot be used any more then.
     pub fn take(&mut self, packet: &[u8]) -> Result<Option<Message>, String> {
         let (head, rest) = packet.split_at_checked(12).ok_or("a packet is too short")?;
         let (id, number) = head.split_at(8);
@@ -86,7 +86,7 @@ impl Assembler {
             (None, 0) => {
                 let (count, kind) = rest.split_at_checked(4).ok_or("a packet is too short")?;
                 let count = u32::from_be_bytes(count.try_into().unwrap_or_default());
-                let kind = std::str::from_utf8(kind).map_err(|_| "a message's kind is no text")?;
+                let kind = std::str::from_utf8(kind).map_err(|_| "a message's kind is not text")?;
                 Begun { id, kind: kind.to_owned(), slices: (count, 0), payload: Vec::new() }
             }
             (Some(mut begun), _) if begun.id == id && begun.slices.1 + 1 == number => {
@@ -112,10 +112,10 @@ fn unpack(payload: &[u8]) -> Result<(Value, Vec<u8>), String> {
     let (length, rest) = payload.split_at_checked(8).ok_or("a message has no header")?;
     let length = u64::from_be_bytes(length.try_into().unwrap_or_default());
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let (header, bytes) = rest.split_at_checked(length).ok_or("a message is cut")?;
+    let (header, bytes) = rest.split_at_checked(length).ok_or("a message is cut off")?;
     let mut header: Value = serde_json::from_slice(header)
         .map_err(|error| format!("a message's header is not JSON: {error}"))?;
-    // How a call is traced is the sender's own affair.
+    // Tracing of a call concerns only the sender.
     if let Value::Object(fields) = &mut header {
         fields.shift_remove("__meshagent__");
     }
@@ -151,13 +151,13 @@ mod tests {
             (vec![first, b"\0\0\0\0\0\0\0\x01\0\0\0\x02"], "a packet came out of order"),
             (vec![first, first], "a packet came out of order"),
             (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0a"[..]], "a message has no header"),
-            (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\xff"[..]], "a message's kind is no text"),
+            (vec![&b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\xff"[..]], "a message's kind is not text"),
             (
                 vec![
                     &b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01a"[..],
                     b"\0\0\0\0\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff\xff{}",
                 ],
-                "a message is cut",
+                "a message is cut off",
             ),
         ] {
             assert_eq!(told(&packets), expected, "{packets:?}");

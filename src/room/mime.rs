@@ -1,7 +1,7 @@
-//! *Pure*: media types of files by their names, as Python's `mimetypes` tells them where the
-//! system adds none.
+//! *Pure*: media types of files by their names, as Python's `mimetypes` gives them if the system
+//! adds none.
 
-/// The type of what is of no known type.
+/// The type of a file without a known type.
 pub const BYTES: &str = "application/octet-stream";
 
 /// Endings of compressed files; the type is that of what was compressed.
@@ -26,8 +26,8 @@ pub fn of_name(name: &str) -> &'static str {
     known.map_or(BYTES, |(mime_type, _)| mime_type)
 }
 
-/// The parts of a path before and behind the last dot of its last component; dots that it
-/// starts with count for nothing.
+/// The parts of a path before and behind the last dot of its last component; leading dots do not
+/// count.
 #[must_use]
 pub fn split(path: &str) -> Option<(&str, &str)> {
     let name = path.rsplit('/').next().unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Operations of a room that it answers at once: what is asked and what is answered is one struct
-//! each, which client and server share, so that neither can spell it otherwise. What is a stream
-//! is no operation; [`super::call`] has those.
+//! Operations that a room answers at once. The request and the answer are one struct each, which
+//! client and server share, so that both spell them the same way. Streams are not operations;
+//! [`super::call`] has those.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use super::client::Room;
 use super::content::{Content, Refused};
 use crate::error::Error;
 
-/// Where an operation is asked for.
+/// Where an operation belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
-    /// Of the room itself, by messages of this kind.
+    /// To the room itself, with messages of this kind.
     Room(&'static str),
-    /// Of a toolkit, as one of its tools.
+    /// To a toolkit, as one of its tools.
     Tool(&'static str, &'static str),
 }
 
@@ -30,27 +30,27 @@ impl fmt::Display for At {
     }
 }
 
-/// What is asked of a room that answers at once.
+/// A request that a room answers at once.
 pub trait Operation: Serialize + DeserializeOwned {
-    /// What is answered.
+    /// The answer.
     type Answer: Serialize + DeserializeOwned;
 
-    /// Where it is asked for.
+    /// Where it belongs.
     const AT: At;
 
-    /// What a message asks for that is such an operation. One whose header is no object says
-    /// nothing of what may be said.
+    /// Reads the request from a message. A header that is not an object has no arguments.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
     fn read(asked: &Value) -> Result<Self, Refused> {
         let nothing = Value::Object(Map::new());
-        Self::deserialize(if asked.is_object() { asked } else { &nothing })
-            .map_err(|error| Refused::invalid(format!("{} cannot be asked so: {error}", Self::AT)))
+        Self::deserialize(if asked.is_object() { asked } else { &nothing }).map_err(|error| {
+            Refused::invalid(format!("the arguments of {} are not valid: {error}", Self::AT))
+        })
     }
 
-    /// The answer as it stands in a message.
+    /// The answer in the form of a message.
     fn answer(answer: &Self::Answer) -> Content {
         match serde_json::to_value(answer) {
             Ok(answer) => Content::Json(answer),
@@ -58,7 +58,7 @@ pub trait Operation: Serialize + DeserializeOwned {
         }
     }
 
-    /// What an answer says, which is no error; nothing where it makes no sense.
+    /// Reads an answer that is not an error; `None` if it does not fit.
     fn answered(answer: Content) -> Option<Self::Answer> {
         match answer {
             Content::Json(answer) => Self::Answer::deserialize(answer).ok(),
@@ -68,11 +68,11 @@ pub trait Operation: Serialize + DeserializeOwned {
 }
 
 impl Room {
-    /// Asks the room for an operation.
+    /// Performs an operation in the room.
     ///
     /// # Errors
     ///
-    /// As [`Room::request`]; an answer that makes no sense.
+    /// As [`Room::request`]; an answer that does not fit.
     pub async fn perform<O: Operation>(&self, asked: &O) -> Result<O::Answer, Refused> {
         let header = serde_json::to_value(asked).map_err(|it| Refused::new(it.to_string()))?;
         let answer = match O::AT {
@@ -83,9 +83,9 @@ impl Room {
     }
 }
 
-/// What a room did not do, as an error of whoever asked it to.
+/// The error of a caller for an operation that a room did not perform.
 #[must_use]
 pub fn not_done(what: impl fmt::Display, refused: &Refused) -> Error {
     let code = refused.code.map(|code| format!(" ({code})")).unwrap_or_default();
-    Error::failed(format!("the room did not do {what}")).because(format!("{refused}{code}"))
+    Error::failed(format!("{what} failed in the room")).because(format!("{refused}{code}"))
 }

@@ -9,7 +9,7 @@ use super::message::MAX_BYTES;
 use super::mime;
 use super::operation::{At, Operation};
 
-/// The largest part of a file that is sent or asked for, in bytes.
+/// The largest part of a file that is sent or requested, in bytes.
 const PART: usize = 64 * 1024;
 
 /// A file of a room.
@@ -17,7 +17,7 @@ const PART: usize = 64 * 1024;
 pub struct File {
     /// Its name without folders.
     pub name: String,
-    /// Its media type, as the room tells it.
+    /// Its media type, as the room gives it.
     pub mime_type: String,
     /// What is in it.
     pub bytes: Vec<u8>,
@@ -30,10 +30,10 @@ pub struct Exists {
     pub path: String,
 }
 
-/// Whether it is there.
+/// Whether it exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsThere {
-    /// It is.
+    /// Whether it exists.
     pub exists: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct List {
 /// The files and folders in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Files {
-    /// Objects with `name`, `is_folder`, and where the room tells them, `size` in bytes,
+    /// Objects with `name`, `is_folder`, and, if the room gives them, `size` in bytes,
     /// `created_at` and `updated_at`.
     pub files: Vec<Value>,
 }
@@ -62,8 +62,8 @@ impl Operation for List {
     const AT: At = At::Tool("storage", "list");
 }
 
-/// An operation, whose errors are those of [`Room::request`], or an answer that makes no
-/// sense.
+/// Operations on files. Their errors are those of [`Room::request`], and an answer that does not
+/// fit.
 impl Room {
     /// Whether there is a file or a folder at a path.
     ///
@@ -85,11 +85,11 @@ impl Room {
         self.perform(&asked).await.map(|answer| answer.files)
     }
 
-    /// Stores a file, whose media type is that of its name.
+    /// Stores a file, with the media type that follows from its name.
     ///
     /// # Errors
     ///
-    /// As all operations; with `overwrite` unset, a file that is there already.
+    /// As all operations; without `overwrite`, a file that already exists.
     pub async fn upload(&self, path: &str, bytes: &[u8], overwrite: bool) -> Result<(), Refused> {
         let mut call = self.open("storage", "upload").await?;
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -128,8 +128,8 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// As all operations, with the code 3001 for a file that is not there; a file of more
-    /// than [`MAX_BYTES`].
+    /// As all operations, with the code 3001 for a file that does not exist; a file of more than
+    /// [`MAX_BYTES`].
     pub async fn download(&self, path: &str) -> Result<File, Refused> {
         let unexpected = || Refused::unexpected("storage.download");
         let mut call = self.open("storage", "download").await?;
@@ -147,7 +147,7 @@ impl Room {
             while file.bytes.len() < size {
                 call.send(Content::part(json!({"kind": "pull"}), Vec::new())).await?;
                 match call.next().await? {
-                    // A part without bytes would be asked for again without end.
+                    // A part without bytes would be requested again for ever.
                     Some(Content::Binary { headers, bytes })
                         if headers["kind"] == "data" && !bytes.is_empty() =>
                     {
@@ -156,7 +156,8 @@ impl Room {
                     _ => return Err(unexpected()),
                 }
             }
-            // Nothing may follow, and what is longer than it says was not read whole.
+            // Nothing may follow, and a file that is longer than announced was not read
+            // completely.
             match (file.bytes.len() == size, call.next().await?) {
                 (true, None) => Ok(file),
                 _ => Err(unexpected()),
@@ -168,8 +169,7 @@ impl Room {
     }
 }
 
-/// What a room says of a file before it sends it: the file without its bytes, and how many
-/// there are.
+/// What a room says about a file before it sends it: the file without its bytes, and their number.
 fn started(headers: &Value) -> Option<(File, usize)> {
     if headers["kind"] != "start" {
         return None;

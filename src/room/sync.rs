@@ -7,12 +7,12 @@ use super::client::Room;
 use super::content::Refused;
 use super::operation::{At, Operation};
 
-/// What stands in a document.
+/// Asks for the contents of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Describe {
     /// Its path.
     pub path: String,
-    /// The file of its schema; without it, the one of its name.
+    /// The file of its schema; without it, the one that follows from its name.
     #[serde(default)]
     pub schema_path: Option<String>,
 }
@@ -24,11 +24,11 @@ impl Operation for Describe {
 }
 
 impl Room {
-    /// What stands in a document: an object.
+    /// The contents of a document: an object.
     ///
     /// # Errors
     ///
-    /// As [`Room::request`]; an answer that is no object.
+    /// As [`Room::request`]; an answer that is not an object.
     pub async fn describe(&self, path: &str) -> Result<Value, Refused> {
         let asked = Describe { path: path.to_owned(), schema_path: None };
         self.perform(&asked).await.map(Value::Object)

@@ -1,4 +1,4 @@
-//! *Pure*: toolkits that a participant offers to a room, as they stand in messages.
+//! *Pure*: toolkits that a participant offers to a room, in the form of messages.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,14 +11,14 @@ use super::operation::{At, Operation};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Register(
-    /// The toolkit: its `name`, what there is to show of it, and its `tools`.
+    /// The toolkit: its `name`, its texts for people, and its `tools`.
     pub Value,
 );
 
-/// A toolkit that the room took.
+/// A toolkit that the room accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Registered {
-    /// What the room calls the registration.
+    /// The room's id of the registration.
     pub id: Value,
 }
 
@@ -32,10 +32,10 @@ impl Operation for Register {
     }
 }
 
-/// Takes a toolkit away again.
+/// Removes a toolkit again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unregister {
-    /// What the room called the registration.
+    /// The room's id of the registration.
     pub id: Value,
 }
 
@@ -43,24 +43,24 @@ impl Operation for Unregister {
     type Answer = ();
     const AT: At = At::Room("room.unregister_toolkit");
 
-    /// Whatever is answered, it is done.
+    /// Whatever the answer is, it is done.
     fn answered(_answer: Content) -> Option<()> {
         Some(())
     }
 }
 
-/// A call of a tool that the room hands on.
+/// A tool call that the room forwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forwarded {
     /// The room's number of the message, which the answer has too.
     pub id: u64,
     /// The name of the tool.
     pub tool: String,
-    /// What the tool is given; or what is wrong with that.
+    /// The arguments; or what is wrong with them.
     pub arguments: Result<Content, Refused>,
 }
 
-/// The call in a message, when it is one of a tool in this toolkit.
+/// The call in a message, if it is for a tool of this toolkit.
 #[must_use]
 pub fn forwarded(toolkit: &str, message: Message) -> Option<Forwarded> {
     if message.kind.strip_prefix("room.tool_call.")? != toolkit {
@@ -71,11 +71,11 @@ pub fn forwarded(toolkit: &str, message: Message) -> Option<Forwarded> {
     let is_bare = bytes.is_empty();
     let arguments = match Content::of(&header["arguments"], bytes) {
         Ok(content) => Ok(content),
-        // Rooms of old sent the arguments themselves.
+        // Older rooms sent the arguments themselves.
         Err(_) if is_bare && header["arguments"].is_object() => {
             Ok(Content::Json(header["arguments"].clone()))
         }
-        Err(what) => Err(Refused::invalid(format!("the arguments are of no use: {what}"))),
+        Err(what) => Err(Refused::invalid(format!("the arguments cannot be used: {what}"))),
     };
     Some(Forwarded { id, tool, arguments })
 }

@@ -13,11 +13,11 @@ use super::connections::{Answering, Doing};
 use super::patience::Patience;
 use crate::notice;
 
-/// How long nothing of a body may come, and how many bytes must a second on the whole.
+/// How long a body may pause, and how many bytes per second must arrive on average.
 const COMING: Duration = Duration::from_secs(10);
 const COMING_RATE: u32 = 8 * 1024;
 
-/// The body of a request that is not waited for without end.
+/// The body of a request, with time limits.
 pub struct Arriving {
     body: Incoming,
     doing: Arc<Doing>,
@@ -87,7 +87,7 @@ impl Drop for Arriving {
     }
 }
 
-/// The body of an answer, and what is held until it was taken.
+/// The body of an answer, and what is held until it was sent.
 pub struct Leaving {
     body: Body,
     _answering: Answering,

@@ -1,8 +1,8 @@
 //! Which connections are open, what each is doing, and which one gives way.
 //!
-//! A connection that nobody uses costs whoever holds it nothing, so a mere limit would let
-//! anybody lock everybody out. Where all places are taken, the connection that has waited
-//! longest gives way to the new one; only where all are answering is the new one refused.
+//! An idle connection costs its client nothing, so with a mere limit anybody could lock everybody
+//! out. If all places are taken, the connection that has waited longest gives way to the new one.
+//! Only if all are answering is the new one refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ enum Phase {
     Asking,
     /// Receiving a body, or answering.
     Answering,
-    /// Something else than HTTP, after a request that asked for it.
+    /// Something other than HTTP, after a request that asked for it.
     Lasting,
 }
 
@@ -49,12 +49,12 @@ struct Now {
     since: Instant,
     /// Whether a body was not read to its end.
     is_unread: bool,
-    /// Whether its place is another one's.
+    /// Whether it has given its place to another one.
     has_given_way: bool,
 }
 
 impl Now {
-    /// Begins something else, with a body that was read.
+    /// Starts another phase, with a body that was read.
     fn begin(&mut self, phase: Phase) {
         (self.phase, self.since) = (phase, Instant::now());
     }
@@ -70,7 +70,7 @@ impl Doing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came.
+    /// Bytes arrived.
     pub fn came(&self) {
         let mut now = self.now();
         if now.phase == Phase::Idle {
@@ -78,7 +78,7 @@ impl Doing {
         }
     }
 
-    /// A request came, and is answered while this is held.
+    /// A request arrived, and is answered while this is held.
     pub fn answers(self: &Arc<Self>) -> Answering {
         let mut now = self.now();
         now.begin(Phase::Answering);
@@ -98,13 +98,13 @@ impl Doing {
         self.now().is_unread = true;
     }
 
-    /// Whether bytes may come that nobody is going to read.
+    /// Whether bytes may arrive that nobody is going to read.
     pub fn has_unread(&self) -> bool {
         let now = self.now();
         now.is_unread || now.phase == Phase::Asking
     }
 
-    /// When it has waited for too long, unless it does something by then.
+    /// When it will have waited too long, unless it does something by then.
     pub fn deadline(&self) -> Instant {
         let Now { phase, since, .. } = *self.now();
         match phase {
@@ -115,7 +115,7 @@ impl Doing {
         }
     }
 
-    /// Whether a request may be on its way that was not understood yet.
+    /// Whether a request may be on its way that was not parsed yet.
     pub fn is_asking(&self) -> bool {
         self.now().phase == Phase::Asking
     }
@@ -132,11 +132,11 @@ impl Doing {
     }
 }
 
-/// The answer to a request, until all of it was taken.
+/// The answer to a request, until all of it was sent.
 #[derive(Debug)]
 pub struct Answering {
     doing: Arc<Doing>,
-    /// Whether the request came when its connection had given its place to another one.
+    /// Whether the request arrived after its connection had given its place to another one.
     pub is_too_late: bool,
 }
 
@@ -149,8 +149,8 @@ impl Drop for Answering {
     }
 }
 
-/// The connection of a request: where it comes from, and what may go on over it once the request
-/// is answered. It stands in the extensions of every request.
+/// The connection of a request: where it comes from, and what may continue over it once the
+/// request is answered. It is in the extensions of every request.
 #[derive(Debug, Clone)]
 pub struct Connection(Arc<Taken>);
 
@@ -165,8 +165,8 @@ impl Connection {
         self.0.peer
     }
 
-    /// Counts the connection among those that are open and busy until what is given is dropped,
-    /// though the request is answered before.
+    /// Counts the connection as open and busy until the returned value is dropped, although the
+    /// request is answered before.
     #[must_use]
     pub fn outlast(self) -> Lasting {
         self.0.doing.now().begin(Phase::Lasting);
@@ -174,7 +174,7 @@ impl Connection {
     }
 }
 
-/// The place of a connection over which something goes on after its request.
+/// The place of a connection over which something continues after its request.
 #[derive(Debug)]
 pub struct Lasting(Arc<Taken>);
 
@@ -218,7 +218,7 @@ pub struct Taken {
     connections: Arc<Connections>,
 }
 
-/// What became of a new connection.
+/// What happened to a new connection.
 #[derive(Debug)]
 pub enum Admitted {
     /// There was room.
@@ -230,7 +230,7 @@ pub enum Admitted {
 }
 
 impl Connections {
-    /// None yet, and room for so many, which all end once `stop` is cancelled.
+    /// No connections yet, and room for so many; all end once `stop` is cancelled.
     pub fn new(most: usize, stop: CancellationToken) -> Arc<Self> {
         Arc::new(Self { most, stop, open: Mutex::default() })
     }
@@ -245,7 +245,7 @@ impl Connections {
         self.most
     }
 
-    /// How many there may be at once from one address: a quarter is for others.
+    /// How many there may be at once from one address: a quarter is reserved for others.
     pub const fn most_of_one(&self) -> usize {
         self.most - self.most / 4
     }
@@ -272,7 +272,7 @@ impl Connections {
         }
     }
 
-    /// Lets the connection go that has waited longest.
+    /// Closes the connection that has waited longest.
     pub fn free_one(&self) {
         self.open().free_one(None);
     }
@@ -280,7 +280,7 @@ impl Connections {
     fn take(self: &Arc<Self>, open: &mut Open, peer: IpAddr) -> Taken {
         let (number, address) = (open.next, network(peer));
         open.next += 1;
-        // A token of its own: what all connections waited for would be locked for each request.
+        // A token of its own: a shared one would be locked for each request.
         let (doing, give_way) = (Arc::new(Doing::new()), self.stop.child_token());
         let place = Place { address, doing: Arc::clone(&doing), give_way: give_way.clone() };
         open.all.insert(number, place);
@@ -290,8 +290,9 @@ impl Connections {
 }
 
 impl Open {
-    /// Lets the connection go that has waited longest, of all or of those from an address; whether
-    /// there was one. A request may come at that very moment, and then it is another one's turn.
+    /// Closes the connection that has waited longest, of all or of those from an address. Returns
+    /// whether there was one. If a request arrives at that very moment, another connection is
+    /// closed.
     fn free_one(&mut self, address: Option<IpAddr>) -> bool {
         while let Some(number) = self.longest_waiting(address) {
             if self.all.get(&number).is_some_and(|place| place.doing.gives_way()) {

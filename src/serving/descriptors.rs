@@ -4,7 +4,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
 
-/// How many connections there may be at once, where the system allows it.
+/// How many connections there may be at once, if the system allows it.
 const MOST: u64 = 1024;
 
 /// What a server needs besides its connections: a store, the runtime, refusals.
@@ -13,7 +13,7 @@ const OWN: u64 = 64;
 /// The fewest connections that are worth being served.
 const FEWEST: u64 = 8;
 
-/// Raises what this process may have open, as far as it may by itself and there is use for it.
+/// Raises the limit of open files of this process, as far as it may and as far as that is useful.
 pub fn raise() {
     let wanted = OWN + 2 * MOST;
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
@@ -28,7 +28,7 @@ pub fn raise() {
 ///
 /// # Errors
 ///
-/// So few files may be open that nothing would work.
+/// So few files may be open that a server would not work.
 pub fn connections() -> Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|cause| Error::failed("failed to read the limit of open files").because(cause))?;
@@ -39,7 +39,7 @@ pub fn connections() -> Result<usize> {
         return Err(Error::failed(message).hint(match hard < needed {
             false => "raise the limit: `ulimit -n 1024`".to_owned(),
             true => format!(
-                "no process here may raise it beyond {hard} (`ulimit -Hn`): root can, in /etc/security/limits.conf or with LimitNOFILE= of the service"
+                "it cannot be raised beyond {hard} here (`ulimit -Hn`): root can raise that in /etc/security/limits.conf, or with LimitNOFILE= in the service"
             ),
         }));
     }
@@ -51,7 +51,7 @@ fn fitting(limit: u64) -> u64 {
     (limit.saturating_sub(OWN) / 2).min(MOST)
 }
 
-/// Says what a low limit means, where there is one.
+/// Says what a low limit means, if there is one.
 #[must_use]
 pub fn told(connections: usize) -> Option<String> {
     let is_low = (connections as u64) < MOST / 4;

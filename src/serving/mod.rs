@@ -1,19 +1,19 @@
-//! How connections are taken, held and let go, for everything that listens: the platform, the
+//! How connections are accepted, held and closed, for everything that listens: the platform, the
 //! host of agents, and a sign-in that waits for the browser.
 //!
-//! What comes from outside may be many connections, may come slowly or not at all, and may
-//! never take its answer. So everything here has an end:
+//! Clients may open many connections, may send slowly or not at all, and may never read their
+//! answer. So everything here has a time limit:
 //!
 //! | what | how long |
 //! |---|---|
 //! | the headers of a request | 10 s |
-//! | nothing of a body comes | 10 s, and 8 KiB/s on the whole |
-//! | nothing of an answer is taken | 30 s, and 16 KiB/s on the whole |
+//! | a body pauses | 10 s, and 8 KiB/s on average |
+//! | a client does not read its answer | 30 s, and 16 KiB/s on average |
 //! | a connection waits for its next request | 75 s |
 //!
-//! and there are as many connections as `connections` says; one that becomes a websocket stays
-//! one of them while its [`Lasting`] is held, and ends as whoever holds that decides. What is
-//! cut off is logged once a minute at most.
+//! `connections` limits the number of connections. One that becomes a websocket counts while its
+//! [`Lasting`] is held, and the holder decides when it ends. What is cut off is logged once a
+//! minute at most.
 
 pub mod body;
 mod connections;
@@ -59,15 +59,16 @@ const BUFFER: usize = 64 * 1024;
 /// The most connections that may be refused at the same time.
 const REFUSALS: usize = 16;
 
-/// One is refused beside so many that are served: it is open, too, for as long as that takes.
+/// One connection may be refused at a time for so many that are served: it is open, too, while
+/// that takes.
 const SERVED: usize = 4;
 
-/// How long a connection may take to end that was told to, while it is waiting.
+/// How long an idle connection may take to end once it was told to.
 const ENDING: Duration = Duration::from_secs(1);
 
 /// What answers requests.
 pub trait Answer: Send + Sync + 'static {
-    /// Answers a request, which came over loopback or not.
+    /// Answers a request; `is_local` says whether it came over loopback.
     fn answer(&self, request: Request, is_local: bool) -> impl Future<Output = Response> + Send;
 }
 
@@ -85,7 +86,7 @@ impl Answer for Router {
 pub struct Bounds {
     /// The most connections at once.
     pub connections: usize,
-    /// How long running requests may go on after the end was told.
+    /// How long running requests may continue after the server was told to stop.
     pub grace: Duration,
 }
 
@@ -102,7 +103,7 @@ struct Serving<A> {
 ///
 /// # Errors
 ///
-/// The listener takes no connections any more.
+/// The listener accepts no more connections.
 pub async fn serve(
     listener: TcpListener,
     answers: Arc<impl Answer>,
@@ -116,7 +117,7 @@ pub async fn serve(
         stop,
     });
     let mut running = JoinSet::new();
-    // Those that are refused, and those that were told to end, are open for a moment more. Whoever
+    // Connections that are refused, or were told to end, stay open for a moment. A client that
     // opens many must not make the others wait, so there may be as many again.
     let most_open = 2 * bounds.connections + REFUSALS;
     let outcome = loop {
@@ -126,12 +127,12 @@ pub async fn serve(
             taken = listener.accept(), if running.len() < most_open => match taken {
                 Ok((stream, peer)) => {
                     serving.take(stream, peer, &mut running);
-                    // Whoever has to make room closes before the next one comes.
+                    // The one that makes room closes before the next one is accepted.
                     yield_now().await;
                 }
                 Err(cause) if is_of_one(&cause) => {}
                 Err(cause) if is_short(&cause) => {
-                    notice::tell("no connection can be taken", &cause);
+                    notice::tell("no connection can be accepted", &cause);
                     serving.connections.free_one();
                     sleep(Duration::from_millis(50)).await;
                 }
@@ -149,7 +150,7 @@ pub async fn serve(
     outcome
 }
 
-/// Whether only the connection failed that was to be taken.
+/// Whether only the connection that was to be accepted failed.
 fn is_of_one(cause: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     let of_one = [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted];
@@ -158,7 +159,7 @@ fn is_of_one(cause: &std::io::Error) -> bool {
     of_one.contains(&cause.kind()) || is_any(cause, &of_network)
 }
 
-/// Whether the system has no room for another connection, which passes.
+/// Whether the system has no room for another connection, which is temporary.
 fn is_short(cause: &std::io::Error) -> bool {
     is_any(cause, &[Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM])
 }
@@ -176,14 +177,14 @@ impl<A: Answer> Serving<A> {
                 let most = self.connections.most();
                 let of_one = self.connections.most_of_one();
                 notice::tell(
-                    "connections that wait are closed to make room for others",
-                    format_args!("there may be {most} at once, {of_one} from one address"),
+                    "waiting connections are closed to make room for others",
+                    format_args!("at most {most} are allowed at once, {of_one} from one address"),
                 );
                 taken
             }
             Admitted::Refused => {
-                notice::tell("connections are refused", "all that there may be are in use");
-                // Where even that is too much, the connection is just closed.
+                notice::tell("connections are refused", "all that are allowed are in use");
+                // If even that is too much, the connection is just closed.
                 if let Ok(refusing) = Arc::clone(&self.refusals).try_acquire_owned() {
                     running.spawn(async move {
                         let _ = timeout(ENDING, refuse(stream)).await;
@@ -200,7 +201,7 @@ impl<A: Answer> Serving<A> {
         running.spawn(Arc::clone(self).hold(stream, taken));
     }
 
-    /// Answers what comes over a connection, until one side has had enough.
+    /// Answers the requests of a connection, until one side ends it.
     async fn hold(self: Arc<Self>, stream: TcpStream, taken: Taken) {
         let taken = Arc::new(taken);
         let is_local = stream.local_addr().is_ok_and(|address| address.ip().is_loopback());
@@ -231,7 +232,7 @@ impl<A: Answer> Serving<A> {
         loop {
             tokio::select! {
                 biased;
-                // A connection that broke off concerns its client alone.
+                // A broken connection only concerns its client.
                 _ = connection.as_mut() => return,
                 () = taken.give_way.cancelled(), if !is_ending => {
                     if taken.doing.is_asking() && !self.connections.are_ending() {
@@ -270,10 +271,10 @@ impl<A: Answer> Serving<A> {
     }
 }
 
-/// What a request is answered for which there is no room.
+/// The answer to a request if there are too many connections.
 const BODY: &str = r#"{"error":"there are too many connections, try again"}"#;
 
-/// The answer to a request that came over a connection when that had to make room.
+/// The answer to a request on a connection that had to make room.
 fn no_room() -> Response {
     let head = [
         (header::CONTENT_TYPE, "application/json"),
@@ -283,7 +284,7 @@ fn no_room() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, head, BODY).into_response()
 }
 
-/// Tells a client that there is no room, and waits until it has seen it.
+/// Tells a client that there are too many connections, and waits until it has read that.
 async fn refuse(mut stream: TcpStream) {
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",

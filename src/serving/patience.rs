@@ -1,10 +1,10 @@
-//! How long another side is waited for: what it moves buys it more time, up to a limit.
+//! How long to wait for the other side: each byte that it moves gains it more time, up to a limit.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is left of the time that is spent waiting for another side.
+/// What is left of the time to wait for the other side.
 #[derive(Debug)]
 pub struct Patience {
     most: Duration,
@@ -14,17 +14,17 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Waits for so long at most, and for this many bytes a second on the whole.
+    /// Waits for so long at most, and requires this many bytes per second on average.
     pub const fn new(most: Duration, rate: u32) -> Self {
         Self { most, rate, left: most, since: None }
     }
 
-    /// When it ends, if one waits from now on.
+    /// When the time is over, if the wait begins now.
     pub fn waits(&mut self, now: Instant) -> Instant {
         *self.since.get_or_insert(now) + self.left
     }
 
-    /// So many bytes were moved.
+    /// This many bytes were moved.
     pub fn moved(&mut self, now: Instant, bytes: usize) {
         if let Some(since) = self.since.take() {
             self.left = self.left.saturating_sub(now.duration_since(since));

@@ -1,4 +1,4 @@
-//! A connection as the HTTP library sees it: one that cannot be blocked, and that ends in order.
+//! A connection as the HTTP library sees it: it cannot be blocked, and it ends properly.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -14,12 +14,13 @@ use super::connections::Doing;
 use super::patience::Patience;
 use crate::notice;
 
-/// How long a client may take none of its answer, and how many bytes a second on the whole.
+/// How long a client may pause while it reads its answer, and how many bytes per second it must
+/// read on average.
 const TAKING: Duration = Duration::from_secs(30);
 const TAKING_RATE: u32 = 16 * 1024;
 
-/// How long what a client still sends is read after its answer. A connection that is closed
-/// before that is reset, and a client that was still sending never sees why it was refused.
+/// How long to go on reading what a client sends after its answer. If the connection is closed
+/// before that, it is reset, and a client that is still sending never sees why it was refused.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A TCP connection.
@@ -32,13 +33,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Wraps a connection that is known for what it does.
+    /// Wraps a connection together with the record of what it does.
     pub const fn new(stream: TcpStream, doing: Arc<Doing>) -> Self {
         let patience = Patience::new(TAKING, TAKING_RATE);
         Self { stream, doing, patience, alarm: None, closing: None }
     }
 
-    /// What became of an attempt to write: one that waits for too long fails.
+    /// The result of an attempt to write: one that waits too long fails.
     fn written(
         &mut self,
         cx: &mut Context<'_>,
@@ -57,11 +58,11 @@ impl Socket {
                 let alarm =
                     self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
                 ready!(alarm.as_mut().poll(cx));
-                notice::tell("a connection was closed", "its client took no answer in time");
-                Poll::Ready(Err(Error::new(
-                    ErrorKind::TimedOut,
-                    "the answer was not taken in time",
-                )))
+                notice::tell(
+                    "a connection was closed",
+                    "its client did not read the answer in time",
+                );
+                Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the answer was not read in time")))
             }
         }
     }
@@ -109,8 +110,8 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Says that nothing more is sent. Where a client may still be sending, what it sends is
-    /// read and forgotten until it has seen that.
+    /// Says that nothing more is sent. If a client may still be sending, its bytes are read and
+    /// discarded until it has seen that.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
         if this.closing.is_none() {

@@ -1,5 +1,5 @@
-//! What the files in `~/.meshagent` have in common: who may have written them, what is told of
-//! one that cannot be read, and what of another version's stays in them.
+//! What the files in `~/.meshagent` have in common: who may have written them, the error if one
+//! cannot be read, and the fields of other versions that stay in them.
 
 use std::fmt;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::bounded;
 use crate::error::{Error, Result};
 use crate::own_folder;
 
-/// What another version of the program wrote into a file. Some of it may be secret, so it cannot
-/// be printed.
+/// The fields that another version of the program wrote into a file. Some of them may be secret, so
+/// they cannot be printed.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Others(IndexMap<String, Value>);
@@ -26,8 +26,8 @@ impl fmt::Debug for Others {
     }
 }
 
-/// Reads a file of JSON that holds credentials; `None` where it is not there. `what` and `hint`
-/// are told where it holds anything else.
+/// Reads a JSON file with credentials; `None` if it does not exist. `what` and `hint` are the error
+/// if it holds anything else.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
-//! `~/.meshagent/project.json`: the activated project and the activated API keys, in the
-//! form of the reference. It is written whole or not at all, for its owner only. The data of an
-//! embedded platform holds such a file of its own.
+//! `~/.meshagent/project.json`: the activated project and the activated API keys, in the format of
+//! the reference. It is written completely or not at all, only for its owner. The data of an
+//! embedded platform has such a file of its own.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
 
-/// What is activated.
+/// The activated project and keys.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectFile {
     /// The file; `None` where the home folder is not known.
@@ -22,12 +22,12 @@ pub struct ProjectFile {
     /// The id of the activated project.
     pub active_project: Option<String>,
     keys: IndexMap<String, SecretString>,
-    /// The platforms that the keys are of, by project, where it is not the usual one.
+    /// The platforms of the keys, by project, if it is not the default one.
     platforms: IndexMap<String, String>,
     others: Others,
 }
 
-/// The file's form. It holds secrets as text, so it never leaves this file.
+/// The file's format. It holds secrets as text, so it never leaves this module.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Form {
@@ -35,7 +35,7 @@ struct Form {
     active_api_keys: Option<IndexMap<String, String>>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     api_key_platforms: IndexMap<String, String>,
-    /// What another version of the program wrote stays.
+    /// Keeps what another version of the program wrote.
     #[serde(flatten)]
     others: Others,
 }
@@ -48,7 +48,7 @@ fn path() -> Option<PathBuf> {
 }
 
 impl ProjectFile {
-    /// Reads the file; one that is not there says nothing.
+    /// Reads the file; a missing file is like an empty one.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ impl ProjectFile {
     }
 
     fn read_from(path: PathBuf) -> Result<Self> {
-        let hint = "mend it, or delete it and activate a project again";
-        let form: Option<Form> = home_file::read(&path, "this is not what it should be", hint)?;
+        let hint = "fix it, or delete it and activate a project again";
+        let form: Option<Form> = home_file::read(&path, "this is not a valid project file", hint)?;
         let form = form.unwrap_or_default();
         let keys = form.active_api_keys.unwrap_or_default();
         let keys: IndexMap<_, _> = keys
@@ -112,13 +112,13 @@ impl ProjectFile {
         output::write_credential(path, &serde_json::to_vec(&form).context(failed)?)
     }
 
-    /// Whether a key of a project is activated. Keys of an older form are not used.
+    /// Whether a key of a project is activated. Keys in an older format are not used.
     #[must_use]
     pub fn has_key(&self, project: &str) -> bool {
         self.key_of(project).is_some()
     }
 
-    /// The projects of which a key is activated, for the platform at `base`.
+    /// The projects with an activated key for the platform at `base`.
     pub fn projects_at(&self, base: &str) -> impl Iterator<Item = &str> {
         let is_there = move |project: &&str| matches!(self.key_for(project, base), Ok(Some(_)));
         self.keys.keys().map(String::as_str).filter(is_there)
@@ -128,17 +128,16 @@ impl ProjectFile {
         self.keys.get(project).filter(|key| key.expose_secret().starts_with("ma-"))
     }
 
-    /// The activated key of a project, to be sent to a platform, or to sign what is for it.
+    /// The activated key of a project, to send to a platform, or to sign tokens for it.
     ///
     /// # Errors
-    ///
-    /// It is another platform's.
+    /// The key is another platform's.
     pub fn key_for(&self, project: &str, base: &str) -> Result<Option<&SecretString>> {
         let Some(key) = self.key_of(project) else { return Ok(None) };
         let of = self.platforms.get(project).map(String::as_str);
         let what = format!("the activated key of project {project}");
         super::check_platform(&what, of, base).map_err(|error| {
-            error.hint("activate one of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
+            error.hint("activate a key of that platform: `meshagent api-key activate`, or set MESHAGENT_API_KEY")
         })?;
         Ok(Some(key))
     }

@@ -1,8 +1,8 @@
-//! `~/.meshagent/session.json`: who is signed in, in the form of the reference. It is
-//! written whole or not at all, for its owner only.
+//! `~/.meshagent/session.json`: who is signed in, in the format of the reference. It is written
+//! completely or not at all, only for its owner.
 //!
-//! A refresh token may be used once, so of several processes that find the session about to
-//! run out one refreshes it, under a lock, and the others read what it wrote.
+//! A refresh token may be used only once. If several processes find that the session is about to
+//! expire, one of them refreshes it, under a lock, and the others read what it wrote.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::visible;
 /// How long before its end a session is refreshed, in seconds.
 const EARLY: i64 = 300;
 
-/// What is taken off what the platform promises, in seconds.
+/// How many seconds are subtracted from the lifetime that the platform promises.
 const MARGIN: i64 = 30;
 
 /// A session.
@@ -31,9 +31,9 @@ const MARGIN: i64 = 30;
 pub struct SessionFile {
     /// The credential.
     pub access_token: SecretString,
-    /// What gets the next one.
+    /// The token that gets the next credential.
     pub refresh_token: Option<SecretString>,
-    /// When the credential runs out, in seconds since 1970.
+    /// When the credential expires, in seconds since 1970.
     pub expires_at: Option<i64>,
     /// What it is for.
     pub scope: Option<String>,
@@ -44,7 +44,7 @@ pub struct SessionFile {
     others: Others,
 }
 
-/// The file's form. It holds secrets as text, so it never leaves this file.
+/// The file's format. It holds secrets as text, so it never leaves this module.
 #[derive(Serialize, Deserialize)]
 struct Form {
     access_token: Option<String>,
@@ -77,7 +77,7 @@ fn path() -> Result<PathBuf> {
     Ok(folder()?.join("session.json"))
 }
 
-/// The program as the environment tells it, of the platform with this base URL.
+/// The OAuth client that the environment describes, for the platform with this base URL.
 #[must_use]
 pub fn program(base: &str, timeout: Duration) -> Program {
     Program {
@@ -134,14 +134,14 @@ impl SessionFile {
         Ok(Some(session))
     }
 
-    /// Lets no token stand in what is printed.
+    /// Makes sure that no token is printed.
     fn conceal(&self) {
         conceal::credential(&self.access_token);
         let others = [&self.refresh_token, &self.id_token];
         others.into_iter().flatten().for_each(conceal::credential);
     }
 
-    /// Writes the file in its turn.
+    /// Writes the file, under the lock.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl SessionFile {
         output::write_credential(&path, &bytes)
     }
 
-    /// Removes the file; whether there was one.
+    /// Removes the file; returns whether there was one.
     ///
     /// # Errors
     ///
@@ -194,8 +194,8 @@ impl SessionFile {
         }
     }
 
-    /// The session that is good on a platform for some minutes at least, refreshed when it
-    /// has to be; `None` when nobody is signed in.
+    /// A session that is valid on a platform for at least some minutes, refreshed if necessary;
+    /// `None` if nobody is signed in.
     ///
     /// # Errors
     ///
@@ -222,13 +222,13 @@ impl SessionFile {
         self.lasts(EARLY)
     }
 
-    /// Whether it said when it ends, and that is over.
+    /// Whether it has an end, which has passed.
     pub(super) fn is_over(&self) -> bool {
         self.expires_at.is_some() && !self.lasts(0)
     }
 
-    /// The session that there is instead of one whose credential the platform refused: what
-    /// another process wrote, or what a refresh brings; `None` where there is none.
+    /// The session to use instead of one whose credential the platform refused: what another
+    /// process wrote, or the result of a refresh; `None` if there is none.
     ///
     /// # Errors
     ///
@@ -252,18 +252,20 @@ impl SessionFile {
         Ok(Some(next))
     }
 
-    /// Whether the credential is good for so many seconds more.
+    /// Whether the credential is valid for this many more seconds.
     fn lasts(&self, seconds: i64) -> bool {
         self.expires_at.is_some_and(|ends| ends > now().saturating_add(seconds))
     }
 
-    /// What was given by one platform is not shown to another.
+    /// Credentials of one platform are not sent to another.
     fn check_platform(&self, base: &str) -> Result<()> {
         let there = "sign in there: `meshagent auth login`, or set MESHAGENT_API_KEY";
         match &self.api_url {
             Some(url) if url != base => {
                 let (url, base) = (visible::url(url), visible::url(base));
-                Err(Error::usage(format!("you are signed in to {url}, and {base} is meant")))
+                Err(Error::usage(format!(
+                    "you are signed in to {url}, but the platform in use is {base}"
+                )))
             }
             url => {
                 super::check_platform("the session of `meshagent auth login`", url.as_deref(), base)
@@ -296,8 +298,8 @@ impl SessionFile {
         }
     }
 
-    /// The session that a refresh brings, which is not written yet. A refresh token may be used
-    /// once, so this is done under the lock.
+    /// The refreshed session, which is not written yet. A refresh token may be used only once, so
+    /// this is done under the lock.
     async fn followed(
         &self,
         token: &SecretString,
@@ -317,7 +319,7 @@ impl SessionFile {
     }
 }
 
-/// Waits for its turn at the file. It is given up with what is returned.
+/// Waits for the lock of the file. Dropping the result releases it.
 async fn lock() -> Result<File> {
     let folder = folder()?;
     let failed = || format!("failed to lock the session in {}", folder.display());

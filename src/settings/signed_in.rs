@@ -1,5 +1,5 @@
-//! The session of a person as the credentials of a client: refreshed before it ends, however long
-//! a run takes, and when the platform does not know it any more.
+//! The session of a person as the credentials of a client: refreshed before it ends, however long a
+//! run takes, and if the platform no longer accepts it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::session_file::SessionFile;
 use crate::api::credentials::Credentials;
 use crate::error::{Error, Result};
 
-/// How long a session that could not be refreshed is used as it is, before that is tried again.
+/// How long a session that could not be refreshed is used as it is before the next attempt.
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// A session that is kept alive.
@@ -24,9 +24,9 @@ pub struct SignedIn {
 
 struct State {
     session: SessionFile,
-    /// When it is looked at next whether it can be refreshed.
+    /// When to try the next refresh.
     next_look: Instant,
-    /// Whether the platform did not know it, and there was no other.
+    /// Whether the platform refused it, and there was no other.
     is_refused: bool,
 }
 
@@ -38,7 +38,7 @@ impl SignedIn {
         Self { base: base.to_owned(), timeout, state: Mutex::new(state) }
     }
 
-    /// What is sent now. Whoever else asks meanwhile waits for the same refresh.
+    /// The credential to send now. Other callers wait for the same refresh.
     async fn current(&self) -> Result<SecretString> {
         let mut state = self.state.lock().await;
         let is_over = state.session.is_over();

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use url::Url;
 
-/// A URL without user and password, the values of its query, and its fragment. What is no URL
-/// is cut as one would be.
+/// A URL without user and password, without the values of its query, and without its fragment. A
+/// text that is not a URL is cut in the same way.
 #[must_use]
 pub fn url(text: &str) -> String {
     let (rest, query) = match text.split_once(['?', '#']) {

@@ -1,4 +1,4 @@
-//! A value as YAML in which nothing is hidden, and which means the same.
+//! A value as YAML without invisible characters and with the same meaning.
 
 use std::fmt::Write;
 

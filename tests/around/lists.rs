@@ -145,7 +145,7 @@ async fn objects_of_another_form_stop_the_plan() {
         let plan = ["plan", "-f", "examples/manifests"];
         let (run, _) = world.run(Some(edit(change).at(list)), &plan).await;
         assert_eq!(run.code, 6, "{list}: {}", run.stderr);
-        assert!(run.stderr.contains("of another form"), "{}", run.stderr);
+        assert!(run.stderr.contains("in another form"), "{}", run.stderr);
     }
 }
 
@@ -454,7 +454,7 @@ async fn settings_that_the_platform_does_not_tell_are_not_written_over() {
     for fault in faults {
         let (run, writes) = world.run(Some(fault), &apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("does not tell its `settings`"), "{}", run.stderr);
+        assert!(run.stderr.contains("does not show its `settings`"), "{}", run.stderr);
         assert_eq!(world.platform.read("").await.expect(200).json()["settings"], settings);
     }
     let (run, _) = world.run(None, &apply).await;
@@ -486,7 +486,7 @@ async fn inventories_of_other_projects_that_cannot_be_read_are_counted() {
     let export = ["export", "--set", "two", "-d", "out", "--retries", "0"];
     let (run, _) = world.run(Some(unread()), &export).await;
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("it is not known where the set `two` is"), "{}", run.stderr);
+    assert!(run.stderr.contains("it is unknown which project has the set `two`"), "{}", run.stderr);
 }
 
 /// Two projects of one name are not one, wherever all of them are meant.

@@ -104,7 +104,7 @@ async fn a_service_that_changed_is_not_written_over() {
     };
     let run = meanwhile.apply(&[ROOM, &after], vec![], deploy).await;
     assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-    let told = "Service/s@lobby changed in container.image since it was looked at";
+    let told = "Service/s@lobby changed in container.image since it was read";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     assert_eq!(meanwhile.services().await[0]["container"]["image"], "x:deployed");
     // Once more, and both are there.
@@ -127,7 +127,7 @@ async fn a_service_that_went_is_no_update_that_was_done() {
     };
     let run = meanwhile.apply(&[ROOM, &service("image: y", "")], vec![], delete).await;
     assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("Service/s@lobby is gone"), "{}", run.stderr);
+    assert!(run.stderr.contains("Service/s@lobby no longer exists"), "{}", run.stderr);
 }
 
 /// What this run would not write shows nothing of that, so the inventory is looked at.
@@ -184,7 +184,7 @@ async fn a_second_signal_ends_it_at_once_and_says_what_is_left() {
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
     let run = Run::of(ended.await.expect("no panic").expect("a run"));
     assert_eq!(run.code, 130, "{}", run.stderr);
-    assert!(run.stderr.contains("stopped at once: it is not known whether"), "{}", run.stderr);
+    assert!(run.stderr.contains("stopped at once: it is unknown whether"), "{}", run.stderr);
     proxy.resume(&meanwhile.platform.url);
 }
 
@@ -250,7 +250,7 @@ async fn two_sets_do_not_take_over_the_same_object() {
         })
         .await;
     assert_eq!(first.code, 5, "{}{}", first.stdout, first.stderr);
-    let told = "adopt Webhook/w: the set `other` owns it by now";
+    let told = "adopt Webhook/w: the set `other` owns it now";
     assert!(first.stderr.contains(told) || first.stdout.contains(told), "{}", first.stderr);
     let words = ["destroy", "--set", "one", "--yes"];
     let destroyed = run_alone(&meanwhile, &words).await;

@@ -89,6 +89,6 @@ fn what_a_template_made_of_a_value_is_told() {
         let tag = format!("tag={tag}");
         let run = sandbox.embedded(6, &["plan", "-f", "s.yaml.j2", "-v", &tag]);
         let image = tag.replace("tag=", "repo/app:");
-        tells(&run, &format!("it is rendered to container.image: {image:?}\n"));
+        tells(&run, &format!("it is rendered as container.image: {image:?}\n"));
     }
 }

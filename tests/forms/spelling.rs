@@ -11,13 +11,13 @@ fn a_number_that_would_change_its_spelling_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("s.yaml.j2", SERVICE);
     for number in ["1.10", "0x1F", "1e3", "1234567e2", "2024.10", "1.50", "0o17", "+7"] {
-        let expected = "v.yaml:2:6: `tag` is a number, and a template writes it in another way than it stands here";
+        let expected = "v.yaml:2:6: `tag` is a number that a template writes differently than it is written here";
         sandbox.write("v.yaml", &format!("# ours\ntag: {number}\n"));
         let run = sandbox.embedded(6, &["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"]);
-        let told = run.stderr.contains("in another way than it stands here");
+        let told = run.stderr.contains("differently than it is written here");
         assert!(told, "{number}: {}", run.stderr);
         tells(&run, expected);
-        tells(&run, "hint: in quotes it is a text, and stays as it is");
+        tells(&run, "hint: put it in quotes to make it a text, which stays as it is");
         // What lies beside the template is no other.
         std::fs::rename(sandbox.path("v.yaml"), sandbox.path("values.yaml")).unwrap();
         let run = sandbox.run(&["validate", "-f", "s.yaml.j2"]);
@@ -75,7 +75,7 @@ fn what_goes_before_a_file_is_as_it_is_given() {
 fn a_number_that_is_asked_for_as_json_is_used_and_told() {
     let sandbox = Sandbox::new();
     sandbox.write("s.yaml.j2", SERVICE);
-    let told = "--value-json \"tag\": `tag` is a number, and a template writes it in another way";
+    let told = "--value-json \"tag\": `tag` is a number that a template writes differently";
     for (json, tag, is_told) in [("1.10", "1.1", true), ("1e3", "1000.0", true), ("7", "7", false)]
     {
         let pair = format!("tag={json}");
@@ -94,18 +94,21 @@ fn a_text_that_would_become_another_number_is_refused_where_it_stands() {
     for text in ["1.10", "1234567e2", "0x1F", "+5", "1e3", "2024.10", ".5"] {
         let pair = format!("tag={text}");
         let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", &pair]);
-        tells(&run, "r.yaml.j2 (rendered):5:13: `room_metadata.of.tag` is written by the template");
-        tells(&run, "hint: in quotes in the template");
+        tells(
+            &run,
+            "r.yaml.j2 (rendered):5:13: the template writes `room_metadata.of.tag` as a number",
+        );
+        tells(&run, "hint: put it in quotes in the template");
         assert!(!run.stderr.contains(text), "{}", run.stderr);
     }
     // A text in quotes of a values file is none the less a text of the same spelling.
     sandbox.write("values.yaml", "tag: '1.10'\n");
     let run = sandbox.run(&["validate", "-f", "r.yaml.j2"]);
-    tells(&run, "`room_metadata.of.tag` is written by the template");
+    tells(&run, "the template writes `room_metadata.of.tag` as a number");
     // What is put together of texts is no other.
     sandbox.write("r.yaml.j2", &FREE.replace('@', "{{ tag }}.{{ minor }}"));
     let run = sandbox.embedded(6, &["plan", "-f", "r.yaml.j2", "-v", "tag=1", "-v", "minor=20"]);
-    tells(&run, "`room_metadata.of.tag` is written by the template");
+    tells(&run, "the template writes `room_metadata.of.tag` as a number");
 }
 
 #[test]

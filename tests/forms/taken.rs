@@ -40,8 +40,8 @@ fn what_another_project_has_is_told_as_a_plan_tells_it() {
         let run = sandbox.embedded(1, &line);
         for refused in [&dry, &run] {
             tells(refused, told);
-            tells(refused, "hint: one name is one object on the whole platform: take another one");
-            assert!(!refused.stderr.contains("does not reach"), "{}", refused.stderr);
+            tells(refused, "hint: this name must be unique on the whole platform: use another one");
+            assert!(!refused.stderr.contains("has no access"), "{}", refused.stderr);
         }
         assert_eq!(dry.stderr, run.stderr);
     }

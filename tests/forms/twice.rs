@@ -8,7 +8,7 @@ fn told(sandbox: &Sandbox, container: &str, expected: &[&str]) {
     for line in expected {
         tells(&run, line);
     }
-    let again = run.stderr.matches("which stands twice").count();
+    let again = run.stderr.matches("which occurs twice").count();
     assert_eq!(again, expected.len(), "{}", run.stderr);
 }
 
@@ -22,14 +22,14 @@ fn all_that_stands_twice_in_a_service_is_told_at_once() {
         &sandbox,
         container,
         &[
-            "s.yaml:11:6: `container.environment[2].name` is `A`, which stands twice, first at [0]",
-            "s.yaml:12:6: `container.environment[3].name` is `B`, which stands twice, first at [1]",
-            "s.yaml:13:6: `container.environment[4].name` is `A`, which stands twice, first at [0]",
-            "`container.secrets[2]` is `a`, which stands twice, first at [0]",
-            "`container.secrets[3]` is `b`, which stands twice, first at [1]",
-            "`container.storage.files[1].path` is `/f`, which stands twice, first at [0]",
-            "`container.storage.room[1].path` is `/r`, which stands twice, first at [0]",
-            "`ports[2].num` is `80`, which stands twice, first at [0]",
+            "s.yaml:11:6: `container.environment[2].name` is `A`, which occurs twice, first at [0]",
+            "s.yaml:12:6: `container.environment[3].name` is `B`, which occurs twice, first at [1]",
+            "s.yaml:13:6: `container.environment[4].name` is `A`, which occurs twice, first at [0]",
+            "`container.secrets[2]` is `a`, which occurs twice, first at [0]",
+            "`container.secrets[3]` is `b`, which occurs twice, first at [1]",
+            "`container.storage.files[1].path` is `/f`, which occurs twice, first at [0]",
+            "`container.storage.room[1].path` is `/r`, which occurs twice, first at [0]",
+            "`ports[2].num` is `80`, which occurs twice, first at [0]",
         ],
     );
 }
@@ -49,7 +49,7 @@ fn paths_that_lead_to_one_place_are_one_mount() {
             "  storage:\n    room: [{{path: {one}}}]\n    empty_dirs: [{{path: /else}}, {{path: {other}}}]\n"
         );
         let expected = format!(
-            "`container.storage.empty_dirs[1].path` is `{place}`, which stands twice, first at `container.storage.room[0]`"
+            "`container.storage.empty_dirs[1].path` is `{place}`, which occurs twice, first at `container.storage.room[0]`"
         );
         told(&sandbox, &mounts, &[&expected]);
     }
@@ -65,7 +65,7 @@ fn other_lists_have_nothing_twice_either() {
     told(
         &sandbox,
         "ports:\n- num: 80\n  endpoints:\n  - {path: /a, mcp: {label: l}}\n  - {path: /b, mcp: {label: l}}\n  - {path: /a, mcp: {label: m}}\n",
-        &["`ports[0].endpoints[2].path` is `/a`, which stands twice, first at [0]"],
+        &["`ports[0].endpoints[2].path` is `/a`, which occurs twice, first at [0]"],
     );
     let scope = "  environment:\n  - name: T\n    token:\n      identity: i\n      api:\n        \
         queues: {send: [q, r, q]}\n        storage: {paths: [{path: a}, {path: b, read_only: true}, {path: a, read_only: true}]}\n        \
@@ -74,16 +74,16 @@ fn other_lists_have_nothing_twice_either() {
         &sandbox,
         scope,
         &[
-            "token.api.queues.send[2]` is `q`, which stands twice",
-            "token.api.storage.paths[2].path` is `a`, which stands twice",
-            "token.api.database.tables[2].name` is `t`, which stands twice, first at [0]",
+            "token.api.queues.send[2]` is `q`, which occurs twice",
+            "token.api.storage.paths[2].path` is `a`, which occurs twice",
+            "token.api.database.tables[2].name` is `t`, which occurs twice, first at [0]",
         ],
     );
     let webhook = "version: v1\nkind: Webhook\nmetadata: {name: w}\nproject: p\nurl: https://example.com\n\
         events: [room.started, room.ended, room.started, room.ended]\n";
     let run = validate(&sandbox, 2, "w.yaml", webhook);
-    tells(&run, "w.yaml:6:36: `events[2]` is `room.started`, which stands twice, first at [0]");
-    tells(&run, "w.yaml:6:50: `events[3]` is `room.ended`, which stands twice, first at [1]");
+    tells(&run, "w.yaml:6:36: `events[2]` is `room.started`, which occurs twice, first at [0]");
+    tells(&run, "w.yaml:6:50: `events[3]` is `room.ended`, which occurs twice, first at [1]");
 }
 
 /// The platform's own examples bring one agent with several annotations.
@@ -116,6 +116,6 @@ fn of_a_template_the_variables_are_told_too() {
     let template = "version: v1\nkind: ServiceTemplate\nmetadata: {name: t}\nvalues: {}\nproject: p\ncontainer:\n  \
         image: x\n  environment: [{name: A}, {name: A}, {name: B}, {name: B}]\n";
     let run = validate(&sandbox, 2, "s.yaml", template);
-    tells(&run, "is `A`, which stands twice");
-    tells(&run, "is `B`, which stands twice");
+    tells(&run, "is `A`, which occurs twice");
+    tells(&run, "is `B`, which occurs twice");
 }

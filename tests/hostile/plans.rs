@@ -152,7 +152,7 @@ async fn what_a_list_does_not_tell_whole_is_not_deleted() {
         (
             "ScheduledTask/",
             vec![pages, Fault::FirstRemoved.at("/scheduled-tasks")],
-            "gave another list on each of its pages",
+            "returned a list that changed between its pages",
         ),
     ] {
         let proxy = faults.into_iter().fold(Hostile::in_front_of(&platform), Hostile::with);
@@ -345,7 +345,7 @@ async fn a_list_that_is_refused_is_told_with_what_helps() {
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
     for (status, hint) in
-        [(403, "the credential does not reach"), (500, "run the same command again")]
+        [(403, "the credential has no access"), (500, "run the same command again")]
     {
         let refused = Fault::Status(status).on("GET").at("/rooms");
         let proxy = Hostile::in_front_of(&platform).with(refused).start().await;

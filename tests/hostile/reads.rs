@@ -229,7 +229,7 @@ async fn a_list_that_goes_on_and_on_ends_with_an_error() {
     let reader = client(&platform, &proxy, retry).reader();
     let began = Instant::now();
     let error = reader.list(&rooms(&platform, 500)).await.unwrap_err();
-    let told = "did not come to its last page within 6s";
+    let told = "did not reach its last page within 6s";
     assert!(error.to_string().contains(told), "{error}");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }

@@ -71,7 +71,7 @@ async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Faul
             Outcome::Failed { message, refused: false, .. } => {
                 operation.key.to_string() == "Secret/keys"
                     && operation.action() == Action::Update
-                    && message.contains("does not show what Secret/keys holds now")
+                    && message.contains("does not show what Secret/keys contains now")
             }
             Outcome::Skipped { because } => because.starts_with("Secret/keys"),
             outcome => *outcome == Outcome::Done,

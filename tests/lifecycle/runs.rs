@@ -165,7 +165,7 @@ impl Life<'_> {
             && (!stderr.contains(&leftover.sentence())
                 || code == 0
                     && !leftover.open.is_empty()
-                    && !stderr.contains("of what the last apply left open, "))
+                    && !stderr.contains("of the writes that the last apply left open, "))
         {
             self.fail(&format!("{leftover:?} was not told of:\n{stderr}"));
         }

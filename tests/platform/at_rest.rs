@@ -233,7 +233,7 @@ async fn without_its_own_key_file_a_database_is_not_opened() {
     // Nothing was made in its place.
     assert!(!file.exists());
     std::fs::copy(other.join("platform.key"), &file).expect("another");
-    assert!(refused(&data).await.message.contains("is not the one of the database"));
+    assert!(refused(&data).await.message.contains("is not the key of the database"));
     std::fs::write(&file, "x y\n").expect("a file");
     assert!(refused(&data).await.message.contains("is not a key file"));
     std::fs::write(&file, kept).expect("the key file");

@@ -112,7 +112,7 @@ async fn a_plan_of_a_member_is_never_written_or_performed() {
     setting.write("m/q.yaml", "version: v1\nkind: Room\nmetadata: {name: q}\n");
     let run = setting.member(&["plan", "-f", "m", "--out", "plan.json"]).await;
     assert_eq!(run.code, 6, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("cannot be performed, so it is not written"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot be applied and was not saved"), "{}", run.stderr);
     assert!(!setting.sandbox.path("plan.json").exists());
     for words in [&["apply", "-f", "m", "--yes"][..], &["destroy", "--yes"]] {
         let run = setting.member(words).await;

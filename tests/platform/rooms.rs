@@ -170,7 +170,7 @@ async fn a_room_is_entered_by_a_token_in_the_query_or_in_a_header() {
     server.ask("GET", "/rooms/demo").send().await.expect(401);
     // Who may enter is told what is missing for that.
     let told = server.ask("GET", &path).send().await.expect(400).json();
-    assert_eq!(told["error"], "the headers Connection and Upgrade ask for no websocket");
+    assert_eq!(told["error"], "the headers Connection and Upgrade do not ask for a websocket");
     let asked = client().head(format!("{}{path}", server.url)).send().await.expect("an answer");
     assert_eq!(asked.status(), 405);
     let key = server.key_of(&server.project).await;

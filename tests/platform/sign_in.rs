@@ -71,6 +71,7 @@ impl Browser {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            .tls_certs_only([])
             .local_address(std::net::IpAddr::V4(address))
             .redirect(reqwest::redirect::Policy::none())
             .build()

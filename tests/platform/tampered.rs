@@ -81,14 +81,14 @@ async fn a_start_that_is_refused_changes_nothing() {
     assert!(refused(&data).await.message.contains("there is no database in"));
     std::fs::remove_file(&key).expect("gone");
     // The log alone is enough to lose.
-    assert!(refused(&data).await.message.contains("platform.sqlite-wal is there"));
+    assert!(refused(&data).await.message.contains("platform.sqlite-wal exists"));
     private(&database, b"this is a letter to somebody, and no database at all");
     assert!(refused(&data).await.message.contains("failed to open"));
 
     private(&database, &kept[0]);
     assert!(refused(&data).await.message.contains("platform.key is missing"));
     private(&key, &std::fs::read(other.join("platform.key")).expect("another key"));
-    assert!(refused(&data).await.message.contains("is not the one of the database"));
+    assert!(refused(&data).await.message.contains("is not the key of the database"));
     private(&key, b"");
     assert!(refused(&data).await.message.contains("is not a key file"));
     private(&key, &kept[1]);

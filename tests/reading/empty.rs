@@ -63,7 +63,11 @@ fn keys_of_one_text_are_one_key() {
         "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: keys\ndata:\n  1: a\n  '1': b\n";
     refused("m.yaml", secret, &["m.yaml:7:3: duplicate key `1`"]);
     let merges = "room_metadata:\n  a: &a {x: 1}\n  b: &b {y: 2}\n  c:\n    <<: *a\n    z: {<<: *a}\n    <<: *b\n";
-    refused("m.yaml", &of(merges), &["m.yaml:11:5: duplicate key `<<`", "as a list"]);
+    refused(
+        "m.yaml",
+        &of(merges),
+        &["m.yaml:11:5: duplicate key `<<`", "give one `<<` a list of them"],
+    );
     let sandbox = Sandbox::new();
     for fine in [
         merges.replace("    <<: *b\n", ""),
@@ -106,7 +110,11 @@ fn a_file_of_json_holds_json() {
         )
     };
     for value in ["01", "NaN", "'x'", "1,", "0x1", "+1", ".5", "yes"] {
-        refused("m.json", &of(value), &["m.json:2:", "not JSON: ", "name one of YAML .yaml"]);
+        refused(
+            "m.json",
+            &of(value),
+            &["m.json:2:", "not JSON: ", "give a YAML file a name that ends in .yaml"],
+        );
     }
     let sandbox = Sandbox::new();
     write(&sandbox, "m.json", of("[1, -2.5e3, \"01\", null, {\"a\": true}]"));
@@ -148,10 +156,10 @@ fn a_wrong_source_of_a_secret_is_told_in_words() {
             "`data.A.from.command` is not a list of words",
             "run without a shell",
         ),
-        ("env", "m.yaml:6:7: `data.A.from` is text, and no source", "write `from: {env: NAME}`"),
+        ("env", "m.yaml:6:7: `data.A.from` is text, not a source", "write `from: {env: NAME}`"),
         ("{env: X, file: y}", "names two sources, `env` and `file`", "is read from one"),
         ("{vault: x}", "has the unknown source `vault`", "`from: {command: [PROGRAM, ARGUMENT]}`"),
-        ("[x]", "`data.A.from` is no source", "`from: {file: PATH}`"),
+        ("[x]", "`data.A.from` is not a source", "`from: {file: PATH}`"),
     ] {
         refused("m.yaml", &secret(from), &[message, hint]);
     }

@@ -118,7 +118,7 @@ fn what_is_left_out_is_counted_and_listed() {
         "not read: m/.hidden: its name begins with a dot\n",
         "not read: m/.c.yaml: its name begins with a dot\n",
         "not read: m/old: an ignore file names it\n",
-        "not read: m/README.md: a manifest ends in .yaml, .yml, .json or .j2\n",
+        "not read: m/README.md: its name does not end in .yaml, .yml, .json or .j2\n",
         "not read: m/b.yaml~: a manifest ends in .yaml, .yml, .json or .j2\n",
     ] {
         told(&listed, line);
@@ -142,7 +142,7 @@ fn values_beside_a_template_are_known_to_be_left_out() {
     std::fs::remove_file(sandbox.path("m/a.yaml.j2")).unwrap();
     told(
         &run(&sandbox, 0, &["validate", "-f", "m"]),
-        "note: not read: m/values.yaml: it holds values, and no template is beside it",
+        "note: not read: m/values.yaml: it holds values, but no template is beside it",
     );
     told(
         &run(&sandbox, 2, &["validate", "-f", "m/values.yaml"]),
@@ -169,7 +169,7 @@ fn an_ignore_file_makes_room_for_what_is_no_manifest() {
     {
         told(&refused, &format!("./{name}:"));
     }
-    let hint = "hint: if it is no manifest, name it in a .meshagentignore beside it";
+    let hint = "hint: if it is not a manifest, list it in a .meshagentignore beside it";
     assert_eq!(refused.stderr.matches(hint).count(), 6, "{}", refused.stderr);
     write(&sandbox, ".meshagentignore", "*.json\nnode_modules/\n/k8s\nstack.y*ml\n!keep.json\n");
     write(
@@ -221,7 +221,7 @@ fn a_rule_that_means_nothing_is_an_error_at_its_line() {
     write(&sandbox, "m/.meshagentignore", "b\n[z-a].yaml\n");
     told(
         &run(&sandbox, 2, &["validate", "-f", "m"]),
-        "m/.meshagentignore:2:1: not a rule of an ignore file",
+        "m/.meshagentignore:2:1: not a valid rule of an ignore file",
     );
     std::fs::remove_file(sandbox.path("m/.meshagentignore")).unwrap();
     let pipe = Command::new("mkfifo").arg(sandbox.path("m/.meshagentignore")).status();

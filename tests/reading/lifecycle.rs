@@ -32,13 +32,17 @@ fn a_former_name_is_a_name_alone() {
         let text = format!("{text}lifecycle:\n  moved_from: {former}\n");
         let line = text.lines().count();
         let message =
-            format!("m.yaml:{line}:3: `moved_from` is the former name alone, not `{former}`");
+            format!("m.yaml:{line}:3: `moved_from` must be just the former name, not `{former}`");
         refused(&text, &message, hint);
     }
     let text = format!("{mailbox}lifecycle: {{moved_from: c@b@lobby}}\n");
-    refused(&text, "`moved_from` must be a mail address", "it is the name that the object had");
+    refused(
+        &text,
+        "`moved_from` must be a mail address",
+        "write the name that the object had before",
+    );
     let text = format!("{}lifecycle: {{moved_from: ''}}\n", room("a"));
-    refused(&text, "`moved_from` must not be empty", "it is the name");
+    refused(&text, "`moved_from` must not be empty", "write the name");
     let sandbox = Sandbox::new();
     for (text, former) in [(&mailbox, "c@b.example"), (&room("a"), "Old Lobby"), (&secret, "a/b")] {
         write(&sandbox, "m.yaml", format!("{text}lifecycle: {{moved_from: {former}}}\n"));
@@ -50,7 +54,7 @@ fn a_former_name_is_a_name_alone() {
 fn a_project_was_never_called_otherwise() {
     for former in ["old", "Project/old", "new"] {
         let text = document("Project", "new", &format!("lifecycle:\n  moved_from: {former}\n"));
-        refused(&text, "m.yaml:5:3: a project cannot be renamed", "take it out");
+        refused(&text, "m.yaml:5:3: a project cannot be renamed", "remove it");
     }
 }
 
@@ -71,31 +75,31 @@ fn a_rule_that_can_never_match_is_refused() {
         (
             &service,
             "container.environment.*.value",
-            "an item is written `container.environment[name=…]`",
+            "write an item as `container.environment[name=…]`",
         ),
         (
             &service,
             "container.environment.0.value",
-            "an item is written `container.environment[name=…]`",
+            "write an item as `container.environment[name=…]`",
         ),
         (
             &service,
             "container.environment.A.value",
-            "an item is written `container.environment[name=A]`",
+            "write `container.environment[name=A]` for an item",
         ),
-        (&service, "ports.80.published", "an item is written `ports[num=…]`"),
+        (&service, "ports.80.published", "write an item as `ports[num=…]`"),
         (
             &service,
             "container.secrets.1",
-            "its items have no names; the whole list is written `container.secrets`",
+            "its items have no names; write `container.secrets` for the whole list",
         ),
-        (&service, "metadata.annotations.*", "`metadata.annotations` stands for everything in it"),
-        (&service, "container[0]", "a field of it is written `container.NAME`"),
-        (&meta, "room_metadata.list.0.v", "an item is written `room_metadata.list[0]`"),
-        (&meta, "room_metadata.list.*.v", "an item is written `room_metadata.list[0]`"),
-        (&meta, "room_metadata.m.*", "`room_metadata.m` stands for everything in it"),
-        (&meta, "room_metadata.m[0]", "a field of it is written `room_metadata.m.NAME`"),
-        (&task, "payload.to.*", "an item is written `payload.to[0]`"),
+        (&service, "metadata.annotations.*", "write `metadata.annotations` for everything in it"),
+        (&service, "container[0]", "write `container.NAME` for a field of it"),
+        (&meta, "room_metadata.list.0.v", "write `room_metadata.list[0]` for an item"),
+        (&meta, "room_metadata.list.*.v", "write `room_metadata.list[0]` for an item"),
+        (&meta, "room_metadata.m.*", "write `room_metadata.m` for everything in it"),
+        (&meta, "room_metadata.m[0]", "write `room_metadata.m.NAME` for a field of it"),
+        (&task, "payload.to.*", "write `payload.to[0]` for an item"),
     ] {
         let text = format!("{text}lifecycle:\n  ignore:\n  - '{rule}'\n");
         let line = text.lines().count();
@@ -117,31 +121,23 @@ fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
         "s",
         "container:\n  image: x\n  environment: [{name: A, value: b}, {name: B.C, value: d}]\n  secrets: [k]\n  storage: {room: [{path: /data}]}\nports: [{num: 80, endpoints: [{path: /x}]}, {num: 443, type: tcp}]\nagents: [{name: helper}]\n",
     );
-    let moved = "goes by position, and another item has it once one comes before";
+    let moved = "names an item by its position, which changes when an item is added before it";
     for (rule, what, hint) in [
-        ("ports[0].published", moved, "the item is written `ports[num=80]`"),
-        ("ports[1]", moved, "the item is written `ports[num=443]`"),
-        ("ports[7].type", moved, "the item is written `ports[num=…]`"),
-        (
-            "container.environment[1].value",
-            moved,
-            "the item is written `container.environment[name=\"B.C\"]`",
-        ),
+        ("ports[0].published", moved, "write `ports[num=80]`"),
+        ("ports[1]", moved, "write `ports[num=443]`"),
+        ("ports[7].type", moved, "write `ports[num=…]`"),
+        ("container.environment[1].value", moved, "write `container.environment[name=\"B.C\"]`"),
         (
             "container.storage.room[0].read_only",
             moved,
-            "the item is written `container.storage.room[path=/data]`",
+            "write `container.storage.room[path=/data]`",
         ),
-        (
-            "ports[num=80].endpoints[0]",
-            moved,
-            "the item is written `ports[num=80].endpoints[path=/x]`",
-        ),
-        ("agents[0].description", moved, "the item is written `agents[name=helper]`"),
+        ("ports[num=80].endpoints[0]", moved, "write `ports[num=80].endpoints[path=/x]`"),
+        ("agents[0].description", moved, "write `agents[name=helper]`"),
         (
             "ports[type=tcp].num",
-            "does not go by `num`, which tells the items of `ports` apart",
-            "the item is written `ports[num=443]`",
+            "does not name an item by `num`, which identifies the items of `ports`",
+            "write `ports[num=443]`",
         ),
         (
             "ports[num=080].endpoints",
@@ -151,12 +147,12 @@ fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
         (
             "ports[num=http]",
             "can never match, because `num` must be a port number",
-            "an item is written `ports[num=…]`",
+            "write an item as `ports[num=…]`",
         ),
         (
             "container.secrets[0]",
-            "names an item of `container.secrets`, whose items have neither order nor names",
-            "the whole list is written `container.secrets`",
+            "names an item of `container.secrets`, but its items have neither order nor names",
+            "write `container.secrets` for the whole list",
         ),
     ] {
         let text = format!("{service}lifecycle:\n  ignore:\n  - '{rule}'\n");

@@ -24,20 +24,10 @@ const IMAGES: &str = "  pull_secret: k\n";
 fn a_secret_of_the_set_has_the_type_that_is_needed() {
     let sandbox = Sandbox::new();
     for (kind, uses, place, hint) in [
-        (
-            "docker",
-            VARIABLES,
-            "m.yaml:7:13: ",
-            "`container.secrets` takes secrets of the type `keys`",
-        ),
+        ("docker", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes secrets of type `keys`"),
         ("acr", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes"),
         ("gar", VARIABLES, "m.yaml:7:13: ", "`container.secrets` takes"),
-        (
-            "keys",
-            IMAGES,
-            "m.yaml:7:3: ",
-            "`container.pull_secret` takes a secret of the type `docker`",
-        ),
+        ("keys", IMAGES, "m.yaml:7:3: ", "`container.pull_secret` takes a secret of type `docker`"),
     ] {
         write(&sandbox, "m.yaml", service("s", uses) + &secret("k", kind));
         let said = run(&sandbox, 2, &["validate", "-f", "m.yaml", "--project-id", "p"]);
@@ -92,10 +82,13 @@ fn a_secret_keeps_its_type_while_something_refers_to_it() {
     write(&sandbox, "m.yaml", secret("k", "docker") + &service("s", IMAGES));
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let said = sandbox.embedded(6, &[command, &["-f", "m.yaml"]].concat());
-        told(&said, "m.yaml:5:1: Secret/k would get another type while Service/s refers to it");
         told(
             &said,
-            "hint: give the secret of the new type another name, and let Service/s refer to that",
+            "m.yaml:5:1: the platform refuses to change the type of Secret/k while Service/s refers to it",
+        );
+        told(
+            &said,
+            "hint: declare a secret with the new type under another name, and let Service/s refer to it",
         );
     }
     // The way out is one.

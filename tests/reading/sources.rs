@@ -28,7 +28,7 @@ fn an_empty_secret_is_refused_unless_it_is_allowed() {
     assert_eq!(refused.code, 6);
     told(&refused, "m/s.yaml:7:7: the environment variable TOKEN is empty");
     told(&refused, "m/s.yaml:8:7: m/b.txt is empty");
-    told(&refused, "hint: if it is meant to be, write `allow_empty: true` beside `from`");
+    told(&refused, "hint: if this is intended, write `allow_empty: true` beside `from`");
     let allowed = "  A: {from: {env: TOKEN}, allow_empty: true}\n  B: {allow_empty: true, from: {file: b.txt}}\n";
     write(&sandbox, "m/s.yaml", secret("s", allowed));
     let applied = with(&sandbox, &[("TOKEN", "")], &["apply", "--yes"]);
@@ -55,7 +55,7 @@ fn an_empty_text_is_told_and_refused_where_a_template_makes_it() {
     write(&sandbox, "m/s.yaml", secret("s", "  A: ''\n"));
     let planned = with(&sandbox, &[], &["plan"]);
     assert_eq!(planned.code, 0, "{}", planned.stderr);
-    told(&planned, "note: m/s.yaml:7:3: `data.A` is empty, so the secret will be, too");
+    told(&planned, "note: m/s.yaml:7:3: `data.A` is empty, so the secret will be empty too");
     std::fs::remove_file(sandbox.path("m/s.yaml")).unwrap();
     write(&sandbox, "m/s.yaml.j2", secret("s", "  A: \"{{ env('MESHAGENT_VAR_TOKEN', '') }}\"\n"));
     let refused = with(&sandbox, &[("MESHAGENT_VAR_TOKEN", "")], &["plan"]);
@@ -108,9 +108,9 @@ fn validate_reads_no_secret_and_tells_what_is_missing() {
     assert_eq!((valid.code, valid.stdout.as_str()), (0, "valid: 1 document, 1 object\n"));
     for note in [
         "note: m/s.yaml:7:7: the environment variable A is not set; applying needs the secret",
-        "note: m/s.yaml:8:7: m/gone.txt is not there",
+        "note: m/s.yaml:8:7: m/gone.txt does not exist",
         "note: m/s.yaml:10:7: the environment variable D is empty",
-        "note: m/s.yaml:11:7: m/e.age is not there",
+        "note: m/s.yaml:11:7: m/e.age does not exist",
     ] {
         told(&valid, note);
     }
@@ -131,14 +131,14 @@ fn no_command_is_run_without_consent() {
     for words in [&["plan"][..], &["diff"], &["graph"], &["plan", "--drift-only"]] {
         let planned = with(&sandbox, &[], words);
         assert_eq!(planned.code, 0, "{words:?}: {}", planned.stderr);
-        told(&planned, "note: m/s.yaml:8:5: the secret is what the command \"sh\" prints");
-        told(&planned, "--allow-commands runs the commands that the manifests name");
+        told(&planned, "note: m/s.yaml:8:5: the secret is the output of the command \"sh\"");
+        told(&planned, "add --allow-commands to run the commands that the manifests name");
     }
     for words in [&["apply", "--yes"][..], &["plan", "--out", "p.json"]] {
         let refused = with(&sandbox, &[], words);
         assert_eq!(refused.code, 6, "{words:?}: {}", refused.stderr);
-        told(&refused, "m/s.yaml:8:5: the secret is what the command \"sh\" prints");
-        told(&refused, "hint: --allow-commands runs the commands that the manifests name");
+        told(&refused, "m/s.yaml:8:5: the secret is the output of the command \"sh\"");
+        told(&refused, "hint: add --allow-commands to run the commands that the manifests name");
     }
     run(&sandbox, 0, &["validate", "-f", "m"]);
     assert!(!sandbox.path("m/seen").exists());

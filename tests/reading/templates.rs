@@ -50,7 +50,10 @@ fn markup_in_a_file_that_is_not_rendered_is_told() {
     ] {
         write(&sandbox, "m.yaml", text);
         let said = run(&sandbox, 2, &["validate", "-f", "m.yaml", "--project-id", "p"]);
-        told(&said, "hint: a template of a manifest is rendered where its name ends in .j2");
+        told(
+            &said,
+            "hint: to have a manifest rendered as a template, give it a name that ends in .j2",
+        );
     }
 }
 

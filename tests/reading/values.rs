@@ -74,7 +74,7 @@ fn a_saved_plan_is_given_its_json_values_again() {
     write(&sandbox, "s.yaml.j2", format!("{SERVICE}container:\n  image: 'x:{{{{ n + 1 }}}}'\n"));
     plan(&sandbox, &["--value-json", "n=1", "--out", "plan.json"]);
     let refused = sandbox.embedded(2, &["apply", "plan.json"]);
-    told(&refused, "the plan was made with --value-json n=…, and plans hold no values");
+    told(&refused, "the plan was made with --value-json n=…, but plans do not contain values");
     let other = sandbox.embedded(5, &["apply", "plan.json", "--value-json", "n=2"]);
     told(&other, "the plan is stale");
     sandbox.embedded(0, &["apply", "plan.json", "--value-json", "n=1"]);
@@ -96,7 +96,7 @@ fn a_port_in_quotes_is_a_port() {
         } else {
             told(
                 &sandbox.embedded(6, &["plan", "-f", "s.yaml"]),
-                "s.yaml:6:23: `ports[1].num` is `7070`, which stands twice, first at [0]",
+                "s.yaml:6:23: `ports[1].num` is `7070`, which occurs twice, first at [0]",
             );
         }
     }
@@ -123,13 +123,13 @@ fn what_stands_twice_in_a_service_is_told_at_its_second_place() {
         write(&sandbox, "s.yaml", format!("{SERVICE}container:\n  image: x\n{container}"));
         told(
             &run(&sandbox, 2, &["validate", "-f", "s.yaml"]),
-            &format!("s.yaml:{message}, which stands twice, first at "),
+            &format!("s.yaml:{message}, which occurs twice, first at "),
         );
     }
     let template = "version: v1\nkind: ServiceTemplate\nmetadata: {name: t}\nvalues: {}\ncontainer:\n  \
                     image: x\n  environment: [{name: A}, {name: A}]\n";
     write(&sandbox, "s.yaml", template);
-    told(&run(&sandbox, 2, &["validate", "-f", "s.yaml"]), "is `A`, which stands twice");
+    told(&run(&sandbox, 2, &["validate", "-f", "s.yaml"]), "is `A`, which occurs twice");
 }
 
 #[test]

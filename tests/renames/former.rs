@@ -44,7 +44,7 @@ async fn one_set_of_documents_brings_every_stage_to_the_last_one() {
         let world = World::start().await;
         let decided = world.run(&latest(former), &policy("s")).await;
         let note = format!(
-            "neither Room/c nor Room/{}, Room/{}, which it was, is on the platform; Room/c is created",
+            "neither Room/c nor Room/{}, Room/{}, as it was called before, is on the platform; Room/c is created",
             former[0], former[1]
         );
         assert!(decided.plan.notes.contains(&note), "{:?}", decided.plan.notes);
@@ -98,7 +98,7 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
         let text = told(&[others, &[from_any(&["b", "a"], room("c", ""))], &rest].concat()).await;
         let expected = "Room/c says that it was Room/b and Room/a, and both are on the platform";
         assert!(text.contains(expected), "{text}");
-        assert!(text.contains("leave in `moved_from` the name that the object has"), "{text}");
+        assert!(text.contains("keep the name that the object has in `moved_from`"), "{text}");
     }
     let text = told(&[&rest[..], &[from_any(&names, room("c", ""))]].concat()).await;
     assert!(text.contains("it was Room/a, Room/b, Room/d, and they are all"), "{text}");
@@ -208,10 +208,10 @@ fn a_list_of_former_names_is_checked_name_by_name() {
     let many: Vec<String> = (0..65).map(|number| format!("r{number}")).collect();
     let many = format!("[{}]", many.join(", "));
     for (names, expected) in [
-        ("[a, Room/b]", "m.yaml:5:19: `moved_from` is the former name alone, not `Room/b`"),
+        ("[a, Room/b]", "m.yaml:5:19: `moved_from` must be just the former name, not `Room/b`"),
         ("[a, '']", "m.yaml:5:19: `moved_from` must not be empty"),
         ("[a, 7]", "`lifecycle.moved_from[1]` is a number, not text"),
-        ("[a, b, a]", "`lifecycle.moved_from` says the same twice"),
+        ("[a, b, a]", "`lifecycle.moved_from` has duplicate items"),
         ("{a: b}", "`lifecycle.moved_from` is a map, not text or a list"),
         (&many, "`lifecycle.moved_from` has more than 64 items"),
     ] {

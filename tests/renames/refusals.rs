@@ -132,7 +132,7 @@ async fn a_new_object_of_a_former_name_is_not_deleted_in_passing() {
     world.run(&[moved.clone(), room("a", "2")], &policy("s")).await;
     let there = ids(&world).await;
     let text = refused(&world, std::slice::from_ref(&moved)).await;
-    assert!(text.contains("Room/a would be deleted, and Room/b says that it was Room/a"), "{text}");
+    assert!(text.contains("Room/a would be deleted, but Room/b says that it was Room/a"), "{text}");
     // The hint works: what is there now takes the name.
     let keep = Policy { prune: Prune::None, ..policy("s") };
     world.run(&[room("b", "1")], &keep).await;
@@ -158,16 +158,16 @@ async fn whoever_still_says_a_former_name_is_told_the_new_one() {
     let renamed = [from("lobby", room("entrance", "")), from("token", secret("key", "1"))];
     world.run(&renamed, &policy("base")).await;
     let told = hints(&world, &[used("token", "entrance")], "bots").await;
-    assert_eq!(told, "Secret/key was called so; write `key` here\n");
+    assert_eq!(told, "Secret/key had that name before; write `key` here\n");
     let told = hints(&world, &[mailbox("help", "lobby")], "bots").await;
-    assert_eq!(told, "Room/entrance was called so; write `entrance` here\n");
+    assert_eq!(told, "Room/entrance had that name before; write `entrance` here\n");
     // The set that renamed it knows by itself.
     let still = [room("entrance", ""), secret("key", "1"), used("key", "lobby")];
     let told = hints(&world, &still, "base").await;
-    assert_eq!(told, "Room/entrance was called so; write `entrance` here\n");
+    assert_eq!(told, "Room/entrance had that name before; write `entrance` here\n");
     // Of a name that nothing ever had there is no new one to tell.
     let told = hints(&world, &[mailbox("help", "nowhere")], "bots").await;
-    assert!(told.starts_with("declare it, mend the name, or say which project"), "{told}");
+    assert!(told.starts_with("declare it, fix the name, or name its project"), "{told}");
 }
 
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {

@@ -428,7 +428,7 @@ fn a_mailbox_in_a_domain_that_is_not_served_is_refused_before_anything_is_writte
             let run = sandbox.embedded(6, &[command, &["-f", "m.yaml"]].concat());
             assert!(run.stderr.contains("m.yaml:8:3: "), "{}", run.stderr);
             assert!(
-                run.stderr.contains("not served; known are mail.meshagent.com"),
+                run.stderr.contains("not served; known domains are mail.meshagent.com"),
                 "{}",
                 run.stderr
             );

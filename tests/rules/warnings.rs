@@ -36,7 +36,7 @@ fn notes(text: &str) -> Vec<String> {
 
 #[test]
 fn a_route_to_a_port_that_nothing_publishes_is_told() {
-    let told = "note: Route/a.example.com leads to port 80 of the room \"lobby\", and no service that is known publishes it (m.yaml:7:1)";
+    let told = "note: Route/a.example.com leads to port 80 of the room \"lobby\", but no known service publishes it (m.yaml:7:1)";
     assert_eq!(notes(&format!("{ROOM}{}", route(80))), [told]);
     for services in [
         service("s", Some("lobby"), 81, true),

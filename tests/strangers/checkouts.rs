@@ -34,7 +34,7 @@ fn nothing_is_written_where_a_link_of_a_checkout_leads() {
         let target = if is_folder { "victim" } else { "victim/file" };
         symlink(sandbox.path(target), &path).unwrap();
         let run = run_in(&sandbox, "c", &["apply", "-f", "m", "--yes", "--embedded"]);
-        refused(&run, 1, &format!("{link} is a link, and nothing is written where it leads"));
+        refused(&run, 1, &format!("{link} is a link, and nothing is written through links"));
         assert_eq!(std::fs::read_dir(sandbox.path("victim")).unwrap().count(), 0, "{link}");
         // What the hint says works.
         std::fs::remove_file(&path).unwrap();
@@ -188,7 +188,7 @@ fn a_saved_plan_reads_nothing_outside_because_it_says_so() {
                 write(&sandbox, "c/x.json", document.to_string());
                 mode(&sandbox.path("c/x.json"), 0o600);
                 let run = run_in(&sandbox, "c", &["apply", "x.json", "--embedded"]);
-                refused(&run, 6, &format!("made from {path}, which is outside of this folder"));
+                refused(&run, 6, &format!("made from {path}, which is outside this folder"));
                 assert!(run.stderr.contains(&format!("{option} {path}")), "{}", run.stderr);
                 assert!(!all(&run).contains("c4n4ry"), "{}", all(&run));
             }
@@ -238,7 +238,7 @@ fn what_others_may_have_written_decides_nothing() {
     mode(&sandbox.path("open"), 0o777);
     let run = run_in(&sandbox, "c", &["plan", "-f", "m", "--embedded=../open/data"]);
     assert!(
-        run.code == 0 && run.stderr.contains("anybody on this machine may put"),
+        run.code == 0 && run.stderr.contains("anybody on this machine may replace"),
         "{}",
         run.stderr
     );

@@ -105,7 +105,7 @@ fn what_is_encrypted_to_thousands_is_refused_at_once() {
         write(&sandbox, "plain", "hunter2");
         let run = sandbox.run(&["secret", "encrypt", "-R", "team.txt", "plain"]);
         assert_eq!(run.code, code, "{count}: {}", run.stderr);
-        let told = format!("to {count} recipients, and at most 256 are tried");
+        let told = format!("to {count} recipients, but at most 256 are tried");
         assert_eq!(run.stderr.contains(&told), code != 0, "{}", run.stderr);
     }
     // The same for what another program encrypted.

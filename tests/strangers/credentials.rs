@@ -123,7 +123,7 @@ fn secrets_on_the_command_line_are_warned_of_by_every_command() {
         // Nothing listens there.
         command.env("MESHAGENT_API_URL", "http://127.0.0.1:9");
         let run = Run::of(command.output().unwrap());
-        let told = "warning: other users of this machine can see what ";
+        let told = "warning: other users of this machine can see the value of ";
         if !run.stderr.contains(told) {
             silent.push(format!("{}: {}", line.join(" "), run.stderr));
         }

@@ -181,7 +181,7 @@ fn references_and_ports_are_refused_at_their_lines() {
     let service = "version: v1\nkind: Service\nmetadata: {name: s}\n";
     let e = "{{ env('CI_TOKEN') }}";
     let container = format!("{service}container:\n  image: x\n");
-    let shown = "cannot be a field that is always shown";
+    let shown = "cannot be the value of a field that is always shown";
     let port = "cannot be a port";
     let cases = [
         (format!("{container}  secrets: [k, \"{e}\"]\n"), "6:16", shown),
@@ -203,9 +203,9 @@ fn references_and_ports_are_refused_at_their_lines() {
         let run = Run::of(sandbox.command(&words).env("CI_TOKEN", "80").output().unwrap());
         assert_eq!(run.code, 6, "{document}{}{}", run.stdout, run.stderr);
         let told = format!(
-            ":{place}: what the environment variable CI_TOKEN holds is sealed, and {message}"
+            ":{place}: the value of the environment variable CI_TOKEN is hidden, so it {message}"
         );
-        for part in [told.as_str(), "--allow-env CI_TOKEN=public lets plans show it"] {
+        for part in [told.as_str(), "add --allow-env CI_TOKEN=public to let plans show it"] {
             assert!(run.stderr.contains(part), "{part} in {document}: {}", run.stderr);
         }
         assert!(!run.stderr.contains("100000"), "{}", run.stderr);

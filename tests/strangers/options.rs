@@ -15,8 +15,8 @@ fn an_option_makes_no_secret_that_is_empty_or_unclear() {
     for (data, told) in [
         ("A=", "pair 1 of --data has no value"),
         ("A=x B=", "pair 2 of --data has no value"),
-        ("", "--data holds no pair"),
-        (" \t", "--data holds no pair"),
+        ("", "--data has no pairs"),
+        (" \t", "--data has no pairs"),
         ("A=hunter2 A=hunter3", "pair 2 of --data has the name of an earlier one"),
         ("B=x =hunter2", "pair 2 of --data has no name"),
         ("hunter2", "pair 1 of --data has no `=`"),
@@ -50,7 +50,7 @@ fn a_manifest_names_variables_that_there_can_be() {
         sandbox.write("m.yaml", &format!("{head}{{{name}: v}}\n"));
         let run = sandbox.run(&["validate", "-f", "m.yaml", "--project-id", "p"]);
         assert_eq!(run.code, 2, "{}", run.stderr);
-        assert!(run.stderr.contains("a name in `data` is empty or holds `=`"), "{}", run.stderr);
+        assert!(run.stderr.contains("a name in `data` is empty or contains `=`"), "{}", run.stderr);
         assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
 }
@@ -64,13 +64,13 @@ fn an_option_that_is_json_means_what_is_written() {
         [("--metadata", twice, "a"), ("--metadata", below, "b"), ("--annotations", twice, "a")]
     {
         let words = ["rooms", "create", "--name", "r", option, text];
-        let told = format!("{option} is not clear: \"{name}\" stands twice in one object");
+        let told = format!("{option} is ambiguous: \"{name}\" occurs twice in one object");
         refused(&sandbox, 1, &words, &told);
     }
     sandbox.embedded(0, &["rooms", "create", "--name", "r", "--metadata", r#"{"a":{"a":1}}"#]);
     sandbox.write("m.yaml.j2", "version: v1\nkind: Room\nmetadata: {name: \"{{ v.a }}\"}\n");
     let value = format!("v={twice}");
-    refused(&sandbox, 2, &["plan", "-f", "m.yaml.j2", "--value-json", &value], "stands twice");
+    refused(&sandbox, 2, &["plan", "-f", "m.yaml.j2", "--value-json", &value], "occurs twice");
 
     let called = |arguments: &str| {
         let mut command = sandbox.command(&[
@@ -108,20 +108,20 @@ fn a_manifest_in_the_place_of_a_document_is_told_as_one() {
     sandbox.embedded(0, &["rooms", "create", "--name", "lobby"]);
     let head = "version: v1\nkind: Service\nmetadata: {name: s}\ncontainer: {image: i}\n";
     let cases = [
-        ("room: lobby\n", "`room` is a field", "leave it out here, and give `--room`;"),
+        ("room: lobby\n", "`room` is a field", "remove it here, and give `--room`;"),
         (
             "rooms: [lobby]\nproject: p\nlifecycle: {prevent_destroy: true}\n",
             "`project`, `rooms`, `lifecycle` are fields",
-            "leave them out here, and give `--project-id` and `--room`, one after the other;",
+            "remove them here, and give `--project-id` and `--room`, one room at a time;",
         ),
-        ("lifecycle: {}\n", "`lifecycle` is a field", "leave it out here; or keep"),
+        ("lifecycle: {}\n", "`lifecycle` is a field", "remove it here; or keep"),
     ];
     for (more, told, hint) in cases {
         sandbox.write("s.yaml", &format!("{head}{more}"));
         for command in ["create", "update"] {
             let words = ["service", command, "-f", "s.yaml", "--room", "lobby"];
             let run = sandbox.embedded(1, &words);
-            let told = format!("this is not a service by itself: {told} of a manifest");
+            let told = format!("this is not a plain service: {told} of a manifest");
             assert!(run.stderr.contains(&told), "{}", run.stderr);
             assert!(run.stderr.contains(hint), "{}", run.stderr);
         }

@@ -155,7 +155,7 @@ fn what_links_lead_to_is_read_once_by_its_first_name() {
     let run = soon("links", || sandbox.run(&validate));
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("26 documents, 26 objects"), "{}", run.stdout);
-    assert!(run.stderr.contains("read by another name"), "{}", run.stderr);
+    assert!(run.stderr.contains("read under another name"), "{}", run.stderr);
 
     // Whatever the links are called and wherever they lead.
     let sandbox = Sandbox::new();
@@ -242,7 +242,7 @@ fn a_variable_of_a_route_without_a_port_is_named_where_the_template_has_it() {
     let run = validated(&[("s.yaml", service), ("t.yaml", &template(""))]);
     assert_eq!(run.code, 2, "{}", all(&run));
     for told in [
-        "m/t.yaml:7:5: the variable `site` is a route and lacks the annotation `meshagent.route.port`",
+        "m/t.yaml:7:5: the variable `site` is a route but lacks the annotation `meshagent.route.port`",
         "hint: add `annotations: {meshagent.route.port: \"8123\"}` to the variable",
     ] {
         assert!(run.stderr.contains(told), "{}", run.stderr);
@@ -270,7 +270,7 @@ fn values_that_no_template_is_beside_keep_no_plan_from_being_made() {
     std::fs::remove_file(sandbox.path("m/a.yaml.j2")).unwrap();
     let run = sandbox.embedded(0, &["plan", "-f", "m"]);
     assert!(run.stdout.contains("- delete Room/a"), "{}", all(&run));
-    let note = "not read: m/values.yaml: it holds values, and no template is beside it";
+    let note = "not read: m/values.yaml: it holds values, but no template is beside it";
     assert!(run.stderr.contains(note), "{}", run.stderr);
     // A document, a list, and a file of another name are no values.
     for (name, text) in [
@@ -295,8 +295,8 @@ fn values_above_a_template_are_told_how_to_reach_it() {
     let run = sandbox.run(&validate);
     assert_eq!(run.code, 2, "{}", all(&run));
     for told in [
-        "m/values.yaml: these values are for templates beside them, and there are none here",
-        "hint: for m/sub/a.yaml.j2 give --values-file m/values.yaml, or put the values beside it",
+        "m/values.yaml: these values are for templates beside them, but there are none here",
+        "hint: for m/sub/a.yaml.j2, give --values-file m/values.yaml or put the values beside it",
         "give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template",
     ] {
         assert!(run.stderr.contains(told), "{}", run.stderr);
@@ -309,7 +309,8 @@ fn values_above_a_template_are_told_how_to_reach_it() {
 fn one_object_of_several_projects_is_told_how_to_be_in_each() {
     let sandbox = Sandbox::new();
     let project = |name: &str| format!("version: v1\nkind: Project\nmetadata: {{name: {name}}}\n");
-    let hint = "hint: the set has several projects; `project: NAME` says of which one it is, else it is `p`";
+    let hint =
+        "hint: the set has several projects; add `project: NAME`, or the document belongs to `p`";
     write(&sandbox, "m/a.yaml", [project("one"), room("a", "")].join("---\n"));
     write(&sandbox, "m/b.yaml", [project("two"), room("a", "")].join("---\n"));
     let validate = ["validate", "-f", "m", "--project-id", "p"];

@@ -123,8 +123,8 @@ fn nothing_is_worked_out_of_what_is_sealed() {
     let words = [&["validate", "-f", "a.yaml.j2"][..], &SEALED].concat();
     let told = with(&sandbox, &words);
     for line in [
-        "a.yaml.j2:4:1: the environment variable CI_TOKEN is sealed",
-        "--allow-env CI_TOKEN=public lets templates compute with it",
+        "a.yaml.j2:4:1: the environment variable CI_TOKEN is hidden",
+        "add --allow-env CI_TOKEN=public to let templates compute with it",
     ] {
         assert!(told.stderr.contains(line), "{}", told.stderr);
     }
@@ -259,7 +259,7 @@ fn a_sealed_variable_is_a_text_whatever_it_holds() {
     let run = Run::of(sandbox.command(&words).env("N", "true").output().unwrap());
     for line in [
         "`container.private` is text, not true or false",
-        "hint: a sealed variable is a text; --allow-env N=public lets plans show it",
+        "hint: a hidden variable is a text; add --allow-env N=public to let plans show it",
     ] {
         assert!(run.code == 2 && run.stderr.contains(line), "{}", all(&run));
     }

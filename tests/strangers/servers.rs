@@ -76,7 +76,7 @@ fn an_answer_without_end_is_given_up() {
     let url = format!("http://127.0.0.1:{port}");
     let spec = ["service", "spec", "--url", &format!("{url}/s?token=hunter2")];
     let run = soon("a document", || ask(&sandbox, &url, &spec));
-    refused(&run, 2, "there is more of the answer than");
+    refused(&run, 2, "the answer is larger than");
     assert!(!all(&run).contains("hunter2"), "{}", all(&run));
     // Whatever an MCP server tells of itself that cannot be read is passed over.
     let spec = ["service", "spec", "--mcp", &url];
@@ -87,7 +87,7 @@ fn an_answer_without_end_is_given_up() {
     let mut command = sandbox.command(&["rooms", "list"]);
     command.env("MESHAGENT_API_URL", &url).env("MESHAGENT_PROJECT_ID", PROJECT);
     let run = soon("a session", || Run::of(command.output().unwrap()));
-    refused(&run, 1, "POST /oauth/token had no answer: there is more of the answer than");
+    refused(&run, 1, "POST /oauth/token had no answer: the answer is larger than");
 }
 
 fn wait(mut child: Child, what: &str) -> std::process::ExitStatus {
@@ -252,7 +252,7 @@ fn a_key_signs_for_no_other_platform_than_its_own() {
     refused(
         &generate("https://two.test", None),
         2,
-        "is for https://one.test, and https://two.test is meant",
+        "is for https://one.test, but the platform in use is https://two.test",
     );
     let other = format!("ma-{id}-{id}-0ther0ther0ther");
     let other = generate("https://two.test", Some(&other));
@@ -265,8 +265,8 @@ fn a_url_lets_nobody_in_and_is_shown_without_what_would() {
     let sandbox = Sandbox::new();
     write(&sandbox, "m/a.yaml", room("a", ""));
     for (url, told) in [
-        ("http://ada:hunter2@127.0.0.1:9", "has a user or a password"),
-        ("https://hunter2@platform.test", "has a user or a password"),
+        ("http://ada:hunter2@127.0.0.1:9", "contains a user name or a password"),
+        ("https://hunter2@platform.test", "contains a user name or a password"),
         ("https://platform.test/?token=hunter2", "has a query"),
         ("https://platform.test/#hunter2", "has a query or a fragment"),
         ("ftp://ada:hunter2@platform.test", "is neither http nor https"),

@@ -27,7 +27,7 @@ fn a_plan_is_made_without_what_is_lacking_and_says_so_in_every_form() {
         write(&sandbox, "outside/x", "c4n4ry");
         write(&sandbox, "m/s.yaml", secret(source));
         write(&sandbox, "m/r.yaml", room("hall", ""));
-        let told = "1 value was not read, so what apply would do about it is not known.";
+        let told = "1 value was not read, so it is not known what apply would do about it.";
         let text = run(&sandbox, &["plan", "-f", "m"]);
         refused(&text, 0, reason);
         assert!(text.stderr.contains("note: m/s.yaml:6:7: "), "{}", text.stderr);
@@ -74,7 +74,7 @@ fn an_object_that_only_a_value_may_change_may_change_and_is_not_unchanged() {
     let plan = run(&sandbox, &["plan", "-f", "m", "--exit-code"]);
     assert_eq!(plan.code, 3, "{}", plan.stderr);
     for line in [
-        "? may update Secret/s  whether its fields differ is not known; m/s.yaml:3:1\n",
+        "? may update Secret/s  it is not known whether its fields differ; m/s.yaml:3:1\n",
         "    ? data.A: (not read, may change)",
         "Plan: 1 that may change, 1 unchanged.\n",
     ] {
@@ -124,8 +124,8 @@ fn what_was_read_and_is_wrong_is_no_unknown_value() {
     for (source, told) in [
         ("{file: bytes}", "is UTF-16, not UTF-8"),
         ("{file: empty}", "is empty"),
-        ("{env: MESHAGENT_API_KEY}", "is the program's own"),
-        ("{age: nothing}", "is not a text that age encrypted"),
+        ("{env: MESHAGENT_API_KEY}", "belongs to this program"),
+        ("{age: nothing}", "is not a text encrypted with age"),
     ] {
         if source.contains("age") {
             sandbox.run(&["secret", "keygen"]);
@@ -178,7 +178,7 @@ fn templates_are_planned_without_the_environment() {
     let plan = run(&sandbox, &["plan", "-f", "m"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     assert!(plan.stderr.contains("m/r.yaml.j2:5:1: "), "{}", plan.stderr);
-    assert!(plan.stderr.contains("L4CKING was not allowed: --allow-env L4CKING"));
+    assert!(plan.stderr.contains("L4CKING is not allowed: add --allow-env L4CKING"));
     assert!(plan.stderr.contains("MESHAGENT_VAR_B is not set"), "{}", plan.stderr);
     assert!(plan.stdout.contains("(not read)"), "{}", plan.stdout);
     assert!(plan.stdout.contains("2 values were not read"), "{}", plan.stdout);
@@ -191,7 +191,7 @@ fn templates_are_planned_without_the_environment() {
     write(&sandbox, "m/r.yaml.j2", "{% if env(\"L4CKING\") == \"x\" %}\n{% endif %}\n");
     refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "L4CKING was not allowed");
     write(&sandbox, "m/r.yaml.j2", room("{{ env(\"L4CKING\") }}", ""));
-    refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "is sealed");
+    refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "is hidden");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn own_credentials_are_in_no_file_and_a_saved_plan_is_performed_all_the_same() {
     refused(&sandbox.embedded(0, &["export", "-d", "plain"]), 0, "");
     let exported = |folder: &str| read(&sandbox, &format!("{folder}/room/a.yaml"));
     assert!(exported("plain").contains(KEY), "{}", exported("plain"));
-    let told = "a.yaml: a credential of yours stands in what the platform holds";
+    let told = "a.yaml: the platform's data contains one of your credentials";
     refused(&holding(&sandbox, &["export", "-d", "out"]), 0, told);
     assert!(!exported("out").contains("c4n4ry"), "{}", exported("out"));
     assert!(exported("out").contains("(secret)"), "{}", exported("out"));

@@ -119,8 +119,11 @@ fn what_breaks_a_rule_of_form_is_refused_in_the_same_words() {
 fn what_goes_with_a_room_is_told_before_it_goes() {
     let sandbox = applied();
     let run = sandbox.embedded(0, &["rooms", "delete", "--name", "lobby", "--dry-run"]);
-    tells(&run, "Service/bot@lobby, which the set `team` owns and protects, goes with the room");
+    tells(
+        &run,
+        "Service/bot@lobby, which the set `team` owns and protects, will be deleted with the room",
+    );
     tells(&run, "Mailbox/front@mail.localhost");
     let run = both(&sandbox, 0, &["rooms", "delete", "--name", "empty"]);
-    assert!(!run.stderr.contains("goes with"), "{}", run.stderr);
+    assert!(!run.stderr.contains("deleted with"), "{}", run.stderr);
 }

@@ -84,7 +84,7 @@ fn plans_and_reports_may_lie_among_the_manifests() {
     tells(&again, "not read: m/report.json: it is a plan or a report of this program");
     // What is named is not passed over.
     let named = sandbox.embedded(6, &["apply", "-f", "m/plan.json", "--yes"]);
-    tells(&named, "m/plan.json: this is a plan of this program, not a manifest");
+    tells(&named, "m/plan.json: this is a plan that meshagent wrote, not a manifest");
     tells(&named, "`meshagent apply m/plan.json`");
     let named = sandbox.embedded(6, &["plan", "-f", "m/report.json"]);
     tells(&named, "m/report.json: this is a report of a run, not a manifest");
@@ -146,7 +146,10 @@ fn a_report_says_what_was_planned_also_where_nobody_agreed() {
         &["apply", "-f", "m", "--yes", "--report", "-"],
         &["rooms", "create", "--name", "x", "--report", "-"],
     ] {
-        tells(&sandbox.embedded(2, line), "/dev/stdout is standard output");
+        tells(
+            &sandbox.embedded(2, line),
+            "give the name of a file, or /dev/stdout for standard output",
+        );
     }
     assert!(!sandbox.path("-").exists());
 }

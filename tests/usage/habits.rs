@@ -27,7 +27,7 @@ fn a_second_document_without_its_line_is_told() {
     sandbox.write("m.yaml", &[ROOM, &ROOM.replace("name: a", "name: b")].concat());
     let run = sandbox.run(&["validate", "-f", "m.yaml"]);
     tells(&run, "m.yaml:4:1: duplicate key `version`");
-    tells(&run, "hint: where another document is to begin, put a line `---` before it");
+    tells(&run, "hint: to begin another document, put a line `---` before it");
     sandbox.write("m.yaml", "kind: Room\nmetadata: {name: a}\nkind: Room\nversion: v1\n");
     tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "put a line `---` before it");
     // What is twice in one map is something else.
@@ -40,9 +40,9 @@ fn a_second_document_without_its_line_is_told() {
 fn a_field_of_the_lifecycle_in_another_place_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("m.yaml", &[ROOM, "moved_from: b\n"].concat());
-    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: it is `lifecycle.moved_from`");
+    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: write `lifecycle.moved_from`");
     sandbox.write("m.yaml", &ROOM.replace("name: a", "name: a, prevent_destroy: true"));
-    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: it is `lifecycle.prevent_destroy`");
+    tells(&sandbox.run(&["validate", "-f", "m.yaml"]), "hint: write `lifecycle.prevent_destroy`");
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn a_type_that_is_none_is_told_with_those_that_are() {
 fn a_level_that_is_none_and_a_url_are_refused() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["version", "--log", "nope"]);
-    tells(&run, "--log \"nope\" is not a level");
+    tells(&run, "--log \"nope\" is not a log level");
     tells(&run, "hint: error, warn, info, debug or trace");
     assert!(sandbox.run(&["version", "--log", "debug"]).stderr.is_empty());
     let run = sandbox.run(&["validate", "-f", "https://example.com/m.yaml"]);
-    tells(&run, "manifests are files, and this is a URL");
-    tells(&run, "hint: what another program fetches is read with `-f -`");
+    tells(&run, "manifests must be files, but this is a URL");
+    tells(&run, "hint: fetch it with another program, and read its output with `-f -`");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_number_that_cannot_be_held_leads_to_a_text() {
     sandbox.write("m.yaml.j2", ROOM);
     let pair = "n=99999999999999999999";
     let run = sandbox.run(&["validate", "-f", "m.yaml.j2", "--value-json", pair]);
-    tells(&run, "hint: -v n=TEXT gives a text as it is written");
+    tells(&run, "hint: use -v n=TEXT to give a text as it is written");
     assert!(!run.stderr.contains("write --value-json"), "{}", run.stderr);
 }
 
@@ -89,11 +89,11 @@ fn an_undefined_name_is_told_at_its_column() {
 fn a_schedule_is_refused_without_being_repeated() {
     let sandbox = Sandbox::new();
     for (schedule, told) in [
-        ("99 * * * *", "the minute is not valid; it goes from 0 to 59"),
-        ("0 25 * * *", "the hour is not valid; it goes from 0 to 23"),
-        ("0 0 * * SEKRET", "the weekday is not valid; it goes from 0 to 7"),
+        ("99 * * * *", "the minute is not valid; it must be 0 to 59"),
+        ("0 25 * * *", "the hour is not valid; it must be 0 to 23"),
+        ("0 0 * * SEKRET", "the weekday is not valid; it must be 0 to 7"),
         ("0 0 * *", "there are 4 fields"),
-        ("@sometimes", "a nickname such as `@hourly` is known, and this one is not"),
+        ("@sometimes", "this nickname is unknown; a known one is `@hourly`"),
     ] {
         let task = "version: v1\nkind: ScheduledTask\nmetadata: {name: t}\nroom: a\nqueue: q\npayload: {}\n";
         sandbox.write("m.yaml", &format!("{task}schedule: '{schedule}'\n"));
@@ -186,12 +186,15 @@ fn what_manifests_of_others_have_leads_to_what_is_meant() {
     let service = "version: v1\nkind: Service\nmetadata: {name: a}\n";
     for (manifest, hint) in [
         ("apiVersion: v1\nkind: Room\nmetadata: {name: a}\n".to_owned(), "write `version: v1`"),
-        (ROOM.to_owned() + "spec: {}\n", "there is no `spec` here"),
-        (ROOM.replace("name: a", "name: a, namespace: b"), "is said by `project` and `room`"),
+        (ROOM.to_owned() + "spec: {}\n", "there is no `spec`: write its fields"),
+        (
+            ROOM.replace("name: a", "name: a, namespace: b"),
+            "write `project` and `room` at the top level of the document",
+        ),
         (ROOM.replace("name: a", "name: a, labels: {}"), "write `metadata.annotations`"),
         (service.to_owned() + "container: {image: a, ports: [80]}\n", "write `ports` beside"),
-        (service.to_owned() + "ports: [{num: 80, published: yes}]\n", "hint: write `true`: it is"),
-        (service.to_owned() + "ports: [{num: 80, published: off}]\n", "hint: write `false`: it is"),
+        (service.to_owned() + "ports: [{num: 80, published: yes}]\n", "hint: write `true`: only"),
+        (service.to_owned() + "ports: [{num: 80, published: off}]\n", "hint: write `false`: only"),
     ] {
         sandbox.write("m.yaml", &manifest);
         tells(&sandbox.run(&["validate", "-f", "m.yaml"]), hint);
@@ -211,7 +214,7 @@ fn groups_of_the_reference_that_are_not_here_are_told_of() {
     for group in missing {
         let run = Sandbox::new().run(&[group]);
         assert_eq!(run.code, 2);
-        tells(&run, "hint: this program does not have it yet: the Python command line does");
+        tells(&run, "hint: this program does not have it yet: use the Python command line");
     }
 }
 

@@ -52,8 +52,8 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     for (name, hint) in [
         ("FOO,BAR", "repeat the option for several"),
         ("FOO BAR", "repeat the option for several"),
-        ("FOO_*", "there are no patterns"),
-        ("F?O=public", "there are no patterns"),
+        ("FOO_*", "patterns are not supported"),
+        ("F?O=public", "patterns are not supported"),
         ("$FOO", "without `$`: FOO"),
     ] {
         told(&plan(&["--allow-env", name]), 2, &["--allow-env <NAME>", hint]);
@@ -62,12 +62,16 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     std::fs::create_dir(sandbox.path("keys")).unwrap();
     sandbox.write("keys/k", "x");
     let of_file = plan(&["--allow-files", "keys/k"]);
-    told(&of_file, 2, &["keys/k: it takes a folder, and this is a file", "--allow-files keys "]);
+    told(&of_file, 2, &["keys/k: this must be a folder, but it is a file", "--allow-files keys "]);
     told(&plan(&["--allow-files", "m.yaml"]), 2, &["--allow-files . allows"]);
     told(&plan(&["--allow-files", "nowhere"]), 2, &["there is no such folder"]);
     told(&plan(&["--allow-files", "keys"]), 0, &[]);
     let validate = sandbox.run(&["validate", "-f", "m.yaml", "--allow-commands"]);
-    told(&validate, 2, &["hint: validating reads no secret and runs no command: leave it out"]);
+    told(
+        &validate,
+        2,
+        &["hint: validate reads no secrets and runs no commands: leave this option out"],
+    );
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn an_empty_variable_is_no_value_unless_the_template_says_so() {
         2,
         &[
             "the environment variable FOO is empty",
-            "a default as second argument of env lets it be",
+            "to allow that, give env a default as its second argument",
         ],
     );
     told(&validate("env(\"FOO\", \"\")", "FOO"), 0, &[]);
@@ -138,7 +142,7 @@ fn addresses_are_told_with_an_example_that_works() {
         }
     }
     let login = ["auth", "login", "--no-browser", "--api-url", "http://192.0.2.1:1"];
-    told(&sandbox.run(&login), 2, &["is plain http", "--insecure where a command takes it"]);
+    told(&sandbox.run(&login), 2, &["is plain http", "give --insecure to a command that has it"]);
     for command in [&["auth", "login", "--help"][..], &["setup", "--help"]] {
         assert!(sandbox.run(command).stdout.contains("--insecure"), "{command:?}");
     }
@@ -157,7 +161,7 @@ fn a_platform_that_cannot_be_opened_says_what_to_do() {
     let database = database.unwrap();
     std::fs::write(&database, "no database at all, but long enough to be looked at\n".repeat(99))
         .unwrap();
-    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: put a copy of the database back"]);
+    told(&sandbox.embedded(1, &["rooms", "list"]), 1, &["hint: restore a copy of the database"]);
 }
 
 #[test]
@@ -184,7 +188,7 @@ fn a_token_is_not_written_over_its_document() {
         Run::of(command.env("MESHAGENT_API_KEY", &key).output().unwrap())
     };
     for output in ["t.yaml", "./t.yaml", "same.yaml"] {
-        told(&generate(output), 6, &["--output would overwrite t.yaml, which is read"]);
+        told(&generate(output), 6, &["--output would overwrite t.yaml, which is an input"]);
         assert_eq!(std::fs::read_to_string(sandbox.path("t.yaml")).unwrap(), text);
     }
     told(&generate("token"), 0, &[]);
@@ -204,10 +208,18 @@ fn an_activated_key_is_checked_and_can_come_from_standard_input() {
         command
     };
     for wrong in ["ma-foo", "x", "ma-a-b-c"] {
-        told(&Run::of(line(wrong).output().unwrap()), 0, &["warning: this is not a whole API key"]);
+        told(
+            &Run::of(line(wrong).output().unwrap()),
+            0,
+            &["warning: this is not a complete API key"],
+        );
     }
     let given = Run::of(line(&key).output().unwrap());
-    told(&given, 0, &["warning: other users of this machine can see what KEY gives", "signs the"]);
+    told(
+        &given,
+        0,
+        &["warning: other users of this machine can see the value of KEY", "signs the"],
+    );
     let mut child = line("-").spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{key}\n").as_bytes()).unwrap();
     let read = Run::of(child.wait_with_output().unwrap());

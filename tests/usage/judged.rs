@@ -44,7 +44,7 @@ fn a_plan_that_deletes_too_much_is_shown_and_refused() {
     assert_eq!(plan.pointer("/counts/delete"), Some(&Value::from(4)));
     let refused = plan.pointer("/refused/0").unwrap();
     assert_eq!(refused["message"], REFUSAL);
-    assert_eq!(refused["hint"], "if that is meant, add --allow-deletes 4");
+    assert_eq!(refused["hint"], "if this is intended, add --allow-deletes 4");
     let run = sandbox.embedded(6, &["plan", "-f", "set.yaml", "-o", "markdown"]);
     let (refusal, delete) = (run.stdout.find(REFUSAL), run.stdout.find("**delete** `Room/room-7`"));
     assert!(refusal.is_some() && refusal < delete, "{}", run.stdout);

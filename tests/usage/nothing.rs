@@ -87,7 +87,7 @@ fn plans_and_manifests_are_told_apart() {
     sandbox.write("m/a.yaml", SET);
     for path in ["m", "m/a.yaml"] {
         let run = sandbox.embedded(2, &["apply", path]);
-        tells(&run, &format!("manifests are given with -f: `meshagent apply -f {path}`"));
+        tells(&run, &format!("give manifests with -f: `meshagent apply -f {path}`"));
     }
     sandbox.embedded(0, &["plan", "-f", "m", "--out", "plan.json"]);
     sandbox.write("other.yaml", "version: v1\nkind: Room\nmetadata: {name: other}\n");
@@ -113,7 +113,7 @@ fn an_empty_list_of_services_says_which_it_is() {
     let sandbox = sandbox();
     sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
     let run = sandbox.embedded(0, &["service", "list", "-o", "table"]);
-    assert!((run.stdout + &run.stderr).contains("--room ROOM lists those of a room"));
+    assert!((run.stdout + &run.stderr).contains("use --room ROOM to list those of a room"));
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn a_project_that_an_option_names_wrongly_is_told_once() {
     let sandbox = sandbox();
     sandbox.embedded(0, &["project", "create", "staging"]);
     let run = sandbox.embedded(1, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
-    let told = "there is no project `stagin`, which --project-id names";
-    assert_eq!(run.stderr.matches("stagin`,").count(), 1, "{}", run.stderr);
+    let told = "there is no project `stagin`; the name comes from --project-id";
+    assert_eq!(run.stderr.matches("stagin`;").count(), 1, "{}", run.stderr);
     tells(&run, told);
     tells(&run, "did you mean `staging`?");
     // A document that names one is at fault itself.
@@ -144,7 +144,7 @@ fn settings_that_are_not_used_are_told() {
     let named = run(&named, ("MESHAGENT_PROJECT_ID", "other"));
     assert!(!named.stderr.contains("is ignored"), "{}", named.stderr);
     let malformed = run(&["plan", "-f", "set.yaml"], ("MESHAGENT_API_KEY", "ma-cut-off"));
-    tells(&malformed, "MESHAGENT_API_KEY is not a whole API key");
+    tells(&malformed, "MESHAGENT_API_KEY is not a complete MeshAgent API key");
     assert!(!malformed.stderr.contains("ma-cut-off"), "{}", malformed.stderr);
 }
 
@@ -156,7 +156,7 @@ fn wrong_values_are_wrong_arguments() {
         ("-v", "image", "there is no `=`"),
         ("--value-json", "x={", "not JSON"),
         ("--values-file", "gone.yaml", "gone.yaml: failed to read"),
-        ("--values-file", "list.yaml", "list.yaml:1:1: a values file is one map"),
+        ("--values-file", "list.yaml", "list.yaml:1:1: a values file must be one map"),
     ] {
         for command in [&["plan"][..], &["apply", "--yes"], &["destroy", "--yes"]] {
             let line = [command, &["-f", "set.yaml", option, value]].concat();

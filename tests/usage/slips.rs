@@ -101,7 +101,7 @@ fn a_pattern_that_matches_nothing_is_no_problem_of_the_manifests() {
     let both = ["apply", "-f", "m.yaml", "other.yaml"];
     sandbox.write("other.yaml", "version: v1\n");
     let run = sandbox.embedded(2, &both);
-    let hint = "hint: each file has its own -f: `meshagent apply -f m.yaml -f other.yaml`";
+    let hint = "hint: give each file its own -f: `meshagent apply -f m.yaml -f other.yaml`";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
     let run = sandbox.embedded(2, &["rooms", "create", "--name", "x", "--annotations", "a=b"]);
     assert!(run.stderr.contains("hint: for example --annotations '{"), "{}", run.stderr);

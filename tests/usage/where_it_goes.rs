@@ -40,11 +40,12 @@ fn a_service_in_every_room_is_told_from_one_in_a_room() {
     // Also where one of them is not declared here.
     sandbox.write("m.yaml", &format!("{ROOM}---\n{service}room: lobby\n"));
     sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
-    sandbox.write("other.yaml", service);
+    let tool = format!("{service}room: lobby\n").replace("bot", "tool");
+    sandbox.write("other.yaml", &format!("{service}---\n{tool}"));
     let run = sandbox.embedded(0, &["plan", "-f", "other.yaml", "--set", "other"]);
     tells(&run, "also beside Service/bot@lobby; `room: NAME` puts it into one (other.yaml:3:1)");
     tells(&run, "Plan of set `other` for default on the embedded platform\n");
-    sandbox.write("other.yaml", &format!("{service}room: lobby\n").replace("bot", "tool"));
+    sandbox.write("other.yaml", &tool);
     let run = sandbox.embedded(0, &["plan", "-f", "other.yaml", "--set", "other"]);
     assert!(!run.stderr.contains("names no room"), "{}", run.stderr);
 }
@@ -88,10 +89,7 @@ fn what_got_another_name_is_told_what_that_means() {
     sandbox
         .write("old/m.yaml", &format!("{hall}---\n{service}---\n{}", hall.replace("hall", "den")));
     let run = sandbox.embedded(6, &["plan", "-f", "old"]);
-    tells(
-        &run,
-        "old/m.yaml:8:1: Room/lobby is deleted by this plan, and Service/bot@lobby refers to it",
-    );
+    tells(&run, "old/m.yaml:8:1: this plan deletes Room/lobby, but Service/bot@lobby refers to it");
     tells(
         &run,
         "hint: if it is Room/hall now, write `lifecycle: {moved_from: lobby}` into that document (old/m.yaml:3:1), and `hall` here",
@@ -157,8 +155,8 @@ async fn a_project_is_told_by_what_names_it() {
     for words in [&["plan", "-f", "room.yaml"][..], &["rooms", "list"]] {
         let missing = run(Some("nowhere"), words).await;
         assert_eq!(missing.code, 1, "{}", missing.stderr);
-        tells(&missing, "MESHAGENT_PROJECT_ID names");
+        tells(&missing, "the name comes from MESHAGENT_PROJECT_ID");
         let missing = run(None, &[words, &["--project-id", "nowhere"]].concat()).await;
-        tells(&missing, "--project-id names");
+        tells(&missing, "the name comes from --project-id");
     }
 }

@@ -41,7 +41,7 @@ impl Arguments {
         self.bind::<0>(callee, []).map(|_| ())
     }
 
-    /// One argument, which must be there.
+    /// One argument, which is required.
     pub(crate) fn one(self, callee: &str, parameter: &str) -> Outcome {
         let [value] = self.bind(callee, [parameter])?;
         value.ok_or_else(|| fail(format!("`{callee}` needs an argument")))
@@ -82,7 +82,7 @@ pub(crate) fn words<'a>(argument: &'a Option<Value>, callee: &str) -> Outcome<&'
     }
 }
 
-/// An argument of which `str` is taken.
+/// An argument that `str` is applied to.
 pub(crate) fn stringified(budget: &Budget, value: &Value) -> Outcome<String> {
     text(budget, value).map(std::borrow::Cow::into_owned)
 }

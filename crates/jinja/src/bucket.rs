@@ -10,7 +10,7 @@ use crate::value::{Kind, LOOK, Value};
 pub(crate) enum Bucket {
     /// A text.
     Text(std::rc::Rc<str>),
-    /// A number, or a boolean, which Python takes for one; by its bits as a float.
+    /// A number, or a boolean, which is a number in Python; by its bits as a float.
     Number(u64),
     /// None, or an undefined value.
     Nothing(bool),
@@ -41,7 +41,7 @@ impl Bucket {
                 let items = sequence.items.iter().map(|item| Self::of(budget, item));
                 Self::Tuple(items.collect::<Outcome<_>>()?)
             }
-            // Numbers of which a float holds but a part share a bucket.
+            // Numbers that a float cannot hold exactly share a bucket.
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "it is told apart from equal ones later"

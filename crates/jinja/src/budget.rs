@@ -1,4 +1,4 @@
-//! How much one rendering may do and make.
+//! How much one rendering may do and produce.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use crate::error::{Failure, Reason};
 
-/// After how many units the clock is looked at.
+/// After how many units the clock is checked.
 const UNITS_A_LOOK: i64 = 64 * 1024;
 
-/// What one step of the interpreter counts, so that the clock is looked at between them.
+/// How many units one step of the interpreter counts, so that the clock is checked between steps.
 const STEP: usize = 16;
 
 /// How much one rendering may still do. Steps are what the template says to do, one after
@@ -17,7 +17,7 @@ const STEP: usize = 16;
 #[derive(Debug)]
 pub struct Budget {
     units: AtomicI64,
-    /// When the rendering is given up: whoever asked for it waits no longer.
+    /// When the rendering is given up, because its caller no longer waits.
     until: Instant,
 }
 
@@ -61,7 +61,7 @@ impl Budget {
         let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
         let left = self.units.fetch_sub(units, Ordering::Relaxed);
         if left < units {
-            // Kept from wrapping around, should a template go on after the error.
+            // This must not wrap around if a template continues after the error.
             self.units.store(0, Ordering::Relaxed);
             return Err(Spent::Units);
         }

@@ -1,10 +1,10 @@
-//! What characters are to Python 3.13, which knows Unicode 15.1. Where Rust knows more, or
-//! means something else, there is a refusal rather than a guess.
+//! How Python 3.13 classifies characters; it knows Unicode 15.1. If Rust knows more, or classifies
+//! a character differently, it is refused rather than guessed.
 
 use crate::error::{Outcome, refuse};
 
 /// The first and the last of those characters that came to Unicode after Python 3.13, or got an
-/// upper case then; what lies between two of them is no character yet.
+/// upper case then; the code points between two of them are not assigned yet.
 const NEWER: &[u32] = &[
     0x88f, 0x897, 0xc5c, 0xc5c, 0xcdc, 0xcdc, 0x1acf, 0x1aeb, 0x1b4e, 0x1b4f, 0x1b7f, 0x1b7f,
     0x1c89, 0x1c8a, 0x20c1, 0x20c1, 0x2427, 0x2429, 0x2b96, 0x2b96, 0x31e4, 0x31e5, 0xa7cb, 0xa7cf,
@@ -55,7 +55,7 @@ pub(crate) fn lower(text: &str) -> Outcome<String> {
     Ok(text.to_lowercase())
 }
 
-/// Whether Python's `str.isspace` and `\s` take a character.
+/// Whether a character is white space for Python's `str.isspace` and `\s`.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
@@ -70,8 +70,8 @@ pub(crate) fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_space)
 }
 
-/// Whether Python's `str.isalnum` takes a character. Scripts in which Unicode's notion of
-/// a letter and Rust's differ are refused rather than guessed.
+/// Whether a character is alphanumeric for Python's `str.isalnum`. Scripts for which Unicode's and
+/// Rust's notions of a letter differ are refused rather than guessed.
 pub(crate) fn is_alphanumeric(character: char) -> Outcome<bool> {
     if character.is_ascii() {
         return Ok(character.is_ascii_alphanumeric());
@@ -147,7 +147,7 @@ pub(crate) fn has_case(text: &str, lower: bool) -> Outcome<bool> {
     Ok(is_there)
 }
 
-/// Whether `str.isdigit` and its likes take a character.
+/// Whether a character is a digit for `str.isdigit` and similar methods.
 pub(crate) fn digit(character: char) -> Outcome<bool> {
     match character {
         _ if character.is_ascii() => Ok(character.is_ascii_digit()),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What an operation gives.
+/// The result of an operation.
 pub(crate) type Outcome<T = crate::value::Value> = Result<T, Failure>;
 
 /// What kind of reason there is.
@@ -11,9 +11,9 @@ pub(crate) type Outcome<T = crate::value::Value> = Result<T, Failure>;
 pub enum Reason {
     /// Jinja2 would refuse it as well.
     Failed,
-    /// Jinja2 may render it, and this engine does not promise to render it alike.
+    /// Jinja2 may render it, but this engine does not promise the same output.
     Refused,
-    /// It takes too long, or makes too much.
+    /// It takes too long, or produces too much.
     Spent,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The same while a template is read and run: its place is a byte of the template.
+/// The same while a template is read and run: its place is a byte offset in the template.
 #[derive(Debug)]
 pub(crate) struct Failure {
     reason: Reason,
@@ -73,14 +73,14 @@ impl Failure {
     }
 }
 
-/// What Jinja2 refuses as well.
+/// An error that Jinja2 reports as well.
 pub(crate) fn fail(message: impl Into<Cow<'static, str>>) -> Failure {
     Failure::new(Reason::Failed, message)
 }
 
-/// What Jinja2 accepts, and is not promised to be rendered alike.
+/// The error for what Jinja2 accepts, if the same output is not promised.
 pub(crate) fn refuse(what: impl fmt::Display) -> Failure {
-    Failure::new(Reason::Refused, format!("{what} is not rendered offline"))
+    Failure::new(Reason::Refused, format!("{what} is not supported offline"))
 }
 
 /// A use of an undefined value.

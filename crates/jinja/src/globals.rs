@@ -40,7 +40,7 @@ pub(crate) fn find(name: &str) -> Option<Value> {
             let mut fields = std::collections::BTreeMap::new();
             for (name, value) in pairs(budget, arguments)? {
                 let Value::Str(name, _) = name else {
-                    return Err(refuse("a namespace of other than texts"));
+                    return Err(refuse("a namespace of anything but texts"));
                 };
                 fields.insert(name, kept(value)?);
             }

@@ -1,5 +1,4 @@
-//! `tojson`: Python's JSON with sorted keys and the characters escaped that mean something
-//! in markup.
+//! `tojson`: Python's JSON with sorted keys, and with the special characters of markup escaped.
 
 use crate::budget::Budget;
 use crate::error::{Outcome, fail, refuse};

@@ -1,20 +1,20 @@
 //! Jinja2's templates, offline: stock `jinja2.Template(text).render(**values)` of Jinja2 3.1 on
 //! Python 3.13.
 //!
-//! **The promise** is one-sided: the output is Jinja2's, byte for byte, or there is an error.
-//! What Jinja2 renders and this crate does not promise to render alike is refused by name
-//! ([`Reason::Refused`]); a silent difference is a fault, and so is a template that is
-//! rendered here and refused there.
+//! **The promise** is one-sided: the output is Jinja2's, byte for byte, or there is an error. What
+//! Jinja2 renders, but this crate does not promise to render the same way, is refused by name
+//! ([`Reason::Refused`]). A silent difference is a bug, and so is a template that is rendered here
+//! and refused there.
 //!
-//! **What lives here**: a lexer and a parser that follow Jinja2's own (`syntax`), what runs
-//! the tree with Python's semantics (`run`), Python's values and operators (`value`,
-//! `operators`), and the stock filters, tests, methods and functions. Templates are written by
-//! strangers, so all that they can nest is bounded while they are read, and all that they can
-//! repeat or multiply is counted by a [`Budget`] before it is done.
+//! **What lives here**: a lexer and a parser that follow Jinja2's own (`syntax`), an interpreter
+//! with Python's semantics (`run`), Python's values and operators (`value`, `operators`), and the
+//! stock filters, tests, methods and functions. Templates are written by strangers, so their
+//! nesting is bounded while they are read, and everything that they can repeat or multiply is
+//! counted by a [`Budget`] before it is done.
 //!
-//! **What must not live here**: anything that knows of manifests, files, the terminal or the
-//! API. A caller gives a text and values, and gets a text or an [`Error`] with its place; it
-//! also gives a thread whose stack holds some hundred calls of macros (64 MiB are enough).
+//! **What must not live here**: anything that knows about manifests, files, the terminal or the
+//! API. A caller passes a text and values, and gets a text or an [`Error`] with its place. It must
+//! run this on a thread whose stack can hold some hundred calls of macros (64 MiB are enough).
 
 mod arguments;
 mod bucket;
@@ -50,12 +50,12 @@ const MAX_SOURCE: usize = 1024 * 1024;
 /// The longest text that a template may render to, in bytes.
 const MAX_RENDERED: usize = 4 * 1024 * 1024;
 
-/// Renders a template until that instant.
+/// Renders a template, with a deadline.
 ///
 /// # Errors
 ///
-/// What Jinja2 would refuse, what cannot be promised to render alike, and templates that
-/// take too long or produce too much.
+/// What Jinja2 would refuse, what is not promised to render the same way, and templates that take
+/// too long or produce too much.
 pub fn render<'a>(
     source: &str,
     values: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -66,7 +66,7 @@ pub fn render<'a>(
     if source.len() > MAX_SOURCE {
         let size = source.len();
         return Err(too_large(format!(
-            "has {size} bytes, more than the {MAX_SOURCE} that are rendered"
+            "has {size} bytes, more than the {MAX_SOURCE} that are allowed"
         )));
     }
     let source = normalize(source);
@@ -82,7 +82,7 @@ pub fn render<'a>(
     match rendered.len() {
         0..=MAX_RENDERED => Ok(rendered),
         size => Err(too_large(format!(
-            "renders to {size} bytes, more than the {MAX_RENDERED} that are read"
+            "renders to {size} bytes, more than the {MAX_RENDERED} that are allowed"
         ))),
     }
 }

@@ -88,7 +88,7 @@ fn arithmetic(
 pub(crate) fn add(budget: &Budget, left: &Value, right: &Value) -> Outcome {
     match (left, right) {
         (Value::Str(one, _), Value::Str(other, _)) => {
-            // Beside markup what is not markup is escaped.
+            // If one side is markup, the other side is escaped.
             let is_markup = left.is_markup() || right.is_markup();
             let part = |value: &Value, text: &str| match is_markup && !value.is_markup() {
                 true => format::escape(text),
@@ -224,7 +224,7 @@ pub(crate) fn compare(
     }
 }
 
-/// Whether an operator holds of two values; nothing holds of what is not a number.
+/// Whether a comparison of two values holds; none holds for NaN.
 pub(crate) fn ordered(
     budget: &Budget,
     [left, right]: [&Value; 2],
@@ -282,7 +282,7 @@ pub(crate) fn attribute(budget: &Budget, value: &Value, name: &str) -> Outcome {
     }
 }
 
-/// What Python has as an attribute of such a value, before it is asked for an item.
+/// An attribute that Python has for such a value, which comes before its items.
 fn own_attribute(value: &Value, name: &str) -> Outcome<Option<Value>> {
     match (value, name) {
         (Value::Seq(sequence), "grouper" | "list") if sequence.kind == Kind::Group => {

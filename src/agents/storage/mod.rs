@@ -74,13 +74,13 @@ impl Given<'_> {
         let path = self.text("path").trim();
         let path = if path == "." { "" } else { path.trim_start_matches('/') };
         if path.split('/').any(|part| part == "." || part == "..") {
-            let text = format!("the path {:?} must have no . or .. in it", self.text("path"));
+            let text = format!("the path {:?} must not contain . or ..", self.text("path"));
             return Err(Refused::invalid(text));
         }
         Ok(path)
     }
 
-    /// A number that may be null, for none.
+    /// A number; null means zero.
     fn number(&self, name: &str) -> Result<usize, Refused> {
         let value = &self.0[name];
         let number = if value.is_null() { Some(0) } else { value.as_u64() };
@@ -114,7 +114,7 @@ async fn write(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
     Ok(Content::Text(format!("stored as {path}")))
 }
 
-/// What a file holds. A document that several edit is told as JSON.
+/// The contents of a file. A document that several participants edit is given as JSON.
 async fn file(room: &Room, given: &Given<'_>) -> Result<File, Refused> {
     let (told, path) = (given.text("path"), given.path()?);
     if let Some((_, ending)) = mime::split(told) {
@@ -146,16 +146,16 @@ async fn grep(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
     let after = given.number("after")?;
     let file = file(room, given).await?;
     if text::is_picture(&file.mime_type, given.text("path")) {
-        let told = "pictures and PDF files hold no lines to search: use read_file";
+        let told = "pictures and PDF files have no lines to search: use read_file";
         return Ok(Content::Text(told.to_owned()));
     }
     let pattern = given.text("pattern").to_owned();
-    // A pattern may take its time, and others are not to wait for it.
+    // A pattern may take long, and others must not wait for it.
     let found = tokio::task::spawn_blocking(move || {
         let text = String::from_utf8_lossy(&file.bytes);
         text::search(&text, &Search { pattern: &pattern, offset, before, after })
     });
-    let found = found.await.map_err(|_| Refused::new("the search was broken off"))??;
+    let found = found.await.map_err(|_| Refused::new("the search was interrupted"))??;
     Ok(Content::Text(found))
 }
 
@@ -163,21 +163,21 @@ async fn save(room: &Room, given: &Given<'_>) -> Result<Content, Refused> {
     let path = given.path()?;
     let bytes = fetch(given.text("url")).await?;
     if !given.overwrite() && room.has_file(path).await? {
-        return Err(Refused::invalid(format!("there is a file at {path} already")));
+        return Err(Refused::invalid(format!("a file already exists at {path}")));
     }
     room.upload(path, &bytes, given.overwrite()).await?;
     Ok(Content::Empty)
 }
 
-/// What is at a URL.
+/// Downloads what is at a URL.
 async fn fetch(url: &str) -> Result<Vec<u8>, Refused> {
     if let Some(inline) = url.strip_prefix("data:") {
         let (_, data) = inline
             .split_once(',')
-            .ok_or_else(|| Refused::new("the data URL has no comma in front of its data"))?;
+            .ok_or_else(|| Refused::new("the data URL has no comma before its data"))?;
         return STANDARD
             .decode(data)
-            .map_err(|error| Refused::new(format!("the data URL holds no base64: {error}")));
+            .map_err(|error| Refused::new(format!("the data URL is not base64: {error}")));
     }
     let failed =
         |error: Unread| Refused::new(format!("the download failed: {}", with_causes(&error)));

@@ -1,4 +1,4 @@
-//! What of a text is shown, and which of its lines match.
+//! Which part of a text is shown, and which of its lines match.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::room::mime;
 /// How many characters an answer has at most.
 pub const MAX_CHARACTERS: usize = 20_000;
 
-/// How long a search may take. A program that ends waits for it.
+/// How long a search may take. The program waits for it before it ends.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Media types of text whose names do not start with `text/`.
@@ -27,7 +27,7 @@ const TEXTS: [&str; 8] = [
 /// Endings of text, whatever its media type.
 const TEXT_ENDINGS: [&str; 6] = ["yaml", "yml", "json", "jsonl", "ndjson", "geojson"];
 
-/// Endings of what holds no lines, whatever its media type.
+/// Endings of files without lines, whatever their media type.
 const PICTURE_ENDINGS: [&str; 13] = [
     "pdf", "png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "avif", "heic", "heif",
 ];
@@ -61,19 +61,21 @@ pub fn is_picture(mime_type: &str, path: &str) -> bool {
         || PICTURE_ENDINGS.contains(&ending(path).as_str())
 }
 
-/// A text without its first characters; none of it where it has no more than those.
+/// A text without its first characters; empty if it has no more than those.
 #[must_use]
 pub fn skip(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or("", |(at, _)| &text[at..])
 }
 
-/// A text from a character on, cut where it is too long, with how to go on.
+/// A text from a character on. If it is too long, it is truncated, with a note on how to continue.
 #[must_use]
 pub fn page(text: &str, offset: usize) -> String {
-    cut(skip(text, offset), |shown| format!("\n\n[cut: go on with offset {}]", offset + shown))
+    cut(skip(text, offset), |shown| {
+        format!("\n\n[truncated: continue with offset {}]", offset + shown)
+    })
 }
 
-/// A text, cut where it is too long, with what is said about that.
+/// A text; if it is too long, it is truncated, with a note.
 fn cut(text: &str, told: impl Fn(usize) -> String) -> String {
     if text.chars().nth(MAX_CHARACTERS).is_none() {
         return text.to_owned();
@@ -104,12 +106,12 @@ const fn ends_line(character: char) -> bool {
     )
 }
 
-/// The lines that match, each with its number, `:` behind the number of those that do and
-/// `-` behind that of those beside them, and `--` where lines were left out.
+/// The matching lines and the lines around them, each with its number: followed by `:` if the line
+/// matches and by `-` if not, with `--` where lines were left out.
 ///
 /// # Errors
 ///
-/// A pattern that is empty, no regular expression, or that takes too long.
+/// The pattern is empty or not a regular expression, or it takes too long.
 pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     let nothing = || Ok("nothing matches".to_owned());
     let searched = skip(text, search.offset);
@@ -120,9 +122,8 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     if pattern.is_empty() {
         return Err(Refused::invalid("the pattern is empty"));
     }
-    let wrong = |error: fancy_regex::Error| {
-        Refused::invalid(format!("the pattern cannot be used: {error}"))
-    };
+    let wrong =
+        |error: fancy_regex::Error| Refused::invalid(format!("the pattern is not valid: {error}"));
     let pattern = fancy_regex::Regex::new(pattern).map_err(wrong)?;
     let first = text[..text.len() - searched.len()].matches('\n').count() + 1;
     let searched = searched.replace("\r\n", "\n");
@@ -135,12 +136,12 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
     let begun = Instant::now();
     for (index, line) in lines.iter().enumerate() {
         if begun.elapsed() > PATIENCE {
-            return Err(Refused::invalid("the search takes too long: give a simpler pattern"));
+            return Err(Refused::invalid("the search takes too long: use a simpler pattern"));
         }
         if pattern.is_match(line).map_err(wrong)? {
             matching.insert(index);
             let end = index.saturating_add(search.after).saturating_add(1).min(lines.len());
-            // What the match before shows too is not gone through again.
+            // Lines that the match before already shows are skipped.
             let from = index.saturating_sub(search.before);
             let from = from.max(shown.last().map_or(0, |last| last + 1));
             shown.extend(from..end);
@@ -159,7 +160,7 @@ pub fn search(text: &str, search: &Search<'_>) -> Result<String, Refused> {
         told.push(format!("{}{mark} {}", first + index, lines[index]));
         last = Some(index);
     }
-    Ok(cut(&told.join("\n"), |_| "\n\n[cut: search for something narrower]".to_owned()))
+    Ok(cut(&told.join("\n"), |_| "\n\n[truncated: narrow the search]".to_owned()))
 }
 
 #[cfg(test)]
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(told(" ").text, "the pattern is empty");
         for pattern in ["(", "(?:(?:a|a)*)*(?!b)$\\1(x)"] {
             let refused = told(pattern);
-            assert!(refused.text.starts_with("the pattern cannot be used: "), "{refused}");
+            assert!(refused.text.starts_with("the pattern is not valid: "), "{refused}");
             assert_eq!(refused.code, Some(1002));
         }
     }
@@ -217,7 +218,8 @@ mod tests {
         loop {
             let shown = page(&text, offset);
             assert!(shown.chars().count() <= MAX_CHARACTERS);
-            let Some((part, next)) = shown.split_once("\n\n[cut: go on with offset ") else {
+            let Some((part, next)) = shown.split_once("\n\n[truncated: continue with offset ")
+            else {
                 read += &shown;
                 break;
             };

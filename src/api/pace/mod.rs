@@ -2,16 +2,16 @@
 //!
 //! The rule of the pace:
 //!
-//! - Nobody knows whether a platform has a limit, and which, until it refuses a request for
-//!   coming too fast (429). Then as many are refused as are under way. So ten requests start
-//!   at once, because the lists of a plan do, and after them one goes after the other, then
-//!   two, and then as many as are a small part of what was accepted. That may cost a quarter
-//!   of a second in all; then the ceiling is all that counts.
+//! - Nobody knows whether a platform has a limit, and which one, until it refuses a request for
+//!   coming too fast (429). Then all requests that are under way are refused. So ten requests
+//!   start at once, because the lists of a plan do. After them requests go one by one, then two at
+//!   a time, and then as many as are a small part of what was accepted. That may cost a quarter of
+//!   a second in all; after that only the ceiling counts.
 //! - The first refusal also says how much was accepted until then. A platform that allows a
-//!   second's worth at once has the rate that this makes; from half of that, each request
-//!   follows the one before a little faster, until one is refused. Where the next request
-//!   after the first refusals is refused, too, the platform counts anew each second, and
-//!   allows as much as was accepted within one.
+//!   second's worth at once has the rate that this makes; from half of that, each request follows
+//!   the one before a little faster, until one is refused. If the next request after the first
+//!   refusals is refused, too, the platform starts a new count each second, and allows as much as
+//!   was accepted within one.
 //! - At a refusal nothing is left of the allowance. So what was accepted between two of them,
 //!   and what was lost because a bucket of that size was full, over the time between them is
 //!   the rate, whatever the pace was meanwhile. Where nothing is saved up, it is the pace.
@@ -19,13 +19,13 @@
 //!   the rate, and ever faster beyond it, where the limit must have been raised. Climbs are so
 //!   long that about one request in two hundred is refused, and longer where a refusal holds
 //!   everything back. A measurement of few requests begins a new search.
-//! - `Retry-After` holds every request back. What is saved up during that is caught up, until
-//!   that was refused once. Where it is missing, a second that is used up too early is waited
-//!   for, and where nothing at all is accepted between two refusals, holds double. After a
+//! - `Retry-After` holds every request back. What is saved up during that time is caught up, until
+//!   that was refused once. If it is missing, the pace waits for the end of a second that was used
+//!   up too early, and if nothing at all is accepted between two refusals, holds double. After a
 //!   refusal one request goes alone; the others follow once one was accepted.
-//! - A 503 takes three tenths off the window of requests under way; each round trip of
-//!   accepted requests adds one back. Answers to requests that started before the last
-//!   refusal cause nothing: one crowd, one decrease.
+//! - A 503 takes three tenths off the window of requests under way; each round trip of accepted
+//!   requests adds one back. Answers to requests that started before the last refusal change
+//!   nothing: one burst, one decrease.
 //!
 //! [`Rule`] is that rule without a clock; [`Pace`] is the gate that requests wait at.
 
@@ -43,7 +43,7 @@ mod seen;
 #[cfg(test)]
 mod simulation;
 
-/// The gate that all requests of a client pass, in the order in which they come.
+/// The gate that all requests of a client pass, in the order in which they arrive.
 #[derive(Debug, Clone)]
 pub struct Pace(Arc<Gate>);
 
@@ -66,7 +66,7 @@ impl Gate {
     }
 }
 
-/// A request that is under way. Dropped without an ending it only makes room.
+/// A request that is under way. If it is dropped without an ending, it only makes room.
 #[derive(Debug)]
 pub struct UnderWay {
     gate: Arc<Gate>,

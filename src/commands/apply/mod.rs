@@ -1,4 +1,4 @@
-//! `apply` and `destroy`: plan, show, ask, perform, tell.
+//! `apply` and `destroy`: plan, show, ask, perform, report.
 
 pub(super) mod progress;
 pub mod report;
@@ -27,7 +27,7 @@ use crate::reconcile::report::ReportDocument;
 use crate::reconcile::{self, Decision, Performed, Performing, left_over};
 use crate::settings::PlatformArgs;
 
-/// What performing takes.
+/// Arguments for performing a plan.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PerformArgs {
     /// Do not ask
@@ -36,13 +36,13 @@ pub struct PerformArgs {
     /// How many operations run at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallelism: u16,
-    /// Also write what became of the plan as JSON to this file
+    /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file())]
     report: Option<PathBuf>,
-    /// Take the set's lease over from whoever holds it
+    /// Take over the set's lease from whoever holds it
     #[arg(long)]
     break_lock: bool,
-    /// How the plan and what became of it are printed
+    /// How the plan and the result are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub struct PerformArgs {
 }
 
 impl PerformArgs {
-    /// Refuses a report that would overwrite what is read.
+    /// Refuses a report that would overwrite an input.
     fn keep(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
         Written { option: "--report", path: self.report.as_deref() }.keeps(manifests, others)
     }
@@ -61,7 +61,7 @@ impl PerformArgs {
 pub enum ApplyFormat {
     /// For people.
     Text,
-    /// For programs: one JSON object a line, as things happen (`meshagent schema events`).
+    /// For programs: one JSON object per line, as things happen (`meshagent schema events`).
     Json,
 }
 
@@ -99,7 +99,7 @@ pub struct DestroyArgs {
     /// Show the plan and delete nothing
     #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
     dry_run: bool,
-    /// Only what these manifests declare; without them, all that the set owns
+    /// Only what these manifests declare; without them, everything that the set owns
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -213,7 +213,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
     close(connection, done).await
 }
 
-/// What was done is told also where the platform could not be closed after it.
+/// Reports what was done even if the platform could not be closed afterwards.
 async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
     let closed = connection.close().await;
     let ran = done?;
@@ -227,12 +227,12 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
-    /// Why it was not performed, where a rule or the user had it so.
+    /// Why it was not performed, if a rule or the user decided so.
     refused: Option<Error>,
 }
 
-/// Says how a run ended, also one that came to no plan: as text or as an event, and in the
-/// file that was asked for.
+/// Reports how a run ended, even one without a plan: as text or as an event, and in the requested
+/// file.
 fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
         Ok(Ran { plan, performed, refused }) => {
@@ -277,7 +277,7 @@ fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
 struct Run<'a> {
     policy: &'a Policy,
     guards: &'a GuardArgs,
-    /// The only project that a saved plan may be for; other plans have it in their guards.
+    /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
     /// Whether the plan is shown and not performed.
@@ -346,8 +346,7 @@ impl Run<'_> {
         ));
     }
 
-    /// Takes a set that is destroyed and owns nothing off the lists on which a run that was cut
-    /// off left it.
+    /// Takes a destroyed set that owns nothing off the lists where an interrupted run left it.
     async fn end_left_over(&self, connection: &Connection, decision: &Decision) -> Result<()> {
         if !self.policy.destroy || !decision.plan.is_empty() {
             return Ok(());
@@ -385,7 +384,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the user is asked about a plan.
+    /// The question to the user about a plan.
     fn question(&self, plan: &Plan) -> String {
         let target = plan.target().unwrap_or_default();
         let deleted = plan.operations.iter().filter(|it| it.action() == Action::Delete).count();
@@ -425,17 +424,18 @@ impl Run<'_> {
     }
 }
 
-/// So many objects, in words.
+/// The number of objects, in words.
 pub(super) fn objects(count: usize) -> String {
     format!("{count} object{}", if count == 1 { "" } else { "s" })
 }
 
-/// Asks, where somebody can answer.
+/// Asks for confirmation, if somebody can answer.
 pub(super) fn confirm(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(
-            Error::usage("there is no terminal to ask on, so nothing was done").hint("add --yes")
-        );
+        return Err(Error::usage(
+            "there is no terminal to ask for confirmation, so nothing was done",
+        )
+        .hint("add --yes"));
     }
     output::ask(&format!("{question} [y/N] "));
     let mut answer = String::new();

@@ -13,7 +13,7 @@ use crate::output;
 use crate::plan::{Operation, Plan};
 use crate::reconcile::events::{Event, Events};
 
-/// Events for programs, a line an operation for people, on a terminal with a bar below.
+/// Events for programs, otherwise one line per operation, on a terminal with a bar below.
 pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     if format == ApplyFormat::Json {
         return Box::new(Events { plan, tell: |event| print(&event) });
@@ -31,8 +31,8 @@ pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     Box::new(Bar { plan, bar, running: Mutex::new(Vec::new()) })
 }
 
-/// Prints an event as one line on standard output. What cannot be written as JSON cannot be
-/// made, so there is no error to tell.
+/// Prints an event as one line on standard output. Every event can be written as JSON, so there is
+/// no error to report.
 pub fn print(event: &Event) {
     let _ = output::json_line(event);
 }

@@ -1,4 +1,4 @@
-//! What became of a plan, as text.
+//! The outcome of a plan, as text.
 
 use crate::apply::execute::{Outcome, Report};
 use crate::listed::at_most;
@@ -8,7 +8,7 @@ fn name(plan: &Plan, operation: &Operation) -> String {
     format!("{} {}", text::verb(operation), plan.address(&operation.key))
 }
 
-/// What became of one operation, in a line.
+/// The outcome of one operation, on one line.
 #[must_use]
 pub fn line(plan: &Plan, operation: &Operation, outcome: &Outcome) -> String {
     let name = name(plan, operation);
@@ -26,8 +26,8 @@ pub fn line(plan: &Plan, operation: &Operation, outcome: &Outcome) -> String {
     }
 }
 
-/// What became of the plan, as text: what an end came before, and how many operations came to
-/// what. What failed or was skipped has been told when it happened.
+/// The outcome of the plan, as text: the operations that were not started, and how many ended in
+/// which way. Failed and skipped operations were reported when that happened.
 #[must_use]
 pub fn summary(plan: &Plan, report: &Report) -> String {
     let outcomes = || told(plan, report).map(|(_, outcome)| outcome);
@@ -46,8 +46,8 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     not_started(plan, report) + &format!("Applied: {}.\n", parts.join(", "))
 }
 
-/// The operations with what became of them, as a plan counts them: of a replacement whose first
-/// half did not fail, the half that creates tells it all.
+/// The operations with their outcomes, as a plan counts them: if the first half of a replacement
+/// did not fail, only the half that creates is counted.
 fn told<'a>(
     plan: &'a Plan,
     report: &'a Report,
@@ -58,7 +58,7 @@ fn told<'a>(
     })
 }
 
-/// What did not start, in one line.
+/// The operations that did not start, on one line.
 fn not_started(plan: &Plan, report: &Report) -> String {
     let open: Vec<String> = told(plan, report)
         .filter(|(_, outcome)| **outcome == Outcome::NotStarted)

@@ -1,7 +1,7 @@
 //! `init`: a small project to begin with, and its first plan.
 //!
-//! The files that it writes lie beside this one, as they are written but for two names. They are
-//! checked as all manifests are before anything is written.
+//! The files that it writes are beside this one, complete except for two names. They are checked
+//! like all manifests before anything is written.
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,20 +25,20 @@ use crate::whole_file::Draft;
     after_help = "Examples:\n  meshagent init\n  meshagent init support --project acme-support --room lobby --ci github"
 )]
 pub struct InitArgs {
-    /// The folder to write to; it is made where it is missing
+    /// The folder to write to; it is created if it is missing
     #[arg(default_value = ".", value_name = "FOLDER")]
     folder: PathBuf,
-    /// Describe the project as well: one that exists, or one to be created. Without it, the manifests
-    /// are for the project of the credential or of MESHAGENT_PROJECT_ID
+    /// Also describe the project: one that exists, or one to create. Without this option, the
+    /// manifests are for the project of the credential or of MESHAGENT_PROJECT_ID
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     /// The name of the first room
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
-    /// Whose workflow to write
+    /// Which CI workflow to write
     #[arg(long, value_enum)]
     ci: Option<Ci>,
-    /// Take the usual answers instead of asking
+    /// Use the default answers instead of asking
     #[arg(short, long)]
     yes: bool,
 }
@@ -54,14 +54,14 @@ enum Ci {
     None,
 }
 
-/// What was answered.
+/// The answers.
 struct Answers {
     project: Option<String>,
     room: String,
     ci: Ci,
 }
 
-/// The name of a room that nobody named.
+/// The default name of the room.
 const ROOM: &str = "lobby";
 
 /// What was written, with what comes then.
@@ -76,7 +76,7 @@ pub struct Begun {
 ///
 /// # Errors
 ///
-/// No terminal to ask on; a name that cannot be; a file that is there already; the system's.
+/// No terminal to ask on; an invalid name; a file that already exists; errors of the system.
 pub fn run(args: &InitArgs) -> Result<Begun> {
     let answers = answers(args)?;
     let folder = args.folder.as_path();
@@ -86,7 +86,7 @@ pub fn run(args: &InitArgs) -> Result<Begun> {
         match write(&folder.join(name), text)? {
             true => output::note(&format!("wrote {}", shown(folder, name))),
             false => output::note(&format!(
-                "kept {}; `.meshagent/` and saved plans do not belong into Git",
+                "kept {}; `.meshagent/` and saved plans do not belong in Git",
                 shown(folder, name)
             )),
         }
@@ -110,8 +110,8 @@ fn answers(args: &InitArgs) -> Result<Answers> {
     let missing = [("--room", args.room.is_none()), ("--ci", args.ci.is_none())];
     let missing: Vec<&str> = missing.iter().filter(|it| it.1).map(|it| it.0).collect();
     if !is_asked && !args.yes && !missing.is_empty() {
-        return Err(Error::usage("init asks questions, and there is no terminal")
-            .hint(format!("give {}, or --yes for the usual answers", missing.join(", "))));
+        return Err(Error::usage("init asks questions, but there is no terminal")
+            .hint(format!("give {}, or --yes for the default answers", missing.join(", "))));
     }
     let answer = |question: &str, usual: &str, given: Option<&String>| -> Result<String> {
         match given {
@@ -135,7 +135,7 @@ fn answers(args: &InitArgs) -> Result<Answers> {
         checked => checked.map(|()| true),
     };
     loop {
-        let question = "Project to describe (empty: that of your key)";
+        let question = "Project to describe (empty: the project of your key)";
         answers.project = named(answer(question, "", args.project.as_ref())?);
         if is_settled(&answers, args.project.is_some())? {
             break;
@@ -166,7 +166,7 @@ const PROJECT: &str = "manifests/project.yaml";
 
 const ROOMS: &str = "manifests/rooms.yaml";
 
-/// The manifests, each with what was answered in it.
+/// The manifests, with the answers filled in.
 fn manifests(answers: &Answers) -> Vec<(&'static str, String)> {
     let room = |text: &str| text.replace("@room@", &edit::in_block(&answers.room));
     let project = answers.project.as_ref().map(|name| {
@@ -193,7 +193,7 @@ fn files(answers: &Answers) -> Result<Vec<(&'static str, String)>> {
     Ok(files)
 }
 
-/// Refuses names that no manifest can have, in the words of the manifests' own rules.
+/// Refuses names that a manifest cannot have, in the words of the rules for manifests.
 fn check(answers: &Answers) -> Result<()> {
     let sources = manifests(answers).into_iter().map(|(name, text)| {
         Arc::new(Source::new(name.to_owned(), PathBuf::from("manifests"), text))
@@ -213,7 +213,7 @@ fn check(answers: &Answers) -> Result<()> {
         (Some(problem), Some(name)) => ("--project", name, Some(problem)),
         _ => ("--room", &answers.room, about(ROOMS).or(problems.first())),
     };
-    let error = Error::usage(format!("{option} {:?} is no name for one", visible::line(value)));
+    let error = Error::usage(format!("{option} {:?} is not a valid name", visible::line(value)));
     Err(match problem {
         Some(problem) => error.hint(problem.message.clone()),
         None => error,
@@ -232,11 +232,12 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     if there.is_empty() {
         return Ok(());
     }
-    Err(Error::usage(format!("{} is there already, and nothing was written", there.join(", ")))
-        .hint("name an empty folder: `meshagent init FOLDER`"))
+    let exist = if there.len() == 1 { "already exists" } else { "already exist" };
+    Err(Error::usage(format!("{} {exist}, so nothing was written", there.join(", ")))
+        .hint("use an empty folder: `meshagent init FOLDER`"))
 }
 
-/// Writes a file that is not there yet, or says `false` of a `.gitignore` that is.
+/// Writes a file that does not exist yet; returns `false` for a `.gitignore` that exists.
 fn write(path: &Path, text: &str) -> Result<bool> {
     let failed = || format!("failed to write {}", path.display());
     if let Some(folder) = path.parent() {
@@ -256,7 +257,7 @@ fn write(path: &Path, text: &str) -> Result<bool> {
     }
 }
 
-/// A file as somebody in the working folder names it.
+/// The path of a file, seen from the working folder.
 fn shown(folder: &Path, name: &str) -> String {
     match folder == Path::new(".") {
         true => name.to_owned(),
@@ -280,11 +281,11 @@ fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     }));
     let place = match answers.ci {
         Ci::Github => "as a secret of the environments that the workflow names",
-        Ci::Gitlab => "as a variable of CI/CD",
+        Ci::Gitlab => "as a CI/CD variable",
         Ci::None => return next,
     };
     next.push(format!(
-        "- for CI, put the program at tools/meshagent, MESHAGENT_API_KEY {place}, and MESHAGENT_PROJECT_ID as a variable; the steps that plan and apply also need each variable that a secret is read from"
+        "- for CI, put the program at tools/meshagent, and set MESHAGENT_API_KEY {place} and MESHAGENT_PROJECT_ID as a variable; the steps that plan and apply also need each variable that a secret is read from"
     ));
     next
 }

@@ -19,13 +19,13 @@ pub enum AgentCommand {
 /// Arguments of `room agent list-toolkits`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room agent list-toolkits --room lobby\n  meshagent room agent list-toolkits --room lobby -q   # their names, one a line"
+    after_help = "Examples:\n  meshagent room agent list-toolkits --room lobby\n  meshagent room agent list-toolkits --room lobby -q   # their names, one per line"
 )]
 pub struct ListToolkitsArgs {
-    /// Those that this participant may use; without it, those that you may
+    /// Only those that this participant may use; without it, those that you may use
     #[arg(long, value_name = "ID")]
     participant_id: Option<String>,
-    /// Taken and not used: what you are in the room is what the platform's token says
+    /// Accepted but ignored: the platform's token sets your role in the room
     #[arg(long, value_name = "ROLE", default_value = "user")]
     role: String,
     #[command(flatten)]
@@ -59,7 +59,7 @@ impl InRoom for ListToolkitsArgs {
     }
 }
 
-/// A toolkit as it is printed; in a table, with just the names of its tools.
+/// A toolkit as it is printed; a table has only the names of its tools.
 fn shown(name: &str, toolkit: &Toolkit, is_table: bool) -> Value {
     let tools = toolkit.tools.iter().map(|(name, tool)| match is_table {
         true => name.as_str().into(),

@@ -1,4 +1,4 @@
-//! How a room is entered: by a token that is there, or one that the platform gives.
+//! How a room is entered: with a token that exists already, or with one from the platform.
 
 use percent_encoding::utf8_percent_encode;
 use secrecy::SecretString;
@@ -20,8 +20,8 @@ pub struct Entering {
 }
 
 impl Entering {
-    /// The way in for whoever was called into this room: a token for it is in the environment.
-    /// Who says which project is meant, or has an API key, was not called: the platform is asked.
+    /// The way in for a program that was called into this room: its token is in the environment. A
+    /// program that names a project, or has an API key, was not called, so the platform is asked.
     pub fn invited(room: &str, platform: &PlatformArgs) -> Option<Self> {
         let is_called = platform.embedded.is_none()
             && platform.project_id.is_none()
@@ -32,12 +32,12 @@ impl Entering {
         is_for_room.then(|| Self { url: url(&platform.url(), room), token: token.into() })
     }
 
-    /// Asks the platform for a way in. Its answer says where the room is, too, but the token goes
-    /// where [`url()`] says: to the platform that gave it, or to where the environment has its rooms.
+    /// Asks the platform for a way in. Its answer also says where the room is, but the token is
+    /// sent only to [`url()`]: to the platform that issued it, or to the place for rooms in the
+    /// environment.
     ///
     /// # Errors
-    ///
-    /// The platform's.
+    /// Errors of the platform.
     pub async fn ask(connection: &Connection, room: &str) -> Result<Self> {
         let client = &connection.client;
         let request = client.dialect().connect(connection.project_id().await?, room);
@@ -60,7 +60,7 @@ impl Entering {
     }
 }
 
-/// The URL of a room's websocket, below the platform's unless the environment names another
+/// The URL of a room's websocket: below the platform's URL, unless the environment names another
 /// place for rooms.
 pub fn url(platform: &str, room: &str) -> String {
     let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {

@@ -1,7 +1,7 @@
 //! `room`: what is done in a room, as one of its participants.
 //!
-//! A command is its arguments, what it asks of the room, and how the answer is shown; all of them
-//! are run by `run_one`. What goes over the wire is in `crate::room`, one file a toolkit.
+//! A command consists of its arguments, its request to the room, and the way it shows the answer;
+//! `run_one` runs them all. What goes over the wire is in `crate::room`, one file per toolkit.
 
 use std::process::ExitCode;
 
@@ -39,7 +39,7 @@ impl RoomArgs {
     ///
     /// # Errors
     ///
-    /// No room; one that does not let the participant in; the work's.
+    /// No room; one that does not let the participant in; errors of the work.
     async fn with<T>(&self, work: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
         let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
         let within = async |entering: Entering| {
@@ -69,11 +69,11 @@ trait InRoom: clap::Args {
     /// Which room it is about.
     fn at(&self) -> &RoomArgs;
 
-    /// What is asked, as the arguments say it.
+    /// The request, made from the arguments.
     ///
     /// # Errors
     ///
-    /// Arguments that are not what they should be. Nothing has been asked then.
+    /// Invalid arguments. In that case nothing was asked.
     fn asked(&self) -> Result<Self::Asked>;
 
     /// Shows what was answered.
@@ -104,7 +104,7 @@ pub async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
 ///
 /// # Errors
 ///
-/// What the platform or the room refuses; options that are not what they should be.
+/// What the platform or the room refuses; invalid options.
 pub async fn run(command: RoomCommand) -> Result<ExitCode> {
     match command {
         RoomCommand::Agent(command) => agent::run(command.0).await,

@@ -1,5 +1,5 @@
-//! `--mcp URL`: a service that stands for an MCP server elsewhere, made of what the server
-//! tells of its OAuth.
+//! `--mcp URL`: a service that stands for an MCP server elsewhere, made from the server's OAuth
+//! metadata.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::kinds::specs::service::ServiceSpec;
 use crate::visible;
 
-/// How long one question to the server may take.
+/// How long one request to the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The server's URL in one form: with a scheme, and without a slash at its end.
@@ -30,13 +30,13 @@ fn normalized(text: &str) -> Result<Url> {
         return Err(Error::usage(format!("{shown:?} is neither http nor https")));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(Error::usage(format!("{shown:?} names no host")));
+        return Err(Error::usage(format!("{shown:?} has no host")));
     }
     if url.query().is_some_and(|query| !query.is_empty())
         || url.fragment().is_some_and(|fragment| !fragment.is_empty())
     {
         return Err(Error::usage(format!("{shown:?} has a query or a fragment"))
-            .hint("an MCP server is told by its host and path"));
+            .hint("an MCP server is identified by its host and path"));
     }
     Ok(url)
 }
@@ -55,7 +55,7 @@ fn path(url: &Url) -> &str {
     url.path().trim_end_matches('/')
 }
 
-/// Where the server may tell of its OAuth, in the order in which it is asked.
+/// Where the server may publish its OAuth metadata, in the order of the requests.
 fn places(url: &Url) -> Vec<String> {
     let kinds = ["oauth-authorization-server", "openid-configuration"];
     let mut places: Vec<String> = Vec::new();
@@ -70,7 +70,7 @@ fn places(url: &Url) -> Vec<String> {
     places
 }
 
-/// What the server tells of its OAuth; what cannot be read is passed over.
+/// The server's OAuth metadata; what cannot be read is skipped.
 async fn discover(url: &Url) -> Result<Option<Value>> {
     let client = http::of_anything(url.as_str())?;
     for place in places(url) {
@@ -92,8 +92,7 @@ async fn discover(url: &Url) -> Result<Option<Value>> {
     Ok(None)
 }
 
-/// Whether a client has to do without PKCE: the server names methods, and none that
-/// clients know.
+/// Whether a client must work without PKCE: the server lists methods, but none that clients know.
 fn no_pkce(told: &Value) -> bool {
     let methods: Vec<String> = told
         .get("code_challenge_methods_supported")
@@ -107,7 +106,7 @@ fn no_pkce(told: &Value) -> bool {
     !methods.is_empty() && !methods.iter().any(|method| method == "S256" || method == "PLAIN")
 }
 
-/// A name for the service, of the host and the path.
+/// A name for the service, made from the host and the path.
 fn name(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let host = host.strip_prefix("www.").unwrap_or(host);
@@ -151,7 +150,7 @@ fn slug(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// A URL that is not one of an MCP server; a server that registers no clients.
+/// A URL that is not of an MCP server; a server that does not register clients.
 pub async fn service(text: &str) -> Result<ServiceSpec> {
     let url = normalized(text)?;
     let oauth = match discover(&url).await? {
@@ -160,7 +159,7 @@ pub async fn service(text: &str) -> Result<ServiceSpec> {
             let registers = told.get("registration_endpoint").and_then(Value::as_str);
             if registers.is_none_or(|endpoint| endpoint.trim().is_empty()) {
                 return Err(Error::usage(format!(
-                    "{:?} has OAuth, and registers no clients: it tells no registration_endpoint",
+                    "{:?} uses OAuth, but does not register clients: it reports no registration_endpoint",
                     visible::url(text)
                 )));
             }
@@ -170,7 +169,7 @@ pub async fn service(text: &str) -> Result<ServiceSpec> {
     specification(&url, text, oauth)
 }
 
-/// The service without asking anybody.
+/// The service, without any requests.
 fn specification(url: &Url, text: &str, oauth: Option<bool>) -> Result<ServiceSpec> {
     let name = name(url);
     let address = match (path(url), text.trim().ends_with('/')) {
@@ -199,7 +198,7 @@ fn specification(url: &Url, text: &str, oauth: Option<bool>) -> Result<ServiceSp
         "ports": [{ "num": port, "type": "http", "endpoints": [{ "path": path, "mcp": mcp }] }],
     });
     serde_json::from_value(document)
-        .map_err(|error| Error::failed("failed to make a service of the URL").because(error))
+        .map_err(|error| Error::failed("failed to make a service from the URL").because(error))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `service`: what runs in one room, or in every room of a project.
+//! `service`: the services that run in one room, or in every room of a project.
 
 use std::process::ExitCode;
 
@@ -30,19 +30,19 @@ pub enum ServiceCommand {
     Spec(spec::SpecArgs),
     /// Create a service in a room, or in every room of the project
     Create(CreateArgs<DocumentArgs>),
-    /// Change a service: by its id, its meshagent.service.id, or its name
+    /// Change a service, by its id, its meshagent.service.id or its name
     Update(UpdateArgs<DocumentArgs>),
     /// Check a service without a platform
     Validate(spec::ValidateArgs),
     /// Create a service from a template
     CreateTemplate(CreateArgs<TemplateArgs>),
-    /// Change a service to what a template makes of it
+    /// Change a service to the result of a template
     UpdateTemplate(UpdateArgs<TemplateArgs>),
-    /// Let the platform render a template, and tell whether it can
+    /// Check that the platform can render a template
     ValidateTemplate(RenderArgs),
-    /// Let the platform render a template, and print what comes out
+    /// Let the platform render a template, and print the result
     RenderTemplate(RenderArgs),
-    /// Run a command of this machine as a service of a room
+    /// Run a command on this machine as a service of a room
     Run(run::RunArgs),
     /// Show one service
     Show(OneArgs),
@@ -59,10 +59,10 @@ pub struct PlaceArgs {
     /// The room that it runs in
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
-    /// It runs in every room of the project
+    /// Run it in every room of the project
     #[arg(long)]
     global: bool,
-    /// Go on although a service has the same meshagent.service.id, and leave that one as it is
+    /// Ignore a service that has the same meshagent.service.id
     #[arg(long)]
     force: bool,
     /// Replace the service that has the same meshagent.service.id
@@ -75,7 +75,7 @@ pub struct PlaceArgs {
 }
 
 toggle!(
-    /// Create it where there is none
+    /// Create it if it does not exist
     Create,
     create,
     "no-create"
@@ -93,11 +93,11 @@ pub struct CreateArgs<T: Origin> {
 /// Arguments of `service update` and `service update-template`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The service gets the form that is given here as a whole: what is left out goes away.\n\n\
-It is the one with the id that --id or the document tells, else the last one of the same name.\n\
-Where a service has the same meshagent.service.id and --id does not tell that it is meant, nothing\n\
-is done, unless --replace says to change it, or --force to pass over it: then the one of the same\n\
-name is changed. Where there is no such service, it is an error, unless --create says to create it."
+    after_help = "The whole service is replaced by what is given here: what is left out is removed.\n\n\
+The service is the one with the id from --id or the document, else the last one with the same name.\n\
+If a service has the same meshagent.service.id and --id does not name it, nothing is done, unless\n\
+--replace is given to change that one, or --force to ignore it and change the one with the same\n\
+name. If there is no such service, it is an error, unless --create is given to create it."
 )]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
@@ -138,8 +138,8 @@ pub struct OneArgs {
 /// Arguments of `service list`.
 #[derive(Debug, clap::Args)]
 pub struct ServiceListArgs {
-    /// Those of this room [env: MESHAGENT_ROOM]; without one, those of the whole
-    /// project, which run in every room
+    /// List those of this room [env: MESHAGENT_ROOM]; without it, those of the whole project, which
+    /// run in every room
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub struct RemoveArgs {
 ///
 /// # Errors
 ///
-/// What the platform refuses; options and documents that are not what they should be.
+/// What the platform refuses; invalid options and documents.
 pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
     match command {
         ServiceCommand::Spec(args) => spec::spec(args).await,
@@ -247,7 +247,7 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
                 none: match room {
                     Some(_) => "there are no services in this room",
                     None => {
-                        "there are no services of the whole project; --room ROOM lists those of a room"
+                        "there are no services of the whole project; use --room ROOM to list those of a room"
                     }
                 },
             };
@@ -256,7 +256,7 @@ async fn list(args: ServiceListArgs) -> Result<ExitCode> {
         .await
 }
 
-/// What the platform makes of a template.
+/// The service that the platform makes from a template.
 async fn rendered(args: RenderArgs) -> Result<Value> {
     let (text, values) = args.template.read().await?;
     args.platform.with(async |connection| source::render(connection, &text, &values).await).await

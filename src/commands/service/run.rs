@@ -20,28 +20,28 @@ use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::settings::{ProjectArgs, variable};
 
-/// How often the command is asked what it serves, before it is given up.
+/// How many times the command is asked what it serves before giving up.
 const TRIES: u32 = 11;
 
-/// How long is waited after the first time; doubled each time.
+/// How long to wait after the first time; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// How long it may take to say so.
+/// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a command may take to end once it is told to.
+/// How long a command may take to end after it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Arguments of `service run`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The command is told its port in MESHAGENT_PORT. Once it says what it serves, each endpoint is\ncalled into the room; nothing is stored on the platform. Signals reach the command and all that it\nstarted, and what is left of it is killed at the end. The exit code is 1 when the command fails.\nA text that ends in .py is run by python3, one that ends in .dart by dart; no shell is involved."
+    after_help = "The command gets its port in MESHAGENT_PORT. Once it reports what it serves, each endpoint is\ncalled into the room; nothing is stored on the platform. Signals are passed on to the command and\nall processes that it started; those that are left at the end are killed. The exit code is 1 when\nthe command fails. A command that ends in .py is run by python3, one that ends in .dart by dart;\nno shell is involved."
 )]
 pub struct RunArgs {
-    /// The command, as one text
+    /// The command, as one argument
     #[arg(value_name = "COMMAND")]
     command: String,
-    /// The port that it listens on; without it, a free one
+    /// The port that the command listens on; without it, a free one
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
     /// The room [env: MESHAGENT_ROOM]
@@ -53,7 +53,7 @@ pub struct RunArgs {
     project: ProjectArgs,
 }
 
-/// A command with all that it starts, which ends with this.
+/// A command with all processes that it starts; they end when this is dropped.
 struct Group {
     child: Child,
     id: Pid,
@@ -82,7 +82,7 @@ impl Group {
         Ok(Self { child, id: Pid::from_raw(id) })
     }
 
-    /// Tells all processes of the group; those that are gone need not be told.
+    /// Signals all processes of the group; processes that have ended are skipped.
     fn tell(&self, signal: Signal) {
         let _ = killpg(self.id, signal);
     }
@@ -97,7 +97,7 @@ fn words(command: &str) -> Result<Vec<String>> {
     if command.ends_with(".dart") && !command.contains(' ') {
         return Ok(owned(&["dart", "run", command]));
     }
-    shlex::split(command).ok_or_else(|| Error::usage("the command has a quote that does not end"))
+    shlex::split(command).ok_or_else(|| Error::usage("the command has an unclosed quote"))
 }
 
 fn free_port() -> Result<u16> {
@@ -125,7 +125,7 @@ async fn descriptor(port: u16) -> Result<Value> {
             wait *= 2;
         }
     }
-    Err(Error::failed(format!("nothing on port {port} says what it serves"))
+    Err(Error::failed(format!("nothing on port {port} reports what it serves"))
         .hint("the command must listen on the port in MESHAGENT_PORT"))
 }
 
@@ -147,8 +147,9 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
             };
             let scope = match endpoint.pointer("/meshagent/api") {
                 None | Some(Value::Null) => call::agent_default(),
-                Some(scope) => serde_json::from_value::<ApiScope>(scope.clone())
-                    .context(|| format!("the endpoint {path} asks for no scope that there is"))?,
+                Some(scope) => serde_json::from_value::<ApiScope>(scope.clone()).context(|| {
+                    format!("the endpoint {path} asks for a scope that does not exist")
+                })?,
             };
             let token = match variable("MESHAGENT_TOKEN") {
                 Some(token) => token,
@@ -198,7 +199,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
     };
     group.tell(received);
     if tokio::time::timeout(GRACE, group.child.wait()).await.is_err() {
-        output::warning("the command did not end when it was told to, and is killed");
+        output::warning("the command did not stop when asked to, so it is killed");
     }
     Ok(ExitCode::from(128 + u8::try_from(received as i32).unwrap_or(0)))
 }

@@ -1,5 +1,4 @@
-//! Where a service or a template is read from: a file, a URL, or what an MCP server tells
-//! of itself.
+//! Where a service or a template is read from: a file, a URL, or the metadata of an MCP server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,19 +20,19 @@ use crate::manifest::template::Values;
 use crate::manifest::yaml;
 use crate::visible;
 
-/// The annotation that says which service two documents both mean.
+/// The annotation that identifies a service across documents.
 pub const SERVICE_ID: &str = "meshagent.service.id";
 
-/// How long the answer from a URL is waited for.
+/// How long to wait for the answer from a URL.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file or a URL.
 #[derive(Debug, clap::Args)]
 pub struct SourceArgs {
-    /// A file that holds the document
+    /// A file with the document
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A URL where the document is: http or https
+    /// The URL of the document: http or https
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }
@@ -44,13 +43,13 @@ impl SourceArgs {
     }
 }
 
-/// An MCP server, and what tells its service from others.
+/// An MCP server, and what identifies its service.
 #[derive(Debug, clap::Args)]
 pub struct McpArgs {
-    /// An MCP server: the document is made of what it tells of its OAuth
+    /// An MCP server: the document is made from its OAuth metadata
     #[arg(long, value_name = "URL")]
     pub mcp: Option<String>,
-    /// The meshagent.service.id of the document, instead of the one that it has
+    /// The meshagent.service.id to use instead of the document's own
     #[arg(long, value_name = "ID")]
     pub service_id: Option<String>,
 }
@@ -73,7 +72,7 @@ pub struct TemplateArgs {
     values: ValueArgs,
 }
 
-/// What a service is made of.
+/// The source of a service.
 pub enum Blueprint {
     /// A service as it is.
     Service(Box<ServiceSpec>),
@@ -81,7 +80,7 @@ pub enum Blueprint {
     Template(String, Values),
 }
 
-/// Arguments that say what a service is made of.
+/// Arguments that give the source of a service.
 pub trait Origin: clap::Args {
     /// Reads it; `for_templates` is the command that a template is for.
     ///
@@ -115,17 +114,17 @@ impl Origin for TemplateArgs {
     }
 }
 
-/// Refuses any number of sources but one.
+/// Refuses any number of sources other than one.
 fn check_single(source: &SourceArgs, mcp: Option<&McpArgs>) -> Result<()> {
     let given =
         [source.file.is_some(), source.url.is_some(), mcp.is_some_and(|mcp| mcp.mcp.is_some())];
     match given.into_iter().filter(|given| *given).count() {
         1 => Ok(()),
-        0 => Err(Error::usage("it is not said where the document is").hint(match mcp {
+        0 => Err(Error::usage("no document is given").hint(match mcp {
             Some(_) => "give --file, --url or --mcp",
             None => "give --file or --url",
         })),
-        _ => Err(Error::usage("the document can be in one place only")),
+        _ => Err(Error::usage("the document is given more than once")),
     }
 }
 
@@ -161,24 +160,25 @@ pub async fn text(source: &SourceArgs) -> Result<String> {
     let told = http::ask(request, PATIENCE, bounded::STANDARD);
     let Told { status, body } = told.await.map_err(|error| failed().because(error))?;
     if !status.is_success() {
-        return Err(failed().because(format!("it was answered with {status}")));
+        return Err(failed().because(format!("the server answered with {status}")));
     }
     String::from_utf8(body).map_err(|_| failed().because("it is not UTF-8"))
 }
 
-/// Why a text is not what was asked for.
+/// Why a text is not of the expected form.
 enum Wrong {
-    /// It is nothing of the kind.
+    /// It cannot be read as one.
     Unreadable(String),
-    /// It is a manifest, by these fields that nothing else has.
+    /// It is a manifest, because of these fields that only manifests have.
     Manifest(Vec<&'static str>),
 }
 
-/// What a manifest has beside what is sent to the platform, and what says the same here.
+/// The fields of a manifest that are not sent to the platform, and the options that replace them
+/// here.
 const OF_MANIFESTS: [(&str, Option<&str>); 6] = [
     ("project", Some("`--project-id`")),
     ("room", Some("`--room`")),
-    ("rooms", Some("`--room`, one after the other")),
+    ("rooms", Some("`--room`, one room at a time")),
     ("template", Some("`create-template` or `update-template` with `--file`")),
     ("values", Some("`create-template` or `update-template` with `--value`")),
     ("lifecycle", None),
@@ -193,7 +193,7 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
         })
     })?;
     let [document] = documents.as_slice() else {
-        let told = format!("it holds {} documents, and not one", documents.len());
+        let told = format!("it has {} documents, not one", documents.len());
         return Err(Wrong::Unreadable(told));
     };
     let document = document.to_json();
@@ -213,8 +213,8 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
 }
 
 impl Wrong {
-    /// What is said of a text that is not `what`, to a command that may take an option in the
-    /// place of a manifest's field.
+    /// The error for a text that is not a `what`, for a command that may have options in place of a
+    /// manifest's fields.
     fn told(self, what: &str, takes_options: bool) -> Error {
         let fields = match self {
             Self::Unreadable(message) => {
@@ -239,9 +239,9 @@ impl Wrong {
             }
         };
         let quoted = quoted.join(", ");
-        Error::failed(format!("this is not a {what} by itself: {quoted} {are} of a manifest"))
+        Error::failed(format!("this is not a plain {what}: {quoted} {are} of a manifest"))
             .hint(format!(
-                "leave {them} out here{given}; or keep the manifest as it is: `meshagent validate -f` and `meshagent apply -f` take it"
+                "remove {them} here{given}; or keep the manifest as it is, and use `meshagent validate -f` and `meshagent apply -f`"
             ))
     }
 }
@@ -250,34 +250,33 @@ impl Wrong {
 ///
 /// # Errors
 ///
-/// A text that is none, with the command for templates where it is one.
+/// A text that is not a service; the hint names the command for templates if it is a template.
 pub fn service(text: &str, for_templates: &str) -> Result<ServiceSpec> {
     read(text).map_err(|wrong| {
         let is_unreadable = matches!(wrong, Wrong::Unreadable(_));
         let error = wrong.told("service", PLACING.contains(&for_templates));
         match read::<ServiceTemplateSpec>(text) {
             Ok(_) if is_unreadable => {
-                error.hint(format!("it is a template: `meshagent service {for_templates}`"))
+                error.hint(format!("this is a template: use `meshagent service {for_templates}`"))
             }
             _ => error,
         }
     })
 }
 
-/// The commands that say by options where a service belongs.
+/// The commands with options for the place of a service.
 const PLACING: [&str; 2] = ["create-template", "update-template"];
 
 /// Reads a text as a template, as it is before it is rendered.
 ///
 /// # Errors
-///
-/// A text that is none.
+/// A text that is not a template.
 pub fn unrendered(text: &str) -> Result<ServiceTemplateSpec> {
     read(text).map_err(|wrong| wrong.told("template", false))
 }
 
 impl DocumentArgs {
-    /// The service of the document, with its own id or the one that is given instead.
+    /// The service in the document, with its own id or the one that is given instead.
     ///
     /// # Errors
     ///
@@ -301,18 +300,18 @@ impl DocumentArgs {
 }
 
 impl TemplateArgs {
-    /// The text of a template, and its values. Whether it is one is for the platform to
-    /// say, unless it reads as a service.
+    /// The text of a template, and its values. The platform decides whether it is a template,
+    /// unless it can be read as a service.
     ///
     /// # Errors
     ///
-    /// As [`text`]; a service; values that are no texts.
+    /// As [`text`]; a service; values that are not texts.
     pub async fn read(&self) -> Result<(String, Values)> {
         check_single(&self.source, None)?;
         let text = text(&self.source).await?;
         match read::<ServiceSpec>(&text) {
             Ok(_) => Err(Error::failed("this is a service, not a template")
-                .hint("there is a command without `-template` for services")),
+                .hint("use the command without `-template` for a service")),
             Err(wrong @ Wrong::Manifest(_)) => Err(wrong.told("template", true)),
             Err(Wrong::Unreadable(_)) => Ok((text, self.values.texts()?)),
         }
@@ -323,7 +322,7 @@ impl TemplateArgs {
 ///
 /// # Errors
 ///
-/// What the platform says of it.
+/// The platform's objections to it.
 pub async fn render(connection: &Connection, text: &str, values: &Values) -> Result<Value> {
     let client = &connection.client;
     Ok(client.send_json(&client.dialect().render(text, &json!(values))).await?)

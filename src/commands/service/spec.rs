@@ -1,4 +1,4 @@
-//! `service spec` and `service validate`: what needs no platform.
+//! `service spec` and `service validate`: commands that need no platform.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::kinds::{Fault, service};
 use crate::output;
 use crate::visible;
 
-/// What a document is written as.
+/// The form in which a document is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum SpecFormat {
     /// A service.
@@ -29,12 +29,12 @@ pub enum SpecFormat {
 /// Arguments of `service spec`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A template's placeholders stay as they are. Written as a template, a service loses its\nid, and the project secrets that no template can name: secrets, pull_secret and api_key."
+    after_help = "A template's placeholders stay as they are. Written as a template, a service loses its\nid, and the project secrets, which a template cannot name: secrets, pull_secret and api_key."
 )]
 pub struct SpecArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// What it is written as
+    /// The form in which it is written
     #[arg(long, value_enum, default_value_t)]
     format: SpecFormat,
 }
@@ -42,7 +42,7 @@ pub struct SpecArgs {
 /// Arguments of `service validate`.
 #[derive(Debug, clap::Args)]
 pub struct ValidateArgs {
-    /// A file that holds the service
+    /// A file with the service
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
 }

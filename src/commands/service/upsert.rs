@@ -1,5 +1,5 @@
-//! Creating and changing services. Which service is meant is decided by the list of those
-//! that there are: by `meshagent.service.id` first, then by id, then by name.
+//! Creating and changing services. The service is looked up in the list of existing ones: by
+//! `meshagent.service.id` first, then by id, then by name.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use crate::manifest::placing_manifest;
 use crate::output;
 
 impl PlaceArgs {
-    /// Refuses a place that cannot be, and a report that would overwrite the document.
+    /// Refuses an impossible place, and a report that would overwrite the document.
     fn check(&self, origin: &impl Origin) -> Result<()> {
         self.scope()?;
         let path = self.declare.write().report.as_deref();
@@ -30,13 +30,13 @@ impl PlaceArgs {
     /// Where the service runs: a room, or `None` for every room.
     fn scope(&self) -> Result<Option<&str>> {
         if self.force && self.replace {
-            return Err(Error::usage("--force and --replace exclude each other"));
+            return Err(Error::usage("--force and --replace cannot be used together"));
         }
         match (self.room.as_deref().filter(|room| !room.is_empty()), self.global) {
             (Some(room), false) => Ok(Some(room)),
             (None, true) => Ok(None),
-            (Some(_), true) => Err(Error::usage("--room and --global exclude each other")),
-            (None, false) => Err(Error::usage("it is not said where the service runs")
+            (Some(_), true) => Err(Error::usage("--room and --global cannot be used together")),
+            (None, false) => Err(Error::usage("neither --room nor --global is given")
                 .hint("give --room ROOM, or --global for every room of the project")),
         }
     }
@@ -47,14 +47,14 @@ struct WantedService<'a> {
     place: &'a PlaceArgs,
     room: Option<&'a str>,
     spec: ServiceSpec,
-    /// What the service was made from, which is then what is sent.
+    /// The template that the service was made from; it is sent instead of the service.
     template: Option<Source>,
 }
 
 /// A template with its values.
 struct Source {
     template: Template,
-    /// Whether it calls any of the values obscure.
+    /// Whether it marks any of the values as obscure.
     has_obscure_values: bool,
 }
 
@@ -62,7 +62,7 @@ fn text<'a>(service: &'a Value, pointer: &str) -> Option<&'a str> {
     service.pointer(pointer).and_then(Value::as_str)
 }
 
-/// The id of a service by which two documents both mean it.
+/// The id that identifies a service across documents.
 fn logical_id(annotation: Option<&str>) -> Option<&str> {
     annotation.map(str::trim).filter(|id| !id.is_empty())
 }
@@ -86,7 +86,7 @@ impl WantedService<'_> {
     fn exists(&self) -> Error {
         let id = self.logical_id().unwrap_or_default();
         Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("--replace, or --id with its id, writes over it; --force passes over it")
+            .hint("add --replace, or --id with its id, to overwrite it, or --force to ignore it")
     }
 
     /// Writes the service.
@@ -119,7 +119,7 @@ impl WantedService<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Gives the service with this id the wanted form.
+    /// Replaces the service with this id with the wanted one.
     async fn replace(
         mut self,
         connection: &Connection,
@@ -148,7 +148,7 @@ impl WantedService<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Creates the service, unless it is there already.
+    /// Creates the service, unless it already exists.
     async fn insert(self, connection: &Connection) -> Result<ExitCode> {
         let services = services(connection, self.room).await?;
         match self.same(&services).and_then(|service| text(service, "/id")) {
@@ -161,7 +161,7 @@ impl WantedService<'_> {
         }
     }
 
-    /// Changes the service that is meant.
+    /// Changes the service that was found.
     async fn change(
         self,
         connection: &Connection,
@@ -197,17 +197,17 @@ impl Source {
         let name = &spec.metadata.name;
         if self.has_obscure_values {
             return Err(Error::failed(format!(
-                "the template of `{name}` calls values obscure, and a manifest could hold them in clear text only"
+                "the template of `{name}` marks values as obscure, and a manifest could hold them only in clear text"
             ))
             .hint("add a Service with `template` and `values` to the manifests by hand"));
         }
         placing_manifest::manifest(&self.template.text, &self.template.values, room, spec).map_err(
-            |why| Error::failed(format!("no manifest declares the service `{name}`: {why}")),
+            |why| Error::failed(format!("no manifest can declare the service `{name}`: {why}")),
         )
     }
 }
 
-/// The service that a blueprint says; of a template, what the platform makes of it.
+/// The service of a blueprint; for a template, the service that the platform makes from it.
 async fn wanted<'a>(
     connection: &Connection,
     place: &'a PlaceArgs,
@@ -238,8 +238,8 @@ pub async fn create<T: Origin>(args: CreateArgs<T>) -> Result<ExitCode> {
     args.place.check(&args.origin)?;
     let blueprint = args.origin.blueprint("create-template").await?;
     if matches!(&blueprint, Blueprint::Service(spec) if spec.id.is_some()) {
-        return Err(Error::failed("the document has an `id`, and a new service has none")
-            .hint("take it out, or use `meshagent service update`"));
+        return Err(Error::failed("the document has an `id`, but a new service must not have one")
+            .hint("remove it, or use `meshagent service update`"));
     }
     args.place
         .platform

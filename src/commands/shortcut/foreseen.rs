@@ -1,5 +1,5 @@
-//! What can be known of a write before it is sent: what the platform will refuse, and what
-//! goes with a room that is deleted.
+//! What can be known about a write before it is sent: what the platform will refuse, and what is
+//! deleted together with a room.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use crate::kinds::{Key, KindName, ReferredTo};
 use crate::output;
 use crate::plan::{Action, Plan};
 
-/// Refuses a dry run of what breaks rules of form, where the platform says that it holds them.
-/// Where it does not say so, it may take what they forbid, so a warning has to do.
+/// Refuses a dry run that breaks rules of form, if the platform says that it enforces them.
+/// Otherwise it may accept what they forbid, so there is only a warning.
 ///
 /// # Errors
 ///
@@ -37,14 +37,14 @@ pub async fn foresee_form(
 }
 
 fn would_refuse(address: &str, why: Vec<String>) -> Error {
-    let mut error = Error::failed(format!("the platform would refuse this write of {address}"));
+    let mut error = Error::failed(format!("the platform would refuse this change of {address}"));
     error.problems = why.into_iter().map(Problem::new).collect();
     error
 }
 
 impl Shortcut {
-    /// Refuses a dry run of what the platform would refuse, as far as reading tells. Gives the
-    /// project's name, where it was read.
+    /// Refuses a dry run of what the platform would refuse, as far as reading shows. Returns the
+    /// project's name, if it was read.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Shortcut {
             Ok(survey) => survey,
             Err(error) => {
                 output::warning(&format!(
-                    "the project cannot be read whole, so the platform may refuse more than this shows: {}",
+                    "the project cannot be read completely, so the platform may refuse more than this shows: {}",
                     error::with_causes(&error)
                 ));
                 return Ok(None);
@@ -85,7 +85,7 @@ impl Shortcut {
         }
     }
 
-    /// A project's name is looked for among those that there are.
+    /// Looks for a project's name among the existing ones.
     async fn foresee_project(&self, connection: &Connection) -> Result<()> {
         if self.action != Action::Create {
             return Ok(());
@@ -148,7 +148,7 @@ impl Shortcut {
         refused
     }
 
-    /// Whether a reference is to the object, by one of its names and ids.
+    /// Whether a reference points to the object, by one of its names and ids.
     fn is_meant_by(&self, to: &ReferredTo, names: &BTreeSet<String>) -> bool {
         matches!(
             to,
@@ -156,7 +156,7 @@ impl Shortcut {
         )
     }
 
-    /// The names and ids under which the object may be meant.
+    /// The names and ids that may refer to the object.
     fn names_in(&self, survey: &Survey) -> BTreeSet<String> {
         let is_meant = |key: &Key, id: Option<&String>| {
             key.kind == self.key.kind
@@ -174,9 +174,9 @@ impl Shortcut {
             .collect()
     }
 
-    /// Warns of what goes with a room that is deleted, and of what is left without it, with
-    /// the sets that these belong to. What cannot be read is told, and keeps nobody from
-    /// deleting the room.
+    /// Warns about what is deleted together with a room, and about what is left without it, with
+    /// the sets that own these objects. Objects that cannot be read are reported, but do not
+    /// prevent the deletion.
     pub(super) async fn tell_what_goes_with_it(&self, connection: &Connection) {
         if !self.key.is_room() || self.action != Action::Delete {
             return;
@@ -184,7 +184,7 @@ impl Shortcut {
         let told = match self.what_goes_with_it(connection).await {
             Ok(told) => told,
             Err(error) => vec![format!(
-                "what is in {} cannot be read and goes with it: {}",
+                "the contents of {} cannot be read, and will be deleted with it: {}",
                 self.address(),
                 error::with_causes(&error)
             )],
@@ -217,8 +217,8 @@ impl Shortcut {
         }
         let line = |(key, found): &(&Key, &crate::plan::Observed)| {
             let what = match key.room {
-                Some(_) => "goes with the room",
-                None => "names the room",
+                Some(_) => "will be deleted with the room",
+                None => "refers to the room",
             };
             let owner = found.owner.as_deref();
             let entry = owner.and_then(|set| inventories.get(set)?.entries.get(key));

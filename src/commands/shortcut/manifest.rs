@@ -1,4 +1,4 @@
-//! The manifest that declares what a shortcut would make.
+//! The manifest that is equivalent to a shortcut.
 
 use crate::error::{Error, Result};
 use crate::kinds::tree::Tree;
@@ -6,7 +6,7 @@ use crate::manifest::export::{self, Layout, Object};
 use crate::output;
 use crate::plan::Plan;
 
-/// Prints the manifest that declares what the plan would make.
+/// Prints the manifest that is equivalent to the plan.
 ///
 /// # Errors
 ///

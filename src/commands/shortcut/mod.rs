@@ -1,8 +1,8 @@
-//! What the commands share that write one object: each builds the operation of its kind
-//! and hands it to the executor that performs plans, so there is one way to write.
+//! What the commands that write one object have in common: each builds the operation of its kind
+//! and hands it to the executor that performs plans, so there is only one way to write.
 //!
-//! A command sends what it has to and nothing more. Whether a set owns the object is told
-//! where that shows in what is read or answered anyway; `--dry-run` looks for it.
+//! A command sends what it must and nothing more. It reports that a set owns the object only if
+//! that shows in what is read or answered anyway; `--dry-run` looks for it.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -39,9 +39,9 @@ mod writing;
 /// The fields that a command names.
 #[derive(Debug, Clone)]
 enum Fields {
-    /// All that the object will have.
+    /// All fields that the object will have.
     Whole(Tree),
-    /// Those that change; nothing takes a field away.
+    /// The fields that change; `None` removes a field.
     Some(Vec<(FieldPath, Option<Tree>)>),
 }
 
@@ -51,23 +51,23 @@ pub struct Shortcut {
     key: Key,
     action: Action,
     fields: Fields,
-    /// The platform's id, where it is known.
+    /// The platform's id, if it is known.
     id: Option<String>,
     /// The object as it was observed.
     observed: Option<Observed>,
-    /// Its key so far, where it gets another name.
+    /// Its previous key, if it is renamed.
     former: Option<Key>,
     asked: Asked,
-    /// Whether a lost answer can be made up for by looking for the object.
+    /// Whether the object can be looked for after a lost answer.
     is_found_by_name: bool,
-    /// A name that the object of the id may have.
+    /// A name that the object with this id may have.
     perhaps: Option<String>,
 }
 
-/// What a write brought.
+/// The result of a write.
 #[derive(Debug, Clone, Default)]
 pub struct Written {
-    /// The platform's id of what was created, where it told one.
+    /// The platform's id of the created object, if it returned one.
     pub id: Option<String>,
     /// The platform's answer; `null` where it was lost.
     pub answer: Value,
@@ -132,35 +132,35 @@ impl Shortcut {
         self
     }
 
-    /// The same, of the object with this id.
+    /// The same, for the object with this id.
     #[must_use]
     pub fn of_id(mut self, id: &str) -> Self {
         self.id = Some(id.to_owned());
         self
     }
 
-    /// The same, of the object that was read.
+    /// The same, for the object that was read.
     #[must_use]
     pub fn of(mut self, observed: Observed) -> Self {
         self.observed = Some(observed);
         self
     }
 
-    /// The same, of which the platform makes the fields from a template.
+    /// The same, if the platform makes the fields from a template.
     #[must_use]
     pub fn made_of(mut self, template: Option<Template>) -> Self {
         self.asked.template = template;
         self
     }
 
-    /// The same, of the object with this id, which may have this name so far.
+    /// The same, for the object with this id, which may have this name until now.
     #[must_use]
     pub fn perhaps_called(mut self, name: Option<&str>) -> Self {
         self.perhaps = name.map(str::to_owned);
         self
     }
 
-    /// The same, of an object that has another name so far.
+    /// The same, for an object that has another name until now.
     #[must_use]
     pub fn renaming(mut self, former: &str) -> Self {
         if former != self.key.name {
@@ -170,22 +170,22 @@ impl Shortcut {
         self
     }
 
-    /// The same, tried once: where its name does not tell the object from others, nobody
-    /// can say after a lost answer whether it was created.
+    /// The same, tried only once: if the name does not identify the object, it is unknown after a
+    /// lost answer whether it was created.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.is_found_by_name = false;
         self
     }
 
-    /// The same, content with an object that is there already.
+    /// The same, but an existing object is accepted.
     #[must_use]
     pub fn unless_there(mut self) -> Self {
         self.asked.may_exist = true;
         self
     }
 
-    /// Does it, or shows what it would do; `None` when nothing was written.
+    /// Performs it, or shows what it would do; `None` if nothing was written.
     ///
     /// # Errors
     ///
@@ -240,7 +240,7 @@ impl Shortcut {
         }
     }
 
-    /// Takes the mark of an owner out of what is given, and gives the set that it names.
+    /// Takes the owner annotation out of the given fields, and returns the set that it names.
     fn take_mark(&mut self) -> Option<Tree> {
         let mark = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
         let take = |fields: &mut Tree, path: &FieldPath| {
@@ -259,8 +259,8 @@ impl Shortcut {
         }
     }
 
-    /// Refuses another mark than the one that the object has: only the program sets it. The same
-    /// one is in what was shown before it was edited.
+    /// Refuses an owner annotation that differs from the object's: only the program sets it. The
+    /// same one is accepted, because it is in the output that a user edits.
     fn refuse_other_mark(&self, given: &Tree) -> Result<()> {
         let owner = self.observed.as_ref().and_then(|observed| observed.owner.as_deref());
         let given = given.scalar();
@@ -270,11 +270,11 @@ impl Shortcut {
         Err(Error::usage(format!(
             "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
         ))
-        .hint("take it out, or leave it as it is shown; a manifest that is applied with --adopt takes an object over"))
+        .hint("remove it, or leave it as it is shown; to take over an object, apply a manifest with --adopt"))
     }
 
-    /// Refuses what the API of the platform has no word for, which would be left out of what is
-    /// sent.
+    /// Refuses fields that the platform's API does not know, which would be left out of the
+    /// request.
     fn refuse_unsaid(&self, connection: &Connection) -> Result<()> {
         let client = &connection.client;
         let unsaid = client.spelling(self.key.kind).unsaid();
@@ -292,7 +292,7 @@ impl Shortcut {
         }
     }
 
-    /// What a manifest would be refused for. What an object has already is not written anew.
+    /// Why a manifest would be refused. What an object already has is not written again.
     fn broken(&self, plan: &Plan) -> Vec<String> {
         let kind = self.key.kind.kind();
         let former = self.former.as_ref().unwrap_or(&self.key);
@@ -315,13 +315,13 @@ impl Shortcut {
         found
     }
 
-    /// Whether a sentence is about the name that the object is to get.
+    /// Whether a sentence is about the object's new name.
     fn gets_new_name_of(&self, sentence: &str) -> bool {
         let path = format!("`{}` ", self.key.kind.kind().name_rule().path());
         self.action == Action::Rename && sentence.starts_with(&path)
     }
 
-    /// Reads the object, to show what becomes of it.
+    /// Reads the object, to show how it would change.
     async fn observe(&mut self, connection: &Connection) -> Result<()> {
         let creates = self.action == Action::Create;
         if self.observed.is_some() || creates && !self.has_own_name() {
@@ -354,7 +354,7 @@ impl Shortcut {
         Error::failed(format!("{} exists already", self.key))
     }
 
-    /// Whether its name is the one that it is to have, and not just how it is found.
+    /// Whether its name is the wanted one, and not only the way to find it.
     fn gets_another_name(&self) -> bool {
         self.action == Action::Update
             && self.id.is_some()
@@ -362,8 +362,8 @@ impl Shortcut {
             && self.key.kind.kind().is_renamable()
     }
 
-    /// Whether the object must be read before it is written, because the body holds what the
-    /// command does not say: fields that are not named, and whose the object is.
+    /// Whether the object must be read before it is written, because the body holds more than the
+    /// command says: fields that are not named, and the owner.
     fn needs_reading(&self) -> bool {
         let kind = self.key.kind.kind();
         let is_annotations = |(path, _): &(FieldPath, _)| {
@@ -385,7 +385,7 @@ impl Shortcut {
             )
     }
 
-    /// The object as it is told of: by the name that it has so far, else by its id.
+    /// The object in messages: by its name until now, else by its id.
     fn address(&self) -> String {
         let key = self.former.as_ref().unwrap_or(&self.key);
         match &self.id {
@@ -467,7 +467,8 @@ impl Shortcut {
     }
 }
 
-/// The plan, for the project by its name, or as the user named it where that was not read.
+/// The plan, with the project's name, or with the project as the user named it if its name was not
+/// read.
 fn by_name(connection: &Connection, mut plan: Plan, read: Option<String>) -> Plan {
     let given = connection.project.as_ref().or(connection.fallback_project.as_ref());
     let Some(name) = read.as_ref().or(given).filter(|_| plan.projects.len() == 1) else {
@@ -492,10 +493,11 @@ fn asked((path, value): &(FieldPath, Option<Tree>)) -> FieldChange {
     }
 }
 
-/// Arguments of what deletes one object; each command says what it is told by.
+/// Arguments of the commands that delete one object; each command says how it identifies the
+/// object.
 #[derive(Debug, clap::Args)]
 pub struct DeleteArgs {
-    /// What the object is told by.
+    /// What identifies the object.
     pub id: String,
     /// How it is run.
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Performing the one operation of a shortcut, and telling what became of it.
+//! Performing the one operation of a shortcut, and reporting the result.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -46,8 +46,8 @@ impl Shortcut {
         Ok(written)
     }
 
-    /// Why a name could not be taken or an object not be changed, in the words of a dry run;
-    /// `None` where that is no matter of who has the name.
+    /// Why a name could not be used or an object could not be changed, in the words of a dry run;
+    /// `None` if that does not depend on who has the name.
     async fn told_as_foreseen(&self, connection: &Connection, code: Option<u16>) -> Option<Error> {
         if !matches!(code, Some(403 | 409)) || !self.has_own_name() || self.id.is_some() {
             return None;
@@ -73,7 +73,7 @@ impl Shortcut {
                 let error = failed().because(message + &request);
                 Err(match failure::hint(code) {
                     _ if !refused => {
-                        error.hint("it is not known whether it was done: look before you try again")
+                        error.hint("it is unknown whether it was done: check before you try again")
                     }
                     Some(hint) => error.hint(hint),
                     None => error,
@@ -86,19 +86,19 @@ impl Shortcut {
         }
     }
 
-    /// Warns when a set owns the object, as far as that was read or answered.
+    /// Warns if a set owns the object, as far as that was read or is in the answer.
     pub(super) fn tell_owner(&self, answer: &Value) {
         let observed = self.observed.as_ref().and_then(|observed| observed.owner.clone());
         if let Some(owner) = observed.or_else(|| owner(answer)) {
             output::warning(&format!(
-                "{} is owned by the set `{owner}`: change its manifest too, or the set's next apply changes back what its document does not ignore",
+                "{} is owned by the set `{owner}`: change its manifest, too, or the set's next apply reverts what its document does not ignore",
                 self.address()
             ));
         }
     }
 }
 
-/// The set that an object of an answer belongs to.
+/// The set that owns an object in an answer.
 fn owner(object: &Value) -> Option<String> {
     let annotations =
         object.get("annotations").or_else(|| object.get("metadata")?.get("annotations"));

@@ -1,4 +1,4 @@
-//! Reading one object, to show it or what becomes of it.
+//! Reading one object, to show it or to show how it would change.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -19,12 +19,11 @@ async fn key(connection: &Connection, kind: KindName, name: &str) -> Result<Key>
     Ok(Key::new(kind, project, None, name))
 }
 
-/// Reads an object by its id where that is known, else by its name, and gives it with the
-/// name that it has; `None` when there is none.
+/// Reads an object by its id if that is known, else by its name, and returns it with its name;
+/// `None` if it does not exist.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn look_up(
     connection: &Connection,
     key: &Key,
@@ -42,14 +41,13 @@ pub async fn look_up(
 }
 
 /// What to do about an object of another project.
-const ELSEWHERE: &str = "one name is one object on the whole platform: take another one, or name the project that has it with --project-id";
+const ELSEWHERE: &str = "this name must be unique on the whole platform: use another one, or give the project that has it with --project-id";
 
-/// Reads the object of an id. Where the platform gives one only by its name, the names that it
-/// may have are tried before the whole list is read.
+/// Reads the object with an id. If the platform finds objects only by name, the names that it may
+/// have are tried before the whole list is read.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn look_up_id(
     connection: &Connection,
     key: &Key,
@@ -77,11 +75,11 @@ pub async fn look_up_id(
     look_up(connection, &nameless, Some(id)).await
 }
 
-/// Reads the object of this name.
+/// Reads the object with this name.
 ///
 /// # Errors
 ///
-/// There is none; the platform's.
+/// There is none; errors of the platform.
 pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result<Observed> {
     let key = key(connection, kind, name).await?;
     let found = look_up(connection, &key, None).await?;
@@ -90,11 +88,10 @@ pub async fn find(connection: &Connection, kind: KindName, name: &str) -> Result
         .ok_or_else(|| Error::failed(format!("{key} does not exist")))
 }
 
-/// The objects of a kind in the project, or in one room of it, as the platform answers with them.
+/// The objects of a kind in the project, or in one of its rooms, as the platform returns them.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn listed(
     connection: &Connection,
     kind: KindName,
@@ -110,21 +107,20 @@ pub async fn listed(
     Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
-/// What is told where no path leads to a list.
+/// The error if there is no path to a list.
 pub fn no_list(kind: KindName, room: Option<&str>) -> Error {
     match room {
         Some(room) => Error::failed(format!(
-            "no path leads to the room {room:?}, so its {kind}s cannot be listed"
+            "no URL path leads to the room {room:?}, so its {kind}s cannot be listed"
         )),
         None => Error::failed(format!("the platform has no list of {kind}s")),
     }
 }
 
-/// Shows one object that the platform answers with by its name.
+/// Shows one object that the platform finds by its name.
 ///
 /// # Errors
-///
-/// The platform's.
+/// Errors of the platform.
 pub async fn show(
     platform: &PlatformArgs,
     args: ShowArgs,

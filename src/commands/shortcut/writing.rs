@@ -1,10 +1,10 @@
-//! How a shortcut is run: for good, or to see what it would do.
+//! How a shortcut is run: to perform it, or to see what it would do.
 
 use std::path::PathBuf;
 
 use crate::commands::own_inputs::written_file;
 
-/// What every command takes that writes anything.
+/// Arguments of every command that writes anything.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DryRunArgs {
     /// Show the plan, and do nothing
@@ -12,22 +12,22 @@ pub struct DryRunArgs {
     pub dry_run: bool,
 }
 
-/// What every command takes that writes one object.
+/// Arguments of every command that writes one object.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct WriteArgs {
     #[command(flatten)]
     dry: DryRunArgs,
-    /// Also write what became of it as JSON to this file
+    /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file(), help_heading = "Writing")]
     pub report: Option<PathBuf>,
 }
 
-/// The same, for what a manifest can declare.
+/// The same, for objects that a manifest can declare.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeclareArgs {
     #[command(flatten)]
     write: WriteArgs,
-    /// Print the manifest that declares the same, and do nothing
+    /// Print the equivalent manifest, and do nothing
     #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
     as_manifest: bool,
 }
@@ -39,15 +39,15 @@ pub enum Mode {
     Write,
     /// Its plan is shown.
     DryRun,
-    /// The manifest is printed that declares what it makes.
+    /// The equivalent manifest is printed.
     Manifest,
 }
 
 /// Anything that says how a shortcut is run.
 pub trait Writing {
-    /// Its part that all commands share.
+    /// The part that all commands share.
     fn write(&self) -> &WriteArgs;
-    /// Whether a manifest is wanted instead.
+    /// Whether a manifest is requested instead.
     fn as_manifest(&self) -> bool {
         false
     }

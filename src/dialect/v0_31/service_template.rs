@@ -1,4 +1,4 @@
-//! `ServiceTemplate` is not on the wire: what is made of a template are services.
+//! `ServiceTemplate` is not on the wire: services are made from a template.
 
 use crate::dialect::Spelling;
 

@@ -1,7 +1,7 @@
-//! The documents that go over the wire in 0.31, where they have a type. So far they say field for
-//! field what manifests say, so they are no types of their own; `service_fields.txt` lists the
-//! fields that 0.31 has, whichever manifests come to have. Whoever reads or writes a document of
-//! the wire takes its type from here, and whoever reads a manifest takes it from `kinds`.
+//! The documents that go over the wire in 0.31, if they have a type. So far they have the same
+//! fields as manifests, so they need no types of their own; `service_fields.txt` lists the fields
+//! of 0.31, whatever fields manifests get later. Code that reads or writes a document of the wire
+//! takes its type from here, and code that reads a manifest takes it from `kinds`.
 
 use crate::kinds::specs;
 

@@ -1,6 +1,6 @@
-//! What documents are made of: the parts of services and their templates, what tokens grant, and
-//! the rules of form for all of it. They are what people write, and ours: an API may have other
-//! names for a part, or none. How it spells them is in its dialect.
+//! The parts of documents: those of services and their templates, what tokens grant, and the rules
+//! of form for all of it. This is the format that people write. An API may have other names for a
+//! part, or none; how it spells them is in its dialect.
 //!
 //! Lives here: the types and their JSON Schemas, from which the published ones are made. Must
 //! not: where a document is placed and how it is treated (`room`, `values`, `lifecycle`), which

@@ -1,6 +1,6 @@
-//! *Pure*: what texts must look like that the platform keeps: names, addresses, domains,
-//! schedules, URLs. Every rule of form is here and nowhere else: manifests are checked by
-//! it, the published schemas show it to editors, and the embedded platform refuses by it.
+//! *Pure*: the form of texts that the platform stores: names, addresses, domains, schedules, URLs.
+//! Every rule of form is here and nowhere else: manifests are checked against it, the published
+//! schemas show it to editors, and the embedded platform enforces it.
 //!
 //! A field says its rule in its schema, as `x-rule: NAME`. What a rule says is a sentence
 //! whose subject is the field; it never repeats the text, which may be a secret.
@@ -159,7 +159,7 @@ impl Rule {
     pub fn hint(self, text: &str) -> Option<String> {
         match self {
             Self::RoomName => Some(format!(
-                "a room that has this name already gets a new one with `lifecycle: {{moved_from: {text:?}}}`"
+                "if a room already has this name, give it a new one and add `lifecycle: {{moved_from: {text:?}}}`"
             )),
             Self::Domain if !text.is_ascii() => {
                 Some("write it in ASCII, with the labels that begin with xn--".to_owned())
@@ -398,7 +398,7 @@ pub fn served<T: AsRef<str>>(address: &str, domains: &[T]) -> Result<(), String>
         return Ok(());
     }
     let known = listed::at_most(listed::SOME, domains.iter().map(AsRef::as_ref));
-    Err(format!("is in the domain {domain:?}, which is not served; known are {known}"))
+    Err(format!("is in the domain {domain:?}, which is not served; known domains are {known}"))
 }
 
 /// A host name in lower case.
@@ -487,7 +487,7 @@ const SCHEDULE_FIELDS: [(&str, &str); 5] = [
 fn wrong_in(text: &str) -> String {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if text.trim_start().starts_with('@') {
-        return "a nickname such as `@hourly` is known, and this one is not".to_owned();
+        return "this nickname is unknown; a known one is `@hourly`".to_owned();
     }
     if fields.len() != SCHEDULE_FIELDS.len() {
         return match fields.len() {
@@ -502,8 +502,8 @@ fn wrong_in(text: &str) -> String {
     };
     let wrong = (0..SCHEDULE_FIELDS.len()).find(|at| is_wrong(*at));
     match wrong.map(|at| SCHEDULE_FIELDS[at]) {
-        Some((name, range)) => format!("the {name} is not valid; it goes from {range}"),
-        None => "the fields do not go together".to_owned(),
+        Some((name, range)) => format!("the {name} is not valid; it must be {range}"),
+        None => "the fields cannot be combined".to_owned(),
     }
 }
 
@@ -556,7 +556,7 @@ pub fn event(text: &str) -> Result<(), String> {
         Some((likeness, known)) if likeness > 0.7 => {
             format!("is an unknown event; did you mean {known:?}?")
         }
-        _ => format!("is an unknown event; known are {}", EVENTS.join(", ")),
+        _ => format!("is an unknown event; known events are {}", EVENTS.join(", ")),
     })
 }
 

@@ -70,7 +70,7 @@ pub struct ServiceMetadata {
     /// An icon to show.
     #[serde(default)]
     pub icon: Option<String>,
-    /// Notes for programs, text to text.
+    /// Notes for programs: text keys with text values.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-rule" = "annotations"))]
     pub annotations: Option<Annotations>,
@@ -126,7 +126,7 @@ pub struct ContainerSpec {
     /// Whether it starts only when it is asked for.
     #[serde(default)]
     pub on_demand: Option<bool>,
-    /// Whether the root file system may be written to; such writes go with the container.
+    /// Whether the root file system may be written to; such writes are lost with the container.
     #[serde(default)]
     pub writable_root_fs: Option<bool>,
     /// Whether other participants are kept from attaching to it.
@@ -161,7 +161,7 @@ pub struct TokenValue {
     /// What the token may do; absent means the platform's default for agents.
     #[serde(default)]
     pub api: Option<ApiScope>,
-    /// `user`, `agent`, `tool`, or a role of one's own.
+    /// `user`, `agent`, `tool`, or a custom role.
     #[serde(default)]
     pub role: Option<String>,
 }
@@ -300,7 +300,7 @@ pub struct EmptyDirMount {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalServiceSpec {
-    /// Its base URL. Only a service of connectors goes without one.
+    /// Its base URL. Only a service of connectors may leave it out.
     #[serde(default)]
     #[schemars(extend("x-rule" = "web-url"))]
     pub url: Option<String>,
@@ -319,7 +319,7 @@ pub enum PortType {
 /// A port number, or `*` for one that the platform picks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum PortNumber {
-    /// The platform picks one and tells the process in `MESHAGENT_PORT`.
+    /// The platform picks one and passes it to the process in `MESHAGENT_PORT`.
     #[default]
     Any,
     /// A number from 1 to 65535.
@@ -395,7 +395,7 @@ impl JsonSchema for PortNumber {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortSpec {
-    /// The number, or `*` for one that the platform picks.
+    /// A port number from 1 to 65535, or `*` for one that the platform picks.
     #[serde(default)]
     #[schemars(extend("x-number" = true))]
     pub num: PortNumber,
@@ -500,7 +500,7 @@ pub struct AllowedMcpToolFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>", extend("x-set" = true))]
     pub tool_names: Option<Vec<String>>,
-    /// Whether just tools that change nothing are offered.
+    /// Whether only tools that change nothing are offered.
     #[serde(default)]
     pub read_only: Option<bool>,
 }

@@ -88,7 +88,7 @@ pub struct ServiceTemplateVariable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerTemplateSpec {
-    /// The image; must be there once the template is placed.
+    /// The image; required to place the template.
     #[serde(default)]
     #[schemars(extend("x-rule" = "image"))]
     pub image: Option<String>,

@@ -1,5 +1,5 @@
-//! `kind: ParticipantToken`: what a token grants that is to be signed. It is a document, and no
-//! kind: nothing of it is kept on a platform.
+//! `kind: ParticipantToken`: what a token that will be signed grants. It is a document, but not a
+//! kind: no platform stores it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct TokenSpec {
     pub version: Version,
     /// Always `ParticipantToken`.
     pub kind: TokenKind,
-    /// The room that it lets in.
+    /// The room that it gives access to.
     #[serde(default)]
     pub room: Option<String>,
     /// The participant's name.

@@ -1,4 +1,4 @@
-//! A document: one text of one kind, with what may be told of it and where.
+//! A document: one text of one kind, with what messages may say about it and its places.
 //!
 //! Lives here: the document itself, how texts become documents, what is a secret in one, and the
 //! text of a service template. Must not: what several documents declare together.
@@ -75,7 +75,7 @@ impl Document {
         }
     }
 
-    /// Its tree, with places in the source. Of a service template: just the fields that the
+    /// Its tree, with places in the source. For a service template, only the fields that the
     /// reconciler reads itself. A tree that was not held is held from then on.
     #[must_use]
     pub fn root(&self) -> Arc<Node> {
@@ -96,9 +96,8 @@ impl Document {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Where its `metadata` stands, or else its beginning. A tree that is not held need not be
-    /// made for that, which for the places of all objects of a large set would take longer than
-    /// to plan.
+    /// The place of its `metadata`, or else its beginning. This does not need the tree: making the
+    /// trees for the places of all objects of a large set would take longer than the plan.
     #[must_use]
     pub fn metadata_mark(&self) -> Mark {
         if !self.is_held()
@@ -111,9 +110,8 @@ impl Document {
         root.entry("metadata").map_or(root.mark, |(key, _)| key.mark)
     }
 
-    /// The line of `metadata`, where the text alone tells: in a document that is a block as a
-    /// whole just the names of its fields begin a line. What is in braces or quotes may go on
-    /// at the beginning of one.
+    /// The line of `metadata`, if the text alone shows it: in a document in block style, only names
+    /// of fields begin a line. Text in braces or quotes may continue at the beginning of a line.
     fn metadata_line(&self) -> Option<u64> {
         let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
         let mut line_of_it = None;
@@ -159,9 +157,8 @@ impl Document {
         self.problem_at_mark(locate(path, &self.root()).0, message)
     }
 
-    /// A problem at a place of the document; its line is shown unless a secret stands in it.
-    /// Of a document that is there for secrets no line is: under a wrong name stands what is
-    /// one all the same.
+    /// A problem at a place of the document; its line is shown unless it holds a secret. No line of
+    /// a document for secrets is shown: under a wrong name, there may still be a secret.
     pub fn problem_at_mark(&self, mark: Mark, message: impl Into<String>) -> Problem {
         let mut problem = self.source.problem(mark, message);
         if self.is_for_secrets() {
@@ -172,7 +169,8 @@ impl Document {
         problem
     }
 
-    /// Where a template says its name, which is no part of what is read of it by itself.
+    /// The place of the name of a template, which is not part of what is read of the template
+    /// itself.
     #[must_use]
     pub fn name_mark(&self) -> Mark {
         let Some(template) = &self.template else {
@@ -193,16 +191,16 @@ impl Document {
         template.mark(mark.line, mark.column)
     }
 
-    /// Whether a message may say what stands in the document, beside the names of its fields
-    /// and of the object. Of a secret's nothing is: a secret may stand where it should not.
+    /// Whether a message may quote the document beyond the names of its fields and of the object. A
+    /// secret's document is never quoted: a secret may be in a wrong place.
     #[must_use]
     pub fn may_be_quoted(&self) -> bool {
         self.kind.name() != KindName::Secret
     }
 
-    /// Whether the document is there for secrets, so that none of its lines is shown: that of a
-    /// secret, that of a project, which has settings, and one that gives values to a template,
-    /// unless it is known that none of them is a secret.
+    /// Whether the document is for secrets, so that none of its lines is shown: that of a secret,
+    /// that of a project, which has settings, and one that gives values to a template, unless it is
+    /// known that none of them is a secret.
     #[must_use]
     pub fn is_for_secrets(&self) -> bool {
         match self.kind.name() {
@@ -232,10 +230,10 @@ impl Document {
         let _ = self.has_plain_values.set(());
     }
 
-    /// A problem of the whole document, told without a look at it: of thousands that are alike
-    /// a few are shown.
+    /// A problem of the whole document, reported without reading its tree: of thousands of similar
+    /// problems only a few are shown.
     pub(super) fn problem_in_brief(&self, message: impl Into<String>) -> Problem {
-        // At its end, so that what is told with its place comes first.
+        // At its end, so that problems with a place come first.
         let mark = Mark { line: self.source.line_at(self.bytes.end), ..START };
         let message = self.source.signs.hidden_in(message.into());
         Problem { place: Some(self.source.place(mark)), ..Problem::new(message) }

@@ -1,5 +1,5 @@
-//! A text becomes documents: split at `---`, parsed, told apart by `kind`, and checked
-//! against the schema of their kind. All problems are collected.
+//! A text becomes documents: it is split at `---` and parsed, and each document is checked against
+//! the schema of its `kind`. All problems are collected.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use crate::listed::nearest;
 pub enum Trees {
     /// They are.
     Held,
-    /// Only where they are needed to tell what a document means.
+    /// Only if they are needed to know what a document means.
     Spared,
 }
 
-/// Reads all documents of a source, each with its fields as JSON. Of a service template
-/// they are just the fields that the reconciler reads itself.
+/// Reads all documents of a source, each with its fields as JSON. For a service template, these
+/// are only the fields that the reconciler reads itself.
 #[must_use]
 pub fn read(source: &Arc<Source>, trees: Trees) -> (Vec<(Document, Value)>, Vec<Problem>) {
     let mut documents = Vec::new();
@@ -80,7 +80,7 @@ pub fn read_part(
         };
         let problem = unread(source, part, mark, format!("{tag} has no meaning here"));
         return Err(vec![match root.get("kind") {
-            Some(_) => problem.hint("a text that begins with `!` stands in quotes"),
+            Some(_) => problem.hint("put a text that begins with `!` in quotes"),
             None => problem,
         }]);
     }
@@ -109,7 +109,7 @@ pub fn read_part(
     if problems.is_empty() { Ok(Some((document, value))) } else { Err(problems) }
 }
 
-/// A document with nothing to tell of: all problems are told from its tree.
+/// A document without problems; problems are reported from its tree.
 fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
     let [value] = <[Value; 1]>::try_from(yaml::values(part.text).ok()?).ok()?;
     let kind = kind_named(value.get("kind")?.as_str()?)?;
@@ -151,14 +151,15 @@ pub(super) fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Ve
             let is_second = mark.column == 1 && matches!(repeated, Some("version" | "kind"));
             let mut problem = unread(source, part, mark, message);
             if is_second {
-                let hint = "where another document is to begin, put a line `---` before it";
+                let hint = "to begin another document, put a line `---` before it";
                 problem = problem.hint(hint);
             }
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
             let is_ours = quoting::has_kind(part.text) || part.text.contains("metadata:");
             let markup = || {
                 let is_meant = has_markup && problem.hint.is_none() && !source.is_rendered();
-                let rendered = "a template of a manifest is rendered where its name ends in .j2";
+                let rendered =
+                    "to have a manifest rendered as a template, give it a name that ends in .j2";
                 is_meant.then(|| match quoting::may_hold_secret(part.text) {
                     true => format!(
                         "{rendered}; a secret reads an environment variable with `{{from: {{env: NAME}}}}`"
@@ -176,14 +177,14 @@ pub(super) fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Ve
     }
 }
 
-/// What YAML takes for a text, such as `01` and `NaN`, is no JSON, and whoever else reads the
-/// file refuses it.
+/// Some texts of YAML, such as `01` and `NaN`, are not JSON, and other readers of the file refuse
+/// them.
 fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
     if part.text.trim().is_empty() {
         return Ok(());
     }
     serde_json::from_str::<serde::de::IgnoredAny>(part.text).map(drop).map_err(|error| {
-        // The place in the part, so that the whole text need not be gone through for its line.
+        // The place in the part, so that the whole text need not be searched for its line.
         let mut lines = part.text.split_inclusive('\n');
         let before: usize = lines.by_ref().take(error.line() - 1).map(str::len).sum();
         let line = lines.next().unwrap_or_default();
@@ -200,7 +201,7 @@ fn check_json(source: &Source, part: &Part<'_>) -> Result<(), Vec<Problem>> {
         vec![match problem.hint {
             Some(_) => problem,
             None => {
-                problem.hint("a file whose name ends in .json holds JSON; name one of YAML .yaml")
+                problem.hint("a file whose name ends in .json must hold JSON; give a YAML file a name that ends in .yaml")
             }
         }]
     })
@@ -216,10 +217,10 @@ fn unread(source: &Source, part: &Part<'_>, mark: Mark, message: String) -> Prob
     if quoting::has_kind(part.text) { problem } else { problem.hint(no_manifest()) }
 }
 
-/// What to do about a file that is none of ours.
+/// What to do about a file that is not a manifest.
 fn no_manifest() -> String {
     format!(
-        "if it is no manifest, name it in a {IGNORE_FILE} beside it, or name just the manifests with -f"
+        "if it is not a manifest, list it in a {IGNORE_FILE} beside it, or give only the manifests with -f"
     )
 }
 
@@ -244,7 +245,7 @@ fn kind_named(name: &str) -> Option<&'static dyn Kind> {
 /// The kind of a document; what is wrong with it, where, and what to do about it.
 fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     let names = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
-    let one_of = || format!("one of {}", names().join(", "));
+    let one_of = || format!("use one of {}", names().join(", "));
     if !matches!(root.value, yaml::Value::Map(_)) {
         let message = "a document is a map with `version`, `kind` and `metadata`";
         return Err((root.mark, message.to_owned(), no_manifest()));

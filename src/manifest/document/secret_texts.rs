@@ -41,8 +41,7 @@ impl SecretTexts {
     }
 }
 
-/// The texts that stand where the schema says that a secret stands, also where something
-/// else should.
+/// The texts in the places of secrets according to the schema, even if they have the wrong form.
 fn secret_texts(schema: &Value, node: &Node, found: &mut Vec<String>) {
     match &node.value {
         _ if schema.get(SECRET) == Some(&Value::Bool(true)) => scalar_texts(node, found),

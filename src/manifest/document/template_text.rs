@@ -1,5 +1,5 @@
-//! The text of a service template: it is told by its lines, for placeholders and statements
-//! may keep it from being YAML.
+//! The text of a service template. It is recognized by its lines, because placeholders and
+//! statements may make it invalid YAML.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub struct TemplateText {
 }
 
 impl TemplateText {
-    /// Adds a line of the source. It ends in a line feed, whatever the file has: what the
-    /// platform keeps must not depend on how a checkout was made.
+    /// Adds a line of the source. It ends in a line feed, whatever the file has: the text that the
+    /// platform stores must not depend on how a checkout was made.
     fn push(&mut self, number: u64, line: &str) {
         match line.strip_suffix("\r\n") {
             Some(bare) => self.text.extend([bare, "\n"]),
@@ -44,8 +44,8 @@ impl TemplateText {
     }
 }
 
-/// Whether a part is a service template in block style. It is recognized without being
-/// parsed, because placeholders and statements may keep it from being YAML.
+/// Whether a part is a service template in block style. It is recognized without parsing, because
+/// placeholders and statements may make it invalid YAML.
 pub(super) fn is_block_template(text: &str) -> bool {
     text.lines().any(|line| {
         line.strip_prefix("kind:").is_some_and(|rest| {
@@ -55,7 +55,7 @@ pub(super) fn is_block_template(text: &str) -> bool {
     })
 }
 
-/// Takes the reconciler's own fields off the text of a template.
+/// Removes the reconciler's own fields from the text of a template.
 pub(super) fn read_template(
     source: &Arc<Source>,
     part: &Part<'_>,

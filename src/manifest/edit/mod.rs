@@ -1,9 +1,9 @@
 //! *Pure*: changes a value in the text of a document and leaves everything else (comments,
 //! empty lines, quotes, layout) as it is, byte for byte.
 //!
-//! Every edit is checked: the new text is parsed, and it must say what the old one said
-//! with just that change. What cannot be done so is refused with a reason, because a file
-//! that says something else is worse than one that is not edited.
+//! Every edit is checked: the new text is parsed, and it must mean the same as the old one with
+//! only that change. Any other edit is refused with a reason, because a file with another meaning
+//! is worse than one that is not edited.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ mod lines;
 mod scalar;
 mod splice;
 
-/// A text as a value on a line of its own, in quotes only where some reader would take it for
+/// A text as a value on a line of its own, in quotes only if some reader would take it for
 /// something else.
 #[must_use]
 pub fn in_block(text: &str) -> String {
@@ -39,8 +39,8 @@ pub fn get(text: &str, path: &FieldPath) -> Option<Value> {
     Some(at)
 }
 
-/// Sets the value at a path, or takes it away, and returns the new text. Maps on the way
-/// that are missing are made. The text is that of one document.
+/// Sets the value at a path, or removes it, and returns the new text. Missing maps on the way are
+/// created. The text must be one document.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ pub fn set(text: &str, path: &FieldPath, value: Option<&Value>) -> Result<String
     for change in changes {
         let is_json = serde_json::from_str::<Value>(&edited).is_ok();
         let root = layout::read(&edited)
-            .ok_or_else(|| "the document uses YAML that is not edited".to_owned())?;
+            .ok_or_else(|| "the document uses YAML that cannot be edited".to_owned())?;
         edited = splice::apply(&edited, &root, is_json, &change)?;
     }
     match parse(&edited) {

@@ -1,4 +1,4 @@
-//! What documents declare becomes the objects of a set, each of a project.
+//! The declared objects become the objects of a set, each in a project.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn declare_all(
     let order: Order = order.enumerate().map(|(index, document)| (document, index)).collect();
     let mut found = found_in(documents, &mut set.notes, problems);
     let projects = Projects::of(&found, input);
-    // Explicit documents go before derived ones, so that they win.
+    // Explicit documents come before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
     let mut files = Files::default();
     let mut last = std::ptr::null();
@@ -161,7 +161,7 @@ fn declare(
         (_, Some(project)) => project,
         (_, None) => {
             let problem =
-                origin.document.problem_at(&FieldPath::default(), "the document is of no project");
+                origin.document.problem_at(&FieldPath::default(), "the document has no project");
             problems.push(problem.hint(
                 "write `project: NAME`, add a Project document, give --project-id, or set MESHAGENT_PROJECT_ID",
             ));
@@ -178,19 +178,19 @@ fn declare(
         declared_in,
     };
     let told = problems.len();
-    let project = format!("`project: NAME` says of which one it is, else it is `{}`", key.project);
+    let project = format!("add `project: NAME`, or the document belongs to `{}`", key.project);
     insert(set, key, desired, problems);
     if let Some(twice) = problems.get_mut(told).filter(|_| is_of_none && projects.are_several) {
         twice.hint.get_or_insert(format!("the set has several projects; {project}"));
     }
 }
 
-/// The mark of who owns an object is not the manifest's to set.
+/// A manifest must not set the mark that says who owns an object.
 fn owner_problem(declared: &Declared, origin: &Origin) -> Option<Problem> {
     let path = FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]);
     declared.fields.at(&path)?;
     let message = format!(
         "the annotation `{OWNER_ANNOTATION}` says which set owns an object, and only the program sets it"
     );
-    Some(origin.document.problem_at(&path, message).hint("take it out; --set names the set"))
+    Some(origin.document.problem_at(&path, message).hint("remove it; use --set to name the set"))
 }

@@ -44,7 +44,7 @@ pub(super) fn read_documents(sources: &[Arc<Source>]) -> (Vec<Read>, Vec<Problem
         Ok(threads) if bytes > BYTES_WORTH_THREADS => threads.get(),
         _ => 1,
     };
-    // Whoever is done with a share takes the next, because no two take the same time.
+    // A thread that is done with a share takes the next, because shares take different times.
     let shares: Vec<_> = parts.chunks(parts.len().div_ceil(threads * SHARES).max(1)).collect();
     let next = AtomicUsize::new(0);
     let work = || {

@@ -26,7 +26,7 @@ pub(super) fn shared_names(set: &Set, order: &Order) -> Vec<Problem> {
             Entry::Vacant(free) => drop(free.insert(desired)),
             Entry::Occupied(first) => {
                 problems.push(twice(first.get(), desired, problems.len()).hint(
-                    "one name is one object on the whole platform, in whatever project it is",
+                    "names of this kind are unique on the whole platform, across all projects",
                 ))
             }
         }
@@ -61,7 +61,7 @@ pub(super) fn insert(set: &mut Set, key: Key, desired: Desired, problems: &mut V
         (Some(one), Some(other)) => problems.push(
             desired.origin.document.problem_at(
                 &FieldPath::of(&["values"]),
-                format!("{key} follows from {one} and from {other}"),
+                format!("{key} is derived from {one} and from {other}"),
             )
             .hint("give the placements different values, or turn one off with `lifecycle: {derive: false}`"),
         ),

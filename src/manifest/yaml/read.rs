@@ -1,5 +1,5 @@
-//! The parser's events become values: aliases are repeated, maps are merged, and everything
-//! is counted.
+//! The parser's events become values: aliases are expanded, maps are merged, and everything is
+//! counted.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -307,7 +307,7 @@ impl<'a, T: Read> Reader<'a, T> {
     /// apart: a copy of what holds a copy is no more than what stands there.
     fn within_limits(&self) -> Result<(), YamlError> {
         if self.taken.events + self.copied.events > MAX_EVENTS {
-            return Err(YamlError::new("the text has more values than are read"));
+            return Err(YamlError::new("the text has too many values"));
         }
         match self.taken.bytes + self.copied.bytes > MAX_HELD {
             true => Err(YamlError::new("the text and what its aliases repeat are too long")),
@@ -409,7 +409,7 @@ impl<'a, T: Read> Reader<'a, T> {
                     let value = self.next()?;
                     let place = Mark::from(&value.1);
                     if merged.replace((self.value(value, depth)?, place)).is_some() {
-                        let message = "duplicate key `<<`; one `<<` merges several maps, as a list";
+                        let message = "duplicate key `<<`; to merge several maps, give one `<<` a list of them";
                         return Err(YamlError::new(message).or_at(at));
                     }
                     continue;
@@ -434,8 +434,9 @@ impl<'a, T: Read> Reader<'a, T> {
             Event::Scalar(text, style, anchor, tag) => (text, style, anchor, tag),
             Event::Alias(anchor) => {
                 let key = self.anchors.get(&anchor).and_then(|it| it.key.clone());
-                let key =
-                    key.ok_or_else(|| YamlError::new("an alias as a key stands for a text"))?;
+                let key = key.ok_or_else(|| {
+                    YamlError::new("an alias used as a key must stand for a text")
+                })?;
                 self.count(1, key.len())?;
                 return Ok(key);
             }
@@ -496,12 +497,12 @@ impl<'a, T: Read> Reader<'a, T> {
     /// What an alias stands for, at the place of the alias.
     fn repeat(&mut self, anchor: usize, depth: usize, mark: Mark) -> Result<T, YamlError> {
         let Some(Anchored { taken, height, .. }) = self.anchors.get(&anchor) else {
-            return Err(YamlError::new("the alias stands in what it repeats"));
+            return Err(YamlError::new("the alias is inside the value that it repeats"));
         };
         let (taken, height) = (*taken, *height);
         self.repeated += taken.events;
         if self.repeated > MAX_REPEATED {
-            return Err(YamlError::new("the aliases expand to more than is read"));
+            return Err(YamlError::new("the aliases expand to too many values"));
         }
         self.count(taken.events, taken.bytes)?;
         self.deepest = self.deepest.max(depth + height);
@@ -509,7 +510,7 @@ impl<'a, T: Read> Reader<'a, T> {
             return Err(too_deep());
         }
         let Some(kept) = self.anchors.get(&anchor) else {
-            return Err(YamlError::new("the alias stands in what it repeats"));
+            return Err(YamlError::new("the alias is inside the value that it repeats"));
         };
         if let Some(numbers) = &mut self.numbers {
             numbers.extend(kept.numbers.iter().map(|written| (mark, written.clone())));
@@ -528,7 +529,7 @@ impl<'a, T: Read> Reader<'a, T> {
 }
 
 fn too_deep() -> YamlError {
-    YamlError::new(format!("lists and maps are {MAX_DEPTH} deep at most"))
+    YamlError::new(format!("lists and maps may be at most {MAX_DEPTH} deep"))
 }
 
 /// What the parser says, at its place.
@@ -569,7 +570,7 @@ fn tagged<T: Read>(value: T, tag: Option<&Tag>, own: &str) -> Result<T, YamlErro
         }
         // Others, such as `!!set`, say nothing that is known here.
         Some(name) if name != own && SORTS.contains(&name.as_ref()) => {
-            Err(YamlError::new(format!("this is not what its tag `!!{name}` says")))
+            Err(YamlError::new(format!("this does not match its tag `!!{name}`")))
         }
         Some(_) => Ok(value),
     }
@@ -587,7 +588,7 @@ fn merge<T: Read>(value: T, into: &mut T::Fields) -> Result<(), YamlError> {
     };
     for map in maps {
         if !map.is_nothing() && !map.merge(into) {
-            return Err(YamlError::new("`<<` merges a map, or a list of maps"));
+            return Err(YamlError::new("`<<` must be a map or a list of maps"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! *Pure*: what a scalar means, by its look or by its tag.
+//! *Pure*: what a scalar means, by its form or by its tag.
 
 use std::borrow::Cow;
 
@@ -73,7 +73,7 @@ pub(super) fn by_tag(text: Cow<'_, str>, name: &str, is_plain: bool) -> Result<V
         _ if is_plain => return by_look(text),
         _ => return Ok(Value::String(text.into_owned())),
     };
-    found.ok_or_else(|| format!("`{text}` is not what its tag `!!{name}` says"))
+    found.ok_or_else(|| format!("`{text}` does not match its tag `!!{name}`"))
 }
 
 fn truth(text: &str) -> Option<bool> {
@@ -98,7 +98,7 @@ fn number(text: &str) -> Result<Option<Number>, String> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let too_large = || {
         format!(
-            "`{text}` has more than 64 bits, so it cannot be sent as a number; in quotes it is a text"
+            "`{text}` has more than 64 bits, so it cannot be sent as a number; put it in quotes to make it a text"
         )
     };
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
@@ -126,7 +126,7 @@ fn number(text: &str) -> Result<Option<Number>, String> {
     match Number::from_f64(held) {
         None => Err(format!("`{text}` is not a number that can be sent")),
         Some(_) if exact::is_rounded(text) => Err(format!(
-            "`{text}` has more digits than a number that is sent can hold; in quotes it is a text"
+            "`{text}` has more digits than a number that is sent can hold; put it in quotes to make it a text"
         )),
         number => Ok(number),
     }

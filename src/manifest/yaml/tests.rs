@@ -218,11 +218,11 @@ fn maps_are_merged_where_they_say_nothing_themselves() {
     let merged = node.get("c").unwrap().get("y").unwrap().mark;
     assert_eq!((merged.line, merged.column), (3, 10), "it is where the alias is");
     for (text, refused) in [
-        ("<<: 1\n", "1:5: `<<` merges a map, or a list of maps"),
-        ("<<: [1]\n", "1:5: `<<` merges a map, or a list of maps"),
+        ("<<: 1\n", "1:5: `<<` must be a map or a list of maps"),
+        ("<<: [1]\n", "1:5: `<<` must be a map or a list of maps"),
         (
             "<<: {a: 1}\n<<: {b: 1}\n",
-            "2:1: duplicate key `<<`; one `<<` merges several maps, as a list",
+            "2:1: duplicate key `<<`; to merge several maps, give one `<<` a list of them",
         ),
     ] {
         assert_eq!(refusal(text), refused);
@@ -233,8 +233,8 @@ fn maps_are_merged_where_they_say_nothing_themselves() {
 fn aliases_stand_for_values_and_for_keys() {
     let text = "&k a: &v [1, &s x]\n*s : *k\nb: *v\n";
     assert_eq!(told(text).unwrap(), [serde_json::json!({"a": [1, "x"], "x": "a", "b": [1, "x"]})]);
-    assert_eq!(refusal("a: &a [*a]\n"), "1:8: the alias stands in what it repeats");
-    assert_eq!(refusal("a: &a [1]\n*a : 1\n"), "2:1: an alias as a key stands for a text");
+    assert_eq!(refusal("a: &a [*a]\n"), "1:8: the alias is inside the value that it repeats");
+    assert_eq!(refusal("a: &a [1]\n*a : 1\n"), "2:1: an alias used as a key must stand for a text");
     assert_eq!(refusal("a: &a 1\n---\nb: *a\n"), "3:4: alias references unknown anchor");
 }
 
@@ -268,9 +268,9 @@ fn what_aliases_repeat_counts_as_if_it_were_written() {
     let text =
         |levels: usize| format!("- &a {}\n- {}\n", deep(levels), deep(half).replace('1', "*a"));
     assert!(told(&text(half - 1)).is_ok());
-    assert_eq!(told(&text(half)).unwrap_err(), "lists and maps are 128 deep at most");
+    assert_eq!(told(&text(half)).unwrap_err(), "lists and maps may be at most 128 deep");
     assert!(told(&deep(MAX_DEPTH)).is_ok());
-    assert_eq!(told(&deep(MAX_DEPTH + 1)).unwrap_err(), "lists and maps are 128 deep at most");
+    assert_eq!(told(&deep(MAX_DEPTH + 1)).unwrap_err(), "lists and maps may be at most 128 deep");
     // A long text that is repeated often, too.
     let long = "x".repeat(1024 * 1024);
     let text = format!("- &a {long}\n{}", "- *a\n".repeat(100));

@@ -1,4 +1,4 @@
-//! What becomes of what is declared and was not met on the platform.
+//! What happens to declared objects that were not found on the platform.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::plan::renames;
 use crate::plan::{Effect, Operation, Reason, Sent, Why};
 
 impl<'a> Planner<'a> {
-    /// Refuses to plan what may exist or not, in one sentence for each kind of a project.
+    /// Refuses to plan objects that may or may not exist, in one sentence per kind and project.
     pub(super) fn refuse_doubted(&mut self) {
         for ((_, _, hint), (reason, objects)) in std::mem::take(&mut self.doubted) {
             let exist = if objects.len() == 1 { "exists" } else { "exist" };
@@ -24,7 +24,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What becomes of an object that was not met on the platform.
+    /// Decides about an object that was not found on the platform.
     pub(super) fn decide_absent(&mut self, desired: &'a Desired) {
         let key = &desired.key;
         if let Some(doubt) = self.state.doubt(key) {
@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
             ),
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(
-                    "neither {key} nor {}, which it was, is on the platform; {key} is created",
+                    "neither {key} nor {}, as it was called before, is on the platform; {key} is created",
                     few(&former)
                 ));
                 Why::NotThere.into()
@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
         let intended = self.with_names(key, Arc::clone(&desired.fields));
         let fields = self.with_names(key, fields);
         let mut changes = self.field_changes(desired, None, &fields);
-        // Before it exists nothing has a default either.
+        // Before the object exists, its fields have no defaults either.
         changes.retain_mut(|change| {
             change.old = None;
             change.new.is_some() && !change.path.0.is_empty()

@@ -1,5 +1,5 @@
-//! An object under a new name looks like one that is created and one that is deleted: whoever
-//! renamed a document and did not say so is told how.
+//! An object under a new name looks like one object that is created and one that is deleted. This
+//! explains `moved_from` to people who renamed a document without it.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,15 @@ use crate::plan::diff::{self, Memory};
 use crate::plan::renames::former_keys;
 use crate::plan::{Action, Operation};
 
-/// Of so many values one may be another in what is taken for the same object.
+/// One in this many values may differ in two objects that are taken for the same.
 const SHARE: usize = 3;
 
-/// How many pairs of one that is created and one that is deleted are compared, of a kind in a
-/// place.
+/// The most pairs of a created and a deleted object that are compared, per kind and place.
 const MOST: usize = 400;
 
 impl Planner<'_> {
-    /// Says where an object is created that is nearly what one of its kind is that is deleted, and
-    /// no document says whether it is that one. Where several could be meant, nothing is said.
+    /// Adds a note when a created object is nearly equal to a deleted one of its kind, and no
+    /// document says whether it is the same. If there are several candidates, there is no note.
     pub(super) fn hint_at_unsaid_renames(&mut self) {
         let is_meant = |operation: &&Operation, action: Action| {
             operation.action() == action
@@ -43,7 +42,7 @@ impl Planner<'_> {
         let mut notes = Vec::new();
         for (group, created) in grouped(Action::Create) {
             let Some(gone) = deleted.get(&group) else { continue };
-            // So many are nobody's renamed documents, and comparing them would take a while.
+            // So many pairs are not renamed documents, and comparing them would take a while.
             if gone.len() * created.len() > MOST {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What the user decided before anything is planned.
+//! What the user decides before anything is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::plan::scope::{Scope, matches, meant};
 pub struct Policy {
     /// The set's name.
     pub set: String,
-    /// Which of what left the manifests is deleted.
+    /// Which of the objects that left the manifests are deleted.
     pub prune: Prune,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
@@ -22,21 +22,20 @@ pub struct Policy {
     pub destroy: bool,
     /// Which objects that exist and are not owned may be taken over.
     pub adopt: Adopt,
-    /// Whether fields that changed behind the set's back are left as they are.
+    /// Whether fields that changed outside of the set are left as they are.
     pub ignore_drift: bool,
     /// Whether the plan is only shown, and may be made without knowing what the set owns.
     pub is_only_shown: bool,
     /// Which part of the set is meant.
     pub scope: Scope,
-    /// The options that say again which platform is meant, each after a blank, for command
-    /// lines in hints.
+    /// The options that select the platform, each after a space, for command lines in hints.
     pub flags: String,
-    /// Whether the plan is for reading only, and is made without the secrets that are not here.
+    /// Whether the plan is for reading only, and is made without the secrets that are missing here.
     pub may_miss: bool,
 }
 
 impl Policy {
-    /// The policy of a set to which nothing was added.
+    /// The policy of a set without any options.
     #[must_use]
     pub fn standard(set: &str) -> Self {
         Self {
@@ -54,7 +53,7 @@ impl Policy {
     }
 }
 
-/// Which objects are deleted that the set owns and the manifests declare no more.
+/// Which of the objects that the set owns and the manifests no longer declare are deleted.
 #[derive(
     Debug,
     Clone,
@@ -91,10 +90,10 @@ pub enum Adopt {
 }
 
 impl Adopt {
-    /// What is to be taken over and is not declared.
+    /// What should be taken over but is not declared.
     pub(super) fn unmatched(&self, desired: &BTreeMap<Key, Desired>) -> Vec<Problem> {
         let Self::These(names) = self else { return Vec::new() };
-        // What is to be renamed is taken over under the name that it has.
+        // An object that will be renamed is taken over under its present name.
         let former: Vec<Key> = desired.values().flat_map(former_keys).collect();
         let keys: Vec<&Key> = desired.keys().chain(&former).collect();
         let is_declared = |name: &&String| keys.iter().any(|key| matches(name, key));

@@ -1,4 +1,4 @@
-//! What a plan begins with: what is in scope, and what gets another name.
+//! The first step of a plan: what is in scope, and what is renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,17 +17,17 @@ pub(super) struct Beginning {
     pub selected: Option<BTreeSet<Key>>,
     /// The objects that get another name.
     pub renames: Renames,
-    /// Objects that documents out of scope would rename: by the key that the object has now,
-    /// the key that its document gives it.
+    /// The objects that documents out of scope would rename: the key from the document, by the key
+    /// that the object has now.
     pub meant: BTreeMap<Key, Key>,
-    /// Those of them that others are in or name.
+    /// Those of them that contain other objects or that others name.
     holders: Renames,
     pub notes: Vec<String>,
 }
 
 impl Beginning {
-    /// The state with each object under the key that it gets. What is in a room has its
-    /// key from the room, so rooms go first.
+    /// The state with each object under the key that it gets. The key of an object in a room
+    /// contains the room, so rooms go first.
     pub fn state(&self, state: &State) -> State {
         let state = naming::renamed(state, &self.holders);
         let others = self.renames.without(&self.holders);
@@ -35,7 +35,7 @@ impl Beginning {
     }
 }
 
-/// Whether an object is one that others are in or name.
+/// Whether an object contains other objects or others name it.
 fn is_holder(key: &Key) -> bool {
     key.kind.kind().is_named_by_others()
 }
@@ -72,8 +72,8 @@ pub(super) fn begin(
     Ok(Beginning { selected, renames, meant, holders, notes })
 }
 
-/// The objects of the set that a plan would be for; `None` when it is all of them. Of a scope
-/// that names nothing it is none: the plan says why.
+/// The objects of the set that a plan would be for; `None` means all of them. For a scope that
+/// matches nothing there are none, and the plan says why.
 #[must_use]
 pub fn selected(
     desired: &BTreeMap<Key, Desired>,
@@ -109,7 +109,7 @@ fn select(
     if unmatched.is_empty() { Ok(Some(selected)) } else { Err(Refusal::Scope(unmatched)) }
 }
 
-/// What gets the name of an object whose own new name is out of scope.
+/// Problems of documents that get the name of an object whose own rename is out of scope.
 fn left_out(
     desired: &BTreeMap<Key, Desired>,
     candidates: &Candidates,

@@ -1,6 +1,6 @@
-//! What a claim is worth. An apply that was about to create an object, and never learned that
-//! it did, leaves one in the inventory. It is no ownership: somebody else may have made the
-//! object that is met under its key.
+//! How far a claim is trusted. An apply that was about to create an object, and never learned
+//! whether it did, leaves a claim in the inventory. A claim is not ownership: somebody else may
+//! have created the object that is found under its key.
 
 use serde_json::Value;
 
@@ -13,10 +13,10 @@ use crate::plan::Observed;
 use crate::plan::diff::{self, Memory};
 
 impl Planner<'_> {
-    /// Whether an object that does not name its owner, met under a claim, is the one that was
-    /// to be created. Where objects carry their owner's mark, only that counts. Others are
-    /// told by their fields, where no other set has them; what the platform hides is taken to
-    /// be as it was sent.
+    /// Whether an object without an owner mark, found under a claim, is the one that was to be
+    /// created. For kinds whose objects carry an owner mark, only the mark counts. Others are
+    /// identified by their fields, unless another set has them; hidden values are assumed to be
+    /// as they were sent.
     pub(super) fn is_as_claimed(&self, key: &Key, observed: &Observed) -> bool {
         let kind = key.kind.kind();
         if kind.carries_owner() || self.state.unknown_owners.contains_key(&self.named_now(key)) {
@@ -24,7 +24,7 @@ impl Planner<'_> {
         }
         let fingerprinter = self.fingerprinter(key);
         let claimed = self.entry(key).and_then(|entry| entry.claimed.as_ref());
-        // A claim of an earlier version of this program does not say what was sent.
+        // A claim from an earlier version of this program does not say what was sent.
         let sent = match (claimed, self.declared.get(key)) {
             (Some(claimed), _) => claimed.value(),
             (None, Some(declared)) => declared.fields.recorded(&fingerprinter),
@@ -39,7 +39,7 @@ impl Planner<'_> {
     }
 }
 
-/// What was sent, with each secret as the object shows it; `None` where it shows another one.
+/// What was sent, with each secret as the object shows it; `None` if it shows another secret.
 fn as_shown(sent: &Value, shown: Option<&Tree>, fingerprinter: &Fingerprinter) -> Option<Tree> {
     let below = |value, shown| as_shown(value, shown, fingerprinter);
     if let Some(fingerprint) = fingerprint_in(sent) {

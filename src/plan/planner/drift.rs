@@ -1,5 +1,5 @@
-//! What somebody did on the platform behind the set's back to whole objects: gave one another
-//! name, or deleted it; and what is left out of a plan that leaves that as it is.
+//! What happened to whole objects outside of the set: one was renamed or deleted. And what is left
+//! out of a plan that leaves this as it is.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::plan::references::Resolved;
 use crate::plan::renames::former_keys;
 use crate::plan::{Cause, FieldChange, Observed, Operation, State};
 
-/// The objects that the set knows and the platform has under other names, though no run of this
-/// set renamed them.
+/// The objects that the platform has under other names than the set knows, although no run of
+/// this set renamed them.
 #[must_use]
 pub fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
     let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
@@ -30,8 +30,8 @@ pub fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
 }
 
 impl Planner<'_> {
-    /// Adds the values of an object that may not be what the set wrote: the platform keeps them
-    /// to itself, and tells that somebody wrote the object since.
+    /// Adds the values of an object that may differ from what the set wrote: the platform hides
+    /// them, but shows that somebody has written the object since.
     pub(super) fn tell_rewritten(
         &self,
         desired: &Desired,
@@ -72,14 +72,17 @@ impl Planner<'_> {
         self.renamed_by_hand.contains(&desired.key) && !former_keys(desired).contains(now)
     }
 
-    /// Leaves an object under the name that somebody gave it. What is in a room, or says its
-    /// name, cannot be written while the room is called otherwise.
-    /// What its document changes of it waits until it has its name again.
+    /// Leaves an object under the name that somebody gave it. Objects in a room, or that name the
+    /// room, cannot be written while the room has another name.
+    /// The changes of its document wait until it has the declared name again.
     pub(super) fn leave_renamed(&mut self, key: &Key, now: &Key, waits: bool) {
-        let rest =
-            if waits { "; what its document changes waits until it has its name" } else { "" };
+        let rest = if waits {
+            "; the changes of its document wait until it has the declared name again"
+        } else {
+            ""
+        };
         self.plan.notes.push(format!(
-            "{key} was renamed to {now} behind the set's back, and --ignore-drift leaves it so{rest}"
+            "{key} was renamed to {now} outside of the set, and --ignore-drift keeps that name{rest}"
         ));
         if waits {
             self.plan.waiting.insert(key.clone());
@@ -91,14 +94,14 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether an object was deleted behind the set's back and is left so.
+    /// Whether an object was deleted outside of the set and stays deleted.
     pub(super) fn leaves_deleted(&mut self, key: &Key) -> bool {
         let was_applied = self.entry(key).is_some_and(|entry| entry.applied.is_some());
         if !self.policy.ignore_drift || !was_applied {
             return false;
         }
         self.plan.notes.push(format!(
-            "{key} was deleted behind the set's back, and --ignore-drift does not create it again"
+            "{key} was deleted outside of the set, and --ignore-drift does not create it again"
         ));
         self.plan.left_drifted.insert(key.clone());
         self.keep_recorded(key);
@@ -106,7 +109,7 @@ impl Planner<'_> {
         true
     }
 
-    /// Takes out what needs an object that is left as it is; it would fail.
+    /// Removes operations that need an object that is left as it is; they would fail.
     pub(super) fn leave_what_needs_it(&mut self) {
         loop {
             let (stays, goes): (Vec<Operation>, Vec<Operation>) =
@@ -120,14 +123,14 @@ impl Planner<'_> {
             for operation in goes {
                 let key = &operation.key;
                 self.plan.notes.push(format!(
-                    "{key} stays as it is: it needs what --ignore-drift leaves alone"
+                    "{key} stays as it is: it needs something that --ignore-drift leaves alone"
                 ));
                 if let Some(entry) = self.entry(key).cloned() {
                     let now = operation.former().cloned().unwrap_or_else(|| key.clone());
                     self.plan.kept.insert(now, entry.but(|it| it.was = None));
                 }
                 self.plan.waiting.insert(operation.key.clone());
-                // What would have been created is not there for others either.
+                // An object that is not created now is missing for others too.
                 if operation.observed().is_none() {
                     self.left.insert(operation.key);
                 }

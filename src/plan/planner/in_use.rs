@@ -1,5 +1,5 @@
-//! What is in use: what refers to an object needs one that serves its purpose, and some fields
-//! stay as they are for as long as something refers to their object.
+//! Objects in use: a reference needs an object that serves its purpose, and some fields cannot
+//! change while something refers to their object.
 
 use super::Planner;
 use crate::error::Problem;
@@ -11,8 +11,8 @@ use crate::plan::references::Resolved;
 use crate::plan::{Action, Operation};
 
 impl Planner<'_> {
-    /// What refers to an object of the platform that the set does not declare. Those that it
-    /// declares were looked at when it was read.
+    /// Checks references to objects of the platform that the set does not declare. References to
+    /// declared objects were checked when the set was read.
     pub(super) fn check_what_is_in_use(&mut self) {
         let mut faults = Vec::new();
         for desired in self.desired.values().filter(|desired| self.is_selected(&desired.key)) {
@@ -41,7 +41,7 @@ impl Planner<'_> {
         self.guards.extend(guards);
     }
 
-    /// What gives up an object that changes so does that before.
+    /// Operations that stop using an object come before such a change.
     pub(super) fn in_use_edges(&self) -> Vec<Edge> {
         let edges = self.changed_in_use().flat_map(|(index, operation, _)| {
             let leaving = self.users(&operation.key).into_iter().filter_map(|(_, leaves)| leaves);
@@ -50,8 +50,8 @@ impl Planner<'_> {
         edges.collect()
     }
 
-    /// The operations that change a field which the platform keeps while its object is in use,
-    /// with that field.
+    /// The operations that change a field which cannot change while its object is in use, with that
+    /// field.
     fn changed_in_use(&self) -> impl Iterator<Item = (usize, &Operation, &'static str)> {
         let operations = self.operations.iter().enumerate().filter(|(_, operation)| {
             !matches!(operation.action(), Action::Delete | Action::Release)
@@ -67,8 +67,8 @@ impl Planner<'_> {
         })
     }
 
-    /// What refers to an object on the platform, each with the operation after which it does
-    /// no more, if there is one.
+    /// The objects that refer to an object on the platform, each with the operation that ends the
+    /// reference, if there is one.
     fn users(&self, used: &Key) -> Vec<(Key, Option<usize>)> {
         let refers = |key: &Key, fields: &Tree| {
             let found = self.known.references(key, fields);
@@ -94,16 +94,16 @@ impl Planner<'_> {
             .collect()
     }
 
-    /// The refusal to change a field of an object that something goes on to refer to.
+    /// The refusal to change a field of an object that is still referred to.
     fn kept(&self, (used, field): (&Key, &str), user: &Key) -> Option<Problem> {
         let desired = self.desired.get(used)?;
         let message = format!(
-            "{used} would get another {field} while {user} refers to it, which the platform refuses"
+            "the platform refuses to change the {field} of {used} while {user} refers to it"
         );
         let problem = desired.origin.problem_at(&FieldPath::of(&[field]), message);
         let kind = used.kind.to_string().to_lowercase();
         Some(problem.hint(format!(
-            "give the {kind} of the new {field} another name, and let {user} refer to that"
+            "declare a {kind} with the new {field} under another name, and let {user} refer to it"
         )))
     }
 }

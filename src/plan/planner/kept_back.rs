@@ -1,6 +1,6 @@
-//! What is left to others of an object that the set writes, by `lifecycle.ignore` or because
-//! drift is left alone; and what cannot be written for it, because the platform takes a secret as
-//! a whole and does not give its values back.
+//! Fields that are left to others, by `lifecycle.ignore` or because drift is left alone. And what
+//! cannot be written because of that: the platform takes a secret as a whole and does not give its
+//! values back.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use crate::plan::diff::has_masked;
 use crate::plan::ignored::{self, Ignored, Left};
 use crate::plan::{Cause, Entry, FieldChange, Observed};
 
-/// What is wanted of an object that is there.
+/// The wanted state of an object that exists.
 pub(super) struct Wanted {
     /// The fields to send.
     pub fields: Arc<Tree>,
-    /// In what they differ from what is there.
+    /// How they differ from the present fields.
     pub changes: Vec<FieldChange>,
-    /// What is ignored and not known: the fields must not be sent where there is any.
+    /// What is ignored and not known: if there is any, the fields must not be sent.
     pub ignored: Vec<FieldPath>,
     /// What is ignored and stays as the platform has it.
     pub kept: Vec<FieldPath>,
     /// What drifted and is left alone.
     pub left_alone: Vec<FieldPath>,
-    /// What of that is not known: the fields must not be sent where there is any.
+    /// What of that is not known: if there is any, the fields must not be sent.
     pub drifted: Vec<FieldPath>,
 }
 
@@ -46,7 +46,7 @@ impl Planner<'_> {
             None => (Arc::clone(intended), Vec::new(), Vec::new()),
         };
         let mut changes = self.changes(desired, observed, &fields);
-        // That somebody wrote the secret may mean just what is ignored.
+        // If somebody wrote the secret, it may be only the ignored part.
         if ignored.is_empty() {
             self.tell_rewritten(desired, observed, &mut changes);
         }
@@ -54,7 +54,7 @@ impl Planner<'_> {
         let (mut left_alone, mut drifted) = (Vec::new(), Vec::new());
         if self.policy.ignore_drift {
             changes.retain(|change| {
-                // What was not read may differ from what was applied, too.
+                // A value that was not read may also differ from what was applied.
                 if change.cause != Some(Cause::Drift) || change.is_uncertain() {
                     return true;
                 }
@@ -69,7 +69,7 @@ impl Planner<'_> {
         Wanted { fields, changes, ignored, kept, left_alone, drifted }
     }
 
-    /// The fields of an object where its document leaves some of what is there to others.
+    /// The fields of an object whose document leaves some of the present ones to others.
     fn left(&self, desired: &Desired, observed: &Tree) -> Option<Left> {
         let rules = desired.lifecycle.ignore.iter();
         let rules: Vec<_> = rules.filter_map(|rule| FieldPath::parse(rule).ok()).collect();
@@ -83,9 +83,9 @@ impl Planner<'_> {
         Some(rules.leave(&desired.fields, observed))
     }
 
-    /// What is recorded of ignored values that were not sent stays as it was, or is what the
-    /// platform has where nothing was recorded: once they are not ignored any more, what the
-    /// document says then is sent, and is a change of the document.
+    /// The record of ignored values that were not sent stays as it was, or becomes the platform's
+    /// value if there was none. Once they are no longer ignored, the value from the document is
+    /// sent, as a change of the document.
     pub(super) fn keep_unsent(
         &self,
         key: &Key,
@@ -104,8 +104,8 @@ impl Planner<'_> {
         *entry = entry.clone().but(|it| it.applied = Some((&recorded).into()));
     }
 
-    /// The fields of an object that is made anew in the stead of another one of the set: what
-    /// is left to others goes along.
+    /// The fields of an object that replaces another one of the set: the fields that are left to
+    /// others are carried over.
     pub(super) fn heir(&self, desired: &Desired, former: Option<&Key>) -> Arc<Tree> {
         let former = former.and_then(|key| Some((key, self.state.objects.get(key)?)));
         let former = former
@@ -114,8 +114,7 @@ impl Planner<'_> {
         left.map_or_else(|| Arc::clone(&desired.fields), |left| left.fields.into())
     }
 
-    /// Refuses to write what would have to be sent with a value that is left to others and that
-    /// nobody knows.
+    /// Refuses a write that would have to send a value that is left to others and not known.
     pub(super) fn refuse_untold(
         &mut self,
         desired: &Desired,
@@ -124,19 +123,19 @@ impl Planner<'_> {
     ) {
         let changed = few(changes.iter().map(|change| format!("`{}`", change.path)));
         let mut hint = format!(
-            "declare what `{path}` is to hold and take it out of `lifecycle.ignore`; or leave {changed} as it is on the platform"
+            "declare the value of `{path}` and remove it from `lifecycle.ignore`, or leave {changed} as it is on the platform"
         );
         if changes.iter().all(|change| change.cause == Some(Cause::Drift)) {
             hint += ", as --ignore-drift does";
         }
         let message = format!(
-            "{known_as} cannot be changed in {changed}: it is sent as a whole, and what `{path}` holds, which `lifecycle.ignore` leaves to others, the platform does not tell"
+            "{known_as} cannot be changed in {changed}: it is sent as a whole, but the platform does not show the value of `{path}`, which `lifecycle.ignore` leaves to others"
         );
         self.guard(desired, message, &hint);
     }
 
-    /// Refuses to change a field whose other parts are left to others and must be sent along,
-    /// where the platform tells nothing of it; whether that is so.
+    /// Refuses to change a field whose other parts are left to others and must be sent too, if the
+    /// platform hides the field. Returns whether it refused.
     pub(super) fn refuse_unread(
         &mut self,
         desired: &Desired,
@@ -152,28 +151,27 @@ impl Planner<'_> {
         });
         let Some(path) = unread else { return false };
         let message = format!(
-            "{known_as} cannot be changed: the platform does not tell its `{path}`, and a change would take away what others have there"
+            "{known_as} cannot be changed: the platform does not show its `{path}`, and a change would remove what others have there"
         );
-        let hint = "use a key of somebody who may read it; or take it out of the document";
+        let hint = "use the key of somebody who may read it, or remove the field from the document";
         self.guard(desired, message, hint);
         true
     }
 
-    /// Tells which fields of an object drifted and are left alone.
+    /// Notes which fields of an object drifted and are left alone.
     pub(super) fn tell_left_alone(&mut self, (key, known_as): (&Key, &Key), fields: &[FieldPath]) {
         let told: Vec<String> = fields.iter().map(|path| format!("`{path}`")).collect();
         self.plan.notes.push(format!(
-            "--ignore-drift leaves as it is on the platform: {} of {known_as}",
+            "--ignore-drift leaves {} of {known_as} as the platform has it",
             told.join(", ")
         ));
         self.plan.left_drifted.insert(key.clone());
     }
 
-    /// Leaves an object as it is that could only be written with a value that drifted and that
-    /// nobody knows.
+    /// Leaves an object as it is if writing it needs a value that drifted and is not known.
     pub(super) fn wait(&mut self, key: &Key, known_as: &Key, path: &FieldPath) {
         self.plan.notes.push(format!(
-            "{known_as} stays as it is, and what its document changes waits: it is sent as a whole, and what `{path}` holds, which --ignore-drift leaves alone, the platform does not tell"
+            "{known_as} stays as it is, and the changes of its document wait: it is sent as a whole, but the platform does not show the value of `{path}`, which --ignore-drift leaves alone"
         ));
         if let Some(entry) = self.entry(key).cloned() {
             self.plan.kept.insert(known_as.clone(), entry.but(|it| it.was = None));

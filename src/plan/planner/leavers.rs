@@ -1,4 +1,4 @@
-//! What becomes of what the set owns and no longer declares.
+//! What happens to objects that the set owns and no longer declares.
 
 use super::{Ownership, Planner, Policy, Prune, fingerprint};
 use crate::error::Problem;
@@ -11,12 +11,12 @@ use crate::manifest::set::Desired;
 use crate::plan::renames::former_keys;
 use crate::plan::{Effect, Entry, FieldChange, LeftBehind, Observed, Operation, Reason, Why};
 
-/// Why an object stays that no document declares any more.
+/// Why an object that no document declares any more stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stays {
     /// Nothing is pruned.
     NotPruned,
-    /// Where it was declared was not kept.
+    /// It was not recorded where it was declared.
     Unknown,
     /// What declared it, in this folder, was not looked at.
     Missed(Miss, String),
@@ -40,7 +40,7 @@ impl Leaves {
     }
 }
 
-/// What takes the protection of an object off.
+/// What removes the protection of an object.
 const OFF: &str = "`lifecycle: {prevent_destroy: false}`";
 
 impl Planner<'_> {
@@ -67,7 +67,7 @@ impl Planner<'_> {
         }
     }
 
-    /// How the set gets an object back that bears its mark and that its inventory lost.
+    /// How the set gets back an object that has its mark but is missing in its inventory.
     pub(super) fn way_back(&self, key: &Key) -> String {
         let (set, project, flags) = (&self.policy.set, word(&key.project), &self.policy.flags);
         format!(
@@ -101,7 +101,7 @@ impl Planner<'_> {
             (Ownership::Nobodys, _) => Leaves::released(Why::NameTaken),
             (Ownership::Ours, Some(why)) => {
                 *self.staying.entry(why).or_default() += 1;
-                // The files that were looked at do not declare it any more.
+                // The files that were read do not declare it any more.
                 let looked_at = &self.policy.looked_at;
                 let entry = entry
                     .clone()
@@ -130,8 +130,8 @@ impl Planner<'_> {
         });
     }
 
-    /// Whether what the inventory says of an object stays as it is: it is out of scope, or too
-    /// little is known to let it go.
+    /// Whether the inventory entry of an object stays as it is: the object is out of scope, or too
+    /// little is known to remove it.
     fn keeps_leaver(&mut self, key: &Key) -> bool {
         let name = self.named_now(key);
         let observed = self.state.objects.get(key);
@@ -143,12 +143,12 @@ impl Planner<'_> {
             return true;
         }
         if let Some(document) = self.meant_by(key) {
-            self.plan
-                .notes
-                .push(format!("{name} stays as it is: {document} was that, and is out of scope"));
+            self.plan.notes.push(format!(
+                "{name} stays as it is: {document}, which was called that before, is out of scope"
+            ));
             return true;
         }
-        // What goes with an object, or would be left without it, must be known too.
+        // What would be deleted with an object, or be left without it, must be known too.
         let unknown_owner = || self.state.unknown_owners.get(&name).map(|owner| &*owner.reason);
         let doubt = self.state.doubt(key).map(|list| list.reason.as_str());
         let doubt = doubt.or_else(|| self.state.doubt_of_referrers(key));
@@ -159,11 +159,11 @@ impl Planner<'_> {
         false
     }
 
-    /// How an object that is the set's leaves it; `None` where it must not, or another project of
-    /// the set takes it.
+    /// How an object leaves its set; `None` if it must not, or if another project of the set takes
+    /// it.
     fn why_it_leaves(&mut self, key: &Key, entry: &Entry) -> Option<Leaves> {
         if let Some(to) = &entry.moving_to {
-            let told = format!("it is on its way to the set `{to}`");
+            let told = format!("it is being moved to the set `{to}`");
             return Some(Leaves::released(Reason::new(Why::Moves, told)));
         }
         if self.is_protected(key, entry) {
@@ -173,7 +173,7 @@ impl Planner<'_> {
                 None => "deleted, because no document declares it any more".to_owned(),
             };
             let hint = self.way_to_unprotect(key, entry);
-            let told = format!("{} would be {verb}, and it is protected", self.named_now(key));
+            let told = format!("{} would be {verb}, but it is protected", self.named_now(key));
             self.guards.push(Problem::new(told).hint(hint));
             return None;
         }
@@ -205,14 +205,13 @@ impl Planner<'_> {
         })
     }
 
-    /// The document out of scope that means an object, or the room that it is in, under
-    /// another name.
+    /// The document out of scope that declares an object, or its room, under another name.
     fn meant_by(&self, key: &Key) -> Option<&Key> {
         self.meant.get(key).or_else(|| self.meant.get(&key.room_key()?))
     }
 
-    /// What is neither declared nor on the platform leaves the inventory, and the plan says so:
-    /// a list may have hidden it. What was declared where nobody looked is still known.
+    /// An object that is neither declared nor on the platform leaves the inventory, and the plan
+    /// says so: a list may have hidden it. If its file was not read, it stays in the inventory.
     fn forget(&mut self, key: &Key, entry: &Entry) {
         if self.stays(key, entry).is_some() {
             self.plan.kept.insert(key.clone(), entry.clone());
@@ -226,13 +225,12 @@ impl Planner<'_> {
         self.push(Operation::new(key.clone(), effect, reason));
     }
 
-    /// Why an object stays although no document declares it any more; `None` where it goes. It
-    /// stays where a file that declared it was not looked at, since that file may declare it
-    /// still.
+    /// Why an object stays although no document declares it any more; `None` if it goes. It stays
+    /// if a file that declared it was not read, because that file may still declare it.
     fn stays(&self, key: &Key, entry: &Entry) -> Option<Stays> {
         let Policy { destroy, looked_at, .. } = self.policy;
         match self.policy.prune {
-            // Without files everything is destroyed; with files, what they declare.
+            // Without files everything is destroyed; with files, only what they declare.
             _ if *destroy && (looked_at.is_empty() || self.declared.contains_key(key)) => {
                 return None;
             }
@@ -243,8 +241,8 @@ impl Planner<'_> {
         if entry.declared_in.is_empty() {
             return Some(Stays::Unknown);
         }
-        // A document that was looked at says that the object moved on; another one that is
-        // still there may say otherwise.
+        // A document that was read says that the object moved; another one that still exists may
+        // say otherwise.
         let has_moved = self.former.contains(key);
         let mut files = entry.declared_in.iter();
         files.find_map(|file| {
@@ -258,8 +256,8 @@ impl Planner<'_> {
         })
     }
 
-    /// The files that declare an object: the one that was read, and those that did before, as
-    /// long as they were not looked at again.
+    /// The files that declare an object: the one that was read, and earlier ones that were not read
+    /// again.
     pub(super) fn declaring_files(&self, desired: &Desired) -> Vec<DeclaredIn> {
         let mut files: Vec<DeclaredIn> = self.other_files(desired).cloned().collect();
         files.push(desired.declared_in.clone());
@@ -267,17 +265,17 @@ impl Planner<'_> {
         files
     }
 
-    /// The files that declared an object, were not looked at, and may declare it still.
+    /// The files that declared an object, were not read now, and may still declare it.
     pub(super) fn other_files(&self, desired: &Desired) -> impl Iterator<Item = &'_ DeclaredIn> {
         let looked_at = &self.policy.looked_at;
-        // Where the set from which it came declared it counts until a document of this one does.
+        // The files of the set from which it came count until a document of this set declares it.
         let known = self.entry(&desired.key).filter(|it| !looked_at.is_empty() && !it.arrived);
         let files = known.into_iter().flat_map(|entry| &entry.declared_in);
         let own = desired.declared_in.clone();
         files.filter(move |file| **file != own && looked_at.may_declare(file))
     }
 
-    /// Tells which objects stay, and where they are declared.
+    /// Notes which objects stay, and where they are declared.
     fn tell_staying(&mut self) {
         for (why, count) in std::mem::take(&mut self.staying) {
             let (objects, are, they) = match count {
@@ -292,7 +290,7 @@ impl Planner<'_> {
             self.plan.notes.push(match why {
                 Stays::NotPruned => continue,
                 Stays::Unknown => format!(
-                    "{objects} of this set {are} not declared, and where {they_were} declared was not kept; {they}. {way_out}",
+                    "{objects} of this set {are} not declared, and it was not recorded where {they_were} declared; {they}. {way_out}",
                     they_were = if count == 1 { "it was" } else { "they were" },
                 ),
                 Stays::Missed(Miss::NotGiven, folder) => format!(
@@ -303,13 +301,13 @@ impl Planner<'_> {
                     were = if count == 1 { "was" } else { "were" },
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
-                    "{objects} of this set {are} declared in {folder} in what was skipped; {they}. {way_out}"
+                    "{objects} of this set {are} declared in {folder}, in a part that was skipped; {they}. {way_out}"
                 ),
             });
         }
     }
 
-    /// Tells what the set owns where no document leads.
+    /// Notes what the set owns in projects that no document names.
     fn tell_left_behind(&mut self) {
         let (set, flags) = (&self.policy.set, &self.policy.flags);
         let mut others = Vec::new();
@@ -335,13 +333,13 @@ impl Planner<'_> {
             let named = word(project);
             let destroy = format!("`meshagent destroy --set {set} --project-id {named}{flags}`");
             self.plan.notes.push(format!(
-                "the set `{set}` owns {objects} in project `{project}`, which no document names, declared in {file}; that lies in no Git repository, so it may have been another file, and {they}. If the set moved from there, {destroy} deletes what it left, which must come first where an address or a domain moves along"
+                "the set `{set}` owns {objects} in project `{project}`, which no document names; {they}. The recorded file, {file}, is not in a Git repository, so it may have been another one. If the set moved from there, delete what it left with {destroy}; if an address or a domain moves too, do that first"
             ));
         }
-        // From files that were not given: a set of this name may be anybody's.
+        // From files that were not given: another set may have the same name.
         if !others.is_empty() {
             self.plan.notes.push(format!(
-                "sets that are called `{set}` own objects in projects that no document names, and keep them: {}",
+                "sets called `{set}` own objects in projects that no document names, and keep them: {}",
                 few(others)
             ));
         }
@@ -352,16 +350,16 @@ impl Planner<'_> {
         };
         self.plan.notes.push(match self.policy.destroy {
             true => format!(
-                "{more} {were} not asked whether the set `{set}` owns something there too, or did not answer"
+                "{more} {were} not asked or did not answer, so the set `{set}` may own something there too"
             ),
             false => format!(
-                "the set `{set}` is new here, and {more} {were} not asked whether it owns something there, or did not answer; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
+                "the set `{set}` is new here, and {more} {were} not asked or did not answer, so it may own something there; if it moved from one of them, `meshagent destroy --set {set} --project-id PROJECT{flags}` deletes what it left"
             ),
         });
     }
 
     fn is_protected(&self, key: &Key, entry: &Entry) -> bool {
-        // What a service brought is as protected as the service.
+        // Objects that came with a service are as protected as the service.
         if let Some(service) = self.bringer(key, entry) {
             return service.lifecycle.prevent_destroy;
         }
@@ -369,13 +367,13 @@ impl Planner<'_> {
         entry.protected || declared.iter().flatten().any(|it| it.lifecycle.prevent_destroy)
     }
 
-    /// The declared service that brought an object, which no document declares by itself.
+    /// The declared service that an object came with, if no document declares the object itself.
     fn bringer(&self, key: &Key, entry: &Entry) -> Option<&Desired> {
         let service = entry.brought.as_ref()?.by(&key.project);
         self.declared.get(&service).filter(|_| !self.declared.contains_key(key))
     }
 
-    /// How the protection of an object is taken off.
+    /// How to remove the protection of an object.
     fn way_to_unprotect(&self, key: &Key, entry: &Entry) -> String {
         let Some(brought) = &entry.brought else {
             return match self.replacement(key) {
@@ -386,11 +384,11 @@ impl Planner<'_> {
         let service = brought.by(&key.project);
         match self.bringer(key, entry) {
             Some(declared) => format!(
-                "{service} brought it and protects it: write {OFF} into the document of {service} ({})",
+                "it came with {service}, which protects it: write {OFF} into the document of {service} ({})",
                 declared.origin.place()
             ),
             None => format!(
-                "{service} brought it and protects it: declare {service} with {OFF} and apply first"
+                "it came with {service}, which protects it: declare {service} with {OFF} and apply first"
             ),
         }
     }
@@ -408,7 +406,7 @@ impl Planner<'_> {
         declared.find(|it| former_keys(it).contains(key))
     }
 
-    /// An object that is released must not go on naming the set as its owner.
+    /// A released object must no longer name the set as its owner.
     fn disown(&self, key: &Key, observed: &Observed) -> Vec<FieldChange> {
         let is_named =
             key.kind.kind().carries_owner() && observed.owner.as_ref() == Some(&self.policy.set);
@@ -423,8 +421,8 @@ impl Planner<'_> {
     }
 }
 
-/// How a protected object gets another name, where it must be deleted for that: it may be
-/// protected as it was applied, by the document of the new name, or by both.
+/// How to rename a protected object that must be deleted for that: it may be protected as it was
+/// applied, by the document with the new name, or by both.
 fn way_to_another_name(key: &Key, entry: &Entry, becomes: &Desired) -> String {
     let before = format!("declare {} with {OFF} and apply that first", word(&key.name));
     let meanwhile = format!(
@@ -434,7 +432,7 @@ fn way_to_another_name(key: &Key, entry: &Entry, becomes: &Desired) -> String {
     let ways = [(entry.protected, before), (becomes.lifecycle.prevent_destroy, meanwhile)];
     let ways: Vec<String> = ways.into_iter().filter(|it| it.0).map(|it| it.1).collect();
     format!(
-        "a {} gets another name only by being deleted and created again; to allow that, {}",
+        "renaming a {} means deleting it and creating it again; to allow that, {}",
         key.kind,
         ways.join(", and ")
     )

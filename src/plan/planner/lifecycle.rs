@@ -1,12 +1,12 @@
-//! What a set takes note of when just the lifecycle of an object changes. It is a change like
-//! any other: who adds a protection wants to see that it is there.
+//! The changes when only the lifecycle of an object changes. They are shown like any other change:
+//! somebody who adds a protection wants to see it.
 
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::manifest::set::Desired;
 use crate::plan::{Entry, FieldChange};
 
-/// The changes of an object's lifecycle since the set last took note of it.
+/// The changes of an object's lifecycle since it was last recorded.
 pub(super) fn changes(desired: &Desired, known: &Entry) -> Vec<FieldChange> {
     let rules = |rules: &[String]| {
         let rules: Vec<Tree> = rules.iter().map(|rule| Tree::text(rule.as_str())).collect();

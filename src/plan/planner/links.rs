@@ -1,5 +1,4 @@
-//! What refers to what: references that must hold when the plan is done, and the order that
-//! follows from them.
+//! References: which must hold when the plan is done, and the order that follows from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +40,8 @@ impl Planner<'_> {
             .collect()
     }
 
-    /// Tells what other sets have in a room that is renamed, or refer to by its name: their
-    /// documents say the former one.
+    /// Notes what other sets have in a room that is renamed, or refer to by its name: their
+    /// documents still use the former name.
     pub(super) fn tell_others_of_renames(&mut self) {
         let is_told = |operation: &&Operation| {
             let is_named = operation.key.kind.kind().is_named_by_others();
@@ -68,7 +67,7 @@ impl Planner<'_> {
             let former = self.named_now(key);
             notes.extend(owners.into_iter().map(|(owner, others)| {
                 format!(
-                    "{former} becomes {key}, and the set `{owner}` has {} there: its documents must say `{}` instead of `{}` from then on",
+                    "{former} is renamed to {key}, and the set `{owner}` has {} there: from then on, its documents must say `{}` instead of `{}`",
                     few(others),
                     key.name,
                     former.name
@@ -78,7 +77,7 @@ impl Planner<'_> {
         self.plan.notes.extend(notes);
     }
 
-    /// A document that still says the name that an object had means what is gone from there.
+    /// Refuses documents that still use the former name of an object.
     pub(super) fn check_former_names(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
         if self.renames.is_empty() {
@@ -118,18 +117,18 @@ impl Planner<'_> {
                         let problem = at(references::missing(&to));
                         faults.push(match (self.renamed_to(&to), self.known.nearest(&to)) {
                             (Some(key), _) => problem
-                                .hint(format!("{key} was called so; write `{}` here", key.name)),
+                                .hint(format!("{key} had that name before; write `{}` here", key.name)),
                             (None, Some(near)) => {
                                 problem.hint(format!("did you mean `{}`?", visible::line(&near)))
                             }
                             (None, None) => problem.hint(
-                                "declare it, mend the name, or say which project is meant: `project:` in the document, or --project-id",
+                                "declare it, fix the name, or name its project with `project:` in the document or with --project-id",
                             ),
                         });
                     }
                     Resolved::Object(to) if deleted.contains(&to) => {
                         let problem = at(format!(
-                            "{} is deleted by this plan, and {} refers to it",
+                            "this plan deletes {}, but {} refers to it",
                             self.named_now(&to),
                             desired.key
                         ));
@@ -145,7 +144,7 @@ impl Planner<'_> {
                 }
             }
         }
-        // What a document brought says the same at the same place.
+        // Objects that came with a document report the same problem at the same place.
         faults.dedup();
         self.faults.extend(faults);
         self.guards.extend(guards);
@@ -153,8 +152,8 @@ impl Planner<'_> {
         self.check_projects();
     }
 
-    /// What a document says and what the platform keeps are two things where fields are left to
-    /// others, drift is left alone, or an object is out of scope.
+    /// A document and the platform may differ where fields are left to others, drift is left alone,
+    /// or an object is out of scope.
     fn check_what_stays(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
@@ -177,18 +176,18 @@ impl Planner<'_> {
                 });
                 let to = self.named_now(&to);
                 let why = match is_ignored {
-                    true => "which `lifecycle.ignore` leaves as it is",
-                    false => "which this plan leaves as it is",
+                    true => "`lifecycle.ignore` leaves that field as it is",
+                    false => "this plan leaves that field as it is",
                 };
                 let message = format!(
-                    "{to} would be deleted, and on the platform `{path}` of {key} refers to it, {why}"
+                    "{to} would be deleted, but on the platform `{path}` of {key} refers to it, and {why}"
                 );
                 let hint = match is_ignored {
                     true => format!(
-                        "take `{path}` out of `lifecycle.ignore`, turn it to something else on the platform, or keep the document of {to}"
+                        "remove `{path}` from `lifecycle.ignore`, point it to something else on the platform, or keep the document of {to}"
                     ),
                     false => format!(
-                        "plan without what leaves {key} alone, turn it to something else on the platform, or keep the document of {to}"
+                        "plan without the option that leaves {key} alone, point it to something else on the platform, or keep the document of {to}"
                     ),
                 };
                 guards.push(desired.origin.problem_at(&path, message).hint(hint));
@@ -217,7 +216,7 @@ impl Planner<'_> {
         ))
     }
 
-    /// The object that was called so before, as a document or an inventory says.
+    /// The object that had this name before, according to a document or an inventory.
     fn renamed_to(&self, former: &Key) -> Option<&Key> {
         let says = |desired: &&Desired| former_keys(desired).contains(former);
         let declared = self.desired.values().find(says).map(|desired| &desired.key);
@@ -249,13 +248,13 @@ impl Planner<'_> {
         self.guards.extend(guards);
     }
 
-    /// A room takes with it what is in it, so nothing may refer to what is deleted that
-    /// stays as it is: what is somebody else's, and what is released.
+    /// Deleting a room deletes what is in it. So objects that stay as they are, because they belong
+    /// to others or are released, must not refer to what is deleted.
     pub(super) fn check_deleted(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
         for (key, observed) in &self.state.objects {
-            // What is declared may be turned to something else; that is checked with the
+            // Declared objects may refer to something else now; that is checked with the
             // references of documents.
             if deleted.contains(key) || self.desired.contains_key(key) {
                 continue;
@@ -287,9 +286,9 @@ impl Planner<'_> {
                 let hint = match to.is_room() {
                     _ if is_lost => self.way_back(key),
                     true => format!("delete or move {key} first"),
-                    false => format!("take {name} out of {key} first, or delete {key}"),
+                    false => format!("remove {name} from {key} first, or delete {key}"),
                 };
-                guards.push(Problem::new(format!("{name} would be deleted, and {why}")).hint(hint));
+                guards.push(Problem::new(format!("{name} would be deleted, but {why}")).hint(hint));
             }
         }
         self.guards.extend(guards);
@@ -299,13 +298,13 @@ impl Planner<'_> {
     pub(super) fn edges(&mut self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
-            // What an object will refer to must be there before it.
+            // What an object will refer to must exist before it.
             if let Some(fields) = operation.fields() {
                 for (before, is_sure) in self.references_of(operation, fields) {
                     let target = &self.operations[before];
-                    // Of several that publish a port, one may go.
+                    // If several objects publish a port, one may go.
                     let goes = target.action() == Action::Delete && !target.replaces();
-                    // What is referred to by its id is there under any name.
+                    // An object that is referred to by its id exists under any name.
                     let is_there = target.action() == Action::Rename
                         && is_sure
                         && !target.key.kind.kind().is_named_by_others();
@@ -314,13 +313,13 @@ impl Planner<'_> {
                     }
                 }
             }
-            // What an object refers to now goes away after it, and takes it along before.
+            // What an object refers to now is deleted after it, and renamed before it.
             if let Some(observed) = operation.observed() {
                 for (other, is_sure) in self.references_of(operation, &observed.fields) {
                     let target = &self.operations[other];
-                    // What keeps referring to a replaced object waits for its new half.
+                    // What keeps referring to a replaced object waits for the new object.
                     let stays = target.replaces() && operation.action() != Action::Delete;
-                    // A port may have no service for as long as a name is given on.
+                    // A port may have no service while a name changes hands.
                     let waits = is_sure || !self.is_given_on(operation, &target.key);
                     match target.action() {
                         Action::Delete if !stays && waits => edges.push((index, other)),

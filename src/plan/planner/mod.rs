@@ -1,9 +1,10 @@
-//! The decision: what becomes of each object, why, and in which order. What is declared and there
-//! is decided in `present`; what is declared and not there in `absent`; what is in scope and what is
-//! renamed in `beginning`; what an unfinished create is worth in `claims`; what is not declared
-//! any more in `leavers`; what was done by hand in `drift`; what refers to what in `links`; who
-//! gives which name up in `names`; what other sets own in `owned`; what is left to others, and
-//! what cannot be written for that, in `kept_back`; what refers to what changes, in `in_use`.
+//! The decision: what happens to each object, why, and in which order. `beginning` finds the scope
+//! and the renames. `present` decides about declared objects that exist, `absent` about declared
+//! objects that do not, and `leavers` about objects that are not declared any more. `claims` judges
+//! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
+//! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
+//! that something refers to. `kept_back` handles fields that are left to others, and writes that
+//! are impossible because of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub use drift::renamed_by_hand;
 /// Why there is no plan.
 #[derive(Debug, Clone)]
 pub enum Refusal {
-    /// The manifests are at fault.
+    /// The manifests are wrong.
     Manifests(Vec<Problem>),
     /// The scope names what is not in the set.
     Scope(Vec<Problem>),
@@ -55,8 +56,8 @@ pub enum Refusal {
     Guard {
         /// What.
         problems: Vec<Problem>,
-        /// Why it is not known whether something exists that was to be planned, where that is
-        /// among it.
+        /// Why it is not known whether something that should be planned exists, if that is among
+        /// the problems.
         doubt: Option<String>,
     },
 }
@@ -68,7 +69,7 @@ impl Refusal {
     }
 }
 
-/// Decides. Of a set that is destroyed, what is declared only says what is protected.
+/// Makes the plan. If a set is destroyed, its documents only say what is protected.
 ///
 /// # Errors
 ///
@@ -164,7 +165,7 @@ pub fn plan(
     plan.ids = state
         .objects
         .iter()
-        // What is gone in the end is known by its id alone.
+        // What is deleted in the end is known only by its id.
         .filter(|(key, _)| key.kind.is_referred_to_by_id() && !planner.renames.displaces(key))
         .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
         .collect();
@@ -175,19 +176,19 @@ pub fn plan(
 struct Planner<'a> {
     /// What is wanted.
     desired: &'a BTreeMap<Key, Desired>,
-    /// What the documents declare; more than what is wanted where a set is destroyed.
+    /// What the documents declare; if a set is destroyed, more than what is wanted.
     declared: &'a BTreeMap<Key, Desired>,
     state: &'a State,
     policy: &'a Policy,
     known: Known<'a>,
     /// The objects that get another name. All keys are those that objects get.
     renames: Renames,
-    /// Objects that documents out of scope would rename: by the key that the object has now,
-    /// the key that its document gives it.
+    /// The objects that documents out of scope would rename: the key from the document, by the key
+    /// that the object has now.
     meant: BTreeMap<Key, Key>,
-    /// The objects to which somebody gave another name, by the one that the set knows.
+    /// The objects that somebody renamed, by the name that the set knows.
     renamed_by_hand: BTreeSet<Key>,
-    /// The objects that are left as somebody made them, and that others need.
+    /// The objects that are left as somebody made them and that others need.
     left: BTreeSet<Key>,
     /// What documents say that their objects were called before.
     former: BTreeSet<Key>,
@@ -200,7 +201,7 @@ struct Planner<'a> {
     by_key: BTreeMap<Key, Vec<usize>>,
     /// What is declared and other sets own.
     foreign: Vec<owned::Foreign<'a>>,
-    /// What may exist or not, by project, kind and what helps, with why of the first.
+    /// What may or may not exist, by project, kind and hint, with the reason for the first.
     doubted: BTreeMap<(String, KindName, String), (String, Vec<&'a Desired>)>,
     /// Why the first of them was refused.
     doubt: Option<String>,
@@ -225,7 +226,7 @@ impl<'a> Planner<'a> {
 
     fn ownership(&self, key: &Key, observed: &Observed) -> Ownership {
         let says_nothing = observed.owner.is_none();
-        // What cannot say so itself is taken for the set's where that may not be read.
+        // If the inventory may not be read, objects that cannot carry a mark count as the set's.
         if says_nothing && self.is_unread(key) && !key.kind.kind().carries_owner() {
             return Ownership::Ours;
         }
@@ -238,7 +239,7 @@ impl<'a> Planner<'a> {
         self.selected.as_ref().is_none_or(|selected| selected.contains(key))
     }
 
-    /// What is out of scope stays in the inventory as it is.
+    /// Keeps an object that is out of scope in the inventory as it is.
     fn keep(&mut self, key: &Key) {
         if let Some(entry) = self.entry(key) {
             self.plan.kept.insert(key.clone(), entry.clone());
@@ -259,7 +260,7 @@ impl<'a> Planner<'a> {
         let fingerprinter = self.fingerprinter(&desired.key);
         let applied =
             self.entry(&desired.key).and_then(|entry| entry.applied.as_ref()).map(Recorded::value);
-        // Where that is not known, secrets count as applied as they are declared.
+        // If that is not known, secrets count as applied as declared.
         let is_unread = self.is_unread(&desired.key);
         let applied = applied.or_else(|| is_unread.then(|| fields.recorded(&fingerprinter)));
         let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
@@ -328,8 +329,8 @@ fn name_change(key: &Key, former: &Key, cause: Option<Cause>) -> FieldChange {
     }
 }
 
-/// What tells two states of one object apart: its fields, and where the platform keeps some
-/// of them to itself, its revision.
+/// What distinguishes two states of one object: its fields, and its revision if the platform hides
+/// some of them.
 #[must_use]
 pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
     let mut state = observed.fields.recorded(fingerprinter).to_string();

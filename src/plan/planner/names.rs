@@ -1,4 +1,4 @@
-//! Who gives a name up, and who takes it: the steps of a rename, and the order between them.
+//! Which object gives up a name and which one takes it: the steps of a rename, and their order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ impl Planner<'_> {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
-    /// Says where a document names what its object was called, nothing is called so, and an
-    /// object of the kind is deleted: the former name may be a wrong one.
+    /// Adds a note if a document gives a former name that no object has, and an object of the kind
+    /// is deleted: the former name may be wrong.
     pub(super) fn hint_at_renames(&mut self) {
         let is_whole = |operation: &&Operation| !operation.replaces();
         let mut deleted: BTreeMap<_, Vec<&Key>> = BTreeMap::new();
@@ -61,19 +61,21 @@ impl Planner<'_> {
         self.plan.notes.extend(hints);
     }
 
-    /// What is about to be deleted may be what a document means, and then it is not.
+    /// Refuses to delete an object that a document may mean under another name.
     pub(super) fn is_wanted_elsewhere(&mut self, key: &Key, entry: &Entry) -> bool {
         if self.policy.destroy || self.renames.displaces(key) || !key.kind.kind().is_renamable() {
             return false;
         }
         let known_as = entry.was.as_ref().map(|was| key.with_name(was.clone()));
         let by_name = known_as.and_then(|key| self.desired.get(&key));
-        // One that says what it was is another object.
+        // A document with a former name is for another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
-            let message =
-                format!("{key} would be deleted, and it is what the set knew as {}", desired.key);
+            let message = format!(
+                "{key} would be deleted, but it is the object that the set knew as {}",
+                desired.key
+            );
             let hint = format!(
-                "give it to the document that means it with `moved_from: {}`, or delete it first",
+                "write `moved_from: {}` into the document that declares it, or delete it first",
                 key.name
             );
             self.guard(desired, message, &hint);
@@ -85,17 +87,17 @@ impl Planner<'_> {
         };
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let message = format!(
-            "{key} would be deleted, and {} says that it was {key}; that was another object, which has been renamed already",
+            "{key} would be deleted, but {} says that it was {key}; that was another object, which has already been renamed",
             desired.key
         );
         let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(
-            "take `moved_from` away if it is to be deleted; to rename it, do that, apply with --no-prune, and write `moved_from` again",
+            "remove `moved_from` if it should be deleted; to rename it, remove `moved_from`, apply with --no-prune, and write `moved_from` again",
         ));
         true
     }
 
-    /// Adds the steps by which names become free: what is displaced leaves its own, and one
+    /// Adds the steps that free names: displaced objects give up their names, and so does one
     /// object of each ring.
     pub(super) fn make_room(&mut self) {
         let displaced: Vec<Key> = self.renames.displaced().cloned().collect();
@@ -111,14 +113,14 @@ impl Planner<'_> {
             self.operations[index].reason = Reason::new(
                 Why::Undeclared,
                 format!(
-                    "no document means it any more, and {} gets its name",
+                    "no document is for it any more, and {} gets its name",
                     self.named_now(&name)
                 ),
             );
             if key.kind.kind().is_named_by_others() {
                 self.operations[index].reason = Reason::new(
                     Why::Undeclared,
-                    format!("it was {name}, which no document means any more"),
+                    format!("it was {name}, and no document is for it any more"),
                 );
                 self.step_aside(&key);
             } else {
@@ -135,20 +137,20 @@ impl Planner<'_> {
         }
     }
 
-    /// An object whose name another one wants, and that stays.
+    /// Refuses a name whose present object stays.
     fn refuse_name(&mut self, name: &Key) {
         let Some(desired) = self.desired.get(name) else { return };
         let former = self.named_now(name);
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let displaced = self.renames.becomes(name).unwrap_or(name);
         let (stays, hint) = self.stays_because((displaced, name), &former);
-        let message = format!("{former} cannot become {name}: {stays}");
+        let message = format!("{former} cannot be renamed to {name}: {stays}");
         let problem = desired.origin.problem_at(&path, message);
         self.guards.push(problem.hint(hint));
     }
 
-    /// What is in a room or names it goes along, so the room that is to be deleted gets
-    /// another name first.
+    /// Objects in a room or that name it would be renamed with it, so a room that will be deleted
+    /// gets another name first.
     fn step_aside(&mut self, key: &Key) {
         let name = self.named_now(key);
         let Some(observed) = self.state.objects.get(key) else { return };
@@ -168,8 +170,8 @@ impl Planner<'_> {
         });
     }
 
-    /// What gets the name of something that is deleted, and leaves one that others want,
-    /// does not keep them waiting: they may be what the deletion waits for.
+    /// An object that gets the name of a deleted one gives up its own name early if others want it:
+    /// the deletion may wait for those.
     fn leave_early(&mut self, name: &Key) {
         let former = self.named_now(name);
         let rename = self
@@ -230,7 +232,7 @@ impl Planner<'_> {
         edges
     }
 
-    /// The name that an operation sets free; one that just the plan gave is of no interest.
+    /// The name that an operation frees, unless only the plan gave it.
     fn given_up(&self, operation: &Operation) -> Option<Key> {
         if self.stand_in(operation).is_some() {
             return None;
@@ -258,8 +260,8 @@ impl Planner<'_> {
         self.renames.displaces(key) && key.kind.kind().is_named_by_others()
     }
 
-    /// What is displaced and deleted at once goes under the name that it has. The inventory
-    /// keeps it beside the object that gets the name.
+    /// An object that is displaced and deleted at once keeps its present name in the plan. The
+    /// inventory keeps it beside the object that gets the name.
     pub(super) fn name_displaced(&mut self) {
         for operation in &mut self.operations {
             if operation.action() == Action::Delete
@@ -273,8 +275,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Names that are one on the whole platform: what takes one must not meet another
-    /// project's object that keeps it.
+    /// Checks names that are unique on the whole platform: another project's object must not keep a
+    /// name that this plan takes.
     pub(super) fn check_shared_names(&mut self) {
         let created = self.operations.iter().filter(|operation| {
             operation.action() == Action::Create
@@ -310,7 +312,7 @@ impl Planner<'_> {
             refused.push((desired, desired.origin.problem_at(&path, message)));
         }
         self.guards.extend(refused.into_iter().map(|(_, problem)| {
-            problem.hint("one name is one object on the whole platform; delete it there first")
+            problem.hint("names of this kind are unique on the whole platform; delete the object there first")
         }));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the set may have what it declares: what it takes over, and what others own.
+//! Whether the set may own what it declares: what it takes over, and what others own.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ pub(super) struct Foreign<'a> {
     owner: String,
 }
 
-/// Up to how many objects a command is told that moves them one by one.
+/// Up to this many objects, the hint names a command that moves them one by one.
 const FEW: usize = 5;
 
 impl<'a> Planner<'a> {
-    /// Whether the set takes an object over that nobody owns; why it cannot have it, and what
-    /// to do about that, where it cannot.
+    /// Whether the set takes over an object that nobody owns; as an error, why it cannot have the
+    /// object, and a hint.
     pub(super) fn adopts(
         &self,
         desired: &Desired,
@@ -41,7 +41,7 @@ impl<'a> Planner<'a> {
                 Err((
                     format!("{known_as} is owned by the set `{owner}`"),
                     format!(
-                        "{} moves it; or let the set `{owner}` leave it with `lifecycle: {{delete: orphan}}`, apply that, take its document out of there, apply again, and take it over with --adopt {}",
+                        "move it with {}; or release it from the set `{owner}`: write `lifecycle: {{delete: orphan}}` into its document there, apply, remove the document, apply again, and take it over here with --adopt {}",
                         self.move_here(&owner, keys),
                         known_as.as_word()
                     ),
@@ -67,9 +67,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether an object can be taken over without being asked about: a project in which there
-    /// is nothing, and which is as declared. A run that was killed right after it created one
-    /// leaves it so, and so does a set that was destroyed.
+    /// Whether an object can be taken over without asking: an empty project that is as declared. A
+    /// run that was killed right after it created the project leaves it like that, and so does a
+    /// set that was destroyed.
     fn is_free(&self, desired: &Desired, observed: &Observed) -> bool {
         let name = &desired.key.name;
         desired.key.is_project()
@@ -87,7 +87,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Keeps an object in mind that another set owns: what is alike of several is told once.
+    /// Collects objects that another set owns, so that similar problems are reported once.
     pub(super) fn is_foreign(&mut self, desired: &'a Desired, known_as: &Key) -> bool {
         let Some(owner) = self.foreign_owner(&desired.key) else { return false };
         self.foreign.push(Foreign { desired, known_as: known_as.clone(), owner });
@@ -106,7 +106,7 @@ impl<'a> Planner<'a> {
         for ((owner, _), theirs) in by_owner {
             let Some(first) = theirs.first().map(|it| it.desired) else { continue };
             let keys: Vec<Key> = theirs.iter().map(|it| it.known_as.clone()).collect();
-            // Nothing of it is this set's, so the set's name is likely a slip.
+            // This set owns none of it, so the set's name is probably a mistake.
             let is_all = foreign.len() == theirs.len() && !self.owns_what_is_declared();
             let (message, hint) = match keys.as_slice() {
                 [one] => {
@@ -116,8 +116,8 @@ impl<'a> Planner<'a> {
                     }
                 }
                 several => (
-                    format!("each of {} is owned by the set `{owner}`", few(several)),
-                    format!("{} moves them", self.move_here(owner, several)),
+                    format!("{} are owned by the set `{owner}`", few(several)),
+                    format!("move them with {}", self.move_here(owner, several)),
                 ),
             };
             let owner = word(owner);
@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// The command by which another set gives objects to this one.
+    /// The command that moves objects from another set to this one.
     fn move_here(&self, owner: &str, keys: &[Key]) -> String {
         let names: Vec<String> = keys.iter().map(Key::as_word).collect();
         let project = keys.first().map_or("", |key| key.project.as_str());
@@ -161,7 +161,7 @@ impl<'a> Planner<'a> {
         )
     }
 
-    /// What is to be destroyed may be another set's, which keeps it.
+    /// Refuses to destroy objects that belong to other sets.
     pub(super) fn refuse_destroying_others(&mut self) {
         if !self.policy.destroy || self.declared.is_empty() {
             return;
@@ -178,7 +178,7 @@ impl<'a> Planner<'a> {
             let what = few(&keys);
             match owns_some {
                 true => self.plan.notes.push(format!(
-                    "the set `{owner}` owns {what}, which this leaves alone; `--set {}` destroys that set's",
+                    "the set `{owner}` owns {what}, which this command leaves alone; to destroy the objects of that set, use `--set {}`",
                     word(&owner)
                 )),
                 false => self.guards.push(
@@ -191,17 +191,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Why an object whose name another one wants stays, and what to do about that. What
-    /// another set owns is not this one's to delete.
+    /// Why an object whose name another one wants stays, and what to do about it. This set must not
+    /// delete what another set owns.
     pub(super) fn stays_because(
         &self,
         (key, name): (&Key, &Key),
         former: &Key,
     ) -> (String, String) {
-        let rename = format!("give {former} another name than {}", name.name);
+        let rename = format!("give {former} a name other than {}", name.name);
         if let Some(owner) = self.foreign_owner(key) {
             return (
-                format!("there is a {name} already, which the set `{owner}` owns"),
+                format!("{name} already exists, and the set `{owner}` owns it"),
                 format!(
                     "{rename}; or let the set `{owner}` rename its {name} first; without `moved_from`, {former} would be deleted"
                 ),
@@ -210,20 +210,20 @@ impl<'a> Planner<'a> {
         if let Some(unknown) = self.state.unknown_owners.get(name) {
             return (
                 format!(
-                    "there is a {name} already, and it is not known who owns it: {}",
+                    "{name} already exists, and it is not known who owns it: {}",
                     unknown.reason
                 ),
                 unknown.hint.clone(),
             );
         }
         let owner = match self.entry(key) {
-            Some(_) => "this set owns",
-            None => "no set owns",
+            Some(_) => "this set owns it",
+            None => "no set owns it",
         };
         (
-            format!("there is a {name} already, which {owner}, and it stays"),
+            format!("{name} already exists, {owner}, and it stays"),
             format!(
-                "{rename}; or delete {name}, or give that another name, first; without `moved_from`, {former} would be deleted instead"
+                "{rename}; or delete or rename {name} first; without `moved_from`, {former} would be deleted instead"
             ),
         )
     }

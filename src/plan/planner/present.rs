@@ -1,4 +1,4 @@
-//! What becomes of what is declared and there.
+//! What happens to declared objects that exist.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ struct Found<'a> {
     observed: &'a Observed,
     /// The key under which the platform knows it, where that is another one.
     former: Option<Key>,
-    /// Whether somebody gave it that name behind the set's back.
+    /// Whether somebody gave it that name outside of the set.
     is_by_hand: bool,
     /// Whether the set takes it over.
     adopts: bool,
@@ -30,7 +30,7 @@ impl Found<'_> {
     }
 }
 
-/// In what an object differs from its document.
+/// How an object differs from its document.
 struct Difference {
     /// The fields as the document has them.
     intended: Arc<Tree>,
@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A declared object, unless it is another's, or must not be taken over.
+    /// A declared object, unless another set owns it or it must not be taken over.
     fn found(&mut self, desired: &'a Desired, observed: &'a Observed) -> Option<Found<'a>> {
         let key = &desired.key;
         let former = self.renames.now(key).cloned();
@@ -76,7 +76,7 @@ impl<'a> Planner<'a> {
         let folder = other.map(|file| file.folder(&self.policy.looked_at));
         if let Some(folder) = folder {
             self.plan.notes.push(format!(
-                "{known_as} is renamed to {key}; {folder}, which was not given, declares it under the former name as well"
+                "{known_as} is renamed to {key}; {folder}, which was not given, also declares it under its former name"
             ));
         }
         match self.adopts(desired, observed, known_as) {
@@ -92,16 +92,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What keeps the set from going on with an object that it owns: another set is taking it
-    /// over.
+    /// Why the set must leave an object alone that it owns: another set is taking it over.
     fn claims_of_others(&self, desired: &Desired, known_as: &Key) -> Option<(String, String)> {
         let key = &desired.key;
         if let Some(to) = self.entry(key).and_then(|entry| entry.moving_to.as_ref()) {
             let (set, project, flags) = (&self.policy.set, &key.project, &self.policy.flags);
             return Some((
-                format!("{known_as} is on its way to the set `{to}`"),
+                format!("{known_as} is being moved to the set `{to}`"),
                 format!(
-                    "`meshagent set move {} --set {set} --to {} --project-id {}{flags}` ends that; then take its document out of this set",
+                    "finish the move with `meshagent set move {} --set {set} --to {} --project-id {}{flags}`; then remove its document from this set",
                     known_as.as_word(),
                     word(to),
                     word(project)
@@ -111,8 +110,8 @@ impl<'a> Planner<'a> {
         None
     }
 
-    /// In what the object differs from its document; `None` where it is left as it is, or cannot
-    /// be written.
+    /// How the object differs from its document; `None` if it is left as it is, or cannot be
+    /// written.
     fn difference(&mut self, found: &Found<'_>) -> Option<Difference> {
         let Found { desired, observed, former, .. } = found;
         let (key, known_as) = (&desired.key, found.known_as());
@@ -148,13 +147,13 @@ impl<'a> Planner<'a> {
         if let Some(known) = self.entry(key).filter(|_| !found.adopts) {
             changes.extend(super::lifecycle::changes(desired, known));
         }
-        // That the set takes note of something is certain.
+        // A change of the inventory is certain.
         let sends = sends && (!is_uncertain || changes.len() == sent);
         let unsent = ignored.into_iter().chain(kept).collect();
         Some(Difference { intended, fields, changes, is_of_fields, sends, is_uncertain, unsent })
     }
 
-    /// Plans what brings the object to what its document says, if anything does.
+    /// Plans the operation that makes the object match its document, if one is needed.
     fn settle(&mut self, found: &Found<'_>, difference: Difference) {
         let Found { desired, observed, adopts, .. } = found;
         let key = &desired.key;
@@ -208,15 +207,15 @@ impl<'a> Planner<'a> {
         if is_protected {
             self.guard(
                 desired,
-                format!("{key} would be replaced, because {fields} cannot be changed, and it is protected"),
-                "take `prevent_destroy` off it first, and apply",
+                format!("{key} would be replaced, because {fields} cannot be changed, but it is protected"),
+                "remove `prevent_destroy` from it and apply first",
             );
             return;
         }
         let dependents = self.dependents(key);
         let mut told = format!("{fields} cannot be changed in place");
         if !dependents.is_empty() {
-            told += &format!("; {} depend on it", few(dependents));
+            told += &format!("; it is used by {}", few(dependents));
         }
         let reason = Reason::new(Why::Frozen, told);
         let of = Observed::clone(found.observed).into();
@@ -254,7 +253,7 @@ fn why(found: &Found<'_>, difference: &Difference) -> Reason {
     match &found.former {
         Some(former) if found.is_by_hand => Reason::new(
             Why::RenamedByHand,
-            format!("it was renamed to {former} behind the set's back"),
+            format!("it was renamed to {former} outside of the set"),
         ),
         Some(former) => Reason::new(Why::Renamed, format!("it was {former}")),
         None if found.adopts => Why::TakenOver.into(),

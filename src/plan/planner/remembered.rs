@@ -1,4 +1,4 @@
-//! What the inventory will say of an object.
+//! The future inventory entry of an object.
 
 use super::{Planner, renames};
 use crate::kinds::document::FormerNames;
@@ -23,7 +23,7 @@ impl Planner<'_> {
             _ => self.fingerprinter(key),
         };
         let recorded = Recorded::of(fields, &fingerprinter);
-        // What is as it was is held once, and not again for what it will be.
+        // Unchanged entries are held once and shared.
         let known = known.and_then(|entry| entry.applied.as_ref());
         let applied = known.filter(|known| **known == recorded).cloned().unwrap_or(recorded);
         let entry = Facts {

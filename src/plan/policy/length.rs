@@ -16,8 +16,8 @@ pub(super) struct TooLong {
     pub(super) column: u64,
 }
 
-/// Checks a rule file before it is parsed. What is no rule file at all is for the parser to
-/// tell.
+/// Checks a rule file before it is parsed. The parser reports files that are not rule files at
+/// all.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ pub(super) fn check(text: &str) -> Result<(), TooLong> {
                 count(&mut open);
                 open.push((bracket, 0));
                 if open.len() > DEEPEST {
-                    return too_long(format!("brackets are {DEEPEST} deep at most in a rule"));
+                    return too_long(format!("brackets in a rule may be at most {DEEPEST} deep"));
                 }
             }
             Token::Close if open.len() > 1 => drop(open.pop()),
@@ -63,7 +63,9 @@ pub(super) fn check(text: &str) -> Result<(), TooLong> {
         }
         goes_on = is_operator;
         if open.last().is_some_and(|(_, length)| *length > MOST) {
-            return too_long(format!("a statement of a rule has {MOST} words and signs at most"));
+            return too_long(format!(
+                "a statement of a rule may have at most {MOST} words and signs"
+            ));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Variables of the environment that an object gets from several places. The platform does not
-//! say which of them counts, and the order of `container.secrets` is kept nowhere.
+//! Environment variables that an object gets from several places. The platform does not say which
+//! one wins, and the order of `container.secrets` is not stored.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::Observed;
 
-/// What an object gets several times, a line for each object.
+/// The variables that an object gets several times, one line per object.
 pub(super) fn collisions(
     desired: &BTreeMap<Key, Desired>,
     observed: &BTreeMap<Key, Observed>,
@@ -32,7 +32,7 @@ pub(super) fn collisions(
                 sources.entry(name).or_default().push(from.to_string());
             }
         }
-        // Those that nothing brings are told apart by the rules of form.
+        // The rules of form check variables that come from no secret.
         let (field, own) = kind.own_variables(&object.fields);
         for name in own {
             if let Some(sources) = sources.get_mut(name) {
@@ -40,12 +40,12 @@ pub(super) fn collisions(
             }
         }
         sources.retain(|_, sources| sources.len() > 1);
-        // The list is told of, not the first of its items.
+        // The message names the list, not the first of its items.
         let path = first.filter(|_| !sources.is_empty())?.parent();
         let told = sources.iter().map(|(name, sources)| format!("`{name}` from {}", few(sources)));
         let place = places.of(object, &path);
         Some(format!(
-            "{key} gets variables from several places, and the platform does not say which counts: {} ({place})",
+            "{key} gets variables from several places, and the platform does not say which one wins: {} ({place})",
             few(told)
         ))
     });

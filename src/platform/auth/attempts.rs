@@ -1,8 +1,8 @@
-//! How often a wrong key may be tried on the page to sign in.
+//! How often a wrong key may be tried on the sign-in page.
 //!
-//! A key cannot be guessed, so this is the second fence. Each address has a count of its own,
-//! so that nobody shuts others out; whoever shares one, as on loopback, need not use the page
-//! when they have a key.
+//! A key cannot be guessed, so this is only a second line of defence. Each address has a count of
+//! its own, so that nobody shuts others out. Users who share an address, as on loopback, do not
+//! need the page if they have a key.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 const MOST: usize = 10;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// How many addresses are kept in mind.
+/// How many addresses are remembered.
 const ADDRESSES: usize = 10_000;
 
 /// The failed attempts of the last minute, by where they came from.
 #[derive(Debug, Default)]
 pub struct Attempts(Mutex<HashMap<IpAddr, VecDeque<Instant>>>);
 
-/// What counts as one address: of IPv6 a network of 64 bits, all of which one machine has.
+/// What counts as one address: for IPv6 a network of 64 bits, because one machine has all of its
+/// addresses.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
@@ -44,7 +45,7 @@ impl Attempts {
         let address = source(address);
         if all.len() >= ADDRESSES && !all.contains_key(&address) {
             all.retain(|_, failed| failed.back().is_some_and(|last| !is_over(last)));
-            // A flood from everywhere makes the longest ago be forgotten first.
+            // In a flood from everywhere, the oldest attempts are forgotten first.
             let oldest = all.iter().min_by_key(|(_, failed)| failed.back().copied());
             let oldest = oldest.map(|(address, _)| *address);
             if let Some(oldest) = oldest.filter(|_| all.len() >= ADDRESSES) {

@@ -1,5 +1,5 @@
-//! Whoever holds an API key. All that is proven or signed with a key is its holder's, and is
-//! worth what the holder may do *now*: when the key goes, it goes too.
+//! The holder of an API key. Everything that is proven or signed with a key acts for its holder,
+//! and may do what the holder may do *now*. When the key is deleted, all of it ends.
 
 use secrecy::ExposeSecret;
 use sqlx::SqlitePool;
@@ -26,7 +26,7 @@ pub struct StoredKey {
 of_row!(StoredKey { id, project_id, purpose, user_id, digest });
 
 impl StoredKey {
-    /// The key of an id.
+    /// The key with an id.
     async fn of(reads: &SqlitePool, id: &str) -> Result<Option<Self>> {
         let sql = "SELECT id, project_id, purpose, user_id, digest FROM api_keys WHERE id = $1";
         Ok(sqlx::query_as(sql).bind(id).fetch_optional(reads).await?)
@@ -38,7 +38,7 @@ impl StoredKey {
         self.digest.as_deref().is_some_and(fits) && self.project_id == key.project.to_string()
     }
 
-    /// Whose it is; nobody's when the platform alone signs with it.
+    /// Its holder; `None` if only the platform signs with it.
     pub fn holder(self) -> Option<Holder> {
         if self.purpose == "signing" {
             return None;
@@ -49,7 +49,7 @@ impl StoredKey {
     }
 }
 
-/// A user, by a key that acts for it.
+/// A user, through a key that acts for them.
 #[derive(Debug, Clone)]
 pub struct Person {
     /// The user's id.
@@ -58,22 +58,22 @@ pub struct Person {
     pub is_owner: bool,
 }
 
-/// Whoever holds a key: a person, or else a project.
+/// The holder of a key: a person or a project.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The key's id.
     pub key: String,
     /// The project that the key belongs to.
     pub project: String,
-    /// The person whom the key acts for.
+    /// The person for whom the key acts.
     pub person: Option<Person>,
-    /// The sign-in that it was proven by, when it was not the key itself.
+    /// The sign-in that proved it, if it was not the key itself.
     pub sign_in: Option<String>,
 }
 
 impl Holder {
-    /// Whose an API key is, and what its holder is in a project now, where one is given: in one
-    /// query, which asks for no more than that.
+    /// Who holds an API key, and the holder's role in a project now, if one is given; in one query
+    /// for exactly that.
     ///
     /// # Errors
     ///
@@ -102,13 +102,13 @@ impl Holder {
     }
 }
 
-/// What a user is in a project, as one query answers it.
+/// A user's role in a project, as one query returns it.
 #[derive(Debug)]
 struct Membership {
     /// Whether the project is the user's own.
     owns: bool,
-    /// When the user joined it, as a place in the order of everything; nothing where it is no
-    /// member.
+    /// When the user joined it, as a place in the order of all revisions; `None` if the user is
+    /// not a member.
     joined: Option<i64>,
     is_admin: Option<bool>,
     is_developer: Option<bool>,
@@ -132,20 +132,20 @@ impl Membership {
     }
 }
 
-/// What a key is asked about, all of it in one query.
+/// What to look up about a key, all in one query.
 #[derive(Debug, Default)]
 pub struct Question<'a> {
     /// The key's id.
     pub key: &'a str,
-    /// The project in which its holder's part is asked for; without one, the key's own.
+    /// The project for which the holder's role is looked up; without one, the key's own.
     pub project: Option<&'a str>,
-    /// A sign-in by the key, which must go on.
+    /// A sign-in by the key, which must still be valid.
     pub sign_in: Option<&'a str>,
-    /// The revision of a grant to the key's user, which must be there.
+    /// The revision of a grant to the key's user, which must exist.
     pub grant: Option<i64>,
 }
 
-/// A key, and what its holder is in a project now.
+/// A key, and its holder's role in a project now.
 #[derive(Debug)]
 pub struct Standing {
     /// The key.
@@ -154,22 +154,22 @@ pub struct Standing {
     pub secret: String,
     project: Option<String>,
     membership: Membership,
-    /// Whether the sign-in that was asked about goes on; true where none was.
+    /// Whether the sign-in in question is still valid; true if there was none.
     pub goes_on: bool,
-    /// Whether the grant that was asked about is there as it was; true where none was.
+    /// Whether the grant in question is unchanged; true if there was none.
     pub is_granted: bool,
 }
 
 of_row!(Standing { secret, project, goes_on, is_granted; key, membership });
 
 impl Standing {
-    /// Asks about a key.
+    /// Looks up a key.
     ///
     /// # Errors
     ///
     /// The store failed.
     pub async fn of(reads: &SqlitePool, question: &Question<'_>) -> Result<Option<Self>> {
-        // Revisions never repeat, so a grant that is there is the grant as it was.
+        // Revisions never repeat, so a grant with this revision is unchanged.
         let standing = sqlx::query_as(
             "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest, k.secret, \
              p.id AS project, COALESCE(p.owner_user_id = k.user_id, FALSE) AS owns, \
@@ -191,19 +191,19 @@ impl Standing {
         Ok(standing)
     }
 
-    /// Whose the key is, and what that is in the project; nothing where the platform alone
-    /// signs with it.
+    /// Who holds the key, and the holder's role in the project; `None` if only the platform signs
+    /// with it.
     pub fn holder(self) -> Option<(Holder, Option<Role>)> {
         let role = self.role();
         Some((self.key.holder()?, role))
     }
 
-    /// When the key's user joined the project; nothing for nobody.
+    /// When the key's user joined the project; `None` without a user.
     pub const fn joined(&self) -> Option<i64> {
         self.membership.joined
     }
 
-    /// What the holder is in the project: a person's own role, or admin of the key's project.
+    /// The holder's role in the project: a person's own role, or admin of the key's project.
     pub fn role(&self) -> Option<Role> {
         match self.key.user_id {
             Some(_) => self.membership.role(),

@@ -1,8 +1,8 @@
 //! Who calls, and what that allows: the only place where the platform decides it.
 //!
 //! Every route carries an [`Access`]; [`admit`] runs before its handler, turns the bearer
-//! credential into a [`Principal`], works out its [`Role`] in the project of the path and
-//! refuses what the role does not reach. A handler cannot be reached without it.
+//! credential into a [`Principal`], works out its [`Role`] in the project of the path and refuses
+//! what the role does not allow. A handler cannot be reached without it.
 //!
 //! | credential | role |
 //! |---|---|
@@ -14,15 +14,15 @@
 //! | participant token with an `api` grant | member of the project it is signed for |
 //! | participant token whose `api` grant has `admin` | developer there; never admin, because a token that ends must not make keys that do not |
 //!
-//! A participant token is never worth more than whoever stands behind it is at that moment
-//! (see [`participant`]), and nobody grants more than they have (see [`scope`]).
+//! A participant token never allows more than its holder may do at that moment (see
+//! [`participant`]), and nobody grants more than they have (see [`scope`]).
 //!
-//! A room is entered with a participant token that names it, in the header or, as browsers and
-//! the public SDK do, in the query as `token`. Whoever stands behind the token builds in the
-//! project, or was granted no less than it says in that room.
+//! A room is entered with a participant token that names it, in the header or, as browsers and the
+//! public SDK do, in the query as `token`. The holder of the token must either be allowed to build
+//! in the project, or have a grant in that room that covers what the token says.
 //!
-//! A project that the caller has no part in is 403 whether it exists or not; only the
-//! owner's key is told that a project does not exist.
+//! A project in which the caller has no role is 403, whether it exists or not; only the owner's
+//! key gets to know that a project does not exist.
 
 pub mod attempts;
 pub mod holder;
@@ -47,28 +47,28 @@ use super::objects::rooms::Room;
 use super::store::Store;
 use crate::api::key::ApiKey;
 
-/// What a route asks of its caller.
+/// The access that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing: the handler asks for a proof of its own.
+    /// Nothing: the handler checks its own proof.
     Open,
     /// Any valid credential.
     Signed,
     /// The owner of the platform.
     Owner,
-    /// Entering a room, with a participant token for it.
+    /// To enter a room, with a participant token for it.
     Participant,
-    /// Reading in a project.
+    /// To read in a project.
     Read,
-    /// Creating rooms in a project.
+    /// To create rooms in a project.
     CreateRoom,
-    /// Building in a project: everything but its people, settings and keys.
+    /// To build in a project: everything but its people, settings and keys.
     Write,
-    /// Administering a project.
+    /// To administer a project.
     Admin,
 }
 
-/// The role of a caller in a project, each with everything the ones before it may do.
+/// The role of a caller in a project; each includes all roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Reads.
@@ -82,7 +82,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word for it on the wire; room creators are members there.
+    /// The word for it in the API; room creators are members there.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Member | Self::RoomCreator => "member",
@@ -91,7 +91,7 @@ impl Role {
         }
     }
 
-    /// Whether the role reaches what a route in a project asks for.
+    /// Whether the role has the access that a route in a project requires.
     pub fn reaches(self, access: Access) -> bool {
         match access {
             Access::Open | Access::Signed | Access::Owner | Access::Participant => true,
@@ -115,17 +115,17 @@ impl Flags {
     }
 }
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    /// Whoever holds a key, by the key or by a sign-in.
+    /// The holder of a key, authenticated by the key or by a sign-in.
     Holder(Holder),
     /// A participant, by a token with an `api` grant.
     Participant(Box<Participant>),
 }
 
 impl Principal {
-    /// The user behind it, when there is one and it is there in person.
+    /// The user behind it, if there is one and the user acts in person.
     pub fn user(&self) -> Option<&str> {
         self.person().map(|person| person.id.as_str())
     }
@@ -142,7 +142,7 @@ impl Principal {
         }
     }
 
-    /// The only project that it belongs to; none for a user, who may belong to several.
+    /// The only project that it belongs to; `None` for a user, who may belong to several.
     pub fn project(&self) -> Option<&str> {
         match self {
             Self::Holder(Holder { person: Some(_), .. }) => None,
@@ -151,7 +151,7 @@ impl Principal {
         }
     }
 
-    /// Who is behind it, to share what is scarce: a person, or else a project.
+    /// Who is behind it, for sharing scarce resources: a person or a project.
     pub fn behind(&self) -> &str {
         let holder = match self {
             Self::Holder(holder) => holder,
@@ -160,7 +160,7 @@ impl Principal {
         holder.person.as_ref().map_or(&holder.project, |person| &person.id)
     }
 
-    /// What others are told when they ask who made something.
+    /// What others see as the creator of something.
     pub fn name(&self) -> &str {
         match self {
             Self::Holder(Holder { person: Some(person), .. }) => &person.id,
@@ -169,7 +169,7 @@ impl Principal {
         }
     }
 
-    /// A user id of a path, with `me` standing for the caller.
+    /// A user id in a path; `me` is the caller.
     ///
     /// # Errors
     ///
@@ -178,7 +178,8 @@ impl Principal {
         if user != "me" {
             return Ok(user);
         }
-        self.user().ok_or_else(|| Refusal::NotFound("no user is behind this credential".into()))
+        self.user()
+            .ok_or_else(|| Refusal::NotFound("this credential does not belong to a user".into()))
     }
 }
 
@@ -193,11 +194,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
 /// A caller inside the project of the path.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Who calls.
+    /// The caller.
     pub principal: Principal,
     /// The project of the path, which exists.
     pub project: String,
-    /// What the caller is there.
+    /// The caller's role there.
     pub role: Role,
 }
 
@@ -209,26 +210,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A participant at the door of a room which it may enter.
+/// A participant that may enter a room.
 #[derive(Debug, Clone)]
 pub struct Entrant {
-    /// Who enters.
+    /// The participant.
     pub participant: Participant,
     /// The room, which exists.
     pub room: Room,
 }
 
 impl Entrant {
-    /// Who asks to enter the room of this name.
+    /// The participant that asks to enter the room with this name.
     ///
     /// # Errors
     ///
-    /// 401 without a valid participant token; 403 where it does not open this room; 404 where
-    /// the token does, and there is no such room.
+    /// 401 without a valid participant token; 403 if the token is not for this room; 404 if it is,
+    /// and the room does not exist.
     async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
         if is_of_holder(credential) {
             authenticate(store, credential, None).await?;
-            let what = "a room is entered with a participant token, which `connect` gives";
+            let what = "a participant token is required to enter a room; `connect` gives one";
             return Err(Refusal::Forbidden(what.into()));
         }
         let participant = Participant::in_rooms(store, credential).await?;
@@ -249,13 +250,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Entrant {
     }
 }
 
-/// Runs before every handler: authenticates, authorizes, and hands on who calls.
+/// Runs before every handler: authenticates, authorizes, and passes the caller on.
 ///
 /// # Errors
 ///
-/// 401 without a valid credential; 403 when it does not reach; 404 for a project that does
-/// not exist, told to the owner alone, and for a room that a token opens and that does not
-/// exist; 400 for a path that is not UTF-8.
+/// 401 without a valid credential; 403 if it has no access; 404 for a project that does not exist,
+/// only for the owner, and for a room that a token is for and that does not exist; 400 for a path
+/// that is not UTF-8.
 pub async fn admit(
     State((app, access)): State<(App, Access)>,
     request: Request,
@@ -298,7 +299,7 @@ pub async fn admit(
     if let Some(project) = project {
         let caller = caller(principal.clone(), project, role)?;
         if !caller.role.reaches(access) {
-            let message = format!("the role {:?} is not enough for this", caller.role.word());
+            let message = format!("the role {:?} does not allow this", caller.role.word());
             return Err(Refusal::Forbidden(message));
         }
         parts.extensions.insert(caller);
@@ -326,11 +327,11 @@ fn of_query(uri: &Uri) -> Result<String> {
     match (tokens.next(), tokens.next()) {
         (Some((_, token)), None) => Ok(token.into_owned()),
         (None, _) => Err(Refusal::Unauthenticated("a credential is required")),
-        _ => Err(Refusal::Unauthenticated("the query names several tokens")),
+        _ => Err(Refusal::Unauthenticated("the query contains several tokens")),
     }
 }
 
-/// Whether a credential is a key or a sign-in, and so of somebody who holds a key.
+/// Whether a credential is a key or a sign-in, and so belongs to the holder of a key.
 fn is_of_holder(credential: &str) -> bool {
     credential.starts_with(KEY) || credential.starts_with(sign_in::ACCESS)
 }
@@ -338,7 +339,7 @@ fn is_of_holder(credential: &str) -> bool {
 /// How API keys begin.
 const KEY: &str = "ma-";
 
-/// Who calls, and what that is in a project.
+/// The caller, and its role in a project.
 async fn authenticate(
     store: &Store,
     credential: &str,
@@ -364,7 +365,7 @@ fn caller(principal: Principal, project: String, role: Option<Role>) -> Result<C
     match role {
         Some(role) => Ok(Caller { principal, project, role }),
         None if principal.is_owner() => Err(Refusal::missing("project", &project)),
-        None => Err(Refusal::Forbidden("the credential does not reach this project".into())),
+        None => Err(Refusal::Forbidden("the credential has no access to this project".into())),
     }
 }
 

@@ -1,10 +1,9 @@
-//! Participants: what a token is worth at the moment in which it is used.
+//! Participants: what a token allows at the moment in which it is used.
 //!
-//! A token is signed by whoever holds a key, or by the platform for somebody who connects.
-//! Either way somebody stands behind it, and it is never worth more than that holder is now:
-//! a member's token does not build, whatever it says. What the platform signs names its
-//! holder and what it was given for, so it ends with that key, sign-in, membership, role or
-//! grant.
+//! A token is signed by the holder of a key, or by the platform for somebody who connects. Either
+//! way it has a holder, and it never allows more than that holder may do now: a member's token
+//! cannot build, whatever it says. A token that the platform signs names its holder and what it
+//! was given for, so it ends with that key, sign-in, membership, role or grant.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,13 +23,13 @@ use crate::platform::store::{KEY_SECRET, Store};
 pub struct Participant {
     /// What its token claims.
     pub claims: Claims,
-    /// Who stands behind the token.
+    /// The holder of the token.
     pub holder: Holder,
-    /// What it was given for, when the platform signed it.
+    /// What it was given for, if the platform signed it.
     given: Option<Given>,
-    /// What it may do in its project: what the token says, and no more than its holder.
+    /// Its role in its project: what the token says, and no more than its holder has.
     pub role: Role,
-    /// Whether who stands behind the token builds in the project, whatever the token says.
+    /// Whether the holder of the token may build in the project, whatever the token says.
     builds: bool,
 }
 
@@ -39,18 +38,18 @@ pub struct Participant {
 pub struct Given {
     /// The key behind it.
     key: String,
-    /// The user whom the key acts for.
+    /// The user for whom the key acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-    /// When the user joined the project, as a place in the order of everything: whoever leaves
-    /// and comes back does not bring old tokens back.
+    /// When the user joined the project, as a place in the order of all revisions: old tokens do
+    /// not become valid again if the user leaves and comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joined: Option<i64>,
-    /// The sign-in that the key was proven by.
+    /// The sign-in that proved the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sign_in: Option<String>,
-    /// The revision of the grant that it was given for; without one it was given to somebody
-    /// who builds in the project.
+    /// The revision of the grant that it was given for; without one it was given to somebody who
+    /// may build in the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grant: Option<i64>,
 }
@@ -77,9 +76,8 @@ impl Given {
         })
     }
 
-    /// Who stands behind it in a project, and what it is there now, if all of it still holds:
-    /// the key, its user, the sign-in, the membership, and the grant as it was then or else
-    /// the role.
+    /// Its holder in a project and the holder's role there now, if everything is still valid: the
+    /// key, its user, the sign-in, the membership, and the grant as it was then, or the role.
     async fn holds(&self, reads: &SqlitePool, project: &str) -> Result<Option<(Holder, Role)>> {
         let question = Question {
             key: &self.key,
@@ -105,7 +103,7 @@ impl Given {
     }
 }
 
-/// When a user joined a project; nothing for nobody.
+/// When a user joined a project; `None` without a user.
 async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result<Option<i64>> {
     let Some(user) = user else { return Ok(None) };
     let joined =
@@ -118,11 +116,11 @@ async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result
 }
 
 impl Participant {
-    /// Who a token stands for that reaches the API.
+    /// The participant of a token that has access to the API.
     ///
     /// # Errors
     ///
-    /// 401 for a token that is not valid, or not any more; 403 for one without an `api` grant.
+    /// 401 for a token that is not valid, or no longer; 403 for one without an `api` grant.
     pub async fn of(store: &Store, text: &str) -> Result<Self> {
         let participant = Self::in_rooms(store, text).await?;
         if participant.scope().is_none() {
@@ -131,12 +129,12 @@ impl Participant {
         Ok(participant)
     }
 
-    /// Who a token stands for, with an `api` grant or without: in rooms, whoever has none is
-    /// there and calls nothing.
+    /// The participant of a token, with an `api` grant or without: a participant without one may
+    /// be in a room, but cannot call anything.
     ///
     /// # Errors
     ///
-    /// 401 for a token that is not valid, or not any more.
+    /// 401 for a token that is not valid, or no longer.
     pub async fn in_rooms(store: &Store, text: &str) -> Result<Self> {
         let refused = || Refusal::Unauthenticated("the credential is not valid");
         let reads = store.reads();
@@ -148,13 +146,12 @@ impl Participant {
         let mut claims = token::verify(text, &secret).ok_or_else(refused)?;
         let project = signer.key.project_id.clone();
         if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()).as_ref() != Some(&project) {
-            let what = "the token names another project than its key's";
+            let what = "the token and its key name different projects";
             return Err(Refusal::Unauthenticated(what));
         }
-        let ended = || Refusal::Unauthenticated("what the token was given for has ended");
+        let ended = || Refusal::Unauthenticated("the token was given for something that has ended");
         let own_role = signer.role();
-        // Only in what the platform signed does it say who stands behind it: others could
-        // name anybody.
+        // Only a token that the platform signed can name its holder: others could name anybody.
         let (holder, role, given) = match signer.key.holder() {
             Some(holder) => (holder, own_role.ok_or_else(ended)?, None),
             None => {
@@ -171,13 +168,13 @@ impl Participant {
         Ok(Self { role: role.min(granted), ..participant })
     }
 
-    /// What the token grants, where it reaches the API.
+    /// What the token grants, if it has access to the API.
     pub fn scope(&self) -> Option<&Value> {
         self.claims.api().filter(|scope| scope.is_object())
     }
 
-    /// Checks that it may enter a room: its token names the room, and who stands behind the
-    /// token builds in the project or was granted no less in this very room.
+    /// Checks that it may enter a room: its token names the room, and its holder may build in the
+    /// project or has a grant in this room that covers what the token grants.
     ///
     /// # Errors
     ///
@@ -187,7 +184,7 @@ impl Participant {
             return Ok(());
         }
         let refused = || {
-            let what = "nothing was granted in this room to who stands behind the token";
+            let what = "the holder of the token has no grant in this room";
             Refusal::Forbidden(what.into())
         };
         let person = self.holder.person.as_ref().ok_or_else(refused)?;
@@ -202,7 +199,7 @@ impl Participant {
         }
     }
 
-    /// What stands in a token that this participant is given on its own part.
+    /// What a token contains that this participant gets for itself.
     ///
     /// # Errors
     ///
@@ -215,8 +212,8 @@ impl Participant {
     }
 }
 
-/// The most that a scope gives in a project: never admin, because a token that ends must not
-/// make keys that do not.
+/// The highest role that a scope gives in a project: never admin, because a token that expires
+/// must not create keys that do not.
 fn role_of(scope: &Value) -> Role {
     match scope.get("admin") {
         Some(Value::Object(_)) => Role::Developer,

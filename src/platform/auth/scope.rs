@@ -1,4 +1,4 @@
-//! Scopes of participant tokens: the whole, and whether one lies within another, because
+//! Scopes of participant tokens: the full scope, and whether one scope is within another, because
 //! nobody grants more than they have.
 
 use serde::Deserialize;
@@ -8,8 +8,7 @@ use super::{Caller, Principal, Role};
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::error::{Refusal, Result};
 
-/// The areas that agents have unless told otherwise, and beside them those that are never
-/// had without saying so.
+/// The areas that agents have by default, and those that must be granted explicitly.
 const USUAL: [&str; 11] = [
     "livekit",
     "queues",
@@ -41,12 +40,13 @@ pub fn usual() -> Value {
 }
 
 impl Caller {
-    /// Refuses a scope that is more than the caller may grant: a participant grants no more
-    /// than its own token holds, and whoever only creates rooms nothing beyond the usual.
+    /// Refuses a scope that is more than the caller may grant: a participant grants no more than
+    /// its own token contains, and a caller who may only create rooms grants nothing beyond the
+    /// defaults.
     ///
     /// # Errors
     ///
-    /// 403, naming what is beyond; `whose` says where in the request it stands.
+    /// 403, naming what exceeds it; `whose` says where in the request it is.
     pub fn may_grant(&self, whose: &str, wanted: &ApiScope) -> Result<()> {
         let own = match &self.principal {
             Principal::Participant(participant) => {
@@ -55,7 +55,7 @@ impl Caller {
             Principal::Holder(_) if self.role >= Role::Developer => return Ok(()),
             Principal::Holder(_) => usual(),
         };
-        // What a token leaves out has its default, which the type fills in.
+        // Areas that a token leaves out have their default, which the type fills in.
         let own: ApiScope = serde_json::from_value(own).unwrap_or_default();
         match beyond(&serde_json::to_value(wanted)?, &serde_json::to_value(&own)?) {
             None => Ok(()),
@@ -66,11 +66,11 @@ impl Caller {
     }
 }
 
-/// The first thing in the scope of a token that another scope does not hold, if there is one.
+/// The first entry in the scope of a token that another scope does not contain, if there is one.
 ///
 /// # Errors
 ///
-/// 403 for a scope of a token that is none.
+/// 403 if the scope of a token is not a valid scope.
 pub fn excess(wanted: &Value, own: Value) -> Result<Option<String>> {
     let unclear = |_| Refusal::Forbidden("the api grant of the token cannot be read".into());
     let wanted = ApiScope::deserialize(wanted).map_err(unclear)?;
@@ -78,8 +78,8 @@ pub fn excess(wanted: &Value, own: Value) -> Result<Option<String>> {
     Ok(beyond(&serde_json::to_value(wanted)?, &serde_json::to_value(own)?))
 }
 
-/// The first thing in a scope that another does not hold. Both are whole: what is absent is
-/// null, which as an area means none of it, and within one means any.
+/// The first entry in a scope that another does not contain. Both are complete: a missing entry is
+/// null, which means "none" for an area and "any" within an area.
 fn beyond(wanted: &Value, own: &Value) -> Option<String> {
     let areas = wanted.as_object()?;
     areas.iter().find_map(|(area, wanted)| match (wanted, &own[area]) {
@@ -98,8 +98,8 @@ fn lies_within(wanted: &Value, own: &Value) -> bool {
         (_, Value::Null) => true,
         (Value::Bool(wanted), Value::Bool(own)) => *own || !wanted,
         (Value::Array(wanted), Value::Array(own)) => {
-            // Where the first that fits decides, a part of the list may hold more than all
-            // of it, so only lists of names are taken apart.
+            // If the first match decides, a part of a list may allow more than the whole list, so
+            // only lists of names are compared item by item.
             wanted == own || wanted.iter().all(|one| one.is_string() && own.contains(one))
         }
         _ => false,

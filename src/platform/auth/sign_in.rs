@@ -1,10 +1,10 @@
-//! Sign-ins: what follows from a person's proof of who they are, until it ends.
+//! Sign-ins: the tokens that a person gets after proving their identity, until the sign-in ends.
 //!
-//! A code is good for a minute and once; its second use ends what the first one began. An
-//! access token is good for an hour. A refresh token is good for thirty days and once, with
-//! a grace: two processes may refresh at the same moment, and an answer may be lost on its
-//! way, so within [`GRACE`] of its first use it is honoured again. After that its use is
-//! taken for that of a thief, and the sign-in ends for everyone.
+//! A code is valid for a minute and can be used once; a second use ends what the first one began.
+//! An access token is valid for an hour. A refresh token is valid for thirty days and can be used
+//! once, with a grace period: two processes may refresh at the same moment, and an answer may be
+//! lost on its way, so within [`GRACE`] of its first use it is accepted again. After that its use
+//! is treated as theft, and the sign-in ends for everyone.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ pub const ACCESS: &str = "oa-";
 /// How a refresh token begins.
 const REFRESH: &str = "or-";
 
-/// How long an access token is good for, in seconds.
+/// How long an access token is valid, in seconds.
 pub const ACCESS_LASTS: i64 = 60 * 60;
 
 const CODE_LASTS: i64 = 60;
@@ -34,7 +34,7 @@ const GRACE: i64 = 30;
 /// How long a used code is remembered.
 const CODE_KEPT: i64 = 24 * 60 * 60;
 
-/// What a code is asked for with, and must be used with.
+/// The request for a code, which must also fit when the code is used.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The program that asks.
@@ -47,18 +47,18 @@ pub struct Asked {
     pub challenge: String,
 }
 
-/// What a program gets.
+/// The tokens that a program gets.
 #[derive(Debug)]
 pub struct Tokens {
     /// The credential.
     pub access: SecretString,
-    /// What gets the next pair.
+    /// The token that gets the next pair.
     pub refresh: SecretString,
     /// What it is for.
     pub scope: String,
 }
 
-/// What a code is presented with.
+/// What a program sends with a code.
 #[derive(Debug)]
 pub struct Presented<'a> {
     /// The code.
@@ -67,7 +67,7 @@ pub struct Presented<'a> {
     pub client_id: &'a str,
     /// Where the code was sent.
     pub redirect_uri: &'a str,
-    /// What the challenge was made from.
+    /// The verifier from which the challenge was made.
     pub verifier: &'a str,
 }
 
@@ -81,7 +81,7 @@ fn random(prefix: &str) -> Result<SecretString> {
     Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)).into())
 }
 
-/// Whose an access token is, and what that is in a project now; `None` when it is not valid.
+/// Who holds an access token, and the holder's role in a project now; `None` if it is not valid.
 ///
 /// # Errors
 ///
@@ -106,7 +106,7 @@ pub async fn holder(
     Ok(holder.map(|(holder, role)| (holder.signed_in(sign_in), role)))
 }
 
-/// Makes a code for whoever holds the key.
+/// Makes a code for the holder of the key.
 ///
 /// # Errors
 ///
@@ -145,8 +145,8 @@ struct Code {
 
 of_row!(Code { key_id, client_id, redirect_uri, scope, challenge, expires_at, used_by });
 
-/// Turns a code into tokens; `None` when it is not good. A code that is presented wrongly
-/// is in the wrong hands, so it is good for nothing from then on.
+/// Exchanges a code for tokens; `None` if it is not valid. A code that is presented wrongly is in
+/// the wrong hands, so it becomes invalid.
 ///
 /// # Errors
 ///
@@ -211,7 +211,7 @@ struct Refresh {
 
 of_row!(Refresh { sign_in_id, client_id, scope, expires_at, used_at });
 
-/// Turns a refresh token into the next pair; `None` when it is not good.
+/// Exchanges a refresh token for the next pair; `None` if it is not valid.
 ///
 /// # Errors
 ///
@@ -273,7 +273,7 @@ async fn end(write: &mut Change, sign_in: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what has run out.
+/// Deletes what has expired.
 async fn tidy(write: &mut Change) -> Result<()> {
     let now = now();
     sqlx::query("DELETE FROM sign_in_tokens WHERE expires_at <= $1")

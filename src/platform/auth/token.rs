@@ -1,8 +1,8 @@
 //! Participant tokens: JWTs, HS256 and nothing else, that name their key in the claim `kid`
 //! and their project in `sub`.
 //!
-//! They are signed by whoever holds an API key, so every claim is an assertion of that
-//! holder: a token is never worth more than its holder (see [`super::participant`]).
+//! They are signed by the holder of an API key, so every claim is an assertion of that holder: a
+//! token never allows more than its holder has (see [`super::participant`]).
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
@@ -17,7 +17,7 @@ pub const VERSION: &str = "0.31.4";
 /// One grant of a token: `room`, `role` or `api`, with what it grants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
-    /// What sort of grant.
+    /// The kind of grant.
     pub name: String,
     /// A text for `room` and `role`, a scope for `api`.
     #[serde(default)]
@@ -27,7 +27,7 @@ pub struct Grant {
 /// The claims of a participant token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
-    /// When it ends, in seconds since 1970; never when absent.
+    /// When it expires, in seconds since 1970; never if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
     /// The participant's name.
@@ -42,8 +42,7 @@ pub struct Claims {
     pub kid: String,
     /// The project.
     pub sub: String,
-    /// Who stands behind a token that the platform itself signed; in any other it means
-    /// nothing.
+    /// The holder of a token that the platform itself signed; it means nothing in any other token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Value>,
 }
@@ -60,9 +59,9 @@ impl Claims {
     }
 }
 
-/// The claims as they stand, to find the key that must have signed them.
+/// The claims without a check, to find the key that must have signed them.
 ///
-/// Nothing of the result may be believed before [`verify`].
+/// Nothing in the result may be trusted before [`verify`].
 pub fn unverified(token: &str) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     if header.alg != Algorithm::HS256 {
@@ -71,7 +70,7 @@ pub fn unverified(token: &str) -> Option<Claims> {
     jsonwebtoken::dangerous::insecure_decode_claims(token).ok()
 }
 
-/// The claims of a token that the key signed and that has not ended.
+/// The claims of a token that the key signed and that has not expired.
 pub fn verify(token: &str, secret: &SecretString) -> Option<Claims> {
     let mut rules = Validation::new(Algorithm::HS256);
     rules.required_spec_claims.clear();

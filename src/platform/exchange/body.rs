@@ -1,4 +1,4 @@
-//! How bodies are taken in: small ones in memory, large ones in a file that has no name.
+//! How bodies are received: small ones in memory, large ones in an unnamed file.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -27,7 +27,7 @@ pub const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// however few it takes on the wire.
 pub const VALUE_LIMIT: usize = 200_000;
 
-/// A body of JSON. The content type is not looked at: the public SDK sends it on everything.
+/// A body of JSON. The content type is ignored, because the public SDK sends it on everything.
 ///
 /// Malformed JSON and wrong types are 400 with the path of the field; too much is 413.
 pub struct Body<T>(pub T);
@@ -54,7 +54,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     }
 }
 
-/// How many values a text of JSON may hold, at most. What stands in strings is none.
+/// How many values a text of JSON may contain at most. Text in strings does not count.
 #[derive(Debug, Default)]
 struct Values {
     seen: usize,
@@ -76,12 +76,12 @@ impl Values {
         if self.seen <= VALUE_LIMIT {
             return Ok(());
         }
-        let message = format!("the body holds more than {VALUE_LIMIT} values");
+        let message = format!("the body contains more than {VALUE_LIMIT} values");
         Err(Refusal::Invalid { field: None, message })
     }
 }
 
-/// A body of bytes that is not looked into.
+/// A body of bytes that is not parsed.
 pub struct Upload {
     arrived: Arrived,
     /// Its digest (SHA-256), in hexadecimal digits.
@@ -103,7 +103,7 @@ impl FromRequest<App> for Upload {
 }
 
 impl Upload {
-    /// What came.
+    /// What arrived.
     ///
     /// # Errors
     ///
@@ -113,17 +113,17 @@ impl Upload {
     }
 }
 
-/// A body that has arrived as a whole.
+/// A body that has arrived completely.
 struct Arrived {
     length: usize,
     start: Vec<u8>,
-    /// All of it, where that was too much for memory.
+    /// All of it, if that was too much for memory.
     file: Option<File>,
 }
 
 impl Arrived {
-    /// Waits for a body and keeps it, below a folder where it is large.
-    /// Each part of it is shown to `watch`.
+    /// Waits for a body and keeps it; in a folder if it is large. Each part of it is shown to
+    /// `watch`.
     async fn of(
         request: Request,
         folder: &Path,
@@ -159,7 +159,7 @@ impl Arrived {
         let file = match file {
             None => None,
             Some(mut file) => {
-                // What is still on its way to the disk may find it full.
+                // Bytes that are still on their way to the disk may find it full.
                 file.flush().await?;
                 Some(file.into_std().await)
             }
@@ -195,7 +195,7 @@ fn broken(error: axum::Error) -> Refusal {
     Refusal::Invalid { field: None, message: "the body could not be read".into() }
 }
 
-/// Bytes on their way out, and the room that they take until then.
+/// Bytes to be sent, and the memory that they take until then.
 pub struct Download {
     bytes: Bytes,
     _room: Option<Room>,
@@ -216,7 +216,7 @@ impl HttpBody for Download {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        // Copies of parts: what waits to be sent does not hold on to the whole.
+        // Copies of parts, so that what waits to be sent does not keep the whole in memory.
         let length = self.bytes.len().min(SMALL);
         let part = Bytes::copy_from_slice(&self.bytes.split_to(length));
         Poll::Ready((!part.is_empty()).then(|| Ok(Frame::data(part))))

@@ -1,5 +1,5 @@
-//! Lists on their way out. A list may be longer than there is memory for, so what is more than
-//! a small answer waits in a file that has no name until it was taken.
+//! Lists as answers. A list may be larger than the memory, so anything larger than a small answer
+//! waits in an unnamed file until it was sent.
 
 use std::fmt::{Display, Write};
 use std::pin::pin;
@@ -79,7 +79,7 @@ impl Listing {
             Some(spooled) => spooled,
             None => self.spooled.insert(Spooled::new(app).await?),
         };
-        // One large item does not leave its room behind.
+        // One large item must not keep its memory allocated.
         let part = std::mem::take(&mut self.part);
         spooled.add(app, part.as_bytes()).await
     }

@@ -1,7 +1,7 @@
-//! The memory that large bodies share, whoever sends or takes them.
+//! The memory that large bodies share, whoever sends or receives them.
 //!
-//! A small body costs no more than its connection does. A large one waits until there is
-//! room for it; meanwhile what has arrived of it lies on disk.
+//! A small body costs no more than its connection. A large one waits until there is room for it;
+//! meanwhile the part that has arrived is on disk.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::BODY_LIMIT;
 use crate::platform::error::{Refusal, Result};
 
-/// Up to here a body needs no room of its own, in bytes.
+/// Up to this size a body needs no memory of its own, in bytes.
 pub const SMALL: usize = 64 * 1024;
 
-/// How often the bytes of a body may lie in memory while it is worked on.
+/// How many copies of the bytes of a body may be in memory while it is processed.
 const COPIES: usize = 2;
 
 /// What a value of JSON takes besides its bytes.
 const VALUE: usize = 100;
 
-/// How long one waits for room.
+/// How long to wait for memory.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What counts as one, in bytes.
+/// The size of one unit, in bytes.
 const UNIT: usize = 1024;
 
-/// How many of these there are: enough for the largest body.
+/// How many units there are: enough for the largest body.
 const UNITS: usize = BODY_LIMIT * COPIES / UNIT;
 
 /// The memory that is left. Clones share it.

@@ -1,7 +1,7 @@
-//! What handlers take in and what they answer with: bodies, queries, conditions, answers.
+//! What handlers receive and what they answer with: bodies, queries, conditions, answers.
 //!
-//! The extractors turn every malformed request into one [`Refusal`] that names the field,
-//! so that no handler meets a rejection of the web framework.
+//! The extractors turn every malformed request into one [`Refusal`] that names the field, so that
+//! no handler sees a rejection of the web framework.
 
 use std::fmt::Display;
 
@@ -109,8 +109,8 @@ impl Tags {
 }
 
 impl Condition {
-    /// Lets a write change an object, if the condition is met by the object's revision as it
-    /// was read in this write.
+    /// Lets a write change an object, if the object's revision, as read in this write, meets the
+    /// condition.
     ///
     /// # Errors
     ///
@@ -159,8 +159,7 @@ pub fn tag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
-/// An answer: a status, a body of JSON unless there is none, an entity tag where there is
-/// one object.
+/// An answer: a status, a body of JSON if there is one, and an entity tag if it is one object.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,

@@ -1,5 +1,5 @@
-//! Large answers wait on disk until they were taken, in files that have no name: whoever takes
-//! them slowly holds no memory.
+//! Large answers wait on disk until they were sent, in unnamed files, so that slow clients hold no
+//! memory.
 
 use std::io::SeekFrom;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::memory::SMALL;
 use crate::platform::App;
 use crate::platform::error::{Refusal, Result};
 
-/// What counts as one in the room on disk, in bytes.
+/// The size of one unit of the room on disk, in bytes.
 const UNIT: usize = 64 * 1024;
 
-/// The room on disk that answers share which wait to be taken: 1 GiB.
+/// The room on disk that waiting answers share: 1 GiB.
 const UNITS: usize = 1024 * 1024 * 1024 / UNIT;
 
 /// The room on disk for answers. Clones share it.
@@ -81,7 +81,7 @@ impl Spooled {
     ///
     /// There is no room on disk.
     pub async fn end(&mut self) -> Result<()> {
-        // What is still on its way to the disk may find it full.
+        // Bytes that are still on their way to the disk may find it full.
         self.file.flush().await?;
         self.file.seek(SeekFrom::Start(0)).await?;
         Ok(())

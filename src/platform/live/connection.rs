@@ -1,7 +1,8 @@
-//! The websocket of a participant: what comes goes to the room, what the room tells is sent.
+//! The websocket of a participant: incoming messages go to the room, and the room's messages are
+//! sent.
 //!
-//! It ends with its participant, with its room, when it breaks the protocol, when nothing is
-//! heard of it, or when it does not take what it is sent.
+//! It ends with its participant, with its room, when it breaks the protocol, when it is silent for
+//! too long, or when it does not read what it is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,28 +28,28 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// How long a connection may take to become a websocket.
 const UPGRADING: Duration = Duration::from_secs(10);
 
-/// How many messages wait to be sent before their participant is let go.
+/// How many messages may wait to be sent before their participant is removed.
 const WAITING: usize = 64;
 
-/// How often a participant is asked whether it is still there; it answers before the next.
+/// How often a participant is pinged; it must answer before the next ping.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
-/// How long a participant has to take leave.
+/// How long a participant has to close the connection.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The largest message that is taken in, in bytes. There is no toolkit that takes more.
+/// The largest message that is accepted, in bytes. No toolkit needs more.
 const MOST: usize = 128 * 1024;
 
-/// How long a message may take to come, from its first packet to its last.
+/// How long a message may take to arrive, from its first packet to its last.
 const COMING: Duration = Duration::from_secs(30);
 
-/// How many bytes wait to be taken by a participant, answers to its pings included.
+/// How many bytes may wait for a participant to read them, including answers to its pings.
 const UNSENT: usize = 1024 * 1024;
 
-/// Why a connection ends: what the other side is told, unless that is gone.
+/// Why a connection ends, for the other side; `None` if that is gone.
 type End = Option<(CloseCode, &'static str)>;
 
-/// Is a participant's connection from its beginning to its end.
+/// Runs a participant's connection from its beginning to its end.
 pub async fn attend(arrival: Arrival, seat: Seat) {
     let Arrival { entrant, url, upgrade, lasting } = arrival;
     let upgraded = tokio::select! {
@@ -76,27 +77,27 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     let end = tokio::select! {
         end = read(&mut stream, &seat) => end,
         end = write(&mut sink, sent) => end,
-        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room closes")),
+        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room is closing")),
     };
-    // A room that has ended need not be told.
+    // A room that has ended does not have to know.
     let _ = seat.events.send(Event::Left(id())).await;
     drop(seat);
     let _ = timeout(GOODBYE, take_leave(&mut sink, &mut stream, end)).await;
     drop(lasting);
 }
 
-/// Hands on what comes, until nothing may come any more.
+/// Passes incoming messages on, until nothing may arrive any more.
 async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), seat: &Seat) -> End {
     let (mut assembler, mut length) = (Assembler::default(), 0);
-    // When a message that was begun must be there.
+    // When a message that has begun must be complete.
     let mut due: Option<Instant> = None;
     loop {
         let silence = Instant::now() + HEARTBEAT * 2;
         let until = due.map_or(silence, |due| due.min(silence));
         let Ok(frame) = timeout_at(until, stream.next()).await else {
             return Some(match due {
-                Some(_) => (CloseCode::Policy, "a message took too long to come"),
-                None => (CloseCode::Policy, "nothing was heard"),
+                Some(_) => (CloseCode::Policy, "a message took too long to arrive"),
+                None => (CloseCode::Policy, "nothing was received"),
             });
         };
         let packet = match frame {
@@ -108,7 +109,7 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
             Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => return TOO_LARGE,
             Some(Err(Error::Protocol(_))) => {
-                return Some((CloseCode::Protocol, "what came is no websocket frame"));
+                return Some((CloseCode::Protocol, "this is not a websocket frame"));
             }
             Some(Err(Error::Utf8(_))) => {
                 return Some((CloseCode::Invalid, "the text is not UTF-8"));
@@ -119,10 +120,10 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
         if length > MOST {
             return TOO_LARGE;
         }
-        // What is read of it may take many times as much, and all rooms share that.
+        // Parsed, it may take many times as much memory, and all rooms share that.
         let weight = u32::try_from(length).unwrap_or(u32::MAX);
         let Ok(share) = Arc::clone(&seat.rooms.reading).acquire_many_owned(weight).await else {
-            return Some((CloseCode::Away, "the room closes"));
+            return Some((CloseCode::Away, "the room is closing"));
         };
         match assembler.take(&packet) {
             Ok(None) => due = due.or_else(|| Some(Instant::now() + COMING)),
@@ -130,17 +131,17 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
                 (length, due) = (0, None);
                 let said = Event::Said(seat.participant.clone(), Box::new(message), share);
                 if seat.events.send(said).await.is_err() {
-                    return Some((CloseCode::Away, "the room closes"));
+                    return Some((CloseCode::Away, "the room is closing"));
                 }
             }
-            Err(_) => return Some((CloseCode::Protocol, "what came is no message")),
+            Err(_) => return Some((CloseCode::Protocol, "this is not a message")),
         }
     }
 }
 
 const TOO_LARGE: End = Some((CloseCode::Size, "a message is larger than 128 KiB"));
 
-/// Sends what the room tells, until it tells nothing more.
+/// Sends the room's messages, until there are no more.
 async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Message>) -> End {
     let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
@@ -151,7 +152,7 @@ async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Mes
                     let frames = packets.map(|packet| Ok(Frame::binary(packet)));
                     sink.send_all(&mut futures_util::stream::iter(frames)).await
                 }
-                None => return Some((CloseCode::Policy, "the room has let the participant go")),
+                None => return Some((CloseCode::Policy, "the room removed the participant")),
             },
             _ = beat.tick() => sink.send(Frame::Ping(Vec::new().into())).await,
         };
@@ -161,7 +162,7 @@ async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Mes
     }
 }
 
-/// Says why the connection ends, and waits until the other side has seen it.
+/// Says why the connection ends, and waits until the other side has read it.
 async fn take_leave(
     sink: &mut SplitSink<Socket, Frame>,
     stream: &mut SplitStream<Socket>,
@@ -238,7 +239,7 @@ mod tests {
         let mut frames = Box::pin(stream::iter([Ok(Frame::binary(begun))]).chain(pings));
         let start = Instant::now();
         let end = read(&mut frames, &seat(events)).await;
-        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to come")));
+        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to arrive")));
         assert_eq!(start.elapsed(), COMING);
     }
 }

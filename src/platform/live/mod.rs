@@ -2,11 +2,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `connection` | the websocket of a participant: what comes, what goes, how it ends |
+//! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `room` | a room: who is in it, and what it answers |
 //!
-//! A toolkit of rooms is a file here. What outlives a room is a row in `objects`; who may enter
-//! is decided in `auth` before anything here is reached; nothing here knows of routes.
+//! A toolkit of rooms is a file here. What outlives a room is a row in `objects`. `auth` decides
+//! who may enter before anything here is called. Nothing here knows about routes.
 
 mod connection;
 mod room;
@@ -27,21 +27,21 @@ use super::auth::Entrant;
 use super::error::{Refusal, Result};
 use crate::serving::Lasting;
 
-/// How many events of its participants wait for a room before whoever brings more waits.
+/// How many events of its participants may wait for a room before further senders have to wait.
 const WAITING: usize = 64;
 
-/// How long participants have to take leave when the platform closes.
+/// How long participants have to disconnect when the platform closes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How many bytes of messages are read at once. What is made of them may be a hundred times
-/// as large until their room has taken them.
+/// How many bytes of messages are parsed at once. The parsed messages may be a hundred times as
+/// large until their room has handled them.
 const READING: usize = 1024 * 1024;
 
 /// The rooms that run. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Rooms {
     open: Arc<Mutex<Open>>,
-    /// What may be read at once, a permit for each byte.
+    /// What may be parsed at once, with a permit for each byte.
     reading: Arc<Semaphore>,
     /// How many participants there may be, in all rooms.
     most: usize,
@@ -64,7 +64,7 @@ struct Handle {
     seats: usize,
 }
 
-/// A participant's part in a room. The room runs as long as there is one.
+/// A participant's place in a room. The room runs as long as there is one.
 #[derive(Debug)]
 struct Seat {
     rooms: Rooms,
@@ -73,11 +73,11 @@ struct Seat {
     /// The participant's id.
     participant: String,
     events: mpsc::Sender<Event>,
-    /// Tells that the room ends.
+    /// Signals that the room ends.
     stop: CancellationToken,
 }
 
-/// How somebody comes in.
+/// A participant that arrives.
 pub struct Arrival {
     /// Who, and where.
     pub entrant: Entrant,
@@ -90,8 +90,8 @@ pub struct Arrival {
 }
 
 impl Rooms {
-    /// No rooms yet, of a platform that takes so many connections. Participants have half of
-    /// them, so that the others still reach it.
+    /// No rooms yet, for a platform with so many connections. Participants get half of them, so
+    /// that others can still reach it.
     pub fn new(connections: usize) -> Self {
         let reading = Arc::new(Semaphore::new(READING));
         Self { open: Arc::default(), reading, most: (connections / 2).max(1) }
@@ -110,7 +110,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// 503 while the platform closes, and where there are too many participants.
+    /// 503 while the platform closes, and if there are too many participants.
     pub fn enter(&self, arrival: Arrival) -> Result<()> {
         let mut open = self.open();
         let seats: usize = open.rooms.values().map(|handle| handle.seats).sum();
@@ -137,15 +137,15 @@ impl Rooms {
         Ok(())
     }
 
-    /// Ends a room that is no more, where it runs.
+    /// Ends a room that was deleted, if it runs.
     pub fn end(&self, room: &str) {
         if let Some(handle) = self.open().rooms.remove(room) {
             handle.stop.cancel();
         }
     }
 
-    /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have
-    /// to take leave.
+    /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have to
+    /// disconnect.
     pub async fn close(&self) {
         let mut tasks = {
             let mut open = self.open();
@@ -155,7 +155,7 @@ impl Rooms {
         };
         let ended = async { while tasks.join_next().await.is_some() {} };
         if timeout(FAREWELL, ended).await.is_err() {
-            tracing::warn!("participants were cut off at the end of their rooms");
+            tracing::warn!("participants were disconnected when their rooms closed");
             tasks.shutdown().await;
         }
     }
@@ -164,7 +164,7 @@ impl Rooms {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut open = self.rooms.open();
-        // A room that was ended is not in the list, but another one of its id may be.
+        // A room that was ended is not in the list, but another one with its id may be.
         let Some(handle) = open.rooms.get_mut(&self.room) else { return };
         if !handle.events.same_channel(&self.events) {
             return;

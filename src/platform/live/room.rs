@@ -1,7 +1,7 @@
 //! A room: who is in it, and what it answers.
 //!
-//! It has no toolkits of its own so far, and participants bring none. What it cannot do is
-//! refused with the number that the public SDK knows for that.
+//! It has no toolkits of its own yet, and participants bring none. What it cannot do is refused
+//! with the number that the public SDK has for that.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use crate::room::content::{Content, INVALID_REQUEST, Refused};
 use crate::room::message::Message;
 use crate::room::operation::Operation;
 
-/// Why something is refused, as rooms number it.
+/// The numbers that rooms have for refusals.
 const PERMISSION_DENIED: i64 = 1001;
 const NOT_FOUND: i64 = 1003;
 
-/// What the public SDK looks for where something is not allowed.
+/// The text that the public SDK looks for if something is not allowed.
 const DENIED: &str = "you do not have permission to perform the requested action";
 
 /// How large the attributes of a participant may be, as JSON, in bytes.
@@ -30,31 +30,31 @@ const NAME: usize = 100;
 /// What happens to a room.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody comes in.
+    /// A participant enters.
     Entered(String, Box<Guest>),
-    /// A participant says something, with its share of what all rooms may have read at once.
+    /// A participant sends a message, with its share of what all rooms may parse at once.
     Said(String, Box<Message>, OwnedSemaphorePermit),
-    /// A participant is gone.
+    /// A participant left.
     Left(String),
 }
 
-/// Somebody in a room.
+/// A participant in a room.
 #[derive(Debug)]
 pub struct Guest {
     /// What is known of it; its `name` is the token's.
     attributes: Map<String, Value>,
     /// Whether it may call anything: its token has an `api` grant.
     may_call: bool,
-    /// The room's name and URL as this one reached it: a room may get another name.
+    /// The room's name and URL as this participant reached it: a room may be renamed.
     room: String,
     url: String,
     outgoing: mpsc::Sender<Message>,
-    /// How many messages the room has sent to it on its own part.
+    /// How many messages the room has sent to it unasked.
     pushed: u64,
 }
 
 impl Guest {
-    /// Somebody with this name.
+    /// A participant with this name.
     pub fn new(
         name: &str,
         may_call: bool,
@@ -65,29 +65,29 @@ impl Guest {
         Self { attributes, may_call, room, url, outgoing, pushed: 0 }
     }
 
-    /// Tells it something; whether it takes that.
+    /// Sends it a message. Returns whether it accepts that.
     fn push(&mut self, kind: &str, header: Value) -> bool {
         self.pushed += 1;
         self.send(Message::new(self.pushed, kind, header))
     }
 
     fn send(&self, message: Message) -> bool {
-        // A room waits for nobody.
+        // A room does not wait for a participant.
         self.outgoing.try_send(message).is_ok()
     }
 
-    /// Takes over attributes. The name stays what the token says.
+    /// Sets attributes. The name stays the one in the token.
     fn set(&mut self, changes: Value) -> bool {
         let Value::Object(changes) = changes else { return true };
         self.attributes.extend(changes.into_iter().filter(|(name, _)| name != "name"));
         serde_json::to_vec(&self.attributes).is_ok_and(|text| text.len() <= ATTRIBUTES)
     }
 
-    /// The answer to a message, where it has one.
+    /// The answer to a message, if it has one.
     fn answer(&self, message: &Message) -> Option<Content> {
         let refused = |code, text: String| Content::Error(Refused { text, code: Some(code) });
         Some(match message.kind.as_str() {
-            // Answers to what this room never asks.
+            // Answers to requests that this room never sends.
             "__response__" | "room.tool_call_response" | "room.tool_call_response_chunk" => {
                 return None;
             }
@@ -104,7 +104,7 @@ impl Guest {
                 refused(NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
             }
             "room.tool_call_request_chunk" => {
-                refused(NOT_FOUND, "there is no such call of a tool".to_owned())
+                refused(NOT_FOUND, "there is no such tool call".to_owned())
             }
             _ => refused(INVALID_REQUEST, "the room does not know this request".to_owned()),
         })
@@ -122,20 +122,20 @@ pub struct Running {
 }
 
 impl Running {
-    /// A room with nobody in it.
+    /// An empty room.
     pub fn begin() -> Self {
         Self { session: Uuid::new_v4().to_string(), guests: HashMap::new() }
     }
 
-    /// Lives as long as anybody may say something.
+    /// Runs as long as anybody may send something.
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
             self.take(event);
         }
     }
 
-    /// Takes what happens. Whoever does not take what it is told is let go: with the end of
-    /// what is sent to it, its connection ends.
+    /// Handles an event. A participant that does not read its messages is removed: its queue ends,
+    /// and so its connection ends.
     fn take(&mut self, event: Event) {
         match event {
             Event::Entered(id, mut guest) => {
@@ -153,7 +153,7 @@ impl Running {
         }
     }
 
-    /// Tells somebody who it is and that the room is ready, each once.
+    /// Tells a participant who it is and that the room is ready, each once.
     fn greet(&self, id: &str, guest: &mut Guest) -> bool {
         let attributes = guest.attributes.clone();
         let init = json!({ "type": "init", "participantId": id, "attributes": attributes });
@@ -166,7 +166,8 @@ impl Running {
     }
 }
 
-/// Does what a message asks for, and answers where it has an answer; whether its sender stays.
+/// Does what a message asks for, and sends the answer if there is one. Returns whether its sender
+/// stays.
 fn respond(guest: &mut Guest, message: Message) -> bool {
     if message.kind == "set_attributes" {
         return guest.set(message.header);

@@ -20,11 +20,11 @@ pub async fn granted(
         .await
 }
 
-/// Stores a grant of a room and a user, and gives its revision.
+/// Stores a grant of a room and a user, and returns its revision.
 ///
 /// # Errors
 ///
-/// 409 where the user has one; the store failed.
+/// 409 if the user already has one; the store failed.
 pub async fn add(write: &mut Write, (room, user): (&str, &str), scope: &ApiScope) -> Result<i64> {
     let revision = write.revision().await?;
     insert("INSERT INTO room_grants (room_id, user_id, permissions, rev) VALUES ($1, $2, $3, $4)")
@@ -32,7 +32,7 @@ pub async fn add(write: &mut Write, (room, user): (&str, &str), scope: &ApiScope
         .bind(user)
         .bind(serde_json::to_string(scope)?)
         .bind(revision)
-        .run(write, || format!("user {user:?} has a grant in this room"))
+        .run(write, || format!("user {user:?} already has a grant in this room"))
         .await?;
     Ok(revision)
 }

@@ -1,4 +1,4 @@
-//! API keys: credentials of a project, and what its participant tokens are signed with.
+//! API keys: credentials of a project, with which its participant tokens are also signed.
 
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -25,7 +25,7 @@ pub struct NewKey<'a> {
 }
 
 impl NewKey<'_> {
-    /// Stores it and gives its revision.
+    /// Stores it and returns its revision.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl NewKey<'_> {
         let revision = write.revision().await?;
         let (id, secret) = (self.key.id.to_string(), self.key.secret.expose_secret());
         let sealed = vault.seal(write, (KEY_SECRET, &id), secret).await?;
-        // What only signs is presented by nobody.
+        // A key that only signs is never presented as a credential.
         let digest = (self.purpose != "signing").then(|| digest::of(secret));
         insert(
             "INSERT INTO api_keys (id, project_id, purpose, user_id, name, description, secret, \
@@ -50,7 +50,7 @@ impl NewKey<'_> {
         .bind(digest)
         .bind(self.created_by)
         .bind(revision)
-        .run(write, || format!("an API key {id:?} exists"))
+        .run(write, || format!("an API key {id:?} already exists"))
         .await?;
         Ok(revision)
     }

@@ -1,17 +1,17 @@
-//! The rows that more than one place asks for: handlers, `auth`, what is set up at the start,
-//! and what lives in rooms.
+//! The rows that more than one module needs: handlers, `auth`, the setup of a new platform, and
+//! rooms.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `grants` | what a user may do in a room |
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `people` | users, and their membership in projects |
-//! | `projects` | projects about to be made |
-//! | `rooms` | rooms, by name and id, and what names them |
+//! | `projects` | projects about to be created |
+//! | `rooms` | rooms, by name and id, and the rows that name them |
 //! | `sessions` | the ends of sessions |
 //!
-//! Nothing here knows of requests and who sends them, nor of what lives in memory. SQL that a
-//! single handler asks stays beside it in `rest`.
+//! Nothing here knows about requests and callers, or about what lives in memory. SQL that only one
+//! handler needs stays beside it in `rest`.
 
 pub mod grants;
 pub mod keys;
@@ -33,8 +33,8 @@ pub fn stored(text: &str) -> Result<Value> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// A set of annotations or another map as text to be stored; nothing is an empty map, because
-/// the SDK refuses null where it reads them back.
+/// A set of annotations or another map as text to be stored; `None` becomes an empty map, because
+/// the SDK refuses null when it reads them back.
 ///
 /// # Errors
 ///

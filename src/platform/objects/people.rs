@@ -18,11 +18,11 @@ pub struct Flags {
 
 of_row!(Flags { is_admin, is_developer, can_create_rooms });
 
-/// Makes a user a member of a project, and gives the membership's revision.
+/// Makes a user a member of a project, and returns the membership's revision.
 ///
 /// # Errors
 ///
-/// 409 for a member; the store failed.
+/// 409 if the user is a member; the store failed.
 pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) -> Result<i64> {
     let revision = write.revision().await?;
     insert(
@@ -36,7 +36,7 @@ pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) ->
     .bind(flags.is_developer)
     .bind(flags.can_create_rooms)
     .bind(revision)
-    .run(write, || format!("user {user:?} is a member of the project"))
+    .run(write, || format!("user {user:?} is already a member of the project"))
     .await?;
     Ok(revision)
 }
@@ -69,7 +69,7 @@ pub async fn email(reads: impl Reads, user: &str) -> Result<Option<String>> {
     Ok(email.map(|(email,): (String,)| email).filter(|email| !email.is_empty()))
 }
 
-/// The user with an address, made when there is none.
+/// The user with an address, created if there is none.
 ///
 /// # Errors
 ///
@@ -100,11 +100,11 @@ pub async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
         .bind(id)
         .bind(email)
         .bind(revision)
-        .run(write, || format!("user {id:?} exists"))
+        .run(write, || format!("user {id:?} already exists"))
         .await
 }
 
-/// Whether there is a user.
+/// Whether a user exists.
 ///
 /// # Errors
 ///

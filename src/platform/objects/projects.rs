@@ -1,4 +1,4 @@
-//! Projects about to be made, with what comes with them.
+//! Projects about to be created, with everything that belongs to a new one.
 
 use uuid::Uuid;
 
@@ -7,7 +7,7 @@ use super::people::{self, Flags};
 use crate::platform::error::Result;
 use crate::platform::store::{SETTINGS, Vault, Write, insert};
 
-/// A project that was just made.
+/// A project that was just created.
 pub struct Made {
     /// Its id.
     pub id: String,
@@ -15,7 +15,7 @@ pub struct Made {
     pub revision: i64,
 }
 
-/// A project about to be made.
+/// A project about to be created.
 pub struct New<'a> {
     /// The user who owns it.
     pub owner: &'a str,
@@ -31,7 +31,7 @@ impl New<'_> {
     ///
     /// # Errors
     ///
-    /// 409 when the owner has a project of that name.
+    /// 409 if the owner already has a project with that name.
     pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<Made> {
         let project = Uuid::new_v4();
         let id = project.to_string();
@@ -46,7 +46,7 @@ impl New<'_> {
         .bind(self.name)
         .bind(settings)
         .bind(revision)
-        .run(write, || format!("a project named {:?} exists", self.name))
+        .run(write, || format!("a project named {:?} already exists", self.name))
         .await?;
         let flags = Flags { is_admin: true, is_developer: true, can_create_rooms: true };
         people::join(write, &id, self.owner, flags).await?;

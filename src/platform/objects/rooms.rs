@@ -9,15 +9,15 @@ use super::stored;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{Change, Reads, Write, insert, of_row, select};
 
-/// The tables whose rows keep the name that a room has, which may be renamed or gone: those with a
-/// column `room_name`. What was recorded in a session keeps the name that the room had then. A view
-/// has no rows of its own.
+/// The tables whose rows contain the current name of a room, which may be renamed or deleted:
+/// those with a column `room_name`. The records of a session keep the name that the room had then.
+/// A view has no rows of its own.
 const NAMING: &str = "SELECT tables.name FROM sqlite_schema AS tables \
      JOIN pragma_table_info(tables.name) AS columns \
      WHERE tables.type = 'table' AND columns.name = 'room_name' AND tables.name <> 'sessions' \
      ORDER BY tables.name";
 
-/// Which of these ids are those of no room, in whatever project.
+/// Which of these ids do not belong to any room, in any project.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub struct Room {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What is said about it, as JSON.
+    /// Its metadata, as JSON.
     pub metadata: String,
     /// Its annotations, as JSON.
     pub annotations: String,
@@ -125,12 +125,12 @@ impl Room {
         .await
     }
 
-    /// What is told where the name is taken.
+    /// The message if the name is taken.
     pub fn taken(&self) -> String {
-        format!("a room named {:?} exists", self.name)
+        format!("a room named {:?} already exists", self.name)
     }
 
-    /// The room as the wire has it; neither map is ever null there.
+    /// The room as the API returns it; neither map is ever null there.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl Room {
     }
 }
 
-/// Refuses a room name that a document refers to and that does not exist: 400 naming the
-/// field, because the request is at fault and not its path.
+/// Refuses a room name that a document refers to and that does not exist: 400 naming the field,
+/// because the body is wrong and not the path.
 ///
 /// # Errors
 ///
@@ -158,7 +158,7 @@ pub async fn required(reads: impl Reads, project: &str, (field, name): (&str, &s
     }
 }
 
-/// Has what names a room by its former name follow it.
+/// Updates the rows that name a room by its former name.
 ///
 /// # Errors
 ///

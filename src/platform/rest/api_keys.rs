@@ -1,4 +1,4 @@
-//! API keys: credentials of a project, and what its participant tokens are signed with.
+//! API keys: credentials of a project, with which its participant tokens are also signed.
 
 use axum::extract::State;
 use secrecy::ExposeSecret;
@@ -93,8 +93,8 @@ impl Resource for Key {
         }))
     }
 
-    /// With a key ends every token that was signed with it. The owner's key stays, because
-    /// without it nobody could reach the platform.
+    /// Every token that was signed with a key ends with the key. The owner's key cannot be
+    /// deleted, because without it nobody could reach the platform.
     async fn spare(&self, _: &mut Write, _: Option<&Draft>) -> Result<()> {
         if self.purpose == "owner" {
             return Err(Refusal::Conflict("the owner's key cannot be deleted".into()));

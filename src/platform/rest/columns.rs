@@ -15,7 +15,7 @@ pub struct Columns(Vec<(&'static str, Cell)>);
 enum Cell {
     Text(Option<String>),
     Flag(bool),
-    /// What is encrypted for its place, which its row's key names.
+    /// A value that is encrypted for its place, which the key of its row names.
     Secret(Column, SecretString),
 }
 
@@ -38,7 +38,7 @@ impl Columns {
         self.with(name, Cell::Text(text.into()))
     }
 
-    /// Writes a text where there is one, and leaves what is there otherwise.
+    /// Writes a text if there is one; otherwise the column stays as it is.
     #[must_use]
     pub fn given(self, name: &'static str, text: Option<String>) -> Self {
         if text.is_some() { self.text(name, text) } else { self }
@@ -94,16 +94,16 @@ impl Columns {
         Ok(arguments)
     }
 
-    /// What follows for each column, by its name and the number of its parameter.
+    /// One piece of SQL for each column, from its name and the number of its parameter.
     fn each(&self, part: impl Fn(&str, usize) -> String) -> String {
         self.0.iter().zip(4..).map(|((name, _), number)| part(name, number)).collect()
     }
 
-    /// Adds the row, and gives it as it is stored, with its revision.
+    /// Adds the row, and returns it as it is stored, with its revision.
     ///
     /// # Errors
     ///
-    /// 409 where something in it is taken; the store failed.
+    /// 409 if something in it is taken; the store failed.
     pub async fn insert(
         &self,
         vault: &Vault,
@@ -124,11 +124,11 @@ impl Columns {
         Ok((row, revision))
     }
 
-    /// Changes the row, and gives it as it is stored, with its revision.
+    /// Changes the row, and returns it as it is stored, with its revision.
     ///
     /// # Errors
     ///
-    /// 409 where something in it is taken; the store failed.
+    /// 409 if something in it is taken; the store failed.
     pub async fn update(
         &self,
         vault: &Vault,

@@ -1,4 +1,5 @@
-//! `GET /config`: what this platform is. An extension; the public SDK does not ask for it.
+//! `GET /config`: a description of this platform. This is an extension; the public SDK does not
+//! use it.
 
 use serde_json::json;
 
@@ -6,7 +7,7 @@ use super::Route;
 use crate::platform::auth::{Access, token};
 use crate::platform::exchange::Answer;
 
-/// The domains that mailboxes may be made in.
+/// The domains in which mailboxes may be created.
 pub(super) const MAIL_DOMAINS: [&str; 3] =
     ["mail.meshagent.com", "mail.meshagent.life", "mail.localhost"];
 

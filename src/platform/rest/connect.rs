@@ -28,15 +28,15 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// How long a minted token may be used to connect. A connection that is open outlives it.
+/// How long a new token may be used to connect. An open connection outlives it.
 const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 
-/// Mints a participant token, signed with the project's own signing key.
+/// Creates a participant token, signed with the project's own signing key.
 ///
-/// Admins and developers get every scope, a participant with the `admin` scope gets its own
-/// scope and end again, for its own room where its token names one, and a user who is a mere member gets what was granted in this room;
-/// everybody else is 403. The token names who stands behind it and what it was given for,
-/// and ends with either.
+/// Admins and developers get every scope. A participant with the `admin` scope gets its own scope
+/// and expiry again, only for its own room if its token names one. A user who is just a member
+/// gets what was granted in this room. Everybody else gets 403. The token names its holder and
+/// what it was given for, and ends with either.
 async fn connect(
     State(app): State<App>,
     caller: Caller,
@@ -85,7 +85,7 @@ async fn connect(
     })))
 }
 
-/// What the caller gets in a room, and what for.
+/// What the caller gets in a room, and on which basis.
 struct Scope {
     api: Value,
     role: Value,
@@ -110,7 +110,7 @@ impl Scope {
             Principal::Holder(holder @ Holder { person: Some(person), .. }) => {
                 let granted = grants::granted(reads, (&room.id, &person.id)).await?;
                 let Some((permissions, revision)) = granted else {
-                    let message = "nothing is granted to you in this room".into();
+                    let message = "you have no grant in this room".into();
                     return Err(Refusal::Forbidden(message));
                 };
                 let api = present(stored(&permissions)?);
@@ -139,7 +139,7 @@ fn present(scope: Value) -> Value {
     }
 }
 
-/// What a path segment may hold as it is.
+/// What may be in a path segment without encoding.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The room's websocket on this server, under the name by which the caller reached it, so
@@ -155,7 +155,7 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
 
 /// Lets a participant into a room, over a websocket.
 async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -> Result<Response> {
-    // Who asks for the headers of what GET answers gets no websocket.
+    // A HEAD request gets no websocket.
     if request.method() != Method::GET {
         return Err(Refusal::MethodNotAllowed);
     }

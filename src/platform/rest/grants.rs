@@ -1,10 +1,10 @@
-//! Room grants: what each user may do in each room, used when `connect` mints a token.
+//! Room grants: what each user may do in each room, used when `connect` creates a token.
 //!
-//! A grant is known by its room and user; the grant id in the path of PUT is not looked at.
-//! Only members of the project can be granted anything, and nobody grants more than they
-//! have. A grant by an address that nobody in the project has invites that person as a plain
-//! member, which takes the owner of the platform: an address says nothing to others, not even
-//! whether the platform knows it.
+//! A grant is identified by its room and user; the grant id in the path of PUT is ignored. Only
+//! members of the project can have grants, and nobody grants more than they have. A grant to an
+//! address that nobody in the project has invites that person as a plain member. Only the owner of
+//! the platform can do that: others learn nothing about an address, not even whether the platform
+//! knows it.
 
 mod counts;
 
@@ -94,7 +94,8 @@ async fn create(
     Ok(Answer::json(&json!({})).created().tagged(revision))
 }
 
-/// The member with an address; somebody else is invited, which only the owner may do.
+/// The member with an address; if there is none, the owner invites that person, and nobody else
+/// may.
 async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<String> {
     let member: Option<(String,)> = select(
         "SELECT users.id FROM users JOIN members ON members.user_id = users.id \
@@ -111,7 +112,8 @@ async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<Str
         return Err(Refusal::field("email", "is not a mail address"));
     }
     if !caller.principal.is_owner() {
-        let message = "nobody in the project has this address, and only the owner invites others";
+        let message =
+            "nobody in the project has this address, and only the owner can invite others";
         return Err(Refusal::field("email", message));
     }
     let user = people::with_email(write, email).await?;
@@ -185,8 +187,8 @@ async fn delete(
     Ok(Answer::nothing())
 }
 
-/// A grant with its room. The columns of the room keep their names, so that it is read by
-/// the type that rooms have everywhere.
+/// A grant with its room. The columns of the room keep their names, so that the usual type of
+/// rooms can read them.
 struct Row {
     room: Room,
     user_id: String,
@@ -295,7 +297,7 @@ async fn of_user(
     wanted.answer(&app, &caller.project, &page).await
 }
 
-/// By the room's name: that is what the SDK sends, whatever it calls it.
+/// By the room's name, because that is what the SDK sends, whatever it calls it.
 async fn of_room(
     State(app): State<App>,
     caller: Caller,

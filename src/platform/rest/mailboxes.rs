@@ -42,7 +42,7 @@ struct NewMailbox {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Everything but the address; annotations that are absent are gone.
+/// Everything but the address; absent annotations are removed.
 #[derive(Deserialize)]
 struct MailboxBody {
     room: String,

@@ -1,11 +1,11 @@
-//! The REST API: one file a resource, and the table of all routes.
+//! The REST API: one file per resource, and the table of all routes.
 //!
 //! Paths, envelopes and answers are those that release 0.31.4 of the public SDK reads. A
 //! route is a method, a path, an access and a handler; nothing is served that is not in
 //! the table, so a test can walk it.
 //!
-//! What the plain resources share stands in `plain`. A resource imports no rows of another
-//! one: what several ask for is in `objects`. Nothing here lives longer than a request.
+//! What the plain resources share is in `plain`. A resource imports no rows of another one: rows
+//! that several need are in `objects`. Nothing here lives longer than a request.
 
 mod columns;
 mod plain;
@@ -28,7 +28,7 @@ pub struct Route {
     method: Method,
     /// The path, in the router's syntax.
     pub path: &'static str,
-    /// What it asks of its caller.
+    /// The access that it requires.
     pub access: Access,
     /// The handler.
     pub handler: MethodRouter<App>,
@@ -98,7 +98,7 @@ resources! {
     storage,
 }
 
-/// The page of a list. The SDK always asks for one where a list has pages.
+/// The page of a list. The SDK always asks for one if a list has pages.
 #[derive(Debug, Deserialize)]
 struct Page {
     limit: Option<i64>,
@@ -106,8 +106,8 @@ struct Page {
 }
 
 impl Page {
-    /// Limit and offset, as the query takes them. There is no upper bound, because a list
-    /// that is cut short without a word would be taken for a complete one.
+    /// Limit and offset, as the query takes them. There is no upper bound, because a list that is
+    /// silently truncated would be taken for a complete one.
     fn bounds(&self, default: i64) -> Result<(i64, i64)> {
         let check = |field: &str, value: i64| match value {
             0.. => Ok(value),

@@ -1,8 +1,8 @@
 //! What the plain resources of a project share: a row with a key and an entity tag, and the
-//! handlers that create, list, get, change and delete it. A resource says what differs: its
-//! table, what a body asks for, and how a row is told.
+//! handlers that create, list, get, change and delete it. A resource says what differs: its table,
+//! what a body asks for, and how a row is returned.
 //!
-//! A resource that needs more has handlers of its own and does not bend these.
+//! A resource that needs more has handlers of its own and does not extend these.
 
 use axum::extract::{Path, State};
 use serde::de::DeserializeOwned;
@@ -18,22 +18,22 @@ use crate::platform::exchange::{self, Answer, Body, Condition};
 use crate::platform::objects::rooms::{self, Room};
 use crate::platform::store::{OfRow, Reads, Write, select};
 
-/// A resource whose rows are listed and deleted like those of others, by what is told of one.
+/// A resource whose rows are listed and deleted in the common way.
 pub trait Resource: OfRow + Sync + 'static {
     /// The table.
     const TABLE: &'static str;
     /// The column by which a path names one.
     const KEY: &'static str;
-    /// One of them, in words.
+    /// The name of one object, for messages.
     const NOUN: &'static str;
     /// The name of their list in an answer.
     const LIST: &'static str = Self::TABLE;
-    /// What is told of one that another project has, where keys are no secret because they are
-    /// taken once for all; otherwise there is no such thing for this project.
+    /// The message about an object of another project, if keys are unique on the whole platform
+    /// and therefore not secret; without it, such an object does not exist for this project.
     const ELSEWHERE: Option<&'static str> = None;
-    /// Whether the id of the room that a row names is told with it.
+    /// Whether the id of the room that a row names is returned with it.
     const TELLS_ROOM_ID: bool = false;
-    /// The end of a condition that leaves out rows which are none of these.
+    /// The end of an SQL condition that leaves out rows that do not belong to the resource.
     const AMONG: &'static str = "";
 
     /// A key as it is stored.
@@ -41,10 +41,10 @@ pub trait Resource: OfRow + Sync + 'static {
         given.to_owned()
     }
 
-    /// A row as the wire has it.
+    /// A row as the API returns it.
     fn whole(&self) -> Result<Value>;
 
-    /// Refuses a change, or a deletion where there is no draft, for the sake of others.
+    /// Refuses a change, or a deletion if there is no draft, because of other objects.
     fn spare(
         &self,
         _write: &mut Write,
@@ -54,20 +54,20 @@ pub trait Resource: OfRow + Sync + 'static {
     }
 }
 
-/// A resource that is created and changed like others, too.
+/// A resource that is also created and changed in the common way.
 pub trait Plain: Resource {
     /// A body that creates one.
     type New: DeserializeOwned + Send;
     /// A body that changes one.
     type Change: DeserializeOwned + Send;
 
-    /// The key of a new one, and what it is; 400 names the field at fault.
+    /// The key and the contents of a new one; 400 names the wrong field.
     fn create(new: Self::New) -> Result<(String, Draft)>;
 
-    /// What becomes of one that is there; 400 names the field at fault.
+    /// The change of an existing one; 400 names the wrong field.
     fn change(change: Self::Change) -> Result<Draft>;
 
-    /// What is answered to who creates one, or changes one that was there.
+    /// The answer to a request that creates or changes one.
     fn written(_row: &SqliteRow, _is_new: bool) -> Result<Value> {
         Ok(json!({}))
     }
@@ -77,15 +77,15 @@ pub trait Plain: Resource {
 pub struct Draft {
     /// What is written.
     pub columns: Columns,
-    /// The field that names a room, and the room, which must be there.
+    /// The field that names a room, and the room, which must exist.
     pub room: Option<(&'static str, String)>,
-    /// What is told where it is taken.
+    /// The message if it is taken.
     pub taken: String,
 }
 
-/// A row, and what every resource keeps in its own.
+/// A row, with the columns that every resource has.
 pub struct Stored<T> {
-    /// What the resource reads of it.
+    /// The resource's own columns.
     pub row: T,
     project_id: String,
     /// Its revision.
@@ -108,7 +108,7 @@ impl<T: Resource> Stored<T> {
     }
 }
 
-/// A question for rows, with the ids of rooms where they name some.
+/// A query for rows, with the ids of the rooms that they name.
 pub fn question<T: Resource>(condition: &str) -> AssertSqlSafe<String> {
     let table = T::TABLE;
     let (column, join) = match T::TELLS_ROOM_ID {
@@ -148,13 +148,13 @@ async fn find<T: Resource>(
     }
 }
 
-/// Where a row of the caller's is.
+/// The location of a row of the caller's project.
 fn at<'a, T: Resource>(caller: &'a Caller, key: &'a str) -> At<'a> {
     At { table: T::TABLE, column: T::KEY, key, project: &caller.project }
 }
 
 impl Draft {
-    /// Refuses a room that is not there.
+    /// Refuses a room that does not exist.
     async fn require_room(&self, write: &mut Write, caller: &Caller) -> Result<()> {
         match &self.room {
             Some((field, name)) => {
@@ -180,7 +180,7 @@ pub async fn create<T: Plain>(
     Ok(Answer::json(&T::written(&row, true)?).created().tagged(revision))
 }
 
-/// Lists those of the project, in the order in which they were made.
+/// Lists those of the project, in the order in which they were created.
 pub async fn list<T: Resource>(State(app): State<App>, caller: Caller) -> Result<Answer> {
     let (table, among) = (T::TABLE, T::AMONG);
     let rows = format!("{table}.project_id = $1{among} ORDER BY {table}.seq");
@@ -201,7 +201,7 @@ pub async fn of_room<T: Resource>(
     Answer::list(&app, T::LIST, rows, Stored::<T>::item).await
 }
 
-/// Answers one, below its noun.
+/// Returns one, in a field with its name.
 pub async fn get<T: Resource>(
     State(app): State<App>,
     caller: Caller,

@@ -65,7 +65,7 @@ impl Project {
     }
 }
 
-/// What the caller belongs to: a user's own and joined projects, otherwise the one project.
+/// The projects of the caller: those that a user owns or has joined, otherwise the one project.
 async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let projects = sqlx::query_as(
         "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects \
@@ -84,7 +84,7 @@ struct NewProject {
     settings: Option<Map<String, Value>>,
 }
 
-/// The owner alone creates projects; two of one owner never share a name.
+/// Only the owner creates projects; two projects of one owner never have the same name.
 async fn create(
     State(app): State<App>,
     principal: Principal,

@@ -48,9 +48,9 @@ struct NewRoom {
     permissions: Option<BTreeMap<String, ApiScope>>,
 }
 
-/// With `if_not_exists` a room that exists is answered as it is, with 200; nothing of the
-/// request is applied to it. Whoever may create a room may say who enters it, so that room
-/// creators can enter their own, but grants nobody more than they have.
+/// With `if_not_exists` an existing room is returned as it is, with 200; nothing of the request is
+/// applied to it. A caller who may create a room may also say who enters it, so that room creators
+/// can enter their own rooms, but nobody grants more than they have.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -94,7 +94,7 @@ struct Order {
     order_by: Option<String>,
 }
 
-/// Fifty rooms by name unless asked otherwise. The order is total, so pages do not overlap.
+/// By default fifty rooms, by name. The order is total, so pages do not overlap.
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -136,9 +136,9 @@ struct RoomChange {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Absent or null leaves metadata and annotations as they are. A new name moves what names
-/// the room in the same transaction, so mailboxes, routes and tasks follow it; a name that
-/// no new room could have stays until then.
+/// Absent or null leaves metadata and annotations as they are. A new name also changes the rows
+/// that name the room, in the same transaction, so mailboxes, routes and tasks follow it. A name
+/// that no new room could have stays until the room is renamed.
 async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -183,8 +183,9 @@ async fn put(
     answer(&room)
 }
 
-/// The room's services and grants go with it, and whoever is in it must leave. Mailboxes, routes
-/// and tasks keep its name, and lead nowhere until a room of that name exists again.
+/// The room's services and grants are deleted with it, and its participants are disconnected.
+/// Mailboxes, routes and tasks keep its name, and have no target until a room with that name
+/// exists again.
 async fn delete(
     State(app): State<App>,
     caller: Caller,

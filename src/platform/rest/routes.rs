@@ -38,7 +38,7 @@ struct NewRoute {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Everything but the domain; annotations that are absent are gone.
+/// Everything but the domain; absent annotations are removed.
 #[derive(Deserialize)]
 struct RouteBody {
     room_name: String,

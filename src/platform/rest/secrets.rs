@@ -1,5 +1,4 @@
-//! Project secrets. Values go in and never come out: lists mask them, and they are kept
-//! encrypted.
+//! Project secrets. Values are never returned: lists mask them, and they are stored encrypted.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +40,7 @@ struct SecretBody {
     data: Value,
 }
 
-/// A registry credential; the address is required by registries and used by nobody.
+/// A registry credential; registries require the address, and nobody uses it.
 #[derive(Deserialize, Serialize)]
 struct Docker {
     server: String,
@@ -97,7 +96,7 @@ impl Resource for Secret {
     const KEY: &'static str = "id";
     const NOUN: &'static str = "secret";
 
-    /// Its data is not here: it takes the vault to know which values there are to mask.
+    /// Its data is not here: only the vault knows which values there are to mask.
     fn whole(&self) -> Result<Value> {
         Ok(json!({ "id": self.id, "name": self.name, "type": self.kind }))
     }
@@ -137,7 +136,7 @@ impl Plain for Secret {
     /// A secret is replaced as a whole.
     fn change(body: SecretBody) -> Result<Draft> {
         let (name, kind, data) = body.checked()?;
-        let taken = format!("a secret named {name:?} exists");
+        let taken = format!("a secret named {name:?} already exists");
         let columns = Columns::default().text("name", name).text("type", kind).secret(
             "data",
             SECRET_DATA,

@@ -1,9 +1,9 @@
 //! Services, of the whole project or of one room.
 //!
-//! Both scopes share their handlers; the path says which one it is. What is answered
-//! differs, because the SDK reads different things: a plain create in a room gives only the
-//! id and a plain update there an empty object, everything else the whole service. Answers
-//! hold exactly the fields of the model, so a service carries no entity tag in its body.
+//! Both scopes share their handlers; the path says which one it is. The answers differ, because
+//! the SDK reads different things: a plain create in a room returns only the id and a plain update
+//! there an empty object, everything else the whole service. Answers contain exactly the fields of
+//! the model, so a service has no entity tag in its body.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         .collect()
 }
 
-/// What the path names beyond the project.
+/// What the path names besides the project.
 #[derive(Deserialize)]
 struct Place {
     room: Option<String>,
@@ -59,7 +59,7 @@ struct PlaceOfOne {
     service: String,
 }
 
-/// The value of the column `scope`: the id of the room, or nothing for the whole project.
+/// The value of the column `scope`: the id of the room, or empty for the whole project.
 async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result<String> {
     match room {
         Some(name) => Ok(Room::named(reads, &caller.project, name).await?.id),
@@ -67,10 +67,10 @@ async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result
     }
 }
 
-/// How many faults of a service are told.
+/// How many faults of a service are reported.
 const TOLD: usize = 10;
 
-/// The refusal of a service that breaks rules of form: its field is the first one at fault.
+/// The refusal of a service that breaks rules of form: its field is the first wrong one.
 fn refusal(faults: Vec<Fault>) -> Refusal {
     let field = faults.first().map(|fault| fault.path.to_string()).unwrap_or_default();
     let told = |(index, fault): (usize, &Fault)| match index {
@@ -84,14 +84,14 @@ fn refusal(faults: Vec<Fault>) -> Refusal {
     Refusal::field(field, messages.join("; "))
 }
 
-/// A service as it was asked for.
+/// A service as it was requested.
 struct Wanted {
     spec: ServiceSpec,
     from_template: bool,
 }
 
 impl Wanted {
-    /// Reads either a service, or a template with values that becomes one.
+    /// Reads either a service, or a template with values, which becomes a service.
     async fn read(principal: &Principal, body: Value) -> Result<Self> {
         let from_template = body.get("template").is_some();
         let spec = if from_template {
@@ -151,10 +151,10 @@ async fn refer(write: &mut Write, service: &str, secrets: &BTreeSet<String>) -> 
 }
 
 fn name_taken(name: &str) -> String {
-    format!("a service named {name:?} exists")
+    format!("a service named {name:?} already exists")
 }
 
-/// The platform chooses ids, and a name is taken once in a scope.
+/// The platform chooses ids, and names are unique in a scope.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -246,7 +246,7 @@ async fn put(
 ) -> Result<Answer> {
     let mut wanted = Wanted::read(&caller.principal, body).await?;
     if wanted.spec.id.as_ref().is_some_and(|id| *id != place.service) {
-        return Err(Refusal::field("id", "is not the id of the path"));
+        return Err(Refusal::field("id", "is not the id in the path"));
     }
     wanted.spec.id = Some(place.service.clone());
     let document = serde_json::to_string(&wanted.spec)?;

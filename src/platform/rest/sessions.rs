@@ -1,6 +1,6 @@
 //! Sessions: one run of a room from its start to its end, with what was recorded in it.
 //!
-//! These are stored records and nothing is made up: without a room that ran there are none.
+//! Only stored records are returned: without a room that ran there are none.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ struct Row {
 of_row!(Row { id, room_id, room_name, created_at, ended_at, participants });
 
 impl Row {
-    /// The key `room_id` is there even when it is null: the SDK requires it.
+    /// The key `room_id` is present even if it is null, because the SDK requires it.
     fn whole(&self) -> Result<Value> {
         let participants: Option<BTreeMap<String, i64>> =
             self.participants.as_deref().map(serde_json::from_str).transpose()?;
@@ -103,7 +103,8 @@ async fn get(
     Ok(Answer::json(&find(app.store().reads(), &caller, &id).await?.whole()?))
 }
 
-/// The records of one kind, in the order in which they were made; the list has their plural.
+/// The records of one kind, in the order in which they were made; the list is named by their
+/// plural.
 async fn records(app: &App, caller: &Caller, (id, kind): (&str, &str)) -> Result<Answer> {
     let session = find(app.store().reads(), caller, id).await?;
     let documents = sqlx::query_scalar(

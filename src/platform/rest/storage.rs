@@ -48,8 +48,8 @@ fn file_path(path: &str) -> Result<String> {
     Ok(path.to_owned())
 }
 
-/// Whether a file is one in which sets keep what they own. Fingerprints of secrets stand in
-/// it beside their key, so whoever reads it can test guesses.
+/// Whether a file is one in which sets keep what they own. It contains fingerprints of secrets
+/// beside their key, so whoever reads it can test guesses.
 fn is_of_sets(path: &str) -> bool {
     path.split('/').next() == Some(own_folder::NAME)
 }
@@ -76,7 +76,7 @@ async fn upload(
     let mut write = app.store().write().await?;
     let before = current(&mut write, &caller, &path).await?;
     let mut change = condition.admits_tag(write, before.as_deref())?;
-    // Only whoever has the turn to write holds a large file in memory.
+    // Only the write whose turn it is holds a large file in memory.
     let content = upload.content().await?;
     sqlx::query(
         "INSERT INTO files (project_id, path, content, digest) VALUES ($1, $2, $3, $4) \
@@ -101,7 +101,7 @@ async fn download(
 ) -> Result<Response> {
     let path = named.path()?;
     if is_of_sets(&path) && !caller.role.reaches(Access::Write) {
-        let message = "what the sets of a project are is for those who may build in it";
+        let message = "only those who may build in the project may read which sets it has";
         return Err(Refusal::Forbidden(message.to_owned()));
     }
     let missing = || Refusal::missing("file", &path);

@@ -43,7 +43,7 @@ struct NewTask {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What is given is changed and the rest stays; whether a task runs once cannot be changed.
+/// Given fields are changed and the rest stays; whether a task runs once cannot be changed.
 #[derive(Deserialize)]
 struct TaskChange {
     room_name: Option<String>,
@@ -122,7 +122,7 @@ impl Plain for Task {
     type New = NewTask;
     type Change = TaskChange;
 
-    /// The caller may choose the id; it is taken once in a project.
+    /// The caller may choose the id; it is unique in a project.
     fn create(new: NewTask) -> Result<(String, Draft)> {
         if let Some(id) = &new.id {
             rules::segment(id).map_err(Refusal::at("id"))?;
@@ -137,7 +137,7 @@ impl Plain for Task {
         })?;
         draft.columns = draft.columns.flag("once", new.once.unwrap_or(false));
         let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        draft.taken = format!("a scheduled task {id:?} exists");
+        draft.taken = format!("a scheduled task {id:?} already exists");
         Ok((id, draft))
     }
 
@@ -168,7 +168,7 @@ impl Plain for Task {
         Ok(Draft { columns, room, taken: String::new() })
     }
 
-    /// Who changes a part of it learns what the rest says of its owner.
+    /// The answer to a change has all annotations, which name the owner.
     fn written(row: &SqliteRow, is_new: bool) -> Result<Value> {
         if is_new {
             return Ok(json!({ "task_id": row.try_get::<String, _>("id")? }));
@@ -177,7 +177,7 @@ impl Plain for Task {
     }
 }
 
-/// Narrows the list; what is absent does not.
+/// Filters of the list; absent ones do not filter.
 #[derive(Deserialize)]
 struct Filter {
     room_name: Option<String>,

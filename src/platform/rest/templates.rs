@@ -1,4 +1,4 @@
-//! `POST /templates/render`, and the one place where the platform renders a template.
+//! `POST /templates/render`, and the only place where the platform renders a template.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -25,8 +25,8 @@ const AT_ONCE: usize = 2;
 /// How long a template waits for its turn.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Whose turn it is to render: a few at once, and one of each caller, so that nobody waits for
-/// all that another has asked for.
+/// Whose turn it is to render: a few at once, and one for each caller, so that nobody waits for
+/// all requests of another caller.
 #[derive(Debug)]
 struct Turns {
     all: Arc<Semaphore>,
@@ -52,7 +52,7 @@ impl Turns {
     async fn next(&self, caller: &str) -> Result<Turn> {
         let own = {
             let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-            // Who neither renders nor waits is forgotten.
+            // Callers that neither render nor wait are forgotten.
             callers.retain(|_, own| Arc::strong_count(own) > 1);
             let own = callers.entry(caller.to_owned());
             Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(1))))
@@ -66,17 +66,17 @@ impl Turns {
     }
 }
 
-/// A template and the values for it. No values are as good as an empty map.
+/// A template and the values for it. Missing values are an empty map.
 #[derive(Deserialize)]
 pub(super) struct TemplateBody {
     template: String,
     values: Option<IndexMap<String, String>>,
 }
 
-/// Renders a template; what is wrong with it is the caller's to read.
+/// Renders a template; the caller gets to know what is wrong with it.
 ///
-/// It takes a processor for a while, so it waits for a turn. Whoever asked and went away does
-/// not make room for another, nor does a template that was given up and goes on.
+/// Rendering occupies a processor for a while, so it waits for its turn. The turn is not free
+/// again when the caller disconnects, nor when a template was given up and still runs.
 pub(super) async fn rendered(
     principal: &Principal,
     body: TemplateBody,

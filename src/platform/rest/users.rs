@@ -36,10 +36,10 @@ struct NewMember {
     can_create_rooms: bool,
 }
 
-/// Adds a member. An id that is unknown becomes a profile without a name; one that is a
-/// mail address becomes that profile's address. Users are the platform's and not a project's,
-/// so only the owner adds people of whom the caller could read no profile; to others the
-/// answer is the same whether the platform knows them or not.
+/// Adds a member. An id that is unknown becomes a profile without a name; one that is a mail
+/// address becomes that profile's address. Users belong to the platform and not to a project, so
+/// only the owner adds people whose profile the caller could not read. Others get the same answer
+/// whether the platform knows such a user or not.
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -47,7 +47,7 @@ async fn create(
 ) -> Result<Answer> {
     rules::name(&new.user_id).map_err(Refusal::at("user_id"))?;
     if new.project_id.is_some_and(|project| project != caller.project) {
-        return Err(Refusal::field("project_id", "is not the project of the path"));
+        return Err(Refusal::field("project_id", "is not the project in the path"));
     }
     let user = caller.principal.resolve(&new.user_id)?;
     let flags = Flags {
@@ -60,7 +60,7 @@ async fn create(
         let seen = visible(write.reads(), &caller.principal, user).await?;
         if seen.is_none() {
             let message = format!(
-                "user {user:?} is in no project that the credential reaches, and only the owner adds others"
+                "user {user:?} is not in any project that the credential has access to, and only the owner can add others"
             );
             return Err(Refusal::Forbidden(message));
         }
@@ -108,8 +108,8 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Answer> {
     Answer::list(&app, "users", members, item).await
 }
 
-/// The revision of a membership; 404 when there is none, 409 for the project's owner, whose
-/// role is not a matter of flags.
+/// The revision of a membership; 404 if there is none, 409 for the project's owner, whose role
+/// does not depend on flags.
 async fn current(reads: impl Reads, project: &str, user: &str) -> Result<i64> {
     let (revision, owner): (i64, String) = select(
         "SELECT members.rev, projects.owner_user_id FROM members \
@@ -163,7 +163,7 @@ struct FlagsBody {
     can_create_rooms: bool,
 }
 
-/// A member who leaves loses what was granted in the project's rooms.
+/// A member who leaves loses all grants in the project's rooms.
 async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -207,8 +207,8 @@ impl Profile {
     }
 }
 
-/// The profile of somebody, where it is the caller's own or of somebody in a project of the
-/// caller's; for the caller everybody else does not exist.
+/// The profile of the caller, or of somebody in a project of the caller; for the caller, nobody
+/// else exists.
 async fn visible(reads: impl Reads, principal: &Principal, user: &str) -> Result<Option<Profile>> {
     select(
         "SELECT id, email, first_name, last_name, rev FROM users WHERE id = $1 AND (id = $2 \
@@ -251,7 +251,7 @@ async fn put_profile(
     Body(body): Body<ProfileBody>,
 ) -> Result<Answer> {
     if principal.user().is_none_or(|own| user != "me" && user != own) {
-        return Err(Refusal::Forbidden("only users themselves change their profiles".into()));
+        return Err(Refusal::Forbidden("users can change only their own profile".into()));
     }
     let user = principal.resolve(&user)?;
     let mut write = app.store().write().await?;

@@ -1,4 +1,4 @@
-//! Webhooks: where the platform's events are to be sent. They are kept, not delivered.
+//! Webhooks: where the platform's events are to be sent. They are stored, but not delivered.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ impl WebhookBody {
             let at = format!("events[{index}]");
             rules::event(event).map_err(Refusal::at(&at))?;
             if !seen.insert(event) {
-                return Err(Refusal::field(at, "stands twice"));
+                return Err(Refusal::field(at, "appears twice"));
             }
         }
         for (field, text) in [("description", &self.description), ("action", &self.action)] {
@@ -105,7 +105,7 @@ impl Plain for Webhook {
 
     fn change(body: WebhookBody) -> Result<Draft> {
         body.check()?;
-        let taken = format!("a webhook named {:?} exists", body.name);
+        let taken = format!("a webhook named {:?} already exists", body.name);
         let columns = Columns::default()
             .text("name", body.name)
             .text("description", body.description.unwrap_or_default())

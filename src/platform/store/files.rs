@@ -1,10 +1,9 @@
-//! Whether the files that are open are still those that their names lead to, and are what
-//! SQLite left.
+//! Checks whether the open files are still those under their names, and still what SQLite wrote.
 //!
-//! SQLite goes on with a file that was deleted, replaced or overwritten, and what it writes
-//! there is gone with the process or mixed with what is foreign. The key file is in nobody's
-//! hands while the platform runs, and without it nothing is read after the next start. So each
-//! commit looks, before it is acknowledged.
+//! SQLite continues with a file that was deleted, replaced or overwritten, and what it writes
+//! there is lost with the process or mixed with foreign data. The key file is not held open while
+//! the platform runs, and without it nothing can be read after the next start. So each commit
+//! checks the files before it is acknowledged.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -29,7 +28,7 @@ pub struct Files {
     mark: Arc<Mark>,
 }
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -45,19 +44,19 @@ impl Identity {
 /// What somebody did to a file while it was open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It was removed, or another one has its name.
+    /// It was removed, or another file has its name.
     #[error(
-        "the platform's {0} was removed while it was open: nothing can be kept until the platform is started again"
+        "the platform's {0} was removed while it was open: nothing can be saved until the platform is restarted"
     )]
     Removed(String),
-    /// It is the same file, with something else in it.
+    /// It is the same file with other contents.
     #[error(
-        "the platform's {0} was overwritten by another program while it was open: nothing can be kept until the platform is stopped, a copy of the database put back, and the platform started again"
+        "the platform's {0} was overwritten by another program while it was open: nothing can be saved until the platform is stopped, a copy of the database is put back, and the platform is started again"
     )]
     Overwritten(String),
     /// The key file was removed, emptied, or holds another key.
     #[error(
-        "the platform's key file {0} was removed or changed while it was needed: nothing can be kept until it is put back"
+        "the platform's key file {0} was removed or changed while it was needed: nothing can be saved until it is put back"
     )]
     Key(String),
 }
@@ -95,8 +94,8 @@ impl Files {
         Ok(Self { named: known.collect(), key, mark: Arc::new(mark) })
     }
 
-    /// The first file that was removed or replaced, if there is one. What cannot be looked at
-    /// for another reason counts as there.
+    /// The first file that was removed or replaced, if there is one. A file that cannot be checked
+    /// for another reason counts as present.
     pub fn missing(&self) -> Option<Fault> {
         let gone = self.named.iter().find(|(path, identity)| match std::fs::metadata(path) {
             Ok(about) => Identity::of(&about) != *identity,
@@ -105,7 +104,7 @@ impl Files {
         if let Some((path, _)) = gone {
             return Some(Fault::Removed(name(path)));
         }
-        // It is replaced on purpose, too; the vault knows whether by the right one.
+        // It may be replaced on purpose; the vault knows whether by the right one.
         let key = self.key.as_ref().filter(|path| match std::fs::metadata(path) {
             Ok(about) => about.len() == 0,
             Err(cause) => cause.kind() == std::io::ErrorKind::NotFound,
@@ -144,7 +143,7 @@ impl Files {
         })
     }
 
-    /// While held, after a write to files that were whole: notes what it made of them.
+    /// While held, after a write to files that were intact: notes their new state.
     pub fn note(&self) {
         if let Err(cause) = self.mark.note() {
             crate::notice::tell("failed to note the state of the database", &cause);

@@ -1,9 +1,9 @@
-//! A look at a database before it is opened, which changes nothing on disk.
+//! Checks a database before it is opened, and changes nothing on disk.
 //!
-//! SQLite mends as it opens: it removes a log that lies beside an empty file, folds one into
-//! the file it belongs to, and writes a first page into what is empty. All of that is right
-//! for a platform that starts, and may destroy what somebody still needs where the start is
-//! refused. So whatever refuses a start looks here first.
+//! SQLite repairs files as it opens them: it removes a log beside an empty file, folds a log into
+//! its database, and writes a first page into an empty file. All of that is right for a platform
+//! that starts, but if the start is refused it may destroy what somebody still needs. So
+//! everything that refuses a start checks here first.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use super::vault::Vault;
 use super::{modes, unopened, with_ending};
 use crate::error::{Class, Context, Error, Result};
 
-/// SQLite's codes for a file that is no database, and for one that is damaged.
+/// SQLite's codes for a file that is not a database, and for one that is damaged.
 const BROKEN: [&str; 2] = ["26", "11"];
 
-/// Whether an error says that a file is no database, or a damaged one.
+/// Whether an error says that a file is not a database, or a damaged one.
 pub fn is_broken(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|it| it.code());
     code.is_some_and(|code| BROKEN.contains(&code.as_ref()))
@@ -28,12 +28,12 @@ fn size(path: &Path) -> Result<Option<u64>> {
     Ok(modes::metadata(path)?.map(|about| about.len()))
 }
 
-/// Refuses what is no database that this program and this key file can open.
+/// Refuses a database that this program and this key file cannot open.
 ///
 /// # Errors
 ///
-/// The database is missing or empty while its key or its log is there; it is another
-/// program's, or of a newer release; the key file is missing, open to others, or not this
+/// The database is missing or empty while its key or its log exists; it belongs to another
+/// program, or to a newer release; the key file is missing, open to others, or not this
 /// database's.
 pub async fn judge(path: &Path, vault: &Vault) -> Result<()> {
     let folder = path.parent().unwrap_or(path).display();
@@ -45,10 +45,10 @@ pub async fn judge(path: &Path, vault: &Vault) -> Result<()> {
         Some(_) => return judge_content(path, vault, has_log).await,
     };
     if has_log {
-        // What was written last is in the log alone, and a new database would take its place.
-        let told = format!("{nothing}, but its log {} is there", log.display());
+        // The last writes are only in the log, and a new database would replace it.
+        let told = format!("{nothing}, but its log {} exists", log.display());
         return Err(Error::new(Class::Refused, told).hint(format!(
-            "put the database back from a copy and leave the log beside it, or move {} away to begin anew without what was in it",
+            "restore the database from a copy and leave the log beside it, or move {} away to start over without the old data",
             log.display()
         )));
     }
@@ -64,45 +64,45 @@ async fn judge_content(path: &Path, vault: &Vault, has_log: bool) -> Result<()> 
         }
         Err(error) => Err(error),
     };
-    // A checkpoint that was cut off leaves a file that is whole only with its log.
+    // An interrupted checkpoint leaves a file that is complete only with its log.
     if let Err(error) = tables
         && is_broken(&error)
         && !(has_log && is_cut(&error))
     {
         return Err(unopened(path, error));
     }
-    // With a log, a connection that only reads builds SQLite's index of it, and folds nothing.
+    // With a log, a read-only connection builds SQLite's index of it, and folds nothing.
     let reading = match has_log {
         true => file_alone(path).immutable(false),
         false => file_alone(path),
     };
     let index = with_ending(path, "-shm");
     let has_index = index.exists();
-    // What cannot be looked at is told of by the opening itself.
+    // What cannot be checked here is reported when the database is opened.
     let Ok(mut connection) = reading.connect().await else { return Ok(()) };
     let judged = judge_tables(path, vault, &mut connection).await;
     close(connection).await;
     if judged.is_err() && has_log && !has_index {
-        // Without an index nobody had it open, and nobody opens it while this looks.
+        // Without an index nobody had it open, and nobody opens it during this check.
         let _ = std::fs::remove_file(index);
     }
     judged
 }
 
-/// How SQLite reads a database's file alone, whatever its log holds; it neither locks nor makes
-/// anything then.
+/// Options to read a database's file without its log; SQLite then neither locks nor creates
+/// anything.
 pub fn file_alone(path: &Path) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new().filename(path).immutable(true).read_only(true);
     options.disable_statement_logging()
 }
 
-/// Damage, which a file that is no database at all has not.
+/// Whether it is damaged; a file that is not a database at all is not.
 fn is_cut(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|it| it.code()).is_some_and(|code| code == BROKEN[1])
 }
 
 async fn close(connection: SqliteConnection) {
-    // It wrote nothing, so nothing is lost where this fails.
+    // It wrote nothing, so nothing is lost if this fails.
     let _ = connection.close().await;
 }
 
@@ -121,7 +121,7 @@ async fn judge_tables(path: &Path, vault: &Vault, on: &mut SqliteConnection) -> 
     if tables.is_empty() {
         return vault.expect_none(&format!("the database {shown} is empty"));
     }
-    let elsewhere = "name another folder: --embedded=DIR, and --data DIR of `meshagent server`";
+    let elsewhere = "use another folder: --embedded=DIR, and --data DIR of `meshagent server`";
     let foreign = || {
         Error::new(Class::Refused, format!("{shown} is the database of another program"))
             .hint(elsewhere)

@@ -1,10 +1,10 @@
-//! Whether the main file of the database is as SQLite left it.
+//! Checks whether the main file of the database is as SQLite left it.
 //!
-//! SQLite does not notice when another program overwrites or cuts the file while it is open,
-//! and goes on with what is then a mixture of two. But in WAL mode nothing but a checkpoint
-//! changes that file, and in this program nothing but the end of a write begins one. So each
-//! process that has the database open holds a lock while it writes, and notes there what the
-//! file was when it was done. Whoever writes next finds it as noted, or looks into it.
+//! SQLite does not notice if another program overwrites or truncates the file while it is open,
+//! and continues with a mixture of both. But in WAL mode only a checkpoint changes that file, and
+//! in this program only the end of a write starts one. So each process that has the database open
+//! holds a lock while it writes, and notes the state of the file when it is done. The next writer
+//! finds the file as noted, or examines it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the names of the files beside the database end with: of the note and its lock, and of
-/// the lock that each process holds while it has the database open.
+/// The endings of the files beside the database: the note with its lock, and the lock that each
+/// process holds while it has the database open.
 pub const ENDINGS: [&str; 2] = ["-mark", "-open"];
 
-/// How often a lock is tried that another process has.
+/// How often a lock is tried that another process holds.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The size of a note.
 const SIZE: usize = 40;
 
-/// What a file is by its size and the time of its last change, and the size of its log.
+/// The state of a file: its size, the time of its last change, and the size of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct State {
     size: u64,
@@ -32,18 +32,18 @@ struct State {
     log: u64,
 }
 
-/// Which of the files somebody else changed.
+/// Which file somebody else changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
     /// The database itself.
     Main,
-    /// Its log was cut. A log only grows, until a checkpoint that leaves nothing in it.
+    /// Its log was truncated. A log only grows, until a checkpoint empties it.
     Log,
 }
 
 impl State {
     fn of(main: &Path, log: &Path) -> io::Result<Self> {
-        // A file that is not there has nothing in it.
+        // A file that does not exist is empty.
         let metadata = |path| match std::fs::metadata(path) {
             Ok(about) => Ok(Some(about)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -70,8 +70,8 @@ impl State {
     }
 }
 
-/// What the file was after a write. The number grows, so that a note that is put back with an
-/// old copy of the folder is known as old.
+/// The state of the file after a write. The number grows, so that a note that was restored with an
+/// old copy of the folder is recognized as old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Note {
     number: u64,
@@ -120,7 +120,7 @@ pub struct Mark {
     note: File,
     /// Held by each process that has the database open.
     _open: File,
-    /// Whether no other process had it open when this one began.
+    /// Whether no other process had it open when this one started.
     is_alone: bool,
     known: Mutex<Known>,
 }
@@ -129,13 +129,13 @@ pub struct Mark {
 #[derive(Debug, Default)]
 struct Known {
     note: Note,
-    /// Whether the disk did not take it.
+    /// Whether it could not be written to the disk.
     is_unwritten: bool,
 }
 
 impl Mark {
-    /// The note of a database and its log, whose files of [`ENDINGS`] are open already. Two may
-    /// not begin at once.
+    /// The note of a database and its log, whose files of [`ENDINGS`] are already open. Two must
+    /// not start at once.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Mark {
 
     /// Lets other processes write.
     pub fn release(&self) {
-        // Where this fails the descriptor is broken, and the next hold says so.
+        // If this fails, the descriptor is broken, and the next hold says so.
         let _ = self.note.unlock();
     }
 
@@ -182,8 +182,8 @@ impl Mark {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// While held: what somebody else changed since the last write. What nobody else has open
-    /// is taken as it is by whoever opens it.
+    /// While held: what somebody else changed since the last write. If nobody else has the
+    /// database open, a process that opens it accepts it as it is.
     pub fn changed(&self) -> Option<Changed> {
         let mut known = self.known();
         if known.note.number == 0 && self.is_alone {
@@ -198,7 +198,7 @@ impl Mark {
             if noted.number < known.note.number {
                 return Some(Changed::Main);
             }
-            // How far the log grew since then only this process knows.
+            // Only this process knows how far the log has grown since then.
             let log = known.note.state.log.max(noted.state.log);
             let is_same = noted.number == known.note.number;
             known.note = noted;
@@ -209,9 +209,9 @@ impl Mark {
         state.changed_since(known.note.state)
     }
 
-    /// While held, after a write to a file that was sound: notes what the file is now. Most
-    /// writes go to the log alone. That it grew is kept in mind, since a note of each would be
-    /// one more file for the disk to keep up with.
+    /// While held, after a write to a file that was sound: notes what the file is now. Most writes
+    /// go to the log alone. Its growth is only remembered, because a note for each would be one
+    /// more file to write each time.
     ///
     /// # Errors
     ///
@@ -224,7 +224,7 @@ impl Mark {
             return Ok(());
         }
         let before = match known.note.number {
-            // The numbers go on where a process before this one ended.
+            // The numbers continue where a process before this one ended.
             0 => Note::read(&self.note)?.number,
             number => number,
         };

@@ -1,17 +1,15 @@
 //! Where the platform keeps its objects: one SQLite file in one folder.
 //!
-//! Reads go through several connections that cannot write; writes go through one (see
-//! [`writer`]), so that they queue in this process instead of failing as busy, and wait for
-//! another process that has the same folder open. A commit is on disk before it is
-//! acknowledged (WAL, `synchronous = FULL`), so a killed process loses nothing that it
-//! answered for.
+//! Reads go through several connections that cannot write; writes go through one (see [`writer`]),
+//! so that they queue in this process instead of failing as busy, and wait for another process
+//! that has the same folder open. A commit is on disk before it is acknowledged (WAL, `synchronous
+//! = FULL`), so a killed process loses nothing that it acknowledged.
 //!
 //! Secrets are kept encrypted (see [`vault`]), and what is deleted or replaced is overwritten.
 //!
-//! The SQL of a resource stands beside its handlers in `rest`, or in `objects` where others ask
-//! for its rows, too. It is kept to what PostgreSQL understands too. A [`Write`] reads and adds
-//! rows; what updates and deletes is a [`Change`], which comes from the check of the request's
-//! condition.
+//! The SQL of a resource is beside its handlers in `rest`, or in `objects` if others need its
+//! rows, too. It uses only what PostgreSQL also understands. A [`Write`] reads and adds rows.
+//! Updates and deletes need a [`Change`], which comes from the check of the request's condition.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -47,28 +45,28 @@ mod writer;
 
 const READERS: u32 = 4;
 
-/// How many rows of an answer wait in memory to be taken.
+/// How many rows of an answer wait in memory to be sent.
 const ROWS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The path of a file that stands beside the database, and is called by its name.
+/// The path of a file beside the database, named after it.
 fn with_ending(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     PathBuf::from(path)
 }
 
-/// What to do where the folder cannot be written.
+/// What to do if the folder cannot be written.
 const ELSEWHERE: &str =
-    "name a folder that can be written: --embedded=DIR, and --data DIR of `meshagent server`";
+    "use a writable folder: --embedded=DIR, and --data DIR of `meshagent server`";
 
-/// Why a database was not opened, with what helps where it is none.
+/// Why a database was not opened, with a hint if it is not a database.
 fn unopened(path: &Path, error: sqlx::Error) -> error::Error {
     let is_broken = look::is_broken(&error);
     let failed = error::Error::failed(format!("failed to open {}", path.display())).because(error);
     match is_broken {
         true => failed.hint(
-            "put a copy of the database back in its place, with its key file; or begin anew in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
+            "restore a copy of the database, with its key file; or start over in another folder: --embedded=DIR, and --data DIR of `meshagent server`",
         ),
         false => failed,
     }
@@ -80,12 +78,12 @@ const DATABASE: &str = "platform.sqlite";
 /// The key file, unless another place is named.
 const KEY_FILE: &str = "platform.key";
 
-/// Where a platform keeps what it keeps.
+/// Where a platform keeps its data.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The folder with the database.
     pub data: PathBuf,
-    /// The file with the key of what is encrypted in it, when it is elsewhere.
+    /// The file with the encryption key, if it is elsewhere.
     pub key_file: Option<PathBuf>,
 }
 
@@ -107,7 +105,7 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
     }
 }
 
-/// The store: a pool to read from, a queue of writes, and what encrypts.
+/// The store: a pool of read connections, a queue of writes, and encryption.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -118,25 +116,25 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in a folder, creates both when they are missing and migrates.
+    /// Opens the store in a folder, creates both if they are missing, and migrates.
     ///
-    /// The folder is made for its owner alone, and so is the file: it holds secrets. For the
-    /// same reason a new folder keeps itself out of Git.
-    /// An existing folder keeps its mode, because it may be shared on purpose; it is told of,
-    /// and refused where anybody may change what is in it.
+    /// The folder is made for its owner alone, and so is the file: it holds secrets. For the same
+    /// reason a new folder keeps itself out of Git. An existing folder keeps its mode, because it
+    /// may be shared on purpose. There is a warning, and it is refused if anybody may change what
+    /// is in it.
     ///
     /// # Errors
     ///
-    /// The folder or file cannot be made, opened or migrated; anybody may change them; the
-    /// key file is missing, or is there without its database.
+    /// The folder or file cannot be created, opened or migrated; anybody may change them; the key
+    /// file is missing, or exists without its database.
     pub async fn open(place: &Place) -> error::Result<Self> {
         let (path, vault) = prepared(place)?;
         let folder = &place.data;
         // SQLite has no lock around a migration, so two processes that open a new folder at
         // once would both create the tables. The lock is released when the file is dropped.
         let lock_path = folder.join("migrate.lock");
-        // Whoever makes a new platform has the lock from the start, so where there is none a
-        // refusal stands, and leaves none behind.
+        // A process that creates a platform has the lock from the start. So if there is no lock
+        // file, a refusal is final and leaves none behind.
         if !lock_path.exists()
             && let Err(refusal) = look::judge(&path, &vault).await
             && !lock_path.exists()
@@ -155,12 +153,12 @@ impl Store {
         }
         if mark.changed().is_some() {
             let told =
-                format!("{} was overwritten while another platform has it open", path.display());
+                format!("{} was overwritten while another platform had it open", path.display());
             return Err(error::Error::new(Class::Refused, told)
-                .hint("stop that platform, put a copy of the database back, and start again"));
+                .hint("stop that platform, restore a copy of the database, and start again"));
         }
-        // A descriptor of the database that is closed would drop the locks that SQLite holds on
-        // it elsewhere in this process, so an existing file is left alone.
+        // Closing a descriptor of the database would drop the locks that SQLite holds on it
+        // elsewhere in this process, so an existing file is not opened here.
         if !path.exists() {
             create_file(&path).context(|| format!("failed to create {}", path.display()))?;
         }
@@ -194,13 +192,13 @@ impl Store {
         &self.vault
     }
 
-    /// Replaces the key file, and encrypts everything anew.
+    /// Replaces the key file, and encrypts everything again.
     ///
     /// # Errors
     ///
     /// The system's; then everything is as it was.
     pub async fn replace_key_file(&self) -> error::Result<()> {
-        // Of two that replace it at once, neither may take away the other's key.
+        // If two replace it at once, neither may remove the other's key.
         let lock = locked(&self.lock).await?;
         let failed = || "failed to replace the key file".to_owned();
         let done = self.vault.rotate(self.write().await.context(failed)?).await;
@@ -208,7 +206,8 @@ impl Store {
         done
     }
 
-    /// Where to read from. Each statement sees everything that was acknowledged before it.
+    /// The connections to read from. Each statement sees everything that was acknowledged before
+    /// it.
     pub fn reads(&self) -> &SqlitePool {
         &self.readers
     }
@@ -217,21 +216,21 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The write lock was not free in time; the files are not what they were, or the key file.
+    /// The write lock was not free in time; the files or the key file were changed.
     pub async fn write(&self) -> Result<Write> {
         self.vault.look(&self.readers).await?;
         self.writer.start(PATIENCE * 2).await
     }
 
-    /// Waits until what was written so far lasts, whoever wrote it.
+    /// Waits until everything that was written so far is on disk, whoever wrote it.
     pub async fn settled(&self) {
         self.writer.clone().commit().await;
     }
 
     /// Closes all connections, which folds the write-ahead log into the file, unless somebody
-    /// overwrote that: then the log stays as it is, for a copy of the database.
+    /// overwrote the file: then the log stays as it is, for a copy of the database.
     pub async fn close(&self) {
-        // The last connection folds, and none can that only reads.
+        // The last connection folds, and a read-only one cannot.
         if self.writer.look().await.is_some() {
             self.writer.close().await;
             self.readers.close().await;
@@ -242,8 +241,8 @@ impl Store {
     }
 }
 
-/// Looks at who else may change what is in a folder, and gives the path of its database and
-/// its vault, which is not open yet. It changes nothing.
+/// Checks who else may change what is in a folder, and returns the path of its database and its
+/// vault, which is not open yet. It changes nothing.
 fn prepared(place: &Place) -> error::Result<(PathBuf, Vault)> {
     let folder = &place.data;
     let path = place.database();
@@ -278,15 +277,15 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE)
-        // Rows are handed on one by one: each may be as large as a body.
+        // Rows are passed on one by one, because each may be as large as a body.
         .row_buffer_size(ROWS)
-        // A disk that is slow would be told of with each statement.
+        // A slow disk would cause a warning for each statement.
         .disable_statement_logging()
 }
 
-/// The connections that read. One to a file does not go stale, so none is tested before each
-/// use. All are open from the start: SQLite removes its log with the last, and a connection
-/// that comes later, to a file that somebody emptied meanwhile, would remove it too.
+/// The read connections. A connection to a file does not go stale, so none is tested before each
+/// use. All are open from the start: SQLite removes its log with the last connection, and a later
+/// connection to a file that somebody emptied meanwhile would remove it, too.
 async fn readers(options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     SqlitePoolOptions::new()
         .acquire_timeout(PATIENCE * 2)

@@ -1,7 +1,7 @@
 //! Who else on this machine may read or change what the platform keeps.
 //!
-//! A key that others may read is refused, and so is what any user of the machine may change.
-//! What is merely open wider than it needs to be is told: it may be shared on purpose.
+//! A key that others may read is refused, and so is what any user of the machine may change. If
+//! something is only more open than necessary, there is a warning: it may be shared on purpose.
 
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -12,13 +12,13 @@ use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::own_folder;
 
-/// What anybody may do to it.
+/// The mode bits of everybody.
 const ANYBODY_WRITES: u32 = 0o002;
 
-/// What anybody but its owner may do to it.
+/// The mode bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
-/// What a file is, where there is one.
+/// The metadata of a file, if it exists.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ const OTHERS: u32 = 0o077;
 pub fn metadata(path: &Path) -> Result<Option<Metadata>> {
     match path.metadata() {
         Ok(about) => Ok(Some(about)),
-        // What is below a file is told of by whoever makes the folder.
+        // If a parent is a file, creating the folder reports that.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(None)
         }
@@ -36,7 +36,7 @@ pub fn metadata(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// What to run so that only the owner reaches it.
+/// The command after which only the owner has access.
 fn remedy(path: &Path, about: &Metadata) -> String {
     let mode = if about.is_dir() { "700" } else { "600" };
     let path = path.display().to_string();
@@ -44,12 +44,12 @@ fn remedy(path: &Path, about: &Metadata) -> String {
     format!("chmod {mode} {quoted}")
 }
 
-/// Refuses a file that anybody but its owner may read or change. One that is not there is
-/// nobody's.
+/// Refuses a file that anybody but its owner may read or change. A file that does not exist is
+/// accepted.
 ///
 /// # Errors
 ///
-/// Others may reach it.
+/// Others have access to it.
 pub fn only_for_its_owner(path: &Path) -> Result<()> {
     let Some(about) = metadata(path)? else { return Ok(()) };
     if about.permissions().mode() & OTHERS == 0 {
@@ -59,8 +59,8 @@ pub fn only_for_its_owner(path: &Path) -> Result<()> {
     Err(Error::new(Class::Refused, told).hint(format!("run `{}`", remedy(path, &about))))
 }
 
-/// Refuses a folder or file of the platform's that anybody may change, and tells of one that
-/// is open to others than its owner.
+/// Refuses a folder or file of the platform that anybody may change, and warns about one that is
+/// open to others.
 ///
 /// # Errors
 ///
@@ -76,25 +76,24 @@ pub fn look_at(path: &Path) -> Result<()> {
     if mode & OTHERS != 0 {
         let remedy = remedy(path, &about);
         output::warning(&format!(
-            "{shown} is open to others on this machine; `{remedy}` ends that"
+            "{shown} is open to others on this machine; run `{remedy}` to close it"
         ));
     }
     Ok(())
 }
 
-/// Tells of a folder above what holds the platform's keys in which anybody may put something
-/// else in its place.
+/// Warns about a folder above the platform's keys in which anybody may replace what contains them.
 pub fn look_above(path: &Path) {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let Some(folder) = absolute.parent() else { return };
-    // What is not there yet will be, below what is.
+    // What does not exist yet will be created in what exists.
     let real = folder.ancestors().find_map(|above| above.canonicalize().ok());
     let Some(real) = real else { return };
     let is_open = |above: &&Path| own_folder::may_be_replaced_in(above);
     if let Some(above) = real.ancestors().find(is_open) {
         let (shown, above) = (path.display(), above.display());
         output::warning(&format!(
-            "anybody on this machine may put another folder in the place of {shown}, since {above} is open to all; `chmod o-w {above}` ends that"
+            "anybody on this machine may replace {shown} with another folder, because anybody may write to {above}; run `chmod o-w {above}` to close it"
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! Statements that change nothing that is there, which is all that a [`Write`] runs. What
-//! updates and deletes needs a [`Change`], and that comes from the check of a condition.
+//! Statements that change no existing rows, which is all that a [`Write`] runs. Updates and
+//! deletes need a [`Change`], which comes from the check of a condition.
 //!
 //! [`Change`]: super::Change
 
@@ -10,10 +10,10 @@ use sqlx::{Encode, FromRow, SqlSafeStr, Sqlite, SqliteConnection, Type};
 use super::Write;
 use crate::platform::error::{Refusal, Result};
 
-/// Where rows are read: among all that was acknowledged, or in a write, which sees what it
-/// has written, too.
+/// Where rows are read: from everything that was acknowledged, or in a write, which also sees what
+/// it has written.
 pub trait Reads: Send {
-    /// The first row that a question finds.
+    /// The first row that a query finds.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ pub trait Reads: Send {
     ) -> impl Future<Output = Result<Option<O>>> + Send;
 }
 
-/// What a row becomes.
+/// A type that a row is read into.
 pub trait OfRow: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
 
 impl<T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin> OfRow for T {}
@@ -61,19 +61,19 @@ impl Reads for &SqlitePool {
 impl Reads for Rows<'_> {
     async fn find<O: OfRow>(self, question: Select<'_, O>) -> Result<Option<O>> {
         if !question.only_reads {
-            return Err(Refusal::internal("a question would have written"));
+            return Err(Refusal::internal("a read would have written"));
         }
         Ok(question.query.fetch_optional(self.0).await?)
     }
 }
 
-/// A question with its parameters.
+/// A query with its parameters.
 pub struct Select<'q, O> {
     query: QueryAs<'q, Sqlite, O, SqliteArguments>,
     only_reads: bool,
 }
 
-/// Asks for rows. Within a write only what begins with `SELECT` is run.
+/// Queries rows. Within a write, only statements that begin with `SELECT` are run.
 pub fn select<'q, O: OfRow>(sql: impl SqlSafeStr) -> Select<'q, O> {
     let sql = sql.into_sql_str();
     let only_reads = sql.as_str().starts_with("SELECT ");
@@ -81,7 +81,7 @@ pub fn select<'q, O: OfRow>(sql: impl SqlSafeStr) -> Select<'q, O> {
 }
 
 impl<'q, O: OfRow> Select<'q, O> {
-    /// Gives the next parameter.
+    /// Binds the next parameter.
     #[must_use]
     pub fn bind<T: 'q + Encode<'q, Sqlite> + Type<Sqlite>>(self, value: T) -> Self {
         Self { query: self.query.bind(value), ..self }
@@ -103,7 +103,7 @@ pub struct Insert<'q> {
     only_adds: bool,
 }
 
-/// Adds a row. Only what begins with `INSERT INTO` and replaces nothing is run.
+/// Adds a row. Only statements that begin with `INSERT INTO` and replace nothing are run.
 pub fn insert<'q>(sql: impl SqlSafeStr) -> Insert<'q> {
     insert_with(sql, SqliteArguments::default())
 }
@@ -117,7 +117,7 @@ pub fn insert_with<'q>(sql: impl SqlSafeStr, arguments: SqliteArguments) -> Inse
 }
 
 impl<'q> Insert<'q> {
-    /// Gives the next parameter.
+    /// Binds the next parameter.
     #[must_use]
     pub fn bind<T: 'q + Encode<'q, Sqlite> + Type<Sqlite>>(self, value: T) -> Self {
         Self { query: self.query.bind(value), ..self }
@@ -127,11 +127,11 @@ impl<'q> Insert<'q> {
         if self.only_adds {
             return Ok(self.query);
         }
-        Err(Refusal::internal("an insert would have changed what is there"))
+        Err(Refusal::internal("an insert would have changed existing rows"))
     }
 
-    /// Adds the row and gives what it returns; where something in it is taken, `taken` says
-    /// what.
+    /// Adds the row and returns what the statement returns; if something in it is taken, `taken`
+    /// says what.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl<'q> Insert<'q> {
         row.map_err(|error| Refusal::taken(error, taken))
     }
 
-    /// Adds the row; where something in it is taken, `taken` says what.
+    /// Adds the row; if something in it is taken, `taken` says what.
     ///
     /// # Errors
     ///

@@ -1,16 +1,16 @@
 //! The transaction that writes share, on the one connection that writes.
 //!
-//! Whoever was told that a write lasts has it on disk, and whoever was refused has nothing
-//! there, whatever fails. So:
+//! A write that was acknowledged is on disk, and a write that was refused is not, whatever fails.
+//! So:
 //!
-//! - Nobody is told before the transaction has ended, one way or the other. Then they are
-//!   told, and only then it is logged.
-//! - A step that fails does not say what was undone: the disk may have taken nothing, the
-//!   savepoint or the whole transaction with it. So all that is in the transaction is refused
-//!   and rolled back. Where that fails, the connection is closed, which does the same.
-//! - A commit that fails may stand whole in SQLite's log, and only could not be synced. The
-//!   next process that opens the file would find it. So another commit is written over it;
-//!   until one was, nobody is told that nothing was written, and nothing else is.
+//! - Nobody gets an answer before the transaction has ended, one way or the other. Then the
+//!   answers are sent, and only then it is logged.
+//! - A step that fails does not say what was undone: nothing, the savepoint, or the whole
+//!   transaction. So everything in the transaction is refused and rolled back. If that fails, the
+//!   connection is closed, which does the same.
+//! - A commit that fails may be complete in SQLite's log and only not synced. The next process
+//!   that opens the file would find it. So another commit is written over it; until then, no
+//!   answer says that nothing was written, and nothing else is written.
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -21,10 +21,10 @@ use super::{PATIENCE, look};
 use crate::notice;
 use crate::platform::error::{Refusal, Result};
 
-/// How far what is written goes.
+/// Reads the last revision, which shows up to which commit the database goes.
 const COUNT: &str = "SELECT value FROM revisions WHERE id = 1";
 
-/// How the outcome of a write is told to who waits for it.
+/// How the outcome of a write reaches the caller that waits for it.
 pub type Tell = oneshot::Sender<Result<()>>;
 
 /// The statements around writes.
@@ -36,19 +36,18 @@ pub enum Step {
     Next,
     /// Undoes a write that was given up; the next may begin.
     RollBackTo,
-    /// Has each commit that keeps anything count, so that what the file holds tells how far
-    /// it goes.
+    /// Counts each commit that keeps anything, so that the contents of the file show the last one.
     Count,
     Commit,
     RollBack,
-    /// Stands in the place of a commit that failed, as a transaction of its own.
+    /// Replaces a commit that failed, as a transaction of its own.
     Overwrite,
 }
 
 impl Step {
     const fn sql(self) -> &'static str {
         match self {
-            // What belongs together goes to the connection's thread at once.
+            // Statements that belong together go to the connection's thread at once.
             Self::Begin => "BEGIN IMMEDIATE; SAVEPOINT one",
             Self::Next => "RELEASE one; SAVEPOINT one",
             Self::RollBackTo => "ROLLBACK TO one",
@@ -65,7 +64,7 @@ enum Content {
     Nothing,
     /// A write that is under way, or was given up.
     Open,
-    /// A write that shall last.
+    /// A write that will be committed.
     Kept,
 }
 
@@ -81,11 +80,11 @@ pub struct Transaction {
     content: Content,
     /// Whether the connection may still be in a transaction that should have ended.
     is_astray: bool,
-    /// Whether a commit failed that nothing was written over yet.
+    /// Whether a commit failed that has not been overwritten yet.
     leaves_remains: bool,
-    /// How far what is written went when that was last looked at.
+    /// The number of the last commit when it was last read.
     count: i64,
-    /// How far it goes with those that wait, where one of their writes has counted.
+    /// The number with the waiting writes, if one of them has counted.
     counted: Option<i64>,
     /// Those whose writes wait for the commit.
     waiting: Vec<Tell>,
@@ -95,7 +94,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// None yet, on a connection and with what opens another one.
+    /// No writes yet, with a connection and the means to open another one.
     pub fn new(connection: SqliteConnection, options: SqliteConnectOptions, files: Files) -> Self {
         Self {
             connection,
@@ -118,7 +117,7 @@ impl Transaction {
         self.faults.before(step)?;
         let done = sqlx::query(step.sql()).execute(&mut self.connection).await;
         if matches!(step, Step::Commit | Step::Overwrite) {
-            // Done or not, it may have begun a checkpoint.
+            // Whether it was done or not, it may have started a checkpoint.
             self.files.note();
         }
         done?;
@@ -127,11 +126,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Starts a write, in a new transaction where none is open.
+    /// Starts a write, in a new transaction if none is open.
     ///
     /// # Errors
     ///
-    /// What fails; then the write has not begun.
+    /// The store failed; then the write has not begun.
     pub async fn start(&mut self) -> Result<()> {
         self.undo().await;
         if !self.is_open {
@@ -155,7 +154,8 @@ impl Transaction {
     }
 
     /// While the files are held and no transaction is open: what happened to them, if anything
-    /// did. A checkpoint of another program changes the file of the database and nothing in it.
+    /// did. A checkpoint of another program changes the file of the database, but not its
+    /// contents.
     async fn fault(&mut self) -> Option<Fault> {
         let fault = self.files.fault()?;
         if !matches!(fault, Fault::Overwritten(_)) || self.is_astray || !self.is_all_folded().await
@@ -166,7 +166,7 @@ impl Transaction {
         None
     }
 
-    /// Whether the file by itself, without the log, goes as far as both together.
+    /// Whether the file alone, without the log, has the same last commit as both together.
     async fn is_all_folded(&mut self) -> bool {
         let alone = look::file_alone(self.files.database());
         let Ok(mut alone) = alone.connect().await else { return false };
@@ -216,15 +216,15 @@ impl Transaction {
         }
     }
 
-    /// Ends a write that shall last, and has counted as far as this; who waits for it is told
-    /// once its transaction has ended.
+    /// Ends a write that will be committed, and has counted up to this number; its caller gets the
+    /// answer once the transaction has ended.
     pub fn keep(&mut self, tell: Tell, counted: Option<i64>) {
         self.waiting.push(tell);
         self.counted = self.counted.max(counted);
         self.content = Content::Kept;
     }
 
-    /// Commits what is in the transaction, but not a write that was given up.
+    /// Commits the transaction, without a write that was given up.
     pub async fn commit(&mut self) {
         self.undo().await;
         if !self.is_open {
@@ -240,26 +240,26 @@ impl Transaction {
             return self.give_up(&cause).await;
         }
         if let Err(cause) = self.run(Step::Commit).await {
-            // A full disk takes no more before the last part of a commit, without which the
-            // others count for nothing.
+            // A full disk fails before the last part of a commit, without which the other parts
+            // are ignored.
             self.leaves_remains |= !matches!(Refusal::of_store(&cause), Some(Refusal::DiskFull));
             return self.give_up(&cause).await;
         }
         self.is_open = false;
         self.content = Content::Nothing;
-        // Who keeps something has counted one on, at least.
+        // A write that keeps something has counted at least one.
         let by_itself = self.count + i64::from(!self.waiting.is_empty());
         self.count = self.counted.take().unwrap_or(by_itself);
         let gone = self.files.missing();
         self.files.release();
         for tell in std::mem::take(&mut self.waiting) {
-            // Who does not wait any more is not told.
+            // A caller that no longer waits gets no answer.
             let _ = tell.send(gone.clone().map_or(Ok(()), |fault| Err(Refusal::Gone(fault))));
         }
     }
 
-    /// Ends the transaction with nothing of it on disk, because the files are not what they
-    /// were, and tells those who wait.
+    /// Ends the transaction with nothing of it on disk, because the files were changed, and
+    /// answers the waiting callers.
     async fn abandon(&mut self, fault: &Fault) {
         self.counted = None;
         self.is_open = false;
@@ -271,14 +271,14 @@ impl Transaction {
         }
     }
 
-    /// Ends the transaction with nothing of it on disk, tells those who wait, and logs it.
+    /// Ends the transaction with nothing of it on disk, answers the waiting callers, and logs it.
     async fn give_up(&mut self, cause: &sqlx::Error) {
         self.counted = None;
         self.is_open = false;
         self.content = Content::Nothing;
         // It may have ended already; closing the connection makes that certain.
         self.is_astray = self.run(Step::RollBack).await.is_err();
-        // Nothing of this program's is to change files that others have changed.
+        // This program must not change files that others have changed.
         let mended = match self.files.fault() {
             None => self.mend().await,
             Some(fault) => Err(Refusal::Gone(fault)),
@@ -291,7 +291,7 @@ impl Transaction {
         notice::tell("a transaction was undone", cause);
     }
 
-    /// Makes the connection one that nothing is left on of what failed.
+    /// Makes sure that the connection has nothing left of what failed.
     async fn mend(&mut self) -> Result<()> {
         if self.is_astray {
             let fresh = self.options.connect().await?;
@@ -316,7 +316,7 @@ impl Transaction {
         if self.is_open {
             return self.files.fault();
         }
-        // Whoever has them now looks, too.
+        // The process that holds them now checks them, too.
         if !self.files.hold(PATIENCE).await.unwrap_or(false) {
             return self.files.missing();
         }
@@ -328,7 +328,7 @@ impl Transaction {
     /// Closes the connection.
     pub async fn close(mut self) {
         self.commit().await;
-        // Where this is the last one, it writes, and nobody may begin meanwhile.
+        // The last connection writes when it closes, and nobody may start meanwhile.
         let is_held = self.files.hold(PATIENCE).await.unwrap_or(false);
         let is_whole = is_held && self.fault().await.is_none();
         if let Err(cause) = self.connection.close().await {
@@ -343,7 +343,7 @@ impl Transaction {
     }
 }
 
-/// What those are told whose writes ended with this.
+/// The answer for the callers whose writes ended with this.
 fn refused(cause: &sqlx::Error) -> Refusal {
     Refusal::of_write(cause).unwrap_or_else(|| Refusal::internal(cause.to_string()))
 }

@@ -1,11 +1,10 @@
 //! The one connection that writes.
 //!
-//! What costs in a write is the wait until it is on disk, and that wait is the same for one
-//! write and for many. So writes that queue here share a transaction: each runs in a
-//! savepoint of its own, which alone is undone when that write is given up, and the commit
-//! that ends the transaction goes to the end of the queue. Whoever stands in the queue
-//! before it is committed with it. None is acknowledged before that commit is on disk; what
-//! holds where a step fails stands in [`super::transaction`].
+//! The cost of a write is the wait until it is on disk, which is the same for one write and for
+//! many. So writes in this queue share a transaction. Each runs in a savepoint of its own, and
+//! only that is undone if the write is given up. The commit that ends the transaction goes to the
+//! end of the queue, and everything before it is committed with it. No write is acknowledged
+//! before that commit is on disk. [`super::transaction`] explains what happens if a step fails.
 //!
 //! A handler is dropped when its client goes away. What must not be cut off in the middle
 //! (the start and the end of transactions and savepoints) therefore runs in tasks.
@@ -34,7 +33,7 @@ pub struct Write {
     transaction: OwnedMappedMutexGuard<Option<Transaction>, Transaction>,
     writer: Writer,
     is_settled: bool,
-    /// The last revision that it took.
+    /// The last revision that it used.
     counted: Option<i64>,
 }
 
@@ -44,11 +43,11 @@ impl Writer {
         Self(Arc::new(Mutex::new(Some(transaction))))
     }
 
-    /// Waits for its turn, for so long at most, and starts a write.
+    /// Waits for its turn, with a time limit, and starts a write.
     ///
     /// # Errors
     ///
-    /// The turn or the write lock did not come in time; the store fails, or is closed.
+    /// The turn or the write lock was not free in time; the store failed, or is closed.
     pub async fn start(&self, patience: Duration) -> Result<Write> {
         let writer = self.clone();
         let start = async move {
@@ -93,19 +92,19 @@ impl Write {
         &mut self.transaction.connection
     }
 
-    /// What is there, with what was written so far.
+    /// The rows, including what was written so far.
     pub fn reads(&mut self) -> Rows<'_> {
         Rows(self.on())
     }
 
-    /// The write as one that may change what is there, because there is no condition to be
-    /// met: no request updates or deletes these rows by their entity tag. Handlers get a
-    /// [`Change`] from the check of the request's condition and not from here.
+    /// The write as one that may change existing rows, because there is no condition: no request
+    /// updates or deletes these rows by their entity tag. Handlers get a [`Change`] from the check
+    /// of the request's condition and not from here.
     pub fn without_condition(self) -> Change {
         Change(self)
     }
 
-    /// The next revision. It never repeats, whatever is deleted and made again.
+    /// The next revision. It never repeats, whatever is deleted and created again.
     ///
     /// # Errors
     ///
@@ -120,7 +119,7 @@ impl Write {
         Ok(revision)
     }
 
-    /// Makes it last. Once this has begun, it goes on even when nobody waits for it.
+    /// Commits it. Once this has begun, it continues even if nobody waits for it.
     ///
     /// # Errors
     ///
@@ -140,8 +139,8 @@ impl Write {
     }
 }
 
-/// A write that may update and delete: the condition of its request is met by the row as it
-/// is in this very write, or there is none to be met.
+/// A write that may update and delete: the row, as it is in this write, meets the condition of the
+/// request, or there is no condition.
 pub struct Change(Write);
 
 impl Change {
@@ -150,7 +149,7 @@ impl Change {
         self.0.on()
     }
 
-    /// Makes it last, as [`Write::commit`].
+    /// Commits it, as [`Write::commit`].
     ///
     /// # Errors
     ///
@@ -175,8 +174,8 @@ impl DerefMut for Change {
 }
 
 impl Drop for Write {
-    /// Given up: the savepoint is undone at the next turn, at the latest by the commit that
-    /// is queued here, so that the write lock is not held on to.
+    /// The write was given up: the savepoint is undone at the next turn, at the latest by the
+    /// commit that is queued here, so that the write lock is released.
     fn drop(&mut self) {
         if !self.is_settled
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

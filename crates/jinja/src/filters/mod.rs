@@ -13,7 +13,7 @@ mod texts;
 /// A filter.
 pub(crate) type Filter = fn(&Budget, &Value, Arguments) -> Outcome;
 
-/// Whether Jinja2 has a filter that offline rendering has not.
+/// Whether Jinja2 has this filter and offline rendering does not.
 pub(crate) fn is_refused(name: &str) -> bool {
     ["random", "urlize"].contains(&name)
 }

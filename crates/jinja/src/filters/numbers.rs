@@ -155,7 +155,7 @@ fn int(_: &Budget, value: &Value, rest: Arguments) -> Outcome {
             }
         }
         Value::Float(number) if number.is_infinite() => {
-            return Err(fail("infinity is no integer"));
+            return Err(fail("infinity is not an integer"));
         }
         Value::Float(number) => truncated(*number)?,
         Value::Undefined => return Err(undefined("the integer")),

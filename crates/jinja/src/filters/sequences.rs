@@ -187,7 +187,7 @@ fn batch(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     let count = usize::try_from(whole(Some(&count), 0)?)
         .ok()
         .filter(|count| *count > 0)
-        .ok_or_else(|| refuse("`batch` by less than one"))?;
+        .ok_or_else(|| refuse("`batch` with a size below one"))?;
     let mut batches = Vec::new();
     for chunk in iterate(budget, value)?.chunks(count) {
         let mut row = chunk.to_vec();
@@ -206,7 +206,7 @@ fn slice(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     let count = usize::try_from(whole(Some(&count), 0)?)
         .ok()
         .filter(|count| *count > 0)
-        .ok_or_else(|| refuse("`slice` into less than one"))?;
+        .ok_or_else(|| refuse("`slice` with a count below one"))?;
     let items = iterate(budget, value)?;
     budget.charge(count.saturating_mul(16))?;
     let (each, extra) = (items.len() / count, items.len() % count);
@@ -400,7 +400,7 @@ fn map(budget: &Budget, value: &Value, mut rest: Arguments) -> Outcome {
     budget.generator(mapped)
 }
 
-/// Keeps the elements of which, or of an attribute of which, a test holds or does not hold.
+/// Keeps the elements for which, or for an attribute of which, a test holds or does not hold.
 fn select(
     budget: &Budget,
     value: &Value,

@@ -95,7 +95,7 @@ fn pprint(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
 fn replace(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     let [old, new, count] = rest.bind("replace", ["old", "new", "count"])?;
     let (Some(old), Some(new)) = (old, new) else {
-        return Err(fail("`replace` needs what to replace and by what"));
+        return Err(fail("`replace` needs the old and the new text"));
     };
     let count = whole(given(count).as_ref(), -1)?;
     let (old, new) = (text(budget, &old)?, text(budget, &new)?);
@@ -186,7 +186,9 @@ fn truncate(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     let leeway = whole(leeway.filter(|leeway| !leeway.is_none()).as_ref(), 5)?;
     let kept = length.saturating_sub(i128::try_from(chars(end)).unwrap_or(i128::MAX));
     if kept < 0 || leeway < 0 {
-        return Err(fail("`truncate` needs a length of at least its end, and no negative leeway"));
+        return Err(fail(
+            "`truncate` needs a length of at least that of its end, and a leeway that is not negative",
+        ));
     }
     let Value::Str(text, safe) = value else {
         return match value {
@@ -299,8 +301,8 @@ fn wordwrap(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
     budget.text(lines.join(wrap))
 }
 
-/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped. No
-/// more of it is looked at for a line than the line holds.
+/// Wraps one paragraph: lines hold as many words as fit, spaces at line ends are dropped. For each
+/// line, only as much of the text is read as the line holds.
 fn wrap_paragraph(
     budget: &Budget,
     paragraph: &str,
@@ -374,7 +376,7 @@ fn xmlattr(budget: &Budget, value: &Value, rest: Arguments) -> Outcome {
             return Err(fail("the name of an attribute must be text"));
         };
         if name.contains(|character| is_space(character) || "/>=".contains(character)) {
-            return Err(fail(format!("`{name}` is no name of an attribute")));
+            return Err(fail(format!("`{name}` is not a valid attribute name")));
         }
         parts.push(format!("{}=\"{}\"", escaped(key)?, escaped(value)?));
     }

@@ -96,7 +96,7 @@ fn of_sequence(budget: &Budget, sequence: &Sequence, name: &str, arguments: Argu
     }
     let given = arguments.only_positional(name)?;
     let [wanted] = &given[..] else {
-        return Err(refuse(format!("`{name}` with other than one argument")));
+        return Err(refuse(format!("`{name}` with more or fewer than one argument")));
     };
     let mut count = 0_usize;
     for (index, item) in sequence.items.iter().enumerate() {
@@ -107,5 +107,5 @@ fn of_sequence(budget: &Budget, sequence: &Sequence, name: &str, arguments: Argu
             count += 1;
         }
     }
-    if name == "index" { Err(fail("the value is not there")) } else { Ok(count.into()) }
+    if name == "index" { Err(fail("the value was not found")) } else { Ok(count.into()) }
 }

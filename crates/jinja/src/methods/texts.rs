@@ -46,7 +46,7 @@ pub(super) fn call(budget: &Budget, text: &str, name: &str, rest: Arguments) -> 
         }
         "replace" => {
             if rest.positional.len() < 2 {
-                return Err(fail("`replace` needs what to replace and by what"));
+                return Err(fail("`replace` needs the old and the new text"));
             }
             let [old, new, count] = rest.bind(name, ["old", "new", "count"])?;
             let count = whole(count.as_ref(), -1)?;
@@ -95,7 +95,9 @@ fn in_case(text: &str, name: &str) -> Outcome<String> {
         "lower" => lower(text)?,
         "title" => title(text)?,
         "capitalize" => capitalize(text)?,
-        _ if !text.is_ascii() => return Err(refuse(format!("`{name}` of text beyond ASCII"))),
+        _ if !text.is_ascii() => {
+            return Err(refuse(format!("`{name}` of text with characters outside ASCII")));
+        }
         "casefold" => text.to_ascii_lowercase(),
         _ => text.chars().map(swapped).collect(),
     })
@@ -113,7 +115,7 @@ fn is_all(text: &str, name: &str) -> Outcome<bool> {
             characters.try_fold(true, |all, next| Ok::<_, Failure>(all && printable(next)?))?
         }
         "isidentifier" if !text.is_ascii() => {
-            return Err(refuse("`isidentifier` of text beyond ASCII"));
+            return Err(refuse("`isidentifier` of text with characters outside ASCII"));
         }
         "isidentifier" => {
             let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -190,14 +192,14 @@ fn formatted(budget: &Budget, text: &str, given: &Arguments) -> Outcome<String> 
             continue;
         }
         let field = brace.strip_prefix('{').and_then(|field| field.split_once('}'));
-        let Some((field, after)) = field else { return Err(fail("a brace alone in a format")) };
+        let Some((field, after)) = field else { return Err(fail("a single brace in a format")) };
         if let Some(sign) = field.chars().find(|sign| "!.[:{".contains(*sign)) {
             return Err(refuse(format!("`{sign}` in a field of `format`")));
         }
         let is_number = !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
         let value = if field.is_empty() || is_number {
             if *is_counted.get_or_insert(is_number) != is_number {
-                return Err(fail("a format counts its fields or numbers them"));
+                return Err(fail("a format must number either all of its fields or none"));
             }
             let index = if is_number { field.parse().unwrap_or(usize::MAX) } else { next };
             next += 1;

@@ -1,4 +1,4 @@
-//! What expressions stand for.
+//! Evaluates expressions.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -191,7 +191,7 @@ impl Interpreter<'_> {
         Ok(Arguments { positional, named })
     }
 
-    /// A call, which a call block gives its body to.
+    /// A call, to which a call block passes its body.
     pub(super) fn called(
         &self,
         expression: &Expression,

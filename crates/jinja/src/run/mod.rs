@@ -1,4 +1,4 @@
-//! Runs a template: statements here, expressions and calls beside.
+//! Runs a template: statements here, expressions and calls in the other modules.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use scope::Scope;
 /// What runs a template.
 struct Interpreter<'b> {
     budget: &'b Budget,
-    /// How many calls of macros and loops are in one another.
+    /// How deeply calls of macros and loops are nested.
     depth: Cell<usize>,
     loop_name: Name,
 }

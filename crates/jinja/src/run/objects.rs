@@ -24,7 +24,7 @@ pub(crate) enum Object {
     Loop(Loop),
     Namespace(RefCell<BTreeMap<Name, Value>>),
     Cycler(Vec<Value>, Cell<usize>),
-    /// A separator, and whether it was asked for yet.
+    /// A separator, and whether it was called yet.
     Joiner(String, Cell<bool>),
     Function(Function),
 }
@@ -35,9 +35,9 @@ pub(crate) struct Loop {
     pub(super) at: Cell<usize>,
     /// How many calls of `loop` are around it.
     pub(super) depth: usize,
-    /// What a call of `loop` goes through again.
+    /// What a call of `loop` iterates over again.
     pub(super) again: Option<(Rc<For>, Weak<Scope>)>,
-    /// What `loop.changed` was last asked about.
+    /// The values of the last call of `loop.changed`.
     pub(super) last: RefCell<Option<Vec<Value>>>,
 }
 
@@ -191,7 +191,7 @@ impl Interpreter<'_> {
                     return Err(fail("`loop` is called in a loop that is not recursive"));
                 };
                 let [items] = arguments.bind("loop", ["iterable"])?;
-                let items = items.ok_or_else(|| fail("`loop` needs what to go through"))?;
+                let items = items.ok_or_else(|| fail("`loop` needs something to iterate over"))?;
                 let scope = alive(scope)?;
                 let mut out = String::new();
                 self.deeper(|| self.for_loop(again, &items, inner.depth + 1, &scope, &mut out))?;

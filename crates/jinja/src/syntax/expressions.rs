@@ -1,5 +1,5 @@
-//! Expressions, as Jinja2's own parser reads them: the higher a function stands, the less
-//! tightly its operators bind.
+//! Expressions, as Jinja2's own parser reads them: functions further up in this file have
+//! operators that bind less tightly.
 
 use std::rc::Rc;
 
@@ -16,13 +16,12 @@ use crate::value::Value;
 const MAX_BRACKETS: usize = 60;
 
 impl Parser<'_> {
-    /// Does what calls itself, unless it does so too deeply.
+    /// Calls a recursive function, unless it is nested too deeply.
     fn nested(&mut self, parse: fn(&mut Self) -> Outcome<Expression>) -> Outcome<Expression> {
         self.brackets += 1;
         if self.brackets > MAX_BRACKETS {
-            let what = format!(
-                "an expression with more than {MAX_BRACKETS} brackets or signs in one another"
-            );
+            let what =
+                format!("an expression with more than {MAX_BRACKETS} nested brackets or signs");
             return Err(refuse(what).at(self.at()));
         }
         let parsed = parse(self);
@@ -41,7 +40,7 @@ impl Parser<'_> {
                 true => Some(Box::new(self.nested(Self::expression)?)),
                 false => None,
             };
-            // Jinja2 misses what is unknown in it only where it is chosen.
+            // Jinja2 reports unknown names in it only if this branch is chosen.
             self.unknown.truncate(before);
             value = Expression::new(at, Node::Condition(Box::new([condition, value]), other))?;
         }
@@ -340,7 +339,7 @@ impl Parser<'_> {
                 has_rest || has_named_rest || (!self.is_sign("*") && !given.named.is_empty())
             };
             if out_of_order {
-                return Err(fail("these arguments are in no valid order").at(at));
+                return Err(fail("these arguments are not in a valid order").at(at));
             }
             if self.skip_sign("*") {
                 given.rest[0] = Some(Box::new(self.nested(Self::expression)?));
@@ -360,7 +359,7 @@ impl Parser<'_> {
         Ok(given)
     }
 
-    /// Filters and tests after a value, and calls of what they give.
+    /// Filters and tests after a value, and calls of their results.
     fn filters(&mut self, mut value: Expression) -> Outcome<Expression> {
         loop {
             let at = self.at();

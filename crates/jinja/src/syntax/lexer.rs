@@ -103,14 +103,14 @@ impl<'t> Lexer<'t> {
     }
 
     fn comment(&mut self, inside: &'t str) -> Outcome<()> {
-        // Jinja2 misses the end of what begins at the end of a template as little.
+        // Like Jinja2, this accepts a comment that begins at the end of a template without an end.
         let end = match inside.find("#}") {
             Some(end) => end,
             None if inside.is_empty() => {
                 self.at = self.source.len();
                 return Ok(());
             }
-            None => return Err(fail("a comment does not end")),
+            None => return Err(fail("a comment is not closed")),
         };
         let after = &inside[end + 2..];
         let after = if inside[..end].ends_with('-') { trim_start(after) } else { after };
@@ -133,7 +133,7 @@ impl<'t> Lexer<'t> {
             self.at = self.source.len();
             return Ok(());
         }
-        Err(fail("a `raw` does not end"))
+        Err(fail("a `raw` is not closed"))
     }
 
     /// The words and signs of a tag, up to its end or that of the template.
@@ -143,7 +143,7 @@ impl<'t> Lexer<'t> {
         loop {
             if self.tokens.len() - begin > MOST {
                 let message = format!(
-                    "an expression has {MOST} words and signs at most; `set` gives a part of it a name"
+                    "an expression may have at most {MOST} words and signs; use `set` to name a part of it"
                 );
                 return Err(Failure::new(Reason::Refused, message));
             }
@@ -181,7 +181,7 @@ impl<'t> Lexer<'t> {
             self.push(Token::Name(name));
             self.at += name.len();
         } else if first == '"' || first == '\'' {
-            let Some(end) = end_of_text(rest) else { return Err(fail("a text does not end")) };
+            let Some(end) = end_of_text(rest) else { return Err(fail("a text is not closed")) };
             self.push(Token::Text(unescaped(&rest[1..end])?));
             self.at += end + 1;
         } else if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
@@ -200,7 +200,7 @@ impl<'t> Lexer<'t> {
         let next = self.rest().chars().next();
         match next.filter(|next| self.rest().len() == rest.len() || !next.is_ascii()) {
             Some(next) if next.is_ascii() => Err(fail(format!("unexpected character `{next}`"))),
-            Some(next) if !is_space(next) => Err(refuse("a name beyond ASCII")),
+            Some(next) if !is_space(next) => Err(refuse("a name with characters outside ASCII")),
             _ => Ok(()),
         }
     }
@@ -221,7 +221,7 @@ fn end_of_text(text: &str) -> Option<usize> {
     None
 }
 
-/// What follows a tag of this one word, of which all but `{%` and its sign is given.
+/// What follows a tag of this one word; the given text begins after `{%` and its sign.
 fn raw_tag<'t>(tag: &'t str, word: &str) -> Option<&'t str> {
     let end = trim_start(trim_start(tag).strip_prefix(word)?);
     if let Some(after) = end.strip_prefix("-%}") {

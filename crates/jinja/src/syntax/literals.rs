@@ -7,7 +7,7 @@ fn digits(text: &str) -> usize {
     run(text, |byte| byte.is_ascii_digit())
 }
 
-/// The length of digits at the start of a text that single underscores may stand between.
+/// The length of the digits at the start of a text, which may be separated by single underscores.
 fn run(text: &str, is_digit: impl Fn(u8) -> bool) -> usize {
     let bytes = text.as_bytes();
     let mut length = 0;
@@ -79,7 +79,7 @@ fn parsed(digits: &str, radix: u32) -> Outcome<i128> {
         .map_err(|_| refuse("an integer beyond 127 bits"))
 }
 
-/// What a text between quotes says, as Python decodes `unicode-escape`.
+/// The value of a text between quotes, as Python decodes `unicode-escape`.
 pub(super) fn unescaped(text: &str) -> Outcome<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

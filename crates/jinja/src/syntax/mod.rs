@@ -1,5 +1,5 @@
-//! A template as a tree. The lexer and the parser follow those of Jinja2 rule by rule, since
-//! what one of them accepts the other one must accept as well, and as the same.
+//! A template as a tree. The lexer and the parser follow those of Jinja2 rule by rule, because
+//! both must accept the same templates and read them in the same way.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ pub(crate) type Body = Vec<Statement>;
 #[derive(Default)]
 pub(crate) struct Block {
     pub(crate) statements: Body,
-    /// Names that mean nothing in the scope before it assigns to them.
+    /// Names that are undefined in the scope until it assigns to them.
     pub(crate) hidden: Vec<Name>,
 }
 
@@ -52,11 +52,11 @@ pub(crate) enum Node {
     Binary(Operator, Box<[Expression; 2]>),
     Compare(Box<Expression>, Vec<(Comparison, Expression)>),
     Concatenation(Vec<Expression>),
-    /// The condition, what it is then, and otherwise.
+    /// The condition, the value if it holds, and the value otherwise.
     Condition(Box<[Expression; 2]>, Option<Box<Expression>>),
     Attribute(Box<Expression>, Name),
     Item(Box<[Expression; 2]>),
-    /// What is cut; where it starts, where it stops, and the step.
+    /// What is sliced; the start, the stop and the step.
     Slice(Box<Expression>, Box<[Option<Expression>; 3]>),
     Call(Box<Expression>, Given),
     /// Without an expression it is applied to the text of a block.
@@ -134,10 +134,11 @@ pub(crate) struct Macro {
     pub(crate) uses: [bool; 3],
 }
 
-/// What a macro has without naming it: the body of a call block, and arguments that are left.
+/// The parameters that a macro has without naming them: the body of a call block, and the
+/// remaining arguments.
 pub(crate) const IMPLICIT: [&str; 3] = ["caller", "kwargs", "varargs"];
 
-/// What is assigned to.
+/// The target of an assignment.
 pub(crate) enum Target {
     Name(Name),
     /// A field of a namespace.

@@ -10,7 +10,7 @@ use crate::error::{Failure, Outcome, fail, refuse};
 /// program that Jinja2 makes, and Python takes 100.
 const MAX_BLOCKS: usize = 45;
 
-/// The most loops in one another: Python takes 20 in one function.
+/// The most nested loops: Python allows 20 in one function.
 const MAX_LOOPS: usize = 20;
 
 /// The most branches of an `if`.
@@ -19,8 +19,8 @@ const MAX_BRANCHES: usize = 500;
 /// Statements of Jinja2 that need more than one template, or change how all is written.
 const REFUSED: [&str; 6] = ["autoescape", "block", "extends", "from", "import", "include"];
 
-/// Which of [`IMPLICIT`] a macro so far uses, and which of them stand for a parameter of a macro
-/// in it: what Jinja2 finds of those later on it takes for that parameter.
+/// Which of [`IMPLICIT`] a macro uses so far, and which of them are a parameter of a macro inside
+/// it: Jinja2 takes later uses of those for that parameter.
 #[derive(Default)]
 struct Implicit {
     used: [bool; 3],
@@ -35,8 +35,8 @@ pub(super) struct Parser<'t> {
     loops: usize,
     pub(super) brackets: usize,
     implicit: Implicit,
-    /// Filters and tests that there are not. Jinja2 misses them when it runs what a
-    /// condition chooses, and before it runs anything else.
+    /// Filters and tests that do not exist. Jinja2 reports them when it runs the branch that a
+    /// condition chooses, and otherwise before it runs anything.
     pub(super) unknown: Vec<(String, usize)>,
 }
 
@@ -168,7 +168,7 @@ impl<'t> Parser<'t> {
                     }
                     self.blocks += 1;
                     if self.blocks > MAX_BLOCKS {
-                        let what = format!("more than {MAX_BLOCKS} blocks in one another");
+                        let what = format!("more than {MAX_BLOCKS} nested blocks");
                         return Err(refuse(what).at(self.at()));
                     }
                     self.statement(&mut body)?;
@@ -242,7 +242,7 @@ impl<'t> Parser<'t> {
             let is_recursive = parser.skip_word("recursive");
             parser.loops = if is_recursive { 1 } else { before + 1 };
             if parser.loops > MAX_LOOPS {
-                return Err(refuse(format!("more than {MAX_LOOPS} loops in one another")).at(at));
+                return Err(refuse(format!("more than {MAX_LOOPS} nested loops")).at(at));
             }
             let statements = parser.statements(&["endfor", "else"])?;
             let body = Block { statements, ..Block::default() };
@@ -389,7 +389,7 @@ impl<'t> Parser<'t> {
                 return Err(fail(format!("there are two parameters `{name}`")).at(at));
             }
             if default.is_none() && (parameters.iter().any(|(_, given)| given.is_some())) {
-                return Err(fail("a parameter without a default follows one with one").at(at));
+                return Err(fail("a parameter without a default follows one with a default").at(at));
             }
             if default.is_none() && &*name == "caller" {
                 return Err(refuse("a parameter `caller` without a default").at(at));

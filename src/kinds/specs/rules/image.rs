@@ -56,7 +56,7 @@ pub fn image(text: &str) -> Result<(), String> {
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
         return Err(format!(
-            "must have a tag of 1 to {TAG_LIMIT} of A-Z, a-z, 0-9, `_`, `.` and `-` after its `:`, and not begin it with `.` or `-`"
+            "must have a tag of 1 to {TAG_LIMIT} of A-Z, a-z, 0-9, `_`, `.` and `-` after its `:`, which does not begin with `.` or `-`"
         ));
     }
     if is_name(name) {

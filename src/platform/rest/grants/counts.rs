@@ -18,7 +18,7 @@ struct RoomCount {
 
 of_row!(RoomCount { grants; room });
 
-/// The rooms in which something is granted, each with to how many users.
+/// The rooms with grants, each with its number of users.
 pub(super) async fn of_rooms(
     State(app): State<App>,
     caller: Caller,
@@ -49,7 +49,7 @@ struct UserCount {
 
 of_row!(UserCount { id, first_name, last_name, email, grants });
 
-/// The users to whom something is granted, each with in how many rooms.
+/// The users with grants, each with their number of rooms.
 pub(super) async fn of_users(
     State(app): State<App>,
     caller: Caller,

@@ -1,12 +1,11 @@
 //! Signing in with a browser: OAuth 2.0, code flow with PKCE, for the one public client
 //! that the command line is.
 //!
-//! No bearer credential is asked for here: `/oauth/authorize` asks for a key on its page,
-//! and `/oauth/token` for a code or a refresh token.
+//! No bearer credential is required here: `/oauth/authorize` asks for a key on its page, and
+//! `/oauth/token` for a code or a refresh token.
 //!
-//! A request of an unknown client, or one that wants to be sent elsewhere than to that
-//! client's one address, is answered with a page and never redirected. Only what is wrong
-//! beyond that is told by a redirect.
+//! A request of an unknown client, or with another redirect address than that client's, is
+//! answered with a page and never redirected. Only other errors are reported by a redirect.
 
 mod page;
 mod token;
@@ -33,10 +32,10 @@ use crate::platform::auth::sign_in::{self, Asked};
 use crate::platform::error::{Refusal, Result};
 use crate::serving::Connection;
 
-/// Where the client's one address leads.
+/// The redirect address of the client.
 const REDIRECT_ORIGIN: &str = "http://localhost:8765";
 
-/// The cookie that shows that a form comes from a page that was given to this browser.
+/// The cookie that proves that a form comes from a page that was sent to this browser.
 const COOKIE: &str = "meshagent_sign_in";
 
 /// The longest `state` that is passed on.
@@ -62,7 +61,7 @@ struct Wanted {
     code_challenge_method: Option<String>,
 }
 
-/// The form of the page. Whoever shows it for debugging shows no key.
+/// The form of the page. Its debug output shows no key.
 #[derive(Deserialize)]
 struct Submitted {
     response_type: Option<String>,
@@ -77,11 +76,11 @@ struct Submitted {
     decision: Option<String>,
 }
 
-/// Why a request is not taken.
+/// Why a request is refused.
 enum Wrong {
-    /// Told on a page, because it is not certain who asks.
+    /// Reported on a page, because the client is not certain.
     Page(&'static str),
-    /// Told to the program.
+    /// Reported to the program.
     Redirect(&'static str, &'static str),
 }
 
@@ -94,11 +93,11 @@ impl Wanted {
         }
         if self.redirect_uri.as_deref() != Some(REDIRECT_URI) {
             return Err(Wrong::Page(
-                "The program wants you to be sent to an address that is not its own.",
+                "The program asks to send you to an address that is not its own.",
             ));
         }
         if self.state.as_ref().is_some_and(|state| state.len() > STATE) {
-            return Err(Wrong::Page("The program sent more than is taken."));
+            return Err(Wrong::Page("The program sent more than is accepted."));
         }
         if self.response_type.as_deref() != Some("code") {
             return Err(Wrong::Redirect("unsupported_response_type", "response_type must be code"));
@@ -111,7 +110,7 @@ impl Wanted {
             return Err(Wrong::Redirect("invalid_request", what));
         }
         let scope = self.scope.clone().unwrap_or_else(|| SCOPE.to_owned());
-        // Anything less would be promised and not kept.
+        // A smaller scope would be a promise that is not kept.
         if scope != SCOPE {
             return Err(Wrong::Redirect("invalid_scope", "the only scope is admin"));
         }
@@ -260,8 +259,8 @@ async fn submit(
     wanted.ask(&host, StatusCode::UNAUTHORIZED, Some(problem))
 }
 
-/// Whether a form comes from a page that was given to this very browser: browsers say from
-/// where they send a form, and only this platform's page knows what the cookie holds.
+/// Whether a form comes from a page that was sent to this browser: browsers say where a form comes
+/// from, and only this platform's page knows the value of the cookie.
 fn is_from_here(headers: &HeaderMap, host: &str, page: Option<&str>) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let origin = text("origin").is_none_or(|origin| {

@@ -1,5 +1,5 @@
-//! The page to sign in: plain HTML without scripts. Everything in it that came with a
-//! request is escaped by the template engine.
+//! The sign-in page: plain HTML without scripts. The template engine escapes everything in it that
+//! came with a request.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -28,7 +28,7 @@ pub struct Page<'a> {
     pub status: StatusCode,
     /// What is wrong.
     pub problem: Option<&'a str>,
-    /// The platform's host, and the hidden fields of the form; without them there is none.
+    /// The platform's host, and the hidden fields of the form; without them there is no form.
     pub form: Option<(&'a str, Vec<(&'a str, &'a str)>)>,
     /// A cookie to set.
     pub cookie: Option<HeaderValue>,
@@ -75,7 +75,7 @@ fn render(values: &Value) -> std::result::Result<String, minijinja::Error> {
 
 /// Keeps an answer out of caches, frames and other sites, and lets nothing in it run.
 pub fn protect(headers: &mut HeaderMap) {
-    // Browsers hold the redirect that follows the form to `form-action`, too.
+    // Browsers apply `form-action` to the redirect after the form, too.
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; form-action 'self' {REDIRECT_ORIGIN}; \
          frame-ancestors 'none'; base-uri 'none'",

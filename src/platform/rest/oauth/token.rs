@@ -61,8 +61,8 @@ pub(super) async fn exchange(
     };
     Ok(match tokens {
         Some(tokens) => answer(&tokens),
-        // Why is not told: who has a right to know can sign in again.
-        None => refuse("invalid_grant", "the code or token is not valid, or no longer"),
+        // The reason is not reported: a legitimate client can sign in again.
+        None => refuse("invalid_grant", "the code or token is not valid, or no longer valid"),
     })
 }
 
@@ -82,7 +82,7 @@ fn refuse(error: &str, description: &str) -> Response {
     unkept(StatusCode::BAD_REQUEST, &body)
 }
 
-/// An answer that no cache keeps.
+/// An answer that caches must not store.
 fn unkept(status: StatusCode, body: &serde_json::Value) -> Response {
     let mut response = (status, Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

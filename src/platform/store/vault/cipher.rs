@@ -1,7 +1,7 @@
-//! A key, and what it does: XChaCha20-Poly1305, whose nonces are long enough to be drawn.
+//! A key and its operations: XChaCha20-Poly1305, whose nonces are long enough to be random.
 //!
-//! What is encrypted says which key it needs (`ID.BASE64`), and is bound to the place where it
-//! is kept: put anywhere else, it does not open.
+//! An encrypted value says which key it needs (`ID.BASE64`), and is bound to its place: anywhere
+//! else it cannot be decrypted.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,12 +23,12 @@ pub enum Fault {
     /// It was encrypted with another key.
     #[error("it was encrypted with another key")]
     OtherKey,
-    /// It is not what this key has made for this place.
-    #[error("it was changed, or put in another place")]
+    /// This key did not make it for this place.
+    #[error("it was changed, or moved to another place")]
     Broken,
 }
 
-/// A key with its name. Whoever shows it for debugging shows only the name.
+/// A key with its name. Its debug output shows only the name.
 #[derive(Debug)]
 pub struct Key {
     id: String,
@@ -49,12 +49,12 @@ impl Key {
         Ok(Self { id: URL_SAFE_NO_PAD.encode(id), bytes })
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The key as text, to be kept where only its owner reads it.
+    /// The key as text, for a file that only its owner can read.
     pub fn text(&self) -> SecretString {
         let mut encoded = URL_SAFE_NO_PAD.encode(self.bytes.expose_secret());
         let text = format!("{} {encoded}", self.id).into();
@@ -62,7 +62,7 @@ impl Key {
         text
     }
 
-    /// Reads a key; none when the text is not one.
+    /// Reads a key; `None` if the text is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, encoded) = text.split_once(' ')?;
         URL_SAFE_NO_PAD.decode(id).ok().filter(|id| id.len() == ID)?;
@@ -72,11 +72,11 @@ impl Key {
         Some(Self { id: id.to_owned(), bytes: SecretBox::new(Box::new(bytes?)) })
     }
 
-    /// The key that another one has wrapped.
+    /// Unwraps a key that another key has wrapped.
     ///
     /// # Errors
     ///
-    /// It was not wrapped by that key, or is no key.
+    /// It was not wrapped by that key, or is not a key.
     pub fn unwrapped(wrapped: &str, by: &Self, place: &str) -> Result<Self, Fault> {
         let bytes = by.open(wrapped, place)?;
         let text = std::str::from_utf8(bytes.expose_secret()).ok();

@@ -1,6 +1,6 @@
-//! The key file: what the database's own key is wrapped with, in a file beside it that only
-//! its owner reads. Each line that is no comment holds a key. There is one, and two for the
-//! moment in which one takes the place of the other.
+//! The key file: the key that wraps the database's own key, in a file beside it that only its
+//! owner can read. Each line that is not a comment holds a key. There is one, and two while one is
+//! replaced by the other.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::whole_file::Draft;
 const LIMIT: usize = 4096;
 
 const HEAD: &str = "\
-# The key of an embedded platform of meshagent. Whoever has this file and the database reads
-# the secrets in it. Keep a copy, and not where the copies of the database are.
+# The key of an embedded platform of meshagent. Whoever has this file and the database can read
+# the secrets in it. Keep a copy, but not where the copies of the database are.
 ";
 
 /// Where the key file is.
@@ -40,7 +40,7 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// It cannot be told.
+    /// That cannot be determined.
     pub fn exists(&self) -> Result<bool> {
         Ok(modes::metadata(&self.0)?.is_some())
     }
@@ -49,7 +49,7 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// There is none, it cannot be read, others may read it, or it holds no key.
+    /// It does not exist, cannot be read, is readable by others, or contains no key.
     pub fn read(&self) -> Result<Vec<Key>> {
         let shown = self.0.display();
         modes::only_for_its_owner(&self.0)?;
@@ -58,9 +58,9 @@ impl KeyFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Error::new(
                     Class::Refused,
-                    format!("the key file {shown} is missing, without which the database's secrets cannot be read"),
+                    format!("the key file {shown} is missing; without it, the secrets in the database cannot be read"),
                 )
-                .hint("put it back where it was, or name another data folder to begin anew"));
+                .hint("put it back where it was, or use another data folder to start over"));
             }
             Err(error) => {
                 return Err(Error::failed(format!("failed to read {shown}")).because(error));
@@ -75,7 +75,7 @@ impl KeyFile {
         })
     }
 
-    /// Writes keys into it, the newest first: whole or not at all, and on disk when this
+    /// Writes keys into it, the newest first: completely or not at all, and on disk when this
     /// returns.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl KeyFile {
     /// The system's.
     pub fn write(&self, keys: &[&Key]) -> Result<()> {
         let failed = || format!("failed to write {}", self.0.display());
-        // What a link leads to is replaced, and the link stays.
+        // If it is a link, its target is replaced, and the link stays.
         let path = std::fs::canonicalize(&self.0).unwrap_or_else(|_| self.0.clone());
         let draft = Draft::of(&path).context(failed)?;
         let mut file = draft.file();

@@ -1,11 +1,11 @@
-//! What is kept encrypted: the secrets of keys, the data of secrets, the settings of projects.
+//! Encryption at rest: the secrets of keys, the data of secrets, the settings of projects.
 //!
-//! The database has a key of its own, and holds it only as wrapped by the key in the key file
-//! (an envelope). Who has the database alone, a copy of it or the disk that it lay on, reads
-//! none of these values, and cannot put one in the place of another.
+//! The database has a key of its own, which is stored only in wrapped form, wrapped by the key in
+//! the key file (an envelope). With only the database, a copy of it or its disk, nobody can read
+//! these values or exchange one for another.
 //!
-//! Several processes may have the database open. What they encrypt with is therefore looked
-//! up in the transaction that writes, and a value says which key it needs.
+//! Several processes may have the database open. The key for encryption is therefore looked up in
+//! the transaction that writes, and a value says which key it needs.
 
 mod cipher;
 mod key_file;
@@ -34,7 +34,7 @@ pub struct Column {
     update: &'static str,
 }
 
-/// What tokens are signed with, and API keys are given out as.
+/// The secrets of API keys, with which tokens are signed.
 pub const KEY_SECRET: Column = Column {
     name: "api_keys.secret",
     select: "SELECT id, secret FROM api_keys",
@@ -48,7 +48,7 @@ pub const SECRET_DATA: Column = Column {
     update: "UPDATE secrets SET data = $1 WHERE id = $2",
 };
 
-/// A project's settings: keys of providers are in them.
+/// A project's settings, which contain keys of providers.
 pub const SETTINGS: Column = Column {
     name: "projects.settings",
     select: "SELECT id, settings FROM projects",
@@ -72,14 +72,14 @@ pub struct Vault {
     file: KeyFile,
     /// The keys that were in use since the store was opened, the newest last.
     keys: RwLock<Vec<Arc<Key>>>,
-    /// The key file as it was when it last opened what the database holds.
+    /// The key file as it was when it last fitted the database.
     seen: Mutex<Option<Stamp>>,
 }
 
-/// How often a key file is read that does not open the database, before it is told.
+/// How often a key file that does not fit is read again before that is reported.
 const TRIES: usize = 3;
 
-/// Which file it is, and what it is by its size and the time of its last change.
+/// The identity of a file, with its size and the time of its last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -102,10 +102,10 @@ impl Stamp {
 
 /// The database's own key as it is stored.
 struct Stored {
-    /// The key's id, and the key as the one in the key file has wrapped it.
+    /// The key's id, and the key as wrapped by the one in the key file.
     wrapped: String,
-    /// Whether nothing is left in the file of what stood there before it was encrypted, or
-    /// was encrypted with another key.
+    /// Whether the file no longer contains anything from before it was encrypted, or that was
+    /// encrypted with another key.
     is_clean: bool,
 }
 
@@ -122,13 +122,13 @@ async fn stored(on: &mut SqliteConnection) -> Result<Option<Stored>, sqlx::Error
 }
 
 impl Vault {
-    /// The vault whose key file is at a path. It opens with [`Vault::open`].
+    /// A vault with a key file at a path. [`Vault::open`] opens it.
     pub const fn new(file: PathBuf) -> Self {
         Self { file: KeyFile::at(file), keys: RwLock::new(Vec::new()), seen: Mutex::new(None) }
     }
 
-    /// Refuses a database that has nothing in it, where there is a key file: what that key
-    /// belongs to is lost or was not put back yet, and a new platform would hide it.
+    /// Refuses an empty database if there is a key file: the database of that key is lost or was
+    /// not restored yet, and a new platform would hide that.
     ///
     /// # Errors
     ///
@@ -138,9 +138,9 @@ impl Vault {
             return Ok(());
         }
         let key = self.file.path().display();
-        let told = format!("{database}, but its key {key} is there, so this is no new platform");
+        let told = format!("{database}, but its key {key} exists, so this is not a new platform");
         Err(error::Error::new(Class::Refused, told).hint(format!(
-            "put the database back from a copy, or move {key} away to begin anew without what was in it"
+            "restore the database from a copy, or move {key} away to start over without the old data"
         )))
     }
 
@@ -162,18 +162,18 @@ impl Vault {
         }
     }
 
-    /// Looks whether the key file is still there and the one that the database needs. Where
-    /// it is the file that it was, this is one look at it and no more.
+    /// Checks whether the key file still exists and is the one that the database needs. If the
+    /// file is unchanged, only its metadata is read.
     ///
     /// # Errors
     ///
-    /// It is neither; the store failed.
+    /// It does not exist or is not the right one; the store failed.
     pub async fn look(&self, reads: &SqlitePool) -> Result<()> {
         let stamp = Stamp::of(self.file.path());
         if stamp.is_some() && stamp == *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(());
         }
-        // While it is replaced, the database may be read before and the file after.
+        // While it is replaced, the database may be read before and the file afterwards.
         for _ in 0..TRIES {
             let stamp = Stamp::of(self.file.path());
             if self.current_by_file(reads).await? {
@@ -184,7 +184,7 @@ impl Vault {
         Err(Refusal::Gone(files::Fault::Key(files::name(self.file.path()))))
     }
 
-    /// Whether the key file opens what the database holds now.
+    /// Whether the key file fits the database now.
     async fn current_by_file(&self, reads: &SqlitePool) -> Result<bool> {
         let mut on = reads.acquire().await?;
         let stored =
@@ -192,8 +192,8 @@ impl Vault {
         Ok(self.unwrap(&stored.wrapped).is_ok())
     }
 
-    /// Opens the vault, on a connection that nobody else writes on yet. A database without a
-    /// key of its own gets one, and what it holds in clear text is encrypted.
+    /// Opens the vault, on a connection on which nobody else writes yet. A database without a key
+    /// of its own gets one, and its values in clear text are encrypted.
     ///
     /// # Errors
     ///
@@ -207,10 +207,10 @@ impl Vault {
             }
             None => self.begin(writer).await?,
         };
-        // All is encrypted by now, so a disk that is full is no reason not to serve.
+        // Everything is encrypted now, so a full disk is no reason not to serve.
         if !is_clean && let Err(cause) = clean(writer).await {
             output::warning(&format!(
-                "what the database held before it was encrypted is still in its file, until it is opened again: {cause}"
+                "the file of the database still contains what was in it before it was encrypted, until it is opened again: {cause}"
             ));
         }
         Ok(())
@@ -229,23 +229,23 @@ impl Vault {
         keys.iter().rev().find(|key| key.id() == id).cloned()
     }
 
-    /// The key of its own that a database holds, by the key file.
+    /// The database's own key, unwrapped with the key file.
     fn unwrap(&self, stored: &str) -> error::Result<Key> {
         let path = self.file.path().display();
         let keys = self.file.read()?;
         let (_, wrapped) = stored.split_once(' ').unwrap_or_default();
-        // A key that takes the place of another stands beside it until it has.
+        // A new key is beside the old one until it has replaced it.
         let opened = keys.iter().map(|key| Key::unwrapped(wrapped, key, OWN));
         opened.filter_map(std::result::Result::ok).next().ok_or_else(|| {
-            let told = format!("the key in {path} is not the one of the database");
+            let told = format!("the key in {path} is not the key of the database");
             error::Error::new(Class::Refused, told)
                 .hint("put the key file of this database back, or the database of this key file")
         })
     }
 
-    /// Gives a database a key of its own, and tells whether there was nothing to encrypt.
+    /// Gives a database a key of its own, and returns whether there was nothing to encrypt.
     async fn begin(&self, writer: &mut SqliteConnection) -> error::Result<bool> {
-        let failed = || "failed to encrypt what the database holds".to_owned();
+        let failed = || "failed to encrypt the contents of the database".to_owned();
         // The key file comes first: what is encrypted must never be without its key.
         let outer = match self.file.exists()? {
             true => self.file.read()?.into_iter().next(),
@@ -294,7 +294,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// The store failed, or the key file was taken away.
+    /// The store failed, or the key file was removed.
     pub async fn seal(
         &self,
         write: &mut Write,
@@ -309,7 +309,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// It is not what was put there; the store failed; the key file was taken away.
+    /// It is not what was stored there; the store failed; the key file was removed.
     pub async fn open_value(
         &self,
         reads: &SqlitePool,
@@ -330,8 +330,8 @@ impl Vault {
         Ok(SecretString::from(text))
     }
 
-    /// Replaces the key file and the database's own key, and encrypts everything anew. At no
-    /// moment is the database without the key file that it needs.
+    /// Replaces the key file and the database's own key, and encrypts everything again. The
+    /// database always has the key file that it needs.
     ///
     /// # Errors
     ///
@@ -345,7 +345,7 @@ impl Vault {
     }
 
     /// Encrypts everything with a new key, which is wrapped by a new one for the key file. Until
-    /// that write is done or given up, the file holds what is needed either way.
+    /// that write is done or given up, the file contains both keys.
     async fn prepare(&self, write: &mut Write) -> error::Result<(Key, Key)> {
         let failed = || "failed to replace the key file".to_owned();
         let (outer, own) = (Key::generate().context(failed)?, Key::generate().context(failed)?);
@@ -371,8 +371,8 @@ impl Vault {
     }
 }
 
-/// Rewrites the database's file without what was deleted or replaced in it. Where another
-/// process reads from it at this moment, the next opening does it.
+/// Rewrites the database's file without what was deleted or replaced in it. If another process
+/// reads from it at this moment, the next opening does it.
 async fn clean(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("VACUUM").execute(&mut *writer).await?;
     let busy: i64 =
@@ -383,7 +383,7 @@ async fn clean(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// What keys are compared with, for those that had none yet: all but those that only sign.
+/// Makes the digests of keys that had none yet: of all but those that only sign.
 async fn digest_keys(on: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let keys: Vec<(String, String)> =
         sqlx::query_as("SELECT id, secret FROM api_keys WHERE purpose <> 'signing'")
