@@ -374,7 +374,7 @@ fn a_rename_tells_what_other_sets_have_in_the_room() {
     apply(&sandbox, "rooms", &room("a"));
     apply(&sandbox, "bots", &document("Service", "bot", "room: a\ncontainer: {image: x}\n"));
     let run = apply(&sandbox, "rooms", &from("a", &room("b")));
-    tells(&run, "Room/a becomes Room/b, and the set `bots` has Service/bot@b there");
+    tells(&run, "Room/a is renamed to Room/b, and the set `bots` has Service/bot@b there");
 }
 
 /// The room of a service is another set's or nobody's, and gets another name.

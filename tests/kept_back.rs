@@ -50,7 +50,11 @@ async fn an_ignored_value_that_nobody_knows_is_never_overwritten() {
         for command in [&["plan"][..], &["apply", "--yes"]] {
             let refused = written.run(6, command).await;
             assert!(refused.stderr.contains(message), "{}", refused.stderr);
-            assert!(refused.stderr.contains("out of `lifecycle.ignore`"), "{}", refused.stderr);
+            assert!(
+                refused.stderr.contains(" from `lifecycle.ignore`, or leave "),
+                "{}",
+                refused.stderr
+            );
         }
     }
     // What is ignored as a whole may have other pairs in the document.

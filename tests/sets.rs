@@ -121,7 +121,7 @@ fn a_set_gets_another_name() {
     sandbox.embedded(0, &["plan", "-f", "a", "--set", "support", "--exit-code"]);
     // The name is free again, and owns nothing.
     let refused = sandbox.embedded(6, &["plan", "-f", "a", "--set", "a"]);
-    tells(&refused, "is owned by the set `support`");
+    tells(&refused, "are owned by the set `support`");
     sandbox.write("b/other.yaml", &room("other"));
     sandbox.embedded(0, &["apply", "-f", "b", "--set", "a", "--yes"]);
     assert_eq!(sandbox.embedded(0, &["set", "list", "-q"]).stdout, "a\nsupport\n");

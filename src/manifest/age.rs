@@ -151,7 +151,7 @@ fn none_at(why: &str) -> Failure {
     Failure::missing(
         format!("there is no age identity to decrypt with: {why}"),
         format!(
-            "set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or make an identity with `meshagent secret keygen`"
+            "set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or create an identity with `meshagent secret keygen`"
         ),
     )
 }

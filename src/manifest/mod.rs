@@ -21,7 +21,7 @@ mod literals;
 pub mod located;
 mod measured;
 mod null;
-mod own_files;
+pub mod own_files;
 pub mod placement;
 pub mod placing_manifest;
 pub mod process;

@@ -204,7 +204,7 @@ async fn what_a_cut_list_hides_is_not_created_again() {
         let apply = if set == "default" { &apply[..6] } else { &apply[..] };
         let (run, writes) = world.run(cut(), apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{set}: {}", run.stderr);
-        assert!(run.stderr.contains("lacks Mailbox/"), "{}", run.stderr);
+        assert!(run.stderr.contains("the list does not show Mailbox/"), "{}", run.stderr);
     }
     let (run, writes) = world.apply(None).await;
     assert_eq!((run.code, writes), (0, vec![]), "{}", run.stderr);
@@ -284,7 +284,7 @@ async fn a_create_that_meets_what_no_list_showed_stops_the_deletes_of_its_kind()
     assert_eq!(writes.len(), 1, "{writes:?}");
     assert!(writes[0].starts_with("POST "), "{writes:?}");
     let told = format!("{}{}", run.stdout, run.stderr);
-    assert!(told.contains("lacks Mailbox/m@mail.localhost"), "{told}");
+    assert!(told.contains("the list does not show Mailbox/m@mail.localhost"), "{told}");
     assert_eq!(world.mailboxes().await, 3);
 }
 
@@ -348,7 +348,12 @@ async fn what_an_old_list_shows_with_another_id_is_not_forgotten() {
             vec![edit(with_old_ids).at("/services"), edit(with_old_ids).at("/webhooks").times(1)];
         let (run, writes) = world.run_with(old, &apply).await;
         assert_eq!(writes, Vec::<String>::new(), "{}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("lacks ") || run.stdout.contains("lacks "), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("the list does not show ")
+                || run.stdout.contains("the list does not show "),
+            "{}",
+            run.stderr
+        );
     }
     // Once the lists are new, the set still knows that they are its own.
     let (run, writes) = world.apply(None).await;
@@ -372,7 +377,12 @@ async fn what_an_old_list_shows_with_another_id_is_not_forgotten() {
     let (run, _) = world.run(None, &create).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
     let (run, _) = world.run(None, &["plan", "-f", "set.yaml"]).await;
-    assert!(!run.stderr.contains("lacks ") && !run.stdout.contains("lacks "), "{}", run.stderr);
+    assert!(
+        !run.stderr.contains("the list does not show ")
+            && !run.stdout.contains("the list does not show "),
+        "{}",
+        run.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,7 +119,7 @@ fn what_is_left_out_is_counted_and_listed() {
         "not read: m/.c.yaml: its name begins with a dot\n",
         "not read: m/old: an ignore file names it\n",
         "not read: m/README.md: its name does not end in .yaml, .yml, .json or .j2\n",
-        "not read: m/b.yaml~: a manifest ends in .yaml, .yml, .json or .j2\n",
+        "not read: m/b.yaml~: its name does not end in .yaml, .yml, .json or .j2\n",
     ] {
         told(&listed, line);
     }

@@ -75,12 +75,12 @@ fn a_rule_that_can_never_match_is_refused() {
         (
             &service,
             "container.environment.*.value",
-            "write an item as `container.environment[name=…]`",
+            "write `container.environment[name=…]` for an item, or `container.environment` for the whole list",
         ),
         (
             &service,
             "container.environment.0.value",
-            "write an item as `container.environment[name=…]`",
+            "write `container.environment[name=…]` for an item, or `container.environment` for the whole list",
         ),
         (
             &service,

@@ -52,7 +52,7 @@ fn a_secret_of_the_platform_has_the_type_that_is_needed() {
         write(&sandbox, "s.yaml", service("s", uses));
         run(&sandbox, 0, &["validate", "-f", "s.yaml", "--project-id", "p"]);
         let said = sandbox.embedded(6, &["plan", "-f", "s.yaml"]);
-        told(&said, &format!("{place}Secret/k on the platform is one "));
+        told(&said, &format!("{place}Secret/k on the platform is for "));
     }
 }
 

@@ -138,9 +138,17 @@ async fn held(sandbox: &Sandbox, file: &str, texts: &[&'static str]) -> Vec<Valu
     ] {
         let mut held = platform.read(path).await.expect(200).json();
         without_what_is_made(&mut held);
+        // What waits for nothing is created in any order.
+        held.as_object_mut().into_iter().flat_map(|lists| lists.values_mut()).for_each(sort);
         all.push(held);
     }
     all
+}
+
+fn sort(list: &mut Value) {
+    if let Value::Array(items) = list {
+        items.sort_by_key(|item| item["name"].to_string());
+    }
 }
 
 fn without_what_is_made(value: &mut Value) {

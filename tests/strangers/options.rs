@@ -92,7 +92,7 @@ fn an_option_that_is_json_means_what_is_written() {
     };
     for (arguments, told) in [
         (r#"{"id":123456789012345678901234567890}"#, "--arguments is not exact"),
-        (r#"{"id":1,"id":2}"#, "--arguments is not clear"),
+        (r#"{"id":1,"id":2}"#, "--arguments is ambiguous: \"id\" occurs twice"),
         ("{", "--arguments is not JSON"),
     ] {
         let run = called(arguments);
@@ -139,7 +139,7 @@ fn a_manifest_in_the_place_of_a_document_is_told_as_one() {
     sandbox.write("t.yaml", &format!("{template}values: {{a: b}}\n"));
     let words = ["service", "create-template", "-f", "t.yaml", "--room", "lobby"];
     let run = sandbox.embedded(1, &words);
-    assert!(run.stderr.contains("this is not a template by itself: `values`"), "{}", run.stderr);
+    assert!(run.stderr.contains("this is not a plain template: `values`"), "{}", run.stderr);
     let run = sandbox.run(&["service", "validate-template", "-f", "t.yaml"]);
     assert!(run.code == 1 && run.stderr.contains("`values` is a field"), "{}", run.stderr);
 }

@@ -185,11 +185,11 @@ fn templates_are_planned_without_the_environment() {
     // All that lack are told at once where they are needed.
     let apply = run(&sandbox, &["apply", "-f", "m", "--yes"]);
     assert_eq!(apply.code, 6);
-    assert!(apply.stderr.contains("L4CKING was not allowed"), "{}", apply.stderr);
+    assert!(apply.stderr.contains("L4CKING is not allowed"), "{}", apply.stderr);
     assert!(apply.stderr.contains("MESHAGENT_VAR_B is not set"), "{}", apply.stderr);
     // What decides what is declared cannot be unknown.
     write(&sandbox, "m/r.yaml.j2", "{% if env(\"L4CKING\") == \"x\" %}\n{% endif %}\n");
-    refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "L4CKING was not allowed");
+    refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "L4CKING is not allowed");
     write(&sandbox, "m/r.yaml.j2", room("{{ env(\"L4CKING\") }}", ""));
     refused(&run(&sandbox, &["plan", "-f", "m"]), 6, "is hidden");
 }

@@ -208,7 +208,8 @@ mod tests {
         let begun = Instant::now();
         let refused = search(&text, &Search { pattern, offset: 0, before: 0, after: 0 });
         assert_eq!(refused.unwrap_err().code, Some(1002));
-        assert!(begun.elapsed() < PATIENCE * 2, "{:?}", begun.elapsed());
+        // Without an end it takes hours; one line may take seconds where others build.
+        assert!(begun.elapsed() < PATIENCE * 30, "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn tags_of_yaml_say_what_a_scalar_is() {
     ] {
         let error = told(&format!("a: {text}\n")).unwrap_err();
         let tag = text.split(' ').next().unwrap();
-        assert!(error.ends_with(&format!("is not what its tag `{tag}` says")), "{error}");
+        assert!(error.ends_with(&format!("does not match its tag `{tag}`")), "{error}");
     }
     assert_eq!(refusal("!!int 1: a\n"), "1:7: a key must be text, not `!!int`");
 }
