@@ -205,7 +205,11 @@ async fn a_room_that_was_renamed_is_not_taken_for_deleted() {
         let rename = async || meanwhile.rename("lobby", "entrance").await;
         let run = meanwhile.apply(&[&other], faults, rename).await;
         assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("Room/lobby was renamed to `entrance` since it was read"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("Room/lobby was renamed to `entrance` since it was read"),
+            "{}",
+            run.stderr
+        );
         assert!(meanwhile.has_room("entrance").await);
         // The set still knows it.
         let run = meanwhile.apply(&[&other], vec![], async || {}).await;
