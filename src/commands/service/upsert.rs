@@ -86,7 +86,7 @@ impl WantedService<'_> {
     fn exists(&self) -> Error {
         let id = self.logical_id().unwrap_or_default();
         Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("add --replace to overwrite it, or --force to ignore it")
+            .hint("add --replace, or --id with its id, to overwrite it, or --force to ignore it")
     }
 
     /// Writes the service.
