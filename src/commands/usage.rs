@@ -427,13 +427,13 @@ mod tests {
             ),
             (
                 "meshagent plan -f m -o plan.json",
-                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown]",
-                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
+                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
             ),
             (
                 "meshagent plan -f m -out plan.json",
-                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown]",
-                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
+                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
             ),
             (
                 "meshagent delete -f m",
