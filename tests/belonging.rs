@@ -404,7 +404,7 @@ fn what_is_in_a_room_that_another_renames_is_still_there() {
     sandbox.write("set.yaml", &service("hall"));
     let words = ["apply", "-f", "set.yaml", "--set", "services", "--prune", "all", "--yes"];
     let run = sandbox.embedded(0, &[&words[..], &["--allow-deletes", "1"]].concat());
-    keeps_quiet(&run, "outside of the set");
+    keeps_quiet(&run, "on the platform, not by this set");
     assert_eq!((names(&sandbox, "hall"), names(&sandbox, "attic")), (1, 0));
     // Another set gets it under the name of its room.
     let sandbox = started();
@@ -445,7 +445,7 @@ fn a_move_of_what_was_renamed_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "update", "--name", "a", "--new-name", "z"]);
     let words = ["set", "move", "Room/z", "--set", "a", "--to", "b", "--yes"];
     let refused = sandbox.embedded(6, &words);
-    tells(&refused, "Room/a was renamed to Room/z, and not by the set `a`");
+    tells(&refused, "Room/a was renamed to Room/z on the platform, not by the set `a`");
     keeps_quiet(&refused, "cut off");
     // Either way out leads there.
     apply(&sandbox, "a", &from("a", &room("z")));
@@ -541,6 +541,6 @@ fn what_was_deleted_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "delete", "--name", "a"]);
     sandbox.write("set.yaml", &(room("a") + &room("b")));
     let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--set", "a"]);
-    tells(&plan, "create Room/a  it was deleted outside of the set");
+    tells(&plan, "create Room/a  it was deleted on the platform, not by this set");
     keeps_quiet(&plan, "it is not on the platform");
 }

@@ -211,7 +211,7 @@ async fn what_is_stopped_in_the_middle_says_so_and_the_next_run_goes_on_from_the
     assert_eq!((performed.is_stopped, count(&performed, &Outcome::Done), open), (true, 4, 5));
     let error = performed.verdict().unwrap_err();
     assert_eq!(error.class, Class::Partial);
-    assert_eq!(error.message, "stopped: 5 of 9 operations are open");
+    assert_eq!(error.message, "stopped: 5 of 9 operations were not done");
     assert_eq!(existing(&world).await.len(), 4);
     assert_eq!(journal::leftover(folder.path(), "s"), None);
     // The lease was given back, and what was done is known.

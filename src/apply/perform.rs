@@ -356,7 +356,7 @@ impl Run<'_> {
                 }
             }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => Outcome::Stale { message: format!("{} no longer exists", operation.key) },
+            Ok(None) => Outcome::Stale { message: format!("{} existed when it was read, but no longer exists", operation.key) },
             Err(_) => failed(error, write, attempts),
         }
     }
@@ -424,7 +424,7 @@ impl Run<'_> {
                 Err(Outcome::Done)
             }
             (Some(_), None) => {
-                Err(Outcome::Stale { message: format!("{} no longer exists", operation.key) })
+                Err(Outcome::Stale { message: format!("{} existed when it was read, but no longer exists", operation.key) })
             }
             (Some(_), Some(found)) if is_renamed(operation, &found) => {
                 Err(Outcome::Stale { message: self.staleness(operation, &found) })

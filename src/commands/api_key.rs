@@ -153,7 +153,7 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
     let id = visible::line(id);
-    output::data(&format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n"));
+    output::data(&format!("- delete ApiKey/{id}  requested by this command\n\nPlan: 1 to delete.\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -246,7 +246,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
             SecretString::from(text.trim())
         }
         key => {
-            let instead = "`-` reads it from standard input";
+            let instead = "use `-` to read it from standard input";
             warn_of_secret("KEY", instead);
             SecretString::from(key)
         }

@@ -141,6 +141,6 @@ pub fn unknown_kind(written: &str) -> Error {
     let error = Error::usage(format!("there is no kind {written:?}"));
     match nearest(written, names.iter().map(String::as_str)) {
         Some(name) => error.hint(format!("did you mean {name}?")),
-        None => error.hint(format!("one of {}", names.join(", "))),
+        None => error.hint(format!("use one of {}", names.join(", "))),
     }
 }

@@ -190,7 +190,7 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     draft.create(&path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             Error::new(Class::Refused, format!("{} already exists and was not changed", path.display()))
-                .hint("nothing that is encrypted to it could be decrypted without it; give another file with -o")
+                .hint("without this identity, values encrypted to it are lost; give another file with -o")
         } else {
             Error::failed(failed()).because(error)
         }

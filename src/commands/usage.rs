@@ -126,7 +126,7 @@ const ELSEWHERE: [(&str, &str, &str); 12] = [
     ),
     ("refresh-only", "drift-only", "use --drift-only to show what changed on the platform"),
     ("destroy", "drift-only", "`meshagent destroy` deletes what a set owns"),
-    ("json", "output", "--output json"),
+    ("json", "output", "use --output json"),
     ("target", "target", "long options begin with two dashes: --target"),
     ("out", "out", "long options begin with two dashes: --out"),
     ("parallelism", "parallelism", "long options begin with two dashes: --parallelism"),
@@ -251,7 +251,7 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     if let (ErrorKind::InvalidSubcommand, Some(group)) = (kind, group) {
         let names = group.get_subcommands().filter(|command| !command.is_hide_set());
         let names: Vec<&str> = names.map(clap::Command::get_name).collect();
-        return format!("the commands of `{}` are {}", path.join(" "), names.join(", "));
+        return format!("`{}` has the commands: {}", path.join(" "), names.join(", "));
     }
     format!("see `{}`", [&[*program], below, &["--help"]].concat().join(" "))
 }
@@ -373,7 +373,7 @@ mod tests {
             (
                 "meshagent token tests",
                 "unrecognized subcommand 'tests'",
-                "the commands of `meshagent token` are generate",
+                "`meshagent token` has the commands: generate",
             ),
             (
                 "meshagent room list",

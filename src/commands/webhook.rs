@@ -29,13 +29,13 @@ pub struct CreateArgs {
     /// The webhook's name
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// Where the events are posted
+    /// The URL that receives the events
     #[arg(long, value_name = "URL")]
     url: String,
     /// An event, such as room.started, or * for all; may be repeated
     #[arg(short, long = "event", value_name = "EVENT", required = true)]
     events: Vec<String>,
-    /// What it is for
+    /// A description
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     /// A text that is delivered with each event

@@ -62,7 +62,7 @@ impl fmt::Display for Skipped {
             Why::Suffix => "its name does not end in .yaml, .yml, .json or .j2",
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
-            Why::Again => "links lead to it, and it is read under another name",
+            Why::Again => "it is read under another name, through a link",
         };
         write!(out, "{}: {why}", self.path.display())
     }

@@ -112,7 +112,8 @@ impl Plan {
         };
         match self.left_drifted.len() {
             0 => waits,
-            count => format!("{waits}; drift of {count} left alone"),
+            1 => format!("{waits}; drift in 1 object ignored"),
+            count => format!("{waits}; drift in {count} objects ignored"),
         }
     }
 

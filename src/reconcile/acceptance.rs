@@ -125,7 +125,7 @@ fn drifted_whole(operation: &Operation) -> Option<String> {
     let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
     (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
-            Some(origin) => format!("it follows from {origin}, which still declares it"),
+            Some(origin) => format!("it is derived from {origin}, which still declares it"),
             None => {
                 "to accept that, remove it from its document, or remove the document".to_owned()
             }
@@ -166,7 +166,7 @@ fn write(
         return refuse("no document declares it");
     };
     if let Some(origin) = &operation.derived_from {
-        return Err(format!("it follows from {origin}"));
+        return Err(format!("it is derived from {origin}"));
     }
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");

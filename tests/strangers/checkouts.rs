@@ -34,7 +34,7 @@ fn nothing_is_written_where_a_link_of_a_checkout_leads() {
         let target = if is_folder { "victim" } else { "victim/file" };
         symlink(sandbox.path(target), &path).unwrap();
         let run = run_in(&sandbox, "c", &["apply", "-f", "m", "--yes", "--embedded"]);
-        refused(&run, 1, &format!("{link} is a link, and nothing is written through links"));
+        refused(&run, 1, &format!("{link} is a link, so nothing is written through it"));
         assert_eq!(std::fs::read_dir(sandbox.path("victim")).unwrap().count(), 0, "{link}");
         // What the hint says works.
         std::fs::remove_file(&path).unwrap();

@@ -123,7 +123,7 @@ fn a_saved_plan_is_allowed_again_what_it_was_allowed() {
     write(&sandbox, "m/s.yaml", secret("{file: ../outside/credentials}"));
     let allow = ["--allow-files", "outside"];
     sandbox.embedded(0, &[&["plan", "-f", "m", "--out", "p.json"][..], &allow].concat());
-    let told = "the plan was made with --allow-files outside, but a saved plan cannot give that permission";
+    let told = "the plan was made with --allow-files outside, but that permission is not taken from a plan";
     refused(&sandbox.embedded(6, &["apply", "p.json"]), 6, told);
     sandbox.embedded(0, &[&["apply", "p.json"][..], &allow].concat());
 }

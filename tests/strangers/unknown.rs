@@ -178,7 +178,9 @@ fn templates_are_planned_without_the_environment() {
     let plan = run(&sandbox, &["plan", "-f", "m"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     assert!(plan.stderr.contains("m/r.yaml.j2:5:1: "), "{}", plan.stderr);
-    assert!(plan.stderr.contains("L4CKING is not allowed: add --allow-env L4CKING"));
+    assert!(plan.stderr.contains(
+        "L4CKING is not allowed, so the value is not read; to apply: add --allow-env L4CKING to let"
+    ));
     assert!(plan.stderr.contains("MESHAGENT_VAR_B is not set"), "{}", plan.stderr);
     assert!(plan.stdout.contains("(not read)"), "{}", plan.stdout);
     assert!(plan.stdout.contains("2 values were not read"), "{}", plan.stdout);

@@ -251,7 +251,7 @@ fn next(folder: &Path, answers: &Answers) {
     ));
     if let Some(name) = &answers.project {
         output::note(&format!(
-            "- if the project {} exists already, take it over with the first apply: `--adopt`",
+            "- if the project {} already exists, take it over with the first apply: `--adopt`",
             visible::line(name)
         ));
     }

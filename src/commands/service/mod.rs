@@ -61,7 +61,7 @@ pub struct PlaceArgs {
     /// Run it in every room of the project
     #[arg(long)]
     global: bool,
-    /// Ignore a service that has the same meshagent.service.id
+    /// Write it even if another service has the same meshagent.service.id
     #[arg(long)]
     force: bool,
     /// Replace the service that has the same meshagent.service.id
@@ -95,7 +95,7 @@ pub struct CreateArgs<T: Origin> {
     after_help = "The whole service is replaced by what is given here: what is left out is removed.\n\n\
 The service is the one with the id from --id or the document, else the last one with the same name.\n\
 If another service has the same meshagent.service.id, nothing is done, unless --replace is given to\n\
-change that one, or --force to ignore it. If there is no such service, it is an error, unless\n\
+change that one, or --force to change this one. If there is no such service, it is an error, unless\n\
 --create is given to create it."
 )]
 pub struct UpdateArgs<T: Origin> {

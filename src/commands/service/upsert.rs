@@ -83,10 +83,11 @@ impl WantedService<'_> {
         })
     }
 
-    fn exists(&self) -> Error {
+    /// The error if there is one; what --force would do differs.
+    fn exists(&self, forced: &str) -> Error {
         let id = self.logical_id().unwrap_or_default();
         Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("add --replace to overwrite it, or --force to ignore it")
+            .hint(format!("add --replace to overwrite it, or --force to {forced}"))
     }
 
     /// Writes the service.
@@ -153,7 +154,7 @@ impl WantedService<'_> {
         let services = services(connection, self.room).await?;
         match self.same(&services).and_then(|service| text(service, "/id")) {
             Some(id) if self.place.replace => self.replace(connection, id, &services).await,
-            Some(_) if !self.place.force => Err(self.exists()),
+            Some(_) if !self.place.force => Err(self.exists("create another one beside it")),
             same => {
                 let is_duplicate = same.is_some();
                 self.create(connection, is_duplicate).await
@@ -173,7 +174,7 @@ impl WantedService<'_> {
         let target = match same.filter(|_| !self.place.force) {
             Some(id) if requested.as_deref() == Some(id) => requested,
             Some(id) if self.place.replace => Some(id.to_owned()),
-            Some(_) => return Err(self.exists()),
+            Some(_) => return Err(self.exists("change the one that you named")),
             None => requested,
         };
         let name = &self.spec.metadata.name;

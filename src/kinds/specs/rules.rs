@@ -502,7 +502,7 @@ fn wrong_in(text: &str) -> String {
     };
     let wrong = (0..SCHEDULE_FIELDS.len()).find(|at| is_wrong(*at));
     match wrong.map(|at| SCHEDULE_FIELDS[at]) {
-        Some((name, range)) => format!("the {name} is not valid; it must be {range}"),
+        Some((name, range)) => format!("the {name} is not valid; its values go from {range}"),
         None => "the fields cannot be combined".to_owned(),
     }
 }
