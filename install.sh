@@ -46,7 +46,7 @@ target() {
 download() {
     curl --fail --silent --show-error --location --proto "=$protocols" --connect-timeout 20 \
         --speed-limit 1 --speed-time 60 --retry 2 --output "$2" -- "$1" ||
-        fail "failed to download $1" "look at the URL, and try again"
+        fail "failed to download $1" "check the URL, and try again"
 }
 
 # Prints the SHA-256 of a file.
@@ -83,7 +83,7 @@ install() {
     done
     protocols=https
     case "$from" in
-    "") usage "it is not known where the archives are" ;;
+    "") usage "--from is missing" ;;
     *@*) usage "the URL has a user in it" ;;
     https://?*) ;;
     http://127.0.0.1:*/* | http://localhost:*/*) protocols=http,https ;;
@@ -103,17 +103,17 @@ install() {
 
     download "$archive.sha256" "$work/sha256"
     told="$(cut -d ' ' -f 1 <"$work/sha256" | head -n 1)"
-    is_digest "$told" || fail "$archive.sha256 is not a checksum" "look at the URL"
+    is_digest "$told" || fail "$archive.sha256 is not a checksum" "check the URL"
     download "$archive" "$work/archive"
     found="$(digest "$work/archive")"
     [ "$found" = "$told" ] ||
-        fail "$archive has the SHA-256 $found, and its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
+        fail "$archive has the SHA-256 $found, but its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
     [ -z "$wanted" ] || [ "$found" = "$wanted" ] ||
-        fail "$archive has the SHA-256 $found, and --sha256 says $wanted" "nothing was installed; compare with the digest of this release for this machine"
+        fail "$archive has the SHA-256 $found, but --sha256 says $wanted" "nothing was installed; compare with the digest of this release for this machine"
 
     # Only the program is taken out.
     tar -xzf "$work/archive" -C "$work" "$name/meshagent" 2>/dev/null ||
-        fail "$archive does not contain $name/meshagent" "look at the URL"
+        fail "$archive does not contain $name/meshagent" "check the URL"
     program="$work/$name/meshagent"
     { [ -f "$program" ] && [ ! -L "$program" ]; } ||
         fail "$name/meshagent in $archive is not a file" "ask those who made the release"

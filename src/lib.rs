@@ -25,7 +25,7 @@
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
 //! | [`whole_file`] | files that are written whole or not at all |
-//! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
+//! | [`conceal`] | *pure*: known credentials are removed from everything that is shown |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
 //! | [`error`] | classes of error, their hints, their exit codes |

@@ -26,7 +26,7 @@ const HIDDEN_METADATA: [&str; 4] = ["description", "annotations", "repo", "icon"
 /// Fields of a service that name secrets.
 const REFERENCES: [&str; 2] = ["secrets", "pull_secret"];
 
-/// Refuses what is sealed where it is no value, or a value that is shown.
+/// Refuses hidden variables outside of values, and in values that are shown.
 pub(super) fn check(source: &Source, root: &Node) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     walk(source, root, &mut Vec::new(), &mut problems);

@@ -117,7 +117,7 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
         .map(|(kind, count)| (kind, *count, owned(*kind)))
         // Counts of objects are far below what a float holds exactly.
         .filter(|(_, count, owned)| is_over(*count, *owned))
-        .map(|(kind, count, owned)| format!("{count} of {owned} {kind}s"))
+        .map(|(kind, count, owned)| format!("{count} of {owned} {}", kind.kind().plural()))
         .collect();
     if over.is_empty() && is_over(total, all) {
         over.push(format!("{total} of the {all} objects of the set"));

@@ -29,7 +29,7 @@ fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
 /// the nearest name.
 #[must_use]
 pub fn meant(written: &str, keys: &[&Key]) -> String {
-    /// More names than these are no help.
+    /// More names than these do not help.
     const NAMED: usize = 3;
     let known: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
     let in_rooms = known.iter().filter(|name| {
