@@ -22,8 +22,9 @@ Usage: sh install.sh --from URL [--to FOLDER] [--sha256 DIGEST]
 
   --from URL         the folder that has the archives (or the variable MESHAGENT_RELEASE)
   --to FOLDER        where the program goes; ~/.local/bin otherwise
-  --sha256 DIGEST    what the archive must have, from a source that you trust; without it, the
-                     checksum file beside the archive only finds broken downloads
+  --sha256 DIGEST    the SHA-256 of the archive, from a source that you trust; without it, the
+                     archive is only compared with the checksum file beside it, which detects
+                     broken downloads
 END
 }
 
@@ -42,7 +43,7 @@ target() {
     printf '%s-%s\n' "$machine" "$system"
 }
 
-# Downloads a URL to a file. What stands still for a minute is given up.
+# Downloads a URL to a file. It gives up after a minute without data.
 download() {
     curl --fail --silent --show-error --location --proto "=$protocols" --connect-timeout 20 \
         --speed-limit 1 --speed-time 60 --retry 2 --output "$2" -- "$1" ||
