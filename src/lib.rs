@@ -38,7 +38,7 @@
 //! |---|---|
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
-//! | set | all documents of one command; it has a name and owns what it created or adopted |
+//! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |

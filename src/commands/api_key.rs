@@ -31,7 +31,7 @@ pub enum ApiKeyCommand {
     List(AllArgs),
     /// Create an API key and print it: it is shown only this once
     Create(CreateArgs),
-    /// Sign the project's tokens with this key from now on
+    /// Make this key the active key, which signs the project's tokens
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
@@ -60,7 +60,7 @@ pub struct CreateArgs {
 }
 
 toggle!(
-    /// Sign the project's tokens with it from now on
+    /// Make it the active key, which signs the project's tokens
     Activate,
     activate,
     "no-activate"

@@ -64,9 +64,6 @@ pub struct SignInArgs {
 
 /// Arguments of `auth whoami`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The reference fails here when somebody is signed in. When nobody is, both exit with 0."
-)]
 pub struct WhoamiArgs {
     #[command(flatten)]
     show: ShowArgs,

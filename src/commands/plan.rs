@@ -42,7 +42,7 @@ pub struct PlanArgs {
     planning: PlanningArgs,
     #[command(flatten)]
     rules: RuleArgs,
-    /// How the plan is printed
+    /// Output format of the plan
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Also write the plan as JSON to this file

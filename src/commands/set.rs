@@ -95,7 +95,7 @@ pub struct PolicyArgs {
     #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
     pub prune: Prune,
 
-    /// Keep objects that left the manifests; the same as --prune none
+    /// Keep objects that left the manifests; the same as --prune=none
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 

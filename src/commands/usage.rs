@@ -245,7 +245,7 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(is_name).collect();
     let Some((program, below)) = path.split_first() else {
-        return "try --help".to_owned();
+        return "see `--help`".to_owned();
     };
     let group = below.iter().try_fold(&tree, |group, name| group.find_subcommand(name));
     if let (ErrorKind::InvalidSubcommand, Some(group)) = (kind, group) {
@@ -408,7 +408,7 @@ mod tests {
             (
                 "meshagent project list -o 1",
                 "invalid value '1' for '--output <OUTPUT>' [possible values: json, yaml, table]",
-                "try --help",
+                "see `--help`",
             ),
         ] {
             let told = told(line);

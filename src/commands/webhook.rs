@@ -97,7 +97,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
-                output::note(&format!("created the webhook {}", args.name));
+                output::note(&format!("created Webhook/{}", args.name));
                 output::value(&written.id.unwrap_or_default());
             }
             Ok(ExitCode::SUCCESS)

@@ -132,7 +132,7 @@ fn a_manifest_in_the_home_folder_reaches_itself() {
         write(&sandbox, "t", "c4n4ry");
         let text = std::fs::read_to_string(sandbox.path("s.yaml")).unwrap();
         let run = sandbox.run(&["apply", "-f", "s.yaml", "--embedded", "--yes"]);
-        refused(&run, 6, "nothing there is read without consent");
+        refused(&run, 6, "reading there is not allowed");
         let mut command = sandbox.command(&["apply", "-f", "-", "--embedded", "--yes"]);
         let run = crate::secrets::with_input(&mut command, &text);
         let is_hidden = path.starts_with('.');

@@ -340,7 +340,7 @@ impl Run<'_> {
             && !self.args.yes
             && !confirm(&self.question(plan))?
         {
-            return Err(Error::failed("nothing was done"));
+            return Err(Error::failed("cancelled; nothing was changed"));
         }
         Ok(())
     }

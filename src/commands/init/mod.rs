@@ -79,7 +79,7 @@ pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
         match write(&folder.join(name), text)? {
             true => output::note(&format!("wrote {}", shown(folder, name))),
             false => output::note(&format!(
-                "kept {}; `.meshagent/` and saved plans do not belong in Git",
+                "kept your {}; make sure that it lists `.meshagent/` and `plan.json`",
                 shown(folder, name)
             )),
         }
@@ -127,7 +127,7 @@ fn answers(args: &InitArgs) -> Result<Answers> {
             let said = answer(&None, "Workflow: github, gitlab or none", "github".to_owned())?;
             match <Ci as clap::ValueEnum>::from_str(&said, true) {
                 Ok(ci) => break ci,
-                Err(_) => output::note("github, gitlab or none"),
+                Err(_) => output::note("answer github, gitlab or none"),
             }
         },
     };
@@ -255,12 +255,12 @@ fn next(folder: &Path, answers: &Answers) {
             visible::line(name)
         ));
     }
-    let place = match answers.ci {
-        Ci::Github => "as a secret of the environments that the workflow names",
-        Ci::Gitlab => "as a CI/CD variable",
+    let settings = match answers.ci {
+        Ci::Github => "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID",
+        Ci::Gitlab => "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID as CI/CD variables",
         Ci::None => return,
     };
     output::note(&format!(
-        "- for CI, put the program at tools/meshagent, and set MESHAGENT_API_KEY {place} and MESHAGENT_PROJECT_ID as a variable"
+        "- for CI, put the program at tools/meshagent; {settings}"
     ));
 }
