@@ -466,10 +466,7 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     let write = platform.ask("POST", &file("upload")).bearer(&platform.owner).json(&inventory);
     write.send().await.expect(200);
     let run = apply(&room("a"), &[]).await;
-    tells(
-        &run,
-        "1 object of this set is not declared, and there is no record of its file",
-    );
+    tells(&run, "1 object of this set is not declared, and there is no record of its file");
     assert_eq!(platform.read("/rooms/b").await.status, 200);
     apply(&room("a"), &["--prune=all"]).await;
     assert_eq!(platform.read("/rooms/b").await.status, 404);

@@ -134,7 +134,11 @@ fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
     let renamed = "version: v1\nkind: Room\nmetadata: {name: new}\nlifecycle: {moved_from: old}\n";
     sandbox.write("set.yaml", &(renamed.to_owned() + &inside("new")));
     let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml"]);
-    assert!(plan.stdout.contains("\n\n→ rename Room/new  renamed from Room/old"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("\n\n→ rename Room/new  renamed from Room/old"),
+        "{}",
+        plan.stdout
+    );
     assert!(plan.stdout.contains("Plan: 1 to rename, 2 unchanged."), "{}", plan.stdout);
     sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
     let again = sandbox.embedded(0, &["apply", "-f", "set.yaml", "--yes"]);
@@ -147,9 +151,9 @@ fn a_room_is_renamed_in_place_and_what_is_in_it_goes_along() {
     let nowhere = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--no-prune"]);
     assert!(nowhere.stdout.contains("+ create Room/x"), "{}", nowhere.stdout);
     assert!(
-        nowhere
-            .stderr
-            .contains("Room/x does not exist, under this name or its former name Room/y, so it is created"),
+        nowhere.stderr.contains(
+            "Room/x does not exist, under this name or its former name Room/y, so it is created"
+        ),
         "{}",
         nowhere.stderr
     );

@@ -153,7 +153,9 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
     let id = visible::line(id);
-    output::data(&format!("- delete ApiKey/{id}  requested by this command\n\nPlan: 1 to delete.\n"));
+    output::data(&format!(
+        "- delete ApiKey/{id}  requested by this command\n\nPlan: 1 to delete.\n"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

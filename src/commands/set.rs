@@ -292,8 +292,9 @@ impl SetArgs {
         if is_set_name(&self.set) {
             return Ok(&self.set);
         }
-        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set))
-            .hint("use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit"))
+        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set)).hint(
+            "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+        ))
     }
 }
 

@@ -109,7 +109,12 @@ mod tests {
             (json!({"env": "X", "file": "x"}), "file", "two sources, `env` and `file`", "one"),
             (json!({"env": 1}), "env", "not the name", "env: NAME"),
             (json!({"file": ["x"]}), "file", "not the path", "file: PATH"),
-            (json!({"age": {"path": "x"}}), "age", "neither an encrypted text nor a file with one", "{file: PATH}"),
+            (
+                json!({"age": {"path": "x"}}),
+                "age",
+                "neither an encrypted text nor a file with one",
+                "{file: PATH}",
+            ),
         ] {
             let fault = fault(&from).unwrap_or_else(|| panic!("{from}"));
             assert_eq!(fault.path.to_string(), at, "{from}");

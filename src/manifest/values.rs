@@ -322,8 +322,7 @@ pub fn render(
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
-        let message =
-            "was not rendered, because a template that timed out is still running";
+        let message = "was not rendered, because a template that timed out is still running";
         return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());

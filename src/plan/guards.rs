@@ -86,7 +86,9 @@ pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     };
     let unexpected = plan.projects.iter().filter(|project| !is_expected(project));
     let told = unexpected.map(|(name, _)| {
-        Problem::new(format!("the plan is for project `{name}`, but --expect-project is `{expected}`"))
+        Problem::new(format!(
+            "the plan is for project `{name}`, but --expect-project is `{expected}`"
+        ))
     });
     told.collect()
 }

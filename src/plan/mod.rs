@@ -204,9 +204,7 @@ impl Plan {
             1 => ("1 value".to_owned(), "was", "its change is"),
             more => (format!("{more} values"), "were", "their changes are"),
         };
-        Some(format!(
-            "{count} {were} not read, so {changes} unknown."
-        ))
+        Some(format!("{count} {were} not read, so {changes} unknown."))
     }
 
     /// The kinds that the plan touches.

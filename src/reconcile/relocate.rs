@@ -169,7 +169,8 @@ impl<'a> Relocating<'a> {
                 let owned: Vec<&Key> = sides.from.stored.inventory.entries.keys().collect();
                 let meant = meant(pattern, &owned);
                 {
-                    let also = format!("`meshagent export --set {}` shows what the set owns", self.from);
+                    let also =
+                        format!("`meshagent export --set {}` shows what the set owns", self.from);
                     format!("{meant}{} {also}", if meant.ends_with('?') { "" } else { ";" })
                 }
             }

@@ -127,7 +127,11 @@ async fn a_service_that_went_is_no_update_that_was_done() {
     };
     let run = meanwhile.apply(&[ROOM, &service("image: y", "")], vec![], delete).await;
     assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("Service/s@lobby existed when it was read, but no longer exists"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Service/s@lobby existed when it was read, but no longer exists"),
+        "{}",
+        run.stderr
+    );
 }
 
 /// What this run would not write shows nothing of that, so the inventory is looked at.
@@ -205,7 +209,11 @@ async fn a_room_that_was_renamed_is_not_taken_for_deleted() {
         let rename = async || meanwhile.rename("lobby", "entrance").await;
         let run = meanwhile.apply(&[&other], faults, rename).await;
         assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("Room/lobby was renamed to `entrance` since it was read"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("Room/lobby was renamed to `entrance` since it was read"),
+            "{}",
+            run.stderr
+        );
         assert!(meanwhile.has_room("entrance").await);
         // The set still knows it.
         let run = meanwhile.apply(&[&other], vec![], async || {}).await;

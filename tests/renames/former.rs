@@ -96,7 +96,8 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
     // Declared or not, and whoever is meant.
     for others in [&rooms[..], &[]] {
         let text = told(&[others, &[from_any(&["b", "a"], room("c", ""))], &rest].concat()).await;
-        let expected = "Room/c names Room/b and Room/a in `moved_from`, and both are on the platform";
+        let expected =
+            "Room/c names Room/b and Room/a in `moved_from`, and both are on the platform";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("keep the name that the object has in `moved_from`"), "{text}");
     }

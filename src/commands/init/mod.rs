@@ -256,11 +256,11 @@ fn next(folder: &Path, answers: &Answers) {
         ));
     }
     let settings = match answers.ci {
-        Ci::Github => "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID",
+        Ci::Github => {
+            "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID"
+        }
         Ci::Gitlab => "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID as CI/CD variables",
         Ci::None => return,
     };
-    output::note(&format!(
-        "- for CI, put the program at tools/meshagent; {settings}"
-    ));
+    output::note(&format!("- for CI, put the program at tools/meshagent; {settings}"));
 }

@@ -211,7 +211,9 @@ impl Planner<'_> {
         }
         let reason = match entry.applied {
             Some(_) => Why::Gone.into(),
-            None => Reason::new(Why::Gone, "an earlier run was to create it, but it does not exist"),
+            None => {
+                Reason::new(Why::Gone, "an earlier run was to create it, but it does not exist")
+            }
         };
         let effect = Effect::Release { of: None, by_id: Vec::new() };
         self.push(Operation::new(key.clone(), effect, reason));

@@ -70,10 +70,8 @@ impl Planner<'_> {
         let by_name = known_as.and_then(|key| self.desired.get(&key));
         // A document with a former name is for another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
-            let message = format!(
-                "{key} would be deleted, but the set knows it as {}",
-                desired.key
-            );
+            let message =
+                format!("{key} would be deleted, but the set knows it as {}", desired.key);
             let hint = format!(
                 "write `moved_from: {}` into the document of {}, or delete {key} first",
                 key.name, desired.key
