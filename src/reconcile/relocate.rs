@@ -168,11 +168,9 @@ impl<'a> Relocating<'a> {
             None => {
                 let owned: Vec<&Key> = sides.from.stored.inventory.entries.keys().collect();
                 let meant = meant(pattern, &owned);
-                {
-                    let also =
-                        format!("`meshagent export --set {}` shows what the set owns", self.from);
-                    format!("{meant}{} {also}", if meant.ends_with('?') { "" } else { ";" })
-                }
+                let also =
+                    format!("`meshagent export --set {}` shows what the set owns", self.from);
+                format!("{meant}{} {also}", if meant.ends_with('?') { "" } else { ";" })
             }
         };
         Ok(Error::usage(format!(
