@@ -40,6 +40,8 @@ pub enum Format {
     Json,
     /// For a comment on a pull request.
     Markdown,
+    /// A page for a browser, in one file.
+    Html,
 }
 
 /// Why standard output could not be written. After that nothing more is written to it.

@@ -52,7 +52,7 @@ pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
     /// The project, by name or id; documents that name another keep theirs
-    #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
+    #[arg(short = 'n', long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
     // The text is read in a terminal, where a link needs no brackets.
@@ -102,8 +102,14 @@ pub struct PlatformArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProjectArgs {
     /// The project, by name or id [default: MESHAGENT_PROJECT_ID, else the activated project]
-    #[arg(long, value_name = "PROJECT", help_heading = "Platform")]
+    #[arg(short = 'n', long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
+}
+
+/// Leaves `-n` to the annotations of a command, as MeshAgent users type it there.
+#[must_use]
+pub fn without_letter(project: clap::Arg) -> clap::Arg {
+    project.short(None)
 }
 
 impl ProjectArgs {

@@ -272,6 +272,7 @@ fn help_is_what_it_was() {
         "plan",
         "diff",
         "graph",
+        "show",
         "apply",
         "accept",
         "destroy",

@@ -39,6 +39,7 @@ pub struct AcceptArgs {
 ///
 /// What keeps a plan from being made; drift that cannot be written into the manifests.
 pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
+    let args = AcceptArgs { files: args.files.named()?, ..args };
     let set_name = args.set.name()?.to_owned();
     let connection = args.platform.connect().await?;
     let done = decide(&connection, &set_name, &args).await;

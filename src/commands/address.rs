@@ -9,14 +9,14 @@ use super::option_values::{
     annotations_change, annotations_or_none, named_room, room, text_change,
 };
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, no_list, show};
-use super::show::{ListArgs, Listed, ShowArgs};
+use super::show::{ListArgs, Listed, ShowArgs, quietly};
 use crate::dialect::Speaks;
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::output;
-use crate::settings::PlatformArgs;
+use crate::settings::{PlatformArgs, without_letter};
 
 /// A kind of address; its arguments are the fields that only this kind has.
 pub trait Address: clap::Args + 'static {
@@ -28,6 +28,8 @@ pub trait Address: clap::Args + 'static {
     const NOUNS: &'static str;
     /// The field that holds the address; the option has the same name.
     const FIELD: &'static str;
+    /// What several of them are called.
+    const FIELDS: &'static str;
     /// The option's short name.
     const LETTER: char;
     /// The address, in usage lines.
@@ -59,7 +61,10 @@ pub enum AddressCommand<T: Address> {
     #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]
     Show(OneArgs),
     /// Lists those of a project or a room.
-    #[command(about = format!("List the {} of a project or a room", T::NOUNS))]
+    #[command(
+        about = format!("List the {} of a project or a room", T::NOUNS),
+        mut_arg("quiet", quietly(T::FIELDS))
+    )]
     List(AddressListArgs),
     /// Deletes one.
     #[command(about = format!("Delete a {}", T::NOUN), mut_arg("id", named::<T>))]
@@ -73,7 +78,10 @@ fn named<T: Address>(argument: clap::Arg) -> clap::Arg {
 
 /// Arguments of `create`.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg(T::REQUIRED, |argument| argument.required(true)))]
+#[command(
+    mut_arg(T::REQUIRED, |argument| argument.required(true)),
+    mut_arg("project_id", without_letter)
+)]
 pub struct CreateArgs<T: Address> {
     #[arg(short = T::LETTER, long = T::FIELD, value_name = T::VALUE, help = T::TITLE)]
     address: String,
@@ -93,7 +101,7 @@ pub struct CreateArgs<T: Address> {
 
 /// Arguments of `update`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = T::KEPT)]
+#[command(after_help = T::KEPT, mut_arg("project_id", without_letter))]
 pub struct UpdateArgs<T: Address> {
     #[arg(value_name = T::VALUE, help = T::TITLE)]
     address: String,

@@ -1,20 +1,26 @@
-//! Completion in shells: of commands and options, and of the names of rooms, services and projects,
-//! which are requested from the platform while somebody types.
+//! Completion in shells: of commands and options; of kinds and their fields; of objects, which are
+//! read from the manifests; and of the names of rooms, services, sets and projects, which are
+//! requested from the platform while somebody types. Files are completed by the shell's engine.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Command;
+use clap::{Arg, ArgMatches, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use serde_json::Value;
 
+use super::explain;
+use super::set::{FileArgs, ReadArgs, files_of_environment};
 use super::shortcut::listed;
+use crate::apply::sets;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
+use crate::manifest::set;
 use crate::output;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
@@ -23,7 +29,7 @@ use crate::visible;
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
 
 /// How long to keep somebody who types waiting.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -73,9 +79,13 @@ enum Names {
     Projects,
     Rooms,
     Services,
+    Sets,
+    Kinds,
+    Fields,
+    Objects,
 }
 
-/// Lets the arguments that name rooms, services and projects be completed.
+/// Lets the arguments be completed that name what the program, the platform or manifests know.
 pub fn with_names(command: Command) -> Command {
     named(command, "")
 }
@@ -84,39 +94,63 @@ fn named(command: Command, parent: &str) -> Command {
     let name = command.get_name().to_owned();
     let below: Vec<String> =
         command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
-    let command = command.mut_args(|argument| {
-        let names = match (parent, name.as_str(), argument.get_id().as_str()) {
-            (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
-            (_, _, "room") | ("rooms", "get" | "update" | "delete", "name") => Names::Rooms,
-            ("service", "show" | "delete" | "update" | "update-template", "id") => Names::Services,
-            _ => return argument,
-        };
-        argument.add(ArgValueCompleter::new(move |typed: &OsStr| candidates(names, typed)))
+    let command = command.mut_args(|argument| match names(parent, &name, &argument) {
+        None => argument,
+        Some(names) => {
+            argument.add(ArgValueCompleter::new(move |typed: &OsStr| candidates(names, typed)))
+        }
     });
     below
         .into_iter()
         .fold(command, |command, child| command.mut_subcommand(child, |it| named(it, &name)))
 }
 
+/// What the value of an argument names.
+fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
+    Some(match (parent, command, argument.get_id().as_str()) {
+        (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
+        (_, _, "room") | ("rooms", "get" | "update" | "delete", "name") => Names::Rooms,
+        ("service", "show" | "delete" | "update" | "update-template", "id") => Names::Services,
+        (_, "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export", "set")
+        | ("set", "move", "from" | "to")
+        | ("set", "rename", "from") => Names::Sets,
+        (_, "schema", "kind") => Names::Kinds,
+        (_, "explain", "what") => Names::Fields,
+        (_, "plan" | "diff" | "graph" | "apply", "target" | "exclude" | "adopt")
+        | (_, "accept", "objects") => Names::Objects,
+        _ => return None,
+    })
+}
+
 /// The candidates for what was typed. If anything goes wrong, there are none: a shell that
 /// completes has no place for errors.
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
-    let typed = typed.to_string_lossy();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return Vec::new() };
-    let listed = runtime.block_on(async {
-        let platform = PlatformArgs { retries: 0, timeout: PATIENCE, ..PlatformArgs::default() };
-        tokio::time::timeout(PATIENCE, platform.with(async |it| list(it, names).await)).await
-    });
-    let found = listed.ok().and_then(Result::ok).unwrap_or_default();
+    let typed = typed.to_string_lossy().into_owned();
+    let found = match names {
+        Names::Kinds => explain::names_below(""),
+        Names::Fields => explain::names_below(&typed),
+        Names::Objects => in_time(declared).unwrap_or_default(),
+        _ => in_time(move || on_platform(names)).unwrap_or_default(),
+    };
     found
         .into_iter()
-        .filter(|(value, _)| value.starts_with(typed.as_ref()) && is_harmless(value))
+        .filter(|(value, _)| value.starts_with(&typed) && is_harmless(value))
         .map(|(value, help)| {
             let help = help.map(|help| visible::line(&help).into_owned().into());
             CompletionCandidate::new(value).help(help)
         })
         .collect()
+}
+
+/// A name, and what it means.
+type Named = (String, Option<String>);
+
+/// The result of a piece of work, if it is ready in time. If not, the program ends, and the work
+/// with it.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(PATIENCE).ok()?
 }
 
 /// Whether a name can be put on a command line as it is. A shell would split other names, or run a
@@ -126,8 +160,55 @@ fn is_harmless(name: &str) -> bool {
     !name.starts_with('-') && name.chars().all(is_letter) && visible::is_visible(name)
 }
 
+/// The arguments of the command on the line, if it can be parsed.
+fn line() -> Option<ArgMatches> {
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    let mut matches = super::tree().ignore_errors(true).try_get_matches_from(words).ok()?;
+    while let Some((_, below)) = matches.remove_subcommand() {
+        matches = below;
+    }
+    Some(matches)
+}
+
+/// The platform of the line; none if it is the embedded one, which would have to be started.
+fn platform() -> Option<PlatformArgs> {
+    let mut platform = PlatformArgs::default();
+    if let Some(line) = line() {
+        let given = |name: &str| line.try_get_one::<String>(name).ok().flatten().cloned();
+        platform.project_id = given("project_id");
+        platform.api_url = given("api_url");
+        if line.try_get_one::<PathBuf>("embedded").ok().flatten().is_some() {
+            return None;
+        }
+    }
+    Some(PlatformArgs { retries: 0, timeout: PATIENCE, ..platform })
+}
+
+/// The objects in the manifests that the line or the environment names.
+fn declared() -> Option<Vec<Named>> {
+    let line = line()?;
+    let mut files: Vec<PathBuf> =
+        line.try_get_many("files").ok().flatten().into_iter().flatten().cloned().collect();
+    if files.is_empty() {
+        files = files_of_environment();
+    }
+    // Standard input belongs to the command.
+    files.retain(|file| file.as_os_str() != "-");
+    let files = FileArgs { files, reading: ReadArgs { may_miss: true, ..ReadArgs::default() } };
+    let input = files.input(None, Some("(active project)".to_owned())).ok()?;
+    let set = set::read(&input).ok()?;
+    Some(set.objects.into_keys().map(|key| (key.to_string(), None)).collect())
+}
+
+/// The names of this sort on the platform.
+fn on_platform(names: Names) -> Option<Vec<Named>> {
+    let platform = platform()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(platform.with(async |connection| list(connection, names).await)).ok()
+}
+
 /// The candidates, each with its name.
-async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Option<String>)>> {
+async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
     let reader = connection.client.reader();
     let text = |item: &Value, pointer: &str| {
         item.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
@@ -149,6 +230,11 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<(String, Opti
             let services = listed(connection, KindName::Service, room.as_deref()).await?;
             (services, "/id", "/metadata/name")
         }
+        Names::Sets => {
+            let sets = sets::listed(&reader, connection.project_id().await?).await?;
+            return Ok(sets.names.into_iter().map(|name| (name, None)).collect());
+        }
+        Names::Kinds | Names::Fields | Names::Objects => return Ok(Vec::new()),
     };
     let pairs = items.iter().filter_map(|item| Some((text(item, value)?, text(item, help))));
     Ok(pairs.collect())

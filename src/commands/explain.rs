@@ -63,6 +63,31 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The kinds, or the fields below the last dot of what was typed: `Service.container.`, each as it
+/// stands in a path, with what it means.
+#[must_use]
+pub fn names_below(typed: &str) -> Vec<(String, Option<String>)> {
+    let Some((above, _)) = typed.rsplit_once('.') else {
+        let kinds = kinds::ALL.iter();
+        let named =
+            |kind: &&dyn kinds::Kind| (kind.name().to_string(), Some(kind.summary().to_owned()));
+        return kinds.map(named).collect();
+    };
+    let mut steps = above.split('.');
+    let kind = steps.next().and_then(kinds::find);
+    let root = kind.map(|kind| schema::inlined(kind).clone());
+    let found = root.and_then(|root| {
+        steps.try_fold(root, |field, step| child(&field, step.trim_end_matches("[]")))
+    });
+    let below = found.as_ref().map(fields).unwrap_or_default();
+    let named = |(name, field): (&String, &Value)| {
+        let about = field.get("description").and_then(Value::as_str);
+        let first = about.and_then(|about| about.lines().next());
+        (format!("{above}.{name}"), first.map(str::to_owned))
+    };
+    below.into_iter().map(named).collect()
+}
+
 /// A field of a map, or of the items of a list.
 fn child(schema: &Value, name: &str) -> Option<Value> {
     let map = if schema.get("items").is_some() { schema.get("items")? } else { schema };

@@ -28,6 +28,7 @@ impl Address for Mailbox {
     const NOUN: &'static str = "mailbox";
     const NOUNS: &'static str = "mailboxes";
     const FIELD: &'static str = "address";
+    const FIELDS: &'static str = "addresses";
     const LETTER: char = 'a';
     const VALUE: &'static str = "ADDRESS";
     const TITLE: &'static str = "The mail address";

@@ -47,6 +47,7 @@ pub mod sets;
 pub mod setup;
 pub mod shortcut;
 pub mod show;
+pub mod show_file;
 mod signals;
 mod toggle;
 pub mod token;
@@ -90,8 +91,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what apply would do as a unified diff of YAML
     Diff(plan::DiffArgs),
-    /// Show the order of the operations as a graph, in Mermaid or DOT
+    /// Draw the order of the operations, or a whole set, as Mermaid, DOT, SVG or HTML
     Graph(plan::GraphArgs),
+    /// Show a saved plan, or the report of a run
+    Show(show_file::ShowArgs),
     /// Make the platform match the manifests
     Apply(apply::ApplyArgs),
     /// Write drift on the platform back into the manifests
@@ -264,6 +267,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Plan(args) => wait(plan::plan(args)),
         Command::Diff(args) => wait(plan::diff(args)),
         Command::Graph(args) => wait(plan::graph(args)),
+        Command::Show(args) => show_file::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved_plan::name_of;
-use super::set::{FileArgs, PolicyArgs, SetArgs, decide};
+use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::manifest::declared_in::stream;
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
-use crate::plan::graph::Language;
+use crate::plan::graph::{Graph, Language};
 use crate::plan::planner::Policy;
 use crate::plan::text::Detail;
-use crate::plan::{Plan, graph, markdown, text, unified};
+use crate::plan::{Plan, html, markdown, text, unified};
 use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
@@ -35,7 +35,7 @@ pub struct PlanningArgs {
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --exit-code   # 3 when something would change"
+    after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --output html > plan.html\n  meshagent plan -f manifests --exit-code   # 3 when something would change"
 )]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct DiffArgs {
 /// Arguments of `graph`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent graph -f manifests\n  meshagent graph -f manifests --language dot | dot -Tsvg > plan.svg"
+    after_help = "Examples:\n  meshagent graph -f manifests\n  meshagent graph -f manifests --language svg > plan.svg\n  meshagent graph -f manifests --all --language html > set.html"
 )]
 pub struct GraphArgs {
     #[command(flatten)]
@@ -83,11 +83,26 @@ pub struct GraphArgs {
     /// The graph's language
     #[arg(short, long, value_enum, default_value = "mermaid")]
     language: Language,
+    /// Draw every object of the set with what it refers to, also where nothing would change
+    #[arg(long)]
+    all: bool,
 }
 
 impl PlanningArgs {
-    /// Makes the plan. A plan that is only for reading is made without missing secrets.
+    /// The same with the manifests of the environment, if none are given.
+    fn named(self) -> Result<Self> {
+        Ok(Self { files: self.files.named()?, ..self })
+    }
+
+    /// Makes the plan, and drops what it was made from.
     async fn plan(&self, may_miss: bool) -> Result<Decision> {
+        let mut decision = self.decided(may_miss).await?;
+        drop_in_background(std::mem::take(&mut decision.basis));
+        Ok(decision)
+    }
+
+    /// Makes the plan. A plan that is only for reading is made without missing secrets.
+    async fn decided(&self, may_miss: bool) -> Result<Decision> {
         let set_name = self.set.name()?;
         let connection = self.platform.connect().await?;
         let mut files = self.files.clone();
@@ -139,7 +154,8 @@ impl PlanningArgs {
 /// # Errors
 ///
 /// What keeps a plan from being made or written.
-pub async fn plan(args: PlanArgs) -> Result<ExitCode> {
+pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
+    args.planning = args.planning.named()?;
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
     args.rules.expect()?;
@@ -213,6 +229,7 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
             output::data(&text::render_in(plan, detail));
         }
         Format::Markdown => output::data(&markdown::render(plan)),
+        Format::Html => output::data(&html::render(plan, output::is_verbose())?),
         Format::Json => output::json(&PlanDocument::of(plan))?,
     }
     Ok(())
@@ -228,7 +245,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
-    let Decision { plan, .. } = args.planning.plan(true).await?;
+    let Decision { plan, .. } = args.planning.named()?.plan(true).await?;
     output::data(&unified::render(&plan));
     refuse(&plan)?;
     Ok(exit_code(&plan, args.exit_code))
@@ -240,8 +257,16 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let Decision { plan, .. } = args.planning.plan(true).await?;
-    output::data(&graph::render(&plan, args.language));
+    let Decision { plan, basis, .. } = args.planning.named()?.decided(true).await?;
+    let graph = match args.all {
+        true => Graph::of_all(&plan, &basis.desired, &basis.state),
+        false => Graph::of(&plan),
+    };
+    drop_in_background(basis);
+    if plan.is_empty() && !args.all {
+        output::note("note: nothing would change; --all draws the whole set");
+    }
+    output::data(&graph.render(args.language)?);
     refuse(&plan)?;
     Ok(ExitCode::SUCCESS)
 }

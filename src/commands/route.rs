@@ -20,6 +20,7 @@ impl Address for Route {
     const NOUN: &'static str = "route";
     const NOUNS: &'static str = "routes";
     const FIELD: &'static str = "domain";
+    const FIELDS: &'static str = "domains";
     const LETTER: char = 'd';
     const VALUE: &'static str = "DOMAIN";
     const TITLE: &'static str = "The domain";

@@ -1,4 +1,5 @@
-//! A saved plan: what it was made from, and whether it still fits.
+//! Saved plans and reports: reading them; and of a plan, what it was made from, and whether it still
+//! fits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,14 @@ use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::listed::few;
 use crate::manifest::declared_in::stream;
+use crate::manifest::own_files::OwnFiles;
 use crate::manifest::reach::Reach;
 use crate::output;
 use crate::own_folder;
-use crate::plan::document::{Inputs, PlanDocument};
+use crate::plan::document::{Inputs, PlanDocument, TOOL};
 use crate::plan::planner::Policy;
 use crate::plan::{Plan, guards};
+use crate::reconcile::report::ReportDocument;
 use crate::visible;
 
 /// The maximum size of a plan, in bytes: it holds what many manifests declare.
@@ -30,6 +33,44 @@ pub struct Saved {
     pub is_given_files: bool,
 }
 
+/// A file of this program that can be shown.
+pub enum Shown {
+    /// A plan, saved or printed.
+    Plan(Box<PlanDocument>),
+    /// What became of a plan.
+    Report(Box<ReportDocument>),
+}
+
+/// Reads a plan or a report to show it.
+///
+/// # Errors
+///
+/// A file that is neither.
+pub fn read_shown(path: &Path) -> Result<Shown> {
+    let shown = path.display().to_string();
+    let name = visible::line(&shown);
+    let instead = || format!("`meshagent plan -f {name}` shows what manifests would change");
+    if path.is_dir() {
+        return Err(Error::usage(format!("{name} is a folder, not a plan")).hint(instead()));
+    }
+    let text = bounded::text(path, MAX_BYTES).context(|| format!("failed to read {name}"))?;
+    let broken = |error| Error::usage(format!("{name} is not whole: {error}"));
+    match OwnFiles::of(&text) {
+        Some(OwnFiles::Plan) => serde_json::from_str(&text).map(Shown::Plan).map_err(broken),
+        Some(OwnFiles::Report) => serde_json::from_str(&text).map(Shown::Report).map_err(broken),
+        None => Err(Error::usage(format!("{name} is neither a plan nor a report")).hint(
+            match is_json(path) {
+                true => "`meshagent plan --out FILE` saves a plan, and `apply --report FILE` writes a report".to_owned(),
+                false => instead(),
+            },
+        )),
+    }
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_none_or(|suffix| suffix.eq_ignore_ascii_case("json"))
+}
+
 /// Reads a saved plan.
 ///
 /// # Errors
@@ -43,11 +84,10 @@ pub fn read(path: &Path) -> Result<Saved> {
         return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
     }
     own_folder::refuse_shared(path).context(|| format!("failed to read the plan {name}"))?;
-    let is_json = path.extension().is_none_or(|suffix| suffix.eq_ignore_ascii_case("json"));
     let text =
         bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
     let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
-        Error::usage(format!("{name} is not a saved plan: {error}")).hint(match is_json {
+        Error::usage(format!("{name} is not a saved plan: {error}")).hint(match is_json(path) {
             true => "make one with `meshagent plan --out FILE`".to_owned(),
             false => instead(),
         })
@@ -59,10 +99,9 @@ pub fn read(path: &Path) -> Result<Saved> {
         ))
         .hint("make one with `meshagent plan --out FILE`"));
     }
-    let tool = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
-    if document.tool != tool {
+    if document.tool != TOOL {
         return Err(stale(vec![Problem::new(format!(
-            "it was made by {}, but this is {tool}",
+            "it was made by {}, but this is {TOOL}",
             document.tool
         ))]));
     }

@@ -15,7 +15,7 @@ use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::output;
-use crate::settings::PlatformArgs;
+use crate::settings::{PlatformArgs, without_letter};
 
 /// Commands of `scheduled-task`.
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +45,7 @@ pub struct PayloadArgs {
 
 /// Arguments of `scheduled-task add`.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("project_id", without_letter))]
 pub struct AddArgs {
     /// The room [env: MESHAGENT_ROOM]
     #[arg(short, long, value_name = "ROOM")]
@@ -107,6 +108,7 @@ pub struct TaskListArgs {
 
 /// Arguments of `scheduled-task update`.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("project_id", without_letter))]
 pub struct UpdateArgs {
     /// The task's id
     #[arg(value_name = "TASK_ID")]

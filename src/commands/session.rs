@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::show::{AllArgs, ListArgs, Listed};
+use super::show::{AllArgs, ListArgs, Listed, quietly};
 use crate::api::request::Listing;
 use crate::dialect::{Dialect, Speaks};
 use crate::error::Result;
@@ -14,6 +14,7 @@ pub enum SessionCommand {
     /// List the recent sessions
     List(AllArgs),
     /// List the events of a session
+    #[command(mut_arg("quiet", quietly("types of the events")))]
     Show(SessionShowArgs),
 }
 

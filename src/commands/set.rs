@@ -23,8 +23,9 @@ use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
 /// The files of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FileArgs {
-    /// A manifest, a folder of them, or - for standard input; may be repeated
-    #[arg(short, long = "file", value_name = "PATH", required = true)]
+    /// A manifest, a folder of them, or - for standard input; may be repeated [default: those that
+    /// MESHAGENT_FILE names]
+    #[arg(short, long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
     /// How they are read.
     #[command(flatten)]
@@ -148,7 +149,36 @@ fn parse_selector(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The variable that names the manifests where `-f` names none.
+const FILES: &str = "MESHAGENT_FILE";
+
+/// The files and folders that the environment names, separated as those of `PATH` are.
+#[must_use]
+pub fn files_of_environment() -> Vec<PathBuf> {
+    let named = std::env::var_os(FILES).unwrap_or_default();
+    std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
 impl FileArgs {
+    /// The same with the manifests that the environment names, where none are given. Which ones
+    /// these are is told.
+    ///
+    /// # Errors
+    ///
+    /// Nothing names manifests.
+    pub fn named(mut self) -> Result<Self> {
+        if self.files.is_empty() {
+            self.files = files_of_environment();
+            if self.files.is_empty() {
+                return Err(Error::usage("no manifests are given")
+                    .hint(format!("name a file or a folder with -f, or in {FILES}")));
+            }
+            let names: Vec<String> = self.files.iter().map(|it| it.display().to_string()).collect();
+            output::note(&format!("note: {FILES} names the manifests: {}", names.join(", ")));
+        }
+        Ok(self)
+    }
+
     /// Reads the set.
     ///
     /// # Errors
@@ -354,10 +384,8 @@ pub async fn decide(
     policy: &Policy,
     guards: &GuardArgs,
 ) -> Result<Decision> {
-    let mut decision =
-        reconcile::decide(&connection.target(), set, policy, &guards.guards()).await?;
+    let decision = reconcile::decide(&connection.target(), set, policy, &guards.guards()).await?;
     output::notes(&decision.plan.notes);
-    drop_in_background(std::mem::take(&mut decision.basis));
     Ok(decision)
 }
 

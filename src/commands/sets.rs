@@ -11,7 +11,7 @@ use super::apply::progress::reporter;
 use super::apply::report::summary;
 use super::apply::{ApplyFormat, confirm, objects};
 use super::plan::print;
-use super::show::{AllArgs, Listed};
+use super::show::{AllArgs, Listed, quietly};
 use super::signals::Stopping;
 use crate::apply::{inventory, sets, survey};
 use crate::connection::Connection;
@@ -28,6 +28,7 @@ use crate::settings::PlatformArgs;
 #[derive(Debug, clap::Subcommand)]
 pub enum SetCommand {
     /// List the sets of a project, with how many objects each owns
+    #[command(mut_arg("quiet", quietly("names")))]
     List(AllArgs),
     /// Move objects from one set to another; the platform's objects stay as they are
     Move(MoveArgs),

@@ -37,7 +37,7 @@ pub struct ListArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
-    /// Print only the ids or names, one per line
+    /// Print only the ids, one per line, for scripts
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
 }
@@ -48,9 +48,14 @@ pub struct JsonListArgs {
     /// Output format [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
-    /// Print only the names, one per line
+    /// Print only the names, one per line, for scripts
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
+}
+
+/// Says what a command prints with `--quiet`, if not ids.
+pub fn quietly(what: &'static str) -> impl Fn(clap::Arg) -> clap::Arg {
+    move |quiet| quiet.help(format!("Print only the {what}, one per line, for scripts"))
 }
 
 /// Arguments of a list of all objects in a project.

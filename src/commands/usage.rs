@@ -84,9 +84,6 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                 "force-unlock" | "unlock" => {
                     Some("`meshagent apply --break-lock` takes over the lock of a run that is gone")
                 }
-                "show" => Some(
-                    "`meshagent plan` shows what would change, and `meshagent export` writes what exists",
-                ),
                 "fmt" => Some("manifests need no formatting; `meshagent validate` checks them"),
                 word if LATER.contains(&word) => Some(
                     "this program does not have it yet: use the Python command line, which has it and reads the same settings",
@@ -104,7 +101,7 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                 && words.get(1).is_some_and(|word| word == "plan") =>
         {
             Some(
-                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
             )
         }
         _ => None,

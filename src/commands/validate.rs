@@ -24,7 +24,7 @@ pub struct ValidateArgs {
     #[command(flatten)]
     files: FileArgs,
     /// The project for documents that name none
-    #[arg(long, value_name = "PROJECT")]
+    #[arg(short = 'n', long, value_name = "PROJECT")]
     project_id: Option<String>,
     /// How the result is printed
     #[arg(short, long, value_enum, default_value_t)]
@@ -79,10 +79,10 @@ fn refused(error: &Error) -> Validation {
 }
 
 fn validated(args: &ValidateArgs) -> Result<Validation> {
+    let files = args.files.clone().named()?;
     let fallback = PlatformArgs::default().offline_project()?;
     // Which project it would be does not matter here.
-    let set = args
-        .files
+    let set = files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
     // Whoever checks a proposal has none of its secrets.
     let missing = secrets::missing(&set.objects, &set.reach);

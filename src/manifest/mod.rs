@@ -19,7 +19,7 @@ mod lifecycle;
 pub mod located;
 mod measured;
 mod null;
-mod own_files;
+pub mod own_files;
 pub mod placement;
 pub mod placing_manifest;
 pub mod process;

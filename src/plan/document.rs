@@ -18,6 +18,12 @@ use crate::kinds::recorded::{fingerprint_in, recorded_as};
 use crate::kinds::tree::Tree;
 use crate::listed::few;
 
+/// The version of the document's form.
+pub const VERSION: u32 = 1;
+
+/// This program, as the documents that it makes name it.
+pub const TOOL: &str = concat!("meshagent ", env!("CARGO_PKG_VERSION"));
+
 /// A plan.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "MeshAgent plan")]
@@ -42,6 +48,16 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
+    /// Whether only drift is shown. Such a plan is only for reading.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drift_only: bool,
+    /// The objects that the manifests change and that are not changed yet, because drift is left
+    /// alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Key>,
+    /// The objects whose drift is left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_drifted: Vec<Key>,
     /// Why the plan must not be performed: what guards and rules refuse. Such a plan is only
     /// shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -213,8 +229,8 @@ impl PlanDocument {
     #[must_use]
     pub fn salted(plan: &Plan, salts: &BTreeMap<String, String>) -> Self {
         Self {
-            version: 1,
-            tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
+            version: VERSION,
+            tool: TOOL.to_owned(),
             set: plan.set.clone(),
             platform: plan.platform.clone(),
             projects: plan
@@ -228,6 +244,9 @@ impl PlanDocument {
             operations: for_each(&plan.operations, |it| document_of(plan, it, salts)),
             notes: plan.notes.clone(),
             partial: plan.partial,
+            drift_only: plan.is_drift,
+            waiting: plan.waiting.iter().cloned().collect(),
+            left_drifted: plan.left_drifted.iter().cloned().collect(),
             refused: plan.refused.iter().map(RefusalDocument::from).collect(),
             not_read: plan.not_read.clone(),
             inputs: None,

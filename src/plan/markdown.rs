@@ -2,11 +2,11 @@
 //! and never longer than what a comment may hold. What comes from manifests or from the
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
-use super::shown::{Difference, Whole, difference, whole as value};
+use super::changed::{self, Said, Sort};
+use super::shown::Whole;
 use super::summed::{self, Row};
-use super::{Action, Cause, Counts, FieldChange, Operation, Plan, text};
+use super::{Counts, FieldChange, Operation, Plan, text};
 use crate::conceal;
-use crate::kinds::tree::Tree;
 use crate::visible;
 
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
@@ -45,16 +45,7 @@ pub fn render(plan: &Plan) -> String {
     out += &unread(plan);
     let mut operations: Vec<&Operation> =
         plan.operations.iter().filter(|operation| !operation.is_first_half()).collect();
-    operations.sort_by_key(|operation| match (operation.action(), operation.replaces()) {
-        (Action::Delete, _) => 0,
-        (_, true) => 1,
-        (Action::Release, _) => 2,
-        (Action::Rename, _) => 3,
-        (Action::Adopt, _) => 4,
-        (Action::Update, _) => 5,
-        (Action::Record, _) => 6,
-        (Action::Create, _) => 7,
-    });
+    operations.sort_by_key(|operation| operation.rank_in_review());
     let rows = summed::rows(&operations, false);
     let more = rows.iter().filter_map(|row| match row {
         Row::More(like, count) => Some(format!(
@@ -189,45 +180,34 @@ fn whole(plan: &Plan, operation: &Operation) -> String {
 
 fn change_lines(change: &FieldChange, out: &mut String) {
     let path = code(&change.path.to_string());
-    let mut parts = (Vec::new(), 0);
-    let mut lines = Vec::new();
-    let mut head = |tree: &Tree| {
-        let Whole { head, lines: below } = value(tree);
-        lines = below;
-        if lines.is_empty() { code_of(&head) } else { head }
+    let Some((sort, said)) = changed::told(change) else { return };
+    let line = match &said {
+        Said::Words(words) => format!("{path}: {words}"),
+        Said::Value(Whole { head, lines }) => {
+            let word = if sort == Sort::Comes { "added" } else { "removed" };
+            let head = if lines.is_empty() { code_of(head) } else { head.clone() };
+            format!("{path}: {word} {head}")
+        }
+        Said::Pair(old, new) => format!("{path}: {} → {}", code_of(old), code_of(new)),
+        Said::Parts(..) => format!("{path}:"),
     };
-    let line = match (&change.old, &change.new) {
-        _ if change.is_uncertain() => format!("{path}: {}", text::MAY_CHANGE),
-        (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("{path}: (secret, changed)"),
-        (None, Some(new)) => format!("{path}: added {}", head(new)),
-        (Some(old), None) => format!("{path}: removed {}", head(old)),
-        (Some(old), Some(new)) => match difference(old, new) {
-            Difference::Pair(old, new) => format!("{path}: {} → {}", code_of(&old), code_of(&new)),
-            Difference::Hidden => format!("{path}: (secret, changed)"),
-            Difference::Parts(shown, more) => {
-                parts = (shown, more);
-                format!("{path}:")
-            }
-        },
-        (None, None) => path,
-    };
-    let cause = match change.cause {
-        Some(Cause::Drift) => " (drifted)",
-        Some(Cause::Both) => " (drifted, and the manifest changed)",
-        Some(Cause::Manifest) | None => "",
-    };
+    let cause = changed::cause(change).map(|cause| format!(" ({cause})")).unwrap_or_default();
     *out += &format!("  - {line}{cause}\n");
-    for line in lines {
-        *out += &format!("    - {}\n", code_of(&line));
-    }
-    for part in &parts.0 {
-        *out += &format!("    - {}\n", code_of(&format!("{} {}", part.sign(), part.text)));
-    }
-    if parts.1 > 0 {
-        *out += &format!(
-            "    - … and {} more lines that differ; `--output json` shows them\n",
-            parts.1
-        );
+    match &said {
+        Said::Value(whole) => {
+            whole.lines.iter().for_each(|line| *out += &format!("    - {}\n", code_of(line)));
+        }
+        Said::Parts(parts, more) => {
+            for part in parts {
+                *out += &format!("    - {}\n", code_of(&format!("{} {}", part.sign(), part.text)));
+            }
+            if *more > 0 {
+                *out += &format!(
+                    "    - … and {more} more lines that differ; `--output json` shows them\n"
+                );
+            }
+        }
+        Said::Words(_) | Said::Pair(..) => {}
     }
 }
 

@@ -1,5 +1,5 @@
 //! *Pure*: what is desired and what was observed become a plan, and a plan becomes text,
-//! JSON, Markdown, a unified difference or a graph.
+//! JSON, Markdown, HTML, a unified difference or a graph.
 //!
 //! Must not live here: input, output, anything async, anything that knows a kind by name.
 
@@ -11,6 +11,7 @@ use crate::visible;
 
 use self::fingerprints::Fingerprints;
 
+mod changed;
 mod counts;
 pub mod derived;
 pub mod diff;
@@ -18,6 +19,7 @@ pub mod document;
 pub mod fingerprints;
 pub mod graph;
 pub mod guards;
+pub mod html;
 pub mod ignored;
 pub mod markdown;
 pub mod naming;
@@ -28,6 +30,7 @@ pub mod planner;
 pub mod policy;
 pub mod references;
 pub mod renames;
+mod restored;
 pub mod scope;
 pub mod shown;
 mod state;

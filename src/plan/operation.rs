@@ -432,6 +432,21 @@ impl Operation {
         matches!(self.effect, Effect::Delete { replaces: false, .. })
     }
 
+    /// Where it stands for whoever reviews a plan: what takes most away comes first.
+    #[must_use]
+    pub const fn rank_in_review(&self) -> u8 {
+        match (self.action(), self.replaces()) {
+            (Action::Delete, _) => 0,
+            (_, true) => 1,
+            (Action::Release, _) => 2,
+            (Action::Rename, _) => 3,
+            (Action::Adopt, _) => 4,
+            (Action::Update, _) => 5,
+            (Action::Record, _) => 6,
+            (Action::Create, _) => 7,
+        }
+    }
+
     fn met(&self) -> Option<&Met> {
         match &self.effect {
             Effect::Update { of, .. } | Effect::Rename { of, .. } | Effect::Delete { of, .. } => {

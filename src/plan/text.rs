@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::shown::{Difference, Part, difference, whole};
+use super::changed::{self, Said, Sort};
+use super::shown::Part;
 use super::summed::{self, Row};
-use super::{Action, Cause, FieldChange, Operation, Plan, suggestion};
-use crate::kinds::tree::Tree;
+use super::{Action, FieldChange, Operation, Plan, suggestion};
 use crate::visible;
 use anstyle::{AnsiColor, Style};
 
@@ -14,9 +14,6 @@ const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
-
-/// The text for a field that may change.
-pub const MAY_CHANGE: &str = "(not read, may change)";
 
 /// The sign and the colour of an operation.
 #[must_use]
@@ -138,41 +135,23 @@ fn count(count: usize, one: &str, many: &str) -> String {
 }
 
 fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) {
-    let path = &change.path;
-    let mut parts = (Vec::new(), 0);
-    let mut lines = Vec::new();
-    let mut head = |value: &Tree| {
-        let whole = whole(value);
-        lines = whole.lines;
-        whole.head
+    let Some((sort, said)) = changed::told(change) else { return };
+    let (path, sign) = (&change.path, sort.sign());
+    let style = match sort {
+        Sort::Uncertain | Sort::Changes => YELLOW,
+        Sort::Comes => GREEN,
+        Sort::Goes => RED,
     };
-    let _ = match (&change.old, &change.new) {
-        _ if change.is_uncertain() => {
-            write!(out, "    {YELLOW}?{YELLOW:#} {path}: {MAY_CHANGE}")
-        }
-        (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => {
-            write!(out, "    {YELLOW}~{YELLOW:#} {path}: (secret, changed)")
-        }
-        (None, Some(new)) => write!(out, "    {GREEN}+{GREEN:#} {path}: {}", head(new)),
-        (Some(old), None) => write!(out, "    {RED}-{RED:#} {path}: {}", head(old)),
-        (Some(old), Some(new)) => {
-            let _ = write!(out, "    {YELLOW}~{YELLOW:#} {path}:");
-            match difference(old, new) {
-                Difference::Pair(old, new) => write!(out, " {old} → {new}"),
-                Difference::Hidden => write!(out, " (secret, changed)"),
-                Difference::Parts(shown, more) => {
-                    parts = (shown, more);
-                    Ok(())
-                }
-            }
-        }
-        (None, None) => return,
+    let _ = write!(out, "    {style}{sign}{style:#} {path}:");
+    let _ = match &said {
+        Said::Words(words) => write!(out, " {words}"),
+        Said::Value(whole) => write!(out, " {}", whole.head),
+        Said::Pair(old, new) => write!(out, " {old} → {new}"),
+        Said::Parts(..) => Ok(()),
     };
-    let _ = match change.cause {
-        Some(Cause::Drift) => write!(out, "  {CYAN}drifted{CYAN:#}"),
-        Some(Cause::Both) => write!(out, "  {CYAN}drifted, and the manifest changed{CYAN:#}"),
-        Some(Cause::Manifest) | None => Ok(()),
-    };
+    if let Some(cause) = changed::cause(change) {
+        let _ = write!(out, "  {CYAN}{cause}{CYAN:#}");
+    }
     if let (Some(place), Some(of)) = (&change.place, &operation.place)
         && place.file == of.file
         && operation.action() != Action::Create
@@ -180,10 +159,13 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
         let _ = write!(out, "  {DIM}:{}:{}{DIM:#}", place.line, place.column);
     }
     out.push('\n');
-    for line in lines {
-        let _ = writeln!(out, "        {line}");
+    match &said {
+        Said::Value(whole) => {
+            whole.lines.iter().for_each(|line| *out += &format!("        {line}\n"));
+        }
+        Said::Parts(parts, more) => render_parts(out, parts, *more),
+        Said::Words(_) | Said::Pair(..) => {}
     }
-    render_parts(out, &parts.0, parts.1);
 }
 
 fn render_parts(out: &mut String, parts: &[Part], more: usize) {

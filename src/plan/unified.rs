@@ -4,8 +4,8 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
+use super::changed::{MAY_CHANGE, SECRET_CHANGED};
 use super::shown::concealed;
-use super::text::MAY_CHANGE;
 use super::{Action, Operation, Plan};
 use crate::kinds::OWNER_ANNOTATION;
 use crate::kinds::path::{FieldPath, Step};
@@ -103,7 +103,7 @@ fn sides(operation: &Operation) -> (Option<Tree>, Option<Tree>) {
             matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
         if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
             let is_uncertain = change.is_uncertain();
-            *leaf = Tree::text(if is_uncertain { MAY_CHANGE } else { "(secret, changed)" });
+            *leaf = Tree::text(if is_uncertain { MAY_CHANGE } else { SECRET_CHANGED });
         }
         if change.path == annotation {
             place(old.as_mut(), &annotation, change.old.as_ref());

@@ -5,7 +5,7 @@
 //! end `summary`, or `error` where nothing was performed.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::apply::execute::{Outcome, Progress, Report};
 use crate::error::{Error, Place, causes};
@@ -50,7 +50,7 @@ pub enum Event {
 }
 
 /// An error, as programs read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// The exit code.
     pub code: u8,
@@ -65,7 +65,7 @@ pub struct Failure {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// Where, when a place is known.
     pub place: Option<Place>,

@@ -2,7 +2,7 @@
 //! (`schemas/report.json`).
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::events::Failure;
 use crate::apply::execute::{Outcome, Report};
@@ -10,19 +10,19 @@ use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Plan};
 
 /// What `--report` writes: a plan, and what became of each of its operations.
-#[derive(Debug, Default, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "MeshAgent report")]
 pub struct ReportDocument {
     /// `null` if there was none.
-    plan: Option<PlanDocument>,
+    pub plan: Option<PlanDocument>,
     /// What became of the plan's operations, in their order.
-    outcomes: Vec<OutcomeDocument>,
+    pub outcomes: Vec<OutcomeDocument>,
     /// Why not everything was done, if so.
-    error: Option<Failure>,
+    pub error: Option<Failure>,
 }
 
 /// What became of one operation.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeDocument {
     /// The object, as it is shown.
     address: String,
@@ -30,7 +30,7 @@ pub struct OutcomeDocument {
     action: Action,
     /// What became of it.
     #[serde(flatten)]
-    outcome: Outcome,
+    pub outcome: Outcome,
 }
 
 impl ReportDocument {

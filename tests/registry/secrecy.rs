@@ -3,8 +3,8 @@
 use meshagent::kinds;
 use meshagent::output::render_problem;
 use meshagent::plan::document::PlanDocument;
-use meshagent::plan::graph::{self, Language};
-use meshagent::plan::{Plan, markdown, text, unified};
+use meshagent::plan::graph::{Graph, Language};
+use meshagent::plan::{Plan, html, markdown, text, unified};
 use serde_json::{Value, json};
 
 use super::documents::{Variant, surrounded, variants, with};
@@ -49,11 +49,17 @@ fn plan_is_clean(what: &str, plan: &Plan) {
     is_clean(&format!("{what}, text"), &text::render(plan));
     is_clean(&format!("{what}, markdown"), &markdown::render(plan));
     is_clean(&format!("{what}, unified"), &unified::render(plan));
-    for language in [Language::Mermaid, Language::Dot] {
-        is_clean(&format!("{what}, {language:?}"), &graph::render(plan, language));
+    is_clean(&format!("{what}, HTML"), &html::render(plan, true).unwrap());
+    for language in [Language::Mermaid, Language::Dot, Language::Svg, Language::Html] {
+        is_clean(&format!("{what}, {language:?}"), &Graph::of(plan).render(language).unwrap());
     }
     let document = serde_json::to_string(&PlanDocument::of(plan)).unwrap();
     is_clean(&format!("{what}, JSON"), &document);
+    let read: PlanDocument = serde_json::from_str(&document).unwrap();
+    let shown_again = read.restored().unwrap();
+    assert_eq!(text::render(&shown_again), text::render(plan), "{what}");
+    assert_eq!(markdown::render(&shown_again), markdown::render(plan), "{what}");
+    assert_eq!(html::render(&shown_again, true).unwrap(), html::render(plan, true).unwrap());
     is_clean(&format!("{what}, Debug"), &format!("{plan:?}"));
     for operation in &plan.operations {
         is_clean(&format!("{what}, Debug of an operation"), &format!("{operation:#?}"));

@@ -2,6 +2,7 @@
 //! file names, the command line and the environment say neither moves the cursor nor hides
 //! itself nor begins a command of a CI runner.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
@@ -9,14 +10,14 @@ use std::process::Command;
 use axum::Json;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use meshagent::error::Place;
+use meshagent::error::{Place, Problem};
 use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
-use meshagent::plan::graph::Language;
+use meshagent::plan::graph::{Graph, Language};
 use meshagent::plan::text::Detail;
 use meshagent::plan::{
-    Action, FieldChange, Observed, Operation, Plan, ProjectState, Reason, Why, graph, markdown,
+    Action, FieldChange, Observed, Operation, Plan, ProjectState, Reason, Why, html, markdown,
     text, unified,
 };
 use serde_json::{Value, json};
@@ -131,36 +132,89 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
     }
 }
 
+/// A plan in which this text stands wherever one may.
+fn plan(part: &str) -> Plan {
+    let operations = [
+        (Action::Create, false),
+        (Action::Update, false),
+        (Action::Rename, false),
+        (Action::Create, true),
+        (Action::Adopt, false),
+        (Action::Delete, false),
+        (Action::Release, false),
+        (Action::Record, false),
+    ];
+    let state = ProjectState { id: None };
+    let operations = operations.into_iter().enumerate().map(|(index, (action, is))| Operation {
+        waits_for: (0..index).collect(),
+        ..operation(action, is, part)
+    });
+    Plan {
+        set: part.to_owned(),
+        platform: part.to_owned(),
+        projects: [(part.to_owned(), state.clone()), ("other".to_owned(), state)].into(),
+        operations: operations.collect(),
+        notes: vec![part.to_owned()],
+        refused: vec![Problem::new(part).hint(part)],
+        ..Plan::default()
+    }
+}
+
+/// The tags of a page with their attributes, but for the numbers in them.
+fn tags(page: &str) -> BTreeSet<String> {
+    let tags = page.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or_default());
+    let without_numbers = |tag: &str| tag.chars().filter(|c| !c.is_ascii_digit()).collect();
+    tags.map(without_numbers).collect()
+}
+
+#[test]
+fn no_text_from_outside_is_markup_of_a_page() {
+    let markup = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "'><svg/onload=alert(1)>",
+        "</title></style></svg><iframe srcdoc='&lt;script&gt;'>",
+        "<!--",
+        "]]><![CDATA[",
+        "{{ 1111 * 1111 }}{% raw %}",
+        "&lt;b&gt;",
+    ];
+    let pages = ["harmless".to_owned(), "harmless ".repeat(40)].map(|part| {
+        let plan = plan(&part);
+        tags(
+            &(html::render(&plan, true).unwrap()
+                + &Graph::of(&plan).render(Language::Svg).unwrap()),
+        )
+    });
+    let known: BTreeSet<String> = pages.into_iter().flatten().collect();
+    for part in markup.into_iter().map(str::to_owned).chain([hostile()]) {
+        let plan = plan(&part);
+        let page = html::render(&plan, true).unwrap();
+        let others: Vec<_> = tags(&page).difference(&known).cloned().collect();
+        assert_eq!(others, [""; 0], "{part}");
+        assert!(!page.contains("1234321"), "{part}: {page}");
+        for language in [Language::Svg, Language::Html] {
+            let drawn = Graph::of(&plan).render(language).unwrap();
+            let others: Vec<_> = tags(&drawn).difference(&known).cloned().collect();
+            assert_eq!(others, [""; 0], "{part}");
+        }
+    }
+}
+
 #[test]
 fn every_form_of_a_plan_shows_what_it_is_made_of() {
     let own_styles = |text: &str| anstream::adapter::strip_str(text).to_string();
     for part in PARTS.map(str::to_owned).into_iter().chain([hostile()]) {
-        let operations = [
-            (Action::Create, false),
-            (Action::Update, false),
-            (Action::Rename, false),
-            (Action::Create, true),
-            (Action::Adopt, false),
-            (Action::Delete, false),
-            (Action::Release, false),
-            (Action::Record, false),
-        ];
-        let state = ProjectState { id: None };
-        let plan = Plan {
-            set: part.clone(),
-            platform: part.clone(),
-            projects: [(part.clone(), state.clone()), ("other".to_owned(), state)].into(),
-            operations: operations.map(|(action, is)| operation(action, is, &part)).to_vec(),
-            notes: vec![part.clone()],
-            ..Plan::default()
-        };
+        let plan = plan(&part);
         for (form, shown) in [
             ("text", text::render(&plan)),
             ("suggestions", text::render_in(&plan, Detail { suggests: true, is_whole: true })),
             ("markdown", markdown::render(&plan)),
             ("diff", unified::render(&plan)),
-            ("mermaid", graph::render(&plan, Language::Mermaid)),
-            ("dot", graph::render(&plan, Language::Dot)),
+            ("mermaid", Graph::of(&plan).render(Language::Mermaid).unwrap()),
+            ("dot", Graph::of(&plan).render(Language::Dot).unwrap()),
+            ("svg", Graph::of(&plan).render(Language::Svg).unwrap()),
+            ("html", html::render(&plan, true).unwrap()),
         ] {
             // The printer is left out, but for what only it knows: where a line begins.
             let shown =

@@ -16,16 +16,20 @@ fn applied() -> Sandbox {
     sandbox.write("room.yaml", &room("one", ""));
     sandbox.write("other.yaml", &room("two", ""));
     sandbox.embedded(0, &["apply", "-f", "room.yaml", "--yes"]);
+    sandbox.embedded(0, &["plan", "-f", "other.yaml", "--out", "plan.json"]);
     sandbox
 }
 
-const PRINTING: [&[&str]; 19] = [
+const PRINTING: [&[&str]; 22] = [
     &["plan", "-f", "room.yaml", "--embedded"],
     &["plan", "-f", "room.yaml", "--embedded", "--output", "json"],
     &["plan", "-f", "room.yaml", "--embedded", "--output", "markdown"],
     &["plan", "-f", "room.yaml", "--embedded", "--exit-code"],
     &["diff", "-f", "other.yaml", "--embedded"],
     &["graph", "-f", "room.yaml", "--embedded"],
+    &["graph", "-f", "other.yaml", "--embedded", "--language", "svg"],
+    &["plan", "-f", "other.yaml", "--embedded", "--output", "html"],
+    &["show", "plan.json"],
     &["validate", "-f", "room.yaml"],
     &["schema", "Room"],
     &["explain"],

@@ -221,3 +221,86 @@ fn groups_of_the_reference_that_are_not_here_are_told_of() {
 fn first_word(command: &serde_json::Value) -> Option<&str> {
     command["path"].as_str()?.split(' ').next()
 }
+
+#[test]
+fn the_environment_names_the_manifests_where_no_option_does() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    sandbox.write("m/a.yaml", ROOM);
+    sandbox.write("b.yaml", &ROOM.replace("name: a", "name: b"));
+    sandbox.write("c.yaml", &ROOM.replace("name: a", "name: c"));
+    let run = |named: &str, words: &[&str]| {
+        let mut command = sandbox.command(words);
+        Run::of(command.env("MESHAGENT_FILE", named).output().unwrap())
+    };
+    let commands: [&[&str]; 6] = [
+        &["validate"],
+        &["plan", "--embedded"],
+        &["diff", "--embedded"],
+        &["graph", "--embedded"],
+        &["apply", "--embedded", "--yes"],
+        &["accept", "--embedded"],
+    ];
+    for words in commands {
+        let told = run("m:b.yaml:", words);
+        assert_eq!(told.code, 0, "{words:?}: {}", told.stderr);
+        tells(&told, "note: MESHAGENT_FILE names the manifests: m, b.yaml");
+        let none = run("", words);
+        assert_eq!((none.code, none.stdout.as_str()), (2, ""), "{words:?}");
+        tells(&none, "no manifests are given");
+        tells(&none, "hint: name a file or a folder with -f, or in MESHAGENT_FILE");
+    }
+    // An option goes before it, and a saved plan says what it was made from.
+    let planned = run("m:b.yaml", &["plan", "-f", "c.yaml", "--embedded", "--out", "plan.json"]);
+    assert!(planned.stdout.contains("create Room/c"), "{}", planned.stdout);
+    assert!(!planned.stderr.contains("MESHAGENT_FILE"), "{}", planned.stderr);
+    let applied = run("m:b.yaml", &["apply", "plan.json", "--embedded"]);
+    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    // Without an option a whole set is destroyed, wherever its manifests are.
+    let destroyed = run("b.yaml", &["destroy", "--embedded", "--yes"]);
+    assert!(destroyed.stdout.ends_with("Applied: 3 done.\n"), "{}", destroyed.stdout);
+}
+
+#[test]
+fn the_project_has_one_letter_where_nothing_else_has_it() {
+    let (mut open, mut seen) = (vec![meshagent::commands::whole_tree()], 0);
+    while let Some(command) = open.pop() {
+        let of = |name: &str| command.get_arguments().find(|it| it.get_id() == name);
+        let Some(project) = of("project_id") else {
+            open.extend(command.get_subcommands().cloned());
+            continue;
+        };
+        seen += 1;
+        let takes_notes = of("annotations").is_some_and(|it| it.get_short() == Some('n'));
+        let expected = if takes_notes { None } else { Some('n') };
+        assert_eq!(project.get_short(), expected, "{}", command.get_name());
+        open.extend(command.get_subcommands().cloned());
+    }
+    assert!(seen > 30, "{seen}");
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["rooms", "list", "-n", "elsewhere", "--embedded"]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    tells(&run, "elsewhere");
+}
+
+#[test]
+fn a_list_says_what_it_prints_for_scripts() {
+    let tree = meshagent::commands::whole_tree();
+    let help = |words: &[&str]| {
+        let command = words.iter().try_fold(&tree, |it, word| it.find_subcommand(word)).unwrap();
+        let quiet = command.get_arguments().find(|it| it.get_id() == "quiet").unwrap();
+        quiet.get_help().unwrap().to_string()
+    };
+    for (words, what) in [
+        (["project", "list"], "ids"),
+        (["rooms", "list"], "names"),
+        (["set", "list"], "names"),
+        (["mailbox", "list"], "addresses"),
+        (["route", "list"], "domains"),
+        (["session", "show"], "types of the events"),
+        (["webhook", "list"], "ids"),
+    ] {
+        let expected = format!("Print just the {what}, one a line, for scripts");
+        assert_eq!(help(&words), expected, "{words:?}");
+    }
+}

@@ -74,11 +74,8 @@ pub struct ApplyArgs {
     /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
     #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
-    /// A manifest, a folder of them, or - for standard input; may be repeated
-    #[arg(short, long = "file", value_name = "PATH", required_unless_present = "plan")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    reading: ReadArgs,
+    files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -117,11 +114,14 @@ pub struct DestroyArgs {
 ///
 /// What keeps a plan from being made; [`Stale`](crate::error::Class::Stale) for a saved plan that
 /// no longer fits; [`Partial`](crate::error::Class::Partial) when some of it was done.
-pub async fn apply(args: ApplyArgs) -> Result<ExitCode> {
+pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
+    if args.plan.is_none() {
+        args.files = args.files.named()?;
+    }
     let told = args.perform.clone();
     let saved = args.plan.as_deref().map(saved_plan::read).transpose();
-    let mut manifests = args.files.clone();
-    let mut others = args.reading.values.values_file.clone();
+    let mut manifests = args.files.files.clone();
+    let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
     if let Ok(Some(saved)) = &saved {
@@ -140,7 +140,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     args.perform.rules.expect()?;
     let (mut policy, mut guards) =
         (args.policy.policy(args.set.name()?), args.policy.guards.clone());
-    let mut files = FileArgs { files: args.files, reading: args.reading };
+    let mut files = args.files;
     let mut platform = args.platform;
     if let Some(saved) = &mut saved {
         saved.is_given_files = !files.files.is_empty();
@@ -276,7 +276,7 @@ impl Run<'_> {
             output::note(&format!("note: {}", leftover.sentence()));
         }
         let decision = decide(connection, set, self.policy, self.guards).await;
-        let decision = match self.saved {
+        let mut decision = match self.saved {
             Some(saved) => {
                 let decision = decision.map_err(saved_plan::staleness)?;
                 refuse(&decision.plan).map_err(saved_plan::staleness)?;
@@ -285,6 +285,7 @@ impl Run<'_> {
             }
             None => decision?,
         };
+        drop_in_background(std::mem::take(&mut decision.basis));
         let plan = &decision.plan;
         if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
             output::note(&format!("note: {findings}"));

@@ -1,0 +1,132 @@
+//! *Pure*: a plan's document becomes a plan again, to be shown as the plan was. What a document
+//! does not hold, such as the fields that would be sent, is not in it: it cannot be performed.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::document::{ChangeDocument, OperationDocument, PlanDocument, VERSION};
+use super::{
+    Action, Effect, FieldChange, Met, Observed, Operation, Plan, ProjectState, Reason, Sent, Why,
+};
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::recorded::fingerprint_in;
+use crate::kinds::tree::{NOT_READ, Sealed, Tree};
+
+impl PlanDocument {
+    /// The plan that the document is of, for reading only.
+    ///
+    /// # Errors
+    ///
+    /// What in it no plan says, as a phrase.
+    pub fn restored(self) -> Result<Plan, String> {
+        if self.version != VERSION {
+            return Err(format!("its form has version {}, and this is {VERSION}", self.version));
+        }
+        let operations = self.operations.into_iter().enumerate();
+        let operations = operations.map(|(at, document)| operation(at, document));
+        let problem = |refusal: super::document::RefusalDocument| Problem {
+            place: refusal.place,
+            hint: refusal.hint,
+            ..Problem::new(refusal.message)
+        };
+        let projects = self.projects.into_iter();
+        Ok(Plan {
+            set: self.set,
+            platform: self.platform,
+            digest: self.digest,
+            projects: projects.map(|(name, id)| (name, ProjectState { id })).collect(),
+            operations: operations.collect::<Result<_, _>>()?,
+            unchanged: self.counts.unchanged,
+            notes: self.notes,
+            partial: self.partial,
+            is_drift: self.drift_only,
+            waiting: self.waiting.into_iter().collect(),
+            left_drifted: self.left_drifted.into_iter().collect(),
+            refused: self.refused.into_iter().map(problem).collect(),
+            not_read: self.not_read,
+            ..Plan::default()
+        })
+    }
+}
+
+fn operation(at: usize, document: OperationDocument) -> Result<Operation, String> {
+    if let Some(later) = document.waits_for.iter().find(|before| **before >= at) {
+        return Err(format!("operation {at} waits for operation {later}, which is not before it"));
+    }
+    let effect = effect(&document);
+    let fields = document.fields.as_ref().map(Tree::from);
+    let changes = document.changes.into_iter().map(|it| change(it, fields.as_ref()));
+    let why = document.why.unwrap_or(Why::Differs);
+    Ok(Operation {
+        changes: changes.collect::<Result<_, _>>()?,
+        waits_for: document.waits_for,
+        place: document.place,
+        derived_from: document.derived_from,
+        fingerprint: document.fingerprint,
+        ..Operation::new(document.key, effect, Reason::new(why, document.reason))
+    })
+}
+
+fn effect(document: &OperationDocument) -> Effect {
+    let sent = || Sent::new(Arc::new(Tree::map([])), Vec::new());
+    let replaces = document.replaces;
+    match document.action {
+        Action::Create => Effect::Create { sent: sent(), replaces },
+        Action::Update => Effect::Update { of: Met::Name, sent: sent() },
+        Action::Record => Effect::Record { of: None, fields: None },
+        // What the name was is in the reason.
+        Action::Rename => {
+            Effect::Rename { of: Met::Name, former: document.key.clone(), sent: sent() }
+        }
+        Action::Adopt => {
+            let of = Observed {
+                id: None,
+                owner: None,
+                fields: Arc::new(Tree::map([])),
+                answered: None,
+                revision: None,
+                called: None,
+            };
+            Effect::Adopt { of: Box::new(of), sent: sent() }
+        }
+        Action::Delete => Effect::Delete { of: Met::Name, former: None, replaces },
+        Action::Release => Effect::Release { of: None, by_id: Vec::new() },
+    }
+}
+
+fn change(document: ChangeDocument, fields: Option<&Tree>) -> Result<FieldChange, String> {
+    let path = FieldPath::parse(&document.path)
+        .map_err(|problem| format!("{:?} is not the path of a field: {problem}", document.path))?;
+    let shown = fields.and_then(|fields| fields.at(&path));
+    Ok(FieldChange {
+        old: document.old.as_ref().map(|old| tree(old, None)),
+        new: document.new.as_ref().map(|new| tree(new, shown)),
+        place: document.place,
+        cause: document.cause,
+        path,
+    })
+}
+
+/// What was recorded of a field. Only what is shown of it says whether a secret was read.
+fn tree(recorded: &Value, shown: Option<&Tree>) -> Tree {
+    if fingerprint_in(recorded).is_some() {
+        let is_unread = shown.and_then(Tree::as_str) == Some(NOT_READ);
+        return Tree::Secret(if is_unread { Sealed::Unread } else { Sealed::Masked });
+    }
+    let below = |step: Step| shown.and_then(|shown| shown.at(&FieldPath(vec![step])));
+    match recorded {
+        Value::Array(items) => {
+            let item = |(index, item)| tree(item, below(Step::Index(index)));
+            Tree::List(items.iter().enumerate().map(item).collect())
+        }
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                (name.clone(), tree(value, below(Step::Field(name.clone()))))
+            };
+            fields.iter().map(field).collect()
+        }
+        leaf => Tree::from(leaf),
+    }
+}
