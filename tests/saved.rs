@@ -217,7 +217,7 @@ fn what_a_saved_plan_says_of_its_projects_is_not_taken_for_true() {
         changed_plan(&sandbox, "projects", projects);
         let apply = ["apply", "plan.json"];
         let refused = sandbox.embedded(6, &[&apply[..], &["--expect-project", "other"]].concat());
-        assert!(refused.stderr.contains("only `other` is expected"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("but --expect-project is `other`"), "{}", refused.stderr);
         let stale = sandbox.embedded(5, &apply);
         assert!(stale.stderr.contains("the plan is for the projects"), "{}", stale.stderr);
         let rooms = sandbox.embedded(0, &["rooms", "list", "-q"]);

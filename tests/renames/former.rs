@@ -102,7 +102,10 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
         assert!(text.contains("keep the name that the object has in `moved_from`"), "{text}");
     }
     let text = told(&[&rest[..], &[from_any(&names, room("c", ""))]].concat()).await;
-    assert!(text.contains("it was Room/a, Room/b, Room/d, and they are all"), "{text}");
+    assert!(
+        text.contains("names Room/a, Room/b, Room/d in `moved_from`, and they are all"),
+        "{text}"
+    );
     let text = told(&[&rooms[..], &[from_any(&["a", "b"], webhook("c"))]].concat()).await;
     assert!(
         text.contains("Webhook/c names Webhook/a and Webhook/b in `moved_from`, and both"),
@@ -116,7 +119,7 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
     world.run(&[room("theirs", "")], &policy("other")).await;
     let moved = from_any(&["theirs", "d"], room("c", ""));
     let text = told(&[&rooms[..2], &rest, &[moved]].concat()).await;
-    assert!(text.contains("Room/theirs and Room/d, and both"), "{text}");
+    assert!(text.contains("Room/theirs and Room/d in `moved_from`, and both"), "{text}");
     let mut now = ids(&world).await;
     now.remove("Room/theirs");
     assert_eq!(now, there);

@@ -79,7 +79,7 @@ fn a_secret_is_not_read_from_a_file_outside_unless_the_folder_is_allowed() {
     }
     write(&sandbox, "m/s.yaml", secret("{age: {file: ../outside/credentials}}"));
     let apply = ["apply", "-f", "m", "--yes", "--embedded"];
-    keeps(&sandbox, &apply, 6, "nothing there is read without");
+    keeps(&sandbox, &apply, 6, "and reading there is not allowed");
     write(&sandbox, "m/s.yaml", secret("{file: ../outside/credentials}"));
     let allowed = ["plan", "-f", "m", "--embedded", "--allow-files", "outside"];
     keeps(&sandbox, &allowed, 0, "");

@@ -114,7 +114,7 @@ impl WantedService<'_> {
         // Among services of the same content nobody can tell which one is new.
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
         if let Some(written) = self.write(connection, shortcut).await? {
-            output::note(&format!("created the service {name}"));
+            output::note(&format!("created Service/{name}"));
             output::value(&written.id.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
@@ -143,7 +143,7 @@ impl WantedService<'_> {
             }
         }
         if self.write(connection, shortcut).await?.is_some() {
-            output::note(&format!("updated the service {name}"));
+            output::note(&format!("updated Service/{name}"));
             output::value(id);
         }
         Ok(ExitCode::SUCCESS)
