@@ -36,18 +36,28 @@ target() {
     *) fail "there is no archive for $(uname -s)" "build the program from its source" ;;
     esac
     case "$(uname -m)" in
-    x86_64 | amd64) machine=x86_64 ;;
+    x86_64 | amd64)
+        [ "$system" != apple-darwin ] ||
+            fail "there is no archive for Macs with an Intel processor" "build the program from its source"
+        machine=x86_64
+        ;;
     aarch64 | arm64) machine=aarch64 ;;
     *) fail "there is no archive for $(uname -m)" "build the program from its source" ;;
     esac
     printf '%s-%s\n' "$machine" "$system"
 }
 
-# Downloads a URL to a file. It gives up after a minute without data.
+# Downloads a URL to a file of at most so many bytes. A download that stalls for a minute fails.
 download() {
+    code=0
     curl --fail --silent --show-error --location --proto "=$protocols" --connect-timeout 20 \
-        --speed-limit 1 --speed-time 60 --retry 2 --output "$2" -- "$1" ||
-        fail "failed to download $1" "check the URL, and try again"
+        --speed-limit 1 --speed-time 60 --retry 2 --globoff --max-filesize "$3" --output "$2" -- "$1" || code=$?
+    case "$code" in
+    0) ;;
+    63) fail "$1 is larger than $3 bytes" "check the URL" ;;
+    23) fail "failed to write to $work" "free some space there, or set TMPDIR to another folder" ;;
+    *) fail "failed to download $1" "check the URL, and try again" ;;
+    esac
 }
 
 # Prints the SHA-256 of a file.
@@ -85,12 +95,17 @@ install() {
     protocols=https
     case "$from" in
     "") usage "--from is missing" ;;
-    *@*) usage "the URL has a user in it" ;;
+    *://*@*) usage "the URL contains an @, as if it had a user in it" ;;
     https://?*) ;;
-    http://127.0.0.1:*/* | http://localhost:*/*) protocols=http,https ;;
+    http://127.0.0.1:[0-9]* | http://localhost:[0-9]*) protocols=http,https ;;
     *) usage "$from is not an https URL" ;;
     esac
-    [ -n "$to" ] || usage "HOME is not set, and --to is missing"
+    case "$to" in
+    "") usage "there is no folder to install to: --to is missing or empty" ;;
+    / | /* | ./* | ../*) ;;
+    *) to="./$to" ;;
+    esac
+    [ "$to" = / ] || to="${to%/}"
     for tool in curl tar gzip; do
         command -v "$tool" >/dev/null || fail "there is no $tool" "install it"
     done
@@ -102,10 +117,10 @@ install() {
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' HUP INT TERM
 
-    download "$archive.sha256" "$work/sha256"
+    download "$archive.sha256" "$work/sha256" 4096
     told="$(cut -d ' ' -f 1 <"$work/sha256" | head -n 1)"
     is_digest "$told" || fail "$archive.sha256 is not a checksum" "check the URL"
-    download "$archive" "$work/archive"
+    download "$archive" "$work/archive" 500000000
     found="$(digest "$work/archive")"
     [ "$found" = "$told" ] ||
         fail "$archive has the SHA-256 $found, but its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
@@ -118,19 +133,27 @@ install() {
     program="$work/$name/meshagent"
     { [ -f "$program" ] && [ ! -L "$program" ]; } ||
         fail "$name/meshagent in $archive is not a file" "ask those who made the release"
-    chmod 755 "$program"
-    version="$("$program" version)" ||
-        fail "the program does not run on this machine" "on Linux it needs glibc 2.35 or newer; else build it from its source"
     mkdir -p "$to" || fail "failed to create $to" "name another folder with --to"
-    # It gets its name when it is complete, so that no run of it finds a half of it.
-    { cp "$program" "$to/.meshagent.$$" && mv -f "$to/.meshagent.$$" "$to/meshagent"; } || {
-        rm -f "$to/.meshagent.$$"
+    [ ! -d "$to/meshagent" ] || fail "$to/meshagent is a folder" "name another folder with --to"
+    # It gets its name when it is complete and runs, so that nobody finds a half of it. It is tried
+    # in its folder, because nothing may run in some temporary ones.
+    new="$(mktemp "$to/.meshagent.XXXXXX")" || fail "failed to write to $to" "name another folder with --to"
+    trap 'rm -rf "$work" "$new"' EXIT
+    { cp "$program" "$new" && chmod 755 "$new"; } ||
+        fail "failed to write to $to" "free some space there, or name another folder with --to"
+    version="$("$new" version)" ||
+        fail "the program does not run on this machine" "on Linux it needs glibc 2.35 or newer; else build it from its source"
+    mv -f "$new" "$to/meshagent" ||
         fail "failed to write $to/meshagent" "name another folder with --to"
-    }
     echo "installed meshagent $version as $to/meshagent"
     case ":${PATH:-}:" in
-    *":$to:"*) ;;
+    *":$to:"* | *":$to/:"*) ;;
     *) echo "note: $to is not on the PATH" >&2 ;;
+    esac
+    first="$(command -v meshagent || true)"
+    case "$first" in
+    "" | "$to/meshagent" | "$to//meshagent") ;;
+    *) echo "note: \`meshagent\` still runs $first, which comes first on the PATH" >&2 ;;
     esac
 }
 

@@ -47,7 +47,7 @@ Package: meshagent
 Version: $version
 Architecture: $machine
 Maintainer: $maintainer
-Installed-Size: $(du -k -s "$root/usr" | cut -f 1)
+Installed-Size: $(du -k -s --apparent-size "$root/usr" | cut -f 1)
 Depends: libc6 (>= 2.35), libgcc-s1
 Recommends: ca-certificates
 Section: admin

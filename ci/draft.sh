@@ -28,6 +28,8 @@ shopt -s nullglob
 archives=(*.tar.gz *.deb)
 ((${#archives[@]})) || fail "$folder has no archives" "build them with ci/archive.sh"
 for archive in "${archives[@]}"; do
+    [[ "$(cut -d ' ' -f 3- "$archive.sha256")" == "$archive" ]] ||
+        fail "$archive.sha256 is for another file" "build both with ci/archive.sh"
     sha256sum --check --strict --quiet "$archive.sha256"
 done
 gh release create "$tag" --draft --verify-tag --title "meshagent $version" --notes-file "$notes" \

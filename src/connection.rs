@@ -11,7 +11,7 @@ use crate::api::client::Client;
 use crate::api::credentials;
 use crate::api::failure;
 use crate::api::key::ApiKey;
-use crate::api::project;
+use crate::api::project::{self, Origin};
 use crate::api::reader::ListError;
 use crate::conceal;
 use crate::error::{Error, Result};
@@ -41,6 +41,8 @@ pub struct Connection {
     /// The id of the project in use, once it is known.
     project_id: OnceCell<String>,
     server: Option<Server>,
+    /// Where the embedded platform keeps its data.
+    data: Option<PathBuf>,
 }
 
 /// What a command sends to a platform, and where it comes from.
@@ -136,6 +138,12 @@ impl PlatformArgs {
         let Credential { secret, by, project, session } = credential;
         failure::credential_from(by.described());
         let is_chosen = chosen.is_some();
+        project::named_by(match (&self.project_id, variable("MESHAGENT_PROJECT_ID")) {
+            (Some(_), _) => Origin::Option,
+            (None, Some(_)) => Origin::Variable,
+            (None, None) if is_chosen => Origin::Activated,
+            (None, None) => Origin::Key,
+        });
         let fallback_project = chosen.or_else(|| project_of_key(secret.expose_secret()));
         let client = match session {
             Some(session) => {
@@ -159,6 +167,7 @@ impl PlatformArgs {
             flags: self.flags(),
             project_id: OnceCell::new_with(project),
             server: None,
+            data: None,
         })
     }
 
@@ -248,7 +257,22 @@ impl PlatformArgs {
                 "note: MESHAGENT_PROJECT_ID is ignored with --embedded, which has its own project; use --project-id to choose another",
             );
         }
-        let platform = Platform::open(place(data, None)).await?;
+        let place = place(data, None);
+        let is_new = !place.has_database();
+        let platform = Platform::open(place).await?;
+        if is_new {
+            let folder = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+            output::note(&format!(
+                "note: a new embedded platform was made in {}",
+                folder.display()
+            ));
+        }
+        let activated = ProjectFile::read_embedded(data)?.active_project;
+        project::named_by(match (&self.project_id, &activated) {
+            (Some(_), _) => Origin::Option,
+            (None, Some(_)) => Origin::Activated,
+            (None, None) => Origin::Embedded,
+        });
         let bootstrap = platform.bootstrap();
         conceal::credential(&bootstrap.api_key);
         let failed = |error: std::io::Error| {
@@ -262,13 +286,14 @@ impl PlatformArgs {
         Ok(Connection {
             client,
             project: self.project_id.clone(),
-            // What the environment names is a project of another platform.
-            fallback_project: Some(bootstrap.project_id),
-            // Who names one project means one, and was told that it is this.
-            is_chosen: is_overridden,
+            // What the environment names is a project of another platform. Who names one means
+            // one, and was told that it is this.
+            is_chosen: is_overridden || activated.is_some(),
+            fallback_project: activated.or(Some(bootstrap.project_id)),
             flags: self.flags(),
             project_id: OnceCell::new(),
             server: Some(Server { stop, task }),
+            data: Some(data.to_owned()),
         })
     }
 }
@@ -282,8 +307,29 @@ impl Connection {
     pub async fn project_id(&self) -> Result<&str> {
         let project = self.project.as_ref().or(self.fallback_project.as_ref());
         let project = project.filter(|project| !project.is_empty()).ok_or_else(no_project)?;
-        let find = async || project::id_of(&self.client.reader(), project).await;
+        let find = async || {
+            let found = project::id_of(&self.client.reader(), project).await;
+            found.map_err(|error| match project::origin() {
+                Some(origin) => {
+                    let message = format!("{}; the name comes from {origin}", error.message);
+                    error.saying(message)
+                }
+                None => error,
+            })
+        };
         self.project_id.get_or_try_init(find).await.map(String::as_str)
+    }
+
+    /// The file that says which project is activated on this platform.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProjectFile::read`].
+    pub fn project_file(&self) -> Result<ProjectFile> {
+        match &self.data {
+            Some(data) => ProjectFile::read_embedded(data),
+            None => ProjectFile::read(),
+        }
     }
 
     /// What a plan says about the platform; the embedded one has another port each time. A user and

@@ -216,6 +216,16 @@ impl Error {
         Self { problems, ..Self::usage(message) }
     }
 
+    /// Nothing is there of what the user asked for by these patterns.
+    #[must_use]
+    pub fn scope(problems: Vec<Problem>) -> Self {
+        let message = match problems.len() {
+            1 => "1 pattern matches nothing".to_owned(),
+            count => format!("{count} patterns match nothing"),
+        };
+        Self { problems, ..Self::usage(message) }
+    }
+
     /// The same, for a plan: a file that is wrong or cannot be read would look like deleted
     /// objects, so this counts as a refusal by a guard.
     #[must_use]
@@ -236,6 +246,12 @@ impl Error {
     #[must_use]
     pub fn refused(problems: Vec<Problem>) -> Self {
         Self { problems, ..Self::new(Class::Refused, "refused, so nothing was written") }
+    }
+
+    /// The same in other words.
+    #[must_use]
+    pub fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     /// The same, with a hint.

@@ -264,41 +264,48 @@ pub fn error(error: &Error) {
 /// Prints the commands that make GitHub show problems beside the lines of a pull request.
 /// Its runner reads both streams, and standard output is data.
 fn annotate(problems: &[Problem]) {
-    let folder = std::env::var("GITHUB_WORKSPACE").ok().and_then(|workspace| {
-        let folder = std::env::current_dir().ok()?;
-        let below = folder.strip_prefix(&workspace).ok()?;
-        Some(below.to_owned())
-    });
     for problem in problems.iter().take(MOST_PROBLEMS) {
-        if let Some(command) = annotation(problem, folder.as_deref()) {
+        if let Some(command) = annotation(problem, in_checkout) {
             let command = conceal::within(Cow::Owned(command));
             log::say(format!("{command}\n"));
         }
     }
 }
 
-/// The workflow command for a problem with a place; `folder` is the path from the repository to the
-/// working folder, because file names in it are relative to the repository.
+/// The path of a file in its checkout, which is how a pull request names it. A file outside of any
+/// checkout keeps its path.
+fn in_checkout(name: &str) -> PathBuf {
+    let found = std::path::absolute(name).ok().and_then(|file| {
+        let root = file.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+        file.strip_prefix(root).ok().map(Path::to_owned)
+    });
+    found.unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// The workflow command for a problem with a place; `path` gives the path that the pull request
+/// has for a file. Standard input has none.
 #[must_use]
-pub fn annotation(problem: &Problem, folder: Option<&Path>) -> Option<String> {
+pub fn annotation(problem: &Problem, path: impl FnOnce(&str) -> PathBuf) -> Option<String> {
     let place = problem.place.as_ref()?;
     // The lines of a rendered text are not those of the template.
     let (name, at) = match place.file.strip_suffix(RENDERED) {
         Some(name) => (name, String::new()),
         None => (place.file.as_str(), format!(",line={},col={}", place.line, place.column)),
     };
-    let file = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+    let file = match name {
+        "-" => String::new(),
+        name => {
+            let path = path(name).to_string_lossy().into_owned();
+            format!("file={}{at},", command_property(&visible::line(&path)))
+        }
+    };
     let message = match &problem.hint {
         Some(hint) => {
             format!("{}\nhint: {}", shortened(&problem.message), shortened(hint))
         }
         None => shortened(&problem.message).into_owned(),
     };
-    Some(format!(
-        "::error file={}{at},title=meshagent::{}",
-        command_property(&visible::line(&file.to_string_lossy())),
-        command_text(&message)
-    ))
+    Some(format!("::error {file}title=meshagent::{}", command_text(&message)))
 }
 
 /// The text of a workflow command; a line break would end the command.
@@ -377,11 +384,27 @@ mod tests {
             ..Problem::new("50% of\r\n::error::this, that").hint("look: here")
         };
         assert_eq!(
-            annotation(&problem, Some(Path::new("deploy"))).as_deref(),
+            annotation(&problem, |name| Path::new("deploy").join(name)).as_deref(),
             Some(
                 "::error file=deploy/a%2Cb%3Ac%25.yaml,line=3,col=7,title=meshagent::50%25 of\\r\\n::error::this, that%0Ahint: look: here"
             )
         );
-        assert_eq!(annotation(&Problem::new("of no file"), None), None);
+        assert_eq!(annotation(&Problem::new("of no file"), PathBuf::from), None);
+        let place = Place { file: "-".to_owned(), line: 3, column: 7 };
+        let problem = Problem { place: Some(place), ..Problem::new("no") };
+        let command = annotation(&problem, PathBuf::from);
+        assert_eq!(command.as_deref(), Some("::error title=meshagent::no"));
+    }
+
+    #[test]
+    fn a_file_is_named_as_its_checkout_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let proposed = folder.path().join("proposed");
+        std::fs::create_dir_all(proposed.join("manifests")).unwrap();
+        let file = proposed.join("manifests/a.yaml").display().to_string();
+        assert_eq!(in_checkout(&file), Path::new(&file));
+        // A worktree has a file of this name.
+        std::fs::write(proposed.join(".git"), "gitdir: elsewhere").unwrap();
+        assert_eq!(in_checkout(&file), Path::new("manifests/a.yaml"));
     }
 }

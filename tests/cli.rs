@@ -20,6 +20,13 @@ impl Sandbox {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// One in which the embedded platform is there already, so that nothing is told of that.
+    pub fn with_platform() -> Self {
+        let sandbox = Self::new();
+        sandbox.embedded(0, &["rooms", "list"]);
+        sandbox
+    }
+
     pub fn with_examples() -> Self {
         let sandbox = Self::new();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -170,7 +177,7 @@ fn the_example_is_applied_changed_and_destroyed() {
     sandbox.embedded(0, &words(&["apply", "--yes"]));
     let destroyed = sandbox.embedded(0, &["destroy", "--yes"]);
     assert!(destroyed.stdout.ends_with("Applied: 14 done.\n"), "{}", destroyed.stdout);
-    assert!(sandbox.embedded(0, &["destroy", "--yes"]).stdout.starts_with("Nothing to change"));
+    assert!(sandbox.embedded(0, &["destroy", "--yes"]).stdout.starts_with("Nothing to destroy: "));
 }
 
 #[test]
@@ -237,6 +244,7 @@ fn manifests_come_from_standard_input_and_templates() {
 #[test]
 fn wrong_usage_is_told_in_one_line_with_a_hint() {
     let sandbox = Sandbox::with_examples();
+    sandbox.embedded(0, &["rooms", "list"]);
     let cases: [&[&str]; 9] = [
         &["plan", "-f", "examples/manifests"],
         &["plan", "-f", "examples/manifests", "--embedded", "--set", "../x"],

@@ -61,7 +61,7 @@ fn a_destroyed_set_leaves_the_list_and_its_name_to_others() {
     assert_eq!(sets(&sandbox), ["new"]);
     let again = ["destroy", "--set", "old", "--yes", "--project-id", "default"];
     let again = sandbox.embedded(0, &again);
-    assert!(again.stdout.starts_with("Nothing to change"), "{}", again.stdout);
+    assert!(again.stdout.starts_with("Nothing to destroy: "), "{}", again.stdout);
     sandbox.embedded(0, &["set", "rename", "new", "old", "--yes"]);
     assert_eq!(sets(&sandbox), ["old"]);
     // The fingerprints went along, so no secret is sent once more.
@@ -176,7 +176,7 @@ fn what_a_set_forgets_is_summed_up() {
 
 #[test]
 fn notes_that_say_the_same_are_summed_up() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     let rooms = |count: usize| -> String {
         (0..count)
             .map(|number| from(&format!("old{number}"), &room(&format!("r{number}"))))

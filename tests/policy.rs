@@ -51,7 +51,7 @@ fn the_example_policies_deny_what_they_say_and_nothing_else() {
 
 #[test]
 fn a_plan_that_is_denied_is_shown_and_not_performed() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     sandbox.write(
         "room.yaml",
         "version: v1\nkind: Room\nmetadata: {name: a}\nroom_metadata: {tier: gold}\n",
@@ -82,7 +82,7 @@ fn a_plan_that_is_denied_is_shown_and_not_performed() {
 
 #[test]
 fn a_policy_that_cannot_be_asked_is_told_and_never_taken_for_a_yes() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     sandbox.write("room.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
     std::fs::create_dir_all(sandbox.path("rules/empty")).unwrap();
     sandbox.write("rules/broken.rego", "package meshagent\ndeny contains if {");

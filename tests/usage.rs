@@ -15,3 +15,9 @@ mod judged;
 mod nothing;
 #[path = "usage/reached.rs"]
 mod reached;
+#[path = "usage/slips.rs"]
+mod slips;
+#[path = "usage/sources.rs"]
+mod sources;
+#[path = "usage/where_it_goes.rs"]
+mod where_it_goes;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::http::Unread;
 use super::pace::Ending;
+use super::project;
 use super::request::{Method, Request};
 use super::unanswered::Unanswered;
 use crate::conceal;
@@ -79,7 +80,13 @@ pub fn hint(status: Option<u16>) -> Option<String> {
                 "the platform does not know the credential: check {origin}, and that it belongs to this platform"
             ));
         }
-        Some(403) => "the credential has no access to this project or to this call",
+        Some(403) => {
+            let reached = "the credential has no access to this project or to this call";
+            return Some(match project::origin() {
+                Some(origin) => format!("{reached}; the project is the one of {origin}"),
+                None => reached.to_owned(),
+            });
+        }
         None => "check the platform's URL (MESHAGENT_API_URL) and the network",
         _ => return None,
     };

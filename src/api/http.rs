@@ -219,9 +219,11 @@ fn is_of_this_machine(url: &Url) -> bool {
 ///
 /// The system's.
 pub fn build(builder: ClientBuilder) -> Result<reqwest::Client> {
-    builder
-        .build()
-        .map_err(|error| Error::failed("failed to set up the HTTP client").because(error))
+    builder.build().map_err(|error| {
+        Error::failed("failed to set up the HTTP client")
+            .because(error)
+            .hint("install the certificates of authorities (package ca-certificates), or name a file with them in SSL_CERT_FILE")
+    })
 }
 
 /// The builder that all clients share. Proxies of the environment (`HTTP_PROXY`, `NO_PROXY`) are

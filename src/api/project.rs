@@ -1,11 +1,55 @@
 //! Finds a project by its id or its name.
 
+use std::fmt;
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use super::reader::{ListError, Reader};
 use super::request::Request;
 use crate::error::{Error, Result};
 use crate::listed::few;
+
+/// What names the project of whoever names none in a document or a command's own argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The option.
+    Option,
+    /// The variable of the environment.
+    Variable,
+    /// The project that was activated.
+    Activated,
+    /// The credential, which belongs to a project.
+    Key,
+    /// The embedded platform, which has a project of its own.
+    Embedded,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Option => "--project-id",
+            Self::Variable => "MESHAGENT_PROJECT_ID",
+            Self::Activated => "the activated project (`meshagent project activate`)",
+            Self::Key => "the credential",
+            Self::Embedded => "the embedded platform",
+        })
+    }
+}
+
+/// What names the project of this process, to be told when the platform does not have it.
+static ORIGIN: OnceLock<Origin> = OnceLock::new();
+
+/// Says what names the project; the first one counts.
+pub fn named_by(origin: Origin) {
+    let _ = ORIGIN.set(origin);
+}
+
+/// What names the project, where that is known.
+#[must_use]
+pub fn origin() -> Option<Origin> {
+    ORIGIN.get().copied()
+}
 
 /// Whether a text is the id of a project and not a name. Ids are UUIDs.
 #[must_use]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::observe::unreadable;
 use crate::api::failure::ApiError;
-use crate::api::project::{Meant, meant};
+use crate::api::project::{Meant, meant, origin};
 use crate::api::reader::Reader;
 use crate::dialect::Speaks;
 use crate::error::{Error, Problem, Result};
@@ -202,10 +202,11 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
         None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
             .to_owned(),
     };
-    Error::failed(format!(
-        "there is no project `{shown}`; the name comes from --project-id, a setting or the credential"
-    ))
-    .hint(hint)
+    let by = match origin() {
+        Some(origin) => format!("; the name comes from {origin}"),
+        None => String::new(),
+    };
+    Error::failed(format!("there is no project `{shown}`{by}")).hint(hint)
 }
 
 /// The documents declare one project and the user names another one: whatever is done would be

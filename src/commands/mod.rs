@@ -321,10 +321,12 @@ fn help(words: &[String]) -> Result<ExitCode> {
 
 /// Writes a project, and plans it like the command that a user would type.
 fn begin(args: &init::InitArgs) -> Result<ExitCode> {
-    let words = init::run(args)?;
-    let parsed = tree().try_get_matches_from(&words).and_then(|it| Cli::from_arg_matches(&it));
+    let init::Begun { plan, next } = init::run(args)?;
+    let parsed = tree().try_get_matches_from(&plan).and_then(|it| Cli::from_arg_matches(&it));
     let cli = parsed.map_err(|error| Error::failed("failed to plan").because(error))?;
-    run(cli.command)
+    let code = run(cli.command)?;
+    next.iter().for_each(|line| output::note(line));
+    Ok(code)
 }
 
 fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {

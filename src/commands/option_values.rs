@@ -25,12 +25,14 @@ pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Val
 /// # Errors
 ///
 /// Anything else.
-pub fn annotations(text: Option<&str>, class: Class) -> Result<Option<Map<String, Value>>> {
-    match json("--annotations", text, class)? {
+pub fn annotations(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
+    let example = "for example --annotations '{\"team\": \"sales\"}'";
+    match json("--annotations", text, Class::Usage).map_err(|error| error.hint(example))? {
         None => Ok(None),
         Some(Value::Object(map)) if map.values().all(Value::is_string) => Ok(Some(map)),
-        Some(_) => Err(Error::new(class, "--annotations is not a JSON object with string values")
-            .hint("for example --annotations '{\"team\": \"sales\"}'")),
+        Some(_) => {
+            Err(Error::usage("--annotations is not a JSON object with string values").hint(example))
+        }
     }
 }
 
@@ -56,7 +58,7 @@ pub fn annotations_change(annotations: &Map<String, Value>) -> (FieldPath, Optio
 pub fn annotations_or_none(text: Option<&str>) -> Result<Option<Map<String, Value>>> {
     match text.map(str::trim) {
         Some("") => Ok(Some(Map::new())),
-        text => annotations(text, Class::Usage),
+        text => annotations(text),
     }
 }
 

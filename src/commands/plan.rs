@@ -9,6 +9,7 @@ use super::saved_plan::name_of;
 use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
+use crate::listed::word;
 use crate::manifest::declared_in::stream;
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
@@ -45,7 +46,7 @@ pub struct PlanArgs {
     /// Output format of the plan
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-    /// Also write the plan as JSON to this file
+    /// Also save the plan in this file, as JSON, for `apply FILE`
     #[arg(long, value_name = "FILE", value_parser = written_file())]
     out: Option<PathBuf>,
     /// Exit with 3 when something would change, or may change because a value was not read
@@ -201,6 +202,12 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     }
     refuse(&plan)?;
     verdict?;
+    if let Some(path) = &args.out {
+        let (file, flags) = (word(&path.display().to_string()), args.planning.platform.flags());
+        output::note(&format!(
+            "the plan is saved; `meshagent apply {file}{flags}` performs it, without a question"
+        ));
+    }
     Ok(exit_code(&plan, args.exit_code))
 }
 

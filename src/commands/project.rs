@@ -12,7 +12,6 @@ use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
 use crate::output;
 use crate::settings::PlatformArgs;
-use crate::settings::project_file::ProjectFile;
 
 /// Commands of `project`.
 #[derive(Debug, clap::Subcommand)]
@@ -104,7 +103,7 @@ fn text<'a>(project: &'a Value, field: &str) -> &'a str {
 async fn list(connection: &Connection, show: ListArgs) -> Result<ExitCode> {
     let mut projects = projects(connection).await?;
     if show.is_table() {
-        let active = ProjectFile::read()?.active_project;
+        let active = connection.project_file()?.active_project;
         for project in &mut projects {
             if active.as_deref() == Some(text(project, "id")) {
                 project["name"] = format!("*{}", text(project, "name")).into();
@@ -129,7 +128,7 @@ pub(super) async fn activate(connection: &Connection, chosen: &str) -> Result<St
     let projects = projects(connection).await?;
     let found = the_one(&projects, chosen, |it| (text(it, "id"), text(it, "name")))?;
     let id = text(found, "id").to_owned();
-    let mut file = ProjectFile::read()?;
+    let mut file = connection.project_file()?;
     file.active_project = Some(id.clone());
     file.write()?;
     Ok(id)

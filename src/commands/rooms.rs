@@ -155,7 +155,7 @@ fn shown(room: &Value) -> Value {
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     let metadata =
         super::option_values::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
-    let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
+    let annotations = annotations(args.annotations.as_deref())?;
     args.platform
         .with(async |connection| {
             let document = json!({
@@ -216,7 +216,7 @@ async fn delete(args: DeleteArgs) -> Result<ExitCode> {
 }
 
 async fn update(args: UpdateArgs) -> Result<ExitCode> {
-    let annotations = annotations(args.annotations.as_deref(), Class::Failed)?;
+    let annotations = annotations(args.annotations.as_deref())?;
     args.platform
         .with(async |connection| {
             let (id, observed) = resolve(connection, &args.which).await?;

@@ -76,10 +76,18 @@ fn is_json(path: &Path) -> bool {
 /// # Errors
 ///
 /// A file that is not one, or that another version of this program made.
-pub fn read(path: &Path) -> Result<Saved> {
+pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
     let shown = path.display().to_string();
     let name = visible::line(&shown);
-    let instead = || format!("give manifests with -f: `meshagent apply -f {name}`");
+    let instead = || {
+        let all = files.iter().map(PathBuf::as_path).chain([path]);
+        let all = all.map(|file| format!(" -f {}", visible::line(&file.display().to_string())));
+        let all: String = all.collect();
+        match files.is_empty() {
+            true => format!("give manifests with -f: `meshagent apply{all}`"),
+            false => format!("give each file its own -f: `meshagent apply{all}`"),
+        }
+    };
     if path.is_dir() {
         return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
     }

@@ -25,6 +25,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let guessed = habit(parser, &names, words).map(str::to_owned);
     let guessed = guessed.or_else(|| elsewhere(parser, command, words));
     let guessed = guessed.or_else(|| beside(parser, words));
+    let guessed = guessed.or_else(|| several_files(parser, command, words));
     let guessed = guessed.or_else(|| in_another_group(parser, &names, &tree));
     let hint = match guessed.or_else(|| meant(parser, &names, command)) {
         Some(guessed) => guessed,
@@ -59,6 +60,23 @@ const LATER: [&str; 13] = [
     "worker",
 ];
 
+/// The groups of `room` that are not here yet.
+const LATER_IN_ROOMS: [&str; 10] = [
+    "container",
+    "database",
+    "developer",
+    "memory",
+    "messaging",
+    "queue",
+    "secret",
+    "service",
+    "storage",
+    "sync",
+];
+
+/// What is said of all of them.
+const NOT_YET: &str = "this program does not have it yet: use the Python command line, which has it and reads the same settings";
+
 /// What similar programs call by other names.
 fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static str> {
     let told = |kind: ContextKind| parser.get(kind).map(ToString::to_string).unwrap_or_default();
@@ -85,16 +103,46 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
                     Some("`meshagent apply --break-lock` takes over the lock of a run that is gone")
                 }
                 "fmt" => Some("manifests need no formatting; `meshagent validate` checks them"),
-                word if LATER.contains(&word) => Some(
-                    "this program does not have it yet: use the Python command line, which has it and reads the same settings",
-                ),
+                word if LATER.contains(&word) => Some(NOT_YET),
                 _ => None,
             }
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = told(ContextKind::InvalidSubcommand);
+            match (names, word.as_str()) {
+                ("room", word) if LATER_IN_ROOMS.contains(&word) => Some(NOT_YET),
+                ("scheduled-task", "create") => {
+                    Some("`meshagent scheduled-task add` creates a task")
+                }
+                _ => None,
+            }
+        }
+        ErrorKind::UnknownArgument
+            if ["--install-completion", "--show-completion"]
+                .contains(&told(ContextKind::InvalidArg).as_str()) =>
+        {
+            Some(
+                "`meshagent completion bash` prints completions; zsh, fish and powershell are known, too",
+            )
         }
         ErrorKind::UnknownArgument
             if names == "destroy" && told(ContextKind::InvalidArg) == "--all" =>
         {
             Some("without -f, it deletes everything that the set owns")
+        }
+        ErrorKind::UnknownArgument
+            if matches!(names, "plan" | "diff" | "graph")
+                && ["--destroy", "-d"].contains(&told(ContextKind::InvalidArg).as_str())
+                && words.iter().any(|word| ["--destroy", "-destroy"].contains(&word.as_str())) =>
+        {
+            Some("`meshagent destroy --dry-run` shows what would be deleted")
+        }
+        ErrorKind::ArgumentConflict
+            if names == "apply" && told(ContextKind::InvalidArg).contains("[PLAN]") =>
+        {
+            Some(
+                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+            )
         }
         ErrorKind::InvalidValue
             if told(ContextKind::InvalidArg).starts_with("--output ")
@@ -122,7 +170,11 @@ const ELSEWHERE: [(&str, &str, &str); 12] = [
         "use --exit-code to exit with 3 when something would change",
     ),
     ("refresh-only", "drift-only", "use --drift-only to show what changed on the platform"),
-    ("destroy", "drift-only", "`meshagent destroy` deletes what a set owns"),
+    (
+        "replace",
+        "drift-only",
+        "`meshagent destroy -f` deletes what a file declares, and apply creates it again",
+    ),
     ("json", "output", "use --output json"),
     ("target", "target", "long options begin with two dashes: --target"),
     ("out", "out", "long options begin with two dashes: --out"),
@@ -195,6 +247,31 @@ fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
     }
 }
 
+/// What was meant by a file behind another one that was given with -f.
+fn several_files(
+    parser: &clap::Error,
+    command: Option<&clap::Command>,
+    words: &[String],
+) -> Option<String> {
+    let argument = parser.get(ContextKind::InvalidArg)?.to_string();
+    let takes_several = command?.get_arguments().any(|it| {
+        it.get_long() == Some("file") && matches!(it.get_action(), clap::ArgAction::Append)
+    });
+    if parser.kind() != ErrorKind::UnknownArgument || !takes_several || argument.starts_with('-') {
+        return None;
+    }
+    let at = words.iter().position(|word| *word == argument)?;
+    let given = words[..at].iter().rposition(|word| ["-f", "--file"].contains(&word.as_str()))?;
+    let files = &words[given + 1..=at];
+    // Another option between them takes what is behind it.
+    if files.len() < 2 || files.iter().any(|file| file.starts_with('-')) {
+        return None;
+    }
+    let rest = words[at + 1..].iter().take_while(|word| !word.starts_with('-'));
+    let each = files.iter().chain(rest).map(|file| format!("-f {}", visible::line(file)));
+    Some(format!("give each file its own -f: `{}`", each.collect::<Vec<_>>().join(" ")))
+}
+
 /// The likely meaning of an argument that the command does not accept: an option of another
 /// program, a name that is given without an option, manifests without `-f`.
 fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> Option<String> {
@@ -218,11 +295,22 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
         _ => {}
     }
     if !is_option {
+        let shown = visible::line(&argument);
+        let is_file = argument.contains('/')
+            || [".yaml", ".yml", ".json", ".j2"].iter().any(|end| argument.ends_with(end));
+        let has_positional = command.get_positionals().next().is_some();
+        if !argument.starts_with('-') && !has_positional && !is_file {
+            // What tells one object is an option here, and no word of its own.
+            let told_by = ["id", "name"].into_iter().filter(|option| takes(option));
+            let told_by: Vec<String> =
+                told_by.map(|it| format!("`meshagent {names} --{it} {shown}`")).collect();
+            if !told_by.is_empty() {
+                return Some(format!("which one is meant is an option: {}", told_by.join(" or ")));
+            }
+        }
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');
-        return is_file.then(|| {
-            format!("give manifests with -f: `meshagent {names} -f {}`", visible::line(&argument))
-        });
+        return is_file.then(|| format!("give manifests with -f: `meshagent {names} -f {shown}`"));
     }
     let wanted = word.to_uppercase().replace('-', "_");
     let positional = command
@@ -339,13 +427,13 @@ mod tests {
             ),
             (
                 "meshagent plan -f m -o plan.json",
-                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown]",
-                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
+                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
             ),
             (
                 "meshagent plan -f m -out plan.json",
-                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown]",
-                "--output says how the plan is printed: text, json or markdown; `--out FILE` writes it to a file",
+                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
+                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
             ),
             (
                 "meshagent delete -f m",
@@ -361,6 +449,47 @@ mod tests {
                 "meshagent import x",
                 "unrecognized subcommand 'import'",
                 "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
+            ),
+            ("meshagent room storage ls", "unrecognized subcommand 'storage'", NOT_YET),
+            (
+                "meshagent scheduled-task create",
+                "unrecognized subcommand 'create'",
+                "`meshagent scheduled-task add` creates a task",
+            ),
+            (
+                "meshagent --install-completion",
+                "unexpected argument '--install-completion' found",
+                "`meshagent completion bash` prints completions; zsh, fish and powershell are known, too",
+            ),
+            (
+                "meshagent plan -f m --destroy",
+                "unexpected argument '--destroy' found",
+                "`meshagent destroy --dry-run` shows what would be deleted",
+            ),
+            (
+                "meshagent plan -destroy",
+                "unexpected argument '-d' found",
+                "`meshagent destroy --dry-run` shows what would be deleted",
+            ),
+            (
+                "meshagent plan -f a.yaml b.yaml c.yaml --embedded",
+                "unexpected argument 'b.yaml' found",
+                "give each file its own -f: `-f a.yaml -f b.yaml -f c.yaml`",
+            ),
+            (
+                "meshagent apply infra/a.yaml --set g",
+                "the argument '[PLAN]' cannot be used with '--set <NAME>'",
+                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+            ),
+            (
+                "meshagent rooms update lobby --new-name hall",
+                "unexpected argument 'lobby' found",
+                "which one is meant is an option: `meshagent rooms update --id lobby` or `meshagent rooms update --name lobby`",
+            ),
+            (
+                "meshagent service update abc -f s.yaml",
+                "unexpected argument 'abc' found",
+                "which one is meant is an option: `meshagent service update --id abc`",
             ),
             (
                 "meshagent destroy --all",

@@ -162,6 +162,13 @@ impl Key {
         format!("Key {{ kind: {kind:?}, project: {project:?}, room: {room:?}, name: {name:?} }}")
     }
 
+    /// Whether it is of a kind whose objects may be in a room, and is in none: it works in every
+    /// room of its project.
+    #[must_use]
+    pub fn is_in_every_room(&self) -> bool {
+        self.room.is_none() && self.kind.is_in_rooms()
+    }
+
     /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this
     /// key's kind are compared.
     #[must_use]

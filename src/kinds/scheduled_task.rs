@@ -41,7 +41,7 @@ struct ScheduledTaskDocument {
     /// The queue that the payload is put on.
     #[schemars(extend("x-rule" = "name"))]
     queue: String,
-    /// When: five cron fields, in UTC.
+    /// When: five cron fields in UTC, or `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`.
     #[schemars(extend("x-rule" = "schedule"))]
     schedule: String,
     /// What is put on the queue.

@@ -4,6 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::document::Document;
+use super::habits;
 use super::quoting;
 use super::sealing;
 use super::yaml::{self, Node};
@@ -196,7 +197,10 @@ fn unknown_fields(
         }
         let is_misplaced = matches!(path.to_string().as_str(), "" | "metadata")
             && known_fields(document.kind, &FieldPath::of(&["lifecycle"])).contains(name);
-        match (habit(path, name), nearest(name, known.iter().map(String::as_str))) {
+        match (
+            habits::field(document.kind.name(), path, name),
+            nearest(name, known.iter().map(String::as_str)),
+        ) {
             _ if is_misplaced => problem.hint(format!("write `lifecycle.{name}`")),
             (Some(meant), _) => problem.hint(meant),
             (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
@@ -207,22 +211,6 @@ fn unknown_fields(
     let counted = unexpected.iter().skip(most);
     let counted = counted.map(|it| unknown_in_brief(document, path, it));
     told.chain(counted).collect()
-}
-
-/// The hint for a field that manifests of other programs have.
-fn habit(path: &FieldPath, name: &str) -> Option<&'static str> {
-    Some(match (path.to_string().as_str(), name) {
-        ("", "apiVersion") => "write `version: v1`",
-        ("", "spec") => "there is no `spec`: write its fields at the top level of the document",
-        ("", "namespace") | ("metadata", "namespace") => {
-            "write `project` and `room` at the top level of the document to say where an object belongs"
-        }
-        ("metadata", "labels") => "write `metadata.annotations`",
-        ("container", "ports") => "write `ports` beside `container`: `ports: [{num: 8080}]`",
-        ("container", "env") => "write `container.environment`",
-        ("container", "args") => "write the whole command line in `container.command`, as one text",
-        _ => return None,
-    })
 }
 
 /// A field that must be given or left out, but has no value.
@@ -276,7 +264,10 @@ fn of_another_type(
             }
             _ => problem,
         },
-        None => problem,
+        None => match habits::form(path, instance, &wanted) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        },
     }
 }
 
@@ -292,8 +283,13 @@ fn none_of(document: &Document, path: &FieldPath, options: &Value, instance: &Va
             false => format!("`{path}` must be one of {}", options.join(", ")),
         },
     );
+    let is_type_of_secret =
+        document.kind.name() == KindName::Secret && *path == FieldPath::of(&["type"]);
     match nearest(&written, options.iter().copied()) {
         Some(name) => problem.hint(format!("did you mean `{name}`?")),
+        None if is_type_of_secret => problem.hint(
+            "`keys` is for environment variables, in `data`; the others are for pulling images",
+        ),
         None if !document.may_be_quoted() => problem,
         None => problem.hint(format!("use one of {}", options.join(", "))),
     }

@@ -20,10 +20,10 @@ use super::set::{Desired, Origin};
 use super::variables::is_own_variable;
 use crate::conceal;
 use crate::error::Problem;
+use crate::kinds::Key;
 use crate::kinds::document::{AgeText, SecretFrom, SecretSource};
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::{Sealed, Tree};
-use crate::kinds::{Key, KindName};
 use crate::limited;
 
 /// What is waited for, and how much is read, of one source.
@@ -174,6 +174,15 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
     notes.into_iter().collect()
 }
 
+/// Leaves every source as it is and reads none: what it gives is not known then.
+pub fn leave_unread(objects: &mut BTreeMap<Key, Desired>) {
+    for desired in objects.values_mut().filter(|desired| desired.fields.has_sources()) {
+        Arc::make_mut(&mut desired.fields).rewrite_leaves(&mut |_, leaf| {
+            matches!(leaf, Tree::Secret(Sealed::Source(_))).then_some(Tree::Secret(Sealed::Unread))
+        });
+    }
+}
+
 /// The files that secrets are read from, where they really are.
 #[must_use]
 pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
@@ -193,43 +202,8 @@ pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
     files
 }
 
-/// A secret that is written as an empty text. A template that makes one most likely has a
-/// value that is not set.
-#[must_use]
-pub fn empty_literals(fields: &Tree, origin: &Origin, kind: KindName) -> Vec<Literal> {
-    let mut found = Vec::new();
-    if kind != KindName::Secret || !fields.has_secrets() {
-        return found;
-    }
-    fields.clone().rewrite_leaves(&mut |way, leaf| {
-        if let Tree::Secret(Sealed::Known(text)) = leaf
-            && text.expose_secret().trim().is_empty()
-        {
-            let path = way.path();
-            let written = written_at(&path, origin);
-            let problem = origin.document.problem_at(&written, format!("`{written}` is empty"));
-            found.push(match origin.document.source.is_rendered() {
-                true => Literal::Rendered(problem.hint(
-                    "set the value; to allow an empty one, write `from: {env: NAME}` with `allow_empty: true` beside `from`",
-                )),
-                false => Literal::Written(format!("{problem}, so the secret will be empty too")),
-            });
-        }
-        None
-    });
-    found
-}
-
-/// A secret that is an empty text.
-pub enum Literal {
-    /// A template made it, which is refused.
-    Rendered(Problem),
-    /// The author wrote it, which is told.
-    Written(String),
-}
-
 /// Where a secret is written: a `gar` secret spells its password `json_key`.
-fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
+pub(super) fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
     let (_, found) = locate(path, &origin.document.root());
     if found { path.clone() } else { FieldPath::of(&["json_key"]) }
 }
@@ -330,7 +304,7 @@ fn called(name: &str) -> String {
     }
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.len() <= 128
         && name.bytes().all(is_inside)

@@ -143,7 +143,12 @@ fn marker(plan: &Plan) -> String {
 
 /// An operation without its changes.
 fn title(plan: &Plan, operation: &Operation) -> String {
-    let title = format!("- **{}** {}", text::verb(operation), code(&plan.address(&operation.key)));
+    let every_room = match operation.key.is_in_every_room() {
+        true => format!(" {}", text::EVERY_ROOM),
+        false => String::new(),
+    };
+    let address = code(&plan.address(&operation.key));
+    let title = format!("- **{}** {address}{every_room}", text::verb(operation));
     match operation.is_new() {
         true => title + "\n",
         false => format!("{title}: {}\n", code(&operation.reason.text.replace('`', "'"))),

@@ -50,6 +50,9 @@ pub use state::{
     Entry, Facts, Incomplete, Inventory, LeftBehind, Observed, ProjectState, State, UnknownOwner,
 };
 
+/// The set of whoever names none.
+pub const DEFAULT_SET: &str = "default";
+
 /// What is to be done, in an order in which it can be done.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {

@@ -7,9 +7,9 @@ use wildmatch::WildMatch;
 use super::references::{Known, Resolved};
 use super::renames::Candidates;
 use crate::error::Problem;
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
+use crate::kinds::{self, Key};
 use crate::listed::nearest;
 use crate::listed::{SOME, at_most};
 use crate::manifest::set::Desired;
@@ -31,6 +31,9 @@ fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
 pub fn meant(written: &str, keys: &[&Key]) -> String {
     /// More names than these do not help.
     const NAMED: usize = 3;
+    if let Some(kind) = kinds::find(written) {
+        return format!("`{}/*` is every {0} of the set", kind.name());
+    }
     let known: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
     let in_rooms = known.iter().filter(|name| {
         name.rsplit_once('@').is_some_and(|(name, _)| name.eq_ignore_ascii_case(written))

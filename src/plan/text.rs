@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::changed::{self, Said, Sort};
 use super::shown::Part;
 use super::summed::{self, Row};
-use super::{Action, FieldChange, Operation, Plan, suggestion};
+use super::{Action, DEFAULT_SET, FieldChange, Operation, Plan, suggestion};
 use crate::visible;
 use anstyle::{AnsiColor, Style};
 
@@ -14,6 +14,9 @@ const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
+
+/// What is said of an object that a room could have for itself, and that is of no room.
+pub const EVERY_ROOM: &str = "in every room";
 
 /// The sign and the colour of an operation.
 #[must_use]
@@ -81,6 +84,9 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
         let (sign, style) = sign(operation);
         let address = plan.address(&operation.key);
         let _ = write!(out, "{style}{sign} {} {address}{style:#}", verb(operation));
+        if operation.key.is_in_every_room() {
+            let _ = write!(out, " {EVERY_ROOM}");
+        }
         let mut remarks = vec![operation.reason.text.clone()];
         remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
         // It is clear without words that a new object does not exist yet.
@@ -123,11 +129,21 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
 fn heading(plan: &Plan) -> String {
     let unread = plan.unread().map(|unread| format!("{YELLOW}{unread}{YELLOW:#}\n\n"));
     let target = match plan.target() {
-        Some(target) if plan.writes_to().len() > 1 => format!("This plan writes to {target}.\n\n"),
-        Some(target) if !plan.is_empty() => format!("Plan for {target}\n\n"),
+        Some(target) if plan.writes_to().len() > 1 => {
+            format!("This plan{} writes to {target}.\n\n", of_set(plan))
+        }
+        Some(target) if !plan.is_empty() => format!("Plan{} for {target}\n\n", of_set(plan)),
         _ => String::new(),
     };
     target + &unread.unwrap_or_default()
+}
+
+/// The set of a plan, where it is not the one of whoever names none.
+fn of_set(plan: &Plan) -> String {
+    match plan.owner() {
+        Some(set) if set != DEFAULT_SET => format!(" of set `{}`", visible::line(set)),
+        _ => String::new(),
+    }
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {

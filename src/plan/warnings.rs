@@ -16,7 +16,8 @@ pub fn warnings(
     observed: &BTreeMap<Key, Observed>,
     plan: &Plan,
 ) -> Vec<String> {
-    let publishers = publishers(desired, observed, plan);
+    let gone = gone(plan);
+    let publishers = publishers(desired, observed, &gone);
     let mut notes = Vec::new();
     let mut places = Places::default();
     for (key, object) in desired {
@@ -44,10 +45,19 @@ pub fn warnings(
         notes.extend(collisions(port, publishers));
     }
     notes.extend(variables::collisions(desired, observed, &mut places));
+    notes.extend(rooms::twice(desired, observed, &gone));
     notes
 }
 
+mod rooms;
 mod variables;
+
+/// What a plan takes away or renames.
+fn gone(plan: &Plan) -> BTreeSet<&Key> {
+    let deletes = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
+    let former = plan.operations.iter().filter_map(|it| it.former());
+    deletes.map(|operation| &operation.key).chain(former).collect()
+}
 
 /// This many notes have the place of their field; the others have the place of the object. A large
 /// set may have a note for each object, and to find a field its document must be searched.
@@ -77,12 +87,9 @@ type Publishers<'a> = Vec<(&'a Key, Option<&'a Desired>)>;
 fn publishers<'a>(
     desired: &'a BTreeMap<Key, Desired>,
     observed: &'a BTreeMap<Key, Observed>,
-    plan: &Plan,
+    gone: &BTreeSet<&Key>,
 ) -> BTreeMap<(&'a str, String), Publishers<'a>> {
     let declared = desired.iter().map(|(key, object)| (key, &object.fields, Some(object)));
-    let deletes = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
-    let former = plan.operations.iter().filter_map(|it| it.former());
-    let gone: BTreeSet<&Key> = deletes.map(|operation| &operation.key).chain(former).collect();
     let others = observed
         .iter()
         .filter(|(key, _)| !desired.contains_key(*key) && !gone.contains(*key))

@@ -14,6 +14,7 @@ use crate::conceal;
 use crate::error::{Class, Context, Error, Result};
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::manifest::secrets;
 use crate::manifest::set::{Input, Set, from_sources};
 use crate::manifest::source::{self, Source};
 use crate::manifest::walk::{self, Skipped};
@@ -195,13 +196,15 @@ fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMa
 /// before.
 async fn plan(target: &Target, set_name: &str, set: Set) -> Result<(Plan, bool)> {
     let reader = target.client.reader();
-    let observation =
+    let mut observation =
         observe::observe(&reader, &Policy::standard(set_name), set, Scope::Documents).await?;
+    secrets::leave_unread(&mut observation.set.objects);
     let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
     let is_applied = observation.stored.values().any(Stored::exists);
     let plan = planner::plan(&observation.set.objects, &observation.state, &policy);
     let plan = plan.map_err(|refusal| match refusal {
-        Refusal::Manifests(problems) | Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Manifests(problems) => Error::manifests(problems),
+        Refusal::Scope(problems) => Error::scope(problems),
         Refusal::Guard { problems, .. } => Error::refused(problems),
     })?;
     Ok((plan, is_applied))

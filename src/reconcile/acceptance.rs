@@ -105,7 +105,7 @@ pub fn accept(
             let is_name = change.path == FieldPath::of(&["metadata", "name"]);
             let done = match change.cause {
                 Some(Cause::Drift) if is_name => Err(renamed(change)),
-                Some(Cause::Drift | Cause::Both) if is_secret => Err("it is a secret".to_owned()),
+                Some(Cause::Drift | Cause::Both) if is_secret => Err(SECRET.to_owned()),
                 Some(Cause::Drift) => write(plan, documents, operation, change, &mut edited),
                 Some(Cause::Both) => Err("the manifest changed too".to_owned()),
                 Some(Cause::Manifest) | None => continue,
@@ -119,6 +119,9 @@ pub fn accept(
     acceptance.texts = texts(documents, edited);
     acceptance
 }
+
+/// Why a secret is not written into a manifest, and what to do.
+const SECRET: &str = "it is a secret, and none is written into a manifest; to keep what the platform has, put it where the manifest takes it from";
 
 /// What happened to an object as a whole, which no field shows.
 fn drifted_whole(operation: &Operation) -> Option<String> {

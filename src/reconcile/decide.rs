@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::known_secrets::KnownSecrets;
 use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
+use crate::api::project;
 use crate::api::reader::Reader;
 use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
@@ -22,6 +23,7 @@ use crate::plan::guards::{self, Consent, Origin};
 use crate::plan::planner::{self, Policy, Refusal};
 use crate::plan::warnings::warnings;
 use crate::plan::{NotRead, Plan, State};
+use crate::visible;
 
 /// What the user allows.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +134,7 @@ pub async fn decide(
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform.clone_from(&target.name);
     let basis = Basis { desired, state };
+    plan.notes.extend(other_project(target, &basis, &plan));
     tell(&mut plan, set, not_read, &basis);
     Ok(Decision { plan, stored, basis })
 }
@@ -143,6 +146,31 @@ fn leave_asked_projects(plan: &mut Plan, state: &State) {
     if !owning.is_empty() {
         plan.projects.retain(|name, _| owning.contains(name));
     }
+}
+
+/// What is told where the set declares its project, and something else names another one: who
+/// forgot that may be about to make a project that nobody wants.
+fn other_project(target: &Target, basis: &Basis, plan: &Plan) -> Option<String> {
+    let mut declared = basis.desired.iter().filter(|(key, _)| key.is_project());
+    let (Some((key, desired)), None) = (declared.next(), declared.next()) else { return None };
+    let named = target.fallback_project.as_ref().filter(|_| target.project.is_none())?;
+    let id = basis.state.projects.get(&key.name).and_then(|project| project.id.as_ref());
+    if *named == key.name || Some(named) == id {
+        return None;
+    }
+    let creates = plan.operations.iter().any(|it| it.key == *key && it.is_new());
+    let origin = project::origin().filter(|it| *it != project::Origin::Embedded)?;
+    // That of a variable is named on purpose; the others are there for whatever is done.
+    if !creates && origin != project::Origin::Variable {
+        return None;
+    }
+    let (new, place) =
+        (if creates { ", which does not exist yet" } else { "" }, desired.origin.place());
+    Some(format!(
+        "{place} declares project `{}`{new}, and {origin} names `{}`: this set is for the one that it declares",
+        visible::line(&key.name),
+        visible::line(named)
+    ))
 }
 
 /// Writes into a plan what it was made from, and the notes on that.
@@ -179,6 +207,7 @@ async fn with_secrets(
     }
     // This does not make a saved plan stale.
     Err(Error::manifests(outcome.problems)
+        .saying("no plan was made")
         .refusing_plan()
         .because("not every secret could be read"))
 }
@@ -248,7 +277,7 @@ fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
 fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Manifests(problems) => Error::manifests(problems).refusing_plan(),
-        Refusal::Scope(problems) => Error::manifests(problems),
+        Refusal::Scope(problems) => Error::scope(problems),
         Refusal::Guard { problems, doubt: None } => Error::refused(problems),
         Refusal::Guard { problems, doubt: Some(reason) } => {
             Error::refused(problems).because(reason)

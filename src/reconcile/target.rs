@@ -4,8 +4,7 @@ use crate::api::client::Client;
 use crate::apply::observe::Scope;
 use crate::error::{Error, Result};
 
-/// The set if none is named.
-pub const DEFAULT_SET: &str = "default";
+pub use crate::plan::DEFAULT_SET;
 
 /// A platform, and the project there.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! `~/.meshagent/project.json`: the activated project and the activated API keys, in the format of
-//! the reference. It is written completely or not at all, only for its owner.
+//! the reference. It is written completely or not at all, only for its owner. The data of an
+//! embedded platform has such a file of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +17,8 @@ use crate::own_folder;
 /// The activated project and keys.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectFile {
+    /// The file; `None` where the home folder is not known.
+    path: Option<PathBuf>,
     /// The id of the activated project.
     pub active_project: Option<String>,
     keys: IndexMap<String, SecretString>,
@@ -37,8 +40,11 @@ struct Form {
     others: Others,
 }
 
+/// Its name, in whatever folder it is.
+const NAME: &str = "project.json";
+
 fn path() -> Option<PathBuf> {
-    Some(std::env::home_dir()?.join(own_folder::NAME).join("project.json"))
+    Some(std::env::home_dir()?.join(own_folder::NAME).join(NAME))
 }
 
 impl ProjectFile {
@@ -48,7 +54,20 @@ impl ProjectFile {
     ///
     /// A file that cannot be read, or that others may have written.
     pub fn read() -> Result<Self> {
-        let Some(path) = path() else { return Ok(Self::default()) };
+        path().map_or_else(|| Ok(Self::default()), Self::read_from)
+    }
+
+    /// The same for an embedded platform, which keeps its data in a folder. What is activated
+    /// there is no project of any other platform.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProjectFile::read`].
+    pub fn read_embedded(data: &Path) -> Result<Self> {
+        Self::read_from(data.join(NAME))
+    }
+
+    fn read_from(path: PathBuf) -> Result<Self> {
         let hint = "fix it, or delete it and activate a project again";
         let form: Option<Form> = home_file::read(&path, "this is not a valid project file", hint)?;
         let form = form.unwrap_or_default();
@@ -59,6 +78,7 @@ impl ProjectFile {
             .collect();
         keys.values().for_each(conceal::credential);
         Ok(Self {
+            path: Some(path),
             active_project: form.active_project,
             keys,
             platforms: form.api_key_platforms,
@@ -72,10 +92,14 @@ impl ProjectFile {
     ///
     /// A file that cannot be written.
     pub fn write(&self) -> Result<()> {
-        let path = path().ok_or_else(|| Error::usage("the home folder is not known"))?;
+        let unknown = || Error::usage("the home folder is not known");
+        let path = self.path.as_ref().ok_or_else(unknown)?;
         let failed = || format!("failed to write {}", path.display());
-        let folder = path.parent().ok_or_else(|| Error::failed(failed()))?;
-        own_folder::create_private(folder).context(failed)?;
+        // The data of a platform may be in a folder that is shared on purpose.
+        let is_in_home = self::path().as_ref() == Some(path);
+        if let Some(folder) = path.parent().filter(|_| is_in_home) {
+            own_folder::create_private(folder).context(failed)?;
+        }
         let text = |key: &SecretString| key.expose_secret().to_owned();
         let form = Form {
             active_project: self.active_project.clone(),
@@ -85,7 +109,7 @@ impl ProjectFile {
             api_key_platforms: self.platforms.clone(),
             others: self.others.clone(),
         };
-        output::write_credential(&path, &serde_json::to_vec(&form).context(failed)?)
+        output::write_credential(path, &serde_json::to_vec(&form).context(failed)?)
     }
 
     /// Whether a key of a project is activated. Keys in an older format are not used.

@@ -10,6 +10,8 @@ use crate::cli::Sandbox;
 use crate::needs;
 use crate::platform::harness::Server;
 
+const MAIN: &str = "refs/heads/main";
+
 /// What stands for `gh`: comments of one pull request, in a file.
 const GH: &str = r#"#!/bin/sh
 set -e
@@ -75,7 +77,7 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
         let mut inputs = inputs(&server);
         inputs.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
         inputs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Job { sandbox: &sandbox, event, head: "acme/shop", inputs }
+        Job { sandbox: &sandbox, event, reference: MAIN, head: "acme/shop", inputs }
     };
 
     // The second run of a pull request updates the comment of the first one.
@@ -84,11 +86,20 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
     assert_eq!(proposed.outputs["changes"], "true");
     let [first] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
     assert!(first.starts_with("<!-- meshagent-plan set=default project="), "{first}");
-    assert_eq!(*first, proposed.summary);
+    let commit = "\nCommit c0ffee, [run](https://github.com/acme/shop/actions/runs/5)\n";
+    assert_eq!(*first, proposed.summary + commit);
     std::fs::remove_file(sandbox.path("examples/manifests/services/status-page.yaml")).unwrap();
     expect(&job("pull_request", &[]).run(), &["Plan", "Comment"], None);
     let [second] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
     assert!(second != first && !second.contains("status-page"), "{second}");
+    // Where the next one cannot be planned, it does not go on showing the plan of an older commit.
+    sandbox.write("examples/manifests/wrong.yaml", "kind: Romm\n");
+    let failed = job("pull_request", &[]).run();
+    expect(&failed, &["Plan", "Comment"], Some(6));
+    let [third] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    let (marker, _) = second.split_once('\n').unwrap();
+    assert_eq!(*third, format!("{marker}\n### The plan failed\n{commit}"));
+    std::fs::remove_file(sandbox.path("examples/manifests/wrong.yaml")).unwrap();
     let without = job("pull_request", &[("comment", "false")]).run();
     expect(&without, &["Plan"], None);
 
@@ -102,9 +113,28 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
     // A plan that was applied already is stale.
     let stale = job("push", &[("plan", plan), ("apply", "true")]).run();
     expect(&stale, &["Apply"], Some(5));
+    // Two plans of one job do not share a file.
+    assert_ne!(job("push", &[]).run().outputs["plan"], plan);
     let again = job("push", &[("apply", "true")]).run();
     expect(&again, &["Plan", "Apply"], None);
     assert_eq!(again.outputs["changes"], "false");
+
+    // Events of pull requests that have the secrets, and other branches, are planned at most.
+    for event in ["pull_request_review", "issue_comment", "workflow_run", "merge_group"] {
+        let run = job(event, &[("apply", "true")]).run();
+        expect(&run, &["Plan", "Apply"], Some(2));
+        assert!(run.log.contains(&format!("error: nothing is applied on the event {event}\n")));
+    }
+    for (reference, branch, code) in [
+        ("refs/heads/feature", "", Some(2)),
+        ("refs/tags/main", "", Some(2)),
+        ("refs/heads/live", "live", None),
+    ] {
+        let inputs = [inputs(&server), vec![("apply", "true".into()), ("branch", branch.into())]];
+        let job = Job { reference, ..job("push", &[]) };
+        let run = Job { inputs: inputs.concat(), ..job }.run();
+        expect(&run, &["Plan", "Apply"], code);
+    }
 
     // Another set owns nothing of this; arguments are lines, and no words of a shell.
     let other = job("push", &[("set", "other"), ("arguments", "--adopt\n--policy\n$(echo x)\n")]);
@@ -122,7 +152,13 @@ async fn what_a_rule_refuses_is_commented_and_fails() {
     let sandbox = sandbox();
     sandbox.write("policies/a.rego", "package meshagent\ndeny contains \"too early\"\n");
     let inputs = inputs(&server);
-    let job = Job { sandbox: &sandbox, event: "pull_request", head: "acme/shop", inputs };
+    let job = Job {
+        sandbox: &sandbox,
+        event: "pull_request",
+        reference: MAIN,
+        head: "acme/shop",
+        inputs,
+    };
     expect(&job.run(), &["Plan", "Comment"], Some(6));
     let [comment] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
     assert!(comment.contains("too early"), "{comment}");
@@ -134,7 +170,7 @@ fn without_a_key_a_proposal_is_planned_on_an_empty_platform_and_nothing_is_appli
     let job = |event, apply: &str| {
         let inputs =
             vec![("manifests", "examples/manifests".to_owned()), ("apply", apply.to_owned())];
-        Job { sandbox: &sandbox, event, head: "mallory/shop", inputs }.run()
+        Job { sandbox: &sandbox, event, reference: MAIN, head: "mallory/shop", inputs }.run()
     };
     let fork = job("pull_request", "true");
     expect(&fork, &["Plan"], None);
@@ -158,7 +194,14 @@ fn the_action_installs_the_release_whose_digest_it_is_given() {
     let server = Files::serve(files);
     let job = |digest: &str| {
         let inputs = vec![("release", server.url.clone()), ("sha256", digest.to_owned())];
-        Job { sandbox: &sandbox, event: "pull_request", head: "mallory/shop", inputs }.run()
+        Job {
+            sandbox: &sandbox,
+            event: "pull_request",
+            reference: MAIN,
+            head: "mallory/shop",
+            inputs,
+        }
+        .run()
     };
     let installed = job(&digest);
     expect(&installed, &["Install", "Plan"], None);

@@ -1,6 +1,7 @@
 //! `install.sh` against a server on loopback: it installs what is right and whole, and nothing else.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::path;
@@ -11,13 +12,20 @@ use crate::needs;
 const PROGRAM: &str = "#!/bin/sh\n[ \"$*\" = version ] && echo 9.9.9\n";
 
 fn install(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    install_where(sandbox, "", arguments)
+}
+
+/// Runs it after these lines of shell, with the folder `first` at the beginning of the PATH.
+fn install_where(sandbox: &Sandbox, before: &str, arguments: &[&str]) -> Run {
+    let first = sandbox.path("first").display().to_string();
     let output = Command::new("sh")
+        .args(["-c", &format!("{before}\nexec sh \"$0\" \"$@\"")])
         .arg(path("install.sh"))
         .args(arguments)
         .current_dir(sandbox.path(""))
         .env_clear()
         .env("HOME", sandbox.path(""))
-        .env("PATH", std::env::var("PATH").unwrap())
+        .env("PATH", format!("{first}:{}", std::env::var("PATH").unwrap()))
         .output();
     Run::of(output.unwrap())
 }
@@ -65,6 +73,55 @@ fn what_is_right_is_installed() {
     let written = std::fs::read_dir(sandbox.path("tools")).unwrap();
     let written: Vec<_> = written.map(|it| it.unwrap().file_name()).collect();
     assert_eq!(written, ["meshagent"]);
+}
+
+#[test]
+fn everybody_may_run_what_is_installed_and_who_runs_another_one_is_told() {
+    if !is_met() {
+        return;
+    }
+    let (files, _) = archive(PROGRAM);
+    let server = Files::serve(files);
+    let sandbox = Sandbox::new();
+    let from = ["--from", &server.url, "--to", "tools/"];
+    let run = install_where(&sandbox, "umask 077", &from);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(run.stdout, "installed meshagent 9.9.9 as ./tools/meshagent\n");
+    let mode = sandbox.path("tools/meshagent").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    std::fs::create_dir(sandbox.path("first")).unwrap();
+    sandbox.write("first/meshagent", PROGRAM);
+    let older = sandbox.path("first/meshagent");
+    std::fs::set_permissions(&older, PermissionsExt::from_mode(0o755)).unwrap();
+    let run = install(&sandbox, &from);
+    let note = format!("note: `meshagent` still runs {}, which comes first", older.display());
+    assert!(run.code == 0 && run.stderr.contains(&note), "{}", run.stderr);
+    let on_path = install_where(&sandbox, "PATH=\"$PWD/tools/:$PATH\"", &["--from", &server.url]);
+    assert_eq!(on_path.code, 0, "{}", on_path.stderr);
+}
+
+#[test]
+fn where_it_cannot_be_installed_nothing_is() {
+    if !is_met() {
+        return;
+    }
+    let (files, _) = archive(PROGRAM);
+    let server = Files::serve(files);
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("tools/meshagent")).unwrap();
+    let run = install(&sandbox, &["--from", &server.url, "--to", "tools"]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert!(run.stderr.starts_with("error: ./tools/meshagent is a folder\n"), "{}", run.stderr);
+    assert_eq!(std::fs::read_dir(sandbox.path("tools")).unwrap().count(), 1);
+    // A Mac with an Intel processor.
+    std::fs::create_dir(sandbox.path("first")).unwrap();
+    sandbox.write("first/uname", "#!/bin/sh\n[ \"$1\" = -s ] && echo Darwin || echo x86_64\n");
+    let uname = sandbox.path("first/uname");
+    std::fs::set_permissions(&uname, PermissionsExt::from_mode(0o755)).unwrap();
+    let run = install(&sandbox, &["--from", &server.url]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    let error = "error: there is no archive for Macs with an Intel processor\n";
+    assert!(run.stderr.starts_with(error), "{}", run.stderr);
 }
 
 #[test]
@@ -139,7 +196,10 @@ fn wrong_usage_is_told_before_anything_is_downloaded() {
         (&[][..], "--from is missing"),
         (&["--from"], "--from needs a value"),
         (&["--from", "http://example.com/v1"], "http://example.com/v1 is not an https URL"),
-        (&["--from", "http://localhost:80@example.com/v1"], "the URL has a user in it"),
+        (
+            &["--from", "http://localhost:80@example.com/v1"],
+            "the URL contains an @, as if it had a user in it",
+        ),
         (
             &["--from", "https://example.com", "--sha256", "abc"],
             "--sha256 is not 64 hexadecimal digits",

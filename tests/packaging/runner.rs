@@ -15,6 +15,8 @@ pub struct Job<'a> {
     pub sandbox: &'a Sandbox,
     /// What happened: `push`, `pull_request`.
     pub event: &'a str,
+    /// Where it happened, such as `refs/heads/main`.
+    pub reference: &'a str,
     /// The repository that a pull request comes from.
     pub head: &'a str,
     pub inputs: Vec<(&'a str, String)>,
@@ -56,10 +58,14 @@ impl Job<'_> {
             }
         }
         ended.summary = self.written("summary");
+        ended.outputs = self.outputs();
+        ended
+    }
+
+    fn outputs(&self) -> BTreeMap<String, String> {
         let lines = self.written("output");
         let pairs = lines.lines().map(|line| line.split_once('=').expect("an output"));
-        ended.outputs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        ended
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn perform(&self, action: &Value, step: &Value, ended: &mut Ended) {
@@ -79,6 +85,9 @@ impl Job<'_> {
             .env("GITHUB_ACTION_PATH", path(""))
             .env("GITHUB_EVENT_NAME", self.event)
             .env("GITHUB_REPOSITORY", REPOSITORY)
+            .env("GITHUB_REF", self.reference)
+            .env("GITHUB_RUN_ID", "5")
+            .env("GITHUB_SERVER_URL", "https://github.com")
             .env("GITHUB_OUTPUT", self.sandbox.path("output"))
             .env("GITHUB_STEP_SUMMARY", self.sandbox.path("summary"))
             .env("GITHUB_PATH", self.sandbox.path("path"))
@@ -124,12 +133,21 @@ impl Job<'_> {
     }
 
     fn value(&self, action: &Value, expression: &str) -> String {
+        if let Some((first, second)) = expression.split_once(" || ") {
+            let first = self.value(action, first);
+            return if first.is_empty() { self.value(action, second) } else { first };
+        }
         if let Some(name) = expression.strip_prefix("inputs.") {
             let given = self.inputs.iter().find(|(given, _)| *given == name);
             let usual = action["inputs"][name]["default"].as_str().expect("a default");
             return given.map_or(usual.to_owned(), |(_, value)| value.clone());
         }
+        if let Some(name) = expression.strip_prefix("steps.plan.outputs.") {
+            return self.outputs().remove(name).unwrap_or_default();
+        }
         match expression {
+            "github.event.pull_request.head.sha" => "c0ffee",
+            "github.event.repository.default_branch" => "main",
             "github.token" => "token-of-the-job",
             "github.event_name" => self.event,
             "github.event.number" => "7",

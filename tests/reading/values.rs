@@ -58,7 +58,7 @@ fn a_value_of_the_command_line_is_text_unless_json_is_asked_for() {
 
 #[test]
 fn a_boolean_is_given_as_json_and_a_text_that_looks_like_one_is_told() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     let text = "container:\n  image: 'x:{% if debug %}debug{% else %}plain{% endif %}'\n";
     write(&sandbox, "s.yaml.j2", format!("{SERVICE}{text}"));
     let planned = plan(&sandbox, &["--value-json", "debug=false"]);

@@ -36,7 +36,26 @@ fn a_project_goes_by_its_name_everywhere() {
     sandbox.embedded(0, &[&update[..], &["--project-id", "acme support"]].concat());
     let activated = sandbox.embedded(0, &["project", "activate", "acme support"]);
     assert_eq!(activated.stdout.trim(), id);
-    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
+    assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "attic\nlobby\n");
+}
+
+/// What is activated on an embedded platform is none of another platform's projects, and the other
+/// way round.
+#[test]
+fn what_is_activated_on_an_embedded_platform_stays_there() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path(".meshagent")).unwrap();
+    let hosted = "{\"active_project\": \"p-1\", \"active_api_keys\": {\"p-1\": \"ma-x\"}}";
+    sandbox.write(".meshagent/project.json", hosted);
+    let id = sandbox.embedded(0, &["project", "create", "shop"]).stdout;
+    let table = ["project", "list", "-o", "table"];
+    assert!(!sandbox.embedded(0, &table).stdout.contains('*'));
+    sandbox.embedded(0, &["project", "activate", "shop"]);
+    assert!(sandbox.embedded(0, &table).stdout.contains(&format!("{}  *shop", id.trim())));
+    let there = std::fs::read_to_string(sandbox.path(".meshagent/project.json")).unwrap();
+    assert_eq!(there, hosted);
+    let other = sandbox.run(&["project", "list", "-o", "table", "--embedded=other"]);
+    assert!(other.stdout.contains("default") && !other.stdout.contains('*'), "{}", other.stdout);
 }
 
 #[test]
@@ -52,7 +71,7 @@ fn a_list_of_nothing_is_no_failure() {
 
 #[test]
 fn what_is_created_prints_its_id_alone() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     let create = ["webhook", "create", "--name", "w", "--url", "http://x", "-e", "*"];
     let made = sandbox.embedded(0, &create);
     assert_eq!(made.stdout, sandbox.embedded(0, &["webhook", "list", "-q"]).stdout);

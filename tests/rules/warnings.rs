@@ -25,7 +25,7 @@ fn task(schedule: &str) -> String {
 
 /// The notes of `validate`, and of a plan, which must say the same where nothing is there yet.
 fn notes(text: &str) -> Vec<String> {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     sandbox.write("m.yaml", text);
     let validated = sandbox.run(&["validate", "-f", "m.yaml"]);
     assert_eq!(validated.code, 0, "{}", validated.stderr);

@@ -63,7 +63,11 @@ fn what_is_allowed_is_spelled_as_it_is_meant() {
     sandbox.write("keys/k", "x");
     let of_file = plan(&["--allow-files", "keys/k"]);
     told(&of_file, 2, &["keys/k: this must be a folder, but it is a file", "--allow-files keys "]);
-    told(&plan(&["--allow-files", "m.yaml"]), 2, &["hint: use --allow-files . to allow everything in its folder"]);
+    told(
+        &plan(&["--allow-files", "m.yaml"]),
+        2,
+        &["hint: use --allow-files . to allow everything in its folder"],
+    );
     told(&plan(&["--allow-files", "nowhere"]), 2, &["there is no such folder"]);
     told(&plan(&["--allow-files", "keys"]), 0, &[]);
     let validate = sandbox.run(&["validate", "-f", "m.yaml", "--allow-commands"]);

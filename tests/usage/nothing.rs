@@ -121,7 +121,7 @@ fn a_project_that_an_option_names_wrongly_is_told_once() {
     let sandbox = sandbox();
     sandbox.embedded(0, &["project", "create", "staging"]);
     let run = sandbox.embedded(1, &["plan", "-f", "set.yaml", "--project-id", "stagin"]);
-    let told = "there is no project `stagin`; the name comes from --project-id, a setting or the credential";
+    let told = "there is no project `stagin`; the name comes from --project-id";
     assert_eq!(run.stderr.matches("stagin`;").count(), 1, "{}", run.stderr);
     tells(&run, told);
     tells(&run, "did you mean `staging`?");

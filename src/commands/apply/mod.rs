@@ -68,10 +68,11 @@ pub enum ApplyFormat {
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes\n  meshagent plan -f manifests --out plan.json && meshagent apply plan.json"
+    after_help = "Examples:\n  meshagent apply -f manifests\n  meshagent apply -f manifests --embedded --yes\n  cat room.yaml | meshagent apply -f - --yes\n  meshagent plan -f manifests --out plan.json\n  meshagent apply plan.json   # does not ask: whoever saved the plan has seen it"
 )]
 pub struct ApplyArgs {
-    /// A plan that was saved with `plan --out`; it is performed as it is, or not at all
+    /// A plan that was saved with `plan --out`; it is performed as it is, or not at all, and
+    /// without a question
     #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
@@ -89,9 +90,12 @@ pub struct ApplyArgs {
 /// Arguments of `destroy`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
+    after_help = "Examples:\n  meshagent destroy --set staging --dry-run\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
 )]
 pub struct DestroyArgs {
+    /// Show the plan and delete nothing
+    #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
+    dry_run: bool,
     /// Only what these manifests declare; without them, everything that the set owns
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
@@ -119,8 +123,9 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
         args.files = args.files.named()?;
     }
     let told = args.perform.clone();
-    let saved = args.plan.as_deref().map(saved_plan::read).transpose();
-    let mut manifests = args.files.files.clone();
+    let given = &args.files.files;
+    let saved = args.plan.as_deref().map(|plan| saved_plan::read(plan, given)).transpose();
+    let mut manifests = given.clone();
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
@@ -156,6 +161,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         guards: &guards,
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
+        is_only_shown: false,
         args: &args.perform,
     };
     let done = match set {
@@ -174,6 +180,10 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
     told.keep(&args.files, &args.reading.values.values_file)?;
+    if args.dry_run {
+        let Ran { refused, .. } = destroy_set(args).await?;
+        return refused.map_or(Ok(ExitCode::SUCCESS), Err);
+    }
     tell(&told, destroy_set(args).await)
 }
 
@@ -189,8 +199,14 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         let files = FileArgs { files: args.files, reading: args.reading };
         files.read(connection.project.clone(), connection.fallback_project.clone())
     };
-    let run =
-        Run { policy: &policy, guards: &guards, expected: None, saved: None, args: &args.perform };
+    let run = Run {
+        policy: &policy,
+        guards: &guards,
+        expected: None,
+        saved: None,
+        is_only_shown: args.dry_run,
+        args: &args.perform,
+    };
     let done = match set {
         Ok(set) => run.perform(&connection, set).await,
         Err(error) => Err(error.refusing_plan()),
@@ -265,6 +281,8 @@ struct Run<'a> {
     /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
+    /// Whether the plan is shown and not performed.
+    is_only_shown: bool,
     args: &'a PerformArgs,
 }
 
@@ -291,6 +309,7 @@ impl Run<'_> {
             output::note(&format!("note: {findings}"));
         }
         match self.args.output {
+            ApplyFormat::Text if self.destroys_nothing(plan) => self.tell_nothing(plan, connection),
             ApplyFormat::Text => print(plan, Format::Text)?,
             ApplyFormat::Json => {
                 print_event(&Event::planned(plan));
@@ -299,6 +318,7 @@ impl Run<'_> {
             }
         }
         let (performed, refused) = match self.agree(plan) {
+            Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed = self.execute(connection, &decision, folder).await?;
                 self.end_left_over(connection, &decision).await?;
@@ -307,6 +327,25 @@ impl Run<'_> {
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
         Ok(Ran { plan: decision.plan, performed, refused })
+    }
+
+    /// Whether a set is to be destroyed that owns nothing where it was looked for.
+    fn destroys_nothing(&self, plan: &Plan) -> bool {
+        self.policy.destroy
+            && plan.is_empty()
+            && plan.kept.is_empty()
+            && plan.unread.is_empty()
+            && plan.refused.is_empty()
+    }
+
+    /// Says that nothing is destroyed, and where to look for the set that was meant.
+    fn tell_nothing(&self, plan: &Plan, connection: &Connection) {
+        let (set, flags) = (&self.policy.set, &connection.flags);
+        let place = plan.target().map(|target| format!(" in {target}")).unwrap_or_default();
+        output::data(&format!("Nothing to destroy: the set `{set}` owns nothing{place}.\n"));
+        output::note(&format!(
+            "hint: `meshagent set list{flags}` shows the sets, and --set names one of them"
+        ));
     }
 
     /// Takes a destroyed set that owns nothing off the lists where an interrupted run left it.
@@ -338,6 +377,7 @@ impl Run<'_> {
         output::check()?;
         if !plan.is_empty()
             && self.saved.is_none()
+            && !self.is_only_shown
             && !self.args.yes
             && !confirm(&self.question(plan))?
         {
@@ -354,7 +394,13 @@ impl Run<'_> {
             (false, _) => format!("Apply to {target}?"),
             // Nothing is left but to take note of that.
             (true, 0) => format!("Release {} of {target}?", objects(plan.operations.len())),
-            (true, count) => format!("Destroy {} of {target}?", objects(count)),
+            (true, count) => {
+                let released = match plan.operations.len() - count {
+                    0 => String::new(),
+                    rest => format!(", and release {rest},"),
+                };
+                format!("Destroy {}{released} of {target}?", objects(count))
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::output;
 use crate::plan::{Operation, Plan};
 use crate::reconcile::events::{Event, Events};
 
-/// Events for programs, a bar on a terminal, elsewhere one line per operation.
+/// Events for programs, otherwise one line per operation, on a terminal with a bar below.
 pub fn reporter(plan: &Plan, format: ApplyFormat) -> Box<dyn Progress + '_> {
     if format == ApplyFormat::Json {
         return Box::new(Events { plan, tell: |event| print(&event) });
@@ -70,9 +70,7 @@ impl Progress for Bar<'_> {
 
     fn finished(&self, operation: &Operation, outcome: &Outcome) {
         let name = operation.key.to_string();
-        if *outcome != Outcome::Done {
-            self.bar.suspend(|| output::note(&line(self.plan, operation, outcome)));
-        }
+        self.bar.suspend(|| output::note(&line(self.plan, operation, outcome)));
         self.show(|running| {
             if let Some(index) = running.iter().position(|running| *running == name) {
                 running.remove(index);

@@ -64,14 +64,21 @@ struct Answers {
 /// The default name of the room.
 const ROOM: &str = "lobby";
 
-/// Writes the files and returns the arguments of the command for the first plan.
+/// What was written, with what comes then.
+pub struct Begun {
+    /// The words of the first plan's command.
+    pub plan: Vec<OsString>,
+    /// What is told once that plan was shown.
+    pub next: Vec<String>,
+}
+
+/// Writes the files.
 ///
 /// # Errors
 ///
 /// No terminal to ask on; an invalid name; a file that already exists; errors of the system.
-pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
+pub fn run(args: &InitArgs) -> Result<Begun> {
     let answers = answers(args)?;
-    check(&answers)?;
     let folder = args.folder.as_path();
     let files = files(&answers)?;
     refuse_overwriting(folder, &files)?;
@@ -84,7 +91,6 @@ pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
             )),
         }
     }
-    next(folder, &answers);
     let option = |option: &str, name: &str| {
         let mut word = OsString::from(option);
         word.push(match folder == Path::new(".") {
@@ -95,7 +101,8 @@ pub fn run(args: &InitArgs) -> Result<Vec<OsString>> {
     };
     let (files, data) =
         (option("--file=", "manifests"), option("--embedded=", ".meshagent/embedded"));
-    Ok(vec!["meshagent".into(), "plan".into(), files, data])
+    let plan = vec!["meshagent".into(), "plan".into(), files, data];
+    Ok(Begun { plan, next: next(folder, &answers) })
 }
 
 fn answers(args: &InitArgs) -> Result<Answers> {
@@ -106,32 +113,51 @@ fn answers(args: &InitArgs) -> Result<Answers> {
         return Err(Error::usage("init asks questions, but there is no terminal")
             .hint(format!("give {}, or --yes for the default answers", missing.join(", "))));
     }
-    let answer = |given: &Option<String>, question: &str, usual: String| -> Result<String> {
+    let answer = |question: &str, usual: &str, given: Option<&String>| -> Result<String> {
         match given {
             Some(given) => Ok(given.clone()),
-            None if !is_asked => Ok(usual),
+            None if !is_asked => Ok(usual.to_owned()),
             None => {
                 let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
                 let answer = ask(&format!("{question}{shown}: "))?;
-                Ok(if answer.is_empty() { usual } else { answer })
+                Ok(if answer.is_empty() { usual.to_owned() } else { answer })
             }
         }
     };
-    let question = "Project to describe (empty: the project of your key)";
-    let project = answer(&args.project, question, String::new())?;
-    let project = Some(project).filter(|name| args.project.is_some() || !name.is_empty());
-    let room = answer(&args.room, "First room", ROOM.to_owned())?;
-    let ci = match args.ci {
+    let named = |name: String| Some(name).filter(|it| args.project.is_some() || !it.is_empty());
+    let mut answers = Answers { project: None, room: ROOM.to_owned(), ci: Ci::None };
+    // Whoever is asked hears at the question what is wrong with an answer.
+    let is_settled = |answers: &Answers, given: bool| match check(answers) {
+        Err(error) if is_asked && !given => {
+            output::note(&format!("{error}: {}", error.hint.clone().unwrap_or_default()));
+            Ok(false)
+        }
+        checked => checked.map(|()| true),
+    };
+    loop {
+        let question = "Project to describe (empty: the project of your key)";
+        answers.project = named(answer(question, "", args.project.as_ref())?);
+        if is_settled(&answers, args.project.is_some())? {
+            break;
+        }
+    }
+    loop {
+        answers.room = answer("First room", ROOM, args.room.as_ref())?;
+        if is_settled(&answers, args.room.is_some())? {
+            break;
+        }
+    }
+    answers.ci = match args.ci {
         Some(ci) => ci,
         None => loop {
-            let said = answer(&None, "Workflow: github, gitlab or none", "github".to_owned())?;
+            let said = answer("Workflow: github, gitlab or none", "github", None)?;
             match <Ci as clap::ValueEnum>::from_str(&said, true) {
                 Ok(ci) => break ci,
                 Err(_) => output::note("answer github, gitlab or none"),
             }
         },
     };
-    Ok(Answers { project, room, ci })
+    Ok(answers)
 }
 
 const GITIGNORE: (&str, &str) = (".gitignore", include_str!("gitignore"));
@@ -239,28 +265,29 @@ fn shown(folder: &Path, name: &str) -> String {
     }
 }
 
-/// Says what to do after reading the plan.
-fn next(folder: &Path, answers: &Answers) {
+/// What to do once the plan was read.
+fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     let manifests = shown(folder, "manifests");
-    output::note("The plan below is against an empty platform on this machine. Next:");
-    output::note(&format!(
-        "- edit {manifests}, and plan again: `meshagent plan -f {manifests} --embedded`"
-    ));
-    output::note(&format!(
-        "- sign in with `meshagent setup`, then `meshagent apply -f {manifests}`"
-    ));
-    if let Some(name) = &answers.project {
-        output::note(&format!(
+    let mut next = vec![
+        "This plan is against an empty platform on this machine. Next:".to_owned(),
+        format!("- edit {manifests}, and plan again: `meshagent plan -f {manifests} --embedded`"),
+        format!("- sign in with `meshagent setup`, then `meshagent apply -f {manifests}`"),
+    ];
+    next.extend(answers.project.as_ref().map(|name| {
+        format!(
             "- if the project {} already exists, take it over with the first apply: `--adopt`",
             visible::line(name)
-        ));
-    }
+        )
+    }));
     let settings = match answers.ci {
         Ci::Github => {
             "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID"
         }
         Ci::Gitlab => "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID as CI/CD variables",
-        Ci::None => return,
+        Ci::None => return next,
     };
-    output::note(&format!("- for CI, put the program at tools/meshagent; {settings}"));
+    next.push(format!(
+        "- for CI, put the program at tools/meshagent; {settings}; the steps that plan and apply also need each variable that a secret is read from"
+    ));
+    next
 }

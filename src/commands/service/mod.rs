@@ -8,6 +8,7 @@ use super::option_values::room;
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
 use super::show::{ListArgs, Listed, ShowArgs};
 use super::toggle::toggle;
+use crate::api::project;
 use crate::connection::Connection;
 use crate::dialect::{Lookup, Speaks, Target};
 use crate::error::{Error, Result};
@@ -94,9 +95,9 @@ pub struct CreateArgs<T: Origin> {
 #[command(
     after_help = "The whole service is replaced by what is given here: what is left out is removed.\n\n\
 The service is the one with the id from --id or the document, else the last one with the same name.\n\
-If another service has the same meshagent.service.id, nothing is done, unless --replace is given to\n\
-change that one, or --force to change this one. If there is no such service, it is an error, unless\n\
---create is given to create it."
+If a service has the same meshagent.service.id and --id does not name it, nothing is done, unless\n\
+--replace is given to change that one, or --force to ignore it and change the one with the same\n\
+name. If there is no such service, it is an error, unless --create is given to create it."
 )]
 pub struct UpdateArgs<T: Origin> {
     /// The platform's id of the service
@@ -194,7 +195,8 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                     let Some(Lookup::One(request, _)) = lookup else {
                         return Err(Error::failed("a service cannot be read by its id"));
                     };
-                    args.show.print(&reader.get_json(&request).await?)
+                    let service = reader.get_json(&request).await;
+                    args.show.print(&service.map_err(|error| by_id(&args.id, error.into()))?)
                 })
                 .await
         }
@@ -207,7 +209,18 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                     .of_id(&args.delete.id)
             })
             .await
+            .map_err(|error| by_id(&args.delete.id, error))
         }
+    }
+}
+
+/// What to do where there is no service of an id, and the id looks like a name.
+fn by_id(id: &str, error: Error) -> Error {
+    match project::is_id(id) || error.hint.is_some() {
+        true => error,
+        false => error.hint(
+            "a service is named by its id here: `meshagent service list` shows the ids, with --room ROOM those of a room",
+        ),
     }
 }
 

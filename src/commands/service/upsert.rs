@@ -86,8 +86,9 @@ impl WantedService<'_> {
     /// The error if there is one; what --force would do differs.
     fn exists(&self, forced: &str) -> Error {
         let id = self.logical_id().unwrap_or_default();
-        Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint(format!("add --replace to overwrite it, or --force to {forced}"))
+        Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists")).hint(format!(
+            "add --replace, or --id with its id, to overwrite it, or --force to {forced}"
+        ))
     }
 
     /// Writes the service.
@@ -174,7 +175,7 @@ impl WantedService<'_> {
         let target = match same.filter(|_| !self.place.force) {
             Some(id) if requested.as_deref() == Some(id) => requested,
             Some(id) if self.place.replace => Some(id.to_owned()),
-            Some(_) => return Err(self.exists("change the one that you named")),
+            Some(_) => return Err(self.exists("change the one with the same name")),
             None => requested,
         };
         let name = &self.spec.metadata.name;

@@ -22,6 +22,7 @@ use crate::kinds::{Kind, KindName};
 mod read;
 mod secret_texts;
 mod template_text;
+mod unreadable;
 
 /// Where a text begins.
 const START: Mark = Mark { line: 1, column: 1, start: 0, end: 0 };

@@ -13,7 +13,7 @@ use super::super::split::{Part, split};
 use super::super::walk::IGNORE_FILE;
 use super::super::yaml::{self, Mark, Node};
 use super::template_text::{TemplateText, is_block_template, read_template};
-use super::{Document, START};
+use super::{Document, START, unreadable};
 use crate::decoding;
 use crate::error::Problem;
 use crate::kinds::service_template::OWN_FIELDS;
@@ -155,11 +155,23 @@ pub(super) fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Ve
                 problem = problem.hint(hint);
             }
             let has_markup = ["{{", "{%", "{#"].iter().any(|mark| part.text.contains(mark));
-            Err(vec![match has_markup && problem.hint.is_none() && !source.is_rendered() {
-                true => problem.hint(
-                    "to have a manifest rendered as a template, give it a name that ends in .j2",
-                ),
-                false => problem,
+            let is_ours = quoting::has_kind(part.text) || part.text.contains("metadata:");
+            let markup = || {
+                let is_meant = has_markup && problem.hint.is_none() && !source.is_rendered();
+                let rendered =
+                    "to have a manifest rendered as a template, give it a name that ends in .j2";
+                is_meant.then(|| match quoting::may_hold_secret(part.text) {
+                    true => format!(
+                        "{rendered}; a secret reads an environment variable with `{{from: {{env: NAME}}}}`"
+                    ),
+                    false => rendered.to_owned(),
+                })
+            };
+            let hint = unreadable::hint(part.text, part.lines, &error).filter(|_| is_ours);
+            let hint = hint.filter(|_| !is_second).or_else(markup);
+            Err(vec![match hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
             }])
         }
     }

@@ -8,9 +8,9 @@ use super::super::declared_in::{DeclaredIn, Places};
 use super::super::document::Document;
 use super::super::form;
 use super::super::lifecycle;
+use super::super::literals::{Literal, literals};
 use super::super::placement::{self, Placement};
 use super::super::sealing;
-use super::super::secrets::{self, Literal};
 use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
 use super::unique::{Order, insert, shared_names};
@@ -149,10 +149,10 @@ fn declare(
 ) {
     problems.extend(sealing::seal(&mut declared, &origin));
     problems.extend(owner_problem(&declared, &origin));
-    for literal in secrets::empty_literals(&declared.fields, &origin, kind) {
+    for literal in literals(&declared.fields, &origin, kind) {
         match literal {
-            Literal::Rendered(problem) => problems.push(problem),
-            Literal::Written(note) => set.notes.push(note),
+            Literal::Refused(problem) => problems.push(problem),
+            Literal::Told(note) => set.notes.push(note),
         }
     }
     let is_of_none = declared.project.is_none() && kind != KindName::Project;

@@ -30,38 +30,41 @@ pub fn renamed_by_hand(state: &State) -> BTreeSet<Key> {
 }
 
 impl Planner<'_> {
-    /// The values of an object that may differ from what the set wrote: the platform hides them,
-    /// but shows that somebody has written the object since.
-    pub(super) fn rewritten(
+    /// Adds the values of an object that may differ from what the set wrote: the platform hides
+    /// them, but shows that somebody has written the object since.
+    pub(super) fn tell_rewritten(
         &self,
         desired: &Desired,
         observed: &Observed,
-        known: &[FieldChange],
-    ) -> Vec<FieldChange> {
+        changes: &mut Vec<FieldChange>,
+    ) {
         let recorded = self.entry(&desired.key).and_then(|entry| entry.revision.as_ref());
         let is_rewritten =
             matches!((recorded, &observed.revision), (Some(one), Some(other)) if one != other);
         if !is_rewritten || !desired.key.kind.kind().hides_values() {
-            return Vec::new();
+            return;
         }
         let mut hidden = Vec::new();
         Tree::clone(&desired.fields).rewrite_leaves(&mut |way, leaf| {
             let path = way.path();
-            let is_hidden = has_masked(observed.fields.at(&path));
-            let is_told = known.iter().any(|change| change.path == path);
-            if is_hidden && !is_told && matches!(leaf, Tree::Secret(_)) {
-                hidden.push((path, leaf.clone()));
+            if !matches!(leaf, Tree::Secret(_)) || !has_masked(observed.fields.at(&path)) {
+                return None;
+            }
+            match changes.iter_mut().find(|change| change.path == path) {
+                // That it was not read here does not change what happened there.
+                Some(known) if known.is_uncertain() => known.cause = Some(Cause::Drift),
+                Some(_) => {}
+                None => hidden.push((path, leaf.clone())),
             }
             None
         });
-        let changes = hidden.into_iter().map(|(path, new)| FieldChange {
+        changes.extend(hidden.into_iter().map(|(path, new)| FieldChange {
             place: desired.origin.places(std::iter::once(&path)).pop().flatten(),
             old: observed.fields.at(&path).cloned(),
             new: Some(new.sealed()),
             cause: Some(Cause::Drift),
             path,
-        });
-        changes.collect()
+        }));
     }
 
     /// Whether the name that an object has was given to it by hand.

@@ -48,7 +48,7 @@ impl Planner<'_> {
         let mut changes = self.changes(desired, observed, &fields);
         // If somebody wrote the secret, it may be only the ignored part.
         if ignored.is_empty() {
-            changes.extend(self.rewritten(desired, observed, &changes));
+            self.tell_rewritten(desired, observed, &mut changes);
         }
         ignored::retain_told(&mut changes, &ignored);
         let (mut left_alone, mut drifted) = (Vec::new(), Vec::new());

@@ -20,6 +20,8 @@ pub(super) enum Stays {
     Unknown,
     /// What declared it, in this folder, was not looked at.
     Missed(Miss, String),
+    /// What declared it, in this folder, was not given and is not there any more.
+    Gone(String),
 }
 
 /// How an object leaves the set: the platform keeps it, or not.
@@ -186,7 +188,13 @@ impl Planner<'_> {
             return None;
         }
         if self.policy.destroy {
-            return Some(Leaves::deleted(Why::Destroyed));
+            return Some(match self.policy.looked_at.is_empty() {
+                true => Leaves::deleted(Why::Destroyed),
+                false => Leaves::deleted(Reason::new(
+                    Why::Destroyed,
+                    "it is declared in what is destroyed",
+                )),
+            });
         }
         Some(match self.replacement(key) {
             Some(becomes) => Leaves::deleted(Reason::new(
@@ -242,7 +250,11 @@ impl Planner<'_> {
         files.find_map(|file| {
             let miss = looked_at.miss(file)?;
             let is_settled = has_moved && !looked_at.may_declare(file);
-            (!is_settled).then(|| Stays::Missed(miss, file.folder(looked_at)))
+            let folder = file.folder(looked_at);
+            (!is_settled).then(|| match looked_at.may_declare(file) {
+                true => Stays::Missed(miss, folder),
+                false => Stays::Gone(folder),
+            })
         })
     }
 
@@ -285,6 +297,10 @@ impl Planner<'_> {
                 ),
                 Stays::Missed(Miss::NotGiven, folder) => format!(
                     "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
+                ),
+                Stays::Gone(folder) => format!(
+                    "{objects} of this set {were} declared in {folder}, which is not there any more; {they}. {way_out}",
+                    were = if count == 1 { "was" } else { "were" },
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
                     "{objects} of this set {are} declared in a part of {folder} that was skipped; {they}. {way_out}"

@@ -8,6 +8,7 @@ use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 use crate::listed::few;
+use crate::manifest::edit;
 use crate::manifest::set::Desired;
 use crate::plan::order::Edge;
 use crate::plan::references::{self, Resolved};
@@ -126,11 +127,15 @@ impl Planner<'_> {
                         });
                     }
                     Resolved::Object(to) if deleted.contains(&to) => {
-                        faults.push(at(format!(
+                        let problem = at(format!(
                             "this plan deletes {}, but {} refers to it",
                             self.named_now(&to),
                             desired.key
-                        )));
+                        ));
+                        faults.push(match self.perhaps_now(&to) {
+                            Some(hint) => problem.hint(hint),
+                            None => problem,
+                        });
                     }
                     Resolved::Object(to) if self.is_left_out(&desired.key, &to) => {
                         guards.push(at(left_out(&desired.key, &to)).hint(left_out_hint(&to)));
@@ -195,6 +200,26 @@ impl Planner<'_> {
         self.guards.extend(guards);
     }
 
+    /// What to do where an object is deleted and the one of its kind that is created may be the
+    /// same one, whose document has a new name.
+    fn perhaps_now(&self, gone: &Key) -> Option<String> {
+        let is_alike = |it: &&Desired| {
+            let key = &it.key;
+            (key.kind, &key.project, &key.room) == (gone.kind, &gone.project, &gone.room)
+                && !self.state.objects.contains_key(key)
+                && former_keys(it).is_empty()
+        };
+        let mut alike = self.desired.values().filter(is_alike);
+        let (Some(new), None) = (alike.next(), alike.next()) else { return None };
+        Some(format!(
+            "if it is {} now, write `lifecycle: {{moved_from: {}}}` into that document ({}), and `{}` here",
+            new.key,
+            edit::in_flow(&gone.name),
+            new.origin.place(),
+            visible::line(&new.key.name)
+        ))
+    }
+
     /// The object that had this name before, according to a document or an inventory.
     fn renamed_to(&self, former: &Key) -> Option<&Key> {
         let says = |desired: &&Desired| former_keys(desired).contains(former);
@@ -243,16 +268,23 @@ impl Planner<'_> {
                 if !deleted.contains(&to) {
                     continue;
                 }
-                let is_ours = matches!(self.ownership(key, observed), Ownership::Ours);
+                let ownership = self.ownership(key, observed);
+                let is_ours = matches!(ownership, Ownership::Ours);
                 let is_lost = is_ours && self.entry(key).is_none();
-                let why = match to.holds(key) {
+                let why = match (to.holds(key), &ownership) {
                     _ if is_lost => format!(
                         "{key}, which refers to it, names the set `{}` as its owner, but the set's inventory does not know it",
                         self.policy.set
                     ),
                     _ if is_ours => format!("{key} refers to it and stays"),
-                    true => format!("{key} in it is not owned by the set"),
-                    false => format!("{key}, which is not owned by the set, refers to it"),
+                    (true, Ownership::Foreign(owner)) => {
+                        format!("{key} in it is owned by the set `{owner}`")
+                    }
+                    (false, Ownership::Foreign(owner)) => {
+                        format!("{key}, which the set `{owner}` owns, refers to it")
+                    }
+                    (true, _) => format!("{key} in it is not owned by the set"),
+                    (false, _) => format!("{key}, which is not owned by the set, refers to it"),
                 };
                 let name = self.named_now(&to);
                 let hint = match to.is_room() {

@@ -124,7 +124,13 @@ impl<'a> Planner<'a> {
             let hint = match is_all {
                 true if keys.len() > FEW => format!("did you mean --set {owner}?"),
                 true => format!("did you mean --set {owner}? otherwise {hint}"),
-                false => hint,
+                // It may have been moved there while its document stayed here.
+                false if keys.len() == 1 => format!(
+                    "if it was moved there, move its document to the files of that set as well; otherwise {hint}"
+                ),
+                false => format!(
+                    "if they were moved there, move their documents to the files of that set as well; otherwise {hint}"
+                ),
             };
             let path = FieldPath::of(&["metadata", "name"]);
             guards.push(first.origin.problem_at(&path, message).hint(hint));
