@@ -95,7 +95,7 @@ install() {
     protocols=https
     case "$from" in
     "") usage "--from is missing" ;;
-    *://*@*) usage "the URL contains an @, as if it had a user in it" ;;
+    *://*@*) usage "the URL contains an @, like one with a user name" ;;
     https://?*) ;;
     http://127.0.0.1:[0-9]* | http://localhost:[0-9]*) protocols=http,https ;;
     *) usage "$from is not an https URL" ;;

@@ -141,7 +141,7 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
             if names == "apply" && told(ContextKind::InvalidArg).contains("[PLAN]") =>
         {
             Some(
-                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+                "a saved plan contains this already: leave it out; give manifests with -f, as in `meshagent apply -f manifests`",
             )
         }
         ErrorKind::InvalidValue
@@ -479,7 +479,7 @@ mod tests {
             (
                 "meshagent apply infra/a.yaml --set g",
                 "the argument '[PLAN]' cannot be used with '--set <NAME>'",
-                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+                "a saved plan contains this already: leave it out; give manifests with -f, as in `meshagent apply -f manifests`",
             ),
             (
                 "meshagent rooms update lobby --new-name hall",

@@ -121,7 +121,7 @@ pub fn accept(
 }
 
 /// Why a secret is not written into a manifest, and what to do.
-const SECRET: &str = "it is a secret, and none is written into a manifest; to keep what the platform has, put it where the manifest takes it from";
+const SECRET: &str = "secrets are not written into manifests; to keep the platform's value, store it where the manifest reads it from";
 
 /// What happened to an object as a whole, which no field shows.
 fn drifted_whole(operation: &Operation) -> Option<String> {

@@ -198,7 +198,7 @@ fn wrong_usage_is_told_before_anything_is_downloaded() {
         (&["--from", "http://example.com/v1"], "http://example.com/v1 is not an https URL"),
         (
             &["--from", "http://localhost:80@example.com/v1"],
-            "the URL contains an @, as if it had a user in it",
+            "the URL contains an @, like one with a user name",
         ),
         (
             &["--from", "https://example.com", "--sha256", "abc"],

@@ -299,7 +299,7 @@ impl Planner<'_> {
                     "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
                 ),
                 Stays::Gone(folder) => format!(
-                    "{objects} of this set {were} declared in {folder}, which is not there any more; {they}. {way_out}",
+                    "{objects} of this set {were} declared in {folder}, which no longer exists; {they}. {way_out}",
                     were = if count == 1 { "was" } else { "were" },
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
