@@ -389,10 +389,10 @@ mod tests {
                 "::error file=deploy/a%2Cb%3Ac%25.yaml,line=3,col=7,title=meshagent::50%25 of\\r\\n::error::this, that%0Ahint: look: here"
             )
         );
-        assert_eq!(annotation(&Problem::new("of no file"), PathBuf::from), None);
+        assert_eq!(annotation(&Problem::new("of no file"), |name| name.into()), None);
         let place = Place { file: "-".to_owned(), line: 3, column: 7 };
         let problem = Problem { place: Some(place), ..Problem::new("no") };
-        let command = annotation(&problem, PathBuf::from);
+        let command = annotation(&problem, |name| name.into());
         assert_eq!(command.as_deref(), Some("::error title=meshagent::no"));
     }
 

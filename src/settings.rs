@@ -106,7 +106,7 @@ pub struct ProjectArgs {
     pub project_id: Option<String>,
 }
 
-/// Leaves `-n` to the annotations of a command, as MeshAgent users type it there.
+/// Leaves `-n` to the annotations of a command, as in the reference.
 #[must_use]
 pub fn without_letter(project: clap::Arg) -> clap::Arg {
     project.short(None)

@@ -63,8 +63,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kinds, or the fields below the last dot of what was typed: `Service.container.`, each as it
-/// stands in a path, with what it means.
+/// Completions of a kind, or of a field behind the last dot (`Service.container.`), each with its
+/// description.
 #[must_use]
 pub fn names_below(typed: &str) -> Vec<(String, Option<String>)> {
     let Some((above, _)) = typed.rsplit_once('.') else {

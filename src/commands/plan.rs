@@ -84,7 +84,7 @@ pub struct GraphArgs {
     /// The graph's language
     #[arg(short, long, value_enum, default_value = "mermaid")]
     language: Language,
-    /// Draw every object of the set with what it refers to, also where nothing would change
+    /// Draw every object of the set and what it refers to, even if nothing would change
     #[arg(long)]
     all: bool,
 }

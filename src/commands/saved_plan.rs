@@ -33,11 +33,11 @@ pub struct Saved {
     pub is_given_files: bool,
 }
 
-/// A file of this program that can be shown.
+/// A file that `show` prints.
 pub enum Shown {
-    /// A plan, saved or printed.
+    /// A plan.
     Plan(Box<PlanDocument>),
-    /// What became of a plan.
+    /// A report.
     Report(Box<ReportDocument>),
 }
 

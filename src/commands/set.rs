@@ -149,10 +149,10 @@ fn parse_selector(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The variable that names the manifests where `-f` names none.
+/// The variable that names the manifests if `-f` is not given.
 const FILES: &str = "MESHAGENT_FILE";
 
-/// The files and folders that the environment names, separated as those of `PATH` are.
+/// The files and folders that the environment names, separated as in `PATH`.
 #[must_use]
 pub fn files_of_environment() -> Vec<PathBuf> {
     let named = std::env::var_os(FILES).unwrap_or_default();
@@ -160,12 +160,12 @@ pub fn files_of_environment() -> Vec<PathBuf> {
 }
 
 impl FileArgs {
-    /// The same with the manifests that the environment names, where none are given. Which ones
-    /// these are is told.
+    /// The same with the manifests that the environment names, if none are given. A note says which
+    /// ones these are.
     ///
     /// # Errors
     ///
-    /// Nothing names manifests.
+    /// No manifests are given, and the environment names none.
     pub fn named(mut self) -> Result<Self> {
         if self.files.is_empty() {
             self.files = files_of_environment();

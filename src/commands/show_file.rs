@@ -1,4 +1,4 @@
-//! `show`: a plan or a report that was saved, as people read it.
+//! `show`: prints a saved plan or a report.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub struct ShowArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-    /// Tell one by one what is summed up otherwise
+    /// List one by one what is otherwise summarized
     #[arg(long)]
     verbose: bool,
 }
@@ -58,11 +58,11 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells who made a plan, where this program would not apply it.
+/// Says who made a plan, if this program would not apply it.
 fn tell_origin(document: &PlanDocument) {
     let made_by = &document.tool;
     if made_by != TOOL {
-        output::note(&format!("note: it was made by {made_by}, and this is {TOOL}"));
+        output::note(&format!("note: it was made by {made_by}, but this is {TOOL}"));
     }
 }
 
@@ -75,14 +75,14 @@ fn show_plan(plan: &Plan, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// Shows the plan of a report, what became of each operation, and why not all was done.
+/// Shows the plan of a report, the outcome of each operation, and why the run failed, if it did.
 fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Result<()> {
     let ReportDocument { plan, outcomes, error } = report;
     if let Some(document) = plan {
         tell_origin(&document);
         let plan = document.restored().map_err(&broken)?;
         if plan.operations.len() != outcomes.len() {
-            return Err(broken("it has not one outcome for each operation".to_owned()));
+            return Err(broken("it does not have one outcome for each operation".to_owned()));
         }
         show_plan(&plan, Format::Text)?;
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(|it| it.outcome).collect();

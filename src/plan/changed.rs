@@ -1,4 +1,4 @@
-//! *Pure*: the change of one field in the words that every form of a plan has for it.
+//! *Pure*: how the change of one field is described, for every form of a plan.
 
 use super::shown::{Difference, Part, Whole, difference, whole};
 use super::{Cause, FieldChange};
@@ -17,12 +17,12 @@ pub enum Sort {
     Goes,
 }
 
-/// What is said of the values.
+/// How the values are described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// A few words of the program's own.
+    /// In fixed words.
     Words(&'static str),
-    /// The one value that there is, as a whole.
+    /// The only value, as a whole.
     Value(Whole),
     /// Both values, or the one part of each that differs.
     Pair(String, String),
@@ -30,14 +30,14 @@ pub enum Said {
     Parts(Vec<Part>, usize),
 }
 
-/// What is shown of a field that may change.
+/// The text for a field that may change.
 pub const MAY_CHANGE: &str = "(not read, may change)";
 
-/// What is shown of a secret that changes.
+/// The text for a secret that changes.
 pub const SECRET_CHANGED: &str = "(secret, changed)";
 
 impl Sort {
-    /// The sign of a line that tells of it.
+    /// The sign of its line.
     #[must_use]
     pub const fn sign(self) -> char {
         match self {
@@ -49,7 +49,7 @@ impl Sort {
     }
 }
 
-/// How a field changes, and what is said of its values; `None` where it has none.
+/// How a field changes, and how its values are described; `None` if it has none.
 #[must_use]
 pub fn told(change: &FieldChange) -> Option<(Sort, Said)> {
     Some(match (&change.old, &change.new) {
@@ -71,7 +71,7 @@ pub fn told(change: &FieldChange) -> Option<(Sort, Said)> {
     })
 }
 
-/// Who made the difference, where it was not the manifest alone.
+/// Where the difference comes from, if not only from the manifest.
 #[must_use]
 pub const fn cause(change: &FieldChange) -> Option<&'static str> {
     match change.cause {

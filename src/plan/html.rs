@@ -1,5 +1,5 @@
-//! The plan as a page: one file that a browser opens without a network. Everything is escaped by
-//! the templates, which do so by themselves, and the page lets nothing run and nothing load.
+//! A plan as a page: one file that a browser opens offline. The templates escape everything, and
+//! the page's own policy allows no script and nothing to be loaded.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ const PLAN: &str = include_str!("html/plan.html");
 const DRAWING: &str = include_str!("html/drawing.html");
 const STYLE: &str = include_str!("html/style.css");
 
-/// What every page says.
+/// What every page contains.
 #[derive(Serialize)]
 struct Page<T> {
     title: String,
@@ -98,7 +98,7 @@ struct Line {
     text: String,
 }
 
-/// The plan as a page; with every operation one by one where the whole is wanted.
+/// The plan as a page; `is_whole` lists what is otherwise summarized.
 ///
 /// # Errors
 ///
@@ -162,7 +162,7 @@ fn page<T: Serialize>(
     let style_digest = format!("sha256-{}", STANDARD.encode(Sha256::digest(STYLE)));
     let title = line(title);
     let page = Page { title, tool: TOOL, style: STYLE, style_digest, unread, body };
-    // What a name ends in says how values are escaped.
+    // The suffix of a name decides how values are escaped.
     let mut pages = Environment::new();
     for (name, text) in [("page.html", PAGE), ("plan.html", PLAN), ("drawing.html", DRAWING)] {
         pages.add_template(name, text).map_err(failed)?;
@@ -170,7 +170,7 @@ fn page<T: Serialize>(
     pages.get_template(template).and_then(|it| it.render(Serde(page))).map_err(failed)
 }
 
-/// Text from outside as it stands in a line.
+/// Text from outside, on one line.
 fn line(text: &str) -> String {
     visible::line(&conceal::within(Cow::Borrowed(text))).into_owned()
 }
@@ -193,7 +193,7 @@ fn operation(plan: &Plan, operation: &Operation) -> Shown {
     }
     remarks.extend(operation.derived_from.as_ref().map(|origin| format!("from {origin}")));
     remarks.extend(operation.place.as_ref().map(ToString::to_string));
-    // The half of a replacement that is not shown is waited for by the other one alone.
+    // The first half of a replacement is not shown.
     let before = operation.waits_for.iter().filter_map(|it| Some((it, plan.operations.get(*it)?)));
     let waits_for = before
         .filter(|(_, other)| !other.is_first_half())

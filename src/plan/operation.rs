@@ -432,7 +432,7 @@ impl Operation {
         matches!(self.effect, Effect::Delete { replaces: false, .. })
     }
 
-    /// Where it stands for whoever reviews a plan: what takes most away comes first.
+    /// Its place in a review: what removes most comes first.
     #[must_use]
     pub const fn rank_in_review(&self) -> u8 {
         match (self.action(), self.replaces()) {

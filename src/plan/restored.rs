@@ -1,5 +1,5 @@
-//! *Pure*: a plan's document becomes a plan again, to be shown as the plan was. What a document
-//! does not hold, such as the fields that would be sent, is not in it: it cannot be performed.
+//! *Pure*: turns a plan's document back into a plan, to show it. The plan lacks what a document does
+//! not hold, such as the fields that would be sent, so it cannot be performed.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::kinds::recorded::fingerprint_in;
 use crate::kinds::tree::{NOT_READ, Sealed, Tree};
 
 impl PlanDocument {
-    /// The plan that the document is of, for reading only.
+    /// The plan of the document, only for reading.
     ///
     /// # Errors
     ///
-    /// What in it no plan says, as a phrase.
+    /// What is wrong with the document, as a phrase.
     pub fn restored(self) -> Result<Plan, String> {
         if self.version != VERSION {
             return Err(format!("its form has version {}, and this is {VERSION}", self.version));
@@ -76,7 +76,7 @@ fn effect(document: &OperationDocument) -> Effect {
         Action::Create => Effect::Create { sent: sent(), replaces },
         Action::Update => Effect::Update { of: Met::Name, sent: sent() },
         Action::Record => Effect::Record { of: None, fields: None },
-        // What the name was is in the reason.
+        // The former name is part of the reason.
         Action::Rename => {
             Effect::Rename { of: Met::Name, former: document.key.clone(), sent: sent() }
         }
@@ -109,7 +109,7 @@ fn change(document: ChangeDocument, fields: Option<&Tree>) -> Result<FieldChange
     })
 }
 
-/// What was recorded of a field. Only what is shown of it says whether a secret was read.
+/// The recorded value of a field. Only the shown value says whether a secret was read.
 fn tree(recorded: &Value, shown: Option<&Tree>) -> Tree {
     if fingerprint_in(recorded).is_some() {
         let is_unread = shown.and_then(Tree::as_str) == Some(NOT_READ);

@@ -1,5 +1,5 @@
-//! A plan or a set as a graph, in Mermaid, DOT, SVG or HTML: an arrow leads from what must be
-//! there first. An arrow that others say already is left out.
+//! A plan or a set as a graph, in Mermaid, DOT, SVG or HTML. An arrow points away from what must
+//! exist first. Arrows that follow from other arrows are left out.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -30,11 +30,11 @@ pub enum Language {
 pub struct Graph {
     /// The boxes.
     nodes: Vec<Node>,
-    /// The boxes, by their positions, from which an arrow leads to each.
+    /// For each box, the positions of the boxes from which arrows lead to it.
     before: Vec<Vec<usize>>,
-    /// What it is a graph of.
+    /// What the graph shows.
     title: String,
-    /// That values were not read, where some were not.
+    /// That values were not read, if some were not.
     unread: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Graph {
 #[derive(Debug, Clone)]
 struct Node {
     label: String,
-    /// The sign of what becomes of it; nothing where it stays as it is.
+    /// The sign of its operation; `None` if nothing changes.
     sign: Option<&'static str>,
 }
 
@@ -65,11 +65,11 @@ impl Graph {
         }
     }
 
-    /// The objects that are declared, and those that leave the set, with what each refers to.
+    /// The declared objects and those that leave the set, with what each refers to.
     #[must_use]
     pub fn of_all(plan: &Plan, desired: &BTreeMap<Key, Desired>, state: &State) -> Self {
         let known = Known::new(desired, state);
-        // Of a replacement, the half that creates comes last, and tells it all.
+        // The second half of a replacement comes last, and stands for both.
         let operations: BTreeMap<&Key, &Operation> =
             plan.operations.iter().map(|operation| (&operation.key, operation)).collect();
         let keys: BTreeSet<&Key> = desired.keys().chain(operations.keys().copied()).collect();
@@ -117,13 +117,13 @@ impl Graph {
         }
     }
 
-    /// What it is a graph of, as a line.
+    /// What the graph shows, on one line.
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// That values were not read, where some were not.
+    /// That values were not read, if some were not.
     #[must_use]
     pub fn unread(&self) -> Option<&str> {
         self.unread.as_deref()
@@ -169,8 +169,8 @@ fn node(plan: &Plan, operation: &Operation, half: &str) -> Node {
     }
 }
 
-/// What each waits for, without what it waits for anyway because of something else that it waits
-/// for.
+/// What each waits for, without what it also waits for through something else (the transitive
+/// reduction).
 fn reduced(before: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let needed = |direct: &Vec<usize>| {
         let mut anyway: HashSet<usize> = HashSet::new();

@@ -1,5 +1,4 @@
-//! A graph as a drawing. Where boxes stand and arrows run is the layout's; what they look like
-//! is said here.
+//! A graph as a drawing. A crate lays out the boxes and arrows; this file says what they look like.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -19,14 +18,14 @@ use crate::error::{Class, Error, Result};
 use crate::plan::waits::Waits;
 use crate::visible;
 
-/// The largest graph that is drawn, in boxes and bends of arrows: nobody reads a larger one, and
-/// a layout takes time with the square of that.
+/// The maximum size of a drawing, in boxes and bends of arrows. Nobody reads a larger one, and the
+/// time for the layout grows with the square of the size.
 const LARGEST: usize = 1_500;
 
-/// The largest graph in which arrows are kept from crossing, which takes longer still.
+/// The maximum size at which crossings of arrows are avoided, which takes even longer.
 const UNTANGLED: usize = 120;
 
-/// The longest name that stands in a box, in characters.
+/// The maximum length of a label, in characters.
 const LONGEST: usize = 60;
 
 const FONT: usize = 13;
@@ -37,7 +36,7 @@ const MARGIN: f64 = 10.0;
 /// The colours of a box: its line, and its ground.
 type Colours = (u32, u32);
 
-/// By the sign of what becomes of it.
+/// The colours by the sign of the operation.
 const COLOURS: [(&str, Colours); 3] =
     [("+", (0x1a7f37, 0xdafbe1)), ("-", (0xcf222e, 0xffebe9)), ("○", (0x0969da, 0xddf4ff))];
 const CHANGED: Colours = (0x9a6700, 0xfff8c5);
@@ -65,7 +64,7 @@ impl Graph {
         Ok(drawing.finish(&self.title))
     }
 
-    /// How many boxes there are, and bends of arrows that pass others.
+    /// The number of boxes, and of bends of arrows that pass other boxes.
     fn size(&self) -> usize {
         let mut waits = Waits::new(&self.before);
         let mut columns = vec![0; self.nodes.len()];
@@ -82,7 +81,7 @@ impl Graph {
 }
 
 fn element(node: &Node) -> Element {
-    // A credential is found as a whole only.
+    // Only a whole credential is found.
     let label = conceal::within(Cow::Borrowed(&node.label));
     let label = visible::line(&label);
     let label = match label.char_indices().nth(LONGEST) {
@@ -97,7 +96,7 @@ fn element(node: &Node) -> Element {
     };
     let colour = |rgb: u32| Color::new(rgb << 8 | 0xff);
     let look = StyleAttr::new(colour(line), 1, Some(colour(ground)), 4, FONT);
-    // Letters that are wider than others stand mostly outside of ASCII.
+    // Wide letters are mostly outside of ASCII.
     let width: f64 = label.chars().map(|c| if c.is_ascii() { LETTER } else { 2.0 * LETTER }).sum();
     let size = Point::new(width + 2.0 * MARGIN, HEIGHT);
     Element::create(ShapeKind::new_box(&label), look, Orientation::LeftToRight, size)
@@ -107,7 +106,7 @@ fn element(node: &Node) -> Element {
 #[derive(Default)]
 struct Drawing {
     shapes: String,
-    /// They stand behind the boxes that they pass.
+    /// They are drawn behind the boxes.
     arrows: String,
     width: f64,
     height: f64,
@@ -206,8 +205,8 @@ impl RenderBackend for Drawing {
             self.reach(*one);
             self.reach(*other);
             let (x, y, x2, y2) = (one.x, one.y, other.x, other.y);
-            // The first pair is where the arrow starts and where it heads; the others are where
-            // it comes from and where it gets to.
+            // The first pair is the start and its control point; in the others, the control point
+            // comes first.
             let _ = match index {
                 0 => write!(curve, "M {x:.1} {y:.1} C {x2:.1} {y2:.1}"),
                 1 => write!(curve, ", {x:.1} {y:.1}, {x2:.1} {y2:.1}"),
@@ -221,7 +220,7 @@ impl RenderBackend for Drawing {
     }
 
     fn create_clip(&mut self, _at: Point, _size: Point, _rounded: usize) -> ClipHandle {
-        // Boxes of one text are not clipped.
+        // Plain boxes are not clipped.
         0
     }
 }
