@@ -22,8 +22,9 @@ Usage: sh install.sh --from URL [--to FOLDER] [--sha256 DIGEST]
 
   --from URL         the folder that has the archives (or the variable MESHAGENT_RELEASE)
   --to FOLDER        where the program goes; ~/.local/bin otherwise
-  --sha256 DIGEST    what the archive must have, from a source that you trust; without it, the
-                     checksum file beside the archive only finds broken downloads
+  --sha256 DIGEST    the SHA-256 of the archive, from a source that you trust; without it, the
+                     archive is only compared with the checksum file beside it, which detects
+                     broken downloads
 END
 }
 
@@ -93,8 +94,8 @@ install() {
     done
     protocols=https
     case "$from" in
-    "") usage "it is not known where the archives are" ;;
-    *://*@*) usage "the URL contains an @, as if it had a user in it" ;;
+    "") usage "--from is missing" ;;
+    *://*@*) usage "the URL contains an @, like one with a user name" ;;
     https://?*) ;;
     http://127.0.0.1:[0-9]* | http://localhost:[0-9]*) protocols=http,https ;;
     *) usage "$from is not an https URL" ;;
@@ -118,17 +119,17 @@ install() {
 
     download "$archive.sha256" "$work/sha256" 4096
     told="$(cut -d ' ' -f 1 <"$work/sha256" | head -n 1)"
-    is_digest "$told" || fail "$archive.sha256 is not a checksum" "look at the URL"
+    is_digest "$told" || fail "$archive.sha256 is not a checksum" "check the URL"
     download "$archive" "$work/archive" 500000000
     found="$(digest "$work/archive")"
     [ "$found" = "$told" ] ||
-        fail "$archive has the SHA-256 $found, and its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
+        fail "$archive has the SHA-256 $found, but its checksum file says $told" "nothing was installed; try again, or ask those who made the release"
     [ -z "$wanted" ] || [ "$found" = "$wanted" ] ||
-        fail "$archive has the SHA-256 $found, and --sha256 says $wanted" "nothing was installed; compare with the digest of this release for this machine"
+        fail "$archive has the SHA-256 $found, but --sha256 says $wanted" "nothing was installed; compare with the digest of this release for this machine"
 
     # Only the program is taken out.
     tar -xzf "$work/archive" -C "$work" "$name/meshagent" 2>/dev/null ||
-        fail "$archive does not contain $name/meshagent" "look at the URL"
+        fail "$archive does not contain $name/meshagent" "check the URL"
     program="$work/$name/meshagent"
     { [ -f "$program" ] && [ ! -L "$program" ]; } ||
         fail "$name/meshagent in $archive is not a file" "ask those who made the release"

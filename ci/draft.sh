@@ -10,11 +10,11 @@ fail() {
     exit 2
 }
 
-(($# == 1 || $# == 2)) || fail "a tag and a folder are expected" "ci/draft.sh TAG [FOLDER]"
+(($# == 1 || $# == 2)) || fail "a tag is expected, and perhaps a folder" "ci/draft.sh TAG [FOLDER]"
 tag="$1" folder="${2:-}"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 version="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)"
-[[ "$tag" == "v$version" ]] || fail "the tag is $tag, and Cargo.toml has version $version" "tag it v$version, or change the version"
+[[ "$tag" == "v$version" ]] || fail "the tag is $tag, but Cargo.toml has version $version" "tag it v$version, or change the version"
 notes="$(mktemp)"
 trap 'rm -f "$notes"' EXIT
 awk -v heading="## [$version]" \

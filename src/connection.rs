@@ -263,7 +263,7 @@ impl PlatformArgs {
         if is_new {
             let folder = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
             output::note(&format!(
-                "note: a new embedded platform was made in {}",
+                "note: a new embedded platform was created in {}",
                 folder.display()
             ));
         }

@@ -20,8 +20,8 @@ pub enum Class {
     Partial,
     /// The plan no longer fits the platform; nothing was written. Exit code 5.
     Stale,
-    /// A guard refused, or the manifests are incomplete, so there is no plan; nothing was written.
-    /// Exit code 6.
+    /// A guard refused, or the manifests are wrong or cannot be read, so there is no plan; nothing
+    /// was written. Exit code 6.
     Refused,
 }
 

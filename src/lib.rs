@@ -25,7 +25,7 @@
 //! | [`limited`] | work that has a known stack, and an end |
 //! | [`output`] | the one printer |
 //! | [`whole_file`] | files that are written whole or not at all |
-//! | [`conceal`] | *pure*: what is known to be a credential is taken out of what is told |
+//! | [`conceal`] | *pure*: known credentials are removed from everything that is shown |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
 //! | [`error`] | classes of error, their hints, their exit codes |
@@ -38,7 +38,7 @@
 //! |---|---|
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
-//! | set | all documents of one command; it has a name and owns what it created |
+//! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |

@@ -53,7 +53,7 @@ pub fn refuse_links(path: &Path) -> Result<()> {
         Some(link) => Err(Error::new(
             ErrorKind::PermissionDenied,
             format!(
-                "{0} is a link, and nothing is written through links; remove it (`rm {0}`), or use another folder",
+                "{0} is a link, so nothing is written through it; remove it (`rm {0}`), or use another folder",
                 link.display()
             ),
         )),

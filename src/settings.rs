@@ -51,7 +51,7 @@ pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 /// Which platform to use, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlatformArgs {
-    /// The default project, by name or id
+    /// The project, by name or id; documents that name another keep theirs
     #[arg(short = 'n', long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 

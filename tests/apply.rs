@@ -77,7 +77,8 @@ fn what_waits_for_a_failed_operation_is_skipped_and_the_rest_is_done() {
     );
     assert!(run.stdout.ends_with("Applied: 1 done, 1 failed, 2 skipped.\n"));
     assert!(
-        run.stderr.contains("error: not everything was done: 3 of 4 operations are open\nhint: ")
+        run.stderr
+            .contains("error: not everything was done: 3 of 4 operations were not done\nhint: ")
     );
     let again = sandbox.embedded(1, &["apply", "-f", "m/set.yaml", "--yes", "-o", "json"]).events();
     let outcomes: Vec<&str> = again

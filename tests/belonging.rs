@@ -97,7 +97,10 @@ fn a_set_is_destroyed_in_the_project_that_is_expected() {
     let sandbox = in_projects(&["one"]);
     apply(&sandbox, "more", &document("Project", "two", ""));
     let destroy = ["destroy", "--set", "sales", "--yes", "--expect-project"];
-    tells(&sandbox.embedded(6, &[&destroy[..], &["two"]].concat()), "only `two` is expected");
+    tells(
+        &sandbox.embedded(6, &[&destroy[..], &["two"]].concat()),
+        "but --expect-project is `two`",
+    );
     sandbox.embedded(0, &[&destroy[..], &["one"]].concat());
     assert_eq!(rooms(&sandbox, "one"), "");
 }
@@ -404,7 +407,7 @@ fn what_is_in_a_room_that_another_renames_is_still_there() {
     sandbox.write("set.yaml", &service("hall"));
     let words = ["apply", "-f", "set.yaml", "--set", "services", "--prune", "all", "--yes"];
     let run = sandbox.embedded(0, &[&words[..], &["--allow-deletes", "1"]].concat());
-    keeps_quiet(&run, "outside of the set");
+    keeps_quiet(&run, "on the platform, not by this set");
     assert_eq!((names(&sandbox, "hall"), names(&sandbox, "attic")), (1, 0));
     // Another set gets it under the name of its room.
     let sandbox = started();
@@ -445,8 +448,8 @@ fn a_move_of_what_was_renamed_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "update", "--name", "a", "--new-name", "z"]);
     let words = ["set", "move", "Room/z", "--set", "a", "--to", "b", "--yes"];
     let refused = sandbox.embedded(6, &words);
-    tells(&refused, "Room/a was renamed to Room/z, and not by the set `a`");
-    keeps_quiet(&refused, "cut off");
+    tells(&refused, "Room/a was renamed to Room/z on the platform, not by the set `a`");
+    keeps_quiet(&refused, "interrupted");
     // Either way out leads there.
     apply(&sandbox, "a", &from("a", &room("z")));
     tells(&sandbox.embedded(0, &words), "adopt Room/z");
@@ -541,6 +544,6 @@ fn what_was_deleted_by_hand_says_so() {
     sandbox.embedded(0, &["rooms", "delete", "--name", "a"]);
     sandbox.write("set.yaml", &(room("a") + &room("b")));
     let plan = sandbox.embedded(0, &["plan", "-f", "set.yaml", "--set", "a"]);
-    tells(&plan, "create Room/a  it was deleted outside of the set");
+    tells(&plan, "create Room/a  it was deleted on the platform, not by this set");
     keeps_quiet(&plan, "it is not on the platform");
 }

@@ -212,10 +212,10 @@ async fn whole_objects_that_drifted_are_left_with_what_needs_them() {
     assert_eq!(secrets["secrets"], json!([]));
     let told = run.stdout + &run.stderr;
     for note in [
-        "Room/lobby was renamed to Room/hall outside of the set, and --ignore-drift keeps that name",
+        "Room/lobby was renamed to Room/hall on the platform, not by this set, and --ignore-drift keeps that name",
         "Service/bot@lobby stays as it is: it needs something that --ignore-drift leaves alone",
         "Mailbox/a@mail.localhost stays as it is",
-        "Secret/keys was deleted outside of the set, and --ignore-drift does not create it",
+        "Secret/keys was deleted on the platform, not by this set, and --ignore-drift does not create it",
     ] {
         assert!(told.contains(note), "{note}\n{told}");
     }
@@ -235,7 +235,7 @@ async fn what_is_left_alone_is_told_and_is_not_counted_as_declared() {
     let note =
         "note: --ignore-drift leaves `room_metadata.theirs` of Room/lobby as the platform has it";
     assert!(plan.stderr.contains(note), "{}", plan.stderr);
-    let counted = "0 objects are as declared; drift of 2 left alone.";
+    let counted = "0 objects are as declared; drift in 2 objects ignored.";
     assert!(plan.stdout.contains(counted), "{}", plan.stdout);
     // Once nothing drifted there is nothing to tell.
     assert_eq!(drifted.run(&["apply", "--yes"]).await.code, 0);

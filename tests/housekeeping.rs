@@ -214,10 +214,15 @@ fn whoever_moves_what_another_set_owns_is_told_the_command() {
     let told = moved(&["Room/a", "--to", "third"]);
     let command =
         "meshagent set move Room/a --set first --to third --project-id default --embedded";
-    assert!(told.contains(&format!("hint: the set `first` owns Room/a: {command}\n")), "{told}");
+    assert!(
+        told.contains(&format!("hint: the set `first` owns Room/a; move it with `{command}`\n")),
+        "{told}"
+    );
     let told = moved(&["Room/c", "--set", "first", "--to", "third"]);
     assert!(
-        told.contains("the set `second` owns Room/c: meshagent set move Room/c --set"),
+        told.contains(
+            "the set `second` owns Room/c; move it with `meshagent set move Room/c --set"
+        ),
         "{told}"
     );
     let told = moved(&["Room/?", "--to", "third"]);

@@ -33,7 +33,7 @@ fn the_usual_answers_make_a_project_that_is_planned() {
     assert!(!sandbox.path("support/manifests/project.yaml").exists());
     let run = sandbox.run(&["init", "other", "--yes", "--project", "acme"]);
     assert!(run.stdout.contains("create Project/acme"), "{}", run.stdout);
-    assert!(run.stderr.contains("if the project acme exists already"), "{}", run.stderr);
+    assert!(run.stderr.contains("if the project acme already exists"), "{}", run.stderr);
     // What editors are told to check by is where the first lines say.
     let modeline = "# yaml-language-server: $schema=../schemas/manifest.json\n";
     assert!(read(&sandbox, "support/manifests/rooms.yaml").starts_with(modeline));

@@ -51,7 +51,7 @@ async fn an_ignored_value_that_nobody_knows_is_never_overwritten() {
             let refused = written.run(6, command).await;
             assert!(refused.stderr.contains(message), "{}", refused.stderr);
             assert!(
-                refused.stderr.contains(" from `lifecycle.ignore`, or leave "),
+                refused.stderr.contains(" from `lifecycle.ignore`, or do not change "),
                 "{}",
                 refused.stderr
             );

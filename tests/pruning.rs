@@ -108,11 +108,11 @@ fn what_is_skipped_is_not_gone() {
     let run = sandbox.embedded(0, &["apply", "-f", "manifests", "--yes"]);
     tells(
         &run,
-        "1 object of this set is declared in manifests/deep/, in a part that was skipped; it stays",
+        "1 object of this set is declared in a part of manifests/deep/ that was skipped; it stays",
     );
     tells(
         &run,
-        "1 object of this set is declared in manifests/, in a part that was skipped; it stays",
+        "1 object of this set is declared in a part of manifests/ that was skipped; it stays",
     );
     assert_eq!(rooms(&sandbox), ["a", "b", "c"]);
 }
@@ -466,10 +466,7 @@ async fn objects_of_which_no_file_is_known_stay_until_all_is_to_be_pruned() {
     let write = platform.ask("POST", &file("upload")).bearer(&platform.owner).json(&inventory);
     write.send().await.expect(200);
     let run = apply(&room("a"), &[]).await;
-    tells(
-        &run,
-        "1 object of this set is not declared, and it was not recorded where it was declared",
-    );
+    tells(&run, "1 object of this set is not declared, and there is no record of its file");
     assert_eq!(platform.read("/rooms/b").await.status, 200);
     apply(&room("a"), &["--prune=all"]).await;
     assert_eq!(platform.read("/rooms/b").await.status, 404);

@@ -131,7 +131,7 @@ async fn no_command_runs_again_for_a_set_that_is_the_same() {
     let withheld = Guards { may_run_commands: false, ..guards.clone() };
     let set = world.set_of(&other).expect("a set");
     let error = decide(&target(&world), set, &policy("s"), &withheld).await.unwrap_err();
-    assert!(error.problems[0].message.contains("no command is run without consent"), "{error}");
+    assert!(error.problems[0].message.contains("commands are not allowed"), "{error}");
     assert_eq!(count(), 3);
 }
 
@@ -211,7 +211,7 @@ async fn what_is_stopped_in_the_middle_says_so_and_the_next_run_goes_on_from_the
     assert_eq!((performed.is_stopped, count(&performed, &Outcome::Done), open), (true, 4, 5));
     let error = performed.verdict().unwrap_err();
     assert_eq!(error.class, Class::Partial);
-    assert_eq!(error.message, "stopped: 5 of 9 operations are open");
+    assert_eq!(error.message, "stopped: 5 of 9 operations were not done");
     assert_eq!(existing(&world).await.len(), 4);
     assert_eq!(journal::leftover(folder.path(), "s"), None);
     // The lease was given back, and what was done is known.

@@ -239,7 +239,7 @@ async fn what_is_on_its_way_to_one_set_goes_to_no_other() {
     let other = run(&to("c")).await;
     assert_eq!(other.code, 6, "{}{}", other.stdout, other.stderr);
     assert!(other.stderr.contains("Room/lobby is being moved to the set `b`"), "{}", other.stderr);
-    let ends = "finish the move with `meshagent set move Room/lobby --set a --to b";
+    let ends = "finish the move with `meshagent set move Room/lobby --set a --to b`; then move it on from there";
     assert!(other.stderr.contains(ends), "{}", other.stderr);
     let first = run(&["set", "move", "Room/lobby", "--set", "a", "--to", "b", "--yes"]).await;
     assert_eq!(first.code, 0, "{}", first.stderr);

@@ -172,7 +172,7 @@ fn an_api_key_is_made_and_deleted_only_when_it_is_told_to() {
     let after = ids(&sandbox);
     let id = after.lines().find(|id| !before.contains(id)).unwrap();
     let plan = sandbox.embedded(0, &["api-key", "delete", id, "--dry-run"]);
-    let wanted = format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n");
+    let wanted = format!("- delete ApiKey/{id}  requested by this command\n\nPlan: 1 to delete.\n");
     assert_eq!((plan.stdout, ids(&sandbox)), (wanted, after.clone()));
     sandbox.embedded(0, &["api-key", "delete", id]);
     let run = sandbox.embedded(1, &["api-key", "delete", id, "--dry-run"]);

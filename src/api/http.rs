@@ -222,7 +222,7 @@ pub fn build(builder: ClientBuilder) -> Result<reqwest::Client> {
     builder.build().map_err(|error| {
         Error::failed("failed to set up the HTTP client")
             .because(error)
-            .hint("install the certificates of authorities (package ca-certificates), or name a file with them in SSL_CERT_FILE")
+            .hint("install CA certificates (package ca-certificates), or name a file with them in SSL_CERT_FILE")
     })
 }
 

@@ -100,13 +100,17 @@ impl Leftover {
     pub fn sentence(&self) -> String {
         let began = self.began.map(|began| format!(" of {began}")).unwrap_or_default();
         let open = match self.open.is_empty() {
-            true => "no write is left without an answer".to_owned(),
-            false => format!("it is not known whether these were done: {}", list(&self.open)),
+            true => String::new(),
+            false => format!("; it is not known whether these were done: {}", list(&self.open)),
         };
-        format!(
-            "the last apply{began} was interrupted; {} of its writes were answered; {open}",
-            self.answered
-        )
+        let answered = match (self.answered, self.open.is_empty()) {
+            (0, true) => "it wrote nothing".to_owned(),
+            (1, true) => "its only write was answered".to_owned(),
+            (count, true) => format!("all of its {count} writes were answered"),
+            (1, false) => "1 of its writes was answered".to_owned(),
+            (count, false) => format!("{count} of its writes were answered"),
+        };
+        format!("the last apply{began} was interrupted; {answered}{open}")
     }
 }
 

@@ -228,7 +228,7 @@ fn held(set: &str, project: &str, lease: &Lease) -> Error {
         Class::Refused,
         format!("the set `{set}` is being applied in project `{project}` by {} since {}", lease.holder, lease.since),
     )
-    .hint(format!("wait until they are done; the lease expires at {} unless it is renewed; --break-lock takes it over now", lease.until))
+    .hint(format!("wait until that run ends; the lease expires at {} unless it is renewed; --break-lock takes the lease over now", lease.until))
 }
 
 /// A lease that this program cannot read may be held all the same.

@@ -143,7 +143,8 @@ pub async fn observe(
 }
 
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
-    Error::failed(format!("the platform's list of {kind}s cannot be read: {what}"))
+    let objects = kind.kind().plural();
+    Error::failed(format!("the platform's list of {objects} cannot be read: {what}"))
 }
 
 /// A list of a kind, of the whole project or of one room, with what is in it.

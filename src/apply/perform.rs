@@ -81,6 +81,12 @@ pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     !known.into_iter().any(|key| key.claim() == now)
 }
 
+/// Somebody else deleted an object since it was read.
+fn gone(operation: &Operation) -> Outcome {
+    let message = format!("{} existed when it was read, but no longer exists", operation.key);
+    Outcome::Stale { message }
+}
+
 /// Something failed before anything was sent.
 pub(super) fn not_sent(message: String) -> Outcome {
     Outcome::Failed {
@@ -356,7 +362,7 @@ impl Run<'_> {
                 }
             }
             Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => Outcome::Stale { message: format!("{} no longer exists", operation.key) },
+            Ok(None) => gone(operation),
             Err(_) => failed(error, write, attempts),
         }
     }
@@ -423,9 +429,7 @@ impl Run<'_> {
             (Some(_), None) if !self.options.bound && operation.action() == Action::Delete => {
                 Err(Outcome::Done)
             }
-            (Some(_), None) => {
-                Err(Outcome::Stale { message: format!("{} no longer exists", operation.key) })
-            }
+            (Some(_), None) => Err(gone(operation)),
             (Some(_), Some(found)) if is_renamed(operation, &found) => {
                 Err(Outcome::Stale { message: self.staleness(operation, &found) })
             }

@@ -26,7 +26,7 @@ pub struct AcceptArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
-    /// Show the edits and write nothing
+    /// Show the edits, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

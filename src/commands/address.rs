@@ -171,7 +171,7 @@ async fn create<T: Address>(args: CreateArgs<T>) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             let shortcut = Shortcut::create(T::KIND, project, &args.address, &document);
             if shortcut.run(connection, &args.declare).await?.is_some() {
-                output::note(&format!("created the {} {}", T::NOUN, args.address));
+                output::note(&format!("created {}/{}", T::KIND, args.address));
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -195,7 +195,7 @@ async fn update<T: Address>(args: UpdateArgs<T>) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             let shortcut = Shortcut::change(T::KIND, project, &args.address, changes);
             if shortcut.run(connection, &args.declare).await?.is_some() {
-                output::note(&format!("updated the {} {}", T::NOUN, args.address));
+                output::note(&format!("updated {}/{}", T::KIND, args.address));
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -31,7 +31,7 @@ pub enum ApiKeyCommand {
     List(AllArgs),
     /// Create an API key and print it: it is shown only this once
     Create(CreateArgs),
-    /// Sign the project's tokens with this key from now on
+    /// Make this key the active key, which signs the project's tokens
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
@@ -60,7 +60,7 @@ pub struct CreateArgs {
 }
 
 toggle!(
-    /// Sign the project's tokens with it from now on
+    /// Make it the active key, which signs the project's tokens
     Activate,
     activate,
     "no-activate"
@@ -153,7 +153,9 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
     let id = visible::line(id);
-    output::data(&format!("- delete ApiKey/{id}  asked for\n\nPlan: 1 to delete.\n"));
+    output::data(&format!(
+        "- delete ApiKey/{id}  requested by this command\n\nPlan: 1 to delete.\n"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -246,7 +248,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
             SecretString::from(text.trim())
         }
         key => {
-            let instead = "`-` reads it from standard input";
+            let instead = "use `-` to read it from standard input";
             warn_of_secret("KEY", instead);
             SecretString::from(key)
         }

@@ -64,9 +64,6 @@ pub struct SignInArgs {
 
 /// Arguments of `auth whoami`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The reference fails here when somebody is signed in. When nobody is, both exit with 0."
-)]
 pub struct WhoamiArgs {
     #[command(flatten)]
     show: ShowArgs,
@@ -117,7 +114,7 @@ pub async fn sign_in(args: &SignInArgs) -> Result<()> {
     let can_open = || !args.no_browser && has_display() && webbrowser::Browser::is_available();
     if !args.no_browser && !std::io::stderr().is_terminal() && !can_open() {
         return Err(Error::usage("there is neither a terminal nor a browser to sign in with").hint(
-            "set MESHAGENT_API_KEY, or add --no-browser and open the printed URL in a browser on this machine",
+            "set MESHAGENT_API_KEY, or add --no-browser and open the printed URL on this machine, or on another one that forwards the port: `ssh -L 8765:localhost:8765 HOST`",
         ));
     }
     let program = session_file::program(&base, platform.timeout);

@@ -102,7 +102,7 @@ fn fields(schema: &Value) -> Vec<(&String, &Value)> {
 
 fn no_field(path: &str, schema: &Value, written: &str) -> Error {
     let names: Vec<&str> = fields(schema).into_iter().map(|(name, _)| name.as_str()).collect();
-    let error = Error::usage(format!("{path} has no field {written:?}"));
+    let error = Error::usage(format!("unknown field `{written}` in `{path}`"));
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None if names.is_empty() => error,

@@ -128,7 +128,7 @@ fn refuse_absent(set: &str, survey: &Survey, homes: &[String], flags: &str) -> R
     let unknown = unknown_set(set, &survey.project);
     match homes.first() {
         Some(home) => Err(unknown.hint(format!(
-            "it is in {}: meshagent export --set {set} --project-id {}{flags}",
+            "it is in {}; export it from there with `meshagent export --set {set} --project-id {}{flags}`",
             few(homes.iter().map(|name| format!("`{name}`"))),
             word(home)
         ))),
@@ -145,7 +145,7 @@ fn refuse_between_names(survey: &Survey) -> Result<()> {
     }
     let problem = |(now, (set, key)): (&Key, &(String, Key))| {
         Problem::new(format!(
-            "{now} is a temporary name: an apply of the set `{set}` that renames it to {key} was cut off"
+            "{now} has a temporary name: an apply of the set `{set}` that renames it to {key} was interrupted"
         ))
         .hint(format!("apply the set `{set}` again to finish the rename, then export"))
     };

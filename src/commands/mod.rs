@@ -245,7 +245,7 @@ fn init_log(level: &str) -> Result<()> {
         |word: &str| word.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
     if let Some(word) = level.split(',').find(|word| !word.contains('=') && !is_level(word)) {
         return Err(Error::usage(format!("--log {word:?} is not a log level"))
-            .hint("error, warn, info, debug or trace"));
+            .hint("use error, warn, info, debug or trace"));
     }
     let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
         Error::usage(format!("--log {level:?} is not a log level")).because(error)

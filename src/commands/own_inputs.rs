@@ -36,14 +36,15 @@ pub struct Written<'a> {
 }
 
 impl Written<'_> {
-    /// Refuses a file that is one of these manifests or other files, or is in one of their folders.
+    /// Refuses a file that is one of the inputs: a manifest, a file read with one, or anything below
+    /// `others`.
     ///
     /// # Errors
     ///
     /// [`Class::Refused`], before anything is read or done.
     pub fn keeps(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
         let Some(path) = self.path else { return Ok(()) };
-        // What is not there yet, and what is no file, is overwritten by nobody.
+        // A file that does not exist yet is not overwritten, nor is what is not a file.
         let Some(written) = identity(path) else { return Ok(()) };
         let mut read = source::files(manifests);
         for other in others {

@@ -43,7 +43,7 @@ pub struct PlanArgs {
     planning: PlanningArgs,
     #[command(flatten)]
     rules: RuleArgs,
-    /// How the plan is printed
+    /// Output format of the plan
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Also save the plan in this file, as JSON, for `apply FILE`

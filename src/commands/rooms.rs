@@ -208,7 +208,7 @@ async fn delete(args: DeleteArgs) -> Result<ExitCode> {
                 shortcut = shortcut.of(observed);
             }
             if shortcut.run(connection, &args.write).await?.is_some() {
-                output::note(&format!("deleted the room {id}"));
+                output::note(&format!("deleted Room/{id}"));
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -229,7 +229,7 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
                 shortcut = shortcut.of(observed).renaming(name);
             }
             if shortcut.run(connection, &args.declare).await?.is_some() {
-                output::note(&format!("updated the room {id}"));
+                output::note(&format!("updated Room/{id}"));
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -148,7 +148,7 @@ fn consented_again(option: &str, planned: &[String], given: &[String]) -> Result
         None => Ok(()),
         Some(missing) => Err(Error::new(
             Class::Refused,
-            format!("the plan was made with {option} {missing}, but a saved plan cannot give that permission"),
+            format!("the plan was made with {option} {missing}, but that permission is not taken from a plan"),
         )
         .hint(format!("if you agree, add {option} {missing}"))),
     }

@@ -277,7 +277,7 @@ async fn update(args: UpdateArgs) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             let shortcut = Shortcut::change(KindName::ScheduledTask, project, &args.id, changes);
             if shortcut.run(connection, &args.declare).await?.is_some() {
-                output::note(&format!("updated the scheduled task {}", args.id));
+                output::note(&format!("updated ScheduledTask/{}", args.id));
             }
             Ok(ExitCode::SUCCESS)
         })

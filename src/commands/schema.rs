@@ -139,9 +139,9 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
 /// The error for a kind that does not exist.
 pub fn unknown_kind(written: &str) -> Error {
     let names: Vec<String> = kinds::ALL.iter().map(|kind| kind.name().to_string()).collect();
-    let error = Error::usage(format!("there is no kind {written:?}"));
+    let error = Error::usage(format!("unknown kind `{written}`"));
     match nearest(written, names.iter().map(String::as_str)) {
         Some(name) => error.hint(format!("did you mean {name}?")),
-        None => error.hint(format!("one of {}", names.join(", "))),
+        None => error.hint(format!("use one of {}", names.join(", "))),
     }
 }

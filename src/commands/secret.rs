@@ -189,8 +189,13 @@ fn keygen(file: Option<PathBuf>) -> Result<()> {
     draft.file().write_all(identity.expose_secret().as_bytes()).context(failed)?;
     draft.create(&path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            Error::new(Class::Refused, format!("{} already exists and was not changed", path.display()))
-                .hint("nothing that is encrypted to it could be decrypted without it; give another file with -o")
+            Error::new(
+                Class::Refused,
+                format!("{} already exists and was not changed", path.display()),
+            )
+            .hint(
+                "without this identity, values encrypted to it are lost; give another file with -o",
+            )
         } else {
             Error::failed(failed()).because(error)
         }

@@ -33,7 +33,7 @@ pub struct ServerArgs {
     #[arg(long)]
     pub print_env: bool,
 
-    /// A host name of the platform on this machine, besides localhost; may be repeated
+    /// Also accept requests on this machine for this host name, besides localhost; may be repeated
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     pub allow_host: Vec<String>,
 

@@ -53,8 +53,8 @@ pub struct ReadArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Guards")]
     pub allow_files: Vec<PathBuf>,
 
-    /// List the files and folders that are skipped on purpose, and show lists in full instead of
-    /// summing them up
+    /// List the files and folders that are skipped on purpose, and show all operations and notes
+    /// instead of summaries
     #[arg(long)]
     pub verbose: bool,
 
@@ -78,7 +78,7 @@ pub struct ValueArgs {
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
-    /// The set's name; a set owns what it created
+    /// The set's name; a set owns what it created or adopted
     #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
     pub set: String,
 }
@@ -86,7 +86,8 @@ pub struct SetArgs {
 /// What is adopted, what is deleted, and which part of the set is used.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PolicyArgs {
-    /// Adopt existing objects that no set owns: all of them, or those that match, with * and ?
+    /// Adopt declared objects that exist and that no set owns: all, or those that match, with * and
+    /// ?
     #[arg(long, value_name = "KIND/NAME", num_args = 0..=1, action = clap::ArgAction::Append, default_missing_value = "*", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub adopt: Vec<String>,
 
@@ -95,7 +96,7 @@ pub struct PolicyArgs {
     #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
     pub prune: Prune,
 
-    /// Keep objects that left the manifests; the same as --prune none
+    /// Keep objects that left the manifests; the same as --prune=none
     #[arg(long, conflicts_with = "prune")]
     pub no_prune: bool,
 
@@ -123,7 +124,8 @@ pub struct PolicyArgs {
 /// What the user consents to.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct GuardArgs {
-    /// Allow this many objects to be deleted or replaced; without it, 30 % of a kind or 3
+    /// Allow this many objects to be deleted or replaced; without it, at most 3, or
+    /// 30 % of a kind and of the set
     #[arg(long, value_name = "N", help_heading = "Guards")]
     pub allow_deletes: Option<usize>,
 
@@ -320,8 +322,9 @@ impl SetArgs {
         if is_set_name(&self.set) {
             return Ok(&self.set);
         }
-        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set))
-            .hint("use letters, digits, `-`, `_` and `.`, start with a letter or digit, and use at most 64 characters"))
+        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set)).hint(
+            "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+        ))
     }
 }
 

@@ -80,10 +80,10 @@ struct PerformArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Show the plan, and do nothing
+    /// Show the plan, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// How the plan is printed
+    /// Output format of the plan
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Take over the leases of the sets from whoever holds them
@@ -222,7 +222,7 @@ async fn end_left_over(
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes && !confirm(&format!("Take the set `{set}` off the list?"))? {
-        return Err(Error::failed("nothing was done"));
+        return Err(Error::failed("cancelled; nothing was changed"));
     }
     for (name, id) in left {
         if left_over::end(target, set, (name, id), args.break_lock).await? {
@@ -247,7 +247,7 @@ async fn relocate(
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes && !confirm(&question(&relocations, to))? {
-        return Err(Error::failed("nothing was done"));
+        return Err(Error::failed("cancelled; nothing was changed"));
     }
     for relocation in &relocations {
         let plan = &relocation.plan;

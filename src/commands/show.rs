@@ -17,7 +17,7 @@ use crate::settings::PlatformArgs;
 pub enum Form {
     /// For programs.
     Json,
-    /// For people who want all of it.
+    /// Everything, for people.
     Yaml,
     /// For people.
     Table,
@@ -26,7 +26,7 @@ pub enum Form {
 /// How one object is shown.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct ShowArgs {
-    /// How it is printed [default: table; json if the output is not a terminal]
+    /// Output format [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
 }
@@ -34,7 +34,7 @@ pub struct ShowArgs {
 /// How a list is shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ListArgs {
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
     output: Form,
     /// Print only the ids, one per line, for scripts
@@ -45,7 +45,7 @@ pub struct ListArgs {
 /// How a list is shown that was always JSON for programs.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct JsonListArgs {
-    /// How it is printed [default: table; json if the output is not a terminal]
+    /// Output format [default: table; json if the output is not a terminal]
     #[arg(short, long, value_enum)]
     output: Option<Form>,
     /// Print only the names, one per line, for scripts

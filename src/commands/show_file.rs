@@ -24,7 +24,7 @@ pub struct ShowArgs {
     /// A plan of `plan --out` or `plan --output json`, or a report of `apply --report`
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// List one by one what is otherwise summarized

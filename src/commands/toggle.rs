@@ -9,8 +9,7 @@ macro_rules! toggle {
             $(#[$doc])*
             #[arg(long, overrides_with = $off $(, short = $short)?)]
             $on: bool,
-            /// Turn the option above off again
-            #[arg(id = $off, long = $off)]
+            #[arg(id = $off, long = $off, help = format!("Negates --{}", $off.trim_start_matches("no-")))]
             off: bool,
         }
 

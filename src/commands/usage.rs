@@ -141,7 +141,7 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
             if names == "apply" && told(ContextKind::InvalidArg).contains("[PLAN]") =>
         {
             Some(
-                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+                "a saved plan contains this already: leave it out; give manifests with -f, as in `meshagent apply -f manifests`",
             )
         }
         ErrorKind::InvalidValue
@@ -175,7 +175,7 @@ const ELSEWHERE: [(&str, &str, &str); 12] = [
         "drift-only",
         "`meshagent destroy -f` deletes what a file declares, and apply creates it again",
     ),
-    ("json", "output", "--output json"),
+    ("json", "output", "use --output json"),
     ("target", "target", "long options begin with two dashes: --target"),
     ("out", "out", "long options begin with two dashes: --out"),
     ("parallelism", "parallelism", "long options begin with two dashes: --parallelism"),
@@ -330,13 +330,13 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(is_name).collect();
     let Some((program, below)) = path.split_first() else {
-        return "try --help".to_owned();
+        return "see `--help`".to_owned();
     };
     let group = below.iter().try_fold(&tree, |group, name| group.find_subcommand(name));
     if let (ErrorKind::InvalidSubcommand, Some(group)) = (kind, group) {
         let names = group.get_subcommands().filter(|command| !command.is_hide_set());
         let names: Vec<&str> = names.map(clap::Command::get_name).collect();
-        return format!("the commands of `{}` are {}", path.join(" "), names.join(", "));
+        return format!("`{}` has the commands: {}", path.join(" "), names.join(", "));
     }
     format!("see `{}`", [&[*program], below, &["--help"]].concat().join(" "))
 }
@@ -479,7 +479,7 @@ mod tests {
             (
                 "meshagent apply infra/a.yaml --set g",
                 "the argument '[PLAN]' cannot be used with '--set <NAME>'",
-                "a saved plan says itself what it is for: leave that out; manifests are given with -f, as in `meshagent apply -f manifests`",
+                "a saved plan contains this already: leave it out; give manifests with -f, as in `meshagent apply -f manifests`",
             ),
             (
                 "meshagent rooms update lobby --new-name hall",
@@ -499,7 +499,7 @@ mod tests {
             (
                 "meshagent token tests",
                 "unrecognized subcommand 'tests'",
-                "the commands of `meshagent token` are generate",
+                "`meshagent token` has the commands: generate",
             ),
             (
                 "meshagent room list",
@@ -534,7 +534,7 @@ mod tests {
             (
                 "meshagent project list -o 1",
                 "invalid value '1' for '--output <OUTPUT>' [possible values: json, yaml, table]",
-                "try --help",
+                "see `--help`",
             ),
         ] {
             let told = told(line);

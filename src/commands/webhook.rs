@@ -29,13 +29,13 @@ pub struct CreateArgs {
     /// The webhook's name
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// Where the events are posted
+    /// The URL that receives the events
     #[arg(long, value_name = "URL")]
     url: String,
     /// An event, such as room.started, or * for all; may be repeated
     #[arg(short, long = "event", value_name = "EVENT", required = true)]
     events: Vec<String>,
-    /// What it is for
+    /// A description
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     /// A text that is delivered with each event
@@ -97,7 +97,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             let shortcut = Shortcut::create(KindName::Webhook, project, &args.name, &document);
             if let Some(written) = shortcut.run(connection, &args.declare).await? {
-                output::note(&format!("created the webhook {}", args.name));
+                output::note(&format!("created Webhook/{}", args.name));
                 output::value(&written.id.unwrap_or_default());
             }
             Ok(ExitCode::SUCCESS)

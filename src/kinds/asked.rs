@@ -8,7 +8,7 @@ use super::service::Template;
 pub struct Asked {
     /// Just these fields are changed; see [`super::Kind::updates_partly`].
     pub only: Option<Vec<FieldPath>>,
-    /// An object that is there already is as good as a new one.
+    /// An object that already exists is as good as a new one.
     pub may_exist: bool,
     /// What the platform makes the fields of.
     pub template: Option<Template>,

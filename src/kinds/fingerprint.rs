@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
-/// The digest of what is no secret, cut to 16 hex digits.
+/// The digest of a value that is not secret, cut to 16 hex digits.
 #[must_use]
 pub fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes())[..8])

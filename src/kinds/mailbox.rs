@@ -61,6 +61,10 @@ impl Kind for Mailbox {
         KindName::Mailbox
     }
 
+    fn plural(&self) -> String {
+        "Mailboxes".to_owned()
+    }
+
     fn summary(&self) -> &'static str {
         "a mailbox: an address whose mail lands in a queue of a room"
     }

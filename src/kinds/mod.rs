@@ -110,6 +110,11 @@ pub trait Kind: Sync {
     /// Its name.
     fn name(&self) -> KindName;
 
+    /// What several of its objects are called.
+    fn plural(&self) -> String {
+        format!("{}s", self.name())
+    }
+
     /// What it is, in one line.
     fn summary(&self) -> &'static str;
 
@@ -166,7 +171,7 @@ pub trait Kind: Sync {
         &[]
     }
 
-    /// Whether keys name its objects, as the projects or the rooms that other objects are in.
+    /// How keys name its objects, if other objects are in them.
     fn holds(&self) -> Option<Holds> {
         None
     }

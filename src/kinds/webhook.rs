@@ -29,7 +29,7 @@ struct WebhookDocument {
     /// The project, by name or id.
     #[serde(default)]
     project: Option<String>,
-    /// Where the events are posted.
+    /// The URL that receives the events.
     #[schemars(extend("x-rule" = "web-url"))]
     url: String,
     /// The events, such as `room.started` and `room.ended`; `*` means all.

@@ -120,7 +120,7 @@ impl Identities {
             })?);
         }
         if keys.is_empty() {
-            return Err(none_at(&format!("{origin} holds none")));
+            return Err(none_at(&format!("{origin} contains none")));
         }
         Ok(Self { keys, origin })
     }
@@ -262,7 +262,7 @@ fn recipients_of(encrypted: &[u8]) -> usize {
 fn too_many(count: usize) -> Failure {
     Failure::new(
         format!("it is encrypted to {count} recipients, but at most {MOST_RECIPIENTS} are tried"),
-        "encrypt it to those who need it",
+        "encrypt it to fewer recipients",
     )
 }
 

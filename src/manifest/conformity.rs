@@ -252,7 +252,9 @@ fn of_another_type(
     let sealed = instance.as_str().filter(|it| document.source.signs.are_in(it));
     match sealed {
         Some(text) => problem.hint(sealing::no_text(&document.source, text)),
-        None if wanted == "text" && is_scalar => problem.hint("put it in quotes"),
+        None if is_scalar && wanted.split(" or ").any(|it| it == "text") => {
+            problem.hint("put it in quotes")
+        }
         None if wanted == "true or false" => match instance.as_str() {
             Some("yes" | "Yes" | "on" | "On" | "y") => {
                 problem.hint("write `true`: only YAML 1.1 reads this as true")

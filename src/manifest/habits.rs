@@ -94,7 +94,7 @@ pub(super) fn form(path: &FieldPath, written: &Value, wanted: &str) -> Option<St
             Some("write `ports: [{num: 8080}]`".to_owned())
         }
         (Value::String(text), "a map") if is_pair_without_blank(text) => {
-            Some("put a blank behind the colon, as in `name: value`".to_owned())
+            Some("put a space after the colon, as in `name: value`".to_owned())
         }
         _ => None,
     }

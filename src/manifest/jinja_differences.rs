@@ -28,8 +28,8 @@ pub(super) fn check(source: &str) -> Done {
     }
 }
 
-/// Refuses tags that the engine takes for `raw`, and Jinja2 for an unknown tag. They and their
-/// likes are no tokens, so they stand between two of them.
+/// Refuses tags that the engine takes for `raw`, and Jinja2 for an unknown tag. They are not
+/// tokens, so they are found between two tokens.
 fn check_raw_tags(source: &str, between: Range<usize>) -> Done {
     let text = source.get(between.clone()).unwrap_or_default();
     let mut tags = text.match_indices("{%").map(|(tag, _)| tag).filter(|tag| {

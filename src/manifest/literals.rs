@@ -40,7 +40,7 @@ pub(super) fn literals(fields: &Tree, origin: &Origin, kind: KindName) -> Vec<Li
                 found.push(Literal::Told(format!("{}, so the secret will be empty too", problem("is empty"))));
             }
             (false, _) if names_variable => found.push(Literal::Told(problem(
-                "looks like a variable, and is stored as the text that it is; to read an environment variable, write `{from: {env: NAME}}`; `{{ NAME }}` is filled in only in a file whose name ends in .j2",
+                "looks like a variable, but is stored literally; to read an environment variable, write `{from: {env: NAME}}`; `{{ NAME }}` is filled in only in a file whose name ends in .j2",
             ).to_string())),
             (false, _) => {}
         }

@@ -282,16 +282,16 @@ fn check_values(document: &Document, spec: &ServiceTemplateSpec, values: &Values
                 let allowed = variable.allowed.as_deref().unwrap_or_default();
                 let is_left_out = variable.optional && value.is_empty();
                 if variable.allowed.is_some() && !allowed.contains(value) && !is_left_out {
-                    let shown = match variable.obscure {
-                        true => "the given value".to_owned(),
-                        false => format!("`{value}`"),
+                    let message = match variable.obscure {
+                        true => format!("`{}` has a value that is not allowed", variable.name),
+                        false => format!(
+                            "`{}` has the value `{value}`, which is not allowed",
+                            variable.name
+                        ),
                     };
                     problems.push(
-                        at(
-                            &root.field(&variable.name),
-                            format!("`{}` cannot be {shown}", variable.name),
-                        )
-                        .hint(format!("use one of {}", allowed.join(", "))),
+                        at(&root.field(&variable.name), message)
+                            .hint(format!("use one of {}", allowed.join(", "))),
                     );
                 }
             }

@@ -51,7 +51,7 @@ pub fn manifest(
     }
     match declares(&text, room, service)? {
         true => Ok(text),
-        false => Err("the platform would make another service from its template".to_owned()),
+        false => Err("the platform would make a different service from its template".to_owned()),
     }
 }
 

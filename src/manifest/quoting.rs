@@ -87,7 +87,7 @@ pub fn names_a_field(document: &str, error: &YamlError) -> bool {
         && line.is_some_and(|line| !line.contains(['{', '[', ',']) && line.contains(':'))
 }
 
-/// A message without the words of the text that it quotes. Signs alone are no secret.
+/// A message without the words of the text that it quotes. Signs alone are not secret.
 #[must_use]
 pub fn without_quotes(message: &str) -> String {
     let piece = |(index, piece): (usize, &str)| match index % 2 {

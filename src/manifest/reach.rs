@@ -166,7 +166,8 @@ impl Outside {
     #[must_use]
     pub fn message(&self, path: &Path) -> String {
         let path = path.display();
-        let outside = "outside of the manifests' folder and repository, and nothing there is read without consent";
+        let outside =
+            "outside of the manifests' folder and repository, and reading there is not allowed";
         match self.is_link {
             true => format!("{path}: the link leads {outside}"),
             false => format!("{path} is {outside}"),

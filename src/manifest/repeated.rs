@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The first name that stands twice in one object, if there is one in what is JSON.
+/// The first name that stands twice in one object, if the text is JSON and has one.
 pub fn name_in(text: &str) -> Option<String> {
     serde_json::from_str::<Found>(text).ok().and_then(|found| found.0)
 }

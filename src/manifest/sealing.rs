@@ -26,7 +26,7 @@ const HIDDEN_METADATA: [&str; 4] = ["description", "annotations", "repo", "icon"
 /// Fields of a service that name secrets.
 const REFERENCES: [&str; 2] = ["secrets", "pull_secret"];
 
-/// Refuses what is sealed where it is no value, or a value that is shown.
+/// Refuses hidden variables outside of values, and in values that are shown.
 pub(super) fn check(source: &Source, root: &Node) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     walk(source, root, &mut Vec::new(), &mut problems);
@@ -119,7 +119,7 @@ fn ports_below(source: &Source, node: &Node, shape: &Shape, found: &mut Vec<Prob
 
 /// The hint for a sealed variable that stands where something else than a text does.
 pub(super) fn no_text(source: &Source, text: &str) -> String {
-    format!("a hidden variable is a text; {}", way_out(source, text))
+    format!("a hidden variable can only be used as text; {}", way_out(source, text))
 }
 
 /// Puts what sealed variables hold into the fields of an object, which hide it. What tells the
@@ -136,11 +136,12 @@ pub(super) fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> 
         revealed.map(Tree::Secret)
     });
     let Declared { name, room, project, .. } = declared;
-    let mut shown = [Some(&*name), room.as_ref(), project.as_ref()].into_iter().flatten();
-    let shown = shown.find(|shown| source.signs.are_in(shown))?;
+    let shown = [("name", Some(&*name)), ("room", room.as_ref()), ("project", project.as_ref())];
+    let mut shown = shown.into_iter().filter_map(|(what, shown)| Some((what, shown?)));
+    let (what, shown) = shown.find(|(_, shown)| source.signs.are_in(shown))?;
     let names = source.signs.names_in(shown).join(", ");
     let message = format!(
-        "a name of the object is the value of the environment variable {names}, which is hidden, but names are always shown"
+        "the object's {what} contains the hidden environment variable {names}, but names are always shown"
     );
     let problem = origin.document.problem_at(&FieldPath::default(), message);
     Some(problem.hint(way_out(source, shown)))

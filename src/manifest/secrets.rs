@@ -259,7 +259,7 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
             if !reading.commands {
                 return Err(Failure::missing(
                     format!(
-                        "the secret is the output of the command {program:?}, but no command is run without consent"
+                        "the secret is the output of the command {program:?}, but commands are not allowed"
                     ),
                     "add --allow-commands to run the commands that the manifests name",
                 ));

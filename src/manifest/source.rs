@@ -351,7 +351,7 @@ fn read_file(path: &Path) -> Result<Source, Problem> {
 ///
 /// # Errors
 ///
-/// What cannot be read, is no file, is too large, or is not UTF-8.
+/// The file cannot be read, is not a file, is too large, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Problem> {
     read_text_within(path, MAX_BYTES)
 }

@@ -54,7 +54,7 @@ pub(super) fn in_values(
         .into_iter()
         .map(|(path, mark)| {
             let message = format!(
-                "`{}` is a number that a template writes differently than it is written here",
+                "a template would change the spelling of the number in `{}`",
                 path.join(".")
             );
             let problem = Problem { source_line: None, ..source.problem(mark, message) }

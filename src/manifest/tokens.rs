@@ -19,8 +19,8 @@ pub(super) struct Unfit {
     pub(super) offset: usize,
 }
 
-/// Checks a template before it is parsed. What is no template at all is for the parser to
-/// tell.
+/// Checks a template before it is parsed. The parser reports what is not a
+/// template at all.
 ///
 /// # Errors
 ///

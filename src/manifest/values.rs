@@ -21,7 +21,7 @@ use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
 use super::tokens::{self, Unfit};
-use super::variables::{Allowed, Misused, Variables, Written};
+use super::variables::{self, Allowed, Misused, Variables, Written};
 use super::yaml::{self, Mark};
 use crate::error::Problem;
 use crate::error::RENDERED;
@@ -322,8 +322,7 @@ pub fn render(
     })?;
     if limited::given_up() > 0 {
         // Each may take as much memory as a template is allowed.
-        let message =
-            "was not rendered, because another template that was given up is still running";
+        let message = "was not rendered, because a template that timed out is still running";
         return Err(vec![Problem::new(format!("{}: the template {message}", source.name))]);
     }
     let (template, allowed) = (source.text.clone(), values.allowed.clone());
@@ -497,7 +496,10 @@ fn failed(error: &minijinja::Error, source: &Source) -> Problem {
             problem.hint("give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template")
         }
         false if null::is_reason(error) => problem.hint(null::HINT),
-        false => problem,
+        false => match variables::way_out(error) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        },
     }
 }
 

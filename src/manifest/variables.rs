@@ -160,26 +160,34 @@ impl Variables {
         if self.assumed.contains(name) {
             return Ok(self.seal(name, None));
         }
-        let lacks = |what: String| {
+        let lacks = |what: String, hint: Option<String>| {
             self.read().lacking = Some(name.to_owned());
-            refused(what)
+            let error = Error::new(ErrorKind::InvalidOperation, what);
+            Err(match hint {
+                Some(hint) => error.with_source(WayOut(hint)),
+                None => error,
+            })
         };
         let allowed = self.allowed.iter().filter(|allowed| allowed.name == name);
         let is_public = allowed.clone().any(|allowed| allowed.is_public);
         if !name.starts_with(FOR_TEMPLATES) && allowed.count() == 0 {
-            return lacks(format!(
-                "the environment variable {name} is not allowed: add --allow-env {name} to let templates read it, hidden like a secret"
-            ));
+            return lacks(
+                format!("the environment variable {name} is not allowed"),
+                Some(format!(
+                    "add --allow-env {name} to let templates read it, hidden like a secret"
+                )),
+            );
         }
         match (std::env::var(name).ok(), default) {
             (Some(text), _) if is_public => Ok(Value::from(text)),
             // Nobody would see that it is: most likely it is not set where it should be.
-            (Some(text), None) if text.is_empty() => lacks(format!(
-                "the environment variable {name} is empty; to allow that, give env a default as its second argument"
-            )),
+            (Some(text), None) if text.is_empty() => lacks(
+                format!("the environment variable {name} is empty"),
+                Some("to allow that, give env a default as its second argument".to_owned()),
+            ),
             (Some(text), _) => Ok(self.seal(name, Some(SecretString::from(text)))),
             (None, Some(default)) => Ok(Value::from(default)),
-            (None, None) => lacks(format!("the environment variable {name} is not set")),
+            (None, None) => lacks(format!("the environment variable {name} is not set"), None),
         }
     }
 
@@ -225,7 +233,7 @@ impl Variables {
             None => return Ok(()),
         };
         self.misuse(index);
-        Err(Error::new(ErrorKind::InvalidOperation, "a sealed variable"))
+        Err(Error::new(ErrorKind::InvalidOperation, "a hidden variable"))
     }
 
     /// The variable that a template computed with, if it did.
@@ -255,6 +263,30 @@ impl Variables {
         }
         Ok(Written { signs: Signs::new(self.mark, signs), text: rendered })
     }
+}
+
+/// What to do about a variable that has no value, as the source of the engine's error.
+#[derive(Debug)]
+struct WayOut(String);
+
+impl fmt::Display for WayOut {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WayOut {}
+
+/// The hint of an error about a variable that has no value.
+pub(super) fn way_out(error: &Error) -> Option<&str> {
+    let mut reason = std::error::Error::source(error);
+    while let Some(error) = reason {
+        if let Some(WayOut(hint)) = error.downcast_ref() {
+            return Some(hint);
+        }
+        reason = error.source();
+    }
+    None
 }
 
 /// A sealed variable in a template.

@@ -62,7 +62,7 @@ impl fmt::Display for Skipped {
             Why::Suffix => "its name does not end in .yaml, .yml, .json or .j2",
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
-            Why::Again => "links lead to it, and it is read under another name",
+            Why::Again => "it is read under another name, through a link",
         };
         write!(out, "{}: {why}", self.path.display())
     }
@@ -273,8 +273,8 @@ fn has_template(path: &Path) -> bool {
     entries.flatten().any(|entry| is_template(&entry.path()) && !is_hidden(&entry.path()))
 }
 
-/// What becomes of a link that leads to somewhere else, whatever is there: one whose name says
-/// that it is no manifest is left out, and any other may be meant to lead to some.
+/// What happens to a link that leads to somewhere else, whatever is there: it is skipped if its name
+/// says that it is not a manifest; any other may be meant to lead to manifests.
 fn outside(path: &Path, is_link: bool, reach: &Reach) -> Option<Result<Why, Problem>> {
     let outside = is_link.then(|| reach.check(path).err())??;
     if path.extension().is_some() && !is_manifest(path) {

@@ -86,7 +86,9 @@ pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     };
     let unexpected = plan.projects.iter().filter(|project| !is_expected(project));
     let told = unexpected.map(|(name, _)| {
-        Problem::new(format!("the plan is for project `{name}`, but only `{expected}` is expected"))
+        Problem::new(format!(
+            "the plan is for project `{name}`, but --expect-project is `{expected}`"
+        ))
     });
     told.collect()
 }
@@ -117,7 +119,7 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
         .map(|(kind, count)| (kind, *count, owned(*kind)))
         // Counts of objects are far below what a float holds exactly.
         .filter(|(_, count, owned)| is_over(*count, *owned))
-        .map(|(kind, count, owned)| format!("{count} of {owned} {kind}s"))
+        .map(|(kind, count, owned)| format!("{count} of {owned} {}", kind.kind().plural()))
         .collect();
     if over.is_empty() && is_over(total, all) {
         over.push(format!("{total} of the {all} objects of the set"));

@@ -112,8 +112,8 @@ pub fn render(plan: &Plan, is_whole: bool) -> Result<String> {
         match row {
             Row::One(one) => shown.push(operation(plan, one)),
             Row::More(like, count) => summed_up.push(format!(
-                "{count} more {}s to {}: {}",
-                like.key.kind,
+                "{count} more {} to {}: {}",
+                like.key.kind.kind().plural(),
                 text::verb(like),
                 line(&like.reason.text)
             )),

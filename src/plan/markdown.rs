@@ -57,9 +57,9 @@ pub fn render(plan: &Plan) -> String {
     let rows = summed::rows(&operations, false);
     let more = rows.iter().filter_map(|row| match row {
         Row::More(like, count) => Some(format!(
-            "- **{}** … and {count} more {}s: {}\n",
+            "- **{}** … and {count} more {}: {}\n",
             text::verb(like),
-            like.key.kind,
+            like.key.kind.kind().plural(),
             code(&like.reason.text.replace('`', "'"))
         )),
         Row::One(_) => None,

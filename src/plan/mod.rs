@@ -118,7 +118,8 @@ impl Plan {
         };
         match self.left_drifted.len() {
             0 => waits,
-            count => format!("{waits}; drift of {count} left alone"),
+            1 => format!("{waits}; drift in 1 object ignored"),
+            count => format!("{waits}; drift in {count} objects ignored"),
         }
     }
 
@@ -204,14 +205,12 @@ impl Plan {
     /// were.
     #[must_use]
     pub fn unread(&self) -> Option<String> {
-        let (count, were, them) = match self.not_read.len() {
+        let (count, were, changes) = match self.not_read.len() {
             0 => return None,
-            1 => ("1 value".to_owned(), "was", "it"),
-            more => (format!("{more} values"), "were", "them"),
+            1 => ("1 value".to_owned(), "was", "its change is"),
+            more => (format!("{more} values"), "were", "their changes are"),
         };
-        Some(format!(
-            "{count} {were} not read, so it is not known what apply would do about {them}."
-        ))
+        Some(format!("{count} {were} not read, so {changes} unknown."))
     }
 
     /// The kinds that the plan touches.

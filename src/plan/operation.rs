@@ -288,7 +288,7 @@ impl From<Why> for Reason {
 pub enum Why {
     /// It is declared and not on the platform.
     NotThere,
-    /// It was deleted outside of the set.
+    /// It was deleted on the platform, not by this set.
     Deleted,
     /// It replaces another object, or another object replaces it.
     InItsStead,
@@ -304,7 +304,7 @@ pub enum Why {
     Lifecycle,
     /// Its document has another name for it.
     Renamed,
-    /// It was renamed outside of the set.
+    /// It was renamed on the platform, not by this set.
     RenamedByHand,
     /// Another object gets its name, so it is renamed first.
     NameWanted,
@@ -340,7 +340,7 @@ impl Why {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::NotThere => "it is not on the platform",
-            Self::Deleted => "it was deleted outside of the set",
+            Self::Deleted => "it was deleted on the platform, not by this set",
             Self::InItsStead => "another object takes its place",
             Self::Frozen => "some of its fields cannot be changed in place",
             Self::Differs => "its fields differ",
@@ -348,7 +348,7 @@ impl Why {
             Self::Unmarked => "it does not name its set",
             Self::Lifecycle => "its lifecycle changes",
             Self::Renamed => "it had another name",
-            Self::RenamedByHand => "it was renamed outside of the set",
+            Self::RenamedByHand => "it was renamed on the platform, not by this set",
             Self::NameWanted => "another object gets its name",
             Self::TakenOver => "it exists and is taken over",
             Self::Moves => "it moves from another set",
@@ -361,7 +361,7 @@ impl Why {
             Self::Orphaned => "its lifecycle says to leave it",
             Self::Undeletable => "the platform has no call that deletes it",
             Self::Gone => "it is not on the platform any more",
-            Self::AskedFor => "asked for",
+            Self::AskedFor => "requested by this command",
         }
     }
 

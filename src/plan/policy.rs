@@ -89,7 +89,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
         return Ok(verdict);
     }
     Err(Problem::new("the policy has no rule `deny` or `warn` in or below the package `meshagent`")
-        .hint("a rule file starts with `package meshagent` and has `deny contains msg if { … }`"))
+        .hint("begin a rule file with `package meshagent`, and add `deny contains msg if { … }`"))
 }
 
 fn check_length(source: &Source) -> Result<(), Problem> {

@@ -55,11 +55,11 @@ pub fn ambiguous(desired: &Desired, found: &[Key]) -> Option<Problem> {
     let key = &desired.key;
     let (message, other) = match found.len() {
         2 => (
-            format!("{key} says that it was {first} and {last}, and both are on the platform"),
+            format!("{key} names {first} and {last} in `moved_from`, and both are on the platform"),
             "the other one",
         ),
         _ => (
-            format!("{key} says that it was {}, and they are all on the platform", few(found)),
+            format!("{key} names {} in `moved_from`, and they are all on the platform", few(found)),
             "the others",
         ),
     };
@@ -163,7 +163,7 @@ impl Candidates {
                 continue;
             }
             let message = format!(
-                "{key} says that it was {source}, but both are on the platform and declared; {source} is declared at {}",
+                "{key} names {source} in `moved_from`, but both are on the platform and declared; {source} is declared at {}",
                 other.origin.place()
             );
             let problem = object.origin.problem_at(&path, message);
@@ -255,7 +255,7 @@ fn contested(source: &Key, claimants: &[&Desired]) -> Option<Problem> {
     let [first, .., last] = claimants else { return None };
     let path = FieldPath::of(&["lifecycle", "moved_from"]);
     let message = format!(
-        "{} and {} both say that they were {source}; the first is declared at {}",
+        "{} and {} both name {source} in `moved_from`; the first is declared at {}",
         first.key,
         last.key,
         first.origin.place()

@@ -29,7 +29,7 @@ fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
 /// the nearest name.
 #[must_use]
 pub fn meant(written: &str, keys: &[&Key]) -> String {
-    /// More names than these are no help.
+    /// More names than these do not help.
     const NAMED: usize = 3;
     if let Some(kind) = kinds::find(written) {
         return format!("`{}/*` is every {0} of the set", kind.name());

@@ -72,10 +72,11 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
             Row::One(operation) => operation,
             Row::More(like, count) => {
                 let (sign, style) = sign(like);
-                let (kind, reason) = (like.key.kind, visible::line(&like.reason.text));
+                let (kind, reason) =
+                    (like.key.kind.kind().plural(), visible::line(&like.reason.text));
                 let _ = writeln!(
                     out,
-                    "{style}{sign} … and {count} more {kind}s{style:#}  {DIM}{reason}; --verbose lists them{DIM:#}"
+                    "{style}{sign} … and {count} more {kind}{style:#}  {DIM}{reason}; --verbose lists them{DIM:#}"
                 );
                 continue;
             }

@@ -161,7 +161,7 @@ impl Transfer<'_> {
                 let recorded = inventory.entries.get(key).and_then(|entry| entry.id.as_ref());
                 if recorded.is_some() && observed.id.is_some() && recorded != observed.id.as_ref() {
                     return Err(Problem::new(format!(
-                        "{key} is not the object that the set `{from}` knew: it was created again"
+                        "{key} was deleted and created again since the set `{from}` recorded it"
                     ))
                     .hint(format!("declare it, and take it over with --adopt {}", key.as_word())));
                 }

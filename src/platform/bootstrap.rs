@@ -6,9 +6,8 @@ use uuid::Uuid;
 use super::error::{Refusal, Result};
 use super::objects::keys::{self, NewKey};
 use super::objects::{people, projects};
-use super::store::{KEY_SECRET, Store, Write, select};
+use super::store::{KEY_SECRET, Store, Write, of_row, select};
 use crate::api::key::ApiKey;
-use crate::platform::store::of_row;
 
 /// What the owner needs to use the platform.
 #[derive(Debug, Clone)]

@@ -121,14 +121,14 @@ pub fn accept(
 }
 
 /// Why a secret is not written into a manifest, and what to do.
-const SECRET: &str = "it is a secret, and none is written into a manifest; to keep what the platform has, put it where the manifest takes it from";
+const SECRET: &str = "secrets are not written into manifests; to keep the platform's value, store it where the manifest reads it from";
 
 /// What happened to an object as a whole, which no field shows.
 fn drifted_whole(operation: &Operation) -> Option<String> {
     let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
     (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
-            Some(origin) => format!("it follows from {origin}, which still declares it"),
+            Some(origin) => format!("it is derived from {origin}, which still declares it"),
             None => {
                 "to accept that, remove it from its document, or remove the document".to_owned()
             }
@@ -169,7 +169,7 @@ fn write(
         return refuse("no document declares it");
     };
     if let Some(origin) = &operation.derived_from {
-        return Err(format!("it follows from {origin}"));
+        return Err(format!("it is derived from {origin}"));
     }
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");

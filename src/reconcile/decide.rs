@@ -218,7 +218,7 @@ const TOLD_UNREAD: usize = 5;
 /// Notes on what was not read, where it is, and what it needs.
 fn told_unread(not_read: &[Problem]) -> Vec<String> {
     let told = |problem: &Problem| {
-        let hint = problem.hint.as_ref().map(|hint| format!("; to apply it: {hint}"));
+        let hint = problem.hint.as_ref().map(|hint| format!("; to apply: {hint}"));
         format!("{problem}, so the value is not read{}", hint.unwrap_or_default())
     };
     let mut notes: Vec<_> = not_read.iter().take(TOLD_UNREAD).map(told).collect();
@@ -302,7 +302,7 @@ fn unknown_here(policy: &Policy, plan: &Plan, state: &State) -> Error {
     let unknown = unknown_set(&policy.set, &few(projects));
     match state.elsewhere.iter().next() {
         Some((project, _)) => unknown.hint(format!(
-            "it is in {}: meshagent destroy --set {} --project-id {}{}",
+            "it is in {}; destroy it there with `meshagent destroy --set {} --project-id {}{}`",
             few(state.elsewhere.keys().map(|name| format!("`{name}`"))),
             policy.set,
             word(project),

@@ -99,18 +99,22 @@ fn refuse_unfit(plan: &Plan) -> Result<()> {
     if !plan.refused.is_empty() {
         return Err(Error::refused(plan.refused.clone()));
     }
-    let without = match (plan.unread.first(), plan.not_read.first()) {
-        (Some(project), _) => {
-            format!("knowing what the set `{}` owns in project `{project}`", plan.set)
-        }
-        (None, Some(_)) => "reading all of its values".to_owned(),
+    let (without, hint) = match (plan.unread.first(), plan.not_read.first()) {
+        (Some(project), _) => (
+            format!("knowing what the set `{}` owns in project `{project}`", plan.set),
+            "plan with a credential that may build in the project",
+        ),
+        (None, Some(_)) => (
+            "reading all of its values".to_owned(),
+            "plan again in order to perform the plan, and not only to show it",
+        ),
         (None, None) => return Ok(()),
     };
     Err(Error::new(
         Class::Refused,
         format!("this plan cannot be performed: it was made without {without}"),
     )
-    .hint("plan again in order to perform the plan, and not only to show it"))
+    .hint(hint))
 }
 
 impl Performed {
@@ -145,9 +149,10 @@ impl Performed {
             None if self.is_stopped => "stopped",
             None => "not everything was done",
         };
+        let were = if open == 1 { "was" } else { "were" };
         let error = Error::new(
             class,
-            format!("{what}: {open} of {} operations are open", report.outcomes.len()),
+            format!("{what}: {open} of {} operations {were} not done", report.outcomes.len()),
         );
         let way_on = self.way_on(done);
         match self.report.inventory_error {
@@ -207,7 +212,7 @@ mod tests {
             (error.class, error.message.as_str()),
             (
                 Class::Partial,
-                "the lease of the set was taken over by ada: 1 of 2 operations are open"
+                "the lease of the set was taken over by ada: 1 of 2 operations was not done"
             )
         );
         let error = verdict(report(vec![Outcome::NotStarted])).unwrap_err();

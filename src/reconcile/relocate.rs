@@ -168,7 +168,9 @@ impl<'a> Relocating<'a> {
             None => {
                 let owned: Vec<&Key> = sides.from.stored.inventory.entries.keys().collect();
                 let meant = meant(pattern, &owned);
-                format!("{meant}; `meshagent export --set {}` shows what the set owns", self.from)
+                let also =
+                    format!("`meshagent export --set {}` shows what the set owns", self.from);
+                format!("{meant}{} {also}", if meant.ends_with('?') { "" } else { ";" })
             }
         };
         Ok(Error::usage(format!(
@@ -198,7 +200,7 @@ impl<'a> Relocating<'a> {
         Ok(match owners.as_slice() {
             [] => None,
             [(set, key)] => Some(format!(
-                "the set `{set}` owns {key}: meshagent set move {} --set {} --to {to} --project-id {}{flags}",
+                "the set `{set}` owns {key}; move it with `meshagent set move {} --set {} --to {to} --project-id {}{flags}`",
                 word(pattern),
                 word(set),
                 word(project)
@@ -294,7 +296,11 @@ impl Relocation {
             let open = report.outcomes.len() - done;
             return Err(Error::new(
                 class,
-                format!("{open} of {} objects did not move", self.plan.operations.len()),
+                format!(
+                    "{open} of {} objects {were} not moved",
+                    self.plan.operations.len(),
+                    were = if open == 1 { "was" } else { "were" },
+                ),
             )
             .hint("run the same command again to go on from here"));
         }
@@ -315,7 +321,7 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     let Some((key, was)) = found else { return Ok(()) };
     let known = key.with_name(was.clone());
     if sides.renamed_by_hand.contains(&known) {
-        let what = format!("{known} was renamed to {key}, and not by the set `{set}`");
+        let what = format!("{known} was renamed to {key} on the platform, not by the set `{set}`");
         return Err(Error::new(Class::Refused, what).hint(format!(
             "apply the set first, which restores the name; to keep the new name, rename its document to {} with `moved_from: {was}` and apply that first",
             key.name
@@ -324,7 +330,7 @@ fn refuse_open_renames(sides: &Sides, set: &str) -> Result<()> {
     Err(Error::new(
         Class::Refused,
         format!(
-            "the rename of {key} was not finished, because a run of the set `{set}` was interrupted"
+            "the rename to {known} was not finished, and the object is now called {key}, because a run of the set `{set}` was interrupted"
         ),
     )
     .hint("apply the set first, which finishes the rename"))

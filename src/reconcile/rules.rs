@@ -73,7 +73,7 @@ fn read(folder: &Path) -> Result<Vec<Source>> {
     }
     if sources.is_empty() {
         return Err(Error::usage(format!("{} contains no .rego files", folder.display()))
-            .hint("a policy without rules would allow everything"));
+            .hint("put the rules into files that end in .rego"));
     }
     Ok(sources)
 }

@@ -48,7 +48,7 @@ impl Target {
             (None, Some(project)) => Scope::Project(project),
             (None, None) if intent.may_be_empty => {
                 return Err(Error::usage(
-                    "the manifests declare nothing, so they do not say which project is meant",
+                    "the manifests declare nothing, so the project is unknown",
                 )
                 .hint("give --project-id, or set MESHAGENT_PROJECT_ID"));
             }

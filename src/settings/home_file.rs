@@ -66,7 +66,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&home, PermissionsExt::from_mode(modes[0])).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(modes[1])).unwrap();
-        match read::<IndexMap<String, String>>(&path, "this is no map", "mend it") {
+        match read::<IndexMap<String, String>>(&path, "this is not a map", "fix it") {
             Ok(read) => format!("{read:?}"),
             Err(error) => with_causes(&error),
         }
@@ -82,7 +82,7 @@ mod tests {
             "hunter2",
         ] {
             let told = told(text, [0o700, 0o600]);
-            assert!(told.contains("f.json:1:") && told.contains("this is no map"), "{told}");
+            assert!(told.contains("f.json:1:") && told.contains("this is not a map"), "{told}");
             assert!(!told.contains("hunter2"), "{told}");
         }
     }

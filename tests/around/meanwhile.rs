@@ -127,7 +127,11 @@ async fn a_service_that_went_is_no_update_that_was_done() {
     };
     let run = meanwhile.apply(&[ROOM, &service("image: y", "")], vec![], delete).await;
     assert_eq!(run.code, 5, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("Service/s@lobby no longer exists"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Service/s@lobby existed when it was read, but no longer exists"),
+        "{}",
+        run.stderr
+    );
 }
 
 /// What this run would not write shows nothing of that, so the inventory is looked at.

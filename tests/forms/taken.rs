@@ -60,7 +60,7 @@ fn what_this_project_has_is_refused_in_the_same_words_too() {
     ] {
         let line = [line, &["--project-id", "first"]].concat();
         let dry = sandbox.embedded(1, &[&line[..], &["--dry-run"]].concat());
-        tells(&dry, "exists already");
+        tells(&dry, "already exists");
         assert_eq!(dry.stderr, sandbox.embedded(1, &line).stderr);
     }
 }

@@ -211,7 +211,7 @@ fn a_draft_has_the_archives_and_what_is_new() {
 fn a_tag_fits_to_the_version_and_to_the_changes() {
     for (changes, tag, code, error) in [
         (CHANGES, "v1.2.3", 0, ""),
-        (CHANGES, "v1.2.4", 2, "error: the tag is v1.2.4, and Cargo.toml has version 1.2.3\n"),
+        (CHANGES, "v1.2.4", 2, "error: the tag is v1.2.4, but Cargo.toml has version 1.2.3\n"),
         (
             "## [Unreleased]\n\n- new\n",
             "v1.2.3",

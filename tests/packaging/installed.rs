@@ -185,7 +185,7 @@ fn a_digest_from_elsewhere_counts_more_than_the_file_beside_the_archive() {
     let other = "a".repeat(64);
     let run = install(&sandbox, &["--from", &server.url, "--sha256", &other]);
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains(&format!("and --sha256 says {other}\n")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("but --sha256 says {other}\n")), "{}", run.stderr);
     assert!(!sandbox.path(".local").exists());
 }
 
@@ -193,12 +193,12 @@ fn a_digest_from_elsewhere_counts_more_than_the_file_beside_the_archive() {
 fn wrong_usage_is_told_before_anything_is_downloaded() {
     let sandbox = Sandbox::new();
     for (arguments, error) in [
-        (&[][..], "it is not known where the archives are"),
+        (&[][..], "--from is missing"),
         (&["--from"], "--from needs a value"),
         (&["--from", "http://example.com/v1"], "http://example.com/v1 is not an https URL"),
         (
             &["--from", "http://localhost:80@example.com/v1"],
-            "the URL contains an @, as if it had a user in it",
+            "the URL contains an @, like one with a user name",
         ),
         (
             &["--from", "https://example.com", "--sha256", "abc"],

@@ -440,6 +440,7 @@ async fn a_listener_that_takes_no_connections_ends_the_platform() {
     let ended = tokio::time::timeout(Duration::from_secs(10), serving).await;
     let error = ended.expect("an end").expect("no panic").expect_err("an error");
     assert!(error.message.starts_with("connections to 127.0.0.1:"), "{error}");
+    assert!(error.message.contains(" are no longer accepted"), "{error}");
 }
 
 /// Who has asked for nothing, or not yet for all of it, does not hold up the end.

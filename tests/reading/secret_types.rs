@@ -88,7 +88,7 @@ fn a_secret_keeps_its_type_while_something_refers_to_it() {
         );
         told(
             &said,
-            "hint: declare a secret with the new type under another name, and let Service/s refer to it",
+            "hint: declare a secret with the new type under another name, and refer to that one in Service/s",
         );
     }
     // The way out is one.

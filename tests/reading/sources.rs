@@ -145,7 +145,7 @@ fn no_command_is_run_without_consent() {
     let saved = with(&sandbox, &[], &["plan", "--allow-commands", "--out", "p.json"]);
     assert_eq!(saved.code, 0, "{}", saved.stderr);
     std::fs::remove_file(sandbox.path("m/seen")).unwrap();
-    told(&sandbox.embedded(6, &["apply", "p.json"]), "no command is run without consent");
+    told(&sandbox.embedded(6, &["apply", "p.json"]), "commands are not allowed");
     assert!(!sandbox.path("m/seen").exists());
     sandbox.embedded(0, &["apply", "p.json", "--allow-commands"]);
     let again = with(&sandbox, &[], &["plan", "--allow-commands", "--exit-code"]);

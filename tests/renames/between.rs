@@ -35,7 +35,7 @@ async fn exported(story: &Story, set: Option<&str>) -> usize {
         let told = plans::run(&sandbox, &world.server, &proxy, &export).await;
         assert_eq!(told.code, 6, "{}{}", told.stdout, told.stderr);
         for name in &stand_ins {
-            let expected = format!("{name} is a temporary name: an apply of the set `s` that");
+            let expected = format!("{name} has a temporary name: an apply of the set `s` that");
             assert!(told.stderr.contains(&expected), "{name}: {}", told.stderr);
         }
         assert!(told.stderr.contains("hint: apply the set `s` again"), "{}", told.stderr);

@@ -44,7 +44,7 @@ async fn one_set_of_documents_brings_every_stage_to_the_last_one() {
         let world = World::start().await;
         let decided = world.run(&latest(former), &policy("s")).await;
         let note = format!(
-            "neither Room/c nor Room/{}, Room/{}, as it was called before, is on the platform; Room/c is created",
+            "Room/c does not exist, under this name or its former names Room/{}, Room/{}, so it is created",
             former[0], former[1]
         );
         assert!(decided.plan.notes.contains(&note), "{:?}", decided.plan.notes);
@@ -96,26 +96,30 @@ async fn several_former_names_that_are_there_are_refused_with_all_of_them() {
     // Declared or not, and whoever is meant.
     for others in [&rooms[..], &[]] {
         let text = told(&[others, &[from_any(&["b", "a"], room("c", ""))], &rest].concat()).await;
-        let expected = "Room/c says that it was Room/b and Room/a, and both are on the platform";
+        let expected =
+            "Room/c names Room/b and Room/a in `moved_from`, and both are on the platform";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("keep the name that the object has in `moved_from`"), "{text}");
     }
     let text = told(&[&rest[..], &[from_any(&names, room("c", ""))]].concat()).await;
-    assert!(text.contains("it was Room/a, Room/b, Room/d, and they are all"), "{text}");
+    assert!(
+        text.contains("names Room/a, Room/b, Room/d in `moved_from`, and they are all"),
+        "{text}"
+    );
     let text = told(&[&rooms[..], &[from_any(&["a", "b"], webhook("c"))]].concat()).await;
     assert!(
-        text.contains("Webhook/c says that it was Webhook/a and Webhook/b, and both"),
+        text.contains("Webhook/c names Webhook/a and Webhook/b in `moved_from`, and both"),
         "{text}"
     );
     // What cannot be renamed in place was one object just as well.
     let box_names = ["a@mail.localhost", "b@mail.localhost"];
     let text = told(&[&rooms[..], &[from_any(&box_names, mailbox("c", "a"))]].concat()).await;
-    assert!(text.contains("Mailbox/c@mail.localhost says that it was Mailbox/a@mail."), "{text}");
+    assert!(text.contains("Mailbox/c@mail.localhost names Mailbox/a@mail."), "{text}");
     // Another set's counts as well.
     world.run(&[room("theirs", "")], &policy("other")).await;
     let moved = from_any(&["theirs", "d"], room("c", ""));
     let text = told(&[&rooms[..2], &rest, &[moved]].concat()).await;
-    assert!(text.contains("Room/theirs and Room/d, and both"), "{text}");
+    assert!(text.contains("Room/theirs and Room/d in `moved_from`, and both"), "{text}");
     let mut now = ids(&world).await;
     now.remove("Room/theirs");
     assert_eq!(now, there);

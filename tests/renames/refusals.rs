@@ -22,7 +22,7 @@ async fn two_documents_cannot_have_one_object() {
     let world = World::start().await;
     world.run(&[room("a", ""), webhook("w")], &policy("s")).await;
     let text = refused(&world, &[from("a", room("b", "")), from("a", room("c", ""))]).await;
-    assert!(text.contains("Room/b and Room/c both say that they were Room/a"), "{text}");
+    assert!(text.contains("Room/b and Room/c both name Room/a in `moved_from`"), "{text}");
     assert_eq!(text.matches("all.yaml:").count(), 2, "{text}");
     let text = refused(
         &world,
@@ -132,7 +132,10 @@ async fn a_new_object_of_a_former_name_is_not_deleted_in_passing() {
     world.run(&[moved.clone(), room("a", "2")], &policy("s")).await;
     let there = ids(&world).await;
     let text = refused(&world, std::slice::from_ref(&moved)).await;
-    assert!(text.contains("Room/a would be deleted, but Room/b says that it was Room/a"), "{text}");
+    assert!(
+        text.contains("Room/a would be deleted, but Room/b names Room/a in `moved_from`"),
+        "{text}"
+    );
     // The hint works: what is there now takes the name.
     let keep = Policy { prune: Prune::None, ..policy("s") };
     world.run(&[room("b", "1")], &keep).await;

@@ -76,7 +76,7 @@ fn what_is_created_prints_its_id_alone() {
     let made = sandbox.embedded(0, &create);
     assert_eq!(made.stdout, sandbox.embedded(0, &["webhook", "list", "-q"]).stdout);
     assert_eq!(made.stdout.lines().count(), 1);
-    assert_eq!(made.stderr, "created the webhook w\n");
+    assert_eq!(made.stderr, "created Webhook/w\n");
     sandbox.embedded(0, &["webhook", "delete", made.stdout.trim()]);
 }
 

@@ -158,5 +158,5 @@ fn the_question_names_what_is_written_to() {
     assert_eq!(code, Some(1), "{shown}");
     let question = shown.lines().find(|line| line.starts_with("Apply to ")).unwrap();
     assert!(question.contains(" on the embedded platform? [y/N] "), "{question}");
-    assert!(shown.contains("nothing was done"), "{shown}");
+    assert!(shown.contains("cancelled; nothing was changed"), "{shown}");
 }

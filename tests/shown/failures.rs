@@ -124,7 +124,7 @@ fn a_saved_plan_for_another_project_than_expected_is_refused() {
     sandbox.write("set.yaml", &room("a", ""));
     sandbox.embedded(0, &["plan", "-f", "set.yaml", "--out", "plan.json"]);
     let run = sandbox.embedded(6, &["apply", "plan.json", "--expect-project", "x"]);
-    assert!(run.stderr.contains("only `x` is expected"), "{}", run.stderr);
+    assert!(run.stderr.contains("but --expect-project is `x`"), "{}", run.stderr);
 }
 
 #[test]

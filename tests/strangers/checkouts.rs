@@ -34,7 +34,7 @@ fn nothing_is_written_where_a_link_of_a_checkout_leads() {
         let target = if is_folder { "victim" } else { "victim/file" };
         symlink(sandbox.path(target), &path).unwrap();
         let run = run_in(&sandbox, "c", &["apply", "-f", "m", "--yes", "--embedded"]);
-        refused(&run, 1, &format!("{link} is a link, and nothing is written through links"));
+        refused(&run, 1, &format!("{link} is a link, so nothing is written through it"));
         assert_eq!(std::fs::read_dir(sandbox.path("victim")).unwrap().count(), 0, "{link}");
         // What the hint says works.
         std::fs::remove_file(&path).unwrap();
@@ -132,7 +132,7 @@ fn a_manifest_in_the_home_folder_reaches_itself() {
         write(&sandbox, "t", "c4n4ry");
         let text = std::fs::read_to_string(sandbox.path("s.yaml")).unwrap();
         let run = sandbox.run(&["apply", "-f", "s.yaml", "--embedded", "--yes"]);
-        refused(&run, 6, "nothing there is read without consent");
+        refused(&run, 6, "reading there is not allowed");
         let mut command = sandbox.command(&["apply", "-f", "-", "--embedded", "--yes"]);
         let run = crate::secrets::with_input(&mut command, &text);
         let is_hidden = path.starts_with('.');

@@ -43,7 +43,7 @@ fn a_link_that_leads_outside_is_refused_and_no_line_is_quoted() {
         }
         // A folder that is named itself is the user's own choice.
         if link != "m/below" {
-            keeps(&sandbox, &["validate", "-f", link], 2, "nothing there is read without consent");
+            keeps(&sandbox, &["validate", "-f", link], 2, "reading there is not allowed");
         }
     }
 }
@@ -71,15 +71,15 @@ fn a_secret_is_not_read_from_a_file_outside_unless_the_folder_is_allowed() {
         write(&sandbox, "m/s.yaml", secret(&format!("{{file: {path:?}}}")));
         let apply = ["apply", "-f", "m", "--yes", "--embedded"];
         keeps(&sandbox, &apply, 6, "m/s.yaml:6:7: ");
-        keeps(&sandbox, &apply, 6, "nothing there is read without consent");
+        keeps(&sandbox, &apply, 6, "reading there is not allowed");
         let plan = ["plan", "-f", "m", "--embedded"];
         keeps(&sandbox, &plan, 0, "note: m/s.yaml:6:7: ");
-        keeps(&sandbox, &plan, 0, "nothing there is read without consent");
+        keeps(&sandbox, &plan, 0, "reading there is not allowed");
         keeps(&sandbox, &["validate", "-f", "m"], 0, "applying needs the secret");
     }
     write(&sandbox, "m/s.yaml", secret("{age: {file: ../outside/credentials}}"));
     let apply = ["apply", "-f", "m", "--yes", "--embedded"];
-    keeps(&sandbox, &apply, 6, "nothing there is read without");
+    keeps(&sandbox, &apply, 6, "and reading there is not allowed");
     write(&sandbox, "m/s.yaml", secret("{file: ../outside/credentials}"));
     let allowed = ["plan", "-f", "m", "--embedded", "--allow-files", "outside"];
     keeps(&sandbox, &allowed, 0, "");
@@ -112,7 +112,7 @@ fn a_repository_is_the_reach_of_its_manifests_but_for_its_credentials() {
     let planned = sandbox.embedded(0, &plan[..3]);
     assert!(planned.stdout.contains("create Room/b"), "{}", planned.stdout);
     write(&sandbox, "r/m/s.yaml", secret("{file: ../.git/config}"));
-    keeps(&sandbox, &plan, 6, "nothing there is read without consent");
+    keeps(&sandbox, &plan, 6, "reading there is not allowed");
     symlink("../.git/config", sandbox.path("r/m/c.yaml")).unwrap();
     keeps(&sandbox, &["validate", "-f", "r/m"], 2, "r/m/c.yaml: the link leads outside ");
 }
@@ -123,7 +123,7 @@ fn a_saved_plan_is_allowed_again_what_it_was_allowed() {
     write(&sandbox, "m/s.yaml", secret("{file: ../outside/credentials}"));
     let allow = ["--allow-files", "outside"];
     sandbox.embedded(0, &[&["plan", "-f", "m", "--out", "p.json"][..], &allow].concat());
-    let told = "the plan was made with --allow-files outside, but a saved plan cannot give that permission";
+    let told = "the plan was made with --allow-files outside, but that permission is not taken from a plan";
     refused(&sandbox.embedded(6, &["apply", "p.json"]), 6, told);
     sandbox.embedded(0, &[&["apply", "p.json"][..], &allow].concat());
 }

@@ -310,7 +310,7 @@ fn one_object_of_several_projects_is_told_how_to_be_in_each() {
     let sandbox = Sandbox::new();
     let project = |name: &str| format!("version: v1\nkind: Project\nmetadata: {{name: {name}}}\n");
     let hint =
-        "hint: the set has several projects; add `project: NAME`, or the document belongs to `p`";
+        "hint: the set has several projects; without `project: NAME`, the document belongs to `p`";
     write(&sandbox, "m/a.yaml", [project("one"), room("a", "")].join("---\n"));
     write(&sandbox, "m/b.yaml", [project("two"), room("a", "")].join("---\n"));
     let validate = ["validate", "-f", "m", "--project-id", "p"];

@@ -259,7 +259,7 @@ fn a_sealed_variable_is_a_text_whatever_it_holds() {
     let run = Run::of(sandbox.command(&words).env("N", "true").output().unwrap());
     for line in [
         "`container.private` is text, not true or false",
-        "hint: a hidden variable is a text; add --allow-env N=public to let plans show it",
+        "hint: a hidden variable can only be used as text; add --allow-env N=public to let plans show it",
     ] {
         assert!(run.code == 2 && run.stderr.contains(line), "{}", all(&run));
     }

@@ -9,8 +9,8 @@ fn lacking() -> [(&'static str, &'static str, &'static str); 5] {
     [
         ("{env: L4CKING}", "the environment variable L4CKING is not set", "export L4CKING=…"),
         ("{env: EMPTY}", "the environment variable EMPTY is empty", "allow_empty"),
-        ("{command: [touch, ran]}", "no command is run without consent", "--allow-commands"),
-        ("{file: ../outside/x}", "nothing there is read without consent", "--allow-files"),
+        ("{command: [touch, ran]}", "commands are not allowed", "--allow-commands"),
+        ("{file: ../outside/x}", "reading there is not allowed", "--allow-files"),
         ("{file: nothing}", "failed to read ", ""),
     ]
 }
@@ -27,7 +27,7 @@ fn a_plan_is_made_without_what_is_lacking_and_says_so_in_every_form() {
         write(&sandbox, "outside/x", "c4n4ry");
         write(&sandbox, "m/s.yaml", secret(source));
         write(&sandbox, "m/r.yaml", room("hall", ""));
-        let told = "1 value was not read, so it is not known what apply would do about it.";
+        let told = "1 value was not read, so its change is unknown.";
         let text = run(&sandbox, &["plan", "-f", "m"]);
         refused(&text, 0, reason);
         assert!(text.stderr.contains("note: m/s.yaml:6:7: "), "{}", text.stderr);
@@ -178,7 +178,9 @@ fn templates_are_planned_without_the_environment() {
     let plan = run(&sandbox, &["plan", "-f", "m"]);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     assert!(plan.stderr.contains("m/r.yaml.j2:5:1: "), "{}", plan.stderr);
-    assert!(plan.stderr.contains("L4CKING is not allowed: add --allow-env L4CKING"));
+    assert!(plan.stderr.contains(
+        "L4CKING is not allowed, so the value is not read; to apply: add --allow-env L4CKING to let"
+    ));
     assert!(plan.stderr.contains("MESHAGENT_VAR_B is not set"), "{}", plan.stderr);
     assert!(plan.stdout.contains("(not read)"), "{}", plan.stdout);
     assert!(plan.stdout.contains("2 values were not read"), "{}", plan.stdout);

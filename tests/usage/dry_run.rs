@@ -59,9 +59,9 @@ fn what_the_run_is_refused_the_dry_run_is_refused() {
     tells(&run, "which is not served");
     let run = both(&sandbox, 1, &[&mailbox[..], &["nowhere", "-a", "a@mail.localhost"]].concat());
     tells(&run, "Room/nowhere does not exist");
-    tells(&both(&sandbox, 1, &["rooms", "create", "--name", "lobby"]), "Room/lobby exists already");
+    tells(&both(&sandbox, 1, &["rooms", "create", "--name", "lobby"]), "Room/lobby already exists");
     let rename = ["rooms", "update", "--name", "empty", "--new-name", "lobby"];
-    tells(&both(&sandbox, 1, &rename), "Room/lobby exists already");
+    tells(&both(&sandbox, 1, &rename), "Room/lobby already exists");
     let secrets = sandbox.embedded(0, &["secret", "list", "-o", "json"]).json();
     let id = secrets.pointer("/secrets/0/id").and_then(|id| id.as_str()).unwrap().to_owned();
     let run = both(&sandbox, 1, &["secret", "delete", &id]);

@@ -89,9 +89,9 @@ fn an_undefined_name_is_told_at_its_column() {
 fn a_schedule_is_refused_without_being_repeated() {
     let sandbox = Sandbox::new();
     for (schedule, told) in [
-        ("99 * * * *", "the minute is not valid; it must be 0 to 59"),
-        ("0 25 * * *", "the hour is not valid; it must be 0 to 23"),
-        ("0 0 * * SEKRET", "the weekday is not valid; it must be 0 to 7"),
+        ("99 * * * *", "the minute is not valid; its values go from 0 to 59"),
+        ("0 25 * * *", "the hour is not valid; its values go from 0 to 23"),
+        ("0 0 * * SEKRET", "the weekday is not valid; its values go from 0 to 7"),
         ("0 0 * *", "there are 4 fields"),
         ("@sometimes", "this nickname is unknown; a known one is `@hourly`"),
     ] {

@@ -79,7 +79,9 @@ fn an_empty_input_and_another_project_show_the_plan_too() {
     let plan = ["plan", "-f", "set.yaml", "--expect-project", "prod", "-o", "json"];
     let run = sandbox.embedded(6, &plan);
     let message = run.json().pointer("/refused/0/message").cloned();
-    assert!(message.is_some_and(|it| it.as_str().unwrap().contains("only `prod` is expected")));
+    assert!(
+        message.is_some_and(|it| it.as_str().unwrap().contains("but --expect-project is `prod`"))
+    );
     sandbox.write("set.yaml", "# nothing\n");
     let run = sandbox.embedded(6, &["plan", "-f", "set.yaml"]);
     assert!(run.stdout.contains("- delete Room/room-0"), "{}", run.stdout);

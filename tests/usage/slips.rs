@@ -25,12 +25,12 @@ fn what_is_no_yaml_is_told_with_its_place_and_what_to_write() {
         ),
         ("kind: Room\nmetadata:\n\tname: a\n", ":3:2: ", "indent with spaces"),
         ("kind: Room\nmetadata\n  name: a\n", ":2:1: ", "a colon is missing"),
-        ("version:v1\nkind: Room\n", ":2:5: ", "put a blank behind the colon in line 1"),
+        ("version:v1\nkind: Room\n", ":2:5: ", "put a space after the colon in line 1"),
         ("kind: Room\nmetadata:\n  name: \"a\n", ":4:1: ", "a quotation mark in line 3"),
         (
             "kind: ScheduledTask\nschedule: */5 * * * *\n",
             ":2:11: ",
-            "put a text that begins with `*` into quotes",
+            "put text that begins with `*` in quotes",
         ),
         (
             "kind: Room\n---\nkind: Room\nmetadata: {name: \"a}\n",
@@ -60,7 +60,7 @@ fn fields_of_other_programs_are_told_what_they_are_here() {
         ("version: v1\nkind: Room\nname: a\n".to_owned(), "write `metadata: {name: NAME}`"),
         (
             "version: v1\nkind: Room\nmetadata:\n  name:a\n".to_owned(),
-            "put a blank behind the colon",
+            "put a space after the colon",
         ),
         (format!("{task}cron: \"* * * * *\"\n"), "write `schedule`"),
         (

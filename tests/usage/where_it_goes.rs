@@ -15,7 +15,7 @@ fn tells(run: &Run, expected: &str) {
 #[test]
 fn a_new_embedded_platform_is_told_once_with_its_folder() {
     let sandbox = Sandbox::new();
-    let told = "note: a new embedded platform was made in ";
+    let told = "note: a new embedded platform was created in ";
     let first = sandbox.embedded(0, &["rooms", "list"]);
     tells(&first, told);
     tells(&first, "/.meshagent/embedded\n");
@@ -100,7 +100,7 @@ fn what_got_another_name_is_told_what_that_means() {
     let run = sandbox.embedded(0, &["plan", "-f", "new"]);
     tells(
         &run,
-        "note: 1 object of this set was declared in old/, which is not there any more; it stays. --prune=all deletes it",
+        "note: 1 object of this set was declared in old/, which no longer exists; it stays. --prune=all deletes it",
     );
     // Objects were moved to another set, and their documents not.
     sandbox.embedded(0, &["set", "move", "Service/bot@lobby", "--to", "bots", "--yes"]);

@@ -192,7 +192,7 @@ impl Value {
         }
     }
 
-    /// Refuses what is no key of a dict, or none that is rendered offline.
+    /// Refuses what cannot be a key of a dict, or cannot be one when it is rendered offline.
     pub(crate) fn check_key(&self, budget: &Budget) -> Outcome<()> {
         budget.charge(LOOK)?;
         match self {
@@ -482,7 +482,7 @@ pub(crate) fn equal(budget: &Budget, left: &Value, right: &Value) -> Outcome<boo
     })
 }
 
-/// How two numbers compare: nothing when one is no number, `Some(None)` when one is NaN.
+/// How two numbers compare: nothing when one is not a number, `Some(None)` when one is NaN.
 #[expect(clippy::option_option, reason = "no number and no order are two things")]
 pub(crate) fn compare_numbers(left: &Value, right: &Value) -> Outcome<Option<Option<Ordering>>> {
     if let (Some(left), Some(right)) = (left.as_int(), right.as_int()) {
@@ -491,7 +491,7 @@ pub(crate) fn compare_numbers(left: &Value, right: &Value) -> Outcome<Option<Opt
     Ok(floats(left, right)?.map(|(left, right)| left.partial_cmp(&right)))
 }
 
-/// Two numbers as floats; nothing when one is no number.
+/// Two numbers as floats; nothing when one is not a number.
 pub(crate) fn floats(left: &Value, right: &Value) -> Outcome<Option<(f64, f64)>> {
     let side = |side: &Value| match side {
         Value::Float(number) => Ok(Some(*number)),

@@ -93,7 +93,7 @@ pub struct ApplyArgs {
     after_help = "Examples:\n  meshagent destroy --set staging --dry-run\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
 )]
 pub struct DestroyArgs {
-    /// Show the plan and delete nothing
+    /// Show the plan, and change nothing
     #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
     dry_run: bool,
     /// Only what these manifests declare; without them, everything that the set owns
@@ -381,7 +381,7 @@ impl Run<'_> {
             && !self.args.yes
             && !confirm(&self.question(plan))?
         {
-            return Err(Error::failed("nothing was done"));
+            return Err(Error::failed("cancelled; nothing was changed"));
         }
         Ok(())
     }

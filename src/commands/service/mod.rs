@@ -62,7 +62,7 @@ pub struct PlaceArgs {
     /// Run it in every room of the project
     #[arg(long)]
     global: bool,
-    /// Ignore a service that has the same meshagent.service.id
+    /// Write it even if another service has the same meshagent.service.id
     #[arg(long)]
     force: bool,
     /// Replace the service that has the same meshagent.service.id

@@ -83,10 +83,12 @@ impl WantedService<'_> {
         })
     }
 
-    fn exists(&self) -> Error {
+    /// The error if there is one; what --force would do differs.
+    fn exists(&self, forced: &str) -> Error {
         let id = self.logical_id().unwrap_or_default();
-        Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists"))
-            .hint("add --replace, or --id with its id, to overwrite it, or --force to ignore it")
+        Error::failed(format!("a service with the {SERVICE_ID} `{id}` exists")).hint(format!(
+            "add --replace, or --id with its id, to overwrite it, or --force to {forced}"
+        ))
     }
 
     /// Writes the service.
@@ -113,7 +115,7 @@ impl WantedService<'_> {
         // Among services of the same content nobody can tell which one is new.
         let shortcut = if is_duplicate { shortcut.once() } else { shortcut };
         if let Some(written) = self.write(connection, shortcut).await? {
-            output::note(&format!("created the service {name}"));
+            output::note(&format!("created Service/{name}"));
             output::value(&written.id.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
@@ -142,7 +144,7 @@ impl WantedService<'_> {
             }
         }
         if self.write(connection, shortcut).await?.is_some() {
-            output::note(&format!("updated the service {name}"));
+            output::note(&format!("updated Service/{name}"));
             output::value(id);
         }
         Ok(ExitCode::SUCCESS)
@@ -153,7 +155,7 @@ impl WantedService<'_> {
         let services = services(connection, self.room).await?;
         match self.same(&services).and_then(|service| text(service, "/id")) {
             Some(id) if self.place.replace => self.replace(connection, id, &services).await,
-            Some(_) if !self.place.force => Err(self.exists()),
+            Some(_) if !self.place.force => Err(self.exists("create another one beside it")),
             same => {
                 let is_duplicate = same.is_some();
                 self.create(connection, is_duplicate).await
@@ -173,7 +175,7 @@ impl WantedService<'_> {
         let target = match same.filter(|_| !self.place.force) {
             Some(id) if requested.as_deref() == Some(id) => requested,
             Some(id) if self.place.replace => Some(id.to_owned()),
-            Some(_) => return Err(self.exists()),
+            Some(_) => return Err(self.exists("change the one with the same name")),
             None => requested,
         };
         let name = &self.spec.metadata.name;

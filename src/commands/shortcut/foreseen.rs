@@ -91,7 +91,7 @@ impl Shortcut {
             return Ok(());
         }
         match has_project(&connection.client.reader(), &self.key.name).await? {
-            true => Err(Error::failed(format!("{} exists already", self.key))),
+            true => Err(Error::failed(format!("{} already exists", self.key))),
             false => Ok(()),
         }
     }
@@ -127,7 +127,7 @@ impl Shortcut {
             })
         };
         if takes_name && self.is_found_by_name && is_other(&own) {
-            refused.push(format!("{} exists already", self.key));
+            refused.push(format!("{} already exists", self.key));
         }
         if self.action == Action::Delete && self.key.kind.is_referred_to_by_id() {
             let names = self.names_in(survey);

@@ -351,7 +351,7 @@ impl Shortcut {
     }
 
     fn exists_already(&self) -> Error {
-        Error::failed(format!("{} exists already", self.key))
+        Error::failed(format!("{} already exists", self.key))
     }
 
     /// Whether its name is the wanted one, and not only the way to find it.

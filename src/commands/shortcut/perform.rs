@@ -91,7 +91,7 @@ impl Shortcut {
         let observed = self.observed.as_ref().and_then(|observed| observed.owner.clone());
         if let Some(owner) = observed.or_else(|| owner(answer)) {
             output::warning(&format!(
-                "{} is owned by the set `{owner}`: change its manifest, too, or the set's next apply reverts what its document does not ignore",
+                "{} is owned by the set `{owner}`: its next apply will undo this, except for ignored fields; change the manifest, too",
                 self.address()
             ));
         }

@@ -111,9 +111,10 @@ pub async fn listed(
 pub fn no_list(kind: KindName, room: Option<&str>) -> Error {
     match room {
         Some(room) => Error::failed(format!(
-            "no URL path leads to the room {room:?}, so its {kind}s cannot be listed"
+            "no URL path leads to the room {room:?}, so its {} cannot be listed",
+            kind.kind().plural()
         )),
-        None => Error::failed(format!("the platform has no list of {kind}s")),
+        None => Error::failed(format!("the platform has no list of {}", kind.kind().plural())),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::commands::own_inputs::written_file;
 /// Arguments of every command that writes anything.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DryRunArgs {
-    /// Show the plan, and do nothing
+    /// Show the plan, and change nothing
     #[arg(long, help_heading = "Writing")]
     pub dry_run: bool,
 }
@@ -27,7 +27,7 @@ pub struct WriteArgs {
 pub struct DeclareArgs {
     #[command(flatten)]
     write: WriteArgs,
-    /// Print the equivalent manifest, and do nothing
+    /// Print the equivalent manifest, and change nothing
     #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
     as_manifest: bool,
 }

@@ -55,7 +55,7 @@ pub const SCHEDULE_LIMIT: usize = 1024;
 /// variable or of an annotation, a file, a secret.
 pub const TEXT_LIMIT: usize = 1024 * 1024;
 
-/// A name: without control characters, and with something that is no blank.
+/// A name: without control characters, and with something that is not blank.
 const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
 /// The names of rooms that clients can enter: the public SDK knows this pattern, and puts
@@ -373,7 +373,7 @@ pub fn room_name(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// It is no address.
+/// It is not an address.
 pub fn address(text: &str) -> Result<String, String> {
     let refuse = || "must be a mail address, such as support@mail.meshagent.com".to_owned();
     let (local, host) = text.rsplit_once('@').ok_or_else(refuse)?;
@@ -483,7 +483,7 @@ const SCHEDULE_FIELDS: [(&str, &str); 5] = [
     ("weekday", "0 to 7"),
 ];
 
-/// What is wrong with a text that is no schedule, without the text.
+/// What is wrong with a text that is not a schedule, without the text.
 fn wrong_in(text: &str) -> String {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if text.trim_start().starts_with('@') {
@@ -502,7 +502,7 @@ fn wrong_in(text: &str) -> String {
     };
     let wrong = (0..SCHEDULE_FIELDS.len()).find(|at| is_wrong(*at));
     match wrong.map(|at| SCHEDULE_FIELDS[at]) {
-        Some((name, range)) => format!("the {name} is not valid; it must be {range}"),
+        Some((name, range)) => format!("the {name} is not valid; its values go from {range}"),
         None => "the fields cannot be combined".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
     let number = |index: usize| before + index as u64 + 1;
     let message = error.message.as_str();
     if message.contains("tab") {
-        return Some("indent with spaces; a tab does not count as any".to_owned());
+        return Some("indent with spaces, not with tabs".to_owned());
     }
     if message.contains("quote") {
         let opened = (0..lines.len().min(at + 1)).rev().find(|index| leaves_open(lines[*index]));
@@ -34,7 +34,7 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
     if let Some(sign) = first.filter(|first| SIGNS.contains(first))
         && line.chars().take(column).collect::<String>().trim_end().ends_with([':', '-'])
     {
-        return Some(format!("put a text that begins with `{sign}` into quotes"));
+        return Some(format!("put text that begins with `{sign}` in quotes"));
     }
     // What belongs to the place may be told at the line after it.
     let nearby = [Some(at), above];
@@ -44,7 +44,7 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
             .is_some_and(|line| is_pair_without_blank(line.trim().trim_start_matches("- ")))
     });
     if let Some(index) = unspaced {
-        return Some(format!("put a blank behind the colon in line {}", number(index)));
+        return Some(format!("put a space after the colon in line {}", number(index)));
     }
     match message {
         "simple key expected ':'" => Some("a colon is missing, as in `name: value`".to_owned()),
@@ -52,7 +52,7 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
             let starts = line.find(':').map(|colon| line[..colon].chars().count());
             match above.map(|index| lines[index]) {
                 _ if starts != Some(column) => {
-                    Some("put a text that has a colon and a blank in it into quotes".to_owned())
+                    Some("put text that contains a colon and a space in quotes".to_owned())
                 }
                 Some(above) if indentation(line) > indentation(above) => Some(DEPTH.to_owned()),
                 _ => None,
@@ -70,7 +70,8 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
 const SIGNS: [char; 6] = ['*', '&', '@', '`', '%', '!'];
 
 /// What is said of a line that stands too far in or out.
-const DEPTH: &str = "fields that belong together begin in the same column: indent this line as the one that it belongs to";
+const DEPTH: &str =
+    "the fields of one map begin in the same column: indent this line like the others";
 
 /// Whether a line says anything.
 fn is_told(line: &str) -> bool {
@@ -113,18 +114,18 @@ mod tests {
     #[test]
     fn what_the_author_did_is_told_by_the_lines_around() {
         for (text, told) in [
-            ("a:\n  b: 1\n c: 2\n", "fields that belong together"),
-            ("a:\n  b: 1\n   c: 2\n", "fields that belong together"),
-            ("a:\n  - b\n c: 1\n", "fields that belong together"),
+            ("a:\n  b: 1\n c: 2\n", "the fields of one map"),
+            ("a:\n  b: 1\n   c: 2\n", "the fields of one map"),
+            ("a:\n  - b\n c: 1\n", "the fields of one map"),
             ("a:\n\tb: 1\n", "indent with spaces"),
             ("a: 1\nb\n  c: 1\n", "a colon is missing"),
             ("a: 1\nb c\nd: 1\n", "a colon is missing"),
             ("a: \"it is\nb: 1\n", "a quotation mark in line 3 is not closed"),
             ("a: it's\nb: 'it\nc: 'x'\n", "a quotation mark in line 4 is not closed"),
-            ("a: */5 * * * *\n", "put a text that begins with `*` into quotes"),
-            ("a:\n  - @b\n", "put a text that begins with `@` into quotes"),
-            ("a:v1\nb: 1\n", "put a blank behind the colon in line 3"),
-            ("a: one: two\n", "put a text that has a colon and a blank in it into quotes"),
+            ("a: */5 * * * *\n", "put text that begins with `*` in quotes"),
+            ("a:\n  - @b\n", "put text that begins with `@` in quotes"),
+            ("a:v1\nb: 1\n", "put a space after the colon in line 3"),
+            ("a: one: two\n", "put text that contains a colon and a space in quotes"),
             ("a: {b: 1\n", "close it with `}`"),
             ("a: [b\n", "close it with `]`"),
         ] {

@@ -178,7 +178,7 @@ fn declare(
         declared_in,
     };
     let told = problems.len();
-    let project = format!("add `project: NAME`, or the document belongs to `{}`", key.project);
+    let project = format!("without `project: NAME`, the document belongs to `{}`", key.project);
     insert(set, key, desired, problems);
     if let Some(twice) = problems.get_mut(told).filter(|_| is_of_none && projects.are_several) {
         twice.hint.get_or_insert(format!("the set has several projects; {project}"));

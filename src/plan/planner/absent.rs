@@ -51,8 +51,9 @@ impl<'a> Planner<'a> {
             ),
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(
-                    "neither {key} nor {}, as it was called before, is on the platform; {key} is created",
-                    few(&former)
+                    "{key} does not exist, under this name or its former {names} {}, so it is created",
+                    few(&former),
+                    names = if former.len() == 1 { "name" } else { "names" },
                 ));
                 Why::NotThere.into()
             }

@@ -122,7 +122,7 @@ fn left_out(
             let path = FieldPath::of(&["lifecycle", "moved_from"]);
             let message = format!("{key} gets the name of {mover}, which is out of scope");
             let problem = desired.get(key)?.origin.problem_at(&path, message);
-            Some(problem.hint(format!("do not exclude {mover}")))
+            Some(problem.hint(format!("include {mover} in the scope")))
         })
         .collect()
 }

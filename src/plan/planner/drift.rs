@@ -82,7 +82,7 @@ impl Planner<'_> {
             ""
         };
         self.plan.notes.push(format!(
-            "{key} was renamed to {now} outside of the set, and --ignore-drift keeps that name{rest}"
+            "{key} was renamed to {now} on the platform, not by this set, and --ignore-drift keeps that name{rest}"
         ));
         if waits {
             self.plan.waiting.insert(key.clone());
@@ -101,7 +101,7 @@ impl Planner<'_> {
             return false;
         }
         self.plan.notes.push(format!(
-            "{key} was deleted outside of the set, and --ignore-drift does not create it again"
+            "{key} was deleted on the platform, not by this set, and --ignore-drift does not create it again"
         ));
         self.plan.left_drifted.insert(key.clone());
         self.keep_recorded(key);

@@ -103,7 +103,7 @@ impl Planner<'_> {
         let problem = desired.origin.problem_at(&FieldPath::of(&[field]), message);
         let kind = used.kind.to_string().to_lowercase();
         Some(problem.hint(format!(
-            "declare a {kind} with the new {field} under another name, and let {user} refer to it"
+            "declare a {kind} with the new {field} under another name, and refer to that one in {user}"
         )))
     }
 }

@@ -123,10 +123,10 @@ impl Planner<'_> {
     ) {
         let changed = few(changes.iter().map(|change| format!("`{}`", change.path)));
         let mut hint = format!(
-            "declare the value of `{path}` and remove it from `lifecycle.ignore`, or leave {changed} as it is on the platform"
+            "declare the value of `{path}` and remove it from `lifecycle.ignore`, or do not change {changed}"
         );
         if changes.iter().all(|change| change.cause == Some(Cause::Drift)) {
-            hint += ", as --ignore-drift does";
+            hint += ", for example with --ignore-drift";
         }
         let message = format!(
             "{known_as} cannot be changed in {changed}: it is sent as a whole, but the platform does not show the value of `{path}`, which `lifecycle.ignore` leaves to others"
@@ -151,7 +151,7 @@ impl Planner<'_> {
         });
         let Some(path) = unread else { return false };
         let message = format!(
-            "{known_as} cannot be changed: the platform does not show its `{path}`, and a change would remove what others have there"
+            "{known_as} cannot be changed: the platform does not show its `{path}`, and a change would remove the values of others"
         );
         let hint = "use the key of somebody who may read it, or remove the field from the document";
         self.guard(desired, message, hint);

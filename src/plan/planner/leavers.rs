@@ -144,7 +144,7 @@ impl Planner<'_> {
         }
         if let Some(document) = self.meant_by(key) {
             self.plan.notes.push(format!(
-                "{name} stays as it is: {document}, which was called that before, is out of scope"
+                "{name} stays as it is: {document} has this former name, but is out of scope"
             ));
             return true;
         }
@@ -219,7 +219,9 @@ impl Planner<'_> {
         }
         let reason = match entry.applied {
             Some(_) => Why::Gone.into(),
-            None => Reason::new(Why::Gone, "it was to be created and is not on the platform"),
+            None => {
+                Reason::new(Why::Gone, "an earlier run was to create it, but it does not exist")
+            }
         };
         let effect = Effect::Release { of: None, by_id: Vec::new() };
         self.push(Operation::new(key.clone(), effect, reason));
@@ -290,18 +292,18 @@ impl Planner<'_> {
             self.plan.notes.push(match why {
                 Stays::NotPruned => continue,
                 Stays::Unknown => format!(
-                    "{objects} of this set {are} not declared, and it was not recorded where {they_were} declared; {they}. {way_out}",
-                    they_were = if count == 1 { "it was" } else { "they were" },
+                    "{objects} of this set {are} not declared, and there is no record of {their}; {they}. {way_out}",
+                    their = if count == 1 { "its file" } else { "their files" },
                 ),
                 Stays::Missed(Miss::NotGiven, folder) => format!(
                     "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
                 ),
                 Stays::Gone(folder) => format!(
-                    "{objects} of this set {were} declared in {folder}, which is not there any more; {they}. {way_out}",
+                    "{objects} of this set {were} declared in {folder}, which no longer exists; {they}. {way_out}",
                     were = if count == 1 { "was" } else { "were" },
                 ),
                 Stays::Missed(Miss::Skipped, folder) => format!(
-                    "{objects} of this set {are} declared in {folder}, in a part that was skipped; {they}. {way_out}"
+                    "{objects} of this set {are} declared in a part of {folder} that was skipped; {they}. {way_out}"
                 ),
             });
         }

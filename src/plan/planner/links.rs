@@ -182,12 +182,16 @@ impl Planner<'_> {
                 let message = format!(
                     "{to} would be deleted, but on the platform `{path}` of {key} refers to it, and {why}"
                 );
+                let option = match self.is_selected(key) {
+                    true => "plan without --ignore-drift".to_owned(),
+                    false => format!("include {key} in the scope"),
+                };
                 let hint = match is_ignored {
                     true => format!(
                         "remove `{path}` from `lifecycle.ignore`, point it to something else on the platform, or keep the document of {to}"
                     ),
                     false => format!(
-                        "plan without the option that leaves {key} alone, point it to something else on the platform, or keep the document of {to}"
+                        "{option}, point it to something else on the platform, or keep the document of {to}"
                     ),
                 };
                 guards.push(desired.origin.problem_at(&path, message).hint(hint));

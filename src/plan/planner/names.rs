@@ -70,13 +70,11 @@ impl Planner<'_> {
         let by_name = known_as.and_then(|key| self.desired.get(&key));
         // A document with a former name is for another object.
         if let Some(desired) = by_name.filter(|desired| former_keys(desired).is_empty()) {
-            let message = format!(
-                "{key} would be deleted, but it is the object that the set knew as {}",
-                desired.key
-            );
+            let message =
+                format!("{key} would be deleted, but the set knows it as {}", desired.key);
             let hint = format!(
-                "write `moved_from: {}` into the document that declares it, or delete it first",
-                key.name
+                "write `moved_from: {}` into the document of {}, or delete {key} first",
+                key.name, desired.key
             );
             self.guard(desired, message, &hint);
             return true;
@@ -87,7 +85,7 @@ impl Planner<'_> {
         };
         let path = FieldPath::of(&["lifecycle", "moved_from"]);
         let message = format!(
-            "{key} would be deleted, but {} says that it was {key}; that was another object, which has already been renamed",
+            "{key} would be deleted, but {} names {key} in `moved_from`; that was another object, which has already been renamed",
             desired.key
         );
         let problem = desired.origin.problem_at(&path, message);
@@ -113,14 +111,14 @@ impl Planner<'_> {
             self.operations[index].reason = Reason::new(
                 Why::Undeclared,
                 format!(
-                    "no document is for it any more, and {} gets its name",
+                    "no document declares it any more, and {} gets its name",
                     self.named_now(&name)
                 ),
             );
             if key.kind.kind().is_named_by_others() {
                 self.operations[index].reason = Reason::new(
                     Why::Undeclared,
-                    format!("it was {name}, and no document is for it any more"),
+                    format!("it was {name}; no document declares it any more"),
                 );
                 self.step_aside(&key);
             } else {
@@ -200,7 +198,7 @@ impl Planner<'_> {
         first.changes.push(name_change(&stand_in, &former, cause));
         first.entry = None;
         first.key.clone_from(&stand_in);
-        last.reason = Reason::new(Why::Renamed, format!("it was {former}"));
+        last.reason = Reason::new(Why::Renamed, format!("renamed from {former}"));
         last.changes = vec![name_change(&last.key, &stand_in, cause)];
         last.sequel.is_second = true;
         last.sequel.follows_rename = true;

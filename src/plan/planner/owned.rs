@@ -217,11 +217,11 @@ impl<'a> Planner<'a> {
             );
         }
         let owner = match self.entry(key) {
-            Some(_) => "this set owns it",
-            None => "no set owns it",
+            Some(_) => "owned by this set",
+            None => "owned by no set",
         };
         (
-            format!("{name} already exists, {owner}, and it stays"),
+            format!("{name} already exists ({owner}) and stays"),
             format!(
                 "{rename}; or delete or rename {name} first; without `moved_from`, {former} would be deleted instead"
             ),

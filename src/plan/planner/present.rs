@@ -207,7 +207,7 @@ impl<'a> Planner<'a> {
         if is_protected {
             self.guard(
                 desired,
-                format!("{key} would be replaced, because {fields} cannot be changed, but it is protected"),
+                format!("{key} must be replaced, because {fields} cannot be changed in place, but it is protected"),
                 "remove `prevent_destroy` from it and apply first",
             );
             return;
@@ -253,9 +253,9 @@ fn why(found: &Found<'_>, difference: &Difference) -> Reason {
     match &found.former {
         Some(former) if found.is_by_hand => Reason::new(
             Why::RenamedByHand,
-            format!("it was renamed to {former} outside of the set"),
+            format!("it was renamed to {former} on the platform, not by this set"),
         ),
-        Some(former) => Reason::new(Why::Renamed, format!("it was {former}")),
+        Some(former) => Reason::new(Why::Renamed, format!("renamed from {former}")),
         None if found.adopts => Why::TakenOver.into(),
         None if !difference.sends => Why::Lifecycle.into(),
         None if !difference.is_of_fields => Why::Unmarked.into(),

@@ -44,4 +44,18 @@ mod tests {
             FILES.iter().map(|(number, name, _)| format!("{number}_{name}.sql")).collect();
         assert_eq!(there, listed);
     }
+
+    /// A database that has run a migration refuses a program in which the file is another one.
+    #[test]
+    fn a_published_file_never_changes() {
+        let digests = MIGRATIONS
+            .iter()
+            .map(|one| one.checksum.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let known = [
+            "4c55b2d8140d7671ae1f641b40a3af8ad8f0a97ece93230745eaa0b60af2a800ec2dac8e07aa68609b31215f9c5d9ac4",
+            "db9067e604e106dc5206b4d9e5325127a5e4213daa514d007359ac9336524ed2d86050270b27869fc5ba489b1694e154",
+            "395737dc59520d65687061e350ac07f8f3f1a9e0884472a4fe703d31fc61336cfd99b12ea9540c5abc4852abf3c3f276",
+        ];
+        assert_eq!(digests.collect::<Vec<_>>(), known);
+    }
 }

@@ -10,7 +10,6 @@
 mod cipher;
 mod key_file;
 
-use super::of_row;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -20,7 +19,7 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use self::cipher::{Fault, Key};
 use self::key_file::KeyFile;
-use super::{Write, files};
+use super::{Write, files, of_row};
 use crate::error::{self, Class, Context};
 use crate::output;
 use crate::platform::digest;
