@@ -3,7 +3,7 @@
 //! the same folder removes it.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{Error, Result};
+use std::io::{Error, Result, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -97,6 +97,19 @@ impl Draft {
     pub fn rename(self, path: &Path) -> Result<File> {
         self.0.persist(path).map_err(|failed| failed.error)
     }
+}
+
+/// Writes a file for others to read, and replaces what has its name; a link is replaced, not
+/// followed. It is on disk when this returns.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    // The umask takes away from its mode, as from that of any other file.
+    let draft = Draft::with_mode(path, 0o666)?;
+    draft.file().write_all(content)?;
+    draft.replace(path)
 }
 
 fn folder_of(path: &Path) -> &Path {

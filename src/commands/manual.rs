@@ -8,6 +8,7 @@ use clap_mangen::Man;
 
 use crate::error::{Context, Result};
 use crate::output;
+use crate::whole_file;
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ pub fn run(args: &ManArgs) -> Result<ExitCode> {
     let pages = pages()?;
     for (name, page) in &pages {
         let path = folder.join(name);
-        std::fs::write(&path, page).context(|| format!("failed to write {}", path.display()))?;
+        whole_file::write(&path, page).context(|| format!("failed to write {}", path.display()))?;
     }
     output::note(&format!("wrote {} pages to {}", pages.len(), folder.display()));
     Ok(ExitCode::SUCCESS)

@@ -195,7 +195,10 @@ pub(super) fn ask(question: &str) -> Result<String> {
         .read_line(&mut answer)
         .context(|| "failed to read the answer".to_owned())?;
     match read {
-        0 => Err(Error::failed("there was no answer")),
+        0 => {
+            Err(Error::failed("there was no answer")
+                .hint("give the answers as options: see --help"))
+        }
         _ => Ok(answer.trim().to_owned()),
     }
 }

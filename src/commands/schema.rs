@@ -13,6 +13,7 @@ use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::reconcile::events::Event;
 use crate::reconcile::report::ReportDocument;
+use crate::whole_file;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -119,7 +120,7 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
             .context(|| format!("failed to create {}", folder.display()))?;
         for (name, text) in published()? {
             let path = folder.join(name);
-            std::fs::write(&path, text)
+            whole_file::write(&path, text.as_bytes())
                 .context(|| format!("failed to write {}", path.display()))?;
         }
         return Ok(ExitCode::SUCCESS);

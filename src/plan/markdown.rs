@@ -2,6 +2,8 @@
 //! and never longer than what a comment may hold. What comes from manifests or from the
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::changed::{self, Said, Sort};
 use super::shown::Whole;
 use super::summed::{self, Row};
@@ -15,6 +17,10 @@ const LIMIT: usize = 65_535;
 /// The bytes that are kept free for the lines at the end of the comment.
 const RESERVE: usize = 600;
 
+/// What does not stand for itself in the marker.
+const MARKER: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'+').remove(b':');
+
 /// The longest name or reason that is shown, in characters.
 const WIDTH: usize = 400;
 
@@ -25,11 +31,12 @@ pub fn render(plan: &Plan) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: {}\n\n{}{}{} unchanged{}.\n",
+            "### Plan for set {}: {}\n\n{}{}{}{} unchanged{}.\n",
             code(&plan.set),
             if plan.is_drift { "nothing drifted" } else { "nothing to change" },
             refusals(plan) + &place(plan),
             unread(plan),
+            notes(plan),
             plan.unchanged,
             plan.waits()
         );
@@ -43,6 +50,7 @@ pub fn render(plan: &Plan) -> String {
     out += &refusals(plan);
     out += &place(plan);
     out += &unread(plan);
+    out += &notes(plan);
     let mut operations: Vec<&Operation> =
         plan.operations.iter().filter(|operation| !operation.is_first_half()).collect();
     operations.sort_by_key(|operation| operation.rank_in_review());
@@ -87,26 +95,41 @@ pub fn render(plan: &Plan) -> String {
     out
 }
 
-/// The most refusals that are shown; the others are counted.
-const REFUSALS: usize = 10;
+/// The most refusals and notes that are shown; the others are counted.
+const LISTED: usize = 10;
 
 /// Why the plan must not be performed; this comes before anything else.
 fn refusals(plan: &Plan) -> String {
-    if plan.refused.is_empty() {
+    let refused = plan.refused.iter().map(|problem| {
+        let hint = problem.hint.as_ref().map(|hint| format!(" ({})", words(hint)));
+        words(&problem.to_string()) + &hint.unwrap_or_default()
+    });
+    listed("**Refused**, so nothing will be written:", refused.collect())
+}
+
+/// What the plan's readers should know besides.
+fn notes(plan: &Plan) -> String {
+    listed("**Notes**:", plan.notes.iter().map(|note| words(note)).collect())
+}
+
+/// A list with a heading, of which no more than [`LISTED`] are shown.
+fn listed(heading: &str, items: Vec<String>) -> String {
+    if items.is_empty() {
         return String::new();
     }
-    let mut out = "**Refused**, so nothing will be written:\n\n".to_owned();
-    for problem in plan.refused.iter().take(REFUSALS) {
-        out += &format!("- {}", code(&problem.to_string().replace('`', "'")));
-        if let Some(hint) = &problem.hint {
-            out += &format!(" ({})", code(&hint.replace('`', "'")));
-        }
-        out += "\n";
+    let mut out = format!("{heading}\n\n");
+    for item in items.iter().take(LISTED) {
+        out += &format!("- {item}\n");
     }
-    if let Some(more) = plan.refused.len().checked_sub(REFUSALS).filter(|more| *more > 0) {
+    if let Some(more) = items.len().checked_sub(LISTED).filter(|more| *more > 0) {
         out += &format!("- … and {more} more\n");
     }
     out + "\n"
+}
+
+/// A sentence in one code span.
+fn words(text: &str) -> String {
+    code(&text.replace('`', "'"))
 }
 
 /// Where the plan writes; more than one project must not be overlooked.
@@ -127,9 +150,10 @@ fn unread(plan: &Plan) -> String {
 
 /// The set's name as it can appear in an HTML comment.
 fn marker(plan: &Plan) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    // Other letters are encoded, so that two names never share a comment.
     let safe = |text: &str| -> String {
-        text.chars().take(WIDTH).map(|c| if is_safe(c) { c } else { '_' }).collect()
+        let text: String = text.chars().take(WIDTH).collect();
+        utf8_percent_encode(&text, MARKER).to_string()
     };
     let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
     let platform = plan.platform.rsplit("://").next().unwrap_or_default();

@@ -300,7 +300,7 @@ fn a_list_says_what_it_prints_for_scripts() {
         (["session", "show"], "types of the events"),
         (["webhook", "list"], "ids"),
     ] {
-        let expected = format!("Print just the {what}, one a line, for scripts");
+        let expected = format!("Print only the {what}, one per line, for scripts");
         assert_eq!(help(&words), expected, "{words:?}");
     }
 }

@@ -13,6 +13,7 @@ use super::project::ask;
 use super::schema;
 use crate::error::{Context, Error, Result};
 use crate::manifest::edit;
+use crate::manifest::repository;
 use crate::manifest::set::{Input, from_sources};
 use crate::manifest::source::Source;
 use crate::output;
@@ -81,12 +82,13 @@ pub fn run(args: &InitArgs) -> Result<Begun> {
     let answers = answers(args)?;
     let folder = args.folder.as_path();
     let files = files(&answers)?;
+    refuse_folder(folder, &files)?;
     refuse_overwriting(folder, &files)?;
     for (name, text) in &files {
         match write(&folder.join(name), text)? {
             true => output::note(&format!("wrote {}", shown(folder, name))),
             false => output::note(&format!(
-                "kept your {}; make sure that it lists `.meshagent/` and `plan.json`",
+                "kept your {}; add `.meshagent/` and `plan.json` to it",
                 shown(folder, name)
             )),
         }
@@ -134,7 +136,9 @@ fn answers(args: &InitArgs) -> Result<Answers> {
         }
         checked => checked.map(|()| true),
     };
-    loop {
+    // Whoever says something in options wants to be asked for little.
+    let is_open = args.room.is_none() && args.ci.is_none();
+    while is_open || args.project.is_some() {
         let question = "Project to describe (empty: the project of your key)";
         answers.project = named(answer(question, "", args.project.as_ref())?);
         if is_settled(&answers, args.project.is_some())? {
@@ -220,14 +224,51 @@ fn check(answers: &Answers) -> Result<()> {
     })
 }
 
+/// Refuses a folder in which the files cannot be written or planned, before any is written.
+fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
+    if folder.to_str().is_none() {
+        return Err(Error::usage(format!("the name {} is not UTF-8", folder.display()))
+            .hint("use another folder: `meshagent init FOLDER`"));
+    }
+    let parents = files.iter().flat_map(|(name, _)| Path::new(name).ancestors().skip(1));
+    for parent in parents.filter(|parent| !parent.as_os_str().is_empty()) {
+        let parent = folder.join(parent);
+        let Ok(about) = parent.symlink_metadata() else { continue };
+        if !about.is_dir() {
+            let what = if about.is_symlink() { "a link" } else { "not a folder" };
+            return Err(Error::usage(format!(
+                "{} is {what}, so nothing was written",
+                parent.display()
+            ))
+            .hint("use another folder: `meshagent init FOLDER`"));
+        }
+    }
+    let own = |name: &str| files.iter().any(|(file, _)| *file == format!("manifests/{name}"));
+    let there = fs::read_dir(folder.join("manifests")).into_iter().flatten().flatten();
+    let names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // What a killed run left there is hidden.
+    match names.filter(|name| !name.starts_with('.')).find(|name| !own(name)) {
+        Some(other) => Err(Error::usage(format!(
+            "{} already exists, so nothing was written",
+            shown(folder, &format!("manifests/{}", visible::line(&other)))
+        ))
+        .hint("use a folder without manifests: `meshagent init FOLDER`")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses files that already exist, unless they are as they would be written: a run that was
+/// interrupted goes on.
 fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
-    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    let is_other = |(name, text): &&(&str, String)| {
+        let path = folder.join(name);
+        path.symlink_metadata().is_ok() && !is_same(&path, text)
+    };
     let there: Vec<String> = files
         .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| *name != GITIGNORE.0)
-        .filter(is_there)
-        .map(|name| shown(folder, name))
+        .filter(|(name, _)| *name != GITIGNORE.0)
+        .filter(is_other)
+        .map(|(name, _)| shown(folder, name))
         .collect();
     if there.is_empty() {
         return Ok(());
@@ -235,6 +276,12 @@ fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     let exist = if there.len() == 1 { "already exists" } else { "already exist" };
     Err(Error::usage(format!("{} {exist}, so nothing was written", there.join(", ")))
         .hint("use an empty folder: `meshagent init FOLDER`"))
+}
+
+/// Whether a file is there with exactly this text.
+fn is_same(path: &Path, text: &str) -> bool {
+    path.symlink_metadata().is_ok_and(|it| it.is_file() && it.len() == text.len() as u64)
+        && fs::read(path).is_ok_and(|there| there == text.as_bytes())
 }
 
 /// Writes a file that does not exist yet; returns `false` for a `.gitignore` that exists.
@@ -250,10 +297,18 @@ fn write(path: &Path, text: &str) -> Result<bool> {
     });
     match written {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.ends_with(GITIGNORE.0) => {
-            Ok(false)
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if is_same(path, text) {
+                return Ok(true);
+            }
+            if path.ends_with(GITIGNORE.0) && path.is_file() {
+                return Ok(false);
+            }
+            Err(Error::failed(failed()).because(error))
         }
-        Err(error) => Err(Error::failed(failed()).because(error)),
+        Err(error) => Err(Error::failed(failed())
+            .because(error)
+            .hint("use a folder that can be written: `meshagent init FOLDER`")),
     }
 }
 
@@ -265,13 +320,20 @@ fn shown(folder: &Path, name: &str) -> String {
     }
 }
 
+/// A path as one word of a shell, that is not read as an option either.
+fn word(path: &str) -> String {
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
+}
+
 /// What to do once the plan was read.
 fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     let manifests = shown(folder, "manifests");
+    let given = word(&manifests);
     let mut next = vec![
-        "This plan is against an empty platform on this machine. Next:".to_owned(),
-        format!("- edit {manifests}, and plan again: `meshagent plan -f {manifests} --embedded`"),
-        format!("- sign in with `meshagent setup`, then `meshagent apply -f {manifests}`"),
+        "This plan is against an embedded platform on this machine. Next:".to_owned(),
+        format!("- edit {manifests}, and plan again: `meshagent plan -f {given} --embedded`"),
+        format!("- sign in with `meshagent setup`, then `meshagent apply -f {given}`"),
     ];
     next.extend(answers.project.as_ref().map(|name| {
         format!(
@@ -279,15 +341,28 @@ fn next(folder: &Path, answers: &Answers) -> Vec<String> {
             visible::line(name)
         )
     }));
-    let settings = match answers.ci {
-        Ci::Github => {
-            "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID"
+    let (workflow, place) = match answers.ci {
+        Ci::Github => (
+            ".github",
+            "add the secret MESHAGENT_API_KEY to the environments `plans` and `production`, and the variable MESHAGENT_PROJECT_ID",
+        ),
+        Ci::Gitlab => {
+            (".gitlab-ci.yml", "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID as CI/CD variables")
         }
-        Ci::Gitlab => "set MESHAGENT_API_KEY and MESHAGENT_PROJECT_ID as CI/CD variables",
         Ci::None => return next,
     };
     next.push(format!(
-        "- for CI, put the program at tools/meshagent; {settings}; the steps that plan and apply also need each variable that a secret is read from"
+        "- for CI, put the program at tools/meshagent in the main branch, and {place}; the steps that plan and apply also need each variable that a secret is read from"
     ));
+    let whole = std::path::absolute(folder).unwrap_or_default();
+    let above = whole.parent().and_then(repository::around);
+    if let Some(root) = above.filter(|_| !whole.join(".git").exists()) {
+        let below = whole.strip_prefix(root).unwrap_or(&whole).display();
+        next.push(format!(
+            "- CI reads workflows only at the root of a repository: move {} to {}, and write `{below}/` before the paths in it",
+            shown(folder, workflow),
+            root.display(),
+        ));
+    }
     next
 }

@@ -47,7 +47,8 @@ impl Graph {
     pub(in crate::plan) fn svg(&self) -> Result<String> {
         let size = self.size();
         if size > LARGEST {
-            let told = format!("{} boxes are too many to be drawn", self.nodes.len());
+            let (boxes, arrows) = (self.nodes.len(), self.arrows().count());
+            let told = format!("a graph of {boxes} boxes and {arrows} arrows is too large to draw");
             return Err(Error::new(Class::Failed, told)
                 .hint("--language dot writes what Graphviz draws: `dot -Tsvg`"));
         }
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(graph(vec![vec![], vec![0], vec![0, 1]]).size(), 4);
         assert_eq!(graph(vec![vec![]; 7]).size(), 7);
         let error = graph(vec![vec![]; LARGEST + 1]).svg().unwrap_err();
-        assert_eq!(error.message, "1501 boxes are too many to be drawn");
+        assert_eq!(error.message, "a graph of 1501 boxes and 0 arrows is too large to draw");
         assert!(graph(Vec::new()).svg().unwrap().contains("<svg "));
     }
 
@@ -248,11 +249,12 @@ mod tests {
     #[test]
     fn graphs_of_every_sort_are_drawn() {
         let mut random = fastrand::Rng::with_seed(11);
-        for size in 1..40 {
-            let density = random.u8(1..160);
+        for size in 1..30 {
+            let density = random.u8(1..120);
             let before: Vec<Vec<usize>> = (0..size)
                 .map(|index| (0..index).filter(|_| random.u8(..) < density).collect())
                 .collect();
+            let before = super::super::reduced(&before);
             let arrows: usize = before.iter().map(Vec::len).sum();
             let drawn = graph(before.clone()).svg().unwrap();
             assert_eq!(drawn.matches("marker-end").count(), arrows, "{before:?}");
