@@ -272,11 +272,13 @@ fn annotate(problems: &[Problem]) {
     }
 }
 
-/// The path of a file in its checkout, which is how a pull request names it. A file outside of any
-/// checkout keeps its path.
+/// The path of a file in its checkout, which is how a pull request names it. Where Git left no
+/// trace, the checkout is the workspace of the job.
 fn in_checkout(name: &str) -> PathBuf {
     let found = std::path::absolute(name).ok().and_then(|file| {
-        let root = file.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+        let root = file.ancestors().skip(1).find(|folder| folder.join(".git").exists());
+        let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+        let root = root.map(Path::to_owned).or(workspace)?;
         file.strip_prefix(root).ok().map(Path::to_owned)
     });
     found.unwrap_or_else(|| PathBuf::from(name))

@@ -59,8 +59,70 @@ fn what_is_there_is_not_written_over() {
     std::fs::remove_file(sandbox.path("manifests/rooms.yaml")).unwrap();
     let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.contains("kept .gitignore"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("kept your .gitignore; add `.meshagent/` and `plan.json` to it"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(read(&sandbox, ".gitignore"), "mine\n");
+}
+
+#[test]
+fn a_run_that_was_interrupted_goes_on() {
+    let whole = Sandbox::new();
+    assert_eq!(whole.run(&["init", "--yes", "--ci", "github"]).code, 0);
+    let sandbox = Sandbox::new();
+    for file in ["manifests/rooms.yaml", "schemas/manifest.json"] {
+        let path = sandbox.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(whole.path(file), path).unwrap();
+    }
+    let run = sandbox.run(&["init", "--yes", "--ci", "github"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(read(&sandbox, ".gitignore"), read(&whole, ".gitignore"));
+}
+
+/// Nothing is written where it could not be planned, or would lie elsewhere.
+#[test]
+fn a_folder_that_does_not_fit_is_refused() {
+    use std::os::unix::fs::symlink;
+    let sandbox = Sandbox::new();
+    for folder in ["other", "linked/x", "file"] {
+        std::fs::create_dir_all(sandbox.path(folder)).unwrap();
+    }
+    std::fs::create_dir(sandbox.path("other/manifests")).unwrap();
+    sandbox.write("other/manifests/old.yaml", "{");
+    symlink("x", sandbox.path("linked/manifests")).unwrap();
+    sandbox.write("file/schemas", "");
+    for (folder, error) in [
+        ("other", "other/manifests/old.yaml already exists, so nothing was written"),
+        ("linked", "linked/manifests is a link, so nothing was written"),
+        ("file", "file/schemas is not a folder, so nothing was written"),
+    ] {
+        let run = sandbox.run(&["init", folder, "--yes"]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.starts_with(&format!("error: {error}\nhint: ")), "{}", run.stderr);
+        let there = std::fs::read_dir(sandbox.path(folder)).unwrap().count();
+        assert!(there <= 2 && !sandbox.path(folder).join(".gitignore").exists(), "{folder}");
+    }
+}
+
+#[test]
+fn what_is_told_next_can_be_typed_and_workflows_lie_where_they_are_read() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path(".git")).unwrap();
+    sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+    let run = sandbox.run(&["init", "my shop", "--yes", "--ci", "github"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for told in [
+        "`meshagent plan -f 'my shop/manifests' --embedded`",
+        "CI reads workflows only at the root of a repository: move my shop/.github to ",
+        ", and write `my shop/` before the paths in it",
+    ] {
+        assert!(run.stderr.contains(told), "{told} is not in {}", run.stderr);
+    }
+    let run = sandbox.run(&["init", ".", "--yes", "--ci", "github"]);
+    assert!(!run.stderr.contains("root of a repository"), "{}", run.stderr);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_level_that_is_none_and_a_url_are_refused() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["version", "--log", "nope"]);
     tells(&run, "--log \"nope\" is not a log level");
-    tells(&run, "hint: error, warn, info, debug or trace");
+    tells(&run, "hint: use error, warn, info, debug or trace");
     assert!(sandbox.run(&["version", "--log", "debug"]).stderr.is_empty());
     let run = sandbox.run(&["validate", "-f", "https://example.com/m.yaml"]);
     tells(&run, "manifests must be files, but this is a URL");

@@ -58,7 +58,7 @@ fn a_secret_that_was_changed_by_hand_is_told_also_where_it_is_not_read() {
     let change = ["secret", "key", "update", "--secret-id", &id, "--name", "keys"];
     sandbox.embedded(0, &[&change[..], &["--data", "TOKEN=two"]].concat());
     let run = sandbox.embedded(1, &accept);
-    let told = "not accepted: Secret/keys data.TOKEN: it is a secret";
+    let told = "not accepted: Secret/keys data.TOKEN: secrets are not written into manifests; ";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     assert!(!run.stderr.contains("nothing drifted"), "{}", run.stderr);
 
