@@ -15,7 +15,7 @@ fn rooms(count: usize) -> String {
 
 #[test]
 fn a_signal_stops_new_work_and_tells_what_is_open() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     sandbox.write("rooms.yaml", &rooms(300));
     let mut child = sandbox
         .command(&["apply", "-f", "rooms.yaml", "--embedded", "--yes", "--parallelism", "1"])

@@ -156,7 +156,7 @@ fn what_a_set_forgets_is_summed_up() {
     assert!(shown.lines().count() < 15, "{shown}");
     for expected in [
         "release Room/r004 ",
-        "○ … and 895 more Rooms  it was to be",
+        "○ … and 895 more Rooms  an earlier run was to create it, but it does not exist",
         "--verbose",
         "Webhook/h2",
         "903 to",

@@ -469,7 +469,12 @@ async fn moved_from_stays_in_documents_without_effect() {
     let text = describe(&decided.plan);
     assert!(text.contains("4 to create"), "{text}");
     assert_eq!(decided.plan.notes.len(), 4, "{:?}", decided.plan.notes);
-    assert!(decided.plan.notes[0].contains("neither"), "{:?}", decided.plan.notes);
+    assert!(
+        decided.plan.notes[0]
+            .contains("Room/a does not exist, under this name or its former name Room/b"),
+        "{:?}",
+        decided.plan.notes
+    );
     world.apply(&decided).await;
     let before = ids(&world).await;
     for _ in 0..2 {

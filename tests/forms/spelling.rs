@@ -51,8 +51,11 @@ fn just_what_a_template_uses_is_refused() {
     let values = "app:\n  tags: [1.10]\n  more: {tag: 0x10}\n  unused: 1.20\nother: 1.30\n";
     sandbox.write("v.yaml", values);
     let run = sandbox.embedded(6, &["plan", "-f", "s.yaml.j2", "--values-file", "v.yaml"]);
-    tells(&run, "v.yaml:2:10: `app.tags` is a number");
-    tells(&run, "v.yaml:3:15: `app.more.tag` is a number");
+    tells(&run, "v.yaml:2:10: a template would change the spelling of the number in `app.tags`");
+    tells(
+        &run,
+        "v.yaml:3:15: a template would change the spelling of the number in `app.more.tag`",
+    );
     assert!(!run.stderr.contains("`other`") && !run.stderr.contains("unused"), "{}", run.stderr);
 }
 

@@ -222,8 +222,10 @@ async fn nothing_is_deleted_while_it_is_not_known_what_would_go_with_it() {
         // All is known: what others have there stops it.
         let run = run(&sandbox, &platform, &proxy, &with(words)).await;
         assert_eq!(run.code, 6, "{words:?}: {}{}", run.stdout, run.stderr);
-        for why in ["Service/s@a in it is not owned", "Mailbox/a@mail.meshagent.com, which is not"]
-        {
+        for why in [
+            "Service/s@a in it is owned by the set `other`",
+            "Mailbox/a@mail.meshagent.com, which is not",
+        ] {
             assert!(run.stderr.contains(why), "{words:?}: {}", run.stderr);
         }
     }

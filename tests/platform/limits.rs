@@ -376,6 +376,14 @@ fn a_command_does_not_wait_for_its_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let room = "version: v1\nkind: Room\nmetadata: {name: a}\n";
     std::fs::write(folder.path().join("room.yaml"), room).expect("a file");
+    // What is no log, such as the note about a new platform, does wait.
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_meshagent"))
+        .args(["rooms", "list", "--embedded"])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .output();
+    assert!(made.expect("a process").status.success());
     let (_reader, mut filled) = std::io::pipe().expect("a pipe");
     fill(&mut filled);
     let full = std::fs::File::create("/dev/full").expect("a device");

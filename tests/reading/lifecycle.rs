@@ -87,7 +87,11 @@ fn a_rule_that_can_never_match_is_refused() {
             "container.environment.A.value",
             "write `container.environment[name=A]` for an item",
         ),
-        (&service, "ports.80.published", "write an item as `ports[num=…]`"),
+        (
+            &service,
+            "ports.80.published",
+            "write `ports[num=…]` for an item, or `ports` for the whole list",
+        ),
         (
             &service,
             "container.secrets.1",
@@ -147,7 +151,7 @@ fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
         (
             "ports[num=http]",
             "can never match, because `num` must be a port number",
-            "write an item as `ports[num=…]`",
+            "write `ports[num=…]` for an item, or `ports` for the whole list",
         ),
         (
             "container.secrets[0]",

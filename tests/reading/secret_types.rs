@@ -43,16 +43,21 @@ fn a_secret_of_the_set_has_the_type_that_is_needed() {
 
 #[test]
 fn a_secret_of_the_platform_has_the_type_that_is_needed() {
-    for (kind, uses, place) in
-        [("docker", VARIABLES, "s.yaml:7:13: "), ("keys", IMAGES, "s.yaml:7:3: ")]
-    {
+    for (kind, uses, place) in [
+        ("docker", VARIABLES, "s.yaml:7:13: Secret/k on the platform is for pulling images"),
+        (
+            "keys",
+            IMAGES,
+            "s.yaml:7:3: Secret/k on the platform has type `keys`, which cannot be used to pull images",
+        ),
+    ] {
         let sandbox = Sandbox::new();
         write(&sandbox, "k.yaml", secret("k", kind));
         sandbox.embedded(0, &["apply", "-f", "k.yaml", "--yes", "--set", "secrets"]);
         write(&sandbox, "s.yaml", service("s", uses));
         run(&sandbox, 0, &["validate", "-f", "s.yaml", "--project-id", "p"]);
         let said = sandbox.embedded(6, &["plan", "-f", "s.yaml"]);
-        told(&said, &format!("{place}Secret/k on the platform is for "));
+        told(&said, place);
     }
 }
 

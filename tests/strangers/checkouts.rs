@@ -70,7 +70,7 @@ fn a_journal_that_a_checkout_brings_along_holds_nobody_up() {
 
 #[test]
 fn what_is_behind_a_link_is_told_of_in_no_way() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_platform();
     write(&sandbox, "victim/there", "c4n4ry");
     write(&sandbox, "victim/folder/x.yaml", "c4n4ry");
     write(&sandbox, "victim/closed/x", "c4n4ry");

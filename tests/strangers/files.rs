@@ -90,6 +90,7 @@ fn a_secret_is_not_read_from_a_file_outside_unless_the_folder_is_allowed() {
 #[test]
 fn whether_a_file_outside_exists_is_not_told() {
     let sandbox = sandbox();
+    sandbox.embedded(0, &["rooms", "list"]);
     let told = |path: &str| {
         write(&sandbox, "m/s.yaml", secret(&format!("{{file: {path}}}")));
         let runs = [&["validate", "-f", "m"][..], &["plan", "-f", "m", "--embedded"]];

@@ -60,12 +60,14 @@ fn an_option_that_is_json_means_what_is_written() {
     let sandbox = Sandbox::new();
     let twice = r#"{"a":2,"a":1}"#;
     let below = r#"{"x":[{"b":1,"\u0062":2}]}"#;
-    for (option, text, name) in
-        [("--metadata", twice, "a"), ("--metadata", below, "b"), ("--annotations", twice, "a")]
-    {
+    for (option, text, name, code) in [
+        ("--metadata", twice, "a", 1),
+        ("--metadata", below, "b", 1),
+        ("--annotations", twice, "a", 2),
+    ] {
         let words = ["rooms", "create", "--name", "r", option, text];
         let told = format!("{option} is ambiguous: \"{name}\" occurs twice in one object");
-        refused(&sandbox, 1, &words, &told);
+        refused(&sandbox, code, &words, &told);
     }
     sandbox.embedded(0, &["rooms", "create", "--name", "r", "--metadata", r#"{"a":{"a":1}}"#]);
     sandbox.write("m.yaml.j2", "version: v1\nkind: Room\nmetadata: {name: \"{{ v.a }}\"}\n");

@@ -202,7 +202,7 @@ fn nothing_that_is_told_depends_on_what_is_sealed() {
     ] {
         let mut first: Option<(String, String)> = None;
         for value in ["37", "true", "\"'\n- : |"] {
-            let sandbox = Sandbox::new();
+            let sandbox = Sandbox::with_platform();
             write(&sandbox, "a.yaml.j2", &document);
             let mut told = String::new();
             for command in [&["validate"][..], &["plan", "--embedded"]] {
