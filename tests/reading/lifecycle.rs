@@ -151,7 +151,7 @@ fn an_item_of_a_list_is_named_by_what_tells_it_apart() {
         (
             "ports[num=http]",
             "can never match, because `num` must be a port number",
-            "write `ports[num=…]` for an item, or `ports` for the whole list",
+            "write an item as `ports[num=…]`",
         ),
         (
             "container.secrets[0]",
