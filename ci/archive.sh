@@ -83,11 +83,16 @@ tar="$(command -v gtar || command -v tar)"
 "$tar" --version | grep -q GNU || fail "$tar is not GNU tar" "install it; on macOS: brew install gnu-tar"
 "$tar" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" \
     -C "$work" -cf - "$name" | gzip -n >"$work/archive"
-mv "$work/archive" "$out/$name.tar.gz"
-cd "$out"
+# Both files are complete before either gets its name.
+mv "$work/archive" "$work/$name.tar.gz"
+cd "$work"
 if command -v sha256sum >/dev/null; then
     sha256sum "$name.tar.gz" >"$name.tar.gz.sha256"
 else
     shasum -a 256 "$name.tar.gz" >"$name.tar.gz.sha256"
 fi
+for file in "$name.tar.gz" "$name.tar.gz.sha256"; do
+    cp "$file" "$out/.$file.new"
+    mv "$out/.$file.new" "$out/$file"
+done
 echo "$out/$name.tar.gz"

@@ -75,10 +75,10 @@ fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
     match wrong {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             certificate("is not signed by an authority that this machine trusts"),
-            Some(
+            Some(unusable_file().unwrap_or_else(|| {
                 "if it is the right certificate, set SSL_CERT_FILE to a PEM file with its authority's certificate, which is then trusted instead of the system's"
-                    .to_owned(),
-            ),
+                    .to_owned()
+            })),
         ),
         CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
             let hint = "use a name that the certificate covers, or check which server answers there";
@@ -88,7 +88,7 @@ fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
             (certificate("has expired"), Some("it must be renewed on the server; also check this machine's clock".to_owned()))
         }
         CertificateError::Other(_) => (
-            certificate(&format!("cannot be used: {wrong}")),
+            certificate("cannot be used as the one of a server"),
             Some(
                 "the server must use a certificate that an authority signed, not the authority's own; set SSL_CERT_FILE to a file with the authority's certificate"
                     .to_owned(),
@@ -96,6 +96,16 @@ fn of_tls(error: &rustls::Error, host: &str) -> (String, Option<String>) {
         ),
         _ => (certificate(&format!("cannot be used: {wrong}")), None),
     }
+}
+
+/// What to do about a file of authorities that is named and cannot be read: the library ignores it.
+fn unusable_file() -> Option<String> {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty())?;
+    let is_usable = std::fs::metadata(&file).is_ok_and(|about| about.is_file() && about.len() > 0)
+        && std::fs::File::open(&file).is_ok();
+    let shown = visible::line(&file.to_string_lossy()).into_owned();
+    (!is_usable)
+        .then(|| format!("SSL_CERT_FILE names {shown}, which is not a file that can be read"))
 }
 
 /// A proxy of the environment.

@@ -69,8 +69,18 @@ pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     shell
         .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
         .context(|| format!("failed to write the completion for {name}"))?;
-    output::exactly(&String::from_utf8_lossy(&text));
+    let text = String::from_utf8_lossy(&text);
+    output::exactly(&if args.shell == Shell::Zsh { in_zsh(&text) } else { text.into_owned() });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The script for zsh, which works in both of its places: sourced by a `.zshrc` that has not
+/// started the completion, and as a file of `fpath`, which zsh runs first when somebody completes.
+fn in_zsh(text: &str) -> String {
+    let head = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\n";
+    let last = "[[ ${funcstack[1]} = _meshagent ]] && _clap_dynamic_completer_meshagent \"$@\"\n";
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    format!("{first}\n{head}{rest}{last}")
 }
 
 /// The kind of names that an argument accepts.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use indexmap::IndexSet;
 use serde_json::Value;
 
 use super::schema::unknown_kind;
@@ -42,13 +43,26 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let mut steps = what.split('.');
-    let name = steps.next().unwrap_or_default();
-    let kind = kinds::find(name).ok_or_else(|| unknown_kind(name))?;
     if args.example {
+        let name = what.split('.').next().unwrap_or_default();
+        let kind = kinds::find(name).ok_or_else(|| unknown_kind(name))?;
         output::data(kind.example());
         return Ok(ExitCode::SUCCESS);
     }
+    output::data(&explained(what, args.recursive)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a kind or a field (`Service.container.image`) is, and its fields; with the fields below
+/// those if it is recursive.
+///
+/// # Errors
+///
+/// A kind or field that does not exist.
+pub fn explained(what: &str, is_recursive: bool) -> Result<String> {
+    let mut steps = what.split('.');
+    let name = steps.next().unwrap_or_default();
+    let kind = kinds::find(name).ok_or_else(|| unknown_kind(name))?;
     let mut path = kind.name().to_string();
     let mut field = schema::inlined(kind).clone();
     for step in steps {
@@ -56,11 +70,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
             .ok_or_else(|| no_field(&path, &field, step))?;
         path = format!("{path}.{}", visible::line(step));
     }
-    output::data(&match args.recursive {
-        true => outline(&path, &field),
-        false => render(&path, &field),
-    });
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_recursive { outline(&path, &field) } else { render(&path, &field) })
 }
 
 /// Completions of a kind, or of a field behind the last dot (`Service.container.`), each with its
@@ -90,14 +100,26 @@ pub fn names_below(typed: &str) -> Vec<(String, Option<String>)> {
 
 /// A field of a map, or of the items of a list.
 fn child(schema: &Value, name: &str) -> Option<Value> {
-    let map = if schema.get("items").is_some() { schema.get("items")? } else { schema };
-    let named = map.get("properties").and_then(|properties| properties.get(name));
-    named.or_else(|| map.get("additionalProperties").filter(|any| any.is_object())).cloned()
+    let map = schema.get("items").unwrap_or(schema);
+    let named = fields(map).into_iter().find(|(field, _)| *field == name);
+    named
+        .map(|(_, field)| field)
+        .or_else(|| map.get("additionalProperties").filter(|any| any.is_object()))
+        .cloned()
 }
 
+/// The fields of a map, or of the items of a list: those that it always has, and those that it has
+/// in one of its forms.
 fn fields(schema: &Value) -> Vec<(&String, &Value)> {
     let map = schema.get("items").unwrap_or(schema);
-    map.get("properties").and_then(Value::as_object).into_iter().flatten().collect()
+    let own = map.get("properties").and_then(Value::as_object).into_iter().flatten();
+    own.chain(forms(map).iter().flat_map(fields)).collect()
+}
+
+/// The forms that a value may have.
+fn forms(schema: &Value) -> &[Value] {
+    let forms = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+    forms.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn no_field(path: &str, schema: &Value, written: &str) -> Error {
@@ -206,8 +228,9 @@ pub fn type_of(schema: &Value) -> String {
     if !names.is_empty() {
         return names.into_iter().map(named).collect::<Vec<_>>().join(" or ");
     }
-    match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
-        Some(options) => options.iter().map(type_of).collect::<Vec<_>>().join(" or "),
-        None => "anything".to_owned(),
+    let forms: IndexSet<String> = forms(schema).iter().map(type_of).collect();
+    match forms.is_empty() {
+        true => "anything".to_owned(),
+        false => forms.into_iter().collect::<Vec<_>>().join(" or "),
     }
 }

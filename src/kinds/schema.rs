@@ -203,11 +203,24 @@ fn rule_of_names(field: &mut Map<String, Value>) {
     field.extend(Rule::Name.keywords());
 }
 
+/// A form with one field, such as `{env: NAME}`, is described at that field, too, where readers
+/// look for it.
+fn describe_only_field(form: &mut Value) {
+    let Some(said) = form.get("description").cloned() else { return };
+    let Some(Value::Object(fields)) = form.get_mut("properties") else { return };
+    if let (1, Some(Value::Object(only))) = (fields.len(), fields.values_mut().next()) {
+        only.entry("description").or_insert(said);
+    }
+}
+
 fn flatten(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(flatten),
         Value::Object(keywords) => {
             keywords.values_mut().for_each(flatten);
+            if let Some(Value::Array(forms)) = keywords.get_mut("oneOf") {
+                forms.iter_mut().for_each(describe_only_field);
+            }
             for alternatives in ["anyOf", "oneOf"] {
                 let Some(Value::Array(options)) = keywords.get(alternatives) else { continue };
                 let null = json!("null");

@@ -186,6 +186,33 @@ fn compare(name: &str, made: &str) {
     assert!(written == made, "{name}: BLESS=1 writes it anew:\n{}", diff.unified_diff());
 }
 
+/// What the page of fields says of a field, `explain` says as well.
+#[test]
+fn every_field_of_the_page_can_be_explained() {
+    let page = pages::text("docs/reference/fields.md");
+    let mut count = 0;
+    for section in page.split("\n## ").skip(1) {
+        let (name, body) = section.split_once('\n').expect("a kind");
+        if meshagent::kinds::find(name).is_none() {
+            continue;
+        }
+        let rows = body.lines().filter_map(|line| line.strip_prefix("| `"));
+        for row in rows {
+            let (field, rest) = row.split_once("` | ").expect("a field");
+            let explained =
+                meshagent::commands::explain::explained(&format!("{name}.{field}"), false);
+            let explained = explained.unwrap_or_else(|error| panic!("{name}.{field}: {error}"));
+            let (_, meaning) = rest.split_once(" | ").expect("a meaning");
+            assert!(
+                meaning != " |" && explained.lines().count() > 2,
+                "{name}.{field} has no meaning"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 200, "{count}");
+}
+
 #[test]
 fn the_reference_has_every_command_and_option() {
     let made = commands();
