@@ -64,6 +64,7 @@ plan)
     ;;
 apply)
     ! "$is_proposal" || fail "nothing is applied on the event $GITHUB_EVENT_NAME" "apply on push, schedule or workflow_dispatch"
+    [ -n "${BRANCH:-}" ] || fail "there is no branch to apply on" "set \`branch\`"
     [ "${GITHUB_REF:-}" = "refs/heads/$BRANCH" ] ||
         fail "nothing is applied from ${GITHUB_REF:-no branch}" "apply on the branch $BRANCH, or set \`branch\`"
     [ -n "${PLAN:-}" ] || fail "there is no plan to apply" "set PLAN to the path that \`plan\` printed"

@@ -79,6 +79,9 @@ fn a_run_that_was_interrupted_goes_on() {
     }
     let run = sandbox.run(&["init", "--yes", "--ci", "github"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
+    for told in ["manifests/rooms.yaml is already written\n", "wrote manifests/agents.yaml\n"] {
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
     assert_eq!(read(&sandbox, ".gitignore"), read(&whole, ".gitignore"));
 }
 

@@ -2,6 +2,7 @@
 //! the page's own policy allows no script and nothing to be loaded.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -108,9 +109,15 @@ pub fn render(plan: &Plan, is_whole: bool) -> Result<String> {
         plan.operations.iter().filter(|operation| !operation.is_first_half()).collect();
     operations.sort_by_key(|operation| operation.rank_in_review());
     let (mut shown, mut summed_up) = (Vec::new(), Vec::new());
+    // By address, since the rows are references into the plan.
+    let positions: HashMap<*const Operation, usize> =
+        plan.operations.iter().enumerate().map(|(at, it)| (std::ptr::from_ref(it), at)).collect();
     for row in summed::rows(&operations, is_whole) {
         match row {
-            Row::One(one) => shown.push(operation(plan, one)),
+            Row::One(one) => {
+                let at = positions.get(&std::ptr::from_ref(one)).copied().unwrap_or_default();
+                shown.push(operation(plan, at, one));
+            }
             Row::More(like, count) => summed_up.push(format!(
                 "{count} more {} to {}: {}",
                 like.key.kind.kind().plural(),
@@ -183,10 +190,8 @@ fn class(operation: &Operation) -> &'static str {
     }
 }
 
-fn operation(plan: &Plan, operation: &Operation) -> Shown {
-    let position = |wanted: &Operation| {
-        plan.operations.iter().position(|it| std::ptr::eq(it, wanted)).unwrap_or_default()
-    };
+/// An operation, with its position in the plan.
+fn operation(plan: &Plan, at: usize, operation: &Operation) -> Shown {
     let mut remarks = Vec::new();
     if !operation.is_new() || !operation.reason.why.goes_without_saying() {
         remarks.push(operation.reason.text.clone());
@@ -199,7 +204,7 @@ fn operation(plan: &Plan, operation: &Operation) -> Shown {
         .filter(|(_, other)| !other.is_first_half())
         .map(|(at, other)| Link { id: format!("o{at}"), address: plan.address(&other.key) });
     Shown {
-        id: format!("o{}", position(operation)),
+        id: format!("o{at}"),
         class: class(operation),
         sign: text::sign(operation).0,
         verb: text::verb(operation),

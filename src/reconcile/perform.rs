@@ -189,7 +189,7 @@ impl Performed {
         mend + match (refused.is_some(), self.is_saved && done > 0) {
             (_, true) => "plan again: the saved plan no longer fits",
             (true, false) if self.is_saved => "plan again",
-            (true, false) => "apply again: what is done is not repeated",
+            (true, false) => "apply: what is done is not repeated",
             (false, false) => "run the same command again to go on from here",
         }
     }
@@ -244,7 +244,7 @@ mod tests {
                 let hint = hint(outcomes, false);
                 assert_eq!(
                     hint,
-                    "fix what the platform refused; then apply again: what is done is not repeated"
+                    "fix what the platform refused; then apply: what is done is not repeated"
                 );
             }
         }

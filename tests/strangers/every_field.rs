@@ -116,7 +116,9 @@ async fn held(sandbox: &Sandbox, file: &str, texts: &[&'static str]) -> Vec<Valu
     let platform = Server::start().await;
     let proxy = Hostile::in_front_of(&platform).start().await;
     let names: Vec<String> = (0..texts.len()).map(|index| format!("F{index}")).collect();
-    let mut words = vec!["apply", "-f", file, "--yes", "--api-url", &proxy.url];
+    // One after the other, so that lists have one order.
+    let mut words =
+        vec!["apply", "-f", file, "--yes", "--parallelism", "1", "--api-url", &proxy.url];
     for name in &names {
         words.extend(["--allow-env", name.as_str()]);
     }
@@ -138,17 +140,9 @@ async fn held(sandbox: &Sandbox, file: &str, texts: &[&'static str]) -> Vec<Valu
     ] {
         let mut held = platform.read(path).await.expect(200).json();
         without_what_is_made(&mut held);
-        // What waits for nothing is created in any order.
-        held.as_object_mut().into_iter().flat_map(|lists| lists.values_mut()).for_each(sort);
         all.push(held);
     }
     all
-}
-
-fn sort(list: &mut Value) {
-    if let Value::Array(items) = list {
-        items.sort_by_key(|item| item["name"].to_string());
-    }
 }
 
 fn without_what_is_made(value: &mut Value) {

@@ -208,8 +208,7 @@ mod tests {
         let begun = Instant::now();
         let refused = search(&text, &Search { pattern, offset: 0, before: 0, after: 0 });
         assert_eq!(refused.unwrap_err().code, Some(1002));
-        // Without an end it takes hours; one line may take seconds where others build.
-        assert!(begun.elapsed() < PATIENCE * 30, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < PATIENCE * 2, "{:?}", begun.elapsed());
     }
 
     #[test]

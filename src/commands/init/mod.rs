@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::project::ask;
 use super::schema;
 use crate::error::{Context, Error, Result};
+use crate::listed::word;
 use crate::manifest::edit;
 use crate::manifest::repository;
 use crate::manifest::set::{Input, from_sources};
@@ -85,13 +86,15 @@ pub fn run(args: &InitArgs) -> Result<Begun> {
     refuse_folder(folder, &files)?;
     refuse_overwriting(folder, &files)?;
     for (name, text) in &files {
-        match write(&folder.join(name), text)? {
-            true => output::note(&format!("wrote {}", shown(folder, name))),
-            false => output::note(&format!(
-                "kept your {}; add `.meshagent/` and `plan.json` to it",
-                shown(folder, name)
-            )),
-        }
+        let written = write(&folder.join(name), text)?;
+        let name = shown(folder, name);
+        output::note(&match written {
+            Written::Now => format!("wrote {name}"),
+            Written::Before => format!("{name} is already written"),
+            Written::Kept => {
+                format!("kept your {name}; add `.meshagent/` and `plan.json` to it")
+            }
+        });
     }
     let option = |option: &str, name: &str| {
         let mut word = OsString::from(option);
@@ -284,8 +287,18 @@ fn is_same(path: &Path, text: &str) -> bool {
         && fs::read(path).is_ok_and(|there| there == text.as_bytes())
 }
 
-/// Writes a file that does not exist yet; returns `false` for a `.gitignore` that exists.
-fn write(path: &Path, text: &str) -> Result<bool> {
+/// What became of a file.
+enum Written {
+    /// It was written.
+    Now,
+    /// It was there with exactly this text.
+    Before,
+    /// It is a `.gitignore` of the user's own.
+    Kept,
+}
+
+/// Writes a file that does not exist yet.
+fn write(path: &Path, text: &str) -> Result<Written> {
     let failed = || format!("failed to write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).context(failed)?;
@@ -296,13 +309,13 @@ fn write(path: &Path, text: &str) -> Result<bool> {
         draft.create(path)
     });
     match written {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(Written::Now),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             if is_same(path, text) {
-                return Ok(true);
+                return Ok(Written::Before);
             }
             if path.ends_with(GITIGNORE.0) && path.is_file() {
-                return Ok(false);
+                return Ok(Written::Kept);
             }
             Err(Error::failed(failed()).because(error))
         }
@@ -320,16 +333,15 @@ fn shown(folder: &Path, name: &str) -> String {
     }
 }
 
-/// A path as one word of a shell, that is not read as an option either.
-fn word(path: &str) -> String {
-    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
-    shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
+/// A path as one word of a command line that is not read as an option.
+fn given(path: &str) -> String {
+    if path.starts_with('-') { word(&format!("./{path}")) } else { word(path) }
 }
 
 /// What to do once the plan was read.
 fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     let manifests = shown(folder, "manifests");
-    let given = word(&manifests);
+    let given = given(&manifests);
     let mut next = vec![
         "This plan is against an embedded platform on this machine. Next:".to_owned(),
         format!("- edit {manifests}, and plan again: `meshagent plan -f {given} --embedded`"),
