@@ -4,8 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::content::Content;
-use super::operation::{At, Operation};
+use super::operation::{At, Operation, done};
 
 /// The kind of messages that ask for toolkits.
 pub const LIST_TOOLKITS: &str = "room.list_toolkits";
@@ -106,15 +105,7 @@ pub struct CallAgent {
     pub api: Option<Value>,
 }
 
-impl Operation for CallAgent {
-    type Answer = ();
-    const AT: At = At::Room("room.call");
-
-    /// Whatever the answer is, the agent was called.
-    fn answered(_answer: Content) -> Option<()> {
-        Some(())
-    }
-}
+done! { CallAgent => At::Room("room.call") }
 
 impl Operation for ListToolkits {
     type Answer = Toolkits;
@@ -152,6 +143,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::room::content::Content;
 
     #[test]
     fn what_is_asked_comes_out_as_it_went_in() {

@@ -30,13 +30,18 @@ impl fmt::Display for At {
     }
 }
 
-/// A request that a room answers at once.
+/// A request that a room answers once.
 pub trait Operation: Serialize + DeserializeOwned {
     /// The answer.
     type Answer: Serialize + DeserializeOwned;
 
     /// Where it belongs.
     const AT: At;
+
+    /// Whether the answer may take any time, because the request waits for something.
+    fn waits(&self) -> bool {
+        false
+    }
 
     /// Reads the request from a message. A header that is not an object has no arguments.
     ///
@@ -66,6 +71,26 @@ pub trait Operation: Serialize + DeserializeOwned {
         }
     }
 }
+
+/// Declares operations whose answer says nothing but that they were done.
+macro_rules! done {
+    ($($asked:ty => $at:expr),+ $(,)?) => {$(
+        impl $crate::room::operation::Operation for $asked {
+            type Answer = ();
+            const AT: At = $at;
+
+            fn answer((): &()) -> $crate::room::content::Content {
+                $crate::room::content::Content::Empty
+            }
+
+            /// Whatever the answer is, it is done.
+            fn answered(_answer: $crate::room::content::Content) -> Option<()> {
+                Some(())
+            }
+        }
+    )+};
+}
+pub(crate) use done;
 
 impl Room {
     /// Performs an operation in the room.

@@ -7,7 +7,7 @@ use super::client::Room;
 use super::content::{Content, Refused};
 use super::message::MAX_BYTES;
 use super::mime;
-use super::operation::{At, Operation};
+use super::operation::{At, Operation, done};
 
 /// The largest part of a file that is sent or requested, in bytes.
 const PART: usize = 64 * 1024;
@@ -51,6 +51,92 @@ pub struct Files {
     /// `created_at` and `updated_at`.
     pub files: Vec<Value>,
 }
+
+/// What is known of a file or a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    /// Its path.
+    pub path: String,
+}
+
+/// What is known of a file or a folder, if there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Whether there is one.
+    pub exists: bool,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub entry: Option<Entry>,
+}
+
+/// A file or a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name without the folders around it.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// How many bytes a file has.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// When it was created, in ISO 8601.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// When it was last changed, in ISO 8601.
+    #[serde(default)]
+    pub updated_at: Option<String>,
+}
+
+/// Deletes a file or a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delete {
+    /// Its path.
+    pub path: String,
+    /// Whether a folder is deleted with everything in it.
+    #[serde(default)]
+    pub recursive: Option<bool>,
+}
+
+/// Asks for an address from which a file can be downloaded for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownloadUrl {
+    /// Its path.
+    pub path: String,
+}
+
+/// Where something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Its URL.
+    pub url: String,
+}
+
+/// What happened to a file; it is told to all participants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The file's path.
+    pub path: String,
+    /// Who did it.
+    pub participant_id: String,
+}
+
+/// The kind of messages that tell of a file that was created or changed.
+pub const UPDATED: &str = "storage.file.updated";
+
+/// The kind of messages that tell of a file that was deleted.
+pub const DELETED: &str = "storage.file.deleted";
+
+impl Operation for Stat {
+    type Answer = Found;
+    const AT: At = At::Tool("storage", "stat");
+}
+
+impl Operation for DownloadUrl {
+    type Answer = Address;
+    const AT: At = At::Tool("storage", "download_url");
+}
+
+done! { Delete => At::Tool("storage", "delete") }
 
 impl Operation for Exists {
     type Answer = IsThere;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::content::{Content, Refused};
 use super::message::Message;
-use super::operation::{At, Operation};
+use super::operation::{At, Operation, done};
 
 /// Offers a toolkit to the room.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,15 +39,7 @@ pub struct Unregister {
     pub id: Value,
 }
 
-impl Operation for Unregister {
-    type Answer = ();
-    const AT: At = At::Room("room.unregister_toolkit");
-
-    /// Whatever the answer is, it is done.
-    fn answered(_answer: Content) -> Option<()> {
-        Some(())
-    }
-}
+done! { Unregister => At::Room("room.unregister_toolkit") }
 
 /// A tool call that the room forwards.
 #[derive(Debug, Clone, PartialEq)]
