@@ -55,7 +55,7 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 use self::host::Names;
-use self::live::Rooms;
+use self::live::{Limits, Rooms};
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
@@ -251,7 +251,9 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let (connections, rooms) = (self.connections, Rooms::new(self.connections));
+        let connections = self.connections;
+        let rooms = Rooms::new(Arc::clone(&store), Limits::new(connections))
+            .context(|| "failed to set up rooms".to_owned())?;
         let app = App {
             platform: self,
             address,
@@ -290,6 +292,7 @@ impl Platform {
 /// deleted. Another process of the same store may have deleted a room, or it may have been deleted
 /// right before somebody entered.
 async fn look_after(store: &Store, rooms: &Rooms) {
+    rooms.take_over().await;
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {
@@ -297,7 +300,7 @@ async fn look_after(store: &Store, rooms: &Rooms) {
         }
         // If that cannot be known, they continue.
         let gone = objects::rooms::gone(store.reads(), rooms.running()).await;
-        gone.unwrap_or_default().iter().for_each(|room| rooms.end(room));
+        gone.unwrap_or_default().iter().for_each(|room| rooms.delete(room));
     }
 }
 

@@ -4,13 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use reqwest::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::message::{LARGE, SLICE};
 use crate::api::http;
 use crate::api::token::VERSION;
 use crate::error::{Error, with_causes};
@@ -73,6 +74,17 @@ pub(super) async fn connect(
 fn with_hint(error: &Error) -> String {
     let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!("{error}{hint}")
+}
+
+/// The header in which each side says how large the slices may be that it is sent. It is ours:
+/// others leave it out, and get the slices that every peer takes.
+pub const SLICES: HeaderName = HeaderName::from_static("meshagent-slice");
+
+/// How large the slices may be that a peer with these headers is sent, in bytes.
+#[must_use]
+pub fn slices(headers: &reqwest::header::HeaderMap) -> usize {
+    let given = headers.get(SLICES).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    given.unwrap_or(SLICE).clamp(SLICE, LARGE)
 }
 
 /// The answer to a caller that asks for a websocket: the value of `Sec-WebSocket-Accept`.

@@ -9,8 +9,11 @@ use serde_json::Value;
 /// The largest payload that is accepted, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The largest slice that is sent, in bytes.
-const SLICE: usize = 1024;
+/// The slices that every peer takes, in bytes.
+pub const SLICE: usize = 1024;
+
+/// The largest slices that are sent to a peer that has sent larger ones than [`SLICE`], in bytes.
+pub const LARGE: usize = 64 * 1024;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,14 +35,20 @@ impl Message {
         Self { id, kind: kind.to_owned(), header, bytes: Vec::new() }
     }
 
-    /// The packets, in the order in which they are sent.
+    /// The packets, in the order in which they are sent, as every peer takes them.
     #[must_use]
     pub fn packets(&self) -> Vec<Vec<u8>> {
+        self.packets_of(SLICE)
+    }
+
+    /// The same with slices of so many bytes.
+    #[must_use]
+    pub fn packets_of(&self, slice: usize) -> Vec<Vec<u8>> {
         let header = self.header.to_string().into_bytes();
         let mut payload = (header.len() as u64).to_be_bytes().to_vec();
         payload.extend(header);
         payload.extend(&self.bytes);
-        let slices = payload.chunks(SLICE);
+        let slices = payload.chunks(slice.max(1));
         let count = u32::try_from(slices.len()).unwrap_or(u32::MAX);
         let first = [&head(self.id, 0), &count.to_be_bytes()[..], self.kind.as_bytes()].concat();
         let rest =

@@ -199,6 +199,12 @@ impl Participant {
         }
     }
 
+    /// Whether it creates the room that it enters, if there is none: a key signed its token, whose
+    /// holder may build in the project. What the platform signs is for a room that existed.
+    pub const fn may_create_rooms(&self) -> bool {
+        self.builds && self.given.is_none()
+    }
+
     /// What a token contains that this participant gets for itself.
     ///
     /// # Errors

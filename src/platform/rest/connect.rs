@@ -19,6 +19,7 @@ use crate::platform::live::Arrival;
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, keys, people, stored};
 use crate::room::handshake;
+use crate::room::message::LARGE;
 use crate::serving::Connection;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -171,12 +172,14 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
         url: room_url(&app, request.headers(), &entrant.room.name),
         entrant,
         lasting: connection.outlast(),
+        slices: handshake::slices(request.headers()),
         upgrade: hyper::upgrade::on(&mut request),
     })?;
     let headers = [
         (header::CONNECTION, "Upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
         (header::SEC_WEBSOCKET_ACCEPT, accepted),
+        (handshake::SLICES, LARGE.to_string()),
     ];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
