@@ -8,6 +8,7 @@
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
 //! | `guest` | a participant, as long as its connection lasts |
+//! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
@@ -25,6 +26,7 @@ pub mod downloads;
 pub mod files;
 mod gates;
 mod guest;
+mod helpers;
 mod hosted;
 mod operations;
 mod outgoing;
@@ -173,6 +175,14 @@ impl House {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs something for a room, until the platform closes.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut open = self.open();
+        if !open.is_closed {
+            open.tasks.spawn(task);
+        }
+    }
+
     /// The queues of a room.
     fn queues(&self, room: &str) -> RoomQueues {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +190,7 @@ impl House {
             return queues.clone();
         }
         let (own, keeping) = RoomQueues::of(Arc::clone(&self.store), room.to_owned());
-        self.open().tasks.spawn(keeping);
+        self.run(keeping);
         queues.insert(room.to_owned(), own.clone());
         own
     }
@@ -382,6 +392,8 @@ impl Drop for Seat {
         handle.emptied += 1;
         if handle.lingers.is_zero() {
             rooms.remove(&self.room.id);
+            // Helpers may still be there.
+            self.room.end();
             return;
         }
         let (lingers, emptied, room) = (handle.lingers, handle.emptied, Arc::clone(&self.room));
@@ -395,6 +407,7 @@ impl Drop for Seat {
             });
             if is_still_empty {
                 open.rooms.remove(&room.id);
+                room.end();
             }
         });
     }

@@ -121,10 +121,10 @@ const ABSENT: [(&str, &str); 6] = [
 /// The number for something that this platform lacks.
 const DEPENDENCY_MISSING: i64 = 1007;
 
-/// Whether a toolkit is the room's own.
-pub fn is_built_in(toolkit: &str) -> bool {
-    let has = |served: &Served| matches!(served.at, At::Tool(name, _) if name == toolkit);
-    OPERATIONS.iter().any(has) || ABSENT.iter().any(|(name, _)| *name == toolkit)
+/// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
+/// could think of.
+pub fn is_built_in(toolkit: &str, tool: &str) -> bool {
+    of_tool(toolkit, tool).map_or_else(|refused| refused.code == Some(DEPENDENCY_MISSING), |_| true)
 }
 
 /// The operation with messages of a kind.
