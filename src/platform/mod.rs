@@ -43,6 +43,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -55,7 +56,8 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 use self::host::Names;
-use self::live::{Limits, Rooms};
+pub use self::live::Limits;
+use self::live::Rooms;
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
@@ -87,6 +89,8 @@ pub struct Platform {
     bootstrap: Bootstrap,
     names: Names,
     connections: usize,
+    limits: Limits,
+    webhook_secret: Option<SecretString>,
 }
 
 /// The state that handlers share.
@@ -156,13 +160,34 @@ impl Platform {
         let bootstrap = bootstrap::ensure(&store)
             .await
             .context(|| "failed to set up the platform".to_owned())?;
-        Ok(Self { store: Arc::new(store), bootstrap, names: Names::default(), connections })
+        Ok(Self {
+            store: Arc::new(store),
+            bootstrap,
+            names: Names::default(),
+            connections,
+            limits: Limits::new(connections),
+            webhook_secret: None,
+        })
     }
 
     /// The same, with more names for requests over loopback.
     #[must_use]
     pub fn known_as(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.names = Names::new(names);
+        self
+    }
+
+    /// The same, with limits of rooms that are changed from the defaults.
+    #[must_use]
+    pub fn limiting(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// The same; webhooks are signed with a secret, if there is one.
+    #[must_use]
+    pub fn signing_webhooks(mut self, secret: Option<SecretString>) -> Self {
+        self.webhook_secret = secret;
         self
     }
 
@@ -252,7 +277,7 @@ impl Platform {
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let connections = self.connections;
-        let rooms = Rooms::new(Arc::clone(&store), Limits::new(connections))
+        let rooms = Rooms::new(Arc::clone(&store), self.limits, self.webhook_secret.clone())
             .context(|| "failed to set up rooms".to_owned())?;
         let app = App {
             platform: self,

@@ -26,10 +26,12 @@ from meshagent.api.room_server_client import (
     RoomException,
     ToolContentSpec,
 )
+from meshagent.api.webhooks import WebhookServer
 from meshagent.api.websocket_protocol import WebSocketClientProtocol
 from meshagent.tools.hosting import RemoteToolkit, RemoteToolkitServer
 from meshagent.tools.tool import ContentTool, FunctionTool
 from meshagent.tools.toolkit import Toolkit
+from conftest import WEBHOOK_SECRET
 from rooms import entered, until
 
 
@@ -556,3 +558,71 @@ async def test_a_session_is_recorded(platform):
         async with RoomClient(protocol=protocol) as ada:
             await client.terminate(project_id=project, session_id=ada.session_id)
             await asyncio.wait_for(ada.protocol.wait_for_close(), 10)
+
+
+class Receiver(WebhookServer):
+    """Receives webhooks as the SDK does, and checks their signatures."""
+
+    def __init__(self):
+        super().__init__(
+            path="/hook",
+            host="127.0.0.1",
+            port=0,
+            webhook_secret=WEBHOOK_SECRET,
+            validate_webhook_secret=True,
+        )
+        self.heard = []
+
+    async def on_webhook(self, *, payload):
+        self.heard.append(payload)
+        await super().on_webhook(payload=payload)
+
+
+async def test_webhooks_hear_what_happens_in_rooms(platform):
+    receiver = Receiver()
+    async with web_server(receiver) as url, platform.room() as (client, project, made):
+        await client.create_webhook(
+            project_id=project,
+            name="all",
+            url=f"{url}/hook",
+            events=["*"],
+            action="note",
+            payload={"team": "ü"},
+        )
+        await client.create_webhook(
+            project_id=project, name="none", url=f"{url}/other", events=["room.ended"]
+        )
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+        async with RoomClient(protocol=protocol) as ada:
+            me = ada.local_participant.id
+            await ada.storage.upload(path="a.txt", data=b"x")
+            await ada.storage.delete("a.txt")
+        await until(lambda: len(receiver.heard) == 4)
+        room = {"team": "ü", "room_name": "demo"}
+        file = {"team": "ü", "path": "a.txt", "participant_id": me}
+        assert receiver.heard == [
+            {"event": event, "data": data, "action": "note"}
+            for event, data in [
+                ("room.started", {**room, "room_url": connection.room_url}),
+                ("storage.file.updated", file),
+                ("storage.file.deleted", file),
+                ("room.ended", room),
+            ]
+        ]
+        hooks = (await client.list_webhooks(project_id=project))
+        (hook,) = [hook for hook in hooks["webhooks"] if hook["name"] == "all"]
+        path = f"/accounts/projects/{project}/webhooks/{hook['id']}/deliveries"
+        headers = {"Authorization": f"Bearer {platform.key}"}
+        async with aiohttp.ClientSession(headers=headers) as http:
+            async with http.get(f"{platform.url}{path}") as answer:
+                deliveries = (await answer.json())["deliveries"]
+        assert [(it["event"], it["delivered"], it["attempts"]) for it in deliveries] == [
+            (event, True, 1)
+            for event in [
+                "room.ended",
+                "storage.file.deleted",
+                "storage.file.updated",
+                "room.started",
+            ]
+        ]

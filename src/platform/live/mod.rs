@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `calls` | what participants ask: from the message to the answer |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
+//! | `deliveries` | what happens is told to webhooks |
 //! | `downloads` | addresses from which files can be downloaded for a while |
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
@@ -22,6 +23,7 @@
 
 mod calls;
 mod connection;
+pub mod deliveries;
 pub mod downloads;
 pub mod files;
 mod gates;
@@ -42,11 +44,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
+use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::deliveries::Deliveries;
 use self::downloads::Downloads;
 use self::files::Files;
 use self::queues::RoomQueues;
@@ -106,6 +110,8 @@ pub struct House {
     pub store: Arc<Store>,
     /// Signs addresses of files.
     pub downloads: Downloads,
+    /// Tells webhooks what happens.
+    pub deliveries: Deliveries,
     /// What rooms may use.
     pub limits: Limits,
     /// What may be parsed at once, with a permit for each byte. Parsed, a message may take many
@@ -234,10 +240,11 @@ impl Rooms {
     /// # Errors
     ///
     /// The system has no random bytes.
-    pub fn new(store: Arc<Store>, limits: Limits) -> Result<Self> {
+    pub fn new(store: Arc<Store>, limits: Limits, secret: Option<SecretString>) -> Result<Self> {
         let folder = store.folder().join(FOLDER);
         Ok(Self(Arc::new(House {
             downloads: Downloads::new()?,
+            deliveries: Deliveries::new(Arc::clone(&store), secret),
             limits,
             reading: Arc::new(Semaphore::new(limits.message * 2)),
             arriving: Arc::new(Semaphore::new(ARRIVING.max(limits.message * 2))),
@@ -279,7 +286,7 @@ impl Rooms {
         while open.tasks.try_join_next().is_some() {}
         let Open { rooms, tasks, .. } = &mut *open;
         let id = arrival.entrant.room.id.clone();
-        let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival.entrant, tasks));
+        let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival, tasks));
         handle.seats += 1;
         let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone() };
         tasks.spawn(connection::attend(arrival, seat));
@@ -287,7 +294,8 @@ impl Rooms {
     }
 
     /// Starts a room, and what belongs to it.
-    fn begin(&self, entrant: &Entrant, tasks: &mut JoinSet<()>) -> Handle {
+    fn begin(&self, arrival: &Arrival, tasks: &mut JoinSet<()>) -> Handle {
+        let (entrant, url) = (&arrival.entrant, arrival.url.clone());
         let (records, recorded) = mpsc::unbounded_channel();
         let project = entrant.participant.claims.sub.clone();
         let (id, name) = (entrant.room.id.clone(), entrant.room.name.clone());
@@ -302,7 +310,7 @@ impl Rooms {
             let _ = told.await;
             signal.cancel();
         });
-        tasks.spawn(session::keep(session, Arc::clone(&self.0.store), recorded, tell));
+        tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
         let seconds = |name: &str| {
             let annotations = stored(&entrant.room.annotations).ok()?;
             annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)

@@ -47,8 +47,7 @@ pub async fn call(caller: &Caller, asked: CallAgent) -> std::result::Result<(), 
     }
     let signed = admit(&caller.room, &guest.participant, (&asked.name, "agent"), api).await;
     let token = signed.map_err(|refusal| told(&refusal))?;
-    let (name, url) = &guest.room;
-    invite((name, url), &token, &asked.url, asked.arguments).await
+    invite(&caller.room, &guest.room, &token, (&asked.url, asked.arguments)).await
 }
 
 /// A token by which another participant enters the room on behalf of this one: it ends with
@@ -89,10 +88,10 @@ pub async fn admit(
 ///
 /// A URL to which a token may not be sent; no answer, or a refusal.
 pub async fn invite(
-    (room, room_url): (&str, &str),
+    room: &Room,
+    (name, room_url): &(String, String),
     token: &SecretString,
-    url: &str,
-    arguments: Value,
+    (url, arguments): (&str, Value),
 ) -> std::result::Result<(), Refused> {
     use secrecy::ExposeSecret;
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
@@ -110,12 +109,13 @@ pub async fn invite(
         "event": "room.call",
         "data": {
             "room_url": room_url,
-            "room_name": room,
+            "room_name": name,
             "token": token.expose_secret(),
             "arguments": arguments,
         },
     });
-    let webhook = Webhook { url, body: &body, secret: None, patience: PATIENCE };
+    let webhook =
+        Webhook { url, body: &body, secret: room.house.deliveries.secret(), patience: PATIENCE };
     webhook
         .post()
         .await
