@@ -26,6 +26,7 @@ from meshagent.api.room_server_client import (
     RoomException,
     ToolContentSpec,
 )
+from meshagent.api.specs.service import ServiceSpec
 from meshagent.api.webhooks import WebhookServer
 from meshagent.api.websocket_protocol import WebSocketClientProtocol
 from meshagent.tools.hosting import RemoteToolkit, RemoteToolkitServer
@@ -626,3 +627,91 @@ async def test_webhooks_hear_what_happens_in_rooms(platform):
                 "room.started",
             ]
         ]
+
+
+def external(name, url, path="/math", **port):
+    return ServiceSpec.model_validate(
+        {
+            "version": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "external": {"url": url},
+            "ports": [
+                {
+                    "num": 80,
+                    "type": "http",
+                    "endpoints": [{"path": path, "meshagent": {"identity": "calculator"}}],
+                    **port,
+                }
+            ],
+        }
+    )
+
+
+async def test_external_services_are_called_when_their_room_starts(platform):
+    toolkit = RemoteToolkitServer(
+        path="/math",
+        host="127.0.0.1",
+        port=0,
+        validate_webhook_secret=False,
+        create_toolkit=lambda arguments: Toolkit(name="math", tools=[Add()]),
+    )
+    async with web_server(toolkit) as url, platform.room() as (client, project, made):
+        everywhere = await client.create_service(
+            project_id=project, service=external("everywhere", url, liveness="/")
+        )
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+
+        async def states(room):
+            listed = await room.services.list_with_state()
+            return {
+                spec.metadata.name: listed.service_states[spec.id].state
+                for spec in listed.services
+                if spec.id in listed.service_states
+            }
+
+        async def become(room, expected):
+            for _ in range(1000):
+                seen = await states(room)
+                if seen == expected:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError(seen)
+
+        async with RoomClient(protocol=protocol) as ada:
+            await become(ada, {"everywhere": "running"})
+            await ada.messaging.enable()
+            for _ in range(1000):
+                if await ada.agents.list_toolkits():
+                    break
+                await asyncio.sleep(0.01)
+            got = await ada.agents.invoke_tool(toolkit="math", tool="add", input={"a": 2, "b": 3})
+            assert got.json["sum"] == 5
+            # One that is added is called at once; one that nobody answers is called again.
+            await client.create_room_service(
+                project_id=project,
+                room_name="demo",
+                service=external("here", "http://127.0.0.1:1"),
+            )
+            await become(ada, {"everywhere": "running", "here": "failing"})
+            listed = await ada.services.list_with_state()
+            (here,) = [spec for spec in listed.services if spec.metadata.name == "here"]
+            state = listed.service_states[here.id]
+            assert state.restart_count >= 1 and state.restart_scheduled_at is not None
+            await client.delete_room_service(
+                project_id=project, room_name="demo", service_id=here.id
+            )
+            await become(ada, {"everywhere": "running"})
+            before = (await ada.services.list_with_state()).service_states
+            (before,) = before.values()
+            await ada.services.restart(service_id=before.service_id)
+            for _ in range(1000):
+                (state,) = (await ada.services.list_with_state()).service_states.values()
+                if state.restart_count == before.restart_count + 1 and state.state == "running":
+                    break
+                await asyncio.sleep(0.01)
+            assert state.started_at > before.started_at
+            with pytest.raises(RoomException) as refused:
+                await ada.services.restart(service_id="none")
+            assert refused.value.code == 7001

@@ -76,6 +76,16 @@ impl Given {
         })
     }
 
+    /// What is given to the services of a project: they belong to its owner.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn of_owner(reads: &SqlitePool, project: &str) -> Result<Self> {
+        let holder = Holder::owner_of(reads, project).await?;
+        Self::to(reads, project, &holder, None).await
+    }
+
     /// Its holder in a project and the holder's role there now, if everything is still valid: the
     /// key, its user, the sign-in, the membership, and the grant as it was then, or the role.
     async fn holds(&self, reads: &SqlitePool, project: &str) -> Result<Option<(Holder, Role)>> {

@@ -15,6 +15,7 @@
 //! | `outgoing` | what waits for a participant to read it |
 //! | `queues` | the queues of rooms, in the store |
 //! | `room` | a room: who is in it, and what they are told |
+//! | `services` | the services of a room while it runs |
 //! | `session` | the record of a room's run |
 //! | `toolkits` | one file for each toolkit that every room has |
 //!
@@ -34,6 +35,7 @@ mod operations;
 mod outgoing;
 mod queues;
 mod room;
+mod services;
 mod session;
 mod toolkits;
 
@@ -299,16 +301,17 @@ impl Rooms {
         let (records, recorded) = mpsc::unbounded_channel();
         let project = entrant.participant.claims.sub.clone();
         let (id, name) = (entrant.room.id.clone(), entrant.room.name.clone());
-        let about = (id.clone(), project.clone(), name.clone());
+        let about = (id.clone(), project.clone(), name.clone(), url.clone());
         let room = Arc::new(Room::new(about, Arc::clone(&self.0), records));
         let session = Session { id: room.session.clone(), project, room_id: id, room_name: name };
         let begun = CancellationToken::new();
         let (tell, told) = oneshot::channel();
-        let signal = begun.clone();
+        let (signal, of) = (begun.clone(), Arc::clone(&room));
         tasks.spawn(async move {
             // If it fails, the room goes on without it.
             let _ = told.await;
             signal.cancel();
+            services::refresh(&of).await;
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
         let seconds = |name: &str| {
@@ -327,6 +330,18 @@ impl Rooms {
         }
         let lingers = seconds(EMPTY_TIMEOUT).unwrap_or_default();
         Handle { room, begun, seats: 0, lingers, emptied: 0 }
+    }
+
+    /// Brings the services of the running rooms of a project in line with what is stored. Callers
+    /// do not wait for that.
+    pub fn services_changed(&self, project: &str) {
+        let open = self.0.open();
+        let rooms = open.rooms.values().map(|handle| &handle.room);
+        let rooms: Vec<_> = rooms.filter(|room| room.project == project).cloned().collect();
+        drop(open);
+        for room in rooms {
+            self.0.run(async move { services::refresh(&room).await });
+        }
     }
 
     /// Ends a room, if it runs.

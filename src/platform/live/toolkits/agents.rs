@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::api::http;
 use crate::api::post::Webhook;
 use crate::platform::auth::token::{self, Claims, Grant};
-use crate::platform::auth::{participant::Participant, scope};
+use crate::platform::auth::{participant::Given, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::live::calls::{Caller, OPERATION_FAILED, denied, refused};
 use crate::platform::live::helpers::Helper;
@@ -45,25 +45,26 @@ pub async fn call(caller: &Caller, asked: CallAgent) -> std::result::Result<(), 
     if let Some(helper) = Helper::at(&asked.url) {
         return helper.call(caller, api).await;
     }
-    let signed = admit(&caller.room, &guest.participant, (&asked.name, "agent"), api).await;
-    let token = signed.map_err(|refusal| told(&refusal))?;
+    let signed = async {
+        let given = guest.participant.given(caller.room.house.store.reads()).await?;
+        admit(&caller.room, given, (&asked.name, "agent"), api).await
+    };
+    let token = signed.await.map_err(|refusal| told(&refusal))?;
     invite(&caller.room, &guest.room, &token, (&asked.url, asked.arguments)).await
 }
 
-/// A token by which another participant enters the room on behalf of this one: it ends with
-/// whatever this one's token was given for.
+/// A token by which another participant enters the room. It ends with what it is given for.
 ///
 /// # Errors
 ///
 /// The store failed.
 pub async fn admit(
     room: &Room,
-    behind: &Participant,
+    given: Given,
     (name, role): (&str, &str),
     api: Value,
 ) -> Result<SecretString> {
     let store = &room.house.store;
-    let given = behind.given(store.reads()).await?;
     let (kid, secret) = keys::signing(store, &room.project).await?;
     let grant = |name: &str, scope: Value| Grant { name: name.to_owned(), scope };
     let claims = Claims {
