@@ -1,6 +1,6 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::conceal;
 use crate::connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{Bootstrap, Known, Limits, Place, Platform, Rotation};
+use crate::platform::{self, Bootstrap, Known, Limits, Place, Platform, Rotation};
 use crate::serving::descriptors;
 use crate::settings::variable;
 
@@ -251,7 +251,10 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
     let secret = args.rooms.webhook_secret()?;
     let platform = Platform::open(place).await?.known_as(args.allow_host);
-    let platform = platform.limiting(|limits| args.rooms.change(limits)).signing_webhooks(secret);
+    let platform = platform
+        .limiting(|limits| args.rooms.change(limits))
+        .signing_webhooks(secret)
+        .keeping_rooms();
     conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {
         output::warning(&few);
@@ -276,7 +279,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
 
 /// Prints the environment of a client, and nothing else; without an address if nothing is served.
 fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>, all: bool) -> Result<()> {
-    let url = address.map(|address| format!("http://{}", reachable(address)));
+    let url = address.map(|address| format!("http://{}", platform::reachable(address)));
     let mut lines = String::new();
     // Programs that sign tokens themselves take the parts of the key.
     let parts = ApiKey::parse(bootstrap.api_key.expose_secret()).filter(|_| all);
@@ -295,17 +298,6 @@ fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>, all: bool) -> R
     output::check()
 }
 
-/// An address that a client on this machine can connect to.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
-}
-
 /// A text as one word of a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -319,11 +311,5 @@ mod tests {
     fn values_are_one_word_of_a_shell() {
         assert_eq!(quoted("ma-a-b"), "'ma-a-b'");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-    }
-
-    #[test]
-    fn a_client_is_not_sent_to_every_address() {
-        let all: SocketAddr = ([0, 0, 0, 0], 80).into();
-        assert_eq!(reachable(all).to_string(), "127.0.0.1:80");
     }
 }

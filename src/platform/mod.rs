@@ -56,8 +56,11 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 use self::host::Names;
+pub use self::host::reachable;
 pub use self::live::Limits;
 use self::live::Rooms;
+pub use self::live::lease::holder as holder_of_rooms;
+pub use self::live::operations::OperationSummary;
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
@@ -91,6 +94,7 @@ pub struct Platform {
     connections: usize,
     limits: Limits,
     webhook_secret: Option<SecretString>,
+    keeps_rooms: bool,
 }
 
 /// The state that handlers share.
@@ -167,6 +171,7 @@ impl Platform {
             connections,
             limits: Limits::new(connections),
             webhook_secret: None,
+            keeps_rooms: false,
         })
     }
 
@@ -181,6 +186,14 @@ impl Platform {
     #[must_use]
     pub fn limiting(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// The same; it has the rooms of its folder from the start, and other processes send those who
+    /// enter them here. Otherwise it takes them when somebody enters one.
+    #[must_use]
+    pub const fn keeping_rooms(mut self) -> Self {
+        self.keeps_rooms = true;
         self
     }
 
@@ -261,6 +274,12 @@ impl Platform {
         rest::routes().iter().map(rest::Route::summary).collect()
     }
 
+    /// Every operation that its rooms perform.
+    #[must_use]
+    pub fn operations() -> Vec<OperationSummary> {
+        live::operations::summaries()
+    }
+
     /// Serves on a listener until the shutdown future completes, then ends the rooms that run,
     /// finishes the requests under way, for at most half a minute, and closes the store.
     ///
@@ -276,9 +295,10 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let connections = self.connections;
-        let rooms = Rooms::new(Arc::clone(&store), self.limits, self.webhook_secret.clone())
-            .context(|| "failed to set up rooms".to_owned())?;
+        let (connections, keeps_rooms) = (self.connections, self.keeps_rooms);
+        let rooms =
+            Rooms::new(Arc::clone(&store), address, self.limits, self.webhook_secret.clone())
+                .context(|| "failed to set up rooms".to_owned())?;
         let app = App {
             platform: self,
             address,
@@ -298,6 +318,9 @@ impl Platform {
             stop.cancel();
             std::future::pending().await
         };
+        if keeps_rooms {
+            rooms.take_over();
+        }
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,
             () = look_after(&store, &rooms) => Ok(()),
@@ -317,7 +340,6 @@ impl Platform {
 /// deleted. Another process of the same store may have deleted a room, or it may have been deleted
 /// right before somebody entered.
 async fn look_after(store: &Store, rooms: &Rooms) {
-    rooms.take_over().await;
     loop {
         tokio::time::sleep(LOOKING).await;
         if let Some(fault) = store.fault().await {

@@ -18,15 +18,20 @@ use super::harness::{Server, client, token, token_for};
 use super::process::{Process, server};
 
 /// A participant that shows what goes over the wire.
-struct Visitor {
-    socket: WebSocketStream<TcpStream>,
+pub struct Visitor {
+    pub socket: WebSocketStream<TcpStream>,
     assembler: Assembler,
 }
 
 impl Visitor {
     /// Enters a room, with the token in the query or, where it is told so, in a header; or says
     /// with which status it was refused.
-    async fn try_enter(url: &str, room: &str, token: &str, by_header: bool) -> Result<Self, u16> {
+    pub async fn try_enter(
+        url: &str,
+        room: &str,
+        token: &str,
+        by_header: bool,
+    ) -> Result<Self, u16> {
         let address = url.strip_prefix("http://").expect("a URL");
         let query = if by_header { String::new() } else { format!("?token={token}&v=0.31.4") };
         let request = format!("ws://{address}/rooms/{room}{query}");
@@ -43,12 +48,12 @@ impl Visitor {
         }
     }
 
-    async fn enter(server: &Server, room: &str, token: &str) -> Self {
+    pub async fn enter(server: &Server, room: &str, token: &str) -> Self {
         Self::try_enter(&server.url, room, token, false).await.expect("a way in")
     }
 
     /// The next message.
-    async fn next(&mut self) -> Message {
+    pub async fn next(&mut self) -> Message {
         loop {
             match self.socket.next().await.expect("more").expect("a frame") {
                 Frame::Binary(packet) => {
@@ -62,13 +67,13 @@ impl Visitor {
     }
 
     /// What the room says to whoever comes in: who that is, and the session.
-    async fn greeting(&mut self) -> (Value, Value) {
+    pub async fn greeting(&mut self) -> (Value, Value) {
         let (first, second) = (self.next().await, self.next().await);
         assert_eq!((first.kind.as_str(), second.kind.as_str()), ("connected", "room_ready"));
         (first.header, second.header)
     }
 
-    async fn send(&mut self, message: &Message) {
+    pub async fn send(&mut self, message: &Message) {
         for packet in message.packets() {
             self.socket.send(Frame::binary(packet)).await.expect("a way out");
         }
@@ -115,7 +120,7 @@ async fn a_room_greets_who_enters_and_refuses_what_it_does_not_know() {
     visitor.send(&Message::new(9, "room.invoke_tool", call)).await;
     let answer = visitor.next().await;
     assert_eq!((answer.id, answer.kind.as_str()), (9, "__response__"));
-    assert_eq!((&answer.header["type"], &answer.header["code"]), (&json!("error"), &json!(1001)));
+    assert_eq!((&answer.header["type"], &answer.header["code"]), (&json!("error"), &json!(1003)));
     visitor.leave().await;
 
     // The program's own client.

@@ -47,7 +47,7 @@ impl Entering {
         })?;
         let token = SecretString::from(token);
         conceal::credential(&token);
-        Ok(Self { url: url(client.base(), room), token })
+        Ok(Self { url: url(&connection.rooms(), room), token })
     }
 
     /// Enters.

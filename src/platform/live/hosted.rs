@@ -219,9 +219,6 @@ impl Caller {
         invoke: Invoke,
         bytes: Vec<u8>,
     ) -> Result<(), Refused> {
-        if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
-            return Err(denied());
-        }
         let has_stream = invoke.arguments["type"] == "control";
         let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
         let number = self.room.number();
@@ -238,6 +235,9 @@ impl Caller {
                     NOT_FOUND,
                     format!("the toolkit {toolkit:?} has no tool {tool:?}"),
                 ));
+            }
+            if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
+                return Err(denied());
             }
             let host = hosted.host.clone();
             let guest = state.present.get(&host).map(|it| it.guest.clone());

@@ -11,6 +11,7 @@
 //! | `guest` | a participant, as long as its connection lasts |
 //! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
+//! | `lease` | which process has the rooms of a data folder |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
 //! | `queues` | the queues of rooms, in the store |
@@ -31,7 +32,8 @@ mod gates;
 mod guest;
 mod helpers;
 mod hosted;
-mod operations;
+pub mod lease;
+pub mod operations;
 mod outgoing;
 mod queues;
 mod room;
@@ -40,7 +42,7 @@ mod session;
 mod toolkits;
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -55,10 +57,12 @@ use tokio_util::sync::CancellationToken;
 use self::deliveries::Deliveries;
 use self::downloads::Downloads;
 use self::files::Files;
+use self::lease::Lease;
 use self::queues::RoomQueues;
 use self::room::Room;
 use super::auth::Entrant;
 use super::error::{Refusal, Result};
+use super::host::reachable;
 use super::objects::sessions::{self, Session};
 use super::objects::stored;
 use super::store::Store;
@@ -76,9 +80,6 @@ const HELD: usize = 64 * 1024 * 1024;
 
 /// The folder of the files of rooms, beside the store.
 const FOLDER: &str = "rooms";
-
-/// The file whose lock says which process has the rooms of a folder.
-const LOCK: &str = "rooms.lock";
 
 /// An annotation of rooms: how many seconds a room goes on without participants.
 const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
@@ -126,8 +127,10 @@ pub struct House {
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
-    /// The lock on the rooms of the folder, once this process has it.
-    lock: OnceLock<File>,
+    /// Where this process is reached.
+    url: String,
+    /// The rooms of the folder, once this process has them.
+    lease: OnceLock<Lease>,
     open: Mutex<Open>,
 }
 
@@ -214,25 +217,22 @@ impl House {
         Arc::clone(&self.held).try_acquire_many_owned(weight).ok()
     }
 
-    /// Takes the rooms of the folder for this process: two processes that ran the same room would
-    /// know nothing of each other.
-    fn hold(&self) -> Result<()> {
-        if self.lock.get().is_some() {
+    /// Takes the rooms of the folder for this process, if it has not got them yet.
+    fn hold(self: &Arc<Self>) -> Result<()> {
+        if self.lease.get().is_some() {
             return Ok(());
         }
-        let path = self.store.folder().join(LOCK);
-        let file = OpenOptions::new().create(true).append(true).read(true).open(&path);
-        let file = file.map_err(Refusal::internal)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // Nothing of another process can still be arriving.
-                Files::sweep(&self.folder);
-                let _ = self.lock.set(file);
-                Ok(())
+        let lease = Lease::take(self.store.folder(), &self.url)?;
+        // What an earlier process left is ended: nothing of it can still be going on.
+        Files::sweep(&self.folder);
+        let (house, now) = (Arc::clone(self), sessions::now());
+        self.run(async move {
+            if let Err(refusal) = sessions::end_all(&house.store, &now).await {
+                notice::tell("the sessions of an earlier process were not ended", &refusal);
             }
-            Err(std::fs::TryLockError::WouldBlock) => Err(Refusal::Elsewhere),
-            Err(std::fs::TryLockError::Error(error)) => Err(Refusal::internal(error)),
-        }
+        });
+        let _ = self.lease.set(lease);
+        Ok(())
     }
 }
 
@@ -242,7 +242,12 @@ impl Rooms {
     /// # Errors
     ///
     /// The system has no random bytes.
-    pub fn new(store: Arc<Store>, limits: Limits, secret: Option<SecretString>) -> Result<Self> {
+    pub fn new(
+        store: Arc<Store>,
+        address: SocketAddr,
+        limits: Limits,
+        secret: Option<SecretString>,
+    ) -> Result<Self> {
         let folder = store.folder().join(FOLDER);
         Ok(Self(Arc::new(House {
             downloads: Downloads::new()?,
@@ -254,7 +259,8 @@ impl Rooms {
             folder,
             store,
             queues: Mutex::default(),
-            lock: OnceLock::new(),
+            url: format!("http://{}", reachable(address)),
+            lease: OnceLock::new(),
             open: Mutex::default(),
         })))
     }
@@ -370,13 +376,12 @@ impl Rooms {
         }
     }
 
-    /// Ends the sessions of an earlier process of this folder that was killed, if this process can
-    /// have the rooms now.
-    pub async fn take_over(&self) {
-        if self.0.hold().is_ok()
-            && let Err(refusal) = sessions::end_all(&self.0.store).await
-        {
-            notice::tell("the sessions of an earlier process were not ended", &refusal);
+    /// Takes the rooms of the folder for this process, if no other one has them.
+    pub fn take_over(&self) {
+        match self.0.hold() {
+            // They are taken when somebody wants to enter one.
+            Ok(()) | Err(Refusal::Elsewhere) => {}
+            Err(refusal) => notice::tell("the rooms of the data folder cannot be used", &refusal),
         }
     }
 
