@@ -5,6 +5,7 @@ mod at_rest;
 mod durability;
 mod faults;
 pub(crate) mod harness;
+mod hostile_rooms;
 mod limits;
 mod lists;
 mod matrix;
