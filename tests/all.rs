@@ -24,6 +24,7 @@ mod helper;
 mod hostile;
 mod housekeeping;
 mod ignore;
+mod in_rooms;
 mod init;
 mod jinja;
 mod kept_back;

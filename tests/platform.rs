@@ -13,7 +13,7 @@ mod members;
 pub(crate) mod opened;
 mod operations;
 mod people;
-mod process;
+pub(crate) mod process;
 mod promises;
 mod revocation;
 mod rooms;
