@@ -60,7 +60,9 @@ fn what_is_there_is_not_written_over() {
     let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(
-        run.stderr.contains("kept your .gitignore; add `.meshagent/` and `plan.json` to it"),
+        run.stderr.contains(
+            "kept your .gitignore; add `.meshagent/`, `plan.json` and `report.json` to it"
+        ),
         "{}",
         run.stderr
     );

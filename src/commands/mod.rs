@@ -324,7 +324,7 @@ fn run(command: Command) -> Result<ExitCode> {
 /// Prints what `--help` after these words would print.
 fn help(words: &[String]) -> Result<ExitCode> {
     let known = |group: clap::Command, word: &String| group.find_subcommand(word).cloned();
-    if words.iter().try_fold(tree(), known).is_none() {
+    if words.iter().try_fold(whole_tree(), known).is_none() {
         return Err(Error::usage(format!("there is no command {:?}", words.join(" ")))
             .hint("`meshagent --help` lists them"));
     }

@@ -147,6 +147,7 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
             false => instead(),
         })
     })?;
+    document.check().map_err(|problem| Error::usage(format!("{name}: {problem}")))?;
     if !is_set_name(&document.set) {
         let set = &document.set;
         return Err(Error::usage(format!(

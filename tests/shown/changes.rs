@@ -169,12 +169,15 @@ fn every_form_lists_all_of_it_where_that_is_asked_for() {
     sandbox.write("m.yaml", &rooms);
     sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
     sandbox.write("m.yaml", "");
+    for n in 0..12 {
+        sandbox.embedded(0, &["rooms", "delete", "--name", &format!("r{n:02}")]);
+    }
     let comment = |more: &[&str]| {
         let plan =
             ["plan", "-f", "m.yaml", "--allow-empty", "--allow-deletes=12", "-o", "markdown"];
         sandbox.embedded(0, &[&plan[..], more].concat()).stdout
     };
-    assert!(comment(&[]).contains("more rooms"), "{}", comment(&[]));
+    assert!(comment(&[]).contains("more Rooms"), "{}", comment(&[]));
     let whole = comment(&["--verbose"]);
     assert_eq!(whole.matches("Room/r").count(), 12, "{whole}");
     let refused =

@@ -18,8 +18,9 @@ pub(super) enum Stays {
     NotPruned,
     /// It was not recorded where it was declared.
     Unknown,
-    /// What declared it, in this folder, was not looked at.
-    Missed(Miss, String),
+    /// What declared it, in this folder, was not looked at. If that is in another repository, the
+    /// one of what was.
+    Missed(Miss, String, Option<String>),
     /// What declared it, in this folder, was not given and is not there any more.
     Gone(String),
     /// Only what files declare is destroyed, and those that were read do not declare it any more.
@@ -253,13 +254,10 @@ impl Planner<'_> {
         let unread = files.find_map(|file| {
             let miss = looked_at.miss(file)?;
             let is_settled = has_moved && !looked_at.may_declare(file);
-            // The user compares the two.
-            let folder = match looked_at.instead_of(file) {
-                Some(own) => format!("{} (this is {own})", file.folder(looked_at)),
-                None => file.folder(looked_at),
-            };
+            let own = looked_at.instead_of(file).map(str::to_owned);
+            let folder = file.folder(looked_at);
             (!is_settled).then(|| match looked_at.may_declare(file) {
-                true => Stays::Missed(miss, folder),
+                true => Stays::Missed(miss, folder, own),
                 false => Stays::Gone(looked_at.place_of_gone(file)),
             })
         });
@@ -316,9 +314,13 @@ impl Planner<'_> {
                     "{objects} of this set {are} not declared, and there is no record of {their}; {they}. {way_out}",
                     their = if count == 1 { "its file" } else { "their files" },
                 ),
-                Stays::Missed(Miss::NotGiven, folder) => format!(
-                    "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
-                ),
+                Stays::Missed(Miss::NotGiven, folder, own) => {
+                    let own = own.map(|own| format!("; what was given is of {own}"));
+                    format!(
+                        "{objects} of this set {are} declared in {folder}, which was not given; {they}{}. {way_out}",
+                        own.unwrap_or_default()
+                    )
+                }
                 Stays::Gone(folder) => format!(
                     "{objects} of this set {were} declared in {folder}, which no longer exists; {they}. {way_out}",
                     were = if count == 1 { "was" } else { "were" },
@@ -327,7 +329,7 @@ impl Planner<'_> {
                     "{objects} of this set {were} declared in {folder}, and {are} not declared there any more; {they}. `apply -f` deletes {them}, and {way_out}",
                     were = if count == 1 { "was" } else { "were" },
                 ),
-                Stays::Missed(Miss::Skipped, folder) => format!(
+                Stays::Missed(Miss::Skipped, folder, _) => format!(
                     "{objects} of this set {are} declared in a part of {folder} that was skipped; {they}. {way_out}"
                 ),
             });
