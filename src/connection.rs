@@ -377,7 +377,7 @@ impl Connection {
 /// would lie beside them, and could get into a repository.
 fn refuse_foreign(data: &Path) -> Result<()> {
     let is_own = |name: &str| {
-        name.starts_with('.') || name.starts_with("platform.") || name == "migrate.lock"
+        name.starts_with('.') || name.starts_with("platform.") || name.ends_with(".lock")
     };
     let there = std::fs::read_dir(data).into_iter().flatten().flatten();
     let mut names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -124,6 +124,9 @@ fn a_folder_that_does_not_fit_is_refused() {
     std::fs::create_dir(sandbox.path("other/manifests")).unwrap();
     sandbox.write("other/manifests/old.yaml", "{");
     symlink("x", sandbox.path("linked/manifests")).unwrap();
+    std::fs::create_dir_all(sandbox.path("shared/manifests")).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(sandbox.path("shared/manifests"), open).unwrap();
     sandbox.write("file/schemas", "");
     sandbox.write("plain", "");
     for folder in ["plain", "plain/below"] {
@@ -135,6 +138,7 @@ fn a_folder_that_does_not_fit_is_refused() {
         ("other", "other/manifests/old.yaml already exists, so nothing was written"),
         ("linked", "linked/manifests is a link, so nothing was written"),
         ("file", "file/schemas is not a folder, so nothing was written"),
+        ("shared", "anybody may replace what is in shared/manifests, so nothing was written"),
     ] {
         let run = sandbox.run(&["init", folder, "--yes"]);
         assert_eq!(run.code, 2, "{}", run.stderr);

@@ -131,6 +131,8 @@ fn what_is_no_plan_is_refused_in_one_line() {
     };
     refuses("m.yaml", "hint: `meshagent plan -f m.yaml` shows what manifests would change");
     refuses(".", "is a folder");
+    sandbox.write("page.html", "<html>");
+    refuses("page.html", "hint: `meshagent plan --out FILE` saves a plan");
     sandbox.write("other.json", "{\"a\": 1}");
     refuses("other.json", "other.json is neither a plan nor a report");
     sandbox.write("plan.json", &text[..text.len() / 2]);

@@ -137,7 +137,7 @@ fn no_field(path: &str, schema: &Value, written: &str) -> Error {
     let error = Error::usage(format!("unknown field `{written}` in `{path}`"));
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
-        None if names.is_empty() => error,
+        None if names.is_empty() => error.hint(format!("`{path}` has no fields")),
         None => error.hint(format!("its fields are {}", names.join(", "))),
     }
 }

@@ -93,12 +93,18 @@ pub fn read_shown(path: &Path) -> Result<Shown> {
         Some(OwnFiles::Report) => serde_json::from_str(&text).map(Shown::Report).map_err(broken),
         None => Err(cut_off().unwrap_or_else(|| {
             let error = Error::usage(format!("{name} is neither a plan nor a report"));
-            error.hint(match is_json(path) {
-                true => SAVED.to_owned(),
-                false => instead(),
+            error.hint(match is_manifest(path) {
+                true => instead(),
+                false => SAVED.to_owned(),
             })
         })),
     }
+}
+
+/// Whether a file is a manifest by its name.
+fn is_manifest(path: &Path) -> bool {
+    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
+    ["yaml", "yml", "j2"].iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
 fn is_json(path: &Path) -> bool {

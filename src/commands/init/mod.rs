@@ -19,6 +19,7 @@ use crate::manifest::repository;
 use crate::manifest::set::{Input, from_sources};
 use crate::manifest::source::Source;
 use crate::output;
+use crate::own_folder;
 use crate::settings::DEFAULT_DATA;
 use crate::visible;
 use crate::whole_file::Draft;
@@ -271,6 +272,7 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     for parent in parents.filter(|parent| !parent.as_os_str().is_empty()) {
         let parent = folder.join(parent);
         let Ok(about) = parent.symlink_metadata() else { continue };
+        refuse_shared(&parent)?;
         if !about.is_dir() {
             let what = if about.is_symlink() { "a link" } else { "not a folder" };
             return Err(Error::usage(format!(
@@ -280,6 +282,7 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
             .hint("use another folder: `meshagent init FOLDER`"));
         }
     }
+    refuse_shared(folder)?;
     let own = |name: &str| files.iter().any(|(file, _)| *file == format!("manifests/{name}"));
     let there = fs::read_dir(folder.join("manifests")).into_iter().flatten().flatten();
     let names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -292,6 +295,19 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
         .hint("use a folder without manifests: `meshagent init FOLDER`")),
         None => Ok(()),
     }
+}
+
+/// Refuses a folder in which anybody may put a link in the place of what was checked.
+fn refuse_shared(folder: &Path) -> Result<()> {
+    if !own_folder::may_be_replaced_in(folder) {
+        return Ok(());
+    }
+    let name = folder.display().to_string();
+    Err(Error::usage(format!(
+        "anybody may replace what is in {}, so nothing was written",
+        visible::line(&name)
+    ))
+    .hint(format!("run `chmod o-w {}`, or use another folder", word(&name))))
 }
 
 /// Refuses files that already exist, unless they are as they would be written: a run that was
