@@ -27,3 +27,14 @@ CREATE TABLE room_files (
 );
 
 CREATE INDEX sessions_open ON sessions (project_id) WHERE ended_at IS NULL;
+
+-- The last deliveries of each webhook.
+CREATE TABLE webhook_deliveries (
+    webhook_id TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    seq BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    problem TEXT,
+    PRIMARY KEY (webhook_id, seq)
+);

@@ -324,7 +324,7 @@ impl Shared {
 }
 
 /// Works in a room until it closes, somebody dismisses the service, or the host stops.
-async fn work(
+pub(crate) async fn work(
     callee: &dyn Callee,
     room: &Room,
     mut incoming: Incoming,

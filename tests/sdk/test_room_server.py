@@ -1,26 +1,52 @@
 """What participants of the public SDK do in a room, and what the others see of it."""
 
 import asyncio
+import contextlib
 import uuid
 
+import aiohttp
 import pytest
+from aiohttp import web
 from meshagent.api.messaging import (
     BinaryContent,
     JsonContent,
     TextContent,
 )
 from meshagent.api.participant_token import (
+    AgentsGrant,
     ApiScope,
     MessagingGrant,
     QueuesGrant,
     StorageGrant,
     StoragePathGrant,
 )
-from meshagent.api.room_server_client import RoomException
-from meshagent.tools.hosting import RemoteToolkit
+from meshagent.api.room_server_client import (
+    MessageStreamChunk,
+    RoomClient,
+    RoomException,
+    ToolContentSpec,
+)
+from meshagent.api.specs.service import ServiceSpec
+from meshagent.api.webhooks import WebhookServer
+from meshagent.api.websocket_protocol import WebSocketClientProtocol
+from meshagent.tools.hosting import RemoteToolkit, RemoteToolkitServer
 from meshagent.tools.tool import ContentTool, FunctionTool
-from meshagent.api.room_server_client import ToolContentSpec
+from meshagent.tools.toolkit import Toolkit
+from conftest import WEBHOOK_SECRET
 from rooms import entered, until
+
+
+@contextlib.asynccontextmanager
+async def web_server(service):
+    """Serves an application of the SDK on a free port."""
+    runner = web.AppRunner(service.app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 def new_room():
@@ -123,8 +149,6 @@ async def test_a_stream_between_participants_arrives_in_order(platform):
         await ada.messaging.enable()
         (to,) = ada.messaging.get_participants()
         stream = await ada.messaging.create_stream(to=to, header={"what": "numbers"})
-        from meshagent.api.room_server_client import MessageStreamChunk
-
         for number in range(100):
             await stream.write(
                 MessageStreamChunk(header={"n": number}, data=bytes([number]) * 3000)
@@ -433,3 +457,261 @@ async def test_a_scope_is_what_may_be_done(platform):
         with pytest.raises(RoomException) as refused:
             await ada.sync.describe(path="x.thread")
         assert refused.value.code == 1007
+
+
+async def test_a_file_can_be_downloaded_by_its_address(platform):
+    room = new_room()
+    async with entered(platform, room, "ada") as ada, aiohttp.ClientSession() as http:
+        await ada.storage.upload(path="a b/ü.html", data=b"<p>hi")
+        url = await ada.storage.download_url(path="a b/ü.html")
+        async with http.get(url) as answer:
+            assert (answer.status, await answer.read()) == (200, b"<p>hi")
+            assert answer.headers["content-disposition"] == "attachment"
+        async with http.get(url.replace("until=", "until=9")) as answer:
+            assert answer.status == 403
+        with pytest.raises(RoomException) as refused:
+            await ada.storage.download_url(path="none")
+        assert refused.value.code == 3001
+
+
+async def test_schemas_and_the_toolkit_for_files_are_called_as_agents_do(platform):
+    room = new_room()
+    async with entered(platform, room, "ada") as ada:
+        await ada.agents.make_call(
+            name="thread", url="http://localhost:8080/schemas/thread", arguments={}
+        )
+        assert [it.name for it in await ada.storage.list(path=".schemas")] == ["thread.json"]
+        await ada.agents.make_call(
+            name="storage", url="http://localhost:8080/toolkits/storage", arguments={}
+        )
+        for _ in range(500):
+            listed = await ada.agents.list_toolkits()
+            if listed:
+                break
+            await asyncio.sleep(0.01)
+        assert [it.name for it in listed] == ["storage"]
+        await ada.storage.upload(path="a.txt", data=b"one\ntwo\n")
+        got = await ada.agents.invoke_tool(
+            toolkit="storage", tool="read_file", input={"path": "a.txt"}
+        )
+        assert "two" in str(vars(got))
+    # Helpers alone do not keep a room going.
+    async with entered(platform, room, "ada") as ada:
+        assert await ada.agents.list_toolkits() == []
+
+
+async def test_an_agent_is_called_to_the_room_by_its_url(platform):
+    room = new_room()
+    toolkit = RemoteToolkitServer(
+        path="/math",
+        host="127.0.0.1",
+        port=0,
+        validate_webhook_secret=False,
+        create_toolkit=lambda arguments: Toolkit(name="math", tools=[Add()]),
+    )
+    async with web_server(toolkit) as url:
+        async with entered(platform, room, "ada") as ada:
+            await ada.agents.make_call(name="bot", url=f"{url}/math", arguments={})
+            for _ in range(1000):
+                if await ada.agents.list_toolkits():
+                    break
+                await asyncio.sleep(0.01)
+            got = await ada.agents.invoke_tool(toolkit="math", tool="add", input={"a": 2, "b": 3})
+            assert got.json["sum"] == 5
+            for wrong in ["http://127.0.0.1:1/x", f"{url}/none", "ftp://x/", "word"]:
+                with pytest.raises(RoomException):
+                    await ada.agents.make_call(name="bot", url=wrong, arguments={})
+        few = ApiScope(agents=AgentsGrant(), queues=QueuesGrant(send=["a"]))
+        async with entered(platform, room, "bob", api=few) as bob:
+            with pytest.raises(RoomException, match="more than the caller has"):
+                await bob.agents.make_call(
+                    name="bot", url=f"{url}/math", arguments={}, api=ApiScope.full()
+                )
+
+
+async def test_a_session_is_recorded(platform):
+    async with platform.room() as (client, project, made):
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+        async with RoomClient(protocol=protocol) as ada:
+            (session,) = await client.list_active_sessions(project_id=project)
+            assert (session.id, session.room_id, session.room_name) == (
+                ada.session_id,
+                made.id,
+                "demo",
+            )
+            await ada.storage.upload(path="x", data=b"x")
+        for _ in range(500):
+            (session,) = await client.list_recent_sessions(project_id=project)
+            if not session.is_active:
+                break
+            await asyncio.sleep(0.01)
+        assert (session.is_active, session.participants) == (False, {"user": 1})
+        events = await client.list_session_events(project_id=project, session_id=session.id)
+        assert [event["type"] for event in events] == [
+            "participant.joined",
+            "storage.file.updated",
+            "participant.left",
+        ]
+        # A session that is terminated ends its room.
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+        async with RoomClient(protocol=protocol) as ada:
+            await client.terminate(project_id=project, session_id=ada.session_id)
+            await asyncio.wait_for(ada.protocol.wait_for_close(), 10)
+
+
+class Receiver(WebhookServer):
+    """Receives webhooks as the SDK does, and checks their signatures."""
+
+    def __init__(self):
+        super().__init__(
+            path="/hook",
+            host="127.0.0.1",
+            port=0,
+            webhook_secret=WEBHOOK_SECRET,
+            validate_webhook_secret=True,
+        )
+        self.heard = []
+
+    async def on_webhook(self, *, payload):
+        self.heard.append(payload)
+        await super().on_webhook(payload=payload)
+
+
+async def test_webhooks_hear_what_happens_in_rooms(platform):
+    receiver = Receiver()
+    async with web_server(receiver) as url, platform.room() as (client, project, made):
+        await client.create_webhook(
+            project_id=project,
+            name="all",
+            url=f"{url}/hook",
+            events=["*"],
+            action="note",
+            payload={"team": "ü"},
+        )
+        await client.create_webhook(
+            project_id=project, name="none", url=f"{url}/other", events=["room.ended"]
+        )
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+        async with RoomClient(protocol=protocol) as ada:
+            me = ada.local_participant.id
+            await ada.storage.upload(path="a.txt", data=b"x")
+            await ada.storage.delete("a.txt")
+        await until(lambda: len(receiver.heard) == 4)
+        room = {"team": "ü", "room_name": "demo"}
+        file = {"team": "ü", "path": "a.txt", "participant_id": me}
+        assert receiver.heard == [
+            {"event": event, "data": data, "action": "note"}
+            for event, data in [
+                ("room.started", {**room, "room_url": connection.room_url}),
+                ("storage.file.updated", file),
+                ("storage.file.deleted", file),
+                ("room.ended", room),
+            ]
+        ]
+        hooks = (await client.list_webhooks(project_id=project))
+        (hook,) = [hook for hook in hooks["webhooks"] if hook["name"] == "all"]
+        path = f"/accounts/projects/{project}/webhooks/{hook['id']}/deliveries"
+        headers = {"Authorization": f"Bearer {platform.key}"}
+        async with aiohttp.ClientSession(headers=headers) as http:
+            async with http.get(f"{platform.url}{path}") as answer:
+                deliveries = (await answer.json())["deliveries"]
+        assert [(it["event"], it["delivered"], it["attempts"]) for it in deliveries] == [
+            (event, True, 1)
+            for event in [
+                "room.ended",
+                "storage.file.deleted",
+                "storage.file.updated",
+                "room.started",
+            ]
+        ]
+
+
+def external(name, url, path="/math", **port):
+    return ServiceSpec.model_validate(
+        {
+            "version": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "external": {"url": url},
+            "ports": [
+                {
+                    "num": 80,
+                    "type": "http",
+                    "endpoints": [{"path": path, "meshagent": {"identity": "calculator"}}],
+                    **port,
+                }
+            ],
+        }
+    )
+
+
+async def test_external_services_are_called_when_their_room_starts(platform):
+    toolkit = RemoteToolkitServer(
+        path="/math",
+        host="127.0.0.1",
+        port=0,
+        validate_webhook_secret=False,
+        create_toolkit=lambda arguments: Toolkit(name="math", tools=[Add()]),
+    )
+    async with web_server(toolkit) as url, platform.room() as (client, project, made):
+        everywhere = await client.create_service(
+            project_id=project, service=external("everywhere", url, liveness="/")
+        )
+        connection = await client.connect_room(project_id=project, room="demo")
+        protocol = WebSocketClientProtocol(url=connection.room_url, token=connection.jwt)
+
+        async def states(room):
+            listed = await room.services.list_with_state()
+            return {
+                spec.metadata.name: listed.service_states[spec.id].state
+                for spec in listed.services
+                if spec.id in listed.service_states
+            }
+
+        async def become(room, expected):
+            for _ in range(1000):
+                seen = await states(room)
+                if seen == expected:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError(seen)
+
+        async with RoomClient(protocol=protocol) as ada:
+            await become(ada, {"everywhere": "running"})
+            await ada.messaging.enable()
+            for _ in range(1000):
+                if await ada.agents.list_toolkits():
+                    break
+                await asyncio.sleep(0.01)
+            got = await ada.agents.invoke_tool(toolkit="math", tool="add", input={"a": 2, "b": 3})
+            assert got.json["sum"] == 5
+            # One that is added is called at once; one that nobody answers is called again.
+            await client.create_room_service(
+                project_id=project,
+                room_name="demo",
+                service=external("here", "http://127.0.0.1:1"),
+            )
+            await become(ada, {"everywhere": "running", "here": "failing"})
+            listed = await ada.services.list_with_state()
+            (here,) = [spec for spec in listed.services if spec.metadata.name == "here"]
+            state = listed.service_states[here.id]
+            assert state.restart_count >= 1 and state.restart_scheduled_at is not None
+            await client.delete_room_service(
+                project_id=project, room_name="demo", service_id=here.id
+            )
+            await become(ada, {"everywhere": "running"})
+            before = (await ada.services.list_with_state()).service_states
+            (before,) = before.values()
+            await ada.services.restart(service_id=before.service_id)
+            for _ in range(1000):
+                (state,) = (await ada.services.list_with_state()).service_states.values()
+                if state.restart_count == before.restart_count + 1 and state.state == "running":
+                    break
+                await asyncio.sleep(0.01)
+            assert state.started_at > before.started_at
+            with pytest.raises(RoomException) as refused:
+                await ada.services.restart(service_id="none")
+            assert refused.value.code == 7001

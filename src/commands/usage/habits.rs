@@ -34,7 +34,7 @@ const COMMANDS: [(&[&str], &str); 8] = [
         &["edit", "patch", "annotate", "label"],
         "edit the manifest and run `meshagent apply`; `meshagent rooms update` and the like change one object",
     ),
-    (&["rollout"], "`meshagent apply` changes services, and `meshagent service list` shows them"),
+    (&["rollout"], "`meshagent apply --wait` changes services and waits until they work"),
     (
         &["scale", "autoscale"],
         "a service has no number of copies: it runs once in each of its rooms",

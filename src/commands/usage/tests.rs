@@ -201,7 +201,7 @@ fn wrong_usage_is_one_line_with_a_hint() {
         (
             "meshagent rollout status x",
             "unrecognized subcommand 'rollout'",
-            "`meshagent apply` changes services, and `meshagent service list` shows them",
+            "`meshagent apply --wait` changes services and waits until they work",
         ),
         (
             "meshagent edit room/x",

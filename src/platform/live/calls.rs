@@ -205,10 +205,10 @@ impl Caller {
         }
         let invoke = Invoke::deserialize(&header)
             .map_err(|error| Refused::invalid(format!("the call cannot be read: {error}")))?;
-        if invoke.participant_id.is_some() || !operations::is_built_in(&invoke.toolkit) {
-            return self.forward(id, scope, invoke, bytes).await;
+        match operations::is_built_in(&invoke.toolkit, &invoke.tool) {
+            true if invoke.participant_id.is_none() => self.built_in(id, scope, invoke, bytes),
+            _ => self.forward(id, scope, invoke, bytes).await,
         }
-        self.built_in(id, scope, invoke, bytes)
     }
 
     /// Calls a tool of the room itself.

@@ -22,8 +22,9 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use super::calls::Caller;
 use super::guest::{End, Guest};
 use super::outgoing::{Outgoing, Parcel};
+use super::room::Room;
 use super::{Arrival, House, Seat};
-use crate::platform::auth::Entrant;
+use crate::platform::auth::participant::Participant;
 use crate::room::message::{Assembler, LARGE, SLICE};
 
 /// How long a connection may take to become a websocket.
@@ -59,16 +60,30 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
         () = seat.room.stop.cancelled() => return,
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
-    converse(TokioIo::new(upgraded), (entrant, url, slices), seat).await;
+    // What a participant is told of the session can be looked up.
+    seat.begun.cancelled().await;
+    let room = Arc::clone(&seat.room);
+    let comer = Comer { participant: entrant.participant, room: (entrant.room.name, url), slices };
+    converse(TokioIo::new(upgraded), comer, room, Some(seat)).await;
     drop(lasting);
 }
 
-/// Lets a participant take part in a room, over a connection that has become a websocket.
-async fn converse<S>(socket: S, (entrant, url, slices): (Entrant, String, usize), seat: Seat)
+/// Who comes to a room.
+pub struct Comer {
+    /// The participant.
+    pub participant: Participant,
+    /// The room's name and URL as it reached it.
+    pub room: (String, String),
+    /// How large the slices may be that it is sent, in bytes.
+    pub slices: usize,
+}
+
+/// Lets a participant take part in a room, over a connection that is a websocket from now on.
+pub async fn converse<S>(socket: S, comer: Comer, room: Arc<Room>, seat: Option<Seat>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let most = seat.room.house.limits.message;
+    let most = room.house.limits.message;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         .max_message_size(Some(most))
@@ -78,13 +93,9 @@ where
     let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
     let (outgoing, parcels) = Outgoing::new();
-    outgoing.takes_slices(slices);
+    outgoing.takes_slices(comer.slices);
     let id = uuid::Uuid::new_v4().to_string();
-    let room = (entrant.room.name.clone(), url);
-    let guest = Arc::new(Guest::new(id, entrant.participant, room, outgoing));
-    // What a participant is told of the session can be looked up.
-    seat.begun.cancelled().await;
-    let room = Arc::clone(&seat.room);
+    let guest = Arc::new(Guest::new(id, comer.participant, comer.room, outgoing));
     room.enter(&guest);
     let caller = Caller { room: Arc::clone(&room), guest: Arc::clone(&guest) };
     let end = tokio::select! {

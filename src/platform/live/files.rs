@@ -266,7 +266,7 @@ impl Draft {
         let place = files.place(&path)?;
         let parent = place.parent().unwrap_or(&place).to_owned();
         let known = parent.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
-        fs::create_dir_all(&parent).map_err(|error| failed(&error))?;
+        fs::create_dir_all(&parent).map_err(|error| in_the_way(&path, &error))?;
         match overwrite {
             true => file.persist(&place).map_err(|failure| in_the_way(&path, &failure.error))?,
             false => {

@@ -1,5 +1,7 @@
 //! Toolkits that participants offer, and the calls that are forwarded to them.
 //!
+//! A toolkit may have the name of one of the room's own, as long as it has none of its tools.
+//!
 //! A public toolkit is listed to everybody. A private one is there for its own participant, and
 //! for those who name that participant, which is how an agent uses the tools of the person it
 //! works for. A host that leaves ends its calls with an error.
@@ -17,6 +19,9 @@ use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
 use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 use crate::room::toolkit::{Register, Registered, Unregister};
+
+/// The number for something that is there already.
+const EXISTS: i64 = 1004;
 
 /// How many toolkits a participant may offer.
 const TOOLKITS: usize = 64;
@@ -160,10 +165,13 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
     if name.is_empty() || name.len() > LENGTH || name.chars().any(char::is_control) {
         return Err(Refused::invalid(format!("a toolkit needs a name of at most {LENGTH} bytes")));
     }
-    if is_built_in(&name) {
-        return Err(refused(1004, format!("the room has a toolkit {name:?} of its own")));
+    let tools: Vec<&String> = header["tools"].as_object().into_iter().flat_map(Map::keys).collect();
+    // A helper adds tools of its own to `storage`. Nobody takes the place of the room's tools.
+    if let Some(tool) = tools.iter().find(|tool| is_built_in(&name, tool)) {
+        let text =
+            format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
+        return Err(refused(EXISTS, text));
     }
-    let tools = header["tools"].as_object().map_or(0, Map::len);
     let toolkit: Toolkit = serde_json::from_value(header.clone())
         .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
     let host = caller.guest.id.clone();
@@ -173,7 +181,7 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
     }
     let own: Vec<&Hosted> = state.hosted.iter().filter(|it| it.host == host).collect();
     if own.iter().any(|it| it.name == name) {
-        return Err(refused(1004, format!("you already offer a toolkit {name:?}")));
+        return Err(refused(EXISTS, format!("you already offer a toolkit {name:?}")));
     }
     if own.len() >= TOOLKITS {
         return Err(Refused::invalid(format!("a participant offers {TOOLKITS} toolkits at most")));
@@ -211,9 +219,6 @@ impl Caller {
         invoke: Invoke,
         bytes: Vec<u8>,
     ) -> Result<(), Refused> {
-        if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
-            return Err(denied());
-        }
         let has_stream = invoke.arguments["type"] == "control";
         let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
         let number = self.room.number();
@@ -230,6 +235,9 @@ impl Caller {
                     NOT_FOUND,
                     format!("the toolkit {toolkit:?} has no tool {tool:?}"),
                 ));
+            }
+            if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
+                return Err(denied());
             }
             let host = hosted.host.clone();
             let guest = state.present.get(&host).map(|it| it.guest.clone());

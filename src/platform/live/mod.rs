@@ -4,15 +4,19 @@
 //! |---|---|
 //! | `calls` | what participants ask: from the message to the answer |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
+//! | `deliveries` | what happens is told to webhooks |
 //! | `downloads` | addresses from which files can be downloaded for a while |
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
 //! | `guest` | a participant, as long as its connection lasts |
+//! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
+//! | `lease` | which process has the rooms of a data folder |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
 //! | `queues` | the queues of rooms, in the store |
 //! | `room` | a room: who is in it, and what they are told |
+//! | `services` | the services of a room while it runs |
 //! | `session` | the record of a room's run |
 //! | `toolkits` | one file for each toolkit that every room has |
 //!
@@ -21,36 +25,44 @@
 
 mod calls;
 mod connection;
+pub mod deliveries;
 pub mod downloads;
 pub mod files;
 mod gates;
 mod guest;
+mod helpers;
 mod hosted;
-mod operations;
+pub mod lease;
+pub mod operations;
 mod outgoing;
 mod queues;
 mod room;
+mod services;
 mod session;
 mod toolkits;
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
+use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::deliveries::Deliveries;
 use self::downloads::Downloads;
 use self::files::Files;
+use self::lease::Lease;
 use self::queues::RoomQueues;
 use self::room::Room;
 use super::auth::Entrant;
 use super::error::{Refusal, Result};
+use super::host::reachable;
 use super::objects::sessions::{self, Session};
 use super::objects::stored;
 use super::store::Store;
@@ -68,9 +80,6 @@ const HELD: usize = 64 * 1024 * 1024;
 
 /// The folder of the files of rooms, beside the store.
 const FOLDER: &str = "rooms";
-
-/// The file whose lock says which process has the rooms of a folder.
-const LOCK: &str = "rooms.lock";
 
 /// An annotation of rooms: how many seconds a room goes on without participants.
 const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
@@ -104,6 +113,8 @@ pub struct House {
     pub store: Arc<Store>,
     /// Signs addresses of files.
     pub downloads: Downloads,
+    /// Tells webhooks what happens.
+    pub deliveries: Deliveries,
     /// What rooms may use.
     pub limits: Limits,
     /// What may be parsed at once, with a permit for each byte. Parsed, a message may take many
@@ -116,8 +127,10 @@ pub struct House {
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
-    /// The lock on the rooms of the folder, once this process has it.
-    lock: OnceLock<File>,
+    /// Where this process is reached.
+    url: String,
+    /// The rooms of the folder, once this process has them.
+    lease: OnceLock<Lease>,
     open: Mutex<Open>,
 }
 
@@ -173,6 +186,14 @@ impl House {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs something for a room, until the platform closes.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut open = self.open();
+        if !open.is_closed {
+            open.tasks.spawn(task);
+        }
+    }
+
     /// The queues of a room.
     fn queues(&self, room: &str) -> RoomQueues {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +201,7 @@ impl House {
             return queues.clone();
         }
         let (own, keeping) = RoomQueues::of(Arc::clone(&self.store), room.to_owned());
-        self.open().tasks.spawn(keeping);
+        self.run(keeping);
         queues.insert(room.to_owned(), own.clone());
         own
     }
@@ -196,25 +217,22 @@ impl House {
         Arc::clone(&self.held).try_acquire_many_owned(weight).ok()
     }
 
-    /// Takes the rooms of the folder for this process: two processes that ran the same room would
-    /// know nothing of each other.
-    fn hold(&self) -> Result<()> {
-        if self.lock.get().is_some() {
+    /// Takes the rooms of the folder for this process, if it has not got them yet.
+    fn hold(self: &Arc<Self>) -> Result<()> {
+        if self.lease.get().is_some() {
             return Ok(());
         }
-        let path = self.store.folder().join(LOCK);
-        let file = OpenOptions::new().create(true).append(true).read(true).open(&path);
-        let file = file.map_err(Refusal::internal)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // Nothing of another process can still be arriving.
-                Files::sweep(&self.folder);
-                let _ = self.lock.set(file);
-                Ok(())
+        let lease = Lease::take(self.store.folder(), &self.url)?;
+        // What an earlier process left is ended: nothing of it can still be going on.
+        Files::sweep(&self.folder);
+        let (house, now) = (Arc::clone(self), sessions::now());
+        self.run(async move {
+            if let Err(refusal) = sessions::end_all(&house.store, &now).await {
+                notice::tell("the sessions of an earlier process were not ended", &refusal);
             }
-            Err(std::fs::TryLockError::WouldBlock) => Err(Refusal::Elsewhere),
-            Err(std::fs::TryLockError::Error(error)) => Err(Refusal::internal(error)),
-        }
+        });
+        let _ = self.lease.set(lease);
+        Ok(())
     }
 }
 
@@ -224,10 +242,16 @@ impl Rooms {
     /// # Errors
     ///
     /// The system has no random bytes.
-    pub fn new(store: Arc<Store>, limits: Limits) -> Result<Self> {
+    pub fn new(
+        store: Arc<Store>,
+        address: SocketAddr,
+        limits: Limits,
+        secret: Option<SecretString>,
+    ) -> Result<Self> {
         let folder = store.folder().join(FOLDER);
         Ok(Self(Arc::new(House {
             downloads: Downloads::new()?,
+            deliveries: Deliveries::new(Arc::clone(&store), secret),
             limits,
             reading: Arc::new(Semaphore::new(limits.message * 2)),
             arriving: Arc::new(Semaphore::new(ARRIVING.max(limits.message * 2))),
@@ -235,7 +259,8 @@ impl Rooms {
             folder,
             store,
             queues: Mutex::default(),
-            lock: OnceLock::new(),
+            url: format!("http://{}", reachable(address)),
+            lease: OnceLock::new(),
             open: Mutex::default(),
         })))
     }
@@ -269,7 +294,7 @@ impl Rooms {
         while open.tasks.try_join_next().is_some() {}
         let Open { rooms, tasks, .. } = &mut *open;
         let id = arrival.entrant.room.id.clone();
-        let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival.entrant, tasks));
+        let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival, tasks));
         handle.seats += 1;
         let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone() };
         tasks.spawn(connection::attend(arrival, seat));
@@ -277,22 +302,24 @@ impl Rooms {
     }
 
     /// Starts a room, and what belongs to it.
-    fn begin(&self, entrant: &Entrant, tasks: &mut JoinSet<()>) -> Handle {
+    fn begin(&self, arrival: &Arrival, tasks: &mut JoinSet<()>) -> Handle {
+        let (entrant, url) = (&arrival.entrant, arrival.url.clone());
         let (records, recorded) = mpsc::unbounded_channel();
         let project = entrant.participant.claims.sub.clone();
         let (id, name) = (entrant.room.id.clone(), entrant.room.name.clone());
-        let about = (id.clone(), project.clone(), name.clone());
+        let about = (id.clone(), project.clone(), name.clone(), url.clone());
         let room = Arc::new(Room::new(about, Arc::clone(&self.0), records));
         let session = Session { id: room.session.clone(), project, room_id: id, room_name: name };
         let begun = CancellationToken::new();
         let (tell, told) = oneshot::channel();
-        let signal = begun.clone();
+        let (signal, of) = (begun.clone(), Arc::clone(&room));
         tasks.spawn(async move {
             // If it fails, the room goes on without it.
             let _ = told.await;
             signal.cancel();
+            services::refresh(&of).await;
         });
-        tasks.spawn(session::keep(session, Arc::clone(&self.0.store), recorded, tell));
+        tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
         let seconds = |name: &str| {
             let annotations = stored(&entrant.room.annotations).ok()?;
             annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)
@@ -309,6 +336,18 @@ impl Rooms {
         }
         let lingers = seconds(EMPTY_TIMEOUT).unwrap_or_default();
         Handle { room, begun, seats: 0, lingers, emptied: 0 }
+    }
+
+    /// Brings the services of the running rooms of a project in line with what is stored. Callers
+    /// do not wait for that.
+    pub fn services_changed(&self, project: &str) {
+        let open = self.0.open();
+        let rooms = open.rooms.values().map(|handle| &handle.room);
+        let rooms: Vec<_> = rooms.filter(|room| room.project == project).cloned().collect();
+        drop(open);
+        for room in rooms {
+            self.0.run(async move { services::refresh(&room).await });
+        }
     }
 
     /// Ends a room, if it runs.
@@ -337,13 +376,12 @@ impl Rooms {
         }
     }
 
-    /// Ends the sessions of an earlier process of this folder that was killed, if this process can
-    /// have the rooms now.
-    pub async fn take_over(&self) {
-        if self.0.hold().is_ok()
-            && let Err(refusal) = sessions::end_all(&self.0.store).await
-        {
-            notice::tell("the sessions of an earlier process were not ended", &refusal);
+    /// Takes the rooms of the folder for this process, if no other one has them.
+    pub fn take_over(&self) {
+        match self.0.hold() {
+            // They are taken when somebody wants to enter one.
+            Ok(()) | Err(Refusal::Elsewhere) => {}
+            Err(refusal) => notice::tell("the rooms of the data folder cannot be used", &refusal),
         }
     }
 
@@ -382,6 +420,8 @@ impl Drop for Seat {
         handle.emptied += 1;
         if handle.lingers.is_zero() {
             rooms.remove(&self.room.id);
+            // Helpers may still be there.
+            self.room.end();
             return;
         }
         let (lingers, emptied, room) = (handle.lingers, handle.emptied, Arc::clone(&self.room));
@@ -395,6 +435,7 @@ impl Drop for Seat {
             });
             if is_still_empty {
                 open.rooms.remove(&room.id);
+                room.end();
             }
         });
     }

@@ -108,6 +108,27 @@ pub static OPERATIONS: [Served; 28] = [
     once!(service::Restart, SERVICES, services::restart),
 ];
 
+/// An operation, as documentation and tests see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationSummary {
+    /// Where it belongs, such as `queues.send`.
+    pub at: String,
+    /// What it needs: an entry of the scope, or `api` for any scope.
+    pub grant: &'static str,
+    /// Whether it answers with a stream.
+    pub is_stream: bool,
+}
+
+/// All operations, as documentation and tests see them.
+pub fn summaries() -> Vec<OperationSummary> {
+    let summary = |served: &Served| OperationSummary {
+        at: served.at.to_string(),
+        grant: served.gate.grant,
+        is_stream: matches!(served.run, Run::Stream { .. }),
+    };
+    OPERATIONS.iter().map(summary).collect()
+}
+
 /// The toolkits of rooms that this platform does not have, and what they would be for.
 const ABSENT: [(&str, &str); 6] = [
     ("sync", "documents"),
@@ -121,10 +142,10 @@ const ABSENT: [(&str, &str); 6] = [
 /// The number for something that this platform lacks.
 const DEPENDENCY_MISSING: i64 = 1007;
 
-/// Whether a toolkit is the room's own.
-pub fn is_built_in(toolkit: &str) -> bool {
-    let has = |served: &Served| matches!(served.at, At::Tool(name, _) if name == toolkit);
-    OPERATIONS.iter().any(has) || ABSENT.iter().any(|(name, _)| *name == toolkit)
+/// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
+/// could think of.
+pub fn is_built_in(toolkit: &str, tool: &str) -> bool {
+    of_tool(toolkit, tool).map_or_else(|refused| refused.code == Some(DEPENDENCY_MISSING), |_| true)
 }
 
 /// The operation with messages of a kind.

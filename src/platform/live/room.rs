@@ -20,6 +20,7 @@ use super::guest::{Guest, seen};
 use super::hosted::{Forwarded, Hosted};
 use super::outgoing::Letter;
 use super::queues::RoomQueues;
+use super::services::Services;
 use super::session::Record;
 use super::toolkits::developer::Watcher;
 use crate::room::content::Content;
@@ -38,10 +39,14 @@ pub struct Room {
     pub project: String,
     /// Its name when it began.
     pub name: String,
+    /// Its URL as its first participant reached it.
+    pub url: String,
     /// The id of its session.
     pub session: String,
     /// What all rooms share.
     pub house: Arc<House>,
+    /// Its services.
+    pub services: Services,
     /// Signals that it ends.
     pub stop: CancellationToken,
     /// What happens in it, for its session.
@@ -85,7 +90,7 @@ impl Present {
 impl Room {
     /// A room that begins.
     pub fn new(
-        (id, project, name): (String, String, String),
+        (id, project, name, url): (String, String, String, String),
         house: Arc<House>,
         records: mpsc::UnboundedSender<Record>,
     ) -> Self {
@@ -93,6 +98,8 @@ impl Room {
             id,
             project,
             name,
+            url,
+            services: Services::default(),
             session: Uuid::new_v4().to_string(),
             house,
             stop: CancellationToken::new(),

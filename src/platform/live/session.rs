@@ -6,13 +6,18 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use super::House;
+use super::deliveries::Event;
 use crate::notice;
 use crate::platform::error::Result;
 use crate::platform::objects::sessions::{self, Session};
-use crate::platform::store::Store;
+use crate::room::storage::{DELETED, UPDATED};
 
 /// How many events of a session are kept. More are not recorded.
 const EVENTS: usize = 10_000;
+
+/// The events that are told to webhooks, beside the room's beginning and end.
+const TOLD: [&str; 2] = [UPDATED, DELETED];
 
 /// How many events are written at once.
 const AT_ONCE: usize = 256;
@@ -30,22 +35,36 @@ pub struct Record {
 /// when the beginning is on disk, so that whoever is told of the session can look it up.
 pub async fn keep(
     about: Session,
-    store: Arc<Store>,
+    room_url: String,
+    house: Arc<House>,
     mut records: mpsc::UnboundedReceiver<Record>,
     begun: oneshot::Sender<()>,
 ) {
+    let store = Arc::clone(&house.store);
+    let (events, delivering) = house.deliveries.in_order(Arc::clone(&house));
+    house.run(delivering);
+    let tell = |kind: &'static str, data: Value| {
+        let event = Event { project: about.project.clone(), kind, data };
+        if events.try_send(event).is_err() {
+            notice::tell("an event of a room was not told to webhooks", "too many wait");
+        }
+    };
     if let Err(refusal) = sessions::begin(&store, &about).await {
         notice::tell("the session of a room is not recorded", &refusal);
     }
     // A room works without its record.
     let _ = begun.send(());
+    tell("room.started", json!({"room_name": about.room_name, "room_url": room_url}));
     let mut kept = Kept::default();
     let mut waiting = Vec::new();
     while records.recv_many(&mut waiting, AT_ONCE).await > 0 {
+        let told = waiting.iter().filter(|record| TOLD.contains(&record.kind));
+        told.for_each(|record| tell(record.kind, record.data.clone()));
         let events = waiting.drain(..).filter_map(|record| kept.take(record)).collect();
         note(sessions::record(&store, &about.id, events, &kept.roles).await);
     }
     note(sessions::end(&store, &about.project, &about.id).await);
+    tell("room.ended", json!({"room_name": about.room_name}));
 }
 
 fn note(done: Result<()>) {

@@ -3,6 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `deliveries` | webhooks as something is delivered to them |
 //! | `grants` | what a user may do in a room |
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `people` | users, and their membership in projects |
@@ -15,6 +16,7 @@
 //! Nothing here knows about requests and callers, or about what lives in memory. SQL that only one
 //! handler needs stays beside it in `rest`.
 
+pub mod deliveries;
 pub mod grants;
 pub mod keys;
 pub mod people;

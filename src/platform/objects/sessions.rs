@@ -20,7 +20,8 @@ pub struct Session {
     pub room_name: String,
 }
 
-fn now() -> String {
+/// The time, as it is stored.
+pub fn now() -> String {
     format!("{:.6}", jiff::Timestamp::now())
 }
 
@@ -100,12 +101,12 @@ pub async fn end(store: &Store, project: &str, id: &str) -> Result<()> {
     change.commit().await
 }
 
-/// Ends the sessions of rooms whose process was killed.
+/// Ends the sessions that began before a time: those of rooms whose process was killed.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub async fn end_all(store: &Store) -> Result<()> {
+pub async fn end_all(store: &Store, before: &str) -> Result<()> {
     let open: Option<(i64,)> =
         sqlx::query_as("SELECT 1 FROM sessions WHERE ended_at IS NULL LIMIT 1")
             .fetch_optional(store.reads())
@@ -114,8 +115,9 @@ pub async fn end_all(store: &Store) -> Result<()> {
         return Ok(());
     }
     let mut change = store.write().await?.without_condition();
-    sqlx::query("UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL")
+    sqlx::query("UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL AND created_at < $2")
         .bind(now())
+        .bind(before)
         .execute(change.on())
         .await?;
     change.commit().await

@@ -1,9 +1,10 @@
 //! The services of a room and of its project.
 
-use crate::platform::live::calls::{Caller, OPERATION_FAILED, refused};
+use crate::platform::live::calls::{Caller, OPERATION_FAILED, refused, short};
+use crate::platform::live::services::Restarted;
 use crate::platform::objects::services as stored;
 use crate::room::content::Refused;
-use crate::room::services::{List, Restart, Services, State};
+use crate::room::services::{List, Restart, Services};
 
 /// The room's number for a service that does not exist.
 const MISSING: i64 = 7001;
@@ -16,24 +17,21 @@ pub async fn list(caller: &Caller, _: List) -> Result<Services, Refused> {
     let room = &caller.room;
     let effective = stored::effective(&room.house.store, &room.project, &room.id).await;
     let effective = effective.map_err(|refusal| refused(OPERATION_FAILED, refusal.to_string()))?;
-    let states = effective.iter().map(|service| State {
-        service_id: service.id.clone(),
-        state: "stopped".to_owned(),
-        ..State::default()
-    });
-    let service_states = states.collect();
+    let service_states = room.services.states();
     let services_json = effective.into_iter().map(|service| service.document).collect();
     Ok(Services { services_json, service_states })
 }
 
 /// Starts a service again.
 pub async fn restart(caller: &Caller, asked: Restart) -> Result<(), Refused> {
-    let Services { service_states, .. } = list(caller, List {}).await?;
-    match service_states.iter().any(|state| state.service_id == asked.service_id) {
-        true => {
-            let text = "the embedded platform runs no containers yet";
-            Err(refused(NOT_RESTARTED, text))
+    match caller.room.services.restart(&asked.service_id) {
+        Restarted::Yes => Ok(()),
+        Restarted::NotRun => {
+            Err(refused(NOT_RESTARTED, "the embedded platform runs no containers yet"))
         }
-        false => Err(refused(MISSING, format!("there is no service {:?}", asked.service_id))),
+        Restarted::Unknown => {
+            let id = short(&asked.service_id);
+            Err(refused(MISSING, format!("there is no service {id:?} in the room")))
+        }
     }
 }

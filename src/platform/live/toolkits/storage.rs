@@ -68,7 +68,8 @@ pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
     Ok(())
 }
 
-fn tell(room: &Room, kind: &'static str, path: &str, who: &str) {
+/// Tells everybody in a room that a file changed.
+pub fn tell(room: &Room, kind: &'static str, path: &str, who: &str) {
     let changed = Changed { path: path.to_owned(), participant_id: who.to_owned() };
     let Ok(header) = serde_json::to_value(changed) else { return };
     room.record(kind, header.clone());
