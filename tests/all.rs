@@ -13,6 +13,7 @@ mod claims;
 mod cli;
 mod commands;
 mod completion;
+mod destroying;
 mod documented;
 mod drawn;
 mod drift;
