@@ -3,7 +3,9 @@
 use futures_util::{SinkExt, StreamExt};
 use meshagent::platform::Platform;
 use meshagent::room::client::Room;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::content::Content;
+use meshagent::room::invocation::Invocation;
+use meshagent::room::message::{Assembler, Message, SLICE};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,7 +70,7 @@ impl Visitor {
     }
 
     async fn send(&mut self, message: &Message) {
-        for packet in message.packets() {
+        for packet in message.clone().packets(SLICE) {
             self.socket.send(Frame::binary(packet)).await.expect("a way out");
         }
     }
@@ -124,7 +126,8 @@ async fn a_room_greets_who_enters_and_refuses_what_it_does_not_know() {
     let (room, _incoming) = Room::enter(&url, &secret, true).await.expect("a room");
     let listed = room.ask("room.list_toolkits", json!({})).await.expect("an answer");
     assert_eq!(listed, json!({"type": "json", "json": {"tools": {}}}));
-    let refused = room.invoke("queues", "list", json!({})).await.expect_err("no toolkit");
+    let call = Invocation::new("queues", "list", Content::Json(json!({})));
+    let refused = room.invoke(call).await.expect_err("no toolkit");
     assert_eq!(refused.code, Some(1003));
     let refused = room.request("room.rabbit", json!({}), Vec::new()).await.expect_err("nothing");
     assert_eq!(refused.code, Some(1002));
@@ -342,15 +345,15 @@ async fn what_is_not_the_protocol_ends_the_connection() {
     server.room("demo").await;
     let given = server.connect(&server.owner, "demo").await;
     // Of a message that is announced, more comes than there is room for.
-    let long = Message::new(1, "x", json!("x".repeat(1024 * 1024))).packets();
+    let long = Message::new(1, "x", json!("x".repeat(1024 * 1024))).packets(SLICE);
     let many = json!({"x": "x".repeat(70 * 1024)});
-    let many = Message::new(1, "set_attributes", many).packets();
+    let many = Message::new(1, "set_attributes", many).packets(SLICE);
     for (packets, code) in [
         (vec![Frame::text("{}")], 1003),
         (vec![Frame::binary(b"short".to_vec())], 1002),
         (vec![Frame::binary(vec![0; 2 * 1024 * 1024])], 1009),
-        (long.into_iter().map(Frame::binary).collect(), 1009),
-        (many.into_iter().map(Frame::binary).collect(), 1008),
+        (long.map(Frame::binary).collect(), 1009),
+        (many.map(Frame::binary).collect(), 1008),
     ] {
         let mut visitor = Visitor::enter(&server, "demo", &given).await;
         visitor.greeting().await;

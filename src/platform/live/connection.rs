@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::room::{Event, Guest};
 use super::{Arrival, Seat};
-use crate::room::message::{Assembler, Message};
+use crate::room::message::{Assembler, Message, SLICE};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -148,8 +148,8 @@ async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Mes
         let done = tokio::select! {
             next = sent.recv() => match next {
                 Some(message) => {
-                    let packets = message.packets().into_iter();
-                    let frames = packets.map(|packet| Ok(Frame::binary(packet)));
+                    let packets = message.packets(SLICE);
+                    let frames = packets.map(|packet| Ok(Frame::Binary(packet)));
                     sink.send_all(&mut futures_util::stream::iter(frames)).await
                 }
                 None => return Some((CloseCode::Policy, "the room removed the participant")),
@@ -183,6 +183,7 @@ async fn take_leave(
 mod tests {
     use futures_util::stream;
     use serde_json::json;
+    use tokio_tungstenite::tungstenite::Bytes;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -198,9 +199,9 @@ mod tests {
         }
     }
 
-    fn packets(size: usize) -> Vec<Vec<u8>> {
+    fn packets(size: usize) -> Vec<Bytes> {
         let header = json!({ "text": "x".repeat(size) });
-        Message::new(1, "room.list_toolkits", header).packets()
+        Message::new(1, "room.list_toolkits", header).packets(SLICE).collect()
     }
 
     #[tokio::test(start_paused = true)]
