@@ -16,6 +16,7 @@ pub mod developer;
 pub mod files;
 pub mod handshake;
 pub mod invocation;
+pub mod lasting;
 pub mod message;
 pub mod messaging;
 pub mod mime;
